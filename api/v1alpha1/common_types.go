@@ -1,0 +1,122 @@
+package v1alpha1
+
+// Labels and annotations that users and other controllers may rely on.
+const (
+	// ManagedLabel marks the core Secrets that Strongroom watches: its projections (value ManagedProjection) and the
+	// import sources whose owner asks for them to be followed (value ManagedSource). Core Secrets without it are
+	// never listed or watched.
+	ManagedLabel = Group + "/managed"
+	// ManagedProjection is ManagedLabel's value on a projection.
+	ManagedProjection = "projection"
+	// ManagedSource is ManagedLabel's value that a user sets on a core Secret named by valueFrom with
+	// policy Follow, so that its changes are imported at once.
+	ManagedSource = "source"
+
+	// SubjectAnnotation holds, on a projection, the ARN of the secret that it shows.
+	SubjectAnnotation = Group + "/arn"
+
+	// AccountIDLabel, on a Namespace, is the 12-digit AWS account id in the ARNs of its objects.
+	AccountIDLabel = Group + "/account-id"
+
+	// ReconcileAnnotation asks for one reconciliation. Each new value is handled once and echoed in
+	// status.lastHandledReconcileAt.
+	ReconcileAnnotation = Group + "/reconcile"
+	// RotateAnnotation asks for one rotation. Each new value is handled once and echoed in
+	// status.lastHandledRotateAt.
+	RotateAnnotation = Group + "/rotate"
+)
+
+// Condition types. Ready is always present. Reconciling and Stalled follow kstatus: they are present only while true.
+const (
+	// ConditionReady is True when the object's spec is in force in full.
+	ConditionReady = "Ready"
+	// ConditionReconciling is True while work is going on or will be retried.
+	ConditionReconciling = "Reconciling"
+	// ConditionStalled is True when no retry helps: somebody must change the object or what it names.
+	ConditionStalled = "Stalled"
+	// ConditionDeletionBlocked is True on a KMSKey whose deletion waits for what is still encrypted under it.
+	ConditionDeletionBlocked = "DeletionBlocked"
+	// ConditionRootProtected says whether the root of trust is kept outside the Kubernetes API, where a
+	// reader of its Secrets cannot get at it.
+	ConditionRootProtected = "RootProtected"
+)
+
+// Reasons of conditions, and of the events that go with them.
+const (
+	// ReasonPending: no controller has looked at the object yet. Also the schema's default.
+	ReasonPending = "Pending"
+	// ReasonSucceeded: the spec is in force.
+	ReasonSucceeded = "Succeeded"
+	// ReasonProgressing: the controller is at work or will try again after a passing failure.
+	ReasonProgressing = "Progressing"
+	// ReasonSuspended: spec.suspend holds all changes; what was projected stays.
+	ReasonSuspended = "Suspended"
+	// ReasonKeyNotFound: the KMSKey that spec.kmsKeyRef names does not exist.
+	ReasonKeyNotFound = "KeyNotFound"
+	// ReasonKeyUnusable: the KMSKey exists and is not Enabled, or is not ready yet.
+	ReasonKeyUnusable = "KeyUnusable"
+	// ReasonSourceNotFound: the core Secret, or its key, that spec.valueFrom names does not exist.
+	ReasonSourceNotFound = "SourceNotFound"
+	// ReasonInvalidValue: the value from its source is empty or over 65,536 bytes.
+	ReasonInvalidValue = "InvalidValue"
+	// ReasonInvalidTemplate: a template does not parse, names what the value lacks, or goes over its limits.
+	ReasonInvalidTemplate = "InvalidTemplate"
+	// ReasonInvalidGenerator: spec.generate asks for what cannot be made, such as a password of no characters.
+	ReasonInvalidGenerator = "InvalidGenerator"
+	// ReasonInvalidSchedule: the rotation schedule does not parse or never fires.
+	ReasonInvalidSchedule = "InvalidSchedule"
+	// ReasonConflict: the target belongs to somebody else.
+	ReasonConflict = "Conflict"
+	// ReasonNameConflict: an older object of the namespace has the same AWS name, or a key has the same alias.
+	ReasonNameConflict = "NameConflict"
+	// ReasonAccountConflict: an older namespace has the same account id.
+	ReasonAccountConflict = "AccountConflict"
+	// ReasonEnvelopeMissing: the index names a version whose Envelope is gone.
+	ReasonEnvelopeMissing = "EnvelopeMissing"
+	// ReasonEnvelopeTampered: an Envelope does not open, or is not the one that the index names.
+	ReasonEnvelopeTampered = "EnvelopeTampered"
+	// ReasonSealed: the root of trust is not available, so nothing can be encrypted or decrypted.
+	ReasonSealed = "Sealed"
+	// ReasonPendingDeletion: the key is scheduled for deletion.
+	ReasonPendingDeletion = "PendingDeletion"
+	// ReasonInUse: Envelopes are still encrypted under the key.
+	ReasonInUse = "InUse"
+	// ReasonDisabled: spec.enabled is false.
+	ReasonDisabled = "Disabled"
+	// ReasonCoreSecretRoot: the root of trust is a core Secret.
+	ReasonCoreSecretRoot = "CoreSecretRoot"
+	// ReasonRotated is the event of a rotation.
+	ReasonRotated = "Rotated"
+	// ReasonCreated is the event of a first version or of a first key material.
+	ReasonCreated = "Created"
+	// ReasonRestored: the object was applied again within its recovery window, or its lost status was rebuilt.
+	ReasonRestored = "Restored"
+	// ReasonHealed: a projection that somebody had changed or deleted was written again.
+	ReasonHealed = "Healed"
+	// ReasonRestarted: a workload was restarted because its projection changed.
+	ReasonRestarted = "Restarted"
+)
+
+// LocalReference names an object of a known kind in the same namespace.
+type LocalReference struct {
+	// name of the object.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name"`
+}
+
+// SecretKeyReference names one key of a core Secret in the same namespace.
+type SecretKeyReference struct {
+	// name of the core Secret.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name"`
+	// key of its data.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:Pattern=`^[-._a-zA-Z0-9]+$`
+	Key string `json:"key"`
+}

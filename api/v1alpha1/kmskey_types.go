@@ -1,0 +1,247 @@
+package v1alpha1
+
+import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+// KeySpec is AWS KMS's type of key.
+// https://docs.aws.amazon.com/kms/latest/APIReference/API_CreateKey.html#KMS-CreateKey-request-KeySpec
+// +kubebuilder:validation:Enum=SYMMETRIC_DEFAULT
+type KeySpec string
+
+// KeySpecSymmetricDefault is a 256-bit AES key.
+const KeySpecSymmetricDefault KeySpec = "SYMMETRIC_DEFAULT"
+
+// KeyUsage is what a key may be used for.
+// https://docs.aws.amazon.com/kms/latest/APIReference/API_CreateKey.html#KMS-CreateKey-request-KeyUsage
+// +kubebuilder:validation:Enum=ENCRYPT_DECRYPT
+type KeyUsage string
+
+// KeyUsageEncryptDecrypt lets a key encrypt, decrypt and make data keys.
+const KeyUsageEncryptDecrypt KeyUsage = "ENCRYPT_DECRYPT"
+
+// KeyState is AWS KMS's state of a key.
+// https://docs.aws.amazon.com/kms/latest/developerguide/key-state.html
+// +kubebuilder:validation:Enum=Creating;Enabled;Disabled;PendingDeletion;Unavailable
+type KeyState string
+
+// The key states that are in use.
+const (
+	// KeyStateCreating: there is no key material yet.
+	KeyStateCreating KeyState = "Creating"
+	// KeyStateEnabled: all operations work.
+	KeyStateEnabled KeyState = "Enabled"
+	// KeyStateDisabled: cryptographic operations are refused until the key is enabled again.
+	KeyStateDisabled KeyState = "Disabled"
+	// KeyStatePendingDeletion: cryptographic operations are refused; the material goes when the window ends.
+	KeyStatePendingDeletion KeyState = "PendingDeletion"
+	// KeyStateUnavailable: the key material cannot be opened.
+	KeyStateUnavailable KeyState = "Unavailable"
+)
+
+// KeyMaterialState tells the material that encrypts from those that only decrypt.
+// +kubebuilder:validation:Enum=CURRENT;NON_CURRENT
+type KeyMaterialState string
+
+// The states of key material.
+// https://docs.aws.amazon.com/kms/latest/APIReference/API_RotationsListEntry.html
+const (
+	// KeyMaterialCurrent encrypts and decrypts.
+	KeyMaterialCurrent KeyMaterialState = "CURRENT"
+	// KeyMaterialNonCurrent decrypts what was encrypted before a rotation.
+	KeyMaterialNonCurrent KeyMaterialState = "NON_CURRENT"
+)
+
+// RotationType tells why key material was made.
+// +kubebuilder:validation:Enum=AUTOMATIC;ON_DEMAND
+type RotationType string
+
+// The types of rotation. The first material of a key has none.
+const (
+	// RotationAutomatic: the rotation period was over.
+	RotationAutomatic RotationType = "AUTOMATIC"
+	// RotationOnDemand: RotateAnnotation or RotateKeyOnDemand asked for it.
+	RotationOnDemand RotationType = "ON_DEMAND"
+)
+
+// KMSKeySpec is the key that a user wants.
+//
+// +kubebuilder:validation:XValidation:rule="(has(self.keySpec) ? self.keySpec : 'SYMMETRIC_DEFAULT') == (has(oldSelf.keySpec) ? oldSelf.keySpec : 'SYMMETRIC_DEFAULT')",message="keySpec cannot be changed: the key material is of that type; create another KMSKey",fieldPath=".keySpec",reason=FieldValueForbidden
+// +kubebuilder:validation:XValidation:rule="(has(self.keyUsage) ? self.keyUsage : 'ENCRYPT_DECRYPT') == (has(oldSelf.keyUsage) ? oldSelf.keyUsage : 'ENCRYPT_DECRYPT')",message="keyUsage cannot be changed; create another KMSKey",fieldPath=".keyUsage",reason=FieldValueForbidden
+type KMSKeySpec struct {
+	// description of the key, for people.
+	// +optional
+	// +kubebuilder:validation:MaxLength=8192
+	Description string `json:"description,omitempty"`
+
+	// aliases of the key, each alias/NAME and unique in the namespace. alias/aws/SERVICE is kept for the keys
+	// that Strongroom makes itself.
+	// https://docs.aws.amazon.com/kms/latest/APIReference/API_CreateAlias.html
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=50
+	// +kubebuilder:validation:items:MinLength=7
+	// +kubebuilder:validation:items:MaxLength=256
+	// +kubebuilder:validation:XValidation:rule="self.all(a, a.matches('^alias/[a-zA-Z0-9/_-]+$'))",message="an alias is alias/ and then letters, digits, slashes, underscores and dashes, for example alias/shop"
+	Aliases []string `json:"aliases,omitempty"`
+
+	// keySpec is the type of the key: SYMMETRIC_DEFAULT, which is also what is used when it is left out.
+	// +optional
+	KeySpec KeySpec `json:"keySpec,omitempty"`
+
+	// keyUsage is what the key is for: ENCRYPT_DECRYPT, which is also what is used when it is left out.
+	// +optional
+	KeyUsage KeyUsage `json:"keyUsage,omitempty"`
+
+	// enabled lets the key encrypt and decrypt. True when it is left out.
+	// +optional
+	Enabled *bool `json:"enabled,omitempty"`
+
+	// rotation of the key material. Old material is kept, so everything that was encrypted stays readable.
+	// +optional
+	Rotation *KeyRotation `json:"rotation,omitempty"`
+
+	// deletion says how long deleted key material can be had back.
+	// +optional
+	Deletion *KeyDeletion `json:"deletion,omitempty"`
+}
+
+// KeyRotation is automatic rotation of key material.
+// https://docs.aws.amazon.com/kms/latest/developerguide/rotate-keys.html
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.periodInDays) || self.enabled",message="periodInDays has no effect while enabled is false: set enabled to true, or leave periodInDays out",fieldPath=".periodInDays"
+type KeyRotation struct {
+	// enabled turns automatic rotation on.
+	// +required
+	Enabled bool `json:"enabled"`
+
+	// periodInDays between rotations, 90 to 2560. 365 when it is left out.
+	// +optional
+	// +kubebuilder:validation:Minimum=90
+	// +kubebuilder:validation:Maximum=2560
+	PeriodInDays int32 `json:"periodInDays,omitempty"`
+}
+
+// KeyDeletion is the waiting period of a deleted key.
+// https://docs.aws.amazon.com/kms/latest/APIReference/API_ScheduleKeyDeletion.html
+type KeyDeletion struct {
+	// pendingWindowInDays that a deleted key's material is kept, 7 to 30. 30 when it is left out. Applying the same
+	// KMSKey again within them restores it.
+	// +optional
+	// +kubebuilder:validation:Minimum=7
+	// +kubebuilder:validation:Maximum=30
+	PendingWindowInDays int32 `json:"pendingWindowInDays,omitempty"`
+}
+
+// KeyMaterial is one generation of a key's material. Its bytes are in an Envelope.
+type KeyMaterial struct {
+	// id of the material: 64 hexadecimal digits, as in AWS KMS.
+	// +required
+	// +kubebuilder:validation:MinLength=64
+	// +kubebuilder:validation:MaxLength=64
+	ID string `json:"id"`
+	// sequence number: 1 for the first material, then one more each.
+	// +required
+	// +kubebuilder:validation:Minimum=1
+	Sequence int64 `json:"sequence"`
+	// state: CURRENT or NON_CURRENT.
+	// +required
+	State KeyMaterialState `json:"state"`
+	// rotationType that made it; empty for the first.
+	// +optional
+	RotationType RotationType `json:"rotationType,omitempty"`
+	// createdTime of the material.
+	// +required
+	CreatedTime metav1.Time `json:"createdTime"`
+}
+
+// KMSKeyStatus is what is known of the key.
+type KMSKeyStatus struct {
+	// observedGeneration is the generation that the conditions speak of.
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+
+	// conditions: Ready always; Reconciling, Stalled and DeletionBlocked while true; RootProtected.
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	// +kubebuilder:validation:MaxItems=16
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+
+	// keyId of AWS KMS: a UUID that stays when the key is deleted and restored.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	KeyID string `json:"keyId,omitempty"`
+
+	// arn of the key.
+	// +optional
+	// +kubebuilder:validation:MaxLength=2048
+	ARN string `json:"arn,omitempty"`
+
+	// keyState of AWS KMS.
+	// +optional
+	KeyState KeyState `json:"keyState,omitempty"`
+
+	// keyMaterials, oldest first. This list is the key's index: writing it is what commits a rotation.
+	// +optional
+	// +listType=map
+	// +listMapKey=sequence
+	// +kubebuilder:validation:MaxItems=1000
+	KeyMaterials []KeyMaterial `json:"keyMaterials,omitempty"`
+
+	// onDemandRotations so far. AWS KMS allows 25 a key.
+	// +optional
+	OnDemandRotations int32 `json:"onDemandRotations,omitempty"`
+
+	// nextRotationTime of automatic rotation, if it is on.
+	// +optional
+	NextRotationTime *metav1.Time `json:"nextRotationTime,omitempty"`
+
+	// lastHandledReconcileAt echoes the annotation strongroom.dev/reconcile.
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	LastHandledReconcileAt string `json:"lastHandledReconcileAt,omitempty"`
+
+	// lastHandledRotateAt echoes the annotation strongroom.dev/rotate.
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	LastHandledRotateAt string `json:"lastHandledRotateAt,omitempty"`
+}
+
+// KMSKey is an encryption key as in AWS KMS: a container of key material that rotates underneath a stable id.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:path=kmskeys,singular=kmskey,shortName=kmskey,categories=strongroom
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="State",type=string,JSONPath=`.status.keyState`
+// +kubebuilder:printcolumn:name="Key ID",type=string,JSONPath=`.status.keyId`
+// +kubebuilder:printcolumn:name="Next rotation",type=date,JSONPath=`.status.nextRotationTime`,priority=1
+// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+// +kubebuilder:printcolumn:name="Message",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].message`,priority=1
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:validation:XValidation:rule="!has(self.spec.aliases) || self.spec.aliases.all(a, !a.startsWith('alias/aws/') || 'alias/aws/' + self.metadata.name.replace('aws-', ”, 1) == a && self.metadata.name.startsWith('aws-'))",message="alias/aws/SERVICE is reserved for the key aws-SERVICE, which Strongroom makes itself; choose another alias",fieldPath=".spec.aliases"
+type KMSKey struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	// spec is the key that the user wants.
+	// +optional
+	Spec KMSKeySpec `json:"spec,omitzero"`
+	// status is what is known of the key.
+	// +optional
+	// +kubebuilder:default={"observedGeneration":-1,"conditions":{{"type":"Ready","status":"Unknown","reason":"Pending","message":"Waiting for the controller","lastTransitionTime":"1970-01-01T00:00:00Z"},{"type":"Reconciling","status":"True","reason":"Pending","message":"Waiting for the controller","lastTransitionTime":"1970-01-01T00:00:00Z"}}}
+	Status KMSKeyStatus `json:"status,omitzero"`
+}
+
+// KMSKeyList is a list of KMSKeys.
+// +kubebuilder:object:root=true
+type KMSKeyList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []KMSKey `json:"items"`
+}
+
+// GetConditions returns the conditions.
+func (k *KMSKey) GetConditions() []metav1.Condition { return k.Status.Conditions }
+
+// SetConditions replaces the conditions.
+func (k *KMSKey) SetConditions(conditions []metav1.Condition) { k.Status.Conditions = conditions }

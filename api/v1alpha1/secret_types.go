@@ -1,0 +1,455 @@
+package v1alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// SecretSpec is the secret that a user wants. It never holds a plaintext.
+//
+// +kubebuilder:validation:ExactlyOneOf=generate;valueFrom
+// +kubebuilder:validation:XValidation:rule="(has(self.name) ? self.name : ”) == (has(oldSelf.name) ? oldSelf.name : ”)",message="name cannot be changed: it is part of the ARN; create another Secret",fieldPath=".name",reason=FieldValueForbidden
+// +kubebuilder:validation:XValidation:rule="!has(self.rotation) || has(self.generate)",message="only a generated value can be rotated on a schedule: remove rotation, or use generate instead of valueFrom",fieldPath=".rotation"
+type SecretSpec struct {
+	// name of the secret in AWS Secrets Manager. metadata.name when it is left out.
+	// https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=512
+	// +kubebuilder:validation:Pattern=`^[a-zA-Z0-9/_+=.@-]+$`
+	Name string `json:"name,omitempty"`
+
+	// description of the secret, for people.
+	// +optional
+	// +kubebuilder:validation:MaxLength=2048
+	Description string `json:"description,omitempty"`
+
+	// kmsKeyRef names the KMSKey that encrypts the secret. When it is left out, the account's own key
+	// alias/aws/secretsmanager is used, and made when it does not exist.
+	// +optional
+	KMSKeyRef *LocalReference `json:"kmsKeyRef,omitempty"`
+
+	// generate makes the value: once, and again at each rotation.
+	// +optional
+	Generate *SecretGenerator `json:"generate,omitempty"`
+
+	// valueFrom imports the value from elsewhere.
+	// +optional
+	ValueFrom *SecretValueSource `json:"valueFrom,omitempty"`
+
+	// rotation on a schedule.
+	// +optional
+	Rotation *SecretRotation `json:"rotation,omitempty"`
+
+	// target is the core Secret that shows the value to workloads. Without it none is written.
+	// +optional
+	Target *SecretTarget `json:"target,omitempty"`
+
+	// deletion says how long a deleted secret can be had back.
+	// +optional
+	Deletion *SecretDeletion `json:"deletion,omitempty"`
+
+	// suspend holds everything: no rotation, no import, no projection, no healing.
+	// +optional
+	Suspend bool `json:"suspend,omitempty"`
+}
+
+// SecretGenerator makes a value. Exactly one member is set.
+// +kubebuilder:validation:ExactlyOneOf=password;json;bytes;uuid
+type SecretGenerator struct {
+	// password, as AWS Secrets Manager's GetRandomPassword makes it. Write {} for its defaults.
+	// +optional
+	Password *PasswordGenerator `json:"password,omitempty"`
+	// json document with one generated member.
+	// +optional
+	JSON *JSONGenerator `json:"json,omitempty"`
+	// bytes at random, as text.
+	// +optional
+	Bytes *BytesGenerator `json:"bytes,omitempty"`
+	// uuid of version 4 (RFC 9562). Write {}.
+	// +optional
+	UUID *UUIDGenerator `json:"uuid,omitempty"`
+}
+
+// PasswordGenerator has the options of AWS Secrets Manager's GetRandomPassword.
+// https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetRandomPassword.html
+//
+// +kubebuilder:validation:XValidation:rule="!(has(self.excludeLowercase) && self.excludeLowercase && has(self.excludeUppercase) && self.excludeUppercase && has(self.excludeNumbers) && self.excludeNumbers && has(self.excludePunctuation) && self.excludePunctuation && !(has(self.includeSpace) && self.includeSpace))",message="every type of character is excluded: leave at least one in",fieldPath=".excludePunctuation"
+// +kubebuilder:validation:XValidation:rule="!has(self.length) || self.length >= 4 || (has(self.requireEachIncludedType) && !self.requireEachIncludedType)",message="a password that holds each type of character needs a length of at least 4: make it longer, or set requireEachIncludedType to false",fieldPath=".length"
+type PasswordGenerator struct {
+	// length in characters, 1 to 4096. 32 when it is left out.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=4096
+	Length int64 `json:"length,omitempty"`
+	// excludeCharacters are characters that the password must not hold.
+	// +optional
+	// +kubebuilder:validation:MaxLength=4096
+	ExcludeCharacters string `json:"excludeCharacters,omitempty"`
+	// excludeNumbers leaves out 0 to 9.
+	// +optional
+	ExcludeNumbers bool `json:"excludeNumbers,omitempty"`
+	// excludePunctuation leaves out the 32 punctuation characters of ASCII.
+	// +optional
+	ExcludePunctuation bool `json:"excludePunctuation,omitempty"`
+	// excludeUppercase leaves out A to Z.
+	// +optional
+	ExcludeUppercase bool `json:"excludeUppercase,omitempty"`
+	// excludeLowercase leaves out a to z.
+	// +optional
+	ExcludeLowercase bool `json:"excludeLowercase,omitempty"`
+	// includeSpace lets the password hold the space.
+	// +optional
+	IncludeSpace bool `json:"includeSpace,omitempty"`
+	// requireEachIncludedType puts at least one character of each type that is not excluded into the password.
+	// True when it is left out.
+	// +optional
+	RequireEachIncludedType *bool `json:"requireEachIncludedType,omitempty"`
+}
+
+// JSONGenerator makes a JSON document as AWS's rotation functions expect it: fixed members and one generated one.
+type JSONGenerator struct {
+	// template is a JSON object with the members that stay. It is stored in the clear in this object: no
+	// member of it may be secret.
+	// +required
+	// +kubebuilder:validation:MinLength=2
+	// +kubebuilder:validation:MaxLength=16384
+	Template string `json:"template"`
+	// key is the member that is generated.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=256
+	Key string `json:"key"`
+	// password says how that member is made. The defaults of GetRandomPassword when it is left out.
+	// +optional
+	Password *PasswordGenerator `json:"password,omitempty"`
+}
+
+// BytesEncoding is how random bytes are written as text.
+// +kubebuilder:validation:Enum=Hex;Base64;Base64URL
+type BytesEncoding string
+
+// The encodings of random bytes (RFC 4648).
+const (
+	// BytesHex is lower-case hexadecimal.
+	BytesHex BytesEncoding = "Hex"
+	// BytesBase64 is standard base64 with padding.
+	BytesBase64 BytesEncoding = "Base64"
+	// BytesBase64URL is URL-safe base64 without padding.
+	BytesBase64URL BytesEncoding = "Base64URL"
+)
+
+// BytesGenerator makes random bytes.
+type BytesGenerator struct {
+	// length in bytes before they are encoded, 1 to 4096. 32 when it is left out.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=4096
+	Length int32 `json:"length,omitempty"`
+	// encoding as text: Hex, Base64 or Base64URL. Base64 when it is left out.
+	// +optional
+	Encoding BytesEncoding `json:"encoding,omitempty"`
+}
+
+// UUIDGenerator makes a random UUID. It has no options.
+type UUIDGenerator struct{}
+
+// ImportPolicy says how often a value is imported.
+// +kubebuilder:validation:Enum=Once;Follow
+type ImportPolicy string
+
+// The import policies.
+const (
+	// ImportOnce takes the value once; the source may then be deleted.
+	ImportOnce ImportPolicy = "Once"
+	// ImportFollow makes a new version whenever the source's value changes.
+	ImportFollow ImportPolicy = "Follow"
+)
+
+// SecretValueSource is where a value is imported from.
+type SecretValueSource struct {
+	// secretKeyRef names a key of a core Secret in the same namespace.
+	// +required
+	SecretKeyRef SecretKeyReference `json:"secretKeyRef"`
+	// policy: Once or Follow. Once when it is left out. With Follow, label the source
+	// strongroom.dev/managed=source to have its changes imported at once; without it they are seen within five minutes.
+	// +optional
+	Policy ImportPolicy `json:"policy,omitempty"`
+}
+
+// SecretRotation is a schedule as in AWS Secrets Manager.
+// https://docs.aws.amazon.com/secretsmanager/latest/userguide/rotate-secrets_schedule.html
+type SecretRotation struct {
+	// schedule in UTC: rate(N hours), rate(N days), or cron(0 HOURS DAY-OF-MONTH MONTH DAY-OF-WEEK *).
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=256
+	// +kubebuilder:validation:XValidation:rule="self.matches('^rate[(][1-9][0-9]{0,4} (hour|hours|day|days)[)]$') || self.matches('^cron[(][^()]+[)]$')",message="schedule is rate(N hours), rate(N days) or cron(0 HOURS DAY-OF-MONTH MONTH DAY-OF-WEEK *), for example rate(30 days) or cron(0 4 ? * SUN *)"
+	Schedule string `json:"schedule"`
+	// duration of the window that opens at each scheduled time, as Nh: 1h to 24h. When it is left out the window lasts
+	// for the rest of the UTC day, or one hour if the schedule is in hours.
+	// +optional
+	// +kubebuilder:validation:MaxLength=3
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([1-9]|1[0-9]|2[0-4])h$')",message="duration is a whole number of hours from 1h to 24h, for example 3h"
+	Duration string `json:"duration,omitempty"`
+}
+
+// CreationPolicy says how a target that may already exist is treated.
+// +kubebuilder:validation:Enum=Owner;Merge;Adopt
+type CreationPolicy string
+
+// The creation policies.
+const (
+	// CreationPolicyOwner makes the target and deletes it with this object. A target that somebody else made is a
+	// Conflict.
+	CreationPolicyOwner CreationPolicy = "Owner"
+	// CreationPolicyMerge writes its keys into a target that somebody else made and keeps.
+	CreationPolicyMerge CreationPolicy = "Merge"
+	// CreationPolicyAdopt takes over a target that exists and has no controller, and makes it when there is none.
+	CreationPolicyAdopt CreationPolicy = "Adopt"
+)
+
+// SecretTarget is a native Kubernetes Secret to write.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.type) || !has(self.creationPolicy) || self.creationPolicy != 'Merge'",message="the type of a target that is merged into is its owner's: remove type, or use creationPolicy Owner or Adopt",fieldPath=".type"
+type SecretTarget struct {
+	// name of the core Secret. metadata.name when it is left out.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$')",message="name is a DNS name: lower-case letters, digits, dashes and dots, for example shop-db"
+	Name string `json:"name,omitempty"`
+
+	// type of the core Secret. Opaque when it is left out. Kubernetes does not let it change.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Type string `json:"type,omitempty"`
+
+	// template of the data. When it is left out, a value that is a JSON object becomes one key a member, and any
+	// other value the key "value".
+	// +optional
+	Template *TargetTemplate `json:"template,omitempty"`
+
+	// creationPolicy: Owner, Merge or Adopt. Owner when it is left out.
+	// +optional
+	CreationPolicy CreationPolicy `json:"creationPolicy,omitempty"`
+
+	// restart lists the workloads to restart when the data changes.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=32
+	Restart []RestartTarget `json:"restart,omitempty"`
+}
+
+// TargetTemplate shapes the data of a target.
+type TargetTemplate struct {
+	// data maps each key of the core Secret to a Go text/template. A template sees .current and .previous, the two
+	// newest values as text, and the members of a JSON object by their names.
+	// +required
+	// +mapType=granular
+	// +kubebuilder:validation:MinProperties=1
+	// +kubebuilder:validation:MaxProperties=64
+	// +kubebuilder:validation:XValidation:rule="self.all(k, k.size() <= 253 && k.matches('^[-._a-zA-Z0-9]+$'))",message="a key of data has letters, digits, dashes, underscores and dots, at most 253"
+	// +kubebuilder:validation:XValidation:rule="self.all(k, self[k].size() <= 16384)",message="a template has at most 16384 characters"
+	Data map[string]string `json:"data"`
+}
+
+// RestartKind is a kind of workload that can be restarted.
+// +kubebuilder:validation:Enum=Deployment;StatefulSet;DaemonSet
+type RestartKind string
+
+// The kinds of workloads, all of the group apps.
+const (
+	// RestartDeployment is apps/v1 Deployment.
+	RestartDeployment RestartKind = "Deployment"
+	// RestartStatefulSet is apps/v1 StatefulSet.
+	RestartStatefulSet RestartKind = "StatefulSet"
+	// RestartDaemonSet is apps/v1 DaemonSet.
+	RestartDaemonSet RestartKind = "DaemonSet"
+)
+
+// RestartTarget names workloads of the same namespace, by name or by labels.
+// +kubebuilder:validation:ExactlyOneOf=name;selector
+type RestartTarget struct {
+	// kind of the workload: Deployment, StatefulSet or DaemonSet.
+	// +required
+	Kind RestartKind `json:"kind"`
+	// name of the workload.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name,omitempty"`
+	// selector of the workloads' own labels.
+	// +optional
+	Selector *metav1.LabelSelector `json:"selector,omitempty"`
+}
+
+// SecretDeletion is the recovery window of a deleted secret.
+// https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_DeleteSecret.html
+type SecretDeletion struct {
+	// recoveryWindowInDays that a deleted secret's versions are kept, 7 to 30. 30 when it is left out. Applying
+	// the same Secret again within them restores it.
+	// +optional
+	// +kubebuilder:validation:Minimum=7
+	// +kubebuilder:validation:Maximum=30
+	RecoveryWindowInDays int32 `json:"recoveryWindowInDays,omitempty"`
+}
+
+// The staging labels of AWS Secrets Manager.
+// https://docs.aws.amazon.com/secretsmanager/latest/userguide/whats-in-a-secret.html#term_version
+const (
+	// StageCurrent is on the version that is in use.
+	StageCurrent = "AWSCURRENT"
+	// StagePrevious is on the version that was in use before.
+	StagePrevious = "AWSPREVIOUS"
+	// StagePending is on the version that a rotation is bringing in.
+	StagePending = "AWSPENDING"
+)
+
+// SecretVersion is one version of a secret. Its value is in an Envelope.
+type SecretVersion struct {
+	// versionId of AWS Secrets Manager: a UUID.
+	// +required
+	// +kubebuilder:validation:MinLength=32
+	// +kubebuilder:validation:MaxLength=64
+	VersionID string `json:"versionId"`
+	// sequence number: 1 for the first version, then one more each.
+	// +required
+	// +kubebuilder:validation:Minimum=1
+	Sequence int64 `json:"sequence"`
+	// stages of the version. A version without one is deprecated and goes in time.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=20
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=256
+	Stages []string `json:"stages,omitempty"`
+	// createdTime of the version.
+	// +required
+	CreatedTime metav1.Time `json:"createdTime"`
+}
+
+// ProjectionStatus is what was last written for workloads.
+type ProjectionStatus struct {
+	// name of the core Secret.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name"`
+	// keys of its data that this object wrote.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=1024
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=253
+	Keys []string `json:"keys,omitempty"`
+	// digest of the data under a key of the installation's own. Without that key it tells nothing about the data.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
+	Digest string `json:"digest"`
+}
+
+// SecretStatus is what is known of the secret.
+type SecretStatus struct {
+	// observedGeneration is the generation that the conditions speak of.
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+
+	// conditions: Ready always; Reconciling and Stalled while true.
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	// +kubebuilder:validation:MaxItems=16
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+
+	// arn of the secret. Its last six characters stay when the secret is deleted and restored.
+	// +optional
+	// +kubebuilder:validation:MaxLength=2048
+	ARN string `json:"arn,omitempty"`
+
+	// versions, oldest first. This list is the secret's index: writing it is what commits a version.
+	// +optional
+	// +listType=map
+	// +listMapKey=versionId
+	// +kubebuilder:validation:MaxItems=200
+	Versions []SecretVersion `json:"versions,omitempty"`
+
+	// currentVersionId is the version with the stage AWSCURRENT.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	CurrentVersionID string `json:"currentVersionId,omitempty"`
+
+	// lastRotatedTime of the value. Making the first one counts.
+	// +optional
+	LastRotatedTime *metav1.Time `json:"lastRotatedTime,omitempty"`
+
+	// nextRotationTime at which the secret will be rotated, if a schedule is set.
+	// +optional
+	NextRotationTime *metav1.Time `json:"nextRotationTime,omitempty"`
+
+	// projection that was last written.
+	// +optional
+	Projection *ProjectionStatus `json:"projection,omitempty"`
+
+	// lastHandledReconcileAt echoes the annotation strongroom.dev/reconcile.
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	LastHandledReconcileAt string `json:"lastHandledReconcileAt,omitempty"`
+
+	// lastHandledRotateAt echoes the annotation strongroom.dev/rotate.
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	LastHandledRotateAt string `json:"lastHandledRotateAt,omitempty"`
+}
+
+// Secret is a secret as in AWS Secrets Manager: encrypted versions under staging labels, rotated on a schedule and
+// shown to workloads as a native Kubernetes Secret.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:path=secrets,singular=secret,shortName=sms,categories=strongroom
+// +kubebuilder:selectablefield:JSONPath=`.spec.kmsKeyRef.name`
+// +kubebuilder:selectablefield:JSONPath=`.spec.target.name`
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Version",type=string,JSONPath=`.status.currentVersionId`
+// +kubebuilder:printcolumn:name="Next rotation",type=string,JSONPath=`.status.nextRotationTime`
+// +kubebuilder:printcolumn:name="Key",type=string,JSONPath=`.spec.kmsKeyRef.name`,priority=1
+// +kubebuilder:printcolumn:name="Target",type=string,JSONPath=`.status.projection.name`,priority=1
+// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+// +kubebuilder:printcolumn:name="Message",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].message`,priority=1
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+type Secret struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	// spec is the secret that the user wants.
+	// +required
+	Spec SecretSpec `json:"spec"`
+	// status is what is known of the secret.
+	// +optional
+	// +kubebuilder:default={"observedGeneration":-1,"conditions":{{"type":"Ready","status":"Unknown","reason":"Pending","message":"Waiting for the controller","lastTransitionTime":"1970-01-01T00:00:00Z"},{"type":"Reconciling","status":"True","reason":"Pending","message":"Waiting for the controller","lastTransitionTime":"1970-01-01T00:00:00Z"}}}
+	Status SecretStatus `json:"status,omitzero"`
+}
+
+// SecretList is a list of Secrets.
+// +kubebuilder:object:root=true
+type SecretList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []Secret `json:"items"`
+}
+
+// GetConditions returns the conditions.
+func (s *Secret) GetConditions() []metav1.Condition { return s.Status.Conditions }
+
+// SetConditions replaces the conditions.
+func (s *Secret) SetConditions(conditions []metav1.Condition) { s.Status.Conditions = conditions }
+
+// AWSName is the secret's name in AWS Secrets Manager: spec.name, or else metadata.name.
+func (s *Secret) AWSName() string {
+	if s.Spec.Name != "" {
+		return s.Spec.Name
+	}
+	return s.Name
+}
