@@ -71,6 +71,8 @@ const (
 	ReasonNameConflict = "NameConflict"
 	// ReasonAccountConflict: an older namespace has the same account id.
 	ReasonAccountConflict = "AccountConflict"
+	// ReasonInvalidAccount: the label strongroom.dev/account-id of the namespace is not 12 digits.
+	ReasonInvalidAccount = "InvalidAccount"
 	// ReasonEnvelopeMissing: the index names a version whose Envelope is gone.
 	ReasonEnvelopeMissing = "EnvelopeMissing"
 	// ReasonEnvelopeTampered: an Envelope does not open, or is not the one that the index names.

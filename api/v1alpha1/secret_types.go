@@ -7,7 +7,7 @@ import (
 // SecretSpec is the secret that a user wants. It never holds a plaintext.
 //
 // +kubebuilder:validation:ExactlyOneOf=generate;valueFrom
-// +kubebuilder:validation:XValidation:rule="(has(self.name) ? self.name : ”) == (has(oldSelf.name) ? oldSelf.name : ”)",message="name cannot be changed: it is part of the ARN; create another Secret",fieldPath=".name",reason=FieldValueForbidden
+// +kubebuilder:validation:XValidation:rule="has(self.name) == has(oldSelf.name) && (!has(self.name) || self.name == oldSelf.name)",message="name cannot be changed: it is part of the ARN; create another Secret",fieldPath=".name",reason=FieldValueForbidden
 // +kubebuilder:validation:XValidation:rule="!has(self.rotation) || has(self.generate)",message="only a generated value can be rotated on a schedule: remove rotation, or use generate instead of valueFrom",fieldPath=".rotation"
 type SecretSpec struct {
 	// name of the secret in AWS Secrets Manager. metadata.name when it is left out.

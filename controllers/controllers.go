@@ -1,0 +1,105 @@
+// Package controllers is the registry of Strongroom's controllers: what they need, what they index, and their list.
+package controllers
+
+import (
+	"fmt"
+	"time"
+
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+
+	"k8s.io/client-go/tools/events"
+
+	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/controllers/envelope"
+	"strongroom.dev/strongroom/controllers/kmskey"
+	"strongroom.dev/strongroom/controllers/secret"
+	"strongroom.dev/strongroom/internal/core/keyring"
+	"strongroom.dev/strongroom/internal/projection"
+	"strongroom.dev/strongroom/internal/service/kms"
+	"strongroom.dev/strongroom/internal/service/secretsmanager"
+	"strongroom.dev/strongroom/internal/store"
+)
+
+// reportingController is the name under which events are reported.
+const reportingController = v1alpha1.Group + "/manager"
+
+// Services are what controllers share.
+type Services struct {
+	// Client reads from the cache and writes. Live reads from the API server.
+	Client client.Client
+	Live   client.Reader
+	// Region is the one that ARNs name.
+	Region    string
+	Store     *store.Store
+	Keyring   *keyring.Holder
+	KMS       *kms.Service
+	Secrets   *secretsmanager.Service
+	Projector *projection.Projector
+	// RootProtection says where the root of trust is.
+	RootProtection func() (protected bool, message string)
+	// Now is the clock.
+	Now func() time.Time
+}
+
+// Options are the settings of all controllers.
+type Options struct {
+	// Concurrency is the number of objects of a kind that are reconciled at once.
+	Concurrency int
+}
+
+// Index is the cache indexes of one kind.
+type Index struct {
+	Object    client.Object
+	Functions map[string]client.IndexerFunc
+}
+
+// Indexes lists the cache indexes that the controllers and services need.
+func Indexes() []Index {
+	return []Index{
+		{&v1alpha1.Secret{}, secret.Indexes()},
+		{&v1alpha1.KMSKey{}, kmskey.Indexes()},
+		{&v1alpha1.Envelope{}, map[string]client.IndexerFunc{
+			store.OwnerIndex: store.IndexOwner, store.KeyIndex: store.IndexKey,
+		}},
+	}
+}
+
+// NewSecret makes the reconciler of Secrets.
+func NewSecret(s Services, recorder events.EventRecorder) *secret.Reconciler {
+	return &secret.Reconciler{
+		Client: s.Client, Live: s.Live, Region: s.Region, Secrets: s.Secrets, KMS: s.KMS, Store: s.Store,
+		Keyring: s.Keyring, Projector: s.Projector, Events: recorder, Now: s.Now,
+	}
+}
+
+// NewKMSKey makes the reconciler of KMSKeys.
+func NewKMSKey(s Services, recorder events.EventRecorder) *kmskey.Reconciler {
+	return &kmskey.Reconciler{
+		Client: s.Client, Region: s.Region, KMS: s.KMS, Store: s.Store, Keyring: s.Keyring,
+		RootProtection: s.RootProtection, Events: recorder, Now: s.Now,
+	}
+}
+
+// NewEnvelope makes the reconciler of Envelopes.
+func NewEnvelope(s Services) *envelope.Reconciler {
+	return &envelope.Reconciler{Client: s.Client, Store: s.Store, Keyring: s.Keyring, Now: s.Now}
+}
+
+// Setup registers all controllers with a manager.
+func Setup(mgr ctrl.Manager, s Services, o Options) error {
+	recorder := mgr.GetEventRecorder(reportingController)
+	options := controller.Options{MaxConcurrentReconciles: o.Concurrency}
+	if err := NewKMSKey(s, recorder).SetupWithManager(mgr, options); err != nil {
+		return fmt.Errorf("setting up the KMSKey controller: %w", err)
+	}
+	if err := NewSecret(s, recorder).SetupWithManager(mgr, options); err != nil {
+		return fmt.Errorf("setting up the Secret controller: %w", err)
+	}
+	err := NewEnvelope(s).SetupWithManager(mgr, controller.TypedOptions[envelope.Owner]{MaxConcurrentReconciles: 1})
+	if err != nil {
+		return fmt.Errorf("setting up the Envelope controller: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,132 @@
+// Package envelope looks after Envelopes whose object is gone or no longer names them: it puts a tombstone over those of
+// a deleted object, deletes them when the recovery window ends, and sweeps what an interrupted pass left behind.
+//
+// It works by owner: one reconciliation is of all Envelopes of one object.
+package envelope
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/core/keyring"
+	"strongroom.dev/strongroom/internal/fault"
+	"strongroom.dev/strongroom/internal/store"
+)
+
+// Owner is a request: the object whose Envelopes are to be looked at.
+type Owner struct{ Kind, Namespace, Name string }
+
+func (o Owner) reference() v1alpha1.EnvelopeOwner {
+	return v1alpha1.EnvelopeOwner{Kind: o.Kind, Name: o.Name}
+}
+
+// Reconciler reconciles the Envelopes of objects.
+type Reconciler struct {
+	// Client reads from the cache.
+	Client client.Client
+	// Store keeps Envelopes.
+	Store *store.Store
+	// Keyring seals tombstones.
+	Keyring *keyring.Holder
+	// Now is the clock.
+	Now func() time.Time
+
+	// deleted holds the last state of objects whose deletion was seen, until their tombstone is stored. Losing it
+	// loses the spec in the tombstone and no more: the recovery window is then the longest.
+	deleted sync.Map // Owner → object
+}
+
+// Reconcile looks after the Envelopes of one owner.
+func (r *Reconciler) Reconcile(ctx context.Context, owner Owner) (reconcile.Result, error) {
+	object, err := r.object(ctx, owner)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	envelopes, err := r.Store.OfOwner(ctx, owner.Namespace, owner.reference())
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	var next time.Duration
+	for subject, group := range bySubject(envelopes) {
+		wait, err := r.subject(ctx, owner, object, subject, group)
+		if err != nil {
+			if f := fault.Of(err); f.RetryAfter > 0 {
+				return reconcile.Result{RequeueAfter: f.RetryAfter}, nil
+			}
+			return reconcile.Result{}, err
+		}
+		if wait > 0 && (next == 0 || wait < next) {
+			next = wait
+		}
+	}
+	return reconcile.Result{RequeueAfter: next}, nil
+}
+
+// subject decides about the Envelopes of one subject and does it. Versions go before their tombstone, so that what a
+// crash leaves is found again.
+func (r *Reconciler) subject(ctx context.Context, owner Owner, object *object, subject string, group []v1alpha1.Envelope) (
+	time.Duration, error,
+) {
+	used, err := r.keyInUse(ctx, owner, subject)
+	if err != nil {
+		return 0, err
+	}
+	d := decide(input{now: r.Now(), object: object, subject: subject, envelopes: group, keyInUse: used})
+	if d.entomb {
+		if err := r.entomb(ctx, owner, subject, group); err != nil {
+			return 0, err
+		}
+	}
+	for i := range d.delete {
+		if err := r.Store.Delete(ctx, &d.delete[i]); err != nil {
+			return 0, err
+		}
+	}
+	return d.wait, nil
+}
+
+// keyInUse tells whether a subject is a key under which something is encrypted.
+func (r *Reconciler) keyInUse(ctx context.Context, owner Owner, subject string) (bool, error) {
+	if owner.Kind != kindKMSKey {
+		return false, nil
+	}
+	holders, err := r.Store.OfKey(ctx, owner.Namespace, subject)
+	return len(holders) > 0, err
+}
+
+func (r *Reconciler) entomb(ctx context.Context, owner Owner, subject string, group []v1alpha1.Envelope) error {
+	ring, err := r.Keyring.Get()
+	if err != nil {
+		return err
+	}
+	last := r.lastState(owner, subject, group)
+	now := r.Now()
+	e, err := store.NewTombstone(ring, owner.Namespace, owner.reference(), subject, last.tombstone, now, now.Add(last.window))
+	if err != nil {
+		return err
+	}
+	if _, err := r.Store.Create(ctx, e); err != nil {
+		if apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
+			return nil // the namespace and all its Envelopes go with it
+		}
+		return err
+	}
+	r.deleted.Delete(owner)
+	return nil
+}
+
+func bySubject(envelopes []v1alpha1.Envelope) map[string][]v1alpha1.Envelope {
+	out := map[string][]v1alpha1.Envelope{}
+	for i := range envelopes {
+		out[envelopes[i].Spec.Subject] = append(out[envelopes[i].Spec.Subject], envelopes[i])
+	}
+	return out
+}

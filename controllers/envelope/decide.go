@@ -1,0 +1,99 @@
+package envelope
+
+import (
+	"time"
+
+	"strongroom.dev/strongroom/api/v1alpha1"
+)
+
+// sweepAge is how long an Envelope that no index names is kept.
+const sweepAge = time.Hour
+
+// input is all that the decision about one subject's Envelopes depends on.
+type input struct {
+	now time.Time
+	// object is the owner, nil if there is none.
+	object *object
+	// subject is the ARN of the Envelopes.
+	subject string
+	// envelopes of the subject.
+	envelopes []v1alpha1.Envelope
+	// keyInUse tells that something is encrypted under the subject, which is a key.
+	keyInUse bool
+}
+
+// decision is what to do with them.
+type decision struct {
+	// entomb tells that a tombstone is to be stored.
+	entomb bool
+	// delete lists the Envelopes to delete, in this order.
+	delete []v1alpha1.Envelope
+	// wait is when to look again, 0 for not before something changes.
+	wait time.Duration
+}
+
+// decide is the decision about one subject's Envelopes.
+func decide(in input) decision {
+	switch {
+	case in.object != nil && in.object.arn == "":
+		return decision{} // the owner has not said yet which Envelopes are its own
+	case in.object != nil && in.object.arn == in.subject:
+		return decideLive(in)
+	}
+	return decideGone(in)
+}
+
+// decideLive: the owner exists. A tombstone is obsolete, since its object was restored; a version that the index does
+// not name is left over from an interrupted pass, unless it is the next one, which is in flight.
+func decideLive(in input) decision {
+	var d decision
+	for _, e := range in.envelopes {
+		_, named := in.object.index.ByID(e.Spec.Version)
+		switch {
+		case e.Spec.Class == v1alpha1.EnvelopeTombstone:
+			d.delete = append(d.delete, e)
+		case named || len(in.object.index) == 0 || e.Spec.Sequence > in.object.index.Last():
+			continue
+		default:
+			if left := e.CreationTimestamp.Add(sweepAge).Sub(in.now); left > 0 {
+				d.wait = shorter(d.wait, left)
+				continue
+			}
+			d.delete = append(d.delete, e)
+		}
+	}
+	return d
+}
+
+// decideGone: the owner is gone, or is another secret of the same object name by now. The Envelopes get a tombstone, and
+// go when it expires, the tombstone last.
+func decideGone(in input) decision {
+	var tombstones, others []v1alpha1.Envelope
+	var expires time.Time
+	for _, e := range in.envelopes {
+		if e.Spec.Class != v1alpha1.EnvelopeTombstone {
+			others = append(others, e)
+			continue
+		}
+		tombstones = append(tombstones, e)
+		if e.Spec.ExpireTime != nil && e.Spec.ExpireTime.After(expires) {
+			expires = e.Spec.ExpireTime.Time
+		}
+	}
+	switch left := expires.Sub(in.now); {
+	case len(tombstones) == 0:
+		return decision{entomb: len(others) > 0}
+	case left > 0:
+		return decision{wait: left}
+	case in.keyInUse && len(others) > 0:
+		return decision{wait: sweepAge}
+	}
+	return decision{delete: append(others, tombstones...)}
+}
+
+func shorter(a, b time.Duration) time.Duration {
+	if a == 0 || b < a {
+		return b
+	}
+	return a
+}

@@ -1,0 +1,91 @@
+package envelope
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/controllers/kmskey"
+	"strongroom.dev/strongroom/controllers/secret"
+	"strongroom.dev/strongroom/internal/core/versions"
+	"strongroom.dev/strongroom/internal/store"
+)
+
+const (
+	kindSecret = "Secret"
+	kindKMSKey = "KMSKey"
+)
+
+// object is what matters of an owner, whatever its kind.
+type object struct {
+	arn       string
+	index     versions.Index
+	window    time.Duration
+	tombstone store.Tombstone
+}
+
+// maximumWindow is the recovery window where the object's own is not known.
+const maximumWindow = 30 * 24 * time.Hour
+
+// object reads the owner from the cache. It is nil if there is none.
+func (r *Reconciler) object(ctx context.Context, owner Owner) (*object, error) {
+	var obj client.Object
+	switch owner.Kind {
+	case kindSecret:
+		obj = &v1alpha1.Secret{}
+	case kindKMSKey:
+		obj = &v1alpha1.KMSKey{}
+	default:
+		return &object{}, nil // not an owner of ours to judge: nothing is decided
+	}
+	err := r.Client.Get(ctx, client.ObjectKey{Namespace: owner.Namespace, Name: owner.Name}, obj)
+	if client.IgnoreNotFound(err) != nil {
+		return nil, fmt.Errorf("reading %s %s: %w", owner.Kind, owner.Name, err)
+	}
+	if err != nil {
+		return nil, nil
+	}
+	return describe(obj), nil
+}
+
+// describe takes an object of either kind.
+func describe(obj client.Object) *object {
+	switch o := obj.(type) {
+	case *v1alpha1.Secret:
+		spec, _ := json.Marshal(o.Spec) // a decoded spec always encodes
+		index := secret.IndexOf(o)
+		return &object{
+			arn: o.Status.ARN, index: index, window: secret.RecoveryWindow(o),
+			tombstone: store.Tombstone{Spec: spec, Index: index},
+		}
+	case *v1alpha1.KMSKey:
+		spec, _ := json.Marshal(o.Spec)
+		index := kmskey.IndexOf(o)
+		return &object{
+			arn: o.Status.ARN, index: index, window: kmskey.PendingWindow(o),
+			tombstone: store.Tombstone{Spec: spec, Index: index, KeyID: o.Status.KeyID},
+		}
+	}
+	return nil
+}
+
+// lastState is what is known of a deleted object: the state that its deletion showed, if a manager saw it, or else what
+// its Envelopes tell.
+func (r *Reconciler) lastState(owner Owner, subject string, group []v1alpha1.Envelope) *object {
+	if seen, ok := r.deleted.Load(owner); ok {
+		if last, ok := seen.(*object); ok && last.arn == subject && len(last.index) > 0 {
+			return last
+		}
+	}
+	var all []versions.Version
+	for i := range group {
+		if group[i].Spec.Class != v1alpha1.EnvelopeTombstone {
+			all = append(all, store.Version(&group[i]))
+		}
+	}
+	return &object{arn: subject, window: maximumWindow, tombstone: store.Tombstone{Index: versions.Rebuild(all)}}
+}

@@ -1,0 +1,55 @@
+package envelope
+
+import (
+	"context"
+
+	"k8s.io/client-go/util/workqueue"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"strongroom.dev/strongroom/api/v1alpha1"
+)
+
+type queue = workqueue.TypedRateLimitingInterface[Owner]
+
+// SetupWithManager registers the controller.
+func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, options controller.TypedOptions[Owner]) error {
+	return builder.TypedControllerManagedBy[Owner](mgr).
+		Named("envelope").
+		Watches(&v1alpha1.Envelope{}, handler.TypedEnqueueRequestsFromMapFunc(r.ofEnvelope)).
+		Watches(&v1alpha1.Secret{}, r.ofOwner(kindSecret)).
+		Watches(&v1alpha1.KMSKey{}, r.ofOwner(kindKMSKey)).
+		WithOptions(options).
+		Complete(reconcile.TypedFunc[Owner](r.Reconcile))
+}
+
+// ofEnvelope maps an Envelope to its owner, unless the owner's index names it, as it does nearly always.
+func (r *Reconciler) ofEnvelope(ctx context.Context, obj client.Object) []Owner {
+	e, ok := obj.(*v1alpha1.Envelope)
+	if !ok || e.Spec.Class == v1alpha1.EnvelopeDomainKey {
+		return nil
+	}
+	return []Owner{{e.Spec.Owner.Kind, e.Namespace, e.Spec.Owner.Name}}
+}
+
+// ofOwner asks for a look when an owner goes, or settles on an ARN or another index, which may leave Envelopes unnamed.
+func (r *Reconciler) ofOwner(kind string) handler.TypedEventHandler[client.Object, Owner] {
+	return handler.TypedFuncs[client.Object, Owner]{
+		UpdateFunc: func(_ context.Context, e event.UpdateEvent, q queue) {
+			before, after := describe(e.ObjectOld), describe(e.ObjectNew)
+			if before.arn != after.arn || len(before.index) > len(after.index) {
+				q.Add(Owner{kind, e.ObjectNew.GetNamespace(), e.ObjectNew.GetName()})
+			}
+		},
+		DeleteFunc: func(_ context.Context, e event.DeleteEvent, q queue) {
+			owner := Owner{kind, e.Object.GetNamespace(), e.Object.GetName()}
+			r.deleted.Store(owner, describe(e.Object))
+			q.Add(owner)
+		},
+	}
+}

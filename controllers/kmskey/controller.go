@@ -1,0 +1,105 @@
+// Package kmskey reconciles KMSKeys: it makes and rotates their key material, keeps it wrapped in Envelopes, and lets a
+// deleted key go only when nothing needs it.
+package kmskey
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"k8s.io/client-go/tools/events"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+
+	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/core/keyring"
+	"strongroom.dev/strongroom/internal/service/kms"
+	"strongroom.dev/strongroom/internal/store"
+)
+
+// Finalizer keeps a deleted KMSKey until nothing is encrypted under it.
+const Finalizer = v1alpha1.Group + "/key-material"
+
+// Reconciler reconciles KMSKeys.
+type Reconciler struct {
+	// Client reads from the cache and writes.
+	Client client.Client
+	// Region is the one that ARNs name.
+	Region string
+	// KMS makes and opens key material; Store finds Envelopes.
+	KMS   *kms.Service
+	Store *store.Store
+	// Keyring seals tombstones.
+	Keyring *keyring.Holder
+	// RootProtection says whether the root of trust is kept outside the Kubernetes API; an empty message says that it is
+	// not known.
+	RootProtection func() (protected bool, message string)
+	// Events tells users what happened.
+	Events events.EventRecorder
+	// Now is the clock.
+	Now func() time.Time
+}
+
+// +kubebuilder:rbac:groups=strongroom.dev,resources=kmskeys,verbs=get;list;watch;patch
+// +kubebuilder:rbac:groups=strongroom.dev,resources=kmskeys/status,verbs=update
+
+// pass is what one reconciliation knows.
+type pass struct {
+	key *v1alpha1.KMSKey
+	// former is the status as it was read.
+	former *v1alpha1.KMSKeyStatus
+	now    time.Time
+	// restored tells that the index was rebuilt or brought back.
+	restored bool
+	// unavailable tells that the current material does not open.
+	unavailable bool
+	// requeue is when to look again, 0 for never.
+	requeue time.Duration
+}
+
+// Reconcile makes one pass over a KMSKey.
+func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	key := &v1alpha1.KMSKey{}
+	if err := r.Client.Get(ctx, req.NamespacedName, key); err != nil {
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	p := &pass{key: key, former: key.Status.DeepCopy(), now: r.Now()}
+	if !key.DeletionTimestamp.IsZero() {
+		return r.delete(ctx, p)
+	}
+	if err := r.finalizer(ctx, p); err != nil {
+		return ctrl.Result{}, err
+	}
+	err := r.run(ctx, p)
+	return r.summarise(ctx, p, err)
+}
+
+// finalizer puts the finalizer on before there is key material that it could protect.
+func (r *Reconciler) finalizer(ctx context.Context, p *pass) error {
+	if controllerutil.ContainsFinalizer(p.key, Finalizer) {
+		return nil
+	}
+	before := p.key.DeepCopy()
+	controllerutil.AddFinalizer(p.key, Finalizer)
+	if err := r.Client.Patch(ctx, p.key, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {
+		return fmt.Errorf("adding the finalizer: %w", err)
+	}
+	p.former = p.key.Status.DeepCopy()
+	return nil
+}
+
+// run is the order of steps.
+func (r *Reconciler) run(ctx context.Context, p *pass) error {
+	for _, step := range []func(context.Context, *pass) error{
+		r.identify,
+		r.restore,
+		r.material,
+		r.verify,
+	} {
+		if err := step(ctx, p); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,126 @@
+package kmskey
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+
+	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/conditions"
+	"strongroom.dev/strongroom/internal/core/versions"
+	"strongroom.dev/strongroom/internal/service/kms"
+	"strongroom.dev/strongroom/internal/store"
+)
+
+// blockedRecheck is how often a blocked deletion is looked at when no event asks for it.
+const blockedRecheck = 10 * time.Minute
+
+// delete lets a key go when nothing is encrypted under it: the tombstone is stored first, and the finalizer removed
+// second, so that a crash between the two repeats both.
+func (r *Reconciler) delete(ctx context.Context, p *pass) (ctrl.Result, error) {
+	if !controllerutil.ContainsFinalizer(p.key, Finalizer) {
+		return ctrl.Result{}, nil
+	}
+	holders, err := r.Store.OfKey(ctx, p.key.Namespace, p.key.Status.ARN)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	if len(holders) > 0 && p.key.Status.ARN != "" {
+		return ctrl.Result{RequeueAfter: blockedRecheck}, r.blocked(ctx, p, holders)
+	}
+	if len(p.key.Status.KeyMaterials) > 0 {
+		if err := r.entomb(ctx, p); err != nil {
+			return r.summarise(ctx, p, err)
+		}
+	}
+	before := p.key.DeepCopy()
+	controllerutil.RemoveFinalizer(p.key, Finalizer)
+	err = r.Client.Patch(ctx, p.key, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
+	if client.IgnoreNotFound(err) != nil {
+		return ctrl.Result{}, fmt.Errorf("removing the finalizer: %w", err)
+	}
+	return ctrl.Result{}, nil
+}
+
+// blocked says what holds the key.
+func (r *Reconciler) blocked(ctx context.Context, p *pass, holders []v1alpha1.Envelope) error {
+	message := fmt.Sprintf("%d Envelopes are encrypted under this key: %s. Delete those objects, or give them another key and "+
+		"rotate them; what is deleted holds the key until its recovery window ends", len(holders), ownersOf(holders))
+	status := &p.key.Status
+	status.ObservedGeneration = p.key.Generation
+	for _, c := range []string{v1alpha1.ConditionReconciling, v1alpha1.ConditionStalled} {
+		meta.RemoveStatusCondition(&status.Conditions, c)
+	}
+	conditions.Set(&status.Conditions, p.key.Generation, v1alpha1.ConditionDeletionBlocked, metav1.ConditionTrue,
+		v1alpha1.ReasonInUse, message)
+	conditions.Set(&status.Conditions, p.key.Generation, v1alpha1.ConditionReady, metav1.ConditionFalse,
+		v1alpha1.ReasonInUse, message)
+	return r.write(ctx, p)
+}
+
+// ownersOf names up to five owners of Envelopes.
+func ownersOf(holders []v1alpha1.Envelope) string {
+	var names []string
+	for i := range holders {
+		names = append(names, holders[i].Spec.Owner.Kind+"/"+holders[i].Spec.Owner.Name)
+	}
+	slices.Sort(names)
+	names = slices.Compact(names)
+	if more := len(names) - 5; more > 0 {
+		names = append(names[:5], fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(names, ", ")
+}
+
+func (r *Reconciler) entomb(ctx context.Context, p *pass) error {
+	ring, err := r.Keyring.Get()
+	if err != nil {
+		return err
+	}
+	spec, err := json.Marshal(p.key.Spec)
+	if err != nil {
+		return fmt.Errorf("encoding the spec: %w", err)
+	}
+	deleted := p.key.DeletionTimestamp.UTC()
+	e, err := store.NewTombstone(ring, p.key.Namespace, kms.Owner(p.key.Name), p.key.Status.ARN,
+		store.Tombstone{Spec: spec, Index: IndexOf(p.key), KeyID: p.key.Status.KeyID},
+		deleted, deleted.Add(PendingWindow(p.key)))
+	if err != nil {
+		return err
+	}
+	if _, err := r.Store.Create(ctx, e); err != nil {
+		if apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
+			return nil // the namespace and all its Envelopes go with it
+		}
+		return err
+	}
+	return nil
+}
+
+// PendingWindow is the waiting period of a key.
+func PendingWindow(key *v1alpha1.KMSKey) time.Duration {
+	if key.Spec.Deletion == nil || key.Spec.Deletion.PendingWindowInDays == 0 {
+		return kms.DefaultPendingWindow
+	}
+	return time.Duration(key.Spec.Deletion.PendingWindowInDays) * 24 * time.Hour
+}
+
+// IndexOf is the key's index of materials in the form that tombstones keep.
+func IndexOf(key *v1alpha1.KMSKey) versions.Index {
+	ix := make(versions.Index, 0, len(key.Status.KeyMaterials))
+	for _, m := range key.Status.KeyMaterials {
+		ix = append(ix, versions.Version{ID: m.ID, Sequence: m.Sequence, Created: m.CreatedTime.UTC()})
+	}
+	return ix
+}

@@ -1,0 +1,144 @@
+package kmskey
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/account"
+	"strongroom.dev/strongroom/internal/core/arn"
+	"strongroom.dev/strongroom/internal/fault"
+	"strongroom.dev/strongroom/internal/service/kms"
+	"strongroom.dev/strongroom/internal/store"
+)
+
+// AliasIndex is the cache index of KMSKeys by alias.
+const AliasIndex = "alias"
+
+var errAliasTaken = errors.New("the alias is taken")
+
+// IndexAlias lists the values of AliasIndex.
+func IndexAlias(obj client.Object) []string {
+	if key, ok := obj.(*v1alpha1.KMSKey); ok {
+		return key.Spec.Aliases
+	}
+	return nil
+}
+
+// identify settles the key's account, id and ARN. The id is the object's UID, so that it is known before anything is
+// written; a restored key keeps its first one.
+func (r *Reconciler) identify(ctx context.Context, p *pass) error {
+	id, err := account.Resolve(ctx, r.Client, p.key.Namespace)
+	if err != nil {
+		return err
+	}
+	for _, alias := range p.key.Spec.Aliases {
+		var same v1alpha1.KMSKeyList
+		err := r.Client.List(ctx, &same, client.InNamespace(p.key.Namespace), client.MatchingFields{AliasIndex: alias})
+		if err != nil {
+			return fmt.Errorf("looking for keys of alias %s: %w", alias, err)
+		}
+		if first := older(p.key, same.Items); first != "" {
+			return fault.Stalled(v1alpha1.ReasonNameConflict, fmt.Errorf("%w: KMSKey %s has %s already; "+
+				"take it out of one of the two", errAliasTaken, first, alias))
+		}
+	}
+	if p.key.Status.KeyID == "" {
+		p.key.Status.KeyID = string(p.key.UID)
+		p.key.Status.ARN = arn.KMSKey(r.Region, id, p.key.Status.KeyID)
+	}
+	return nil
+}
+
+// older names the key that has an alias by an older right than this one, or nothing.
+func older(this *v1alpha1.KMSKey, same []v1alpha1.KMSKey) string {
+	for i := range same {
+		other := &same[i]
+		if other.Name == this.Name {
+			continue
+		}
+		earlier := other.CreationTimestamp.Before(&this.CreationTimestamp)
+		tie := other.CreationTimestamp.Equal(&this.CreationTimestamp) && other.Name < this.Name
+		if earlier || tie {
+			return other.Name
+		}
+	}
+	return ""
+}
+
+// restore brings back the index of a key that has none: it was deleted and is applied again within its waiting period,
+// or its status was lost.
+func (r *Reconciler) restore(ctx context.Context, p *pass) error {
+	status := &p.key.Status
+	if len(status.KeyMaterials) > 0 {
+		return nil
+	}
+	envelopes, err := r.Store.OfOwner(ctx, p.key.Namespace, kms.Owner(p.key.Name))
+	if err != nil || len(envelopes) == 0 {
+		return err
+	}
+	subject := newestSubject(envelopes)
+	for i := range envelopes {
+		e := &envelopes[i]
+		if e.Spec.Subject == subject && e.Spec.ExpireTime != nil && !p.now.Before(e.Spec.ExpireTime.Time) {
+			return nil // the waiting period is over: this is a new key
+		}
+	}
+	keyID, err := keyIDOf(subject)
+	if err != nil {
+		return err
+	}
+	status.ARN, status.KeyID = subject, keyID
+	for i := range envelopes {
+		if e := &envelopes[i]; e.Spec.Subject == subject && e.Spec.Class == v1alpha1.EnvelopeKeyMaterial {
+			status.KeyMaterials = append(status.KeyMaterials, kms.MaterialOf(e))
+		}
+	}
+	normalise(status)
+	p.restored = subject != p.former.ARN && p.key.Status.KeyID != string(p.key.UID) || len(status.KeyMaterials) > 1
+	return nil
+}
+
+// newestSubject is the ARN of the newest key material.
+func newestSubject(envelopes []v1alpha1.Envelope) string {
+	var newest *v1alpha1.Envelope
+	for i := range envelopes {
+		e := &envelopes[i]
+		if e.Spec.Class == v1alpha1.EnvelopeKeyMaterial &&
+			(newest == nil || newest.Spec.CreatedTime.Before(&e.Spec.CreatedTime)) {
+			newest = e
+		}
+	}
+	if newest == nil {
+		return ""
+	}
+	return newest.Spec.Subject
+}
+
+func keyIDOf(subject string) (string, error) {
+	keyID, ok := arn.KeyID(subject)
+	if !ok {
+		return "", fmt.Errorf("%w: an Envelope's subject is no key's ARN", store.ErrTampered)
+	}
+	return keyID, nil
+}
+
+// normalise orders the materials and makes the last one current and the others not.
+func normalise(status *v1alpha1.KMSKeyStatus) {
+	slices.SortFunc(status.KeyMaterials, func(a, b v1alpha1.KeyMaterial) int { return int(a.Sequence - b.Sequence) })
+	status.OnDemandRotations = 0
+	for i := range status.KeyMaterials {
+		m := &status.KeyMaterials[i]
+		m.State = v1alpha1.KeyMaterialNonCurrent
+		if i == len(status.KeyMaterials)-1 {
+			m.State = v1alpha1.KeyMaterialCurrent
+		}
+		if m.RotationType == v1alpha1.RotationOnDemand {
+			status.OnDemandRotations++
+		}
+	}
+}

@@ -1,0 +1,76 @@
+package kmskey
+
+import (
+	"context"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/service/kms"
+)
+
+// Indexes are the functions of the cache indexes of KMSKeys.
+func Indexes() map[string]client.IndexerFunc {
+	return map[string]client.IndexerFunc{AliasIndex: IndexAlias, kms.ARNIndex: kms.IndexARN}
+}
+
+// SetupWithManager registers the controller. The cache must have Indexes.
+func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, options controller.Options) error {
+	return ctrl.NewControllerManagedBy(mgr).
+		Named("kmskey").
+		For(&v1alpha1.KMSKey{}).
+		Watches(&v1alpha1.Envelope{}, handler.EnqueueRequestsFromMapFunc(r.ofEnvelope),
+			builder.WithPredicates(predicate.Funcs{CreateFunc: ownMaterial})).
+		Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.ofNamespace),
+			builder.WithPredicates(predicate.LabelChangedPredicate{})).
+		WithOptions(options).
+		Complete(r)
+}
+
+// ownMaterial lets new key material through: it may be one that was missing.
+func ownMaterial(e event.CreateEvent) bool {
+	envelope, ok := e.Object.(*v1alpha1.Envelope)
+	return ok && !e.IsInInitialList && envelope.Spec.Owner.Kind == "KMSKey"
+}
+
+// ofEnvelope maps key material to its key, and any other Envelope that goes to a key whose deletion waits for it.
+func (r *Reconciler) ofEnvelope(ctx context.Context, obj client.Object) []reconcile.Request {
+	e, ok := obj.(*v1alpha1.Envelope)
+	if !ok {
+		return nil
+	}
+	if e.Spec.Owner.Kind == "KMSKey" {
+		return []reconcile.Request{request(e.Namespace, e.Spec.Owner.Name)}
+	}
+	key, err := r.KMS.ByARN(ctx, e.Namespace, e.Spec.KeyARN)
+	if err != nil || key.DeletionTimestamp.IsZero() {
+		return nil
+	}
+	return []reconcile.Request{request(key.Namespace, key.Name)}
+}
+
+func (r *Reconciler) ofNamespace(ctx context.Context, obj client.Object) []reconcile.Request {
+	var list v1alpha1.KMSKeyList
+	if err := r.Client.List(ctx, &list, client.InNamespace(obj.GetName())); err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "listing the KMSKeys of a namespace")
+		return nil
+	}
+	out := make([]reconcile.Request, 0, len(list.Items))
+	for i := range list.Items {
+		out = append(out, request(list.Items[i].Namespace, list.Items[i].Name))
+	}
+	return out
+}
+
+func request(namespace, name string) reconcile.Request {
+	return reconcile.Request{NamespacedName: types.NamespacedName{Namespace: namespace, Name: name}}
+}

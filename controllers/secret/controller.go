@@ -1,0 +1,99 @@
+// Package secret reconciles Secrets: it makes and rotates their versions, keeps them as Envelopes, and projects them
+// into native Kubernetes Secrets.
+//
+// A pass changes nothing but through its steps, in this order, each of which can be repeated: Envelope, projection,
+// restarts, status. The status holds the index of versions, so writing it commits; a pass that ends before finds the
+// Envelope and goes on with it.
+package secret
+
+import (
+	"context"
+	"time"
+
+	"k8s.io/client-go/tools/events"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/core/keyring"
+	"strongroom.dev/strongroom/internal/core/versions"
+	"strongroom.dev/strongroom/internal/projection"
+	"strongroom.dev/strongroom/internal/service/kms"
+	"strongroom.dev/strongroom/internal/service/secretsmanager"
+	"strongroom.dev/strongroom/internal/store"
+)
+
+// Reconciler reconciles Secrets.
+type Reconciler struct {
+	// Client reads from the cache and writes. Live reads from the API server.
+	Client client.Client
+	Live   client.Reader
+	// Region is the one that ARNs name.
+	Region string
+	// Secrets stores and reads versions; KMS finds keys.
+	Secrets *secretsmanager.Service
+	KMS     *kms.Service
+	// Store finds the Envelopes of a secret whose index is lost.
+	Store *store.Store
+	// Keyring opens tombstones and makes digests.
+	Keyring *keyring.Holder
+	// Projector writes targets.
+	Projector *projection.Projector
+	// Events tells users what happened.
+	Events events.EventRecorder
+	// Now is the clock.
+	Now func() time.Time
+}
+
+// +kubebuilder:rbac:groups=strongroom.dev,resources=secrets,verbs=get;list;watch
+// +kubebuilder:rbac:groups=strongroom.dev,resources=secrets/status,verbs=update
+// +kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch
+// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
+
+// pass is what one reconciliation knows. Steps read and change it; nothing else carries facts between them.
+type pass struct {
+	secret *v1alpha1.Secret
+	// former is the status as it was read.
+	former *v1alpha1.SecretStatus
+	now    time.Time
+
+	arn     string
+	index   versions.Index
+	trigger trigger
+	// versioned tells that the step version is done, so that index may be committed.
+	versioned bool
+	// requeue is when to look again, 0 for never.
+	requeue time.Duration
+}
+
+// Reconcile makes one pass over a Secret.
+func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	secret := &v1alpha1.Secret{}
+	if err := r.Client.Get(ctx, req.NamespacedName, secret); err != nil {
+		return ctrl.Result{}, client.IgnoreNotFound(err) // a deleted Secret's Envelopes are controllers/envelope's
+	}
+	if !secret.DeletionTimestamp.IsZero() {
+		return ctrl.Result{}, nil
+	}
+	p := &pass{secret: secret, former: secret.Status.DeepCopy(), now: r.Now()}
+	err := r.run(ctx, p)
+	return r.summarise(ctx, p, err)
+}
+
+// run is the order of steps.
+func (r *Reconciler) run(ctx context.Context, p *pass) error {
+	if p.secret.Spec.Suspend {
+		return errSuspended
+	}
+	for _, step := range []func(context.Context, *pass) error{
+		r.identify,
+		r.restore,
+		r.version,
+		r.project,
+	} {
+		if err := step(ctx, p); err != nil {
+			return err
+		}
+	}
+	return nil
+}

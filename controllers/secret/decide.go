@@ -1,0 +1,81 @@
+package secret
+
+import (
+	"fmt"
+	"time"
+
+	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/core/schedule"
+)
+
+// trigger is why a version is made or found.
+type trigger string
+
+const (
+	// triggerNone: the current version stays.
+	triggerNone trigger = ""
+	// triggerFirst: there is no current version yet.
+	triggerFirst trigger = "First"
+	// triggerRequested: the rotate annotation has a value that was not handled yet.
+	triggerRequested trigger = "Requested"
+	// triggerScheduled: a rotation window is open.
+	triggerScheduled trigger = "Scheduled"
+	// triggerImported: the import source has another value.
+	triggerImported trigger = "Imported"
+	// triggerResumed: an earlier pass ended between Envelope and status.
+	triggerResumed trigger = "Resumed"
+	// triggerRestored: the index was rebuilt.
+	triggerRestored trigger = "Restored"
+)
+
+// rotationInput is all that the decision to rotate depends on.
+type rotationInput struct {
+	// hasCurrent tells whether there is a current version; generated whether its value is made here.
+	hasCurrent, generated bool
+	// requested is the rotate annotation; handled is its value that was handled last.
+	requested, handled string
+	// rotation is the schedule, nil for none.
+	rotation *v1alpha1.SecretRotation
+	// last is when the value last changed.
+	last, now time.Time
+	// seed spreads secrets of one schedule over its window.
+	seed string
+}
+
+// rotationDecision is what to do now, and when the schedule next wants something.
+type rotationDecision struct {
+	trigger trigger
+	// next is the time of the next scheduled rotation, zero without a schedule.
+	next time.Time
+}
+
+// decideRotation is the decision whether to make a new version of a generated secret. An invalid schedule is an error
+// even when nothing is due, so that users learn of it at once; a rotation by annotation waits for it to be mended.
+func decideRotation(in rotationInput) (rotationDecision, error) {
+	var out rotationDecision
+	switch {
+	case !in.generated:
+		return out, nil
+	case !in.hasCurrent:
+		out.trigger = triggerFirst
+	case in.requested != "" && in.requested != in.handled:
+		out.trigger = triggerRequested
+	}
+	if in.rotation == nil {
+		return out, nil
+	}
+	plan, err := schedule.NewPlan(in.rotation.Schedule, in.rotation.Duration)
+	if err != nil {
+		return rotationDecision{}, fmt.Errorf("spec.rotation: %w", err)
+	}
+	if out.trigger == triggerNone {
+		decision := plan.Decide(in.last, in.now, in.seed)
+		if !decision.Due {
+			out.next = decision.At
+			return out, nil
+		}
+		out.trigger = triggerScheduled
+	}
+	out.next = plan.Decide(in.now, in.now, in.seed).At // every new version counts as a rotation, the first one too
+	return out, nil
+}

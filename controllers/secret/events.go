@@ -1,0 +1,44 @@
+package secret
+
+import (
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/fault"
+)
+
+// An event costs a request, so the ordinary life of a secret makes none: status tells it. Events are for what nobody
+// asked for.
+type happening struct{ kind, reason, action, note string }
+
+func eventHealed(target string) happening {
+	return happening{
+		corev1.EventTypeWarning, v1alpha1.ReasonHealed, "Project",
+		fmt.Sprintf("core Secret %s was changed or deleted by somebody else and is written again", target),
+	}
+}
+
+func eventRestarted(workloads []string) happening {
+	return happening{
+		corev1.EventTypeNormal, v1alpha1.ReasonRestarted, "Restart",
+		"the data changed; restarted " + strings.Join(workloads[:min(len(workloads), 10)], ", "),
+	}
+}
+
+func eventRestored(arn string, count int) happening {
+	return happening{
+		corev1.EventTypeNormal, v1alpha1.ReasonRestored, "Restore",
+		fmt.Sprintf("%s is back with %d versions", arn, count),
+	}
+}
+
+func eventFault(f *fault.Fault) happening {
+	return happening{corev1.EventTypeWarning, f.Reason, "Reconcile", fault.Message(f)}
+}
+
+func (r *Reconciler) event(secret *v1alpha1.Secret, e happening) {
+	r.Events.Eventf(secret, nil, e.kind, e.reason, e.action, "%s", e.note)
+}

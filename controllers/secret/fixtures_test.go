@@ -1,0 +1,28 @@
+package secret_test
+
+import (
+	. "github.com/onsi/ginkgo/v2"
+
+	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/test/environment"
+)
+
+func environmentSecret(name string, changes ...func(*v1alpha1.Secret)) *v1alpha1.Secret {
+	return environment.Secret(namespace, name, changes...)
+}
+
+// ready2 makes a Secret of another name and key and makes one pass.
+func ready2(name, keyName string) *v1alpha1.Secret {
+	GinkgoHelper()
+	s := environmentSecret(name, func(s *v1alpha1.Secret) { s.Spec.KMSKeyRef.Name = keyName })
+	create(s)
+	reconcile(s)
+	return s
+}
+
+// template projects one key by a template.
+func template(key, text string) func(*v1alpha1.Secret) {
+	return func(s *v1alpha1.Secret) {
+		s.Spec.Target.Template = &v1alpha1.TargetTemplate{Data: map[string]string{key: text}}
+	}
+}

@@ -1,0 +1,150 @@
+package secret
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/account"
+	"strongroom.dev/strongroom/internal/core/arn"
+	"strongroom.dev/strongroom/internal/core/versions"
+	"strongroom.dev/strongroom/internal/fault"
+	"strongroom.dev/strongroom/internal/service/secretsmanager"
+	"strongroom.dev/strongroom/internal/store"
+)
+
+// AWSNameIndex is the cache index of Secrets by their AWS name.
+const AWSNameIndex = "aws-name"
+
+var errNameTaken = errors.New("the name is taken")
+
+// identify settles the secret's account and ARN. An ARN that status holds stays, since ciphertexts are bound to it.
+func (r *Reconciler) identify(ctx context.Context, p *pass) error {
+	id, err := account.Resolve(ctx, r.Client, p.secret.Namespace)
+	if err != nil {
+		return err
+	}
+	var same v1alpha1.SecretList
+	err = r.Client.List(ctx, &same, client.InNamespace(p.secret.Namespace),
+		client.MatchingFields{AWSNameIndex: p.secret.AWSName()})
+	if err != nil {
+		return fmt.Errorf("looking for secrets of the same name: %w", err)
+	}
+	if first := older(p.secret, same.Items); first != "" {
+		return fault.Stalled(v1alpha1.ReasonNameConflict, fmt.Errorf("%w: Secret %s has the AWS name %s already; "+
+			"set another spec.name in a new Secret", errNameTaken, first, p.secret.AWSName()))
+	}
+	p.arn = p.secret.Status.ARN
+	if p.arn == "" {
+		p.arn = arn.Secret(r.Region, id, p.secret.AWSName(), arn.Suffix(string(p.secret.UID)))
+	}
+	p.index = IndexOf(p.secret)
+	return nil
+}
+
+// older names the Secret that has this one's AWS name by an older right, or nothing.
+func older(this *v1alpha1.Secret, same []v1alpha1.Secret) string {
+	for i := range same {
+		other := &same[i]
+		if other.UID == this.UID || other.Name == this.Name {
+			continue
+		}
+		earlier := other.CreationTimestamp.Before(&this.CreationTimestamp)
+		tie := other.CreationTimestamp.Equal(&this.CreationTimestamp) && other.Name < this.Name
+		if earlier || tie {
+			return other.Name
+		}
+	}
+	return ""
+}
+
+// restore brings back the index of a secret that has none: it was deleted and is applied again within its recovery
+// window, or its status was lost. Envelopes tell all; a tombstone also tells stages that were moved by hand.
+func (r *Reconciler) restore(ctx context.Context, p *pass) error {
+	if len(p.index) > 0 {
+		return nil
+	}
+	envelopes, err := r.Store.OfOwner(ctx, p.secret.Namespace, secretsmanager.Owner(p.secret.Name))
+	if err != nil || len(envelopes) == 0 {
+		return err
+	}
+	subject, found := r.restorable(p, envelopes)
+	if !found {
+		return nil
+	}
+	var stored []versions.Version
+	var tombstone *v1alpha1.Envelope
+	for i := range envelopes {
+		e := &envelopes[i]
+		switch {
+		case e.Spec.Subject != subject:
+		case e.Spec.Class == v1alpha1.EnvelopeTombstone && (tombstone == nil || e.Spec.Sequence > tombstone.Spec.Sequence):
+			tombstone = e
+		case e.Spec.Class == v1alpha1.EnvelopeSecretVersion:
+			stored = append(stored, store.Version(e))
+		}
+	}
+	if tombstone != nil && !p.now.Before(tombstone.Spec.ExpireTime.Time) {
+		return nil // the recovery window is over: this is a new secret
+	}
+	p.arn = subject
+	p.index = versions.Rebuild(stored)
+	p.trigger = triggerResumed
+	if tombstone != nil || len(p.index) > 1 {
+		p.trigger = triggerRestored
+	}
+	if tombstone != nil && tombstone.Spec.Sequence == p.index.Last() {
+		ring, err := r.Keyring.Get()
+		if err != nil {
+			return err
+		}
+		content, err := store.OpenTombstone(ring, tombstone)
+		if err != nil {
+			return err
+		}
+		p.index = content.Index
+	}
+	return nil
+}
+
+// restorable finds the ARN to go on with: the newest that Envelopes of this owner have, of this account, region and name.
+func (r *Reconciler) restorable(p *pass, envelopes []v1alpha1.Envelope) (subject string, found bool) {
+	id := arn.Account(p.arn)
+	var newest *v1alpha1.Envelope
+	for i := range envelopes {
+		e := &envelopes[i]
+		if e.Spec.Class != v1alpha1.EnvelopeSecretVersion || !arn.IsSecret(e.Spec.Subject, r.Region, id, p.secret.AWSName()) {
+			continue
+		}
+		if newest == nil || newest.Spec.CreatedTime.Before(&e.Spec.CreatedTime) {
+			newest = e
+		}
+	}
+	if newest == nil {
+		return "", false
+	}
+	return newest.Spec.Subject, true
+}
+
+// IndexOf is the index of versions that status holds.
+func IndexOf(secret *v1alpha1.Secret) versions.Index {
+	ix := make(versions.Index, 0, len(secret.Status.Versions))
+	for _, v := range secret.Status.Versions {
+		ix = append(ix, versions.Version{
+			ID: v.VersionID, Sequence: v.Sequence, Stages: v.Stages, Created: v.CreatedTime.UTC(),
+		})
+	}
+	return ix
+}
+
+// RecoveryWindow is how long a deleted secret can be had back.
+func RecoveryWindow(secret *v1alpha1.Secret) time.Duration {
+	if secret.Spec.Deletion == nil || secret.Spec.Deletion.RecoveryWindowInDays == 0 {
+		return secretsmanager.DefaultRecoveryWindow
+	}
+	return time.Duration(secret.Spec.Deletion.RecoveryWindowInDays) * 24 * time.Hour
+}

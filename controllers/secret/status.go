@@ -1,0 +1,146 @@
+package secret
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	ctrl "sigs.k8s.io/controller-runtime"
+
+	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/conditions"
+	"strongroom.dev/strongroom/internal/core/versions"
+	"strongroom.dev/strongroom/internal/fault"
+	"strongroom.dev/strongroom/internal/store"
+)
+
+// summarise is the one place that writes status. The write carries the resource version that this pass read, so of two
+// passes one commits and the other starts over; it is the commit point of new versions.
+func (r *Reconciler) summarise(ctx context.Context, p *pass, err error) (ctrl.Result, error) {
+	if errors.Is(err, errSuspended) {
+		return ctrl.Result{}, r.suspended(ctx, p)
+	}
+	status := &p.secret.Status
+	gone := p.commit()
+	conditions.Summarise(&status.Conditions, p.secret.Generation, err, v1alpha1.ReasonSucceeded, "The secret is in force")
+	status.ObservedGeneration = p.secret.Generation
+	if writeErr := r.write(ctx, p); writeErr != nil {
+		return ctrl.Result{}, errors.Join(err, writeErr)
+	}
+	if err == nil {
+		return r.succeeded(ctx, p, gone)
+	}
+	return r.failed(p, err)
+}
+
+// commit puts the facts of this pass into status and returns the versions that the index let go. Once the step version
+// is done the index is committed whatever the projection said, which the next pass then tries again.
+func (p *pass) commit() versions.Index {
+	status := &p.secret.Status
+	status.LastHandledReconcileAt = p.secret.Annotations[v1alpha1.ReconcileAnnotation]
+	if !p.versioned {
+		return nil
+	}
+	status.ARN = p.arn
+	status.LastHandledRotateAt = p.secret.Annotations[v1alpha1.RotateAnnotation]
+	kept, gone := p.index.Prune(p.now)
+	status.Versions = listOf(kept)
+	if current, found := kept.ByStage(versions.Current); found {
+		status.CurrentVersionID = current.ID
+		rotated := metav1.NewTime(current.Created).Rfc3339Copy()
+		status.LastRotatedTime = &rotated
+	}
+	return gone
+}
+
+// scheduled notes when the schedule next wants a rotation.
+func (p *pass) scheduled(decision rotationDecision) {
+	p.secret.Status.NextRotationTime = nil
+	if decision.next.IsZero() {
+		return
+	}
+	next := metav1.NewTime(decision.next).Rfc3339Copy()
+	p.secret.Status.NextRotationTime = &next
+	p.lookAgain(max(decision.next.Sub(p.now), time.Second))
+}
+
+// lookAgain asks for another pass after d, or sooner if something else asks for it.
+func (p *pass) lookAgain(d time.Duration) {
+	if p.requeue == 0 || d < p.requeue {
+		p.requeue = d
+	}
+}
+
+func (r *Reconciler) write(ctx context.Context, p *pass) error {
+	if equality.Semantic.DeepEqual(p.former, &p.secret.Status) {
+		return nil
+	}
+	if err := r.Client.Status().Update(ctx, p.secret); err != nil {
+		return fmt.Errorf("writing status: %w", err)
+	}
+	return nil
+}
+
+func (r *Reconciler) succeeded(ctx context.Context, p *pass, gone versions.Index) (ctrl.Result, error) {
+	if p.trigger == triggerRestored {
+		r.event(p.secret, eventRestored(p.arn, len(p.index)))
+	}
+	for _, v := range gone { // after the commit; what a crash leaves here is swept
+		e, err := r.Store.Get(ctx, p.secret.Namespace, v1alpha1.EnvelopeSecretVersion, p.arn, v)
+		if errors.Is(err, store.ErrMissing) {
+			continue
+		}
+		if err == nil {
+			err = r.Store.Delete(ctx, e)
+		}
+		if err != nil {
+			return ctrl.Result{}, err
+		}
+	}
+	return ctrl.Result{RequeueAfter: p.requeue}, nil
+}
+
+// failed decides when to look again. A fault that only somebody's change mends is no error to the queue.
+func (r *Reconciler) failed(p *pass, err error) (ctrl.Result, error) {
+	f := fault.Of(err)
+	before := meta.FindStatusCondition(p.former.Conditions, v1alpha1.ConditionReady)
+	news := before == nil || before.Reason != f.Reason || before.Status != metav1.ConditionFalse
+	if news && f.Reason != v1alpha1.ReasonProgressing && f.Reason != v1alpha1.ReasonKeyUnusable {
+		r.event(p.secret, eventFault(f))
+	}
+	if f.RetryAfter == 0 {
+		return ctrl.Result{}, err
+	}
+	return ctrl.Result{RequeueAfter: jittered(f.RetryAfter)}, nil
+}
+
+// suspended says so and changes nothing else. What was true before stays to be seen: Ready is False while suspended, so
+// that nobody waits for a change that will not come.
+func (r *Reconciler) suspended(ctx context.Context, p *pass) error {
+	status := &p.secret.Status
+	for _, t := range []string{v1alpha1.ConditionReconciling, v1alpha1.ConditionStalled} {
+		meta.RemoveStatusCondition(&status.Conditions, t)
+	}
+	conditions.Set(&status.Conditions, p.secret.Generation, v1alpha1.ConditionReady, metav1.ConditionFalse,
+		v1alpha1.ReasonSuspended, "spec.suspend is true: nothing is rotated, imported or projected")
+	status.ObservedGeneration = p.secret.Generation
+	return r.write(ctx, p)
+}
+
+// jittered spreads retries by up to a tenth.
+func jittered(d time.Duration) time.Duration { return d + rand.N(d/10+1) }
+
+func listOf(ix versions.Index) []v1alpha1.SecretVersion {
+	out := make([]v1alpha1.SecretVersion, 0, len(ix))
+	for _, v := range ix {
+		out = append(out, v1alpha1.SecretVersion{
+			VersionID: v.ID, Sequence: v.Sequence, Stages: v.Stages, CreatedTime: metav1.NewTime(v.Created).Rfc3339Copy(),
+		})
+	}
+	return out
+}

@@ -1,0 +1,126 @@
+package secret
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/core/generate"
+	"strongroom.dev/strongroom/internal/core/secretbytes"
+	"strongroom.dev/strongroom/internal/core/versions"
+	"strongroom.dev/strongroom/internal/fault"
+	"strongroom.dev/strongroom/internal/service/secretsmanager"
+)
+
+// version makes sure that there is a current version, and makes the next one when it is time.
+func (r *Reconciler) version(ctx context.Context, p *pass) error {
+	if err := r.resume(ctx, p); err != nil {
+		return err
+	}
+	current, hasCurrent := p.index.ByStage(versions.Current)
+	in := rotationInput{
+		hasCurrent: hasCurrent,
+		generated:  p.secret.Spec.Generate != nil,
+		requested:  p.secret.Annotations[v1alpha1.RotateAnnotation],
+		handled:    p.secret.Status.LastHandledRotateAt,
+		rotation:   p.secret.Spec.Rotation,
+		last:       current.Created,
+		now:        p.now,
+		seed:       string(p.secret.UID),
+	}
+	if p.trigger == triggerResumed || p.trigger == triggerRestored {
+		in.handled = in.requested // it was handled by the version in flight, or before status was lost
+	}
+	decision, err := decideRotation(in)
+	if err != nil {
+		return fault.Stalled(v1alpha1.ReasonInvalidSchedule, err)
+	}
+	p.scheduled(decision)
+	switch {
+	case p.secret.Spec.ValueFrom != nil:
+		err = r.importValue(ctx, p)
+	case decision.trigger != triggerNone:
+		err = r.generate(ctx, p, decision.trigger)
+	}
+	p.versioned = err == nil
+	return err
+}
+
+// resume commits, in this pass, a version whose Envelope an earlier pass made before it ended. Nothing else may be
+// done with it: a projection may show it already.
+func (r *Reconciler) resume(ctx context.Context, p *pass) error {
+	envelopes, err := r.Store.OfOwner(ctx, p.secret.Namespace, secretsmanager.Owner(p.secret.Name))
+	if err != nil {
+		return err
+	}
+	if v, found := secretsmanager.InFlight(envelopes, p.arn, p.index); found {
+		p.index = p.index.Add(v)
+		p.trigger = triggerResumed
+	}
+	return nil
+}
+
+func (r *Reconciler) generate(ctx context.Context, p *pass, why trigger) error {
+	generator := generatorOf(p.secret.Spec.Generate)
+	if err := generator.Validate(); err != nil {
+		return fault.Stalled(v1alpha1.ReasonInvalidGenerator, fmt.Errorf("spec.generate: %w", err))
+	}
+	value, err := generator.Generate(nil)
+	if err != nil {
+		return err
+	}
+	defer value.Wipe()
+	return r.put(ctx, p, value, why)
+}
+
+// put stores a value as the next version and makes it current in this pass's index.
+func (r *Reconciler) put(ctx context.Context, p *pass, value secretbytes.Bytes, why trigger) error {
+	key, err := r.key(ctx, p)
+	if err != nil {
+		return err
+	}
+	made, err := r.Secrets.Put(ctx, secretsmanager.PutInput{
+		Namespace: p.secret.Namespace, Name: p.secret.Name, ARN: p.arn,
+		Sequence: p.index.Last() + 1, Stages: []string{versions.Current}, Key: key, Value: value,
+	})
+	if err != nil {
+		return err
+	}
+	p.index = p.index.Add(made)
+	p.trigger = why
+	return nil
+}
+
+// generatorOf translates the spec. The API server let exactly one member through.
+func generatorOf(spec *v1alpha1.SecretGenerator) generate.Generator {
+	switch {
+	case spec.Password != nil:
+		return passwordOf(spec.Password)
+	case spec.JSON != nil:
+		out := generate.JSON{Template: spec.JSON.Template, Key: spec.JSON.Key}
+		if spec.JSON.Password != nil {
+			out.Password = passwordOf(spec.JSON.Password)
+		}
+		return out
+	case spec.Bytes != nil:
+		return generate.Bytes{Length: int(spec.Bytes.Length), Encoding: generate.Encoding(spec.Bytes.Encoding)}
+	default:
+		return generate.UUID{}
+	}
+}
+
+func passwordOf(spec *v1alpha1.PasswordGenerator) generate.Password {
+	return generate.Password{
+		Length:                  spec.Length,
+		ExcludeCharacters:       spec.ExcludeCharacters,
+		ExcludeNumbers:          spec.ExcludeNumbers,
+		ExcludePunctuation:      spec.ExcludePunctuation,
+		ExcludeUppercase:        spec.ExcludeUppercase,
+		ExcludeLowercase:        spec.ExcludeLowercase,
+		IncludeSpace:            spec.IncludeSpace,
+		RequireEachIncludedType: spec.RequireEachIncludedType,
+	}
+}
+
+var errSuspended = errors.New("suspended")

@@ -1,0 +1,120 @@
+package cmd
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+
+	"github.com/go-logr/logr"
+	"github.com/spf13/cobra"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/klog/v2"
+	ctrl "sigs.k8s.io/controller-runtime"
+
+	"strongroom.dev/strongroom/internal/operator"
+)
+
+type managerFlags struct {
+	operator.Options
+	kubeconfig string
+	logLevel   string
+	logFormat  string
+}
+
+func newManager() *cobra.Command {
+	var f managerFlags
+	cmd := &cobra.Command{
+		Use:   "manager",
+		Short: "Run the controllers",
+		Long: "Run the controllers that reconcile Strongroom's kinds.\n\nOf several replicas with leader election one works; " +
+			"the others are ready to take over.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&f.kubeconfig, "kubeconfig", "", "kubeconfig file; in a pod, the service account is used when it is left out")
+	flags.StringVar(&f.Namespace, "namespace", ownNamespace(), "Strongroom's own namespace")
+	flags.StringVar(&f.Region, "region", "us-east-1", "AWS region in ARNs")
+	flags.BoolVar(&f.LeaderElection, "leader-elect", true, "let one replica of several run the controllers")
+	flags.StringVar(&f.MetricsBindAddress, "metrics-bind-address", ":8443", "address that serves /metrics; 0 serves none")
+	flags.BoolVar(&f.MetricsInsecure, "metrics-insecure", false, "serve metrics over HTTP without authentication")
+	flags.StringVar(&f.HealthProbeBindAddress, "health-probe-bind-address", ":8081",
+		"address that serves /healthz and /readyz; 0 serves none")
+	flags.IntVar(&f.Concurrency, "concurrency", 8, "number of objects of a kind that are reconciled at once")
+	flags.DurationVar(&f.GracefulShutdownTimeout, "graceful-shutdown-timeout", 0,
+		"how long running passes may take to end (default 30s)")
+	flags.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
+	flags.StringVar(&f.logFormat, "log-format", "json", "json or text")
+	return cmd
+}
+
+func (f *managerFlags) run(cmd *cobra.Command) error {
+	if err := f.logging(); err != nil {
+		return err
+	}
+	if f.Namespace == "" {
+		return errors.New("--namespace is empty: name Strongroom's own namespace")
+	}
+	if f.Concurrency < 1 || f.Concurrency > 1024 {
+		return fmt.Errorf("--concurrency is %d: give 1 to 1024", f.Concurrency)
+	}
+	cfg, err := f.restConfig()
+	if err != nil {
+		return err
+	}
+	op, err := operator.New(cfg, f.Options)
+	if err != nil {
+		return err
+	}
+	if err := op.Start(cmd.Context()); err != nil {
+		return fmt.Errorf("running the manager: %w", err)
+	}
+	return nil
+}
+
+func (f *managerFlags) restConfig() (*rest.Config, error) {
+	rules := clientcmd.NewDefaultClientConfigLoadingRules()
+	rules.ExplicitPath = f.kubeconfig
+	cfg, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, nil).ClientConfig()
+	if err != nil {
+		return nil, fmt.Errorf("finding the cluster; give --kubeconfig, or run in a pod: %w", err)
+	}
+	cfg.UserAgent = "strongroom/" + Version
+	cfg.QPS = -1 // the API server's priority and fairness limits requests, and knows better
+	return cfg, nil
+}
+
+func (f *managerFlags) logging() error {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(f.logLevel)); err != nil {
+		return fmt.Errorf("--log-level is %q: give debug, info, warn or error", f.logLevel)
+	}
+	options := &slog.HandlerOptions{Level: level}
+	var handler slog.Handler
+	switch f.logFormat {
+	case "json":
+		handler = slog.NewJSONHandler(os.Stderr, options)
+	case "text":
+		handler = slog.NewTextHandler(os.Stderr, options)
+	default:
+		return fmt.Errorf("--log-format is %q: give json or text", f.logFormat)
+	}
+	logger := logr.FromSlogHandler(handler)
+	ctrl.SetLogger(logger)
+	klog.SetLogger(logger)
+	return nil
+}
+
+// ownNamespace is the namespace of the pod, or the usual one.
+func ownNamespace() string {
+	if ns := os.Getenv("POD_NAMESPACE"); ns != "" {
+		return ns
+	}
+	if b, err := os.ReadFile("/var/run/secrets/kubernetes.io/serviceaccount/namespace"); err == nil {
+		return strings.TrimSpace(string(b))
+	}
+	return "strongroom-system"
+}

@@ -1,0 +1,91 @@
+// Package arn makes the Amazon Resource Names of what Strongroom holds, and the account ids in them.
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html
+package arn
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math/big"
+	"strings"
+)
+
+// Partition is the only partition there is.
+const Partition = "aws"
+
+// ErrInvalidAccount says that an account id is not 12 decimal digits.
+var ErrInvalidAccount = errors.New("an account id is 12 decimal digits")
+
+// DeriveAccount is the account id of a namespace that has none of its own: the decimal SHA-256 of its name modulo
+// 10^12, so that ARNs are the same in a rebuilt cluster.
+func DeriveAccount(namespace string) string {
+	sum := sha256.Sum256([]byte(namespace))
+	n := new(big.Int).SetBytes(sum[:])
+	n.Mod(n, big.NewInt(1_000_000_000_000))
+	return fmt.Sprintf("%012d", n.Int64())
+}
+
+// ValidateAccount wraps ErrInvalidAccount if id is not 12 decimal digits.
+func ValidateAccount(id string) error {
+	if len(id) != 12 || strings.Trim(id, "0123456789") != "" {
+		return fmt.Errorf("%w, for example 123456789012", ErrInvalidAccount)
+	}
+	return nil
+}
+
+// KMSKey is the ARN of a KMS key.
+func KMSKey(region, account, keyID string) string {
+	return join("kms", region, account, "key/"+keyID)
+}
+
+// Secret is the ARN of a secret: its name, a dash and six characters that tell it from an earlier secret of the name.
+func Secret(region, account, name, suffix string) string {
+	return join("secretsmanager", region, account, "secret:"+name+"-"+suffix)
+}
+
+// IsSecret tells whether an ARN is that of a secret of this name, whatever its last six characters.
+func IsSecret(arn, region, account, name string) bool {
+	prefix := Secret(region, account, name, "")
+	return strings.HasPrefix(arn, prefix) && len(arn) == len(prefix)+suffixLength
+}
+
+const (
+	suffixLength   = 6
+	suffixAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+)
+
+// Suffix is the six characters at the end of a secret's ARN. They derive from the object's UID, which is random and new
+// for each object, so that a crash before the ARN is stored changes nothing.
+func Suffix(uid string) string {
+	sum := sha256.Sum256([]byte("arn-suffix\x00" + uid))
+	n := binary.BigEndian.Uint64(sum[:8]) // 62^6 is under 2^36: the bias of the modulus is under 2^-28
+	out := make([]byte, suffixLength)
+	for i := range out {
+		out[i] = suffixAlphabet[n%uint64(len(suffixAlphabet))]
+		n /= uint64(len(suffixAlphabet))
+	}
+	return string(out)
+}
+
+func join(service, region, account, resource string) string {
+	return strings.Join([]string{"arn", Partition, service, region, account, resource}, ":")
+}
+
+// Account is the account id in an ARN, or nothing if it is no ARN.
+func Account(arn string) string {
+	parts := strings.SplitN(arn, ":", 6)
+	if len(parts) != 6 {
+		return ""
+	}
+	return parts[4]
+}
+
+// KeyID is the key id in the ARN of a KMS key.
+func KeyID(keyARN string) (id string, ok bool) {
+	parts := strings.SplitN(keyARN, ":", 6)
+	if len(parts) != 6 || parts[2] != "kms" {
+		return "", false
+	}
+	return strings.CutPrefix(parts[5], "key/")
+}

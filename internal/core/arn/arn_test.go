@@ -1,0 +1,90 @@
+package arn_test
+
+import (
+	"errors"
+	"regexp"
+	"testing"
+
+	"strongroom.dev/strongroom/internal/core/arn"
+)
+
+func TestADerivedAccountIsTwelveDigitsAndAlwaysTheSame(t *testing.T) {
+	// Computed apart: python3 -c "import hashlib;print(int(hashlib.sha256(b'shop').hexdigest(),16)%10**12)"
+	for namespace, want := range map[string]string{"shop": "058353351712", "default": "728215038095"} {
+		got := arn.DeriveAccount(namespace)
+		if got != want || arn.ValidateAccount(got) != nil {
+			t.Errorf("account of %s is %s, want %s", namespace, got, want)
+		}
+	}
+}
+
+func TestAccountIDsAreTwelveDigits(t *testing.T) {
+	for id, ok := range map[string]bool{
+		"123456789012": true, "000000000000": true,
+		"": false, "12345678901": false, "1234567890123": false, "12345678901a": false, "१२३४": false,
+	} {
+		if err := arn.ValidateAccount(id); (err == nil) != ok || err != nil && !errors.Is(err, arn.ErrInvalidAccount) {
+			t.Errorf("%q: %v", id, err)
+		}
+	}
+}
+
+func TestARNsHaveAWSsShape(t *testing.T) {
+	if got := arn.KMSKey("us-east-1", "123456789012", "1234abcd-12ab-34cd-56ef-1234567890ab"); got !=
+		"arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab" {
+		t.Error(got)
+	}
+	secret := arn.Secret("us-east-1", "123456789012", "prod/shop/db", "a1B2c3")
+	if secret != "arn:aws:secretsmanager:us-east-1:123456789012:secret:prod/shop/db-a1B2c3" {
+		t.Error(secret)
+	}
+	if arn.Account(secret) != "123456789012" || arn.Account("nonsense") != "" {
+		t.Error("Account is wrong")
+	}
+}
+
+func TestKeyIDComesOutOfAKeysARNOnly(t *testing.T) {
+	if id, ok := arn.KeyID(arn.KMSKey("r", "123456789012", "k")); !ok || id != "k" {
+		t.Error(id, ok)
+	}
+	for _, wrong := range []string{"", "key/k", "arn:aws:kms:r:a:alias/k", "arn:aws:sqs:r:a:key/k"} {
+		if id, ok := arn.KeyID(wrong); ok {
+			t.Errorf("%s gave %s", wrong, id)
+		}
+	}
+}
+
+func TestASuffixIsSixAlphanumericsOfTheUIDAlone(t *testing.T) {
+	shape := regexp.MustCompile(`^[A-Za-z0-9]{6}$`)
+	seen := map[string]bool{}
+	for i := range 1000 {
+		s := arn.Suffix(string(rune('a'+i%26)) + string(rune(i)))
+		if !shape.MatchString(s) {
+			t.Fatalf("suffix %q", s)
+		}
+		seen[s] = true
+	}
+	if len(seen) < 990 {
+		t.Errorf("only %d different suffixes of 1000", len(seen))
+	}
+	if arn.Suffix("a") != arn.Suffix("a") || arn.Suffix("a") == arn.Suffix("b") {
+		t.Error("a suffix is not a function of the UID")
+	}
+}
+
+func TestIsSecretTellsNamesApartThatShareAPrefix(t *testing.T) {
+	made := arn.Secret("r", "123456789012", "db", "aaaaaa")
+	if !arn.IsSecret(made, "r", "123456789012", "db") {
+		t.Error("not its own name")
+	}
+	for _, other := range []struct{ region, account, name string }{
+		{"q", "123456789012", "db"}, {"r", "123456789013", "db"}, {"r", "123456789012", "d"}, {"r", "123456789012", "db-aaaaaa"},
+	} {
+		if arn.IsSecret(made, other.region, other.account, other.name) {
+			t.Errorf("taken for %v", other)
+		}
+	}
+	if arn.IsSecret(arn.Secret("r", "123456789012", "db-extra", "aaaaaa"), "r", "123456789012", "db") {
+		t.Error("a longer name was taken for a shorter one")
+	}
+}

@@ -1,0 +1,178 @@
+package keys
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+
+	"strongroom.dev/strongroom/internal/core/secretbytes"
+)
+
+// Kind is what a blob is, so that a blob of one kind never opens as another.
+type Kind byte
+
+// The kinds of blobs. The numbers are part of the format.
+const (
+	// KindCiphertext is what Encrypt and GenerateDataKey answer.
+	KindCiphertext Kind = 1
+	// KindKeyToken is wrapped key material.
+	KindKeyToken Kind = 2
+	// KindSecretVersion is the value of a secret's version.
+	KindSecretVersion Kind = 3
+	// KindParameterVersion is the value of a parameter's version.
+	KindParameterVersion Kind = 4
+	// KindGrantToken is a grant token.
+	KindGrantToken Kind = 5
+	// KindImportToken is a token of GetParametersForImport.
+	KindImportToken Kind = 6
+	// KindBackupChunk is a piece of a backup.
+	KindBackupChunk Kind = 7
+	// KindPageToken is the NextToken or NextMarker of a list.
+	KindPageToken Kind = 8
+	// KindTombstone is what is kept of a deleted object until it is gone for good.
+	KindTombstone Kind = 9
+
+	lastKind = KindTombstone
+)
+
+const (
+	version1  = 1
+	suiteHKDF = 1
+
+	headerSize = 36
+	saltSize   = 32
+	sealedAt   = headerSize + saltSize // the nonce, as GCM writes it itself, and then the ciphertext
+	nonceSize  = 12
+	tagSize    = 16
+)
+
+const (
+	// KeySize is the size of key material for blobs, in bytes.
+	KeySize = 32
+	// Overhead is how much longer a blob is than its plaintext, in bytes.
+	Overhead = sealedAt + nonceSize + tagSize
+	// MaxPlaintext is the longest plaintext that Seal takes, in bytes. Callers have limits of their own below it, as
+	// the 4,096 bytes of AWS KMS's Encrypt.
+	MaxPlaintext = 256 << 10
+)
+
+var (
+	// ErrInvalidCiphertext is the one error of Open and ParseHeader. It never says why: a cause would help whoever
+	// guesses at ciphertexts. It is AWS KMS's InvalidCiphertextException.
+	// https://docs.aws.amazon.com/kms/latest/APIReference/API_Decrypt.html#API_Decrypt_Errors
+	ErrInvalidCiphertext = errors.New("the ciphertext does not open: it is damaged, or it was sealed for something else")
+	// ErrTooLarge says that a plaintext or an encryption context is over its limit.
+	ErrTooLarge = errors.New("too large")
+	// ErrInvalidKey says that a key is not KeySize bytes.
+	ErrInvalidKey = errors.New("invalid key")
+	// ErrInvalidKind says that a Kind is none of those listed.
+	ErrInvalidKind = errors.New("invalid kind of blob")
+)
+
+// Header says what a blob is and which key material seals it. It is in clear, and authenticated by Open.
+type Header struct {
+	Kind Kind
+	// KeyID is the key's UUID as bytes, see ParseKeyID.
+	KeyID [16]byte
+	// MaterialID is the start of the id of the key material, see MaterialIDPrefix.
+	MaterialID [16]byte
+}
+
+func (h Header) append(b []byte) []byte {
+	b = append(b, version1, suiteHKDF, byte(h.Kind), 0)
+	b = append(b, h.KeyID[:]...)
+	return append(b, h.MaterialID[:]...)
+}
+
+// Seal encrypts plaintext of at most MaxPlaintext bytes under a key of KeySize bytes into a blob that is Overhead bytes
+// longer, and that opens only with the same header and context. Random bytes are those of crypto/rand, always.
+// It fails with ErrInvalidKey, ErrInvalidKind or ErrTooLarge.
+func Seal(key secretbytes.Bytes, h Header, ctx Context, plaintext secretbytes.Bytes) ([]byte, error) {
+	if key.Len() != KeySize {
+		return nil, fmt.Errorf("%w: it is %d bytes and must be %d", ErrInvalidKey, key.Len(), KeySize)
+	}
+	if h.Kind == 0 || h.Kind > lastKind {
+		return nil, fmt.Errorf("%w: %d is not one of 1 to %d", ErrInvalidKind, h.Kind, lastKind)
+	}
+	if plaintext.Len() > MaxPlaintext {
+		return nil, fmt.Errorf("%w: the plaintext is %d bytes and the limit is %d", ErrTooLarge, plaintext.Len(), MaxPlaintext)
+	}
+	if err := ctx.Validate(); err != nil {
+		return nil, err
+	}
+	aad := ctx.append(h.append(make([]byte, 0, headerSize+ctx.encodedSize())))
+	blob := make([]byte, sealedAt, plaintext.Len()+Overhead)
+	copy(blob, aad[:headerSize])
+	salt := blob[headerSize:sealedAt]
+	if _, err := rand.Read(salt); err != nil {
+		return nil, fmt.Errorf("reading a random salt: %w", err)
+	}
+	var err error
+	secretbytes.Do(func() {
+		var aead cipher.AEAD
+		if aead, err = messageCipher(key, salt, aad[:headerSize]); err == nil {
+			blob = aead.Seal(blob, nil, plaintext.Reveal(), aad)
+		}
+	})
+	if err != nil {
+		return nil, fmt.Errorf("sealing a blob of kind %d: %w", h.Kind, err)
+	}
+	return blob, nil
+}
+
+// Open decrypts a blob that Seal made with the same key, header and context. The caller owns the answer and wipes it.
+// Every failure is ErrInvalidCiphertext itself.
+func Open(key secretbytes.Bytes, h Header, ctx Context, blob []byte) (secretbytes.Bytes, error) {
+	actual, err := ParseHeader(blob)
+	if err != nil || actual != h || key.Len() != KeySize || ctx.Validate() != nil {
+		return secretbytes.Bytes{}, ErrInvalidCiphertext
+	}
+	// The additional data is made from what the caller expects, never from the blob.
+	aad := ctx.append(h.append(make([]byte, 0, headerSize+ctx.encodedSize())))
+	var plaintext []byte
+	secretbytes.Do(func() {
+		// Exactly as large as needed, so that one Wipe erases all of it, and made in here, so that the garbage collector
+		// erases it if the caller forgets to.
+		plaintext = make([]byte, 0, len(blob)-Overhead)
+		var aead cipher.AEAD
+		if aead, err = messageCipher(key, blob[headerSize:sealedAt], aad[:headerSize]); err == nil {
+			plaintext, err = aead.Open(plaintext, nil, blob[sealedAt:], aad)
+		}
+	})
+	if err != nil {
+		return secretbytes.Bytes{}, ErrInvalidCiphertext
+	}
+	return secretbytes.Own(plaintext), nil
+}
+
+// ParseHeader reads a blob's header, to find the key that opens it and to decide whether the caller may use it. Nothing
+// is authenticated before Open. Every failure is ErrInvalidCiphertext itself.
+func ParseHeader(blob []byte) (Header, error) {
+	if len(blob) < Overhead || len(blob) > MaxPlaintext+Overhead {
+		return Header{}, ErrInvalidCiphertext
+	}
+	kind := Kind(blob[2])
+	if blob[0] != version1 || blob[1] != suiteHKDF || kind == 0 || kind > lastKind || blob[3] != 0 {
+		return Header{}, ErrInvalidCiphertext
+	}
+	return Header{Kind: kind, KeyID: [16]byte(blob[4:20]), MaterialID: [16]byte(blob[20:36])}, nil
+}
+
+// messageCipher is the cipher of the one message that has this salt. Call it within secretbytes.Do.
+// NewGCMWithRandomNonce and not NewGCM, which GODEBUG=fips140=only refuses, even for opening.
+func messageCipher(key secretbytes.Bytes, salt, header []byte) (cipher.AEAD, error) {
+	derived, err := hkdf.Key(sha256.New, key.Reveal(), salt, string(header), KeySize)
+	if err != nil {
+		return nil, err
+	}
+	defer clear(derived)
+	block, err := aes.NewCipher(derived)
+	if err != nil {
+		return nil, err
+	}
+	return cipher.NewGCMWithRandomNonce(block)
+}

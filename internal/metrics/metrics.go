@@ -1,0 +1,113 @@
+// Package metrics exports what Strongroom's objects are like. Per-object series come from collectors over the cache, so
+// that they go with their object and cannot be stale.
+package metrics
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
+
+	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/core/keyring"
+)
+
+var objectLabels = []string{"kind", "namespace", "name"}
+
+var (
+	readyDesc = prometheus.NewDesc("strongroom_object_ready",
+		"Whether an object is Ready: 1 if so, 0 if not, with the reason of its condition.",
+		append(objectLabels, "reason"), nil)
+	nextRotationDesc = prometheus.NewDesc("strongroom_next_rotation_timestamp_seconds",
+		"When an object will be rotated.", objectLabels, nil)
+	lastRotationDesc = prometheus.NewDesc("strongroom_last_rotated_timestamp_seconds",
+		"When an object's value or key material was last made.", objectLabels, nil)
+	sealedDesc = prometheus.NewDesc("strongroom_sealed",
+		"Whether the keyring is sealed, so that nothing can be encrypted or decrypted.", nil, nil)
+)
+
+// Collector collects from the cache when it is scraped.
+type Collector struct {
+	reader  client.Reader
+	keyring *keyring.Holder
+}
+
+// NewCollector makes a Collector that reads from a cache.
+func NewCollector(reader client.Reader, holder *keyring.Holder) *Collector {
+	return &Collector{reader: reader, keyring: holder}
+}
+
+// Register adds a collector to the manager's registry. A process has one: another takes its place.
+func Register(reader client.Reader, holder *keyring.Holder) error {
+	collector := NewCollector(reader, holder)
+	err := ctrlmetrics.Registry.Register(collector)
+	var already prometheus.AlreadyRegisteredError
+	if errors.As(err, &already) {
+		ctrlmetrics.Registry.Unregister(already.ExistingCollector)
+		err = ctrlmetrics.Registry.Register(collector)
+	}
+	if err != nil {
+		return fmt.Errorf("registering metrics: %w", err)
+	}
+	return nil
+}
+
+// Describe lists the metrics.
+func (c *Collector) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{readyDesc, nextRotationDesc, lastRotationDesc, sealedDesc} {
+		ch <- d
+	}
+}
+
+// Collect reads all objects.
+func (c *Collector) Collect(ch chan<- prometheus.Metric) {
+	sealed := 0.0
+	if _, err := c.keyring.Get(); err != nil {
+		sealed = 1
+	}
+	ch <- prometheus.MustNewConstMetric(sealedDesc, prometheus.GaugeValue, sealed)
+
+	ctx := context.Background()
+	var secrets v1alpha1.SecretList
+	if err := c.reader.List(ctx, &secrets, client.UnsafeDisableDeepCopy); err == nil {
+		for i := range secrets.Items {
+			s := &secrets.Items[i]
+			ready(ch, "Secret", &s.ObjectMeta, s.Status.Conditions)
+			timestamp(ch, nextRotationDesc, "Secret", &s.ObjectMeta, s.Status.NextRotationTime)
+			timestamp(ch, lastRotationDesc, "Secret", &s.ObjectMeta, s.Status.LastRotatedTime)
+		}
+	}
+	var keys v1alpha1.KMSKeyList
+	if err := c.reader.List(ctx, &keys, client.UnsafeDisableDeepCopy); err == nil {
+		for i := range keys.Items {
+			k := &keys.Items[i]
+			ready(ch, "KMSKey", &k.ObjectMeta, k.Status.Conditions)
+			timestamp(ch, nextRotationDesc, "KMSKey", &k.ObjectMeta, k.Status.NextRotationTime)
+			if n := len(k.Status.KeyMaterials); n > 0 {
+				timestamp(ch, lastRotationDesc, "KMSKey", &k.ObjectMeta, &k.Status.KeyMaterials[n-1].CreatedTime)
+			}
+		}
+	}
+}
+
+func ready(ch chan<- prometheus.Metric, kind string, object *metav1.ObjectMeta, conditions []metav1.Condition) {
+	value, reason := 0.0, v1alpha1.ReasonPending
+	if c := meta.FindStatusCondition(conditions, v1alpha1.ConditionReady); c != nil {
+		reason = c.Reason
+		if c.Status == metav1.ConditionTrue {
+			value = 1
+		}
+	}
+	ch <- prometheus.MustNewConstMetric(readyDesc, prometheus.GaugeValue, value, kind, object.Namespace, object.Name, reason)
+}
+
+func timestamp(ch chan<- prometheus.Metric, desc *prometheus.Desc, kind string, object *metav1.ObjectMeta, t *metav1.Time) {
+	if t != nil {
+		ch <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, float64(t.Unix()), kind, object.Namespace, object.Name)
+	}
+}

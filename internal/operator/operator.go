@@ -1,0 +1,233 @@
+// Package operator puts the manager together: its cache, its client, the unsealer, the services and the controllers.
+package operator
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/selection"
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	"k8s.io/utils/ptr"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/config"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/controllers"
+	"strongroom.dev/strongroom/internal/account"
+	"strongroom.dev/strongroom/internal/core/keyring"
+	"strongroom.dev/strongroom/internal/metrics"
+	"strongroom.dev/strongroom/internal/projection"
+	"strongroom.dev/strongroom/internal/service/kms"
+	"strongroom.dev/strongroom/internal/service/secretsmanager"
+	"strongroom.dev/strongroom/internal/store"
+	"strongroom.dev/strongroom/internal/unseal"
+)
+
+// Options are the manager's settings. The zero value of each has the default that its comment names.
+type Options struct {
+	// Namespace is Strongroom's own: the root of trust, the domain keys and the lease are in it. Required.
+	Namespace string
+	// Region is the AWS region in ARNs. Required.
+	Region string
+	// LeaderElection lets one replica of several run the controllers. Off by default.
+	LeaderElection bool
+	// MetricsBindAddress serves /metrics; "" or "0" serves none.
+	MetricsBindAddress string
+	// MetricsInsecure serves metrics over HTTP without authentication, for tests on loopback. Off by default: HTTPS, and
+	// TokenReview and SubjectAccessReview for each request.
+	MetricsInsecure bool
+	// HealthProbeBindAddress serves /healthz and /readyz; "" or "0" serves none.
+	HealthProbeBindAddress string
+	// Concurrency is the number of objects of a kind that are reconciled at once. 8 by default.
+	Concurrency int
+	// GracefulShutdownTimeout is how long running passes may take to end. 30 s by default.
+	GracefulShutdownTimeout time.Duration
+	// Now is the clock. time.Now by default.
+	Now func() time.Time
+	// SkipControllerNames lets several managers live in one process, as tests do.
+	SkipControllerNames bool
+	// WithoutControllers leaves the controllers out: tests call Reconcile themselves.
+	WithoutControllers bool
+}
+
+// LeaseName is the name of the leader election's lease.
+const LeaseName = "strongroom-manager"
+
+// Scheme has the kinds that Strongroom reads and writes.
+func Scheme() *runtime.Scheme {
+	scheme := runtime.NewScheme()
+	utilruntime.Must(clientgoscheme.AddToScheme(scheme))
+	utilruntime.Must(v1alpha1.AddToScheme(scheme))
+	return scheme
+}
+
+// Operator is a manager and what it runs.
+type Operator struct {
+	manager.Manager
+	// Services are shared by controllers.
+	Services controllers.Services
+	// Unsealer brings the keyring up.
+	Unsealer *unseal.Unsealer
+}
+
+// +kubebuilder:rbac:groups=coordination.k8s.io,namespace=strongroom-system,resources=leases,verbs=get;create;update
+// +kubebuilder:rbac:groups=authentication.k8s.io,resources=tokenreviews,verbs=create
+// +kubebuilder:rbac:groups=authorization.k8s.io,resources=subjectaccessreviews,verbs=create
+
+// New makes an Operator that is ready to start.
+func New(cfg *rest.Config, o Options) (*Operator, error) {
+	o = o.withDefaults()
+	digester := projection.NewDigester()
+	mgr, err := ctrl.NewManager(cfg, managerOptions(o, digester))
+	if err != nil {
+		return nil, fmt.Errorf("making the manager: %w", err)
+	}
+	op := &Operator{Manager: mgr}
+	op.wire(o, digester)
+	if err := op.index(); err != nil {
+		return nil, err
+	}
+	if err := mgr.Add(op.Unsealer); err != nil {
+		return nil, fmt.Errorf("adding the unsealer: %w", err)
+	}
+	if err := mgr.Add(op.Services.KMS.Materials); err != nil {
+		return nil, fmt.Errorf("adding the cache of key material: %w", err)
+	}
+	if !o.WithoutControllers {
+		if err := controllers.Setup(mgr, op.Services, controllers.Options{Concurrency: o.Concurrency}); err != nil {
+			return nil, err
+		}
+	}
+	if err := metrics.Register(mgr.GetClient(), op.Services.Keyring); err != nil {
+		return nil, err
+	}
+	return op, op.probes()
+}
+
+func (o Options) withDefaults() Options {
+	if o.Concurrency == 0 {
+		o.Concurrency = 8
+	}
+	if o.GracefulShutdownTimeout == 0 {
+		o.GracefulShutdownTimeout = 30 * time.Second
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.MetricsBindAddress == "" {
+		o.MetricsBindAddress = "0"
+	}
+	if o.HealthProbeBindAddress == "" {
+		o.HealthProbeBindAddress = "0"
+	}
+	return o
+}
+
+func managerOptions(o Options, digester *projection.Digester) ctrl.Options {
+	serving := metricsserver.Options{BindAddress: o.MetricsBindAddress}
+	if !o.MetricsInsecure {
+		serving.SecureServing = true
+		serving.FilterProvider = filters.WithAuthenticationAndAuthorization
+	}
+	return ctrl.Options{
+		Scheme:                 Scheme(),
+		Metrics:                serving,
+		HealthProbeBindAddress: o.HealthProbeBindAddress,
+		LeaderElection:         o.LeaderElection,
+		LeaderElectionID:       LeaseName, LeaderElectionNamespace: o.Namespace,
+		// Safe because the process ends as soon as Start returns: nothing of a former leader goes on.
+		LeaderElectionReleaseOnCancel: true,
+		GracefulShutdownTimeout:       &o.GracefulShutdownTimeout,
+		Cache:                         cacheOptions(digester),
+		Client: client.Options{Cache: &client.CacheOptions{
+			// A pass sees the writes of the pass before it, so none works on an index that is behind.
+			EnableReadYourWritesConsistency: ptr.To(true),
+		}},
+		Controller: config.Controller{
+			// A hung request cannot hold a worker.
+			ReconciliationTimeout: time.Minute,
+			SkipNameValidation:    ptr.To(o.SkipControllerNames),
+		},
+	}
+}
+
+// cacheOptions limits what is watched, and what is kept of it.
+func cacheOptions(digester *projection.Digester) cache.Options {
+	managed, err := labels.NewRequirement(v1alpha1.ManagedLabel, selection.Exists, nil)
+	utilruntime.Must(err)
+	return cache.Options{
+		ReaderFailOnMissingInformer: true, // an accidental read of another kind is an error, not a cluster-wide watch
+		DefaultTransform:            cache.TransformStripManagedFields(),
+		ByObject: map[client.Object]cache.ByObject{
+			&corev1.Secret{}: {
+				Label:     labels.NewSelector().Add(*managed),
+				Transform: digester.Transform(),
+			},
+			&corev1.Namespace{}:  {},
+			&v1alpha1.Secret{}:   {},
+			&v1alpha1.KMSKey{}:   {},
+			&v1alpha1.Envelope{}: {},
+		},
+	}
+}
+
+func (op *Operator) wire(o Options, digester *projection.Digester) {
+	cached, live := op.GetClient(), op.GetAPIReader()
+	holder := &keyring.Holder{}
+	envelopes := &store.Store{Client: cached, Live: live}
+	op.Unsealer = &unseal.Unsealer{
+		Client: cached, Live: live, Namespace: o.Namespace, Holder: holder, Now: o.Now,
+		Log: op.GetLogger().WithName("unseal"),
+	}
+	keys := &kms.Service{
+		Reader: cached, Store: envelopes, Keyring: holder, Now: o.Now,
+		Materials: keyring.NewMaterialCache(0, 0, nil),
+	}
+	op.Services = controllers.Services{
+		Client: cached, Live: live, Region: o.Region, Store: envelopes, Keyring: holder, KMS: keys,
+		Secrets:        &secretsmanager.Service{KMS: keys, Store: envelopes, Now: o.Now},
+		Projector:      &projection.Projector{Client: cached, Live: live, Digester: digester},
+		RootProtection: op.Unsealer.Protection,
+		Now:            o.Now,
+	}
+}
+
+// index registers the cache's indexes before anything starts.
+func (op *Operator) index() error {
+	indexer := op.GetFieldIndexer()
+	for _, ix := range controllers.Indexes() {
+		for name, fn := range ix.Functions {
+			if err := indexer.IndexField(context.Background(), ix.Object, name, fn); err != nil {
+				return fmt.Errorf("indexing %T by %s: %w", ix.Object, name, err)
+			}
+		}
+	}
+	if err := indexer.IndexField(context.Background(), &corev1.Namespace{}, account.IDIndex, account.Index); err != nil {
+		return fmt.Errorf("indexing namespaces: %w", err)
+	}
+	return nil
+}
+
+// probes: alive while the process answers; ready when the cache is filled and the keyring unsealed.
+func (op *Operator) probes() error {
+	if err := op.AddHealthzCheck("ping", healthz.Ping); err != nil {
+		return err
+	}
+	return op.AddReadyzCheck("unsealed", func(*http.Request) error {
+		_, err := op.Services.Keyring.Get()
+		return err
+	})
+}

@@ -1,0 +1,201 @@
+package projection
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
+	metav1ac "k8s.io/client-go/applyconfigurations/meta/v1"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/fault"
+)
+
+// Outcome says what a projection took.
+type Outcome int
+
+// The outcomes.
+const (
+	// Unchanged: nothing was written.
+	Unchanged Outcome = iota
+	// Created: the core Secret was made.
+	Created
+	// Written: it existed and was written.
+	Written
+)
+
+var errConflict = errors.New("the target belongs to somebody else")
+
+// Projector writes targets.
+type Projector struct {
+	// Client reads labelled core Secrets, with digests for values, from a cache, and writes.
+	Client client.Client
+	// Live reads from the API server.
+	Live client.Reader
+	// Digester is the one that the cache's transform uses.
+	Digester *Digester
+}
+
+// +kubebuilder:rbac:groups="",resources=secrets,verbs=get;list;watch;create;patch;delete
+// A controller reference that blocks the owner's deletion needs this where OwnerReferencesPermissionEnforcement is on.
+// +kubebuilder:rbac:groups=strongroom.dev,resources=secrets/finalizers,verbs=update
+
+// Project makes the core Secret what the target says, with no request at all when it is so already. A new one costs one
+// request, since it is made by create and not by apply: only create tells that somebody else was there first.
+// Every write is whole or not at all, and writing twice is writing once. The fault says Conflict.
+func (p *Projector) Project(ctx context.Context, t *Target) (Outcome, error) {
+	cached := &corev1.Secret{}
+	err := p.Client.Get(ctx, client.ObjectKey{Namespace: t.Namespace, Name: t.Name}, cached)
+	switch {
+	case err == nil:
+		if verdict, _ := Judge(t, cached); verdict == Ours {
+			if InSync(t, cached, p.Digester.Digest) {
+				return Unchanged, nil
+			}
+			return Written, p.write(ctx, t, cached)
+		}
+		return p.overwrite(ctx, t) // the cache may be behind, and has no field managers to name
+	case !apierrors.IsNotFound(err):
+		return Unchanged, fmt.Errorf("reading the target from the cache: %w", err)
+	case t.policy() == v1alpha1.CreationPolicyOwner:
+		return p.create(ctx, t)
+	default:
+		return p.overwrite(ctx, t)
+	}
+}
+
+func (p *Projector) create(ctx context.Context, t *Target) (Outcome, error) {
+	data := make(map[string][]byte, len(t.Data))
+	for k, v := range t.Data {
+		data[k] = v.Reveal()
+	}
+	err := p.Client.Create(ctx, &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: t.Namespace, Name: t.Name,
+			Labels:      map[string]string{v1alpha1.ManagedLabel: v1alpha1.ManagedProjection},
+			Annotations: map[string]string{v1alpha1.SubjectAnnotation: t.Owner.ARN},
+			OwnerReferences: []metav1.OwnerReference{{
+				APIVersion: v1alpha1.SchemeGroupVersion.String(), Kind: "Secret",
+				Name: t.Owner.Name, UID: t.Owner.UID, Controller: ptr.To(true),
+			}},
+		},
+		Type: t.secretType(),
+		Data: data,
+	}, client.FieldOwner(t.fieldOwner()))
+	switch {
+	case apierrors.IsAlreadyExists(err):
+		return p.overwrite(ctx, t)
+	case err != nil:
+		return Unchanged, p.refused(t, err)
+	}
+	return Created, nil
+}
+
+// overwrite looks at what the API server has, live, before it writes over it.
+func (p *Projector) overwrite(ctx context.Context, t *Target) (Outcome, error) {
+	live := &corev1.Secret{}
+	err := p.Live.Get(ctx, client.ObjectKey{Namespace: t.Namespace, Name: t.Name}, live)
+	switch {
+	case apierrors.IsNotFound(err) && t.policy() == v1alpha1.CreationPolicyMerge:
+		return Unchanged, fault.Waiting(v1alpha1.ReasonConflict, fmt.Errorf("core Secret %s to merge into does not exist; "+
+			"create it, or set creationPolicy to Owner", t.Name))
+	case apierrors.IsNotFound(err):
+		return p.create(ctx, t)
+	case err != nil:
+		return Unchanged, fmt.Errorf("reading target %s: %w", t.Name, err)
+	}
+	if verdict, why := Judge(t, live); verdict != Ours {
+		return Unchanged, fault.Stalled(v1alpha1.ReasonConflict,
+			fmt.Errorf("%w: core Secret %s: %s", errConflict, t.Name, why))
+	}
+	return Written, p.write(ctx, t, live)
+}
+
+func (p *Projector) write(ctx context.Context, t *Target, existing *corev1.Secret) error {
+	ac := corev1ac.Secret(t.Name, t.Namespace).
+		WithUID(existing.UID). // never makes another object than the one that was judged
+		WithLabels(map[string]string{v1alpha1.ManagedLabel: v1alpha1.ManagedProjection})
+	for k, v := range t.Data {
+		ac.WithData(map[string][]byte{k: v.Reveal()})
+	}
+	if t.policy() != v1alpha1.CreationPolicyMerge {
+		ac.WithType(t.secretType()).
+			WithAnnotations(map[string]string{v1alpha1.SubjectAnnotation: t.Owner.ARN}).
+			WithOwnerReferences(metav1ac.OwnerReference().
+				WithAPIVersion(v1alpha1.SchemeGroupVersion.String()).WithKind("Secret").
+				WithName(t.Owner.Name).WithUID(t.Owner.UID).WithController(true))
+	}
+	if err := p.dropFormerOwner(ctx, t, existing); err != nil {
+		return err
+	}
+	if err := p.Client.Apply(ctx, ac, client.FieldOwner(t.fieldOwner()), client.ForceOwnership); err != nil {
+		return p.refused(t, err)
+	}
+	return p.removeKeys(ctx, t, existing)
+}
+
+// dropFormerOwner takes the reference to an earlier incarnation of the owner out, since an object has one controller only.
+func (p *Projector) dropFormerOwner(ctx context.Context, t *Target, existing *corev1.Secret) error {
+	controller := metav1.GetControllerOf(existing)
+	if controller == nil || controller.UID == t.Owner.UID || t.policy() == v1alpha1.CreationPolicyMerge {
+		return nil
+	}
+	patch := fmt.Appendf(nil, `{"metadata":{"uid":%q,"ownerReferences":[{"$patch":"delete","uid":%q}]}}`,
+		existing.UID, controller.UID)
+	return p.patch(ctx, t, types.StrategicMergePatchType, patch)
+}
+
+// removeKeys takes keys out that were written by create, which an apply does not own and so does not take out.
+func (p *Projector) removeKeys(ctx context.Context, t *Target, existing *corev1.Secret) error {
+	removed := t.removed(existing)
+	if len(removed) == 0 {
+		return nil
+	}
+	data := make(map[string]any, len(removed))
+	for _, k := range removed {
+		data[k] = nil
+	}
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"uid": existing.UID}, "data": data})
+	if err != nil {
+		return fmt.Errorf("encoding the removal of keys: %w", err)
+	}
+	return p.patch(ctx, t, types.MergePatchType, patch)
+}
+
+func (p *Projector) patch(ctx context.Context, t *Target, patchType types.PatchType, patch []byte) error {
+	object := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: t.Namespace, Name: t.Name}}
+	if err := p.Client.Patch(ctx, object, client.RawPatch(patchType, patch), client.FieldOwner(t.fieldOwner())); err != nil {
+		return p.refused(t, err)
+	}
+	return nil
+}
+
+// Remove deletes a target that is no longer wanted, if it is still this owner's. One that is gone, or somebody else's by
+// now, is left alone without an error.
+func (p *Projector) Remove(ctx context.Context, namespace, name string, owner Owner) error {
+	live := &corev1.Secret{}
+	if err := p.Live.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, live); err != nil {
+		return client.IgnoreNotFound(err)
+	}
+	if controller := metav1.GetControllerOf(live); controller == nil || controller.UID != owner.UID {
+		return nil
+	}
+	err := p.Client.Delete(ctx, live, client.Preconditions{UID: &live.UID, ResourceVersion: &live.ResourceVersion})
+	return client.IgnoreNotFound(err)
+}
+
+func (p *Projector) refused(t *Target, err error) error {
+	err = fmt.Errorf("writing core Secret %s: %w", t.Name, err)
+	if apierrors.IsInvalid(err) {
+		return fault.Stalled(v1alpha1.ReasonInvalidTemplate, err) // for example data that its type forbids
+	}
+	return err
+}

@@ -1,0 +1,114 @@
+package projection
+
+import (
+	"context"
+	"fmt"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	appsv1ac "k8s.io/client-go/applyconfigurations/apps/v1"
+	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/fault"
+)
+
+// maxRestarts is the number of workloads that one selector may restart.
+const maxRestarts = 500
+
+// Restart describes a restart of workloads.
+type Restart struct {
+	// Namespace of the workloads.
+	Namespace string
+	// SecretName is the Secret whose data changed.
+	SecretName string
+	// Token names the data: applying a token twice restarts once.
+	Token string
+	// Targets are the workloads.
+	Targets []v1alpha1.RestartTarget
+}
+
+// AnnotationKey is the pod-template annotation by which a Secret restarts workloads. Each Secret has its own, since
+// several may restart one workload.
+func AnnotationKey(secretName string) string {
+	return "restart." + v1alpha1.Group + "/" + shortHash(secretName)
+}
+
+// +kubebuilder:rbac:groups=apps,resources=deployments;statefulsets;daemonsets,verbs=get;list;patch
+
+// Restart sets the annotation on each workload's pod template by server-side apply, under a field manager of the Secret's
+// own, and returns the names of the workloads. A workload that does not exist needs no restart. Repeating it with the
+// same token changes nothing.
+func (p *Projector) Restart(ctx context.Context, r Restart) ([]string, error) {
+	var restarted []string
+	for _, target := range r.Targets {
+		workloads, err := p.workloads(ctx, r.Namespace, target)
+		if err != nil {
+			return restarted, err
+		}
+		for i := range workloads {
+			name := string(target.Kind) + "/" + workloads[i].Name
+			ac := annotate(target.Kind, &workloads[i], map[string]string{AnnotationKey(r.SecretName): r.Token})
+			err := p.Client.Apply(ctx, ac, client.FieldOwner(FieldOwner("restart", r.SecretName)), client.ForceOwnership)
+			if client.IgnoreNotFound(err) != nil && !apierrors.IsConflict(err) {
+				return restarted, fmt.Errorf("restarting %s: %w", name, err)
+			}
+			if apierrors.IsConflict(err) { // deleted and made anew meanwhile: the new pods see the new data
+				continue
+			}
+			restarted = append(restarted, name)
+		}
+	}
+	return restarted, nil
+}
+
+func (p *Projector) workloads(ctx context.Context, namespace string, target v1alpha1.RestartTarget) (
+	[]metav1.PartialObjectMetadata, error,
+) {
+	gvk := schema.GroupVersionKind{Group: "apps", Version: "v1", Kind: string(target.Kind)}
+	if target.Selector == nil {
+		one := metav1.PartialObjectMetadata{}
+		one.SetGroupVersionKind(gvk)
+		err := p.Live.Get(ctx, client.ObjectKey{Namespace: namespace, Name: target.Name}, &one)
+		if apierrors.IsNotFound(err) {
+			return nil, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("reading %s %s: %w", target.Kind, target.Name, err)
+		}
+		return []metav1.PartialObjectMetadata{one}, nil
+	}
+	selector, err := metav1.LabelSelectorAsSelector(target.Selector)
+	if err != nil {
+		return nil, fault.Stalled(v1alpha1.ReasonInvalidTemplate, fmt.Errorf("spec.target.restart: selector: %w", err))
+	}
+	list := metav1.PartialObjectMetadataList{}
+	list.SetGroupVersionKind(gvk.GroupVersion().WithKind(gvk.Kind + "List"))
+	err = p.Live.List(ctx, &list, client.InNamespace(namespace),
+		client.MatchingLabelsSelector{Selector: selector}, client.Limit(maxRestarts))
+	if err != nil {
+		return nil, fmt.Errorf("listing %ss: %w", target.Kind, err)
+	}
+	return list.Items, nil
+}
+
+// annotate makes the apply configuration with one pod-template annotation. The UID makes sure that an apply never
+// creates a workload.
+func annotate(kind v1alpha1.RestartKind, w *metav1.PartialObjectMetadata, annotations map[string]string,
+) runtime.ApplyConfiguration {
+	template := corev1ac.PodTemplateSpec().WithAnnotations(annotations)
+	switch kind {
+	case v1alpha1.RestartStatefulSet:
+		return appsv1ac.StatefulSet(w.Name, w.Namespace).WithUID(w.UID).
+			WithSpec(appsv1ac.StatefulSetSpec().WithTemplate(template))
+	case v1alpha1.RestartDaemonSet:
+		return appsv1ac.DaemonSet(w.Name, w.Namespace).WithUID(w.UID).
+			WithSpec(appsv1ac.DaemonSetSpec().WithTemplate(template))
+	default:
+		return appsv1ac.Deployment(w.Name, w.Namespace).WithUID(w.UID).
+			WithSpec(appsv1ac.DeploymentSpec().WithTemplate(template))
+	}
+}

@@ -1,0 +1,158 @@
+package projection
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/core/secretbytes"
+)
+
+// Target is the core Secret that should be.
+type Target struct {
+	// Namespace and Name of the core Secret.
+	Namespace, Name string
+	// Type is Opaque if empty.
+	Type string
+	// Policy is Owner if empty.
+	Policy v1alpha1.CreationPolicy
+	// Data in the clear.
+	Data map[string]secretbytes.Bytes
+	// FormerKeys are the keys that were written before; those that are no more in Data are taken out.
+	FormerKeys []string
+	// Owner is the Secret that it shows.
+	Owner Owner
+}
+
+// Owner is the object that a target belongs to.
+type Owner struct {
+	// Name and UID of the Secret.
+	Name string
+	UID  types.UID
+	// ARN of the secret.
+	ARN string
+}
+
+// Keys are the keys of the data, sorted.
+func (t *Target) Keys() []string { return slices.Sorted(maps.Keys(t.Data)) }
+
+func (t *Target) policy() v1alpha1.CreationPolicy {
+	if t.Policy == "" {
+		return v1alpha1.CreationPolicyOwner
+	}
+	return t.Policy
+}
+
+func (t *Target) secretType() corev1.SecretType {
+	if t.Type == "" {
+		return corev1.SecretTypeOpaque
+	}
+	return corev1.SecretType(t.Type)
+}
+
+// fieldOwner is the field manager of one object's projection. Each has its own, since several may merge into one core
+// Secret and an apply takes away what its manager no longer names. The hash keeps it within 128 bytes.
+func (t *Target) fieldOwner() string { return FieldOwner("projection", t.Owner.Name) }
+
+// FieldOwner is the field manager for one purpose of one object.
+func FieldOwner(purpose, name string) string {
+	return v1alpha1.Group + "/" + purpose + "-" + shortHash(name)
+}
+
+func shortHash(s string) string {
+	sum := sha256.Sum256([]byte(s))
+	return hex.EncodeToString(sum[:5])
+}
+
+// Verdict says what may be done with a core Secret that exists.
+type Verdict int
+
+// The verdicts.
+const (
+	// Ours: it may be written.
+	Ours Verdict = iota
+	// Foreign: it belongs to somebody else.
+	Foreign
+	// OtherType: it is ours and of another type, which Kubernetes does not let change.
+	OtherType
+)
+
+// Judge decides whether a target may be written over a core Secret that exists, and says why not. It looks at metadata
+// and type alone.
+func Judge(t *Target, existing *corev1.Secret) (Verdict, string) {
+	controller := metav1.GetControllerOf(existing)
+	ours := controller != nil && controller.UID == t.Owner.UID
+	sameARN := existing.Annotations[v1alpha1.SubjectAnnotation] == t.Owner.ARN
+	switch {
+	case controller != nil && !ours && !(sameARN && isSecretNamed(controller, t.Owner.Name)):
+		if t.policy() != v1alpha1.CreationPolicyMerge {
+			return Foreign, fmt.Sprintf("%s %s controls it", controller.Kind, controller.Name)
+		}
+	case t.policy() == v1alpha1.CreationPolicyOwner && !ours && !sameARN:
+		return Foreign, foreignMakers(existing) + " made it; delete it, name another target, or set " +
+			"creationPolicy to Adopt or Merge"
+	}
+	if t.policy() != v1alpha1.CreationPolicyMerge && existing.Type != t.secretType() {
+		return OtherType, fmt.Sprintf("its type is %s, not %s, and Kubernetes does not let a type change; "+
+			"delete it to have it made anew", existing.Type, t.secretType())
+	}
+	return Ours, ""
+}
+
+// isSecretNamed tells whether a controller reference is to a Strongroom Secret of that name: with the same ARN, it is an
+// earlier incarnation of the same secret, which was deleted and applied again.
+func isSecretNamed(ref *metav1.OwnerReference, name string) bool {
+	return ref.Kind == "Secret" && ref.Name == name && strings.HasPrefix(ref.APIVersion, v1alpha1.Group+"/")
+}
+
+// foreignMakers names the field managers of an object, as the best answer to the question who made it.
+func foreignMakers(existing *corev1.Secret) string {
+	var names []string
+	for _, entry := range existing.ManagedFields {
+		if !slices.Contains(names, entry.Manager) {
+			names = append(names, entry.Manager)
+		}
+	}
+	if len(names) == 0 {
+		return "somebody else"
+	}
+	return strings.Join(names, ", ")
+}
+
+// InSync tells whether a cached core Secret, with digests for values, is the target.
+func InSync(t *Target, cached *corev1.Secret, digest func(dataKey string, value []byte) []byte) bool {
+	for k, v := range t.Data {
+		if string(cached.Data[k]) != string(digest(k, v.Reveal())) {
+			return false
+		}
+	}
+	if len(t.removed(cached)) > 0 || cached.Labels[v1alpha1.ManagedLabel] != v1alpha1.ManagedProjection {
+		return false
+	}
+	if t.policy() == v1alpha1.CreationPolicyMerge {
+		return true
+	}
+	controller := metav1.GetControllerOf(cached)
+	return cached.Annotations[v1alpha1.SubjectAnnotation] == t.Owner.ARN &&
+		controller != nil && controller.UID == t.Owner.UID
+}
+
+// removed lists the keys that were written before, are no more wanted, and are still there.
+func (t *Target) removed(existing *corev1.Secret) []string {
+	var gone []string
+	for _, k := range t.FormerKeys {
+		_, wanted := t.Data[k]
+		if _, present := existing.Data[k]; present && !wanted {
+			gone = append(gone, k)
+		}
+	}
+	return gone
+}

@@ -1,0 +1,131 @@
+package kms
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/core/keys"
+	"strongroom.dev/strongroom/internal/core/secretbytes"
+	"strongroom.dev/strongroom/internal/core/versions"
+	"strongroom.dev/strongroom/internal/store"
+)
+
+// materialLength is the length of symmetric key material in bytes.
+const materialLength = 32
+
+// Owner names a KMSKey in Envelopes.
+func Owner(name string) v1alpha1.EnvelopeOwner {
+	return v1alpha1.EnvelopeOwner{Kind: "KMSKey", Name: name}
+}
+
+// CreateMaterial makes and stores the key material of a sequence number, and returns its index entry. If an earlier
+// attempt stored one, that one is returned: the Envelope's name allows one only. The caller commits it by writing
+// the index.
+func (s *Service) CreateMaterial(ctx context.Context, key *v1alpha1.KMSKey, keyID, arn string, sequence int64,
+	rotation v1alpha1.RotationType,
+) (v1alpha1.KeyMaterial, error) {
+	ring, err := s.Keyring.Get()
+	if err != nil {
+		return v1alpha1.KeyMaterial{}, err
+	}
+	id, err := keys.NewMaterialID(s.Random)
+	if err != nil {
+		return v1alpha1.KeyMaterial{}, err
+	}
+	version := versions.Version{ID: id, Sequence: sequence, Created: s.Now()}
+	if rotation != "" {
+		version.Stages = []string{string(rotation)}
+	}
+	e := store.New(key.Namespace, v1alpha1.EnvelopeKeyMaterial, Owner(key.Name), arn, version, store.DomainKey(ring))
+	header, err := tokenHeader(keyID, id)
+	if err != nil {
+		return v1alpha1.KeyMaterial{}, err
+	}
+	material, err := secretbytes.Random(s.Random, materialLength)
+	if err != nil {
+		return v1alpha1.KeyMaterial{}, err
+	}
+	defer material.Wipe()
+	if e.Spec.Ciphertext, err = ring.WrapToken(header, store.Binding(e), material); err != nil {
+		return v1alpha1.KeyMaterial{}, fmt.Errorf("wrapping key material: %w", err)
+	}
+	stored, err := s.Store.Create(ctx, e)
+	if err != nil {
+		return v1alpha1.KeyMaterial{}, err
+	}
+	if _, err := s.unwrap(keyID, stored); err != nil { // also proves that an earlier attempt's token is whole
+		return v1alpha1.KeyMaterial{}, err
+	}
+	return MaterialOf(stored), nil
+}
+
+// MaterialOf is the index entry of a KeyMaterial Envelope, as CURRENT.
+func MaterialOf(e *v1alpha1.Envelope) v1alpha1.KeyMaterial {
+	m := v1alpha1.KeyMaterial{
+		ID: e.Spec.Version, Sequence: e.Spec.Sequence, State: v1alpha1.KeyMaterialCurrent, CreatedTime: e.Spec.CreatedTime,
+	}
+	if len(e.Spec.Stages) > 0 {
+		m.RotationType = v1alpha1.RotationType(e.Spec.Stages[0])
+	}
+	return m
+}
+
+// VerifyMaterial opens one material and forgets it: nil means that what is encrypted under it can be read.
+func (s *Service) VerifyMaterial(ctx context.Context, key *v1alpha1.KMSKey, material v1alpha1.KeyMaterial) error {
+	return s.useMaterial(ctx, key, material, func(secretbytes.Bytes) error { return nil })
+}
+
+// useMaterial lends the opened material to use. It checks the Envelope each time, and opens it only when the cache does
+// not hold it.
+func (s *Service) useMaterial(ctx context.Context, key *v1alpha1.KMSKey, material v1alpha1.KeyMaterial,
+	use func(secretbytes.Bytes) error,
+) error {
+	e, err := s.Store.Get(ctx, key.Namespace, v1alpha1.EnvelopeKeyMaterial, key.Status.ARN,
+		versions.Version{ID: material.ID, Sequence: material.Sequence})
+	if err != nil {
+		return err
+	}
+	// The object's version is in the cache's key: an Envelope that was exchanged is opened, and so checked, anew.
+	id := string(e.UID) + "/" + e.ResourceVersion
+	load := func() (secretbytes.Bytes, error) { return s.unwrap(key.Status.KeyID, e) }
+	return s.Materials.Use(id, load, use)
+}
+
+func (s *Service) unwrap(keyID string, e *v1alpha1.Envelope) (secretbytes.Bytes, error) {
+	ring, err := s.Keyring.Get()
+	if err != nil {
+		return secretbytes.Bytes{}, err
+	}
+	header, err := tokenHeader(keyID, e.Spec.Version)
+	if err != nil {
+		return secretbytes.Bytes{}, err
+	}
+	material, err := ring.UnwrapToken(header, store.Binding(e), e.Spec.Ciphertext)
+	if err != nil {
+		return secretbytes.Bytes{}, fmt.Errorf("%w: key material %s does not open", store.ErrTampered, e.Name)
+	}
+	return material, nil
+}
+
+func tokenHeader(keyID, materialID string) (keys.Header, error) {
+	h := keys.Header{Kind: keys.KindKeyToken}
+	var err error
+	if h.KeyID, err = keys.ParseKeyID(keyID); err != nil {
+		return h, err
+	}
+	h.MaterialID, err = keys.MaterialIDPrefix(materialID)
+	return h, err
+}
+
+// The limits and defaults of AWS KMS.
+const (
+	// DefaultRotationDays is the period of automatic rotation where a key names none.
+	DefaultRotationDays = 365
+	// MaximumOnDemandRotations of one key.
+	// https://docs.aws.amazon.com/kms/latest/APIReference/API_RotateKeyOnDemand.html
+	MaximumOnDemandRotations = 25
+	// DefaultPendingWindow is the waiting period of a deleted key that names none.
+	DefaultPendingWindow = 30 * 24 * time.Hour
+)

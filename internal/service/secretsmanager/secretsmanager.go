@@ -1,0 +1,194 @@
+// Package secretsmanager is the use cases of AWS Secrets Manager over Secret objects: what controllers and, later, the
+// gateway call.
+package secretsmanager
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/google/uuid"
+
+	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/core/keys"
+	"strongroom.dev/strongroom/internal/core/secretbytes"
+	"strongroom.dev/strongroom/internal/core/versions"
+	"strongroom.dev/strongroom/internal/fault"
+	"strongroom.dev/strongroom/internal/service/kms"
+	"strongroom.dev/strongroom/internal/store"
+)
+
+const (
+	// MaximumValue is the length of a secret's value in bytes.
+	// https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_limits.html
+	MaximumValue = 65536
+	// DefaultRecoveryWindow of a deleted secret that names none.
+	DefaultRecoveryWindow = 30 * 24 * time.Hour
+	// DefaultKeyName is the KMSKey of an account's own key for secrets.
+	DefaultKeyName = "aws-secretsmanager"
+	// DefaultKeyAlias is its alias.
+	DefaultKeyAlias = "alias/aws/secretsmanager"
+)
+
+// Service stores and reads the versions of secrets.
+type Service struct {
+	// KMS encrypts data keys.
+	KMS *kms.Service
+	// Store keeps Envelopes.
+	Store *store.Store
+	// Random is crypto/rand if nil.
+	Random io.Reader
+	// Now is the clock.
+	Now func() time.Time
+}
+
+// Owner names a Secret in Envelopes.
+func Owner(name string) v1alpha1.EnvelopeOwner {
+	return v1alpha1.EnvelopeOwner{Kind: "Secret", Name: name}
+}
+
+// PutInput is a new version.
+type PutInput struct {
+	// Namespace and Name of the Secret.
+	Namespace, Name string
+	// ARN of the secret.
+	ARN string
+	// Sequence of the version: one above the index's last.
+	Sequence int64
+	// Stages it is to hold.
+	Stages []string
+	// Key encrypts it.
+	Key *v1alpha1.KMSKey
+	// Value in the clear.
+	Value secretbytes.Bytes
+}
+
+// Put encrypts and stores a version and returns its index entry. If an earlier attempt stored that sequence number, that
+// one is returned and Value is dropped. The caller commits it by writing the index.
+func (s *Service) Put(ctx context.Context, in PutInput) (versions.Version, error) {
+	if err := CheckValue(in.Value); err != nil {
+		return versions.Version{}, err
+	}
+	id, err := s.newVersionID()
+	if err != nil {
+		return versions.Version{}, err
+	}
+	version := versions.Version{ID: id, Sequence: in.Sequence, Stages: in.Stages, Created: s.Now()}
+	e := store.New(in.Namespace, v1alpha1.EnvelopeSecretVersion, Owner(in.Name), in.ARN, version, in.Key.Status.ARN)
+	if err := s.seal(ctx, e, in.Key, in.Value); err != nil {
+		return versions.Version{}, err
+	}
+	stored, err := s.Store.Create(ctx, e)
+	if err != nil {
+		return versions.Version{}, err
+	}
+	if err := store.CheckIdentity(stored, in.ARN, store.Version(stored)); err != nil {
+		return versions.Version{}, err
+	}
+	return store.Version(stored), nil
+}
+
+// Value reads a version. It wraps store.ErrMissing or store.ErrTampered.
+func (s *Service) Value(ctx context.Context, namespace, arn string, v versions.Version) (secretbytes.Bytes, error) {
+	e, err := s.Store.Get(ctx, namespace, v1alpha1.EnvelopeSecretVersion, arn, v)
+	if err != nil {
+		return secretbytes.Bytes{}, err
+	}
+	key, err := s.KMS.ByARN(ctx, namespace, e.Spec.KeyARN)
+	if err != nil {
+		return secretbytes.Bytes{}, err
+	}
+	return s.open(ctx, e, key)
+}
+
+// InFlight finds the version that was stored and not yet committed: the one after the index's last.
+func InFlight(envelopes []v1alpha1.Envelope, arn string, ix versions.Index) (versions.Version, bool) {
+	for i := range envelopes {
+		e := &envelopes[i]
+		if e.Spec.Class == v1alpha1.EnvelopeSecretVersion && e.Spec.Subject == arn && e.Spec.Sequence == ix.Last()+1 {
+			return store.Version(e), true
+		}
+	}
+	return versions.Version{}, false
+}
+
+// CheckValue says whether a value can be stored. The fault says InvalidValue and nothing of the value.
+func CheckValue(value secretbytes.Bytes) error {
+	switch n := value.Len(); {
+	case n == 0:
+		return fault.Stalled(v1alpha1.ReasonInvalidValue, errors.New("the value is empty; a secret has at least 1 byte"))
+	case n > MaximumValue:
+		return fault.Stalled(v1alpha1.ReasonInvalidValue,
+			fmt.Errorf("the value has %d bytes; a secret has at most %d", n, MaximumValue))
+	}
+	return nil
+}
+
+// seal encrypts the value under a data key of its own, and the data key under the KMS key with AWS's encryption context.
+// https://docs.aws.amazon.com/secretsmanager/latest/userguide/security-encryption.html
+func (s *Service) seal(ctx context.Context, e *v1alpha1.Envelope, key *v1alpha1.KMSKey, value secretbytes.Bytes) error {
+	dataKey, encrypted, err := s.KMS.GenerateDataKey(ctx, key, encryptionContext(e))
+	if err != nil {
+		return err
+	}
+	defer dataKey.Wipe()
+	header, err := header(key)
+	if err != nil {
+		return err
+	}
+	e.Spec.EncryptedDataKey = encrypted
+	e.Spec.Ciphertext, err = keys.Seal(dataKey, header, store.Binding(e), value)
+	return err
+}
+
+func (s *Service) open(ctx context.Context, e *v1alpha1.Envelope, key *v1alpha1.KMSKey) (secretbytes.Bytes, error) {
+	dataKey, err := s.KMS.Decrypt(ctx, key, encryptionContext(e), e.Spec.EncryptedDataKey)
+	if err != nil {
+		return secretbytes.Bytes{}, tampered(e, err)
+	}
+	defer dataKey.Wipe()
+	header, err := header(key)
+	if err != nil {
+		return secretbytes.Bytes{}, err
+	}
+	value, err := keys.Open(dataKey, header, store.Binding(e), e.Spec.Ciphertext)
+	if err != nil {
+		return secretbytes.Bytes{}, tampered(e, err)
+	}
+	return value, nil
+}
+
+func tampered(e *v1alpha1.Envelope, err error) error {
+	if errors.Is(err, keys.ErrInvalidCiphertext) {
+		return fmt.Errorf("%w: Envelope %s of version %s does not open; restore it from a backup",
+			store.ErrTampered, e.Name, e.Spec.Version)
+	}
+	return err
+}
+
+func encryptionContext(e *v1alpha1.Envelope) keys.Context {
+	return keys.Context{"SecretARN": e.Spec.Subject, "SecretVersionId": e.Spec.Version}
+}
+
+func header(key *v1alpha1.KMSKey) (keys.Header, error) {
+	h := keys.Header{Kind: keys.KindSecretVersion}
+	var err error
+	h.KeyID, err = keys.ParseKeyID(key.Status.KeyID)
+	return h, err
+}
+
+func (s *Service) newVersionID() (string, error) {
+	random, err := secretbytes.Random(s.Random, 16)
+	if err != nil {
+		return "", err
+	}
+	id, err := uuid.FromBytes(random.Reveal())
+	if err != nil {
+		return "", err
+	}
+	id[6] = id[6]&0x0f | 0x40 // RFC 9562: version 4
+	id[8] = id[8]&0x3f | 0x80 // RFC 9562: variant 10
+	return id.String(), nil
+}

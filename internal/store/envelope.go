@@ -1,0 +1,94 @@
+// Package store keeps Envelopes in the Kubernetes API and finds them again.
+//
+// Order of writes: an Envelope is made first, the index that names it (the owning object's status) is written second,
+// and that second write commits. An Envelope's name derives from its class, subject and sequence, so the API server
+// lets one writer only make the next version: a second one, be it a former leader or the same controller after a
+// crash, finds the first one's Envelope and goes on with it.
+package store
+
+import (
+	"crypto/sha256"
+	"encoding/base32"
+	"fmt"
+	"strconv"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/core/keys"
+	"strongroom.dev/strongroom/internal/core/versions"
+)
+
+// prefixes of Envelope names, so that a listing can be read.
+var prefixes = map[v1alpha1.EnvelopeClass]string{
+	v1alpha1.EnvelopeSecretVersion: "secret-version",
+	v1alpha1.EnvelopeKeyMaterial:   "key-material",
+	v1alpha1.EnvelopeDomainKey:     "domain-key",
+	v1alpha1.EnvelopeTombstone:     "tombstone",
+}
+
+var nameEncoding = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
+
+// Name is the name of the Envelope of a class, subject and sequence: 80 bits of SHA-256 tell the subjects of a
+// namespace apart.
+func Name(class v1alpha1.EnvelopeClass, subject string, sequence int64) string {
+	sum := sha256.Sum256([]byte(string(class) + "\x00" + subject))
+	return prefixes[class] + "-" + nameEncoding.EncodeToString(sum[:10]) + "-" + strconv.FormatInt(sequence, 10)
+}
+
+// New makes an Envelope without its payload.
+func New(namespace string, class v1alpha1.EnvelopeClass, owner v1alpha1.EnvelopeOwner, subject string,
+	v versions.Version, keyARN string,
+) *v1alpha1.Envelope {
+	return &v1alpha1.Envelope{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: Name(class, subject, v.Sequence)},
+		Spec: v1alpha1.EnvelopeSpec{
+			Class: class, Owner: owner, Subject: subject,
+			Version: v.ID, Sequence: v.Sequence, Stages: v.Stages,
+			CreatedTime: metav1.NewTime(v.Created).Rfc3339Copy(), KeyARN: keyARN,
+		},
+	}
+}
+
+// Version is the index entry that an Envelope was made for.
+func Version(e *v1alpha1.Envelope) versions.Version {
+	return versions.Version{
+		ID: e.Spec.Version, Sequence: e.Spec.Sequence, Stages: e.Spec.Stages, Created: e.Spec.CreatedTime.UTC(),
+	}
+}
+
+// Binding is the encryption context that ties a payload to its Envelope: all of the spec but the ciphertexts, and the
+// namespace. The UID is not in it, since a backup tool makes objects again under another.
+func Binding(e *v1alpha1.Envelope) keys.Context {
+	expires := ""
+	if e.Spec.ExpireTime != nil {
+		expires = strconv.FormatInt(e.Spec.ExpireTime.Unix(), 10)
+	}
+	return keys.Context{
+		"namespace": e.Namespace,
+		"class":     string(e.Spec.Class),
+		"owner":     e.Spec.Owner.Kind + "/" + e.Spec.Owner.Name,
+		"subject":   e.Spec.Subject,
+		"version":   e.Spec.Version,
+		"sequence":  strconv.FormatInt(e.Spec.Sequence, 10),
+		"stages":    strings.Join(e.Spec.Stages, ","),
+		"created":   strconv.FormatInt(e.Spec.CreatedTime.Unix(), 10),
+		"expires":   expires,
+		"key":       e.Spec.KeyARN,
+	}
+}
+
+// CheckIdentity says whether an Envelope is the one that its name and an index entry promise. What it cannot see, the
+// encryption does: Binding.
+func CheckIdentity(e *v1alpha1.Envelope, subject string, v versions.Version) error {
+	switch {
+	case e.Name != Name(e.Spec.Class, e.Spec.Subject, e.Spec.Sequence):
+		return fmt.Errorf("%w: Envelope %s is under another Envelope's name", ErrTampered, e.Name)
+	case e.Spec.Subject != subject:
+		return fmt.Errorf("%w: Envelope %s is of another subject", ErrTampered, e.Name)
+	case e.Spec.Sequence != v.Sequence || e.Spec.Version != v.ID:
+		return fmt.Errorf("%w: Envelope %s holds version %s, not %s", ErrTampered, e.Name, e.Spec.Version, v.ID)
+	}
+	return nil
+}

@@ -1,0 +1,121 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/core/versions"
+)
+
+// The cache indexes of Envelopes.
+const (
+	// OwnerIndex finds them by the object they belong to, as KIND/NAME.
+	OwnerIndex = "owner"
+	// KeyIndex finds them by the ARN of the key that encrypts them.
+	KeyIndex = "key"
+)
+
+var (
+	// ErrMissing says that the Envelope of a version is not there.
+	ErrMissing = errors.New("the Envelope is missing")
+	// ErrTampered says that an Envelope is not what it should be, or does not open.
+	ErrTampered = errors.New("the Envelope was tampered with")
+)
+
+// Store reads Envelopes from a cache and writes them to the API server.
+type Store struct {
+	// Client reads from a cache that has OwnerIndex and KeyIndex, and shows it its own writes.
+	Client client.Client
+	// Live reads from the API server.
+	Live client.Reader
+}
+
+// +kubebuilder:rbac:groups=strongroom.dev,resources=envelopes,verbs=get;list;watch;create;delete
+
+// Create makes an Envelope. If there is one of that class, subject and sequence already, it returns that one: an earlier
+// attempt made it. Atomic: the API server makes all of it or nothing.
+func (s *Store) Create(ctx context.Context, e *v1alpha1.Envelope) (*v1alpha1.Envelope, error) {
+	err := s.Client.Create(ctx, e)
+	if !apierrors.IsAlreadyExists(err) {
+		if err != nil {
+			return nil, fmt.Errorf("creating Envelope %s: %w", e.Name, err)
+		}
+		return e, nil
+	}
+	existing := &v1alpha1.Envelope{}
+	if err := s.Live.Get(ctx, client.ObjectKeyFromObject(e), existing); err != nil {
+		return nil, fmt.Errorf("reading Envelope %s: %w", e.Name, err)
+	}
+	return existing, nil
+}
+
+// Get reads the Envelope of one version of a subject from the cache. It wraps ErrMissing if there is none, and
+// ErrTampered if it is not that version's.
+func (s *Store) Get(ctx context.Context, namespace string, class v1alpha1.EnvelopeClass, subject string,
+	v versions.Version,
+) (*v1alpha1.Envelope, error) {
+	e := &v1alpha1.Envelope{}
+	key := client.ObjectKey{Namespace: namespace, Name: Name(class, subject, v.Sequence)}
+	if err := s.Client.Get(ctx, key, e); err != nil {
+		if apierrors.IsNotFound(err) {
+			return nil, fmt.Errorf("%w: %s of version %s; restore it from a backup", ErrMissing, key.Name, v.ID)
+		}
+		return nil, fmt.Errorf("reading Envelope %s: %w", key.Name, err)
+	}
+	if err := CheckIdentity(e, subject, v); err != nil {
+		return nil, err
+	}
+	return e, nil
+}
+
+// OfOwner lists the Envelopes of an object from the cache, in no order.
+func (s *Store) OfOwner(ctx context.Context, namespace string, owner v1alpha1.EnvelopeOwner) ([]v1alpha1.Envelope, error) {
+	return s.list(ctx, namespace, OwnerIndex, ownerKey(owner))
+}
+
+// OfKey lists the Envelopes of a namespace that a key encrypts, from the cache, in no order.
+func (s *Store) OfKey(ctx context.Context, namespace, keyARN string) ([]v1alpha1.Envelope, error) {
+	return s.list(ctx, namespace, KeyIndex, keyARN)
+}
+
+func (s *Store) list(ctx context.Context, namespace, index, value string) ([]v1alpha1.Envelope, error) {
+	var found v1alpha1.EnvelopeList
+	err := s.Client.List(ctx, &found, client.InNamespace(namespace), client.MatchingFields{index: value})
+	if err != nil {
+		return nil, fmt.Errorf("listing Envelopes by %s: %w", index, err)
+	}
+	return found.Items, nil
+}
+
+// Delete removes an Envelope, if it is still the same object. One that is gone already is no error.
+func (s *Store) Delete(ctx context.Context, e *v1alpha1.Envelope) error {
+	uid := e.UID
+	err := s.Client.Delete(ctx, e, client.Preconditions{UID: &uid})
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("deleting Envelope %s: %w", e.Name, err)
+	}
+	return nil
+}
+
+// IndexOwner lists the values of OwnerIndex.
+func IndexOwner(obj client.Object) []string {
+	if e, ok := obj.(*v1alpha1.Envelope); ok {
+		return []string{ownerKey(e.Spec.Owner)}
+	}
+	return nil
+}
+
+// IndexKey lists the values of KeyIndex.
+func IndexKey(obj client.Object) []string {
+	if e, ok := obj.(*v1alpha1.Envelope); ok {
+		return []string{e.Spec.KeyARN}
+	}
+	return nil
+}
+
+func ownerKey(owner v1alpha1.EnvelopeOwner) string { return owner.Kind + "/" + owner.Name }

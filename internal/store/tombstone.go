@@ -1,0 +1,64 @@
+package store
+
+import (
+	"encoding/json/v2"
+	"fmt"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/core/keyring"
+	"strongroom.dev/strongroom/internal/core/keys"
+	"strongroom.dev/strongroom/internal/core/secretbytes"
+	"strongroom.dev/strongroom/internal/core/versions"
+)
+
+// Tombstone is what is left of a deleted object until its recovery window ends.
+type Tombstone struct {
+	// Spec is the object's last spec as JSON. It is null if the object was deleted while no manager ran.
+	Spec []byte `json:"spec,omitempty"`
+	// Index is the index of its versions.
+	Index versions.Index `json:"index"`
+	// KeyID is the id of a deleted KMSKey.
+	KeyID string `json:"keyId,omitempty"`
+}
+
+// NewTombstone makes the Envelope of a tombstone. Its sequence is that of the index's last version, so a tombstone of an
+// earlier deletion is told from the newest.
+func NewTombstone(ring *keyring.Keyring, namespace string, owner v1alpha1.EnvelopeOwner, subject string,
+	t Tombstone, deleted, expires time.Time,
+) (*v1alpha1.Envelope, error) {
+	payload, err := json.Marshal(t)
+	if err != nil {
+		return nil, fmt.Errorf("encoding the tombstone of %s: %w", subject, err)
+	}
+	version := versions.Version{ID: "tombstone", Sequence: t.Index.Last(), Created: deleted}
+	e := New(namespace, v1alpha1.EnvelopeTombstone, owner, subject, version, domainKey(ring.CurrentEpoch()))
+	expireTime := metav1.NewTime(expires).Rfc3339Copy()
+	e.Spec.ExpireTime = &expireTime
+	e.Spec.Ciphertext, err = ring.Seal(keys.KindTombstone, Binding(e), secretbytes.Own(payload))
+	if err != nil {
+		return nil, fmt.Errorf("sealing the tombstone of %s: %w", subject, err)
+	}
+	return e, nil
+}
+
+// OpenTombstone reads the Envelope of a tombstone. It wraps ErrTampered if it does not open.
+func OpenTombstone(ring *keyring.Keyring, e *v1alpha1.Envelope) (Tombstone, error) {
+	var t Tombstone
+	payload, err := ring.Open(keys.KindTombstone, Binding(e), e.Spec.Ciphertext)
+	if err != nil {
+		return t, fmt.Errorf("%w: tombstone %s does not open", ErrTampered, e.Name)
+	}
+	if err := json.Unmarshal(payload.Reveal(), &t); err != nil {
+		return t, fmt.Errorf("%w: tombstone %s is not readable", ErrTampered, e.Name)
+	}
+	return t, nil
+}
+
+// domainKey is the ARN-like name of a domain key in Envelopes.
+func domainKey(epoch int64) string { return fmt.Sprintf("strongroom:domain-key/%d", epoch) }
+
+// DomainKey is the name that an Envelope wrapped by the keyring's current domain key bears as its key.
+func DomainKey(ring *keyring.Keyring) string { return domainKey(ring.CurrentEpoch()) }

@@ -1,0 +1,95 @@
+package environment
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/events"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/controllers"
+	"strongroom.dev/strongroom/controllers/envelope"
+	"strongroom.dev/strongroom/controllers/kmskey"
+	"strongroom.dev/strongroom/controllers/secret"
+	"strongroom.dev/strongroom/internal/operator"
+)
+
+// Reconcilers are the controllers of an operator without a running controller, for tests that call Reconcile.
+type Reconcilers struct {
+	*Operator
+	Events   *events.FakeRecorder
+	Secret   *secret.Reconciler
+	KMSKey   *kmskey.Reconciler
+	Envelope *envelope.Reconciler
+}
+
+// RunReconcilers starts an operator without controllers and makes its reconcilers.
+func RunReconcilers(ctx context.Context, cp *ControlPlane) (*Reconcilers, error) {
+	op, err := RunOperator(ctx, cp.Config, operator.Options{WithoutControllers: true})
+	if err != nil {
+		return nil, err
+	}
+	recorder := events.NewFakeRecorder(1000)
+	return &Reconcilers{
+		Operator: op, Events: recorder,
+		Secret:   controllers.NewSecret(op.Services, recorder),
+		KMSKey:   controllers.NewKMSKey(op.Services, recorder),
+		Envelope: controllers.NewEnvelope(op.Services),
+	}, nil
+}
+
+// Request is a reconciliation of an object.
+func Request(obj client.Object) ctrl.Request {
+	return ctrl.Request{NamespacedName: client.ObjectKeyFromObject(obj)}
+}
+
+// DrainEvents returns the events so far.
+func (r *Reconcilers) DrainEvents() []string {
+	var out []string
+	for {
+		select {
+		case e := <-r.Events.Events:
+			out = append(out, e)
+		default:
+			return out
+		}
+	}
+}
+
+var namespaces atomic.Int64
+
+// NewNamespace creates a namespace of a new name.
+func (cp *ControlPlane) NewNamespace(ctx context.Context) (string, error) {
+	name := fmt.Sprintf("test-%d", namespaces.Add(1))
+	return name, cp.Namespace(ctx, name, nil)
+}
+
+// KMSKey is a key to create. Change what a test is about.
+func KMSKey(namespace, name string, changes ...func(*v1alpha1.KMSKey)) *v1alpha1.KMSKey {
+	key := &v1alpha1.KMSKey{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
+	for _, change := range changes {
+		change(key)
+	}
+	return key
+}
+
+// Secret is a secret to create: a generated password, encrypted under the key "key", shown in a core Secret of its own
+// name. Change what a test is about.
+func Secret(namespace, name string, changes ...func(*v1alpha1.Secret)) *v1alpha1.Secret {
+	s := &v1alpha1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
+		Spec: v1alpha1.SecretSpec{
+			KMSKeyRef: &v1alpha1.LocalReference{Name: "key"},
+			Generate:  &v1alpha1.SecretGenerator{Password: &v1alpha1.PasswordGenerator{}},
+			Target:    &v1alpha1.SecretTarget{},
+		},
+	}
+	for _, change := range changes {
+		change(s)
+	}
+	return s
+}
