@@ -45,8 +45,6 @@ type Projector struct {
 }
 
 // +kubebuilder:rbac:groups="",resources=secrets,verbs=get;list;watch;create;patch;delete
-// A controller reference that blocks the owner's deletion needs this where OwnerReferencesPermissionEnforcement is on.
-// +kubebuilder:rbac:groups=strongroom.dev,resources=secrets/finalizers,verbs=update
 
 // Project makes the core Secret what the target says, with no request at all when it is so already. A new one costs one
 // request, since it is made by create and not by apply: only create tells that somebody else was there first.

@@ -1,0 +1,69 @@
+# Strongroom's commands. `make help` lists them; README.md has the tour.
+SHELL := /bin/bash
+
+export GOTOOLCHAIN := go1.27.3
+export GOFIPS140 := v1.26.0
+export GOEXPERIMENT := runtimesecret
+# The programs of the control plane: those of KUBEBUILDER_ASSETS if it is set, or else built from Go modules.
+CONTROLPLANE = $${KUBEBUILDER_ASSETS:-$$(hack/controlplane/build.sh)}
+
+.DEFAULT_GOAL := help
+
+##@ Use
+
+.PHONY: run
+run: environment build ## Run a control plane and Strongroom in the foreground; CLUSTER=current uses the current kubeconfig context
+	@set -euo pipefail; bin="$(CONTROLPLANE)"; go build -o bin/run ./hack/run; \
+	exec bin/run --bin "$$bin" --manager bin/strongroom $(if $(CLUSTER),--cluster $(CLUSTER))
+
+.PHONY: clean-run
+clean-run: ## Forget the data of `make run`
+	rm -rf .strongroom
+
+##@ Development
+
+.PHONY: build
+build: environment ## Build bin/strongroom
+	go build -trimpath -o bin/strongroom .
+
+.PHONY: test
+test: environment ## Install what the tests need, and prove everything
+	@set -euo pipefail; \
+	export KUBEBUILDER_ASSETS="$(CONTROLPLANE)" HELM="$$(hack/tool.sh helm hack/helm helm.sh/helm/v4/cmd/helm)"; \
+	echo "[test] packages ..."; go test -p 2 -timeout 20m ./...; \
+	echo "[test] the README's tour on a real control plane ..."; test/e2e/transcript.sh
+
+.PHONY: e2e
+e2e: environment ## Drive kubectl through the README's tour on a real control plane
+	@set -euo pipefail; export KUBEBUILDER_ASSETS="$(CONTROLPLANE)"; test/e2e/transcript.sh
+
+.PHONY: bench
+bench: environment ## Measure requests, CPU, memory and speed, and print a table
+	@set -euo pipefail; export KUBEBUILDER_ASSETS="$(CONTROLPLANE)"; \
+	go test ./internal/core/... -run '^$$' -bench . -benchmem; \
+	go test ./test/bench -count=1 -timeout 60m -v -bench-objects=$${OBJECTS:-1000}
+
+.PHONY: lint
+lint: environment ## Run golangci-lint
+	@set -euo pipefail; lint="$$(hack/tool.sh golangci-lint hack/lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint)"; \
+	"$$lint" run --timeout 20m ./...
+
+.PHONY: generate
+generate: environment ## Generate deepcopy, apply configurations, CRDs and RBAC
+	hack/generate.sh
+
+.PHONY: verify
+verify: environment ## Check that no generated file is stale
+	hack/generate.sh --verify
+
+.PHONY: controlplane
+controlplane: environment ## Build etcd and Kubernetes from Go modules
+	@hack/controlplane/build.sh
+
+.PHONY: environment
+environment:
+	@hack/check-environment.sh
+
+.PHONY: help
+help: ## List the targets
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

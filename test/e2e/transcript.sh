@@ -1,0 +1,169 @@
+#!/usr/bin/env bash
+# The README's tour on a real control plane, step by step, with what must be true after each. It also kills the manager,
+# stops everything and starts it again.
+#
+# KUBEBUILDER_ASSETS names the folder of the control plane's programs: `make e2e` sets it.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+: "${KUBEBUILDER_ASSETS:?run it by make e2e}"
+
+work=$(mktemp -d)
+data=$work/data
+instance= manager=
+passed=0
+
+cleanup() {
+  status=$?
+  [ -z "$manager" ] || kill -9 "$manager" 2>/dev/null || true
+  stop_instance
+  if [ $status -ne 0 ]; then
+    for log in "$data"/logs/*.log; do
+      echo "--- the end of $log"
+      tail -n 25 "$log"
+    done
+    echo "$passed passed, 1 failed"
+  fi
+  rm -rf "$work"
+}
+trap cleanup EXIT
+
+ok() {
+  passed=$((passed + 1))
+  echo "ok  $*"
+}
+
+fail() {
+  echo "FAIL  $*" >&2
+  exit 1
+}
+
+# eventually SECONDS DESCRIPTION COMMAND...: until the command succeeds.
+eventually() {
+  local deadline=$((SECONDS + $1)) description=$2
+  shift 2
+  until "$@" >"$work/last" 2>&1; do
+    if [ $SECONDS -ge $deadline ]; then
+      cat "$work/last"
+      fail "$description"
+    fi
+    sleep 0.2
+  done
+  ok "$description"
+}
+
+start_instance() { # [arguments of hack/run]
+  "$work/run" --data-dir "$data" "$@" >>"$work/run.log" 2>&1 &
+  instance=$!
+  local deadline=$((SECONDS + 180))
+  until [ -e "$data/ready" ]; do
+    kill -0 $instance 2>/dev/null || { cat "$work/run.log"; fail "the instance ended"; }
+    [ $SECONDS -lt $deadline ] || { cat "$work/run.log"; fail "the instance is not ready after 3 minutes"; }
+    sleep 0.2
+  done
+}
+
+stop_instance() {
+  [ -n "$instance" ] || return 0
+  kill -INT "$instance" 2>/dev/null || true
+  wait "$instance" || true
+  instance=
+  rm -f "$data/ready"
+}
+
+start_manager() {
+  "$work/strongroom" manager --kubeconfig "$data/manager.kubeconfig" --namespace strongroom-system \
+    --metrics-bind-address 0 --health-probe-bind-address 0 >>"$data/logs/manager.log" 2>&1 &
+  manager=$!
+}
+
+projected() { kubectl get secret -n shop session-key -o jsonpath='{.data.keys}' | base64 -d; }
+version_of() { kubectl get secret -n shop session-key -o jsonpath='{.metadata.resourceVersion}'; }
+is_ready() { kubectl wait --for=condition=Ready -n shop sms/session-key --timeout=1s; }
+keys_are() { [ "$(projected)" = "$1" ]; }
+keys_are_not() { [ "$(projected)" != "$1" ]; }
+echoed() { [ "$(kubectl get sms -n shop session-key -o jsonpath='{.status.lastHandledRotateAt}')" = "$1" ]; }
+gone() { ! kubectl get "$@" 2>/dev/null; }
+
+echo "[e2e] building ..."
+go build -o "$work/strongroom" .
+go build -o "$work/run" ./hack/run
+
+echo "[e2e] make run, in a folder of its own"
+start_instance --manager "$work/strongroom"
+. "$data/env"
+ok "the control plane and strongroom are ready"
+
+kubectl apply -f config/samples/quickstart.yaml
+kubectl wait --for=condition=Ready -n shop sms/session-key --timeout=30s
+ok "kubectl wait: the secret is Ready within 30 s"
+table=$(kubectl get strongroom -n shop)
+echo "$table"
+grep -q '^kmskey.strongroom.dev/shop ' <<<"$table" || fail "the key is not in kubectl get strongroom"
+grep -q '^secret.strongroom.dev/session-key *True' <<<"$table" || fail "the secret is not in kubectl get strongroom"
+ok "kubectl get strongroom lists the key and the secret"
+
+first=$(projected)
+[[ $first =~ ^[A-Za-z0-9]{48},$ ]] || fail "the projection is not 48 letters and digits, a comma, and no previous value"
+ok "the native Secret has the generated value"
+
+kubectl annotate -n shop sms/session-key strongroom.dev/rotate=now
+eventually 15 "the annotation is echoed" echoed now
+second=$(projected)
+[ "${second#*,}" = "${first%,}" ] || fail "AWSCURRENT did not become AWSPREVIOUS in the projection"
+[ "${second%,*}" != "${first%,}" ] || fail "the value did not change"
+ok "AWSCURRENT became AWSPREVIOUS, and the projection followed"
+
+kubectl patch secret -n shop session-key --type merge -p '{"data":{"keys":"aGFja2Vk"}}'
+eventually 15 "an edited native Secret is healed" keys_are "$second"
+kubectl delete secret -n shop session-key
+eventually 15 "a deleted native Secret comes back" keys_are "$second"
+
+echo "[e2e] the manager is killed and started again"
+stop_instance
+start_instance
+start_manager
+eventually 15 "the secret is Ready after a stop and a start of everything" is_ready
+eventually 5 "its value is the same" keys_are "$second"
+before=$(version_of)
+kill -9 "$manager"
+wait "$manager" 2>/dev/null || true
+kubectl annotate -n shop sms/session-key strongroom.dev/rotate=while-dead --overwrite
+start_manager
+eventually 30 "a rotation that was asked for while the manager was dead happens after its restart" echoed while-dead
+third=$(projected)
+[ "${third#*,}" = "${second%,*}" ] || fail "the former current value is not the previous one"
+[ "$(version_of)" != "$before" ] || fail "the projection was not written"
+before=$(version_of)
+kill -9 "$manager"
+wait "$manager" 2>/dev/null || true
+start_manager
+kubectl annotate -n shop sms/session-key strongroom.dev/reconcile=again --overwrite
+eventually 30 "a reconciliation on request is echoed" \
+  bash -c '[ "$(kubectl get sms -n shop session-key -o jsonpath="{.status.lastHandledReconcileAt}")" = again ]'
+[ "$(version_of)" = "$before" ] || fail "a restart of the manager wrote an unchanged projection"
+ok "a restart of the manager writes nothing"
+
+echo "[e2e] the secret is deleted and applied again"
+kubectl delete -n shop sms/session-key
+eventually 30 "the native Secret goes with it" gone secret -n shop session-key
+eventually 15 "a tombstone is left" bash -c 'kubectl get envelopes -n shop | grep -q Tombstone'
+kubectl apply -f config/samples/quickstart.yaml
+kubectl wait --for=condition=Ready -n shop sms/session-key --timeout=30s
+eventually 15 "applying it again within the recovery window brings the same values back" keys_are "$third"
+eventually 15 "its tombstone goes" bash -c '! kubectl get envelopes -n shop | grep -q Tombstone'
+
+echo "[e2e] the key is deleted while the secret needs it"
+kubectl delete -n shop kmskey/shop --wait=false
+eventually 15 "DeletionBlocked says so" kubectl wait --for=condition=DeletionBlocked -n shop kmskey/shop --timeout=1s
+keys_are "$third" || fail "the projection changed"
+kubectl delete namespace shop --wait=false
+eventually 60 "a namespace can be deleted with everything in it" gone namespace shop
+
+kill -TERM "$manager"
+wait "$manager" || fail "the manager did not end with exit status 0 on SIGTERM"
+manager=
+ok "the manager ends cleanly on SIGTERM"
+[ -z "$(grep -F -e "${first%,}" -e "${second%,*}" -r "$data/logs" || true)" ] || fail "a value is in a log"
+ok "no log holds a value"
+
+echo "$passed passed, 0 failed"
