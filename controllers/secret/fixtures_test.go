@@ -4,6 +4,8 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/controllers/secret"
+	"strongroom.dev/strongroom/internal/core/versions"
 	"strongroom.dev/strongroom/test/environment"
 )
 
@@ -26,3 +28,5 @@ func template(key, text string) func(*v1alpha1.Secret) {
 		s.Spec.Target.Template = &v1alpha1.TargetTemplate{Data: map[string]string{key: text}}
 	}
 }
+
+func secretIndex(s *v1alpha1.Secret) versions.Index { return secret.IndexOf(s) }
