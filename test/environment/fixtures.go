@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync/atomic"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -93,3 +94,6 @@ func Secret(namespace, name string, changes ...func(*v1alpha1.Secret)) *v1alpha1
 	}
 	return s
 }
+
+// NamespaceObject is an empty Namespace to read into.
+func NamespaceObject() *corev1.Namespace { return &corev1.Namespace{} }

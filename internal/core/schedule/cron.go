@@ -1,0 +1,234 @@
+package schedule
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// cron is a parsed cron expression. Its minutes are 0 and its years are all.
+type cron struct {
+	hours  set
+	days   set  // of the month
+	last   bool // the last day of the month, too
+	months set
+	weekly weekdays
+	// byMonth tells that days of the month decide, and not days of the week.
+	byMonth bool
+}
+
+// set holds the numbers 0 to 63.
+type set uint64
+
+func (s set) has(n int) bool { return s>>uint(n)&1 == 1 }
+func (s set) count() (n int) {
+	for ; s != 0; s &= s - 1 {
+		n++
+	}
+	return n
+}
+
+// weekdays is days of the week by Go's numbers, Sunday being 0.
+type weekdays struct {
+	every set
+	// last are weekdays of which the last in the month counts, nth those of which the nth does.
+	last set
+	nth  [6]set
+}
+
+func parseCron(inner string) (cron, error) {
+	fields := strings.Fields(inner)
+	if len(fields) != 6 {
+		return cron{}, fmt.Errorf("it has %d fields, not 6: minutes, hours, day of month, month, day of week, year", len(fields))
+	}
+	switch {
+	case fields[0] != "0":
+		return cron{}, fmt.Errorf("minutes are %q: only 0 is allowed", fields[0])
+	case fields[5] != "*":
+		return cron{}, fmt.Errorf("year is %q: only * is allowed", fields[5])
+	case restricts(fields[2]) && restricts(fields[4]):
+		return cron{}, fmt.Errorf("day of month and day of week are both given: put ? in one of them")
+	}
+	var c cron
+	var err error
+	if c.hours, err = parseField(field{name: "hours", low: 0, high: 23}, fields[1]); err != nil {
+		return c, err
+	}
+	months := field{name: "month", low: 1, high: 12, names: []string{"JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"}}
+	if c.months, err = parseField(months, fields[3]); err != nil {
+		return c, err
+	}
+	c.byMonth = !restricts(fields[4])
+	if err := c.parseDays(fields[2]); err != nil {
+		return c, err
+	}
+	return c, c.weekly.parse(fields[4])
+}
+
+// restricts tells that a field of days names some and not all.
+func restricts(f string) bool { return f != "?" && f != "*" }
+
+func (c *cron) parseDays(text string) error {
+	if text == "?" {
+		text = "*"
+	}
+	var rest []string
+	for _, part := range strings.Split(text, ",") {
+		if part == "L" {
+			c.last = true
+			continue
+		}
+		rest = append(rest, part)
+	}
+	if len(rest) == 0 {
+		return nil
+	}
+	var err error
+	c.days, err = parseField(field{name: "day of month", low: 1, high: 31}, strings.Join(rest, ","))
+	return err
+}
+
+var dayField = field{name: "day of week", low: 1, high: 7, names: []string{"SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"}}
+
+func (w *weekdays) parse(text string) error {
+	if text == "?" {
+		text = "*"
+	}
+	for _, part := range strings.Split(text, ",") {
+		if err := w.parsePart(part); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *weekdays) parsePart(part string) error {
+	if part == "L" { // Saturday, the last day of the week
+		w.every |= 1 << 6
+		return nil
+	}
+	if name, n, ok := strings.Cut(part, "#"); ok {
+		weekday, err := dayField.number(name)
+		if err != nil {
+			return err
+		}
+		nth, err := strconv.Atoi(n)
+		if err != nil || nth < 1 || nth > 5 || len(n) != 1 {
+			return fmt.Errorf("day of week is %q: after # comes 1 to 5, as in MON#2", part)
+		}
+		w.nth[nth] |= 1 << uint(weekday-1)
+		return nil
+	}
+	if name, ok := strings.CutSuffix(part, "L"); ok {
+		weekday, err := dayField.number(name)
+		if err != nil {
+			return err
+		}
+		w.last |= 1 << uint(weekday-1)
+		return nil
+	}
+	numbers, err := parseField(dayField, part)
+	w.every |= numbers >> 1 // AWS's 1 is Sunday, which is Go's 0
+	return err
+}
+
+// matches tells whether the schedule fires on a day.
+func (c cron) matches(year int, month time.Month, d int) bool {
+	if !c.months.has(int(month)) {
+		return false
+	}
+	end := daysIn(year, month)
+	if c.byMonth {
+		return c.days.has(d) || c.last && d == end
+	}
+	weekday := int(time.Date(year, month, d, 0, 0, 0, 0, time.UTC).Weekday())
+	return c.weekly.every.has(weekday) || c.weekly.last.has(weekday) && d+7 > end || c.weekly.nth[(d-1)/7+1].has(weekday)
+}
+
+func daysIn(year int, month time.Month) int {
+	return time.Date(year, month+1, 0, 0, 0, 0, 0, time.UTC).Day()
+}
+
+// field describes one field of numbers.
+type field struct {
+	name      string
+	low, high int
+	names     []string
+}
+
+// parseField reads a list of *, N, N-M, */S, N/S and N-M/S.
+func parseField(f field, text string) (set, error) {
+	var out set
+	for _, part := range strings.Split(text, ",") {
+		span, step, err := f.step(part)
+		if err != nil {
+			return 0, err
+		}
+		low, high, err := f.span(span, step != 0)
+		if err != nil {
+			return 0, err
+		}
+		for n := low; n <= high; n += max(step, 1) {
+			out |= 1 << uint(n)
+		}
+	}
+	return out, nil
+}
+
+// step takes the step off, 0 for none.
+func (f field) step(part string) (span string, step int, err error) {
+	span, text, ok := strings.Cut(part, "/")
+	if !ok {
+		return part, 0, nil
+	}
+	step, err = strconv.Atoi(text)
+	if err != nil || step < 1 || step > f.high || len(text) > 2 {
+		return "", 0, fmt.Errorf("%s is %q: the step after / is a number from 1 to %d", f.name, part, f.high)
+	}
+	if span == "" { // AWS's own examples write /8
+		span = "*"
+	}
+	return span, step, nil
+}
+
+func (f field) span(text string, stepped bool) (low, high int, err error) {
+	if text == "*" {
+		return f.low, f.high, nil
+	}
+	from, to, isRange := strings.Cut(text, "-")
+	if low, err = f.number(from); err != nil {
+		return 0, 0, err
+	}
+	switch {
+	case isRange:
+		if high, err = f.number(to); err != nil {
+			return 0, 0, err
+		}
+		if high < low {
+			return 0, 0, fmt.Errorf("%s is %q: the range ends before it begins", f.name, text)
+		}
+	case stepped:
+		high = f.high
+	default:
+		high = low
+	}
+	return low, high, nil
+}
+
+func (f field) number(text string) (int, error) {
+	for i, name := range f.names {
+		if strings.EqualFold(text, name) {
+			return f.low + i, nil
+		}
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < f.low || n > f.high || len(text) > 2 {
+		names := ""
+		if len(f.names) > 0 {
+			names = fmt.Sprintf(", or %s to %s", f.names[0], f.names[len(f.names)-1])
+		}
+		return 0, fmt.Errorf("%s is %q: give %d to %d%s", f.name, text, f.low, f.high, names)
+	}
+	return n, nil
+}

@@ -1,0 +1,134 @@
+package render
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"text/template"
+	"text/template/parse"
+)
+
+// maximumNesting is how deep loops may be nested: rounds multiply.
+const maximumNesting = 2
+
+var (
+	errDefine = errors.New("define, block and template are not allowed")
+	errRange  = errors.New("range goes over fields and variables alone: a number or the result of a function could make it endless")
+	errNested = fmt.Errorf("range is nested deeper than %d", maximumNesting)
+	errPrintf = errors.New("printf takes a constant format whose widths and precisions have at most three digits")
+)
+
+// check refuses what could run without a bound, since a template that runs cannot be stopped from outside, and makes every
+// loop count its rounds.
+func check(t *template.Template) error {
+	if len(t.Templates()) > 1 {
+		return errDefine
+	}
+	if t.Tree == nil || t.Root == nil {
+		return nil // an empty template
+	}
+	return walk(t.Root, 0)
+}
+
+func walk(node parse.Node, loops int) error {
+	switch n := node.(type) {
+	case *parse.ListNode:
+		if n == nil {
+			return nil
+		}
+		for _, child := range n.Nodes {
+			if err := walk(child, loops); err != nil {
+				return err
+			}
+		}
+	case *parse.ActionNode:
+		return walk(n.Pipe, loops)
+	case *parse.TemplateNode:
+		return errDefine
+	case *parse.IfNode:
+		return branch(&n.BranchNode, loops)
+	case *parse.WithNode:
+		return branch(&n.BranchNode, loops)
+	case *parse.RangeNode:
+		if loops++; loops > maximumNesting {
+			return errNested
+		}
+		if !overData(n.Pipe) {
+			return errRange
+		}
+		n.List.Nodes = append([]parse.Node{stepNode()}, n.List.Nodes...)
+		return branch(&n.BranchNode, loops)
+	case *parse.PipeNode:
+		return pipe(n, loops)
+	}
+	return nil
+}
+
+func branch(n *parse.BranchNode, loops int) error {
+	if err := walk(n.Pipe, loops); err != nil {
+		return err
+	}
+	if err := walk(n.List, loops); err != nil {
+		return err
+	}
+	return walk(n.ElseList, loops)
+}
+
+// stepNode is {{ _step }}, which counts a round of a loop.
+func stepNode() parse.Node {
+	step := template.Must(template.New("step").Funcs((&budget{}).functions()).Parse("{{ _step }}"))
+	return step.Root.Nodes[0]
+}
+
+// overData tells that a range is over one field, variable or the dot. Data holds no integer (numbers are text), so none of
+// them counts.
+func overData(p *parse.PipeNode) bool {
+	if len(p.Cmds) != 1 || len(p.Cmds[0].Args) != 1 {
+		return false
+	}
+	switch p.Cmds[0].Args[0].(type) {
+	case *parse.FieldNode, *parse.VariableNode, *parse.DotNode:
+		return true
+	}
+	return false
+}
+
+func pipe(p *parse.PipeNode, loops int) error {
+	if p == nil {
+		return nil
+	}
+	for _, command := range p.Cmds {
+		if err := printf(command); err != nil {
+			return err
+		}
+		for _, arg := range command.Args {
+			if nested, ok := arg.(*parse.PipeNode); ok {
+				if err := pipe(nested, loops); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// wide is a width or precision of more than three digits, from an argument, or an explicit argument index.
+var wide = regexp.MustCompile(`%[-+# 0]*(?:\d{4,}|\d*\.\d{4,}|[\d.]*[*\[])`)
+
+// printf checks a call of printf: a wide field is a lot of memory for a short template.
+func printf(command *parse.CommandNode) error {
+	for i, arg := range command.Args {
+		name, ok := arg.(*parse.IdentifierNode)
+		if !ok || name.Ident != "printf" {
+			continue
+		}
+		if i != 0 || len(command.Args) < 2 {
+			return errPrintf
+		}
+		format, ok := command.Args[1].(*parse.StringNode)
+		if !ok || wide.MatchString(format.Text) {
+			return errPrintf
+		}
+	}
+	return nil
+}

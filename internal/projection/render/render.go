@@ -1,0 +1,197 @@
+// Package render makes the data of a projected Kubernetes Secret from a secret's values, by Go text/template.
+//
+// Templates are hermetic and bounded: they see the value and nothing else (no environment, file, network, time or
+// randomness), and their size, output and work have limits. No error holds any part of a value.
+package render
+
+import (
+	"bytes"
+	"encoding/json/jsontext"
+	"encoding/json/v2"
+	"errors"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"text/template"
+
+	"strongroom.dev/strongroom/internal/core/secretbytes"
+)
+
+// ErrTemplate says that a template cannot be rendered. Every error of this package wraps it.
+var ErrTemplate = errors.New("the template cannot be rendered")
+
+// The limits.
+const (
+	// MaximumTemplates is the number of keys with a template.
+	MaximumTemplates = 64
+	// MaximumTemplate is the length of one template in bytes.
+	MaximumTemplate = 16384
+	// MaximumOutput is the length of all data together in bytes: that of a core Secret.
+	// https://kubernetes.io/docs/concepts/configuration/secret/#restriction-data-size
+	MaximumOutput = 1 << 20
+	// MaximumKeys is the number of members of a JSON object that become keys when there is no template.
+	MaximumKeys = 1024
+)
+
+// validKey is the syntax of a core Secret's keys.
+var validKey = regexp.MustCompile(`^[-._a-zA-Z0-9]{1,253}$`)
+
+// Value is what templates see.
+type Value struct {
+	// Current is the newest value, .current in a template. If it is a JSON object, its members are seen by their names.
+	Current secretbytes.Bytes
+	// Previous is the one before, .previous in a template, which is empty text if HasPrevious is false.
+	Previous    secretbytes.Bytes
+	HasPrevious bool
+}
+
+// Validate says whether templates could be rendered with some value.
+func Validate(templates map[string]string) error {
+	if len(templates) > MaximumTemplates {
+		return fmt.Errorf("%w: there are %d keys with a template; at most %d are allowed", ErrTemplate, len(templates), MaximumTemplates)
+	}
+	for _, key := range slices.Sorted(maps.Keys(templates)) {
+		if _, err := compile(key, templates[key]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Data renders every key. Without templates, a value that is a JSON object becomes one key a member, text as it is and
+// anything else as compact JSON, and any other value the key "value". The caller owns the result.
+func Data(templates map[string]string, v Value) (data map[string]secretbytes.Bytes, err error) {
+	secretbytes.Do(func() {
+		if len(templates) == 0 {
+			data, err = plain(v)
+		} else {
+			data, err = rendered(templates, v)
+		}
+	})
+	return data, err
+}
+
+func rendered(templates map[string]string, v Value) (map[string]secretbytes.Bytes, error) {
+	if err := Validate(templates); err != nil {
+		return nil, err
+	}
+	dot, err := dotOf(v)
+	if err != nil {
+		return nil, err
+	}
+	data := make(map[string]secretbytes.Bytes, len(templates))
+	work := &budget{output: MaximumOutput, steps: maximumSteps}
+	for _, key := range slices.Sorted(maps.Keys(templates)) {
+		parsed, err := compile(key, templates[key])
+		if err != nil {
+			return nil, err
+		}
+		out := &limitedBuffer{budget: work}
+		err = parsed.Funcs(work.functions()).Execute(out, dot)
+		data[key] = secretbytes.Own(out.Bytes())
+		if err != nil {
+			for _, b := range data {
+				b.Wipe()
+			}
+			return nil, describe(key, err)
+		}
+	}
+	return data, nil
+}
+
+// dotOf is the data that a template sees.
+func dotOf(v Value) (map[string]any, error) {
+	dot := map[string]any{}
+	if members, ok := object(v.Current.Reveal()); ok {
+		for name, raw := range members {
+			value, err := decode(raw)
+			if err != nil {
+				return nil, fmt.Errorf("%w: the value's JSON is not readable", ErrTemplate)
+			}
+			dot[name] = value
+		}
+	}
+	dot["current"], dot["previous"] = string(v.Current.Reveal()), ""
+	if v.HasPrevious {
+		dot["previous"] = string(v.Previous.Reveal())
+	}
+	return dot, nil
+}
+
+// object takes a JSON object apart. A duplicate member, or anything after it, makes it none.
+func object(value []byte) (map[string]jsontext.Value, bool) {
+	if !bytes.HasPrefix(bytes.TrimLeft(value, " \t\r\n"), []byte("{")) {
+		return nil, false
+	}
+	var members map[string]jsontext.Value
+	if err := json.Unmarshal(value, &members); err != nil {
+		return nil, false
+	}
+	return members, true
+}
+
+// number keeps a JSON number as it was written.
+type number string
+
+// decode reads JSON as templates see it: numbers as they were written.
+func decode(raw jsontext.Value) (any, error) {
+	numbers := json.UnmarshalFromFunc(func(d *jsontext.Decoder, out *any) error {
+		if d.PeekKind() != jsontext.KindNumber {
+			return errors.ErrUnsupported
+		}
+		value, err := d.ReadValue()
+		*out = number(value)
+		return err
+	})
+	var out any
+	err := json.Unmarshal(raw, &out, json.WithUnmarshalers(numbers))
+	return out, err
+}
+
+func plain(v Value) (map[string]secretbytes.Bytes, error) {
+	members, ok := object(v.Current.Reveal())
+	if !ok {
+		return map[string]secretbytes.Bytes{"value": secretbytes.Copy(v.Current.Reveal())}, nil
+	}
+	if len(members) > MaximumKeys {
+		return nil, fmt.Errorf("%w: the value has %d members; at most %d become keys: use a template", ErrTemplate, len(members), MaximumKeys)
+	}
+	data := make(map[string]secretbytes.Bytes, len(members))
+	for name, raw := range members {
+		if !validKey.MatchString(name) {
+			return nil, fmt.Errorf("%w: a member's name cannot be a key of a core Secret, which has letters, digits, dashes, "+
+				"underscores and dots: use a template", ErrTemplate)
+		}
+		if raw.Kind() == jsontext.KindString {
+			unquoted, err := jsontext.AppendUnquote(nil, raw)
+			if err != nil {
+				return nil, fmt.Errorf("%w: the value's JSON is not readable", ErrTemplate)
+			}
+			data[name] = secretbytes.Own(unquoted)
+			continue
+		}
+		if err := raw.Compact(); err != nil {
+			return nil, fmt.Errorf("%w: the value's JSON is not readable", ErrTemplate)
+		}
+		data[name] = secretbytes.Copy(raw)
+	}
+	return data, nil
+}
+
+func compile(key, text string) (*template.Template, error) {
+	switch {
+	case !validKey.MatchString(key):
+		return nil, fmt.Errorf("%w: key %q: a key has letters, digits, dashes, underscores and dots, at most 253", ErrTemplate, key)
+	case len(text) > MaximumTemplate:
+		return nil, fmt.Errorf("%w: key %s: the template has %d bytes; at most %d are allowed", ErrTemplate, key, len(text), MaximumTemplate)
+	}
+	parsed, err := template.New(key).Option("missingkey=error").Funcs((&budget{}).functions()).Parse(text)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrTemplate, err) // holds parts of the template at most
+	}
+	if err := check(parsed); err != nil {
+		return nil, fmt.Errorf("%w: key %s: %w", ErrTemplate, key, err)
+	}
+	return parsed, nil
+}
