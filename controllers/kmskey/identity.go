@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -78,29 +79,37 @@ func (r *Reconciler) restore(ctx context.Context, p *pass) error {
 		return nil
 	}
 	envelopes, err := r.Store.OfOwner(ctx, p.key.Namespace, kms.Owner(p.key.Name))
-	if err != nil || len(envelopes) == 0 {
+	if err != nil {
 		return err
 	}
 	subject := newestSubject(envelopes)
-	for i := range envelopes {
-		e := &envelopes[i]
-		if e.Spec.Subject == subject && e.Spec.ExpireTime != nil && !p.now.Before(e.Spec.ExpireTime.Time) {
-			return nil // the waiting period is over: this is a new key
-		}
+	stored, expired := materialsOf(envelopes, subject, p.now)
+	if expired || len(stored) == 0 {
+		return nil // the waiting period is over, or nothing was made yet: this is a new key
 	}
 	keyID, err := keyIDOf(subject)
 	if err != nil {
 		return err
 	}
-	status.ARN, status.KeyID = subject, keyID
-	for i := range envelopes {
-		if e := &envelopes[i]; e.Spec.Subject == subject && e.Spec.Class == v1alpha1.EnvelopeKeyMaterial {
-			status.KeyMaterials = append(status.KeyMaterials, kms.MaterialOf(e))
-		}
-	}
+	status.ARN, status.KeyID, status.KeyMaterials = subject, keyID, stored
 	normalise(status)
-	p.restored = subject != p.former.ARN && p.key.Status.KeyID != string(p.key.UID) || len(status.KeyMaterials) > 1
+	p.restored = keyID != string(p.key.UID) || len(stored) > 1
 	return nil
+}
+
+// materialsOf takes the key materials of one ARN out of a key's Envelopes, and tells whether their tombstone has expired.
+func materialsOf(envelopes []v1alpha1.Envelope, subject string, now time.Time) (stored []v1alpha1.KeyMaterial, expired bool) {
+	for i := range envelopes {
+		e := &envelopes[i]
+		if e.Spec.Subject != subject {
+			continue
+		}
+		if e.Spec.Class == v1alpha1.EnvelopeKeyMaterial {
+			stored = append(stored, kms.MaterialOf(e))
+		}
+		expired = expired || e.Spec.ExpireTime != nil && !now.Before(e.Spec.ExpireTime.Time)
+	}
+	return stored, expired
 }
 
 // newestSubject is the ARN of the newest key material.

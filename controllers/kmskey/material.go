@@ -12,6 +12,7 @@ import (
 	"strongroom.dev/strongroom/internal/core/schedule"
 	"strongroom.dev/strongroom/internal/fault"
 	"strongroom.dev/strongroom/internal/service/kms"
+	"strongroom.dev/strongroom/internal/store"
 )
 
 var errTooManyRotations = errors.New("too many rotations on demand")
@@ -124,7 +125,8 @@ func (r *Reconciler) material(ctx context.Context, p *pass) error {
 func (r *Reconciler) verify(ctx context.Context, p *pass) error {
 	for _, m := range p.key.Status.KeyMaterials {
 		if err := r.KMS.VerifyMaterial(ctx, p.key, m); err != nil {
-			p.unavailable = m.State == v1alpha1.KeyMaterialCurrent
+			lost := errors.Is(err, store.ErrMissing) || errors.Is(err, store.ErrTampered)
+			p.unavailable = lost && m.State == v1alpha1.KeyMaterialCurrent // sealed says nothing about the key
 			return err
 		}
 	}

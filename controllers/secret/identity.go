@@ -76,18 +76,7 @@ func (r *Reconciler) restore(ctx context.Context, p *pass) error {
 	if !found {
 		return nil
 	}
-	var stored []versions.Version
-	var tombstone *v1alpha1.Envelope
-	for i := range envelopes {
-		e := &envelopes[i]
-		switch {
-		case e.Spec.Subject != subject:
-		case e.Spec.Class == v1alpha1.EnvelopeTombstone && (tombstone == nil || e.Spec.Sequence > tombstone.Spec.Sequence):
-			tombstone = e
-		case e.Spec.Class == v1alpha1.EnvelopeSecretVersion:
-			stored = append(stored, store.Version(e))
-		}
-	}
+	tombstone, stored := ofSubject(envelopes, subject)
 	if tombstone != nil && !p.now.Before(tombstone.Spec.ExpireTime.Time) {
 		return nil // the recovery window is over: this is a new secret
 	}
@@ -97,18 +86,38 @@ func (r *Reconciler) restore(ctx context.Context, p *pass) error {
 	if tombstone != nil || len(p.index) > 1 {
 		p.trigger = triggerRestored
 	}
-	if tombstone != nil && tombstone.Spec.Sequence == p.index.Last() {
-		ring, err := r.Keyring.Get()
-		if err != nil {
-			return err
-		}
-		content, err := store.OpenTombstone(ring, tombstone)
-		if err != nil {
-			return err
-		}
-		p.index = content.Index
+	if tombstone == nil || tombstone.Spec.Sequence != p.index.Last() {
+		return nil
 	}
+	ring, err := r.Keyring.Get()
+	if err != nil {
+		return err
+	}
+	content, err := store.OpenTombstone(ring, tombstone)
+	if err != nil {
+		return err
+	}
+	p.index = content.Index
 	return nil
+}
+
+// ofSubject takes the newest tombstone and the versions of one ARN out of a secret's Envelopes.
+func ofSubject(envelopes []v1alpha1.Envelope, subject string) (tombstone *v1alpha1.Envelope, stored []versions.Version) {
+	for i := range envelopes {
+		e := &envelopes[i]
+		if e.Spec.Subject != subject {
+			continue
+		}
+		switch e.Spec.Class {
+		case v1alpha1.EnvelopeTombstone:
+			if e.Spec.ExpireTime != nil && (tombstone == nil || e.Spec.Sequence > tombstone.Spec.Sequence) {
+				tombstone = e
+			}
+		case v1alpha1.EnvelopeSecretVersion:
+			stored = append(stored, store.Version(e))
+		}
+	}
+	return tombstone, stored
 }
 
 // restorable finds the ARN to go on with: the newest that Envelopes of this owner have, of this account, region and name.

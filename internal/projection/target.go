@@ -92,7 +92,7 @@ func Judge(t *Target, existing *corev1.Secret) (Verdict, string) {
 	ours := controller != nil && controller.UID == t.Owner.UID
 	sameARN := existing.Annotations[v1alpha1.SubjectAnnotation] == t.Owner.ARN
 	switch {
-	case controller != nil && !ours && !(sameARN && isSecretNamed(controller, t.Owner.Name)):
+	case controller != nil && !ours && (!sameARN || !isSecretNamed(controller, t.Owner.Name)):
 		if t.policy() != v1alpha1.CreationPolicyMerge {
 			return Foreign, fmt.Sprintf("%s %s controls it", controller.Kind, controller.Name)
 		}

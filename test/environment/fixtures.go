@@ -17,6 +17,7 @@ import (
 	"strongroom.dev/strongroom/controllers/kmskey"
 	"strongroom.dev/strongroom/controllers/secret"
 	"strongroom.dev/strongroom/internal/operator"
+	"strongroom.dev/strongroom/internal/unseal"
 )
 
 // Reconcilers are the controllers of an operator without a running controller, for tests that call Reconcile.
@@ -97,3 +98,8 @@ func Secret(namespace, name string, changes ...func(*v1alpha1.Secret)) *v1alpha1
 
 // NamespaceObject is an empty Namespace to read into.
 func NamespaceObject() *corev1.Namespace { return &corev1.Namespace{} }
+
+// RootSecret names the core Secret of the root of trust.
+func RootSecret() *corev1.Secret {
+	return &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: OperatorNamespace, Name: unseal.RootSecretName}}
+}

@@ -67,7 +67,8 @@ func TestASuffixIsSixAlphanumericsOfTheUIDAlone(t *testing.T) {
 	if len(seen) < 990 {
 		t.Errorf("only %d different suffixes of 1000", len(seen))
 	}
-	if arn.Suffix("a") != arn.Suffix("a") || arn.Suffix("a") == arn.Suffix("b") {
+	first, again := arn.Suffix("a"), arn.Suffix("a")
+	if first != again || first == arn.Suffix("b") {
 		t.Error("a suffix is not a function of the UID")
 	}
 }

@@ -46,31 +46,39 @@ func (j JSON) members() ([]byte, error) {
 	case j.Key == "":
 		return nil, fmt.Errorf("%w: key is empty; name the member to generate", ErrInvalid)
 	}
-	decoder := jsontext.NewDecoder(bytes.NewReader([]byte(j.Template)))
-	if decoder.PeekKind() != jsontext.KindBeginObject {
-		return nil, fmt.Errorf("%w: template is no JSON object; write {} for an empty one", ErrInvalid)
-	}
-	for depth := -1; depth != 0; { // to the end of the object
-		token, err := decoder.ReadToken()
-		if err != nil {
-			return nil, fmt.Errorf("%w: template is no valid JSON: %s", ErrInvalid, reasonOf(err))
-		}
-		if depth = decoder.StackDepth(); depth > maximumDepth {
-			return nil, fmt.Errorf("%w: template is nested deeper than %d", ErrInvalid, maximumDepth)
-		}
-		isName := depth == 1 && decoder.StackPointer() != "" && token.Kind() == jsontext.KindString && nameExpected(decoder)
-		if isName && token.String() == j.Key {
-			return nil, fmt.Errorf("%w: template has a member %q already, which is the one to generate; remove it", ErrInvalid, j.Key)
-		}
-	}
-	if _, err := decoder.ReadToken(); !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("%w: template has more than one JSON object", ErrInvalid)
+	if err := j.scan(); err != nil {
+		return nil, err
 	}
 	compact := jsontext.Value(j.Template).Clone()
 	if err := compact.Compact(); err != nil {
 		return nil, fmt.Errorf("%w: template is no valid JSON: %s", ErrInvalid, reasonOf(err))
 	}
 	return compact[:len(compact)-1], nil
+}
+
+// scan reads the template to its end: one JSON object, not too deep, without the member to generate.
+func (j JSON) scan() error {
+	decoder := jsontext.NewDecoder(bytes.NewReader([]byte(j.Template)))
+	if decoder.PeekKind() != jsontext.KindBeginObject {
+		return fmt.Errorf("%w: template is no JSON object; write {} for an empty one", ErrInvalid)
+	}
+	for depth := -1; depth != 0; { // to the end of the object
+		token, err := decoder.ReadToken()
+		if err != nil {
+			return fmt.Errorf("%w: template is no valid JSON: %s", ErrInvalid, reasonOf(err))
+		}
+		if depth = decoder.StackDepth(); depth > maximumDepth {
+			return fmt.Errorf("%w: template is nested deeper than %d", ErrInvalid, maximumDepth)
+		}
+		isName := depth == 1 && decoder.StackPointer() != "" && token.Kind() == jsontext.KindString && nameExpected(decoder)
+		if isName && token.String() == j.Key {
+			return fmt.Errorf("%w: template has a member %q already, which is the one to generate; remove it", ErrInvalid, j.Key)
+		}
+	}
+	if _, err := decoder.ReadToken(); !errors.Is(err, io.EOF) {
+		return fmt.Errorf("%w: template has more than one JSON object", ErrInvalid)
+	}
+	return nil
 }
 
 // nameExpected tells whether the token just read was a member's name: an odd number of tokens of the object is read then.

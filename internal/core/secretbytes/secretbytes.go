@@ -60,7 +60,9 @@ func (s Bytes) Reveal() []byte {
 func (s Bytes) Len() int { return len(s.Reveal()) }
 
 // Equal compares in constant time. Only the lengths may leak.
-func (s Bytes) Equal(other Bytes) bool { return subtle.ConstantTimeCompare(s.Reveal(), other.Reveal()) == 1 }
+func (s Bytes) Equal(other Bytes) bool {
+	return subtle.ConstantTimeCompare(s.Reveal(), other.Reveal()) == 1
+}
 
 // Wipe overwrites the bytes with zeros. Every copy of this Bytes shares them and is wiped with it.
 func (s Bytes) Wipe() { clear(s.Reveal()) }

@@ -59,7 +59,7 @@ func walk(node parse.Node, loops int) error {
 		n.List.Nodes = append([]parse.Node{stepNode()}, n.List.Nodes...)
 		return branch(&n.BranchNode, loops)
 	case *parse.PipeNode:
-		return pipe(n, loops)
+		return pipe(n)
 	}
 	return nil
 }
@@ -93,7 +93,7 @@ func overData(p *parse.PipeNode) bool {
 	return false
 }
 
-func pipe(p *parse.PipeNode, loops int) error {
+func pipe(p *parse.PipeNode) error {
 	if p == nil {
 		return nil
 	}
@@ -103,7 +103,7 @@ func pipe(p *parse.PipeNode, loops int) error {
 		}
 		for _, arg := range command.Args {
 			if nested, ok := arg.(*parse.PipeNode); ok {
-				if err := pipe(nested, loops); err != nil {
+				if err := pipe(nested); err != nil {
 					return err
 				}
 			}

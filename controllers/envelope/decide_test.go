@@ -1,0 +1,80 @@
+package envelope
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/core/versions"
+)
+
+var now = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+
+func stored(sequence int64, age time.Duration) v1alpha1.Envelope {
+	return v1alpha1.Envelope{
+		ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("v%d", sequence), CreationTimestamp: metav1.NewTime(now.Add(-age))},
+		Spec: v1alpha1.EnvelopeSpec{
+			Class: v1alpha1.EnvelopeSecretVersion, Subject: "arn", Version: fmt.Sprintf("v%d", sequence), Sequence: sequence,
+		},
+	}
+}
+
+func tombstone(expiresIn time.Duration) v1alpha1.Envelope {
+	expires := metav1.NewTime(now.Add(expiresIn))
+	return v1alpha1.Envelope{
+		ObjectMeta: metav1.ObjectMeta{Name: "tombstone"},
+		Spec:       v1alpha1.EnvelopeSpec{Class: v1alpha1.EnvelopeTombstone, Subject: "arn", Version: "tombstone", ExpireTime: &expires},
+	}
+}
+
+func owner(arn string, sequences ...int64) *object {
+	o := &object{arn: arn}
+	for _, n := range sequences {
+		o.index = o.index.Add(versions.Version{ID: fmt.Sprintf("v%d", n), Sequence: n, Stages: []string{versions.Current}})
+	}
+	return o
+}
+
+func TestWhatBecomesOfEnvelopes(t *testing.T) {
+	tests := []struct {
+		name      string
+		object    *object
+		envelopes []v1alpha1.Envelope
+		keyInUse  bool
+		entomb    bool
+		deleted   []string
+		wait      time.Duration
+	}{
+		{"those that the index names stay", owner("arn", 1, 2), []v1alpha1.Envelope{stored(1, time.Hour*9), stored(2, time.Hour*9)}, false, false, nil, 0},
+		{"the next one is in flight and stays, however old", owner("arn", 1), []v1alpha1.Envelope{stored(1, 0), stored(2, time.Hour*9)}, false, false, nil, 0},
+		{"an old one that the index does not name goes after an hour", owner("arn", 2), []v1alpha1.Envelope{stored(1, time.Hour), stored(2, 0)}, false, false, []string{"v1"}, 0},
+		{"and is waited for until then", owner("arn", 2), []v1alpha1.Envelope{stored(1, 20*time.Minute), stored(2, 0)}, false, false, nil, 40 * time.Minute},
+		{"an empty index names none and loses none", owner("arn"), []v1alpha1.Envelope{stored(1, time.Hour*9)}, false, false, nil, 0},
+		{"an owner without an ARN loses none", owner(""), []v1alpha1.Envelope{stored(1, time.Hour*9), tombstone(-time.Hour)}, false, false, nil, 0},
+		{"the tombstone of an object that is back goes", owner("arn", 1), []v1alpha1.Envelope{stored(1, 0), tombstone(time.Hour)}, false, false, []string{"tombstone"}, 0},
+		{"those of an object that is gone get a tombstone", nil, []v1alpha1.Envelope{stored(1, 0)}, false, true, nil, 0},
+		{"as do those of an object that is another secret now", owner("other", 1), []v1alpha1.Envelope{stored(1, 0)}, false, true, nil, 0},
+		{"with a tombstone they wait", nil, []v1alpha1.Envelope{stored(1, 0), tombstone(time.Hour)}, false, false, nil, time.Hour},
+		{"at its end they go, the tombstone last", nil, []v1alpha1.Envelope{tombstone(0), stored(1, 0), stored(2, 0)}, false, false, []string{"v1", "v2", "tombstone"}, 0},
+		{"of two tombstones the later one counts", nil, []v1alpha1.Envelope{tombstone(-time.Hour), tombstone(time.Hour), stored(1, 0)}, false, false, nil, time.Hour},
+		{"key material that is needed never goes", nil, []v1alpha1.Envelope{tombstone(-time.Hour), stored(1, 0)}, true, false, nil, time.Hour},
+		{"a tombstone alone goes at its end", nil, []v1alpha1.Envelope{tombstone(-time.Hour)}, true, false, []string{"tombstone"}, 0},
+		{"nothing wants nothing", nil, nil, false, false, nil, 0},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			d := decide(input{now: now, object: tt.object, subject: "arn", envelopes: tt.envelopes, keyInUse: tt.keyInUse})
+			var deleted []string
+			for _, e := range d.delete {
+				deleted = append(deleted, e.Name)
+			}
+			if d.entomb != tt.entomb || !slices.Equal(deleted, tt.deleted) || d.wait != tt.wait {
+				t.Errorf("entomb %t, delete %v, wait %s", d.entomb, deleted, d.wait)
+			}
+		})
+	}
+}
