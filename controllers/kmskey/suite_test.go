@@ -49,6 +49,7 @@ var _ = BeforeEach(func() {
 		return env.GetClient().Get(ctx, client.ObjectKey{Name: namespace}, environment.NamespaceObject())
 	}).Should(Succeed())
 	env.DrainEvents()
+	env.Clock.Set(time.Now()) // a spec before may have moved it
 })
 
 func create(obj client.Object) {

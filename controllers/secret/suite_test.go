@@ -53,6 +53,7 @@ var _ = BeforeEach(func() {
 	create(key)
 	reconcileKey(key)
 	env.DrainEvents()
+	env.Clock.Set(time.Now()) // a spec before may have moved it
 })
 
 // create makes an object as a user does, and waits until the cache has it.
