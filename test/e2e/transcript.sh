@@ -143,6 +143,12 @@ eventually 30 "a reconciliation on request is echoed" \
 [ "$(version_of)" = "$before" ] || fail "a restart of the manager wrote an unchanged projection"
 ok "a restart of the manager writes nothing"
 
+for kind in secrets.strongroom.dev kmskeys envelopes events.events.k8s.io; do
+  shown=$(kubectl get "$kind" -A -o yaml)
+  ! grep -qF -e "${first%,}" -e "${second%,*}" -e "${third%,*}" <<<"$shown" || fail "a value is in $kind"
+done
+ok "no Secret, KMSKey, Envelope or event holds a value"
+
 echo "[e2e] the secret is deleted and applied again"
 kubectl delete -n shop sms/session-key
 eventually 30 "the native Secret goes with it" gone secret -n shop session-key
