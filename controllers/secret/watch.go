@@ -2,6 +2,7 @@ package secret
 
 import (
 	"context"
+	"maps"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -58,8 +59,8 @@ func of(value func(*v1alpha1.Secret) string) client.IndexerFunc {
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, options controller.Options) error {
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("secret").
-		For(&v1alpha1.Secret{}).
-		Watches(&corev1.Secret{}, r.by(coreSecretIndexes)).
+		For(&v1alpha1.Secret{}, builder.WithPredicates(predicate.Funcs{UpdateFunc: changed})).
+		Watches(&corev1.Secret{}, r.by(coreSecretIndexes), builder.WithPredicates(predicate.Funcs{CreateFunc: notOwn})).
 		Watches(&v1alpha1.KMSKey{}, r.by(func(client.Object) []string { return []string{KeyIndex} }),
 			builder.WithPredicates(predicate.Funcs{UpdateFunc: keyChanged})).
 		Watches(&v1alpha1.Envelope{}, handler.EnqueueRequestsFromMapFunc(envelopeOwner),
@@ -68,6 +69,34 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, options controller.Optio
 			builder.WithPredicates(predicate.LabelChangedPredicate{})).
 		WithOptions(options).
 		Complete(r)
+}
+
+// changed lets those updates of a Secret through that are not this controller's own writes of status: a spec or an
+// annotation that changed, and a status that lost something.
+func changed(e event.UpdateEvent) bool {
+	before, ok1 := e.ObjectOld.(*v1alpha1.Secret)
+	after, ok2 := e.ObjectNew.(*v1alpha1.Secret)
+	if !ok1 || !ok2 || before.ResourceVersion == after.ResourceVersion {
+		return true // a resync looks at everything
+	}
+	return before.Generation != after.Generation || before.UID != after.UID ||
+		!maps.Equal(before.Annotations, after.Annotations) ||
+		before.DeletionTimestamp.IsZero() != after.DeletionTimestamp.IsZero() ||
+		statusLost(&before.Status, &after.Status)
+}
+
+// statusLost tells that a status has fewer facts than before, which this controller never writes.
+func statusLost(before, after *v1alpha1.SecretStatus) bool {
+	return before.ARN != "" && after.ARN != before.ARN ||
+		len(after.Versions) < len(before.Versions) ||
+		before.Projection != nil && after.Projection == nil ||
+		len(after.Conditions) == 0
+}
+
+// notOwn lets new core Secrets through but for projections, which this controller made itself.
+func notOwn(e event.CreateEvent) bool {
+	controller := metav1.GetControllerOf(e.Object)
+	return controller == nil || controller.Kind != "Secret" || controller.APIVersion != v1alpha1.SchemeGroupVersion.String()
 }
 
 // by maps an object to the Secrets of its namespace that name it in one of the indexes.

@@ -1,0 +1,98 @@
+package secret
+
+import (
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+
+	"strongroom.dev/strongroom/api/v1alpha1"
+)
+
+func settled() *v1alpha1.Secret {
+	return &v1alpha1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Name: "db", ResourceVersion: "1", Generation: 1, UID: "u", Annotations: map[string]string{"a": "1"}},
+		Status: v1alpha1.SecretStatus{
+			ARN: "arn", Versions: []v1alpha1.SecretVersion{{VersionID: "v1"}, {VersionID: "v2"}},
+			Projection: &v1alpha1.ProjectionStatus{Name: "db"},
+			Conditions: []metav1.Condition{{Type: v1alpha1.ConditionReady}},
+		},
+	}
+}
+
+func TestOnlyUpdatesThatAreNotTheControllersOwnAreLookedAt(t *testing.T) {
+	now := metav1.Now()
+	tests := []struct {
+		name   string
+		change func(*v1alpha1.Secret)
+		want   bool
+	}{
+		{"its own write of status", func(s *v1alpha1.Secret) { s.Status.Versions = append(s.Status.Versions, v1alpha1.SecretVersion{}) }, false},
+		{"a label", func(s *v1alpha1.Secret) { s.Labels = map[string]string{"x": "y"} }, false},
+		{"a resync", func(s *v1alpha1.Secret) { s.ResourceVersion = "1" }, true},
+		{"a spec", func(s *v1alpha1.Secret) { s.Generation = 2 }, true},
+		{"an annotation", func(s *v1alpha1.Secret) { s.Annotations = map[string]string{"a": "2"} }, true},
+		{"another object of the name", func(s *v1alpha1.Secret) { s.UID = "w" }, true},
+		{"a deletion", func(s *v1alpha1.Secret) { s.DeletionTimestamp = &now }, true},
+		{"a lost status", func(s *v1alpha1.Secret) { s.Status = v1alpha1.SecretStatus{} }, true},
+		{"a lost version", func(s *v1alpha1.Secret) { s.Status.Versions = s.Status.Versions[:1] }, true},
+		{"a lost projection", func(s *v1alpha1.Secret) { s.Status.Projection = nil }, true},
+		{"lost conditions", func(s *v1alpha1.Secret) { s.Status.Conditions = nil }, true},
+		{"another ARN", func(s *v1alpha1.Secret) { s.Status.ARN = "other" }, true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			after := settled()
+			after.ResourceVersion = "2"
+			tt.change(after)
+			if got := changed(event.UpdateEvent{ObjectOld: settled(), ObjectNew: after}); got != tt.want {
+				t.Errorf("looked at: %t", got)
+			}
+		})
+	}
+}
+
+func TestOwnProjectionsAreNotLookedAtWhenTheyAppear(t *testing.T) {
+	yes := true
+	by := func(apiVersion, kind string) *corev1.Secret {
+		return &corev1.Secret{ObjectMeta: metav1.ObjectMeta{OwnerReferences: []metav1.OwnerReference{{
+			APIVersion: apiVersion, Kind: kind, Controller: &yes,
+		}}}}
+	}
+	for _, tt := range []struct {
+		name   string
+		object *corev1.Secret
+		want   bool
+	}{
+		{"one's own", by("strongroom.dev/v1alpha1", "Secret"), false},
+		{"a source", &corev1.Secret{}, true},
+		{"another project's Secret", by("example.com/v1", "Secret"), true},
+		{"another kind's", by("strongroom.dev/v1alpha1", "Certificate"), true},
+	} {
+		if got := notOwn(event.CreateEvent{Object: tt.object}); got != tt.want {
+			t.Errorf("%s: %t", tt.name, got)
+		}
+	}
+}
+
+func TestChangesOfAKeyThatASecretMayWaitForAreLookedAt(t *testing.T) {
+	now := metav1.Now()
+	for name, tt := range map[string]struct {
+		change func(*v1alpha1.KMSKey)
+		want   bool
+	}{
+		"a description": {func(k *v1alpha1.KMSKey) { k.Spec.Description = "x" }, false},
+		"a condition":   {func(k *v1alpha1.KMSKey) { k.Status.Conditions = []metav1.Condition{{}} }, false},
+		"a state":       {func(k *v1alpha1.KMSKey) { k.Status.KeyState = v1alpha1.KeyStateDisabled }, true},
+		"an ARN":        {func(k *v1alpha1.KMSKey) { k.Status.ARN = "x" }, true},
+		"a deletion":    {func(k *v1alpha1.KMSKey) { k.DeletionTimestamp = &now }, true},
+		"a rotation":    {func(k *v1alpha1.KMSKey) { k.Status.KeyMaterials = []v1alpha1.KeyMaterial{{}} }, true},
+	} {
+		after := &v1alpha1.KMSKey{}
+		tt.change(after)
+		if got := keyChanged(event.UpdateEvent{ObjectOld: &v1alpha1.KMSKey{}, ObjectNew: after}); got != tt.want {
+			t.Errorf("%s: %t", name, got)
+		}
+	}
+}
