@@ -24,7 +24,8 @@ clean-run: ## Forget the data of `make run`
 
 .PHONY: build
 build: environment ## Build bin/strongroom
-	go build -trimpath -o bin/strongroom .
+	@echo "[build] strongroom (a first time takes a minute or two) ..."
+	@go build -o bin/strongroom .
 
 .PHONY: test
 test: environment ## Install what the tests need, and prove everything
