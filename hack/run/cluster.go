@@ -53,7 +53,10 @@ func (c *cluster) choosePorts() error {
 	file := filepath.Join(c.o.dataDir, "ports.json")
 	b, err := os.ReadFile(file)
 	if err == nil {
-		return json.Unmarshal(b, &c.Ports)
+		if err := json.Unmarshal(b, &c.Ports); err != nil {
+			return err
+		}
+		return c.Ports.free()
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -67,6 +70,21 @@ func (c *cluster) choosePorts() error {
 		return err
 	}
 	return os.WriteFile(file, b, 0o600)
+}
+
+// free says whether the ports of the last time are still to be had.
+func (p ports) free() error {
+	for _, port := range []int{p.Etcd, p.EtcdPeer, p.APIServer} {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err != nil {
+			return fmt.Errorf("port %d, which kubeconfigs name, is taken by another program: end that, or forget the data "+
+				"(make clean-run): %w", port, err)
+		}
+		if err := l.Close(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func freePort() (int, error) {
