@@ -30,7 +30,7 @@ func (r *Reconciler) identify(ctx context.Context, p *pass) error {
 	}
 	var same v1alpha1.SecretList
 	err = r.Client.List(ctx, &same, client.InNamespace(p.secret.Namespace),
-		client.MatchingFields{AWSNameIndex: p.secret.AWSName()})
+		client.MatchingFields{AWSNameIndex: p.secret.AWSName()}, client.UnsafeDisableDeepCopy) // read only
 	if err != nil {
 		return fmt.Errorf("looking for secrets of the same name: %w", err)
 	}

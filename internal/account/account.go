@@ -51,7 +51,7 @@ func Resolve(ctx context.Context, reader client.Reader, name string) (string, er
 		return "", fmt.Errorf("%w: label %s of namespace %s: %w", ErrInvalid, v1alpha1.AccountIDLabel, name, err)
 	}
 	var same corev1.NamespaceList
-	if err := reader.List(ctx, &same, client.MatchingFields{IDIndex: id}); err != nil {
+	if err := reader.List(ctx, &same, client.MatchingFields{IDIndex: id}, client.UnsafeDisableDeepCopy); err != nil {
 		return "", fmt.Errorf("listing the namespaces of account %s: %w", id, err)
 	}
 	if first := older(&namespace, same.Items); first != "" {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
@@ -73,19 +74,20 @@ func (s *Store) Get(ctx context.Context, namespace string, class v1alpha1.Envelo
 	return e, nil
 }
 
-// OfOwner lists the Envelopes of an object from the cache, in no order.
+// OfOwner lists the Envelopes of an object from the cache, in no order. They are the cache's own: read them only.
 func (s *Store) OfOwner(ctx context.Context, namespace string, owner v1alpha1.EnvelopeOwner) ([]v1alpha1.Envelope, error) {
 	return s.list(ctx, namespace, OwnerIndex, ownerKey(owner))
 }
 
-// OfKey lists the Envelopes of a namespace that a key encrypts, from the cache, in no order.
+// OfKey lists the Envelopes of a namespace that a key encrypts, from the cache, in no order. They are the cache's own: read
+// them only.
 func (s *Store) OfKey(ctx context.Context, namespace, keyARN string) ([]v1alpha1.Envelope, error) {
 	return s.list(ctx, namespace, KeyIndex, keyARN)
 }
 
 func (s *Store) list(ctx context.Context, namespace, index, value string) ([]v1alpha1.Envelope, error) {
 	var found v1alpha1.EnvelopeList
-	err := s.Client.List(ctx, &found, client.InNamespace(namespace), client.MatchingFields{index: value})
+	err := s.Client.List(ctx, &found, client.InNamespace(namespace), client.MatchingFields{index: value}, client.UnsafeDisableDeepCopy)
 	if err != nil {
 		return nil, fmt.Errorf("listing Envelopes by %s: %w", index, err)
 	}
@@ -95,7 +97,8 @@ func (s *Store) list(ctx context.Context, namespace, index, value string) ([]v1a
 // Delete removes an Envelope, if it is still the same object. One that is gone already is no error.
 func (s *Store) Delete(ctx context.Context, e *v1alpha1.Envelope) error {
 	uid := e.UID
-	err := s.Client.Delete(ctx, e, client.Preconditions{UID: &uid})
+	object := &v1alpha1.Envelope{ObjectMeta: metav1.ObjectMeta{Namespace: e.Namespace, Name: e.Name, UID: uid}}
+	err := s.Client.Delete(ctx, object, client.Preconditions{UID: &uid})
 	if client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("deleting Envelope %s: %w", e.Name, err)
 	}

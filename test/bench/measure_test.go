@@ -120,16 +120,15 @@ func (b *bench) auditOffset() int64 {
 	return info.Size()
 }
 
-// requests counts, in the API server's audit log, what the manager asked for since an offset, and fails the test if that is
-// more than limit an object. Requests that are not about objects one by one (watches, lists, leases) are left out.
-func (b *bench) requests(what string, offset int64, n, limit int) {
-	time.Sleep(time.Second) // the log is written a little later
+// audited counts, in the API server's audit log, what the manager asked for since an offset, by verb and resource. Requests
+// that are not about objects one by one (watches, lists, leases) are left out.
+func (b *bench) audited(offset int64) map[string]int {
 	f, err := os.Open(b.auditLog())
 	b.must(err)
 	defer f.Close()
 	_, err = f.Seek(offset, io.SeekStart)
 	b.must(err)
-	counts, total := map[string]int{}, 0
+	counts := map[string]int{}
 	scanner := bufio.NewScanner(f)
 	scanner.Buffer(nil, 1<<20)
 	for scanner.Scan() {
@@ -143,15 +142,23 @@ func (b *bench) requests(what string, offset int64, n, limit int) {
 			continue
 		}
 		counts[e.Verb+" "+strings.Trim(e.ObjectRef.Resource+"/"+e.ObjectRef.Subresource, "/")]++
-		total++
 	}
+	return counts
+}
+
+// requests adds what was audited to the table and fails the test if it is more than limit an object.
+func (b *bench) requests(what string, offset int64, n, limit int) {
+	time.Sleep(time.Second) // the log is written a little later
+	counts, total := b.audited(offset), 0
 	var parts []string
 	for k, v := range counts {
 		parts = append(parts, fmt.Sprintf("%s %.2f", k, float64(v)/float64(n)))
+		total += v
 	}
 	slices.Sort(parts)
-	b.add(what, "%.3f (%s)", float64(total)/float64(n), strings.Join(parts, ", "))
-	if average := float64(total) / float64(n); average > float64(limit)+0.05 {
+	average := float64(total) / float64(n)
+	b.add(what, "%.3f (%s)", average, strings.Join(parts, ", "))
+	if average > float64(limit)+0.05 {
 		b.t.Errorf("%s: %.3f, more than %d: %v", what, average, limit, counts)
 	}
 }

@@ -62,10 +62,10 @@ func (s *Service) ByName(ctx context.Context, namespace, name string) (*v1alpha1
 	return key, nil
 }
 
-// ByARN finds the KMSKey of a namespace that has an ARN. The fault says KeyNotFound.
+// ByARN finds the KMSKey of a namespace that has an ARN. The fault says KeyNotFound. It is the cache's own: read it only.
 func (s *Service) ByARN(ctx context.Context, namespace, arn string) (*v1alpha1.KMSKey, error) {
 	var found v1alpha1.KMSKeyList
-	err := s.Reader.List(ctx, &found, client.InNamespace(namespace), client.MatchingFields{ARNIndex: arn})
+	err := s.Reader.List(ctx, &found, client.InNamespace(namespace), client.MatchingFields{ARNIndex: arn}, client.UnsafeDisableDeepCopy)
 	if err != nil {
 		return nil, fmt.Errorf("looking for the KMSKey %s: %w", arn, err)
 	}
