@@ -11,6 +11,7 @@ import (
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/account"
+	"strongroom.dev/strongroom/internal/claim"
 	"strongroom.dev/strongroom/internal/core/arn"
 	"strongroom.dev/strongroom/internal/fault"
 	"strongroom.dev/strongroom/internal/service/kms"
@@ -43,7 +44,7 @@ func (r *Reconciler) identify(ctx context.Context, p *pass) error {
 		if err != nil {
 			return fmt.Errorf("looking for keys of alias %s: %w", alias, err)
 		}
-		if first := older(p.key, same.Items); first != "" {
+		if first := claim.Elder(p.key, same.Items); first != "" {
 			return fault.Stalled(v1alpha1.ReasonNameConflict, fmt.Errorf("%w: KMSKey %s has %s already; "+
 				"take it out of one of the two", errAliasTaken, first, alias))
 		}
@@ -53,22 +54,6 @@ func (r *Reconciler) identify(ctx context.Context, p *pass) error {
 		p.key.Status.ARN = arn.KMSKey(r.Region, id, p.key.Status.KeyID)
 	}
 	return nil
-}
-
-// older names the key that has an alias by an older right than this one, or nothing.
-func older(this *v1alpha1.KMSKey, same []v1alpha1.KMSKey) string {
-	for i := range same {
-		other := &same[i]
-		if other.Name == this.Name {
-			continue
-		}
-		earlier := other.CreationTimestamp.Before(&this.CreationTimestamp)
-		tie := other.CreationTimestamp.Equal(&this.CreationTimestamp) && other.Name < this.Name
-		if earlier || tie {
-			return other.Name
-		}
-	}
-	return ""
 }
 
 // restore brings back the index of a key that has none: it was deleted and is applied again within its waiting period,

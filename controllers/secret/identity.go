@@ -10,6 +10,7 @@ import (
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/account"
+	"strongroom.dev/strongroom/internal/claim"
 	"strongroom.dev/strongroom/internal/core/arn"
 	"strongroom.dev/strongroom/internal/core/versions"
 	"strongroom.dev/strongroom/internal/fault"
@@ -34,7 +35,7 @@ func (r *Reconciler) identify(ctx context.Context, p *pass) error {
 	if err != nil {
 		return fmt.Errorf("looking for secrets of the same name: %w", err)
 	}
-	if first := older(p.secret, same.Items); first != "" {
+	if first := claim.Elder(p.secret, same.Items); first != "" {
 		return fault.Stalled(v1alpha1.ReasonNameConflict, fmt.Errorf("%w: Secret %s has the AWS name %s already; "+
 			"set another spec.name in a new Secret", errNameTaken, first, p.secret.AWSName()))
 	}
@@ -44,22 +45,6 @@ func (r *Reconciler) identify(ctx context.Context, p *pass) error {
 	}
 	p.index = IndexOf(p.secret)
 	return nil
-}
-
-// older names the Secret that has this one's AWS name by an older right, or nothing.
-func older(this *v1alpha1.Secret, same []v1alpha1.Secret) string {
-	for i := range same {
-		other := &same[i]
-		if other.UID == this.UID || other.Name == this.Name {
-			continue
-		}
-		earlier := other.CreationTimestamp.Before(&this.CreationTimestamp)
-		tie := other.CreationTimestamp.Equal(&this.CreationTimestamp) && other.Name < this.Name
-		if earlier || tie {
-			return other.Name
-		}
-	}
-	return ""
 }
 
 // restore brings back the index of a secret that has none: it was deleted and is applied again within its recovery

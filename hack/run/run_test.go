@@ -55,7 +55,8 @@ func TestCertificatesAreMadeOnceAndVerify(t *testing.T) {
 		}
 		return string(b)
 	}
-	if read() != read() {
+	first, second := read(), read()
+	if first != second {
 		t.Error("a second start has another certificate")
 	}
 	info, err := os.Stat(filepath.Join(dir, "ca.key"))

@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/claim"
 	"strongroom.dev/strongroom/internal/core/arn"
 )
 
@@ -54,25 +55,9 @@ func Resolve(ctx context.Context, reader client.Reader, name string) (string, er
 	if err := reader.List(ctx, &same, client.MatchingFields{IDIndex: id}, client.UnsafeDisableDeepCopy); err != nil {
 		return "", fmt.Errorf("listing the namespaces of account %s: %w", id, err)
 	}
-	if first := older(&namespace, same.Items); first != "" {
+	if first := claim.Elder(&namespace, same.Items); first != "" {
 		return "", fmt.Errorf("%w: account %s belongs to namespace %s, which is older; "+
 			"give namespace %s another label %s", ErrConflict, id, first, name, v1alpha1.AccountIDLabel)
 	}
 	return id, nil
-}
-
-// older names the namespace that has the account id of this one by an older right, or nothing.
-func older(this *corev1.Namespace, same []corev1.Namespace) string {
-	for i := range same {
-		other := &same[i]
-		if other.Name == this.Name {
-			continue
-		}
-		earlier := other.CreationTimestamp.Before(&this.CreationTimestamp)
-		tie := other.CreationTimestamp.Equal(&this.CreationTimestamp) && other.Name < this.Name
-		if earlier || tie {
-			return other.Name
-		}
-	}
-	return ""
 }
