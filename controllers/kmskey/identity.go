@@ -78,6 +78,10 @@ func (r *Reconciler) restore(ctx context.Context, p *pass) error {
 	}
 	status.ARN, status.KeyID, status.KeyMaterials = subject, keyID, stored
 	normalise(status)
+	if err := r.verify(ctx, p); err != nil { // only what opens gets into the index
+		status.KeyMaterials = nil
+		return err
+	}
 	p.restored = keyID != string(p.key.UID) || len(stored) > 1
 	return nil
 }

@@ -2,6 +2,7 @@ package kmskey_test
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -13,6 +14,7 @@ import (
 	"strongroom.dev/strongroom/controllers/kmskey"
 	"strongroom.dev/strongroom/internal/core/keys"
 	"strongroom.dev/strongroom/internal/service/kms"
+	"strongroom.dev/strongroom/internal/store"
 	"strongroom.dev/strongroom/test/environment"
 )
 
@@ -145,6 +147,26 @@ var _ = Describe("Key material", func() {
 		replace(good)
 		reconcile(k)
 		Expect(k.Status.KeyState).To(Equal(v1alpha1.KeyStateEnabled))
+	})
+
+	It("that nobody asked for never gets into a rebuilt index", func() {
+		k := ready()
+		forged := envelopes(v1alpha1.EnvelopeKeyMaterial)[0]
+		forged.ObjectMeta = metav1.ObjectMeta{Namespace: namespace, Name: store.Name(forged.Spec.Class, forged.Spec.Subject, 2)}
+		forged.Spec.Sequence, forged.Spec.Version = 2, strings.Repeat("f", 64)
+		create(&forged)
+		id := k.Status.KeyID
+		k.Status = v1alpha1.KMSKeyStatus{}
+		Expect(cp.Client.Status().Update(ctx, k)).To(Succeed())
+		seen(k)
+		reconcile(k)
+		Expect(condition(k, v1alpha1.ConditionStalled)).To(HaveField("Reason", v1alpha1.ReasonEnvelopeTampered))
+		Expect(k.Status.KeyMaterials).To(BeEmpty())
+		remove(&forged)
+		reconcile(k)
+		Expect(k.Status.KeyState).To(Equal(v1alpha1.KeyStateEnabled))
+		Expect(k.Status.KeyID).To(Equal(id))
+		Expect(k.Status.KeyMaterials).To(HaveLen(1))
 	})
 
 	It("of one key does not open under another", func() {

@@ -65,6 +65,16 @@ func (r *Reconciler) restore(ctx context.Context, p *pass) error {
 	if tombstone != nil && !p.now.Before(tombstone.Spec.ExpireTime.Time) {
 		return nil // the recovery window is over: this is a new secret
 	}
+	for _, v := range stored { // only what opens gets into the index
+		if err := r.Secrets.Verify(ctx, p.secret.Namespace, subject, v); err != nil {
+			return err
+		}
+	}
+	return r.rebuild(p, subject, tombstone, stored)
+}
+
+// rebuild makes the index of versions that were found, or takes it from a tombstone that is as new as they are.
+func (r *Reconciler) rebuild(p *pass, subject string, tombstone *v1alpha1.Envelope, stored []versions.Version) error {
 	p.arn = subject
 	p.index = versions.Rebuild(stored)
 	p.trigger = triggerResumed

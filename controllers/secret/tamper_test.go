@@ -6,6 +6,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/store"
 	"strongroom.dev/strongroom/test/environment"
 )
 
@@ -91,6 +92,36 @@ var _ = Describe("An Envelope that was exchanged", func() {
 			e.Spec.Ciphertext, e.Spec.EncryptedDataKey = theirs.Spec.Ciphertext, theirs.Spec.EncryptedDataKey
 		})
 		refused(s, v1alpha1.ReasonEnvelopeTampered, before)
+	})
+
+	It("and that nobody asked for never gets into the index", func() {
+		s := ready()
+		before := projected("db")
+		forged := envelopes(v1alpha1.EnvelopeSecretVersion)[0]
+		forged.ObjectMeta = metav1.ObjectMeta{Namespace: namespace, Name: store.Name(forged.Spec.Class, forged.Spec.Subject, 2)}
+		forged.Spec.Sequence = 2
+		forged.Spec.Version = "00000000-0000-4000-8000-000000000000"
+		create(&forged)
+		refused(s, v1alpha1.ReasonEnvelopeTampered, before)
+		Expect(s.Status.Versions).To(HaveLen(1))
+
+		// Nor when it is in the way of a rotation, nor when the index is rebuilt.
+		update(s, func() { annotate(v1alpha1.RotateAnnotation, "now")(s) })
+		refused(s, v1alpha1.ReasonEnvelopeTampered, before)
+		Expect(s.Status.LastHandledRotateAt).To(BeEmpty())
+		refresh(s)
+		kept := s.Status.DeepCopy()
+		s.Status = v1alpha1.SecretStatus{}
+		Expect(cp.Client.Status().Update(ctx, s)).To(Succeed())
+		seen(s)
+		refused(s, v1alpha1.ReasonEnvelopeTampered, before)
+		Expect(s.Status.Versions).To(BeEmpty())
+
+		remove(&forged)
+		reconcile(s)
+		Expect(condition(s, v1alpha1.ConditionReady)).To(HaveField("Status", metav1.ConditionTrue))
+		Expect(s.Status.ARN).To(Equal(kept.ARN))
+		Expect(s.Status.Versions[0]).To(Equal(kept.Versions[0]))
 	})
 
 	It("that is deleted is missed, and heals when a backup brings it back", func() {

@@ -54,10 +54,16 @@ func (r *Reconciler) resume(ctx context.Context, p *pass) error {
 	if err != nil {
 		return err
 	}
-	if v, found := secretsmanager.InFlight(envelopes, p.arn, p.index); found {
-		p.index = p.index.Add(v)
-		p.trigger = triggerResumed
+	v, found := secretsmanager.InFlight(envelopes, p.arn, p.index)
+	if !found {
+		return nil
 	}
+	// Only what opens gets into the index: somebody else may have put an Envelope there.
+	if err := r.Secrets.Verify(ctx, p.secret.Namespace, p.arn, v); err != nil {
+		return err
+	}
+	p.index = p.index.Add(v)
+	p.trigger = triggerResumed
 	return nil
 }
 

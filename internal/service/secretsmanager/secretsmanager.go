@@ -84,10 +84,32 @@ func (s *Service) Put(ctx context.Context, in PutInput) (versions.Version, error
 	if err != nil {
 		return versions.Version{}, err
 	}
-	if err := store.CheckIdentity(stored, in.ARN, store.Version(stored)); err != nil {
-		return versions.Version{}, err
+	if stored != e { // not this attempt's: it must be whole
+		if err := s.verify(ctx, stored, in.ARN); err != nil {
+			return versions.Version{}, err
+		}
 	}
 	return store.Version(stored), nil
+}
+
+// Verify opens a version and forgets it: nil means that it is what it should be and can be read.
+func (s *Service) Verify(ctx context.Context, namespace, arn string, v versions.Version) error {
+	value, err := s.Value(ctx, namespace, arn, v)
+	value.Wipe()
+	return err
+}
+
+func (s *Service) verify(ctx context.Context, e *v1alpha1.Envelope, arn string) error {
+	if err := store.CheckIdentity(e, arn, store.Version(e)); err != nil {
+		return err
+	}
+	key, err := s.KMS.ByARN(ctx, e.Namespace, e.Spec.KeyARN)
+	if err != nil {
+		return err
+	}
+	value, err := s.open(ctx, e, key)
+	value.Wipe()
+	return err
 }
 
 // Value reads a version. It wraps store.ErrMissing or store.ErrTampered.
