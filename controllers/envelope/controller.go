@@ -46,6 +46,9 @@ type Reconciler struct {
 
 // Reconcile looks after the Envelopes of one owner.
 func (r *Reconciler) Reconcile(ctx context.Context, owner Owner) (reconcile.Result, error) {
+	if err := r.Keyring.AwaitAttempt(ctx); err != nil {
+		return reconcile.Result{}, err
+	}
 	object, err := r.object(ctx, owner)
 	if err != nil {
 		return reconcile.Result{}, err

@@ -60,6 +60,9 @@ type pass struct {
 
 // Reconcile makes one pass over a KMSKey.
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	if err := r.Keyring.AwaitAttempt(ctx); err != nil {
+		return ctrl.Result{}, err
+	}
 	key := &v1alpha1.KMSKey{}
 	if err := r.Client.Get(ctx, req.NamespacedName, key); err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)

@@ -68,6 +68,9 @@ type pass struct {
 
 // Reconcile makes one pass over a Secret.
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	if err := r.Keyring.AwaitAttempt(ctx); err != nil {
+		return ctrl.Result{}, err
+	}
 	secret := &v1alpha1.Secret{}
 	if err := r.Client.Get(ctx, req.NamespacedName, secret); err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err) // a deleted Secret's Envelopes are controllers/envelope's

@@ -1,6 +1,7 @@
 package keyring
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync"
@@ -15,6 +16,37 @@ type Holder struct {
 	ring     *Keyring
 	cause    error
 	unsealed chan struct{} // closed while there is a keyring; nil until somebody asks
+	tried    bool          // Set or SetSealed was called
+	attempt  chan struct{} // closed when tried; nil until somebody asks
+}
+
+// AwaitAttempt waits for the first Set or SetSealed. Before it, "sealed" is not a fact to act on but a beginning. The error
+// is ctx's.
+func (h *Holder) AwaitAttempt(ctx context.Context) error {
+	h.mu.Lock()
+	tried := h.tried
+	if !tried && h.attempt == nil {
+		h.attempt = make(chan struct{})
+	}
+	attempt := h.attempt
+	h.mu.Unlock()
+	if tried {
+		return nil
+	}
+	select {
+	case <-attempt:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("waiting for the keyring: %w", ctx.Err())
+	}
+}
+
+// attempted notes the first attempt. The caller holds the lock.
+func (h *Holder) attempted() {
+	if !h.tried && h.attempt != nil {
+		close(h.attempt)
+	}
+	h.tried = true
 }
 
 // Get is the keyring, or ErrSealed with its cause. Whoever has got a keyring can go on using it after SetSealed: get it
@@ -43,6 +75,7 @@ func (h *Holder) Set(ring *Keyring) {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.attempted()
 	if h.ring == nil && h.unsealed != nil {
 		close(h.unsealed)
 	}
@@ -54,6 +87,7 @@ func (h *Holder) Set(ring *Keyring) {
 func (h *Holder) SetSealed(cause error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.attempted()
 	if h.ring != nil {
 		h.unsealed = nil // the closed one: whoever asks from now on waits for the next Set
 	}
