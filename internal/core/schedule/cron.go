@@ -18,17 +18,6 @@ type cron struct {
 	byMonth bool
 }
 
-// set holds the numbers 0 to 63.
-type set uint64
-
-func (s set) has(n int) bool { return s>>uint(n)&1 == 1 }
-func (s set) count() (n int) {
-	for ; s != 0; s &= s - 1 {
-		n++
-	}
-	return n
-}
-
 // weekdays is days of the week by Go's numbers, Sunday being 0.
 type weekdays struct {
 	every set
@@ -47,8 +36,10 @@ func parseCron(inner string) (cron, error) {
 		return cron{}, fmt.Errorf("minutes are %q: only 0 is allowed", fields[0])
 	case fields[5] != "*":
 		return cron{}, fmt.Errorf("year is %q: only * is allowed", fields[5])
-	case restricts(fields[2]) && restricts(fields[4]):
-		return cron{}, fmt.Errorf("day of month and day of week are both given: put ? in one of them")
+	case fields[2] != "?" && fields[4] != "?":
+		return cron{}, fmt.Errorf("day of month and day of week are both given, as %q and %q: put ? in one of them", fields[2], fields[4])
+	case fields[2] == "?" && fields[4] == "?":
+		return cron{}, fmt.Errorf("day of month and day of week are both ?: put * or days in one of them")
 	}
 	var c cron
 	var err error
@@ -59,20 +50,13 @@ func parseCron(inner string) (cron, error) {
 	if c.months, err = parseField(months, fields[3]); err != nil {
 		return c, err
 	}
-	c.byMonth = !restricts(fields[4])
-	if err := c.parseDays(fields[2]); err != nil {
-		return c, err
+	if c.byMonth = fields[4] == "?"; c.byMonth {
+		return c, c.parseDays(fields[2])
 	}
 	return c, c.weekly.parse(fields[4])
 }
 
-// restricts tells that a field of days names some and not all.
-func restricts(f string) bool { return f != "?" && f != "*" }
-
 func (c *cron) parseDays(text string) error {
-	if text == "?" {
-		text = "*"
-	}
 	var rest []string
 	for _, part := range strings.Split(text, ",") {
 		if part == "L" {
@@ -92,9 +76,6 @@ func (c *cron) parseDays(text string) error {
 var dayField = field{name: "day of week", low: 1, high: 7, names: []string{"SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"}}
 
 func (w *weekdays) parse(text string) error {
-	if text == "?" {
-		text = "*"
-	}
 	for _, part := range strings.Split(text, ",") {
 		if err := w.parsePart(part); err != nil {
 			return err
@@ -148,87 +129,4 @@ func (c cron) matches(year int, month time.Month, d int) bool {
 
 func daysIn(year int, month time.Month) int {
 	return time.Date(year, month+1, 0, 0, 0, 0, 0, time.UTC).Day()
-}
-
-// field describes one field of numbers.
-type field struct {
-	name      string
-	low, high int
-	names     []string
-}
-
-// parseField reads a list of *, N, N-M, */S, N/S and N-M/S.
-func parseField(f field, text string) (set, error) {
-	var out set
-	for _, part := range strings.Split(text, ",") {
-		span, step, err := f.step(part)
-		if err != nil {
-			return 0, err
-		}
-		low, high, err := f.span(span, step != 0)
-		if err != nil {
-			return 0, err
-		}
-		for n := low; n <= high; n += max(step, 1) {
-			out |= 1 << uint(n)
-		}
-	}
-	return out, nil
-}
-
-// step takes the step off, 0 for none.
-func (f field) step(part string) (span string, step int, err error) {
-	span, text, ok := strings.Cut(part, "/")
-	if !ok {
-		return part, 0, nil
-	}
-	step, err = strconv.Atoi(text)
-	if err != nil || step < 1 || step > f.high || len(text) > 2 {
-		return "", 0, fmt.Errorf("%s is %q: the step after / is a number from 1 to %d", f.name, part, f.high)
-	}
-	if span == "" { // AWS's own examples write /8
-		span = "*"
-	}
-	return span, step, nil
-}
-
-func (f field) span(text string, stepped bool) (low, high int, err error) {
-	if text == "*" {
-		return f.low, f.high, nil
-	}
-	from, to, isRange := strings.Cut(text, "-")
-	if low, err = f.number(from); err != nil {
-		return 0, 0, err
-	}
-	switch {
-	case isRange:
-		if high, err = f.number(to); err != nil {
-			return 0, 0, err
-		}
-		if high < low {
-			return 0, 0, fmt.Errorf("%s is %q: the range ends before it begins", f.name, text)
-		}
-	case stepped:
-		high = f.high
-	default:
-		high = low
-	}
-	return low, high, nil
-}
-
-func (f field) number(text string) (int, error) {
-	for i, name := range f.names {
-		if strings.EqualFold(text, name) {
-			return f.low + i, nil
-		}
-	}
-	n, err := strconv.Atoi(text)
-	if err != nil || n < f.low || n > f.high || len(text) > 2 {
-		names := ""
-		if len(f.names) > 0 {
-			names = fmt.Sprintf(", or %s to %s", f.names[0], f.names[len(f.names)-1])
-		}
-		return 0, fmt.Errorf("%s is %q: give %d to %d%s", f.name, text, f.low, f.high, names)
-	}
-	return n, nil
 }

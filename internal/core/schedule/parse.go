@@ -29,7 +29,7 @@ const (
 	day               = 24 * time.Hour
 )
 
-// Schedule is a parsed expression.
+// Schedule is a parsed expression, a value that does not change and can be compared. The zero Schedule never fires.
 type Schedule struct {
 	text string
 	// rate is the time between rotations, 0 for cron.
@@ -44,7 +44,8 @@ func (s Schedule) String() string { return s.text }
 
 var rateSyntax = regexp.MustCompile(`^rate\(([1-9][0-9]{0,4}) (hours?|days?)\)$`)
 
-// Parse reads rate(N hours), rate(N days) or cron(0 HOURS DAY-OF-MONTH MONTH DAY-OF-WEEK *). Errors wrap ErrInvalid.
+// Parse reads rate(N hours), rate(N days) or cron(0 HOURS DAY-OF-MONTH MONTH DAY-OF-WEEK *), of at most 256 characters. A
+// rate is from 4 hours to 999 days. Exactly one of the two fields of days is ?. Errors wrap ErrInvalid.
 func Parse(expression string) (Schedule, error) {
 	if len(expression) > maximumExpression {
 		return Schedule{}, fmt.Errorf("%w: it has %d characters; at most %d are allowed", ErrInvalid, len(expression), maximumExpression)
