@@ -56,8 +56,10 @@ func walk(node parse.Node, loops int) error {
 		if !overData(n.Pipe) {
 			return errRange
 		}
-		n.List.Nodes = append([]parse.Node{stepNode()}, n.List.Nodes...)
-		return branch(&n.BranchNode, loops)
+		if err := branch(&n.BranchNode, loops); err != nil {
+			return err
+		}
+		n.List.Nodes = append([]parse.Node{spendNode(costOfNode * (1 + count(n.List)))}, n.List.Nodes...)
 	case *parse.PipeNode:
 		return pipe(n)
 	}
@@ -74,10 +76,48 @@ func branch(n *parse.BranchNode, loops int) error {
 	return walk(n.ElseList, loops)
 }
 
-// stepNode is {{ _step }}, which counts a round of a loop.
-func stepNode() parse.Node {
-	step := template.Must(template.New("step").Funcs((&budget{}).functions()).Parse("{{ _step }}"))
-	return step.Root.Nodes[0]
+// spendNode is {{ _spend COST }}, which pays for a round of a loop.
+func spendNode(cost int) parse.Node {
+	paid := template.Must(template.New("spend").Funcs(names).Parse(fmt.Sprintf("{{ _spend %d }}", cost)))
+	return paid.Root.Nodes[0]
+}
+
+// count is the number of nodes below and including one: what a round of a loop evaluates at most. Inner loops pay for
+// themselves besides.
+func count(node parse.Node) int {
+	switch n := node.(type) {
+	case *parse.ListNode:
+		sum := 1
+		if n != nil {
+			for _, child := range n.Nodes {
+				sum += count(child)
+			}
+		}
+		return sum
+	case *parse.ActionNode:
+		return 1 + count(n.Pipe)
+	case *parse.IfNode:
+		return countBranch(&n.BranchNode)
+	case *parse.WithNode:
+		return countBranch(&n.BranchNode)
+	case *parse.RangeNode:
+		return countBranch(&n.BranchNode)
+	case *parse.PipeNode:
+		sum := 1
+		if n != nil {
+			for _, command := range n.Cmds {
+				for _, arg := range command.Args {
+					sum += count(arg)
+				}
+			}
+		}
+		return sum
+	}
+	return 1
+}
+
+func countBranch(n *parse.BranchNode) int {
+	return 1 + count(n.Pipe) + count(n.List) + count(n.ElseList)
 }
 
 // overData tells that a range is over one field, variable or the dot. Data holds no integer (numbers are text), so none of

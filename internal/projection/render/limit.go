@@ -8,20 +8,31 @@ import (
 	"text/template"
 )
 
-// maximumSteps is the number of functions called, rounds of loops, and pieces of output while all keys are rendered.
-const maximumSteps = 1 << 16
+// The costs of work, in units of about a byte that is looked at or made. A function costs its arguments and its result, so
+// that all that a template keeps in variables is paid for too; a round of a loop costs what stands in it.
+const (
+	maximumWork = 4 << 20 // while all keys are rendered: some tens of milliseconds, and not much more memory than bytes
+	costOfCall  = 32
+	costOfNode  = 64
+	costOfWrite = 16
+	// costOfEscape is how much longer a byte can become by quoting, for functions whose result's length is known late.
+	costOfEscape = 10
+	// costOfValue is what a value of decoded JSON needs in memory beside its text.
+	costOfValue = 64
+)
 
 var (
 	errOutput = errors.New("the output is over its limit of 1 MiB")
-	errSteps  = errors.New("the template does too much work")
+	errWork   = errors.New("the template does too much work")
 )
 
 // budget is what rendering may still use.
-type budget struct{ output, steps int }
+type budget struct{ output, work int }
 
-func (b *budget) step() error {
-	if b.steps--; b.steps < 0 {
-		return errSteps
+// spend takes from the budget before the work is done, so that nothing is begun that cannot be paid.
+func (b *budget) spend(cost int) error {
+	if b.work -= cost; b.work < 0 {
+		return errWork
 	}
 	return nil
 }
@@ -37,7 +48,7 @@ func (b *limitedBuffer) Write(p []byte) (int, error) {
 	if b.budget.output -= len(p); b.budget.output < 0 {
 		return 0, errOutput
 	}
-	if err := b.budget.step(); err != nil {
+	if err := b.budget.spend(costOfWrite + len(p)); err != nil {
 		return 0, err
 	}
 	return b.Buffer.Write(p)
@@ -56,8 +67,8 @@ func describe(key string, err error) error {
 	switch {
 	case errors.Is(err, errOutput):
 		reason = errOutput.Error()
-	case errors.Is(err, errSteps):
-		reason = errSteps.Error()
+	case errors.Is(err, errWork):
+		reason = errWork.Error()
 	case errors.As(err, &called):
 		reason = called.Error()
 	default:

@@ -48,15 +48,30 @@ type Value struct {
 
 // Validate says whether templates could be rendered with some value.
 func Validate(templates map[string]string) error {
+	_, err := compileAll(templates)
+	return err
+}
+
+// keyed is the compiled template of a key.
+type keyed struct {
+	key      string
+	template *template.Template
+}
+
+// compileAll compiles all templates in the order of their keys.
+func compileAll(templates map[string]string) ([]keyed, error) {
 	if len(templates) > MaximumTemplates {
-		return fmt.Errorf("%w: there are %d keys with a template; at most %d are allowed", ErrTemplate, len(templates), MaximumTemplates)
+		return nil, fmt.Errorf("%w: there are %d keys with a template; at most %d are allowed", ErrTemplate, len(templates), MaximumTemplates)
 	}
+	out := make([]keyed, 0, len(templates))
 	for _, key := range slices.Sorted(maps.Keys(templates)) {
-		if _, err := compile(key, templates[key]); err != nil {
-			return err
+		parsed, err := compile(key, templates[key])
+		if err != nil {
+			return nil, err
 		}
+		out = append(out, keyed{key, parsed})
 	}
-	return nil
+	return out, nil
 }
 
 // Data renders every key. Without templates, a value that is a JSON object becomes one key a member, text as it is and
@@ -73,28 +88,26 @@ func Data(templates map[string]string, v Value) (data map[string]secretbytes.Byt
 }
 
 func rendered(templates map[string]string, v Value) (map[string]secretbytes.Bytes, error) {
-	if err := Validate(templates); err != nil {
+	compiled, err := compileAll(templates)
+	if err != nil {
 		return nil, err
 	}
 	dot, err := dotOf(v)
 	if err != nil {
 		return nil, err
 	}
-	data := make(map[string]secretbytes.Bytes, len(templates))
-	work := &budget{output: MaximumOutput, steps: maximumSteps}
-	for _, key := range slices.Sorted(maps.Keys(templates)) {
-		parsed, err := compile(key, templates[key])
-		if err != nil {
-			return nil, err
-		}
+	data := make(map[string]secretbytes.Bytes, len(compiled))
+	work := &budget{output: MaximumOutput, work: maximumWork}
+	functions := work.functions()
+	for _, k := range compiled {
 		out := &limitedBuffer{budget: work}
-		err = parsed.Funcs(work.functions()).Execute(out, dot)
-		data[key] = secretbytes.Own(out.Bytes())
+		err = k.template.Funcs(functions).Execute(out, dot)
+		data[k.key] = secretbytes.Own(out.Bytes())
 		if err != nil {
 			for _, b := range data {
 				b.Wipe()
 			}
-			return nil, describe(key, err)
+			return nil, describe(k.key, err)
 		}
 	}
 	return data, nil
@@ -186,7 +199,7 @@ func compile(key, text string) (*template.Template, error) {
 	case len(text) > MaximumTemplate:
 		return nil, fmt.Errorf("%w: key %s: the template has %d bytes; at most %d are allowed", ErrTemplate, key, len(text), MaximumTemplate)
 	}
-	parsed, err := template.New(key).Option("missingkey=error").Funcs((&budget{}).functions()).Parse(text)
+	parsed, err := template.New(key).Option("missingkey=error").Funcs(names).Parse(text)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrTemplate, err) // holds parts of the template at most
 	}
