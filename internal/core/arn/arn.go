@@ -74,18 +74,28 @@ func join(service, region, account, resource string) string {
 
 // Account is the account id in an ARN, or nothing if it is no ARN.
 func Account(arn string) string {
-	parts := strings.SplitN(arn, ":", 6)
-	if len(parts) != 6 {
-		return ""
-	}
-	return parts[4]
+	return part(arn, 4)
+}
+
+// Region is the region in an ARN, or nothing if it is no ARN.
+func Region(arn string) string {
+	return part(arn, 3)
 }
 
 // KeyID is the key id in the ARN of a KMS key.
 func KeyID(keyARN string) (id string, ok bool) {
-	parts := strings.SplitN(keyARN, ":", 6)
-	if len(parts) != 6 || parts[2] != "kms" {
+	if part(keyARN, 2) != "kms" {
 		return "", false
 	}
-	return strings.CutPrefix(parts[5], "key/")
+	id, ok = strings.CutPrefix(part(keyARN, 5), "key/")
+	return id, ok && id != ""
+}
+
+// part is one of the six parts of an ARN, or nothing if it is no ARN.
+func part(arn string, n int) string {
+	parts := strings.SplitN(arn, ":", 6)
+	if len(parts) != 6 || parts[0] != "arn" {
+		return ""
+	}
+	return parts[n]
 }

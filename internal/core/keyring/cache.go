@@ -32,6 +32,8 @@ type MaterialCache struct {
 	entries map[string]*entry
 	recent  *list.List // of *entry, the last used in front
 	oldest  *list.List // of *entry, the first loaded in front
+	// latest is the time of the last look at ages.
+	latest time.Time
 }
 
 // entry is in the cache while recent is set. Everything but material and err is under the cache's lock; those two are
@@ -137,6 +139,14 @@ func (c *MaterialCache) release(e *entry) {
 
 // expire evicts what is too old, and everything loaded in the future: the clock was turned back, so ages are unknown.
 func (c *MaterialCache) expire(now time.Time) {
+	if now.Before(c.latest) { // entries are in the order of loading, which is no more that of their times
+		for _, e := range c.entries {
+			if now.Before(e.loaded) {
+				c.evict(e)
+			}
+		}
+	}
+	c.latest = now
 	for front := c.oldest.Front(); front != nil; front = c.oldest.Front() {
 		e := front.Value.(*entry)
 		if age := now.Sub(e.loaded); age >= 0 && age < c.maxAge {

@@ -2,6 +2,7 @@ package schedule
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -63,6 +64,14 @@ func (c *cron) parseDays(text string) error {
 			c.last = true
 			continue
 		}
+		if name, ok := strings.CutSuffix(part, "L"); ok && slices.Contains(dayField.names, name) {
+			weekday, err := dayField.number(name) // AWS takes the last Sunday, SUNL, in this field too
+			if err != nil {
+				return err
+			}
+			c.weekly.last |= 1 << uint(weekday-1)
+			continue
+		}
 		rest = append(rest, part)
 	}
 	if len(rest) == 0 {
@@ -120,10 +129,10 @@ func (c cron) matches(year int, month time.Month, d int) bool {
 		return false
 	}
 	end := daysIn(year, month)
-	if c.byMonth {
-		return c.days.has(d) || c.last && d == end
-	}
 	weekday := int(time.Date(year, month, d, 0, 0, 0, 0, time.UTC).Weekday())
+	if c.byMonth {
+		return c.days.has(d) || c.last && d == end || c.weekly.last.has(weekday) && d+7 > end
+	}
 	return c.weekly.every.has(weekday) || c.weekly.last.has(weekday) && d+7 > end || c.weekly.nth[(d-1)/7+1].has(weekday)
 }
 

@@ -7,7 +7,7 @@ import "time"
 const horizon = 41
 
 // Next is the first opening of a window strictly after t, in UTC and on the hour. The windows of a rate are counted from
-// the hour of the last rotation, and the first is one rate after it; cron does not look at last. ok is false if there is
+// the hour of the last rotation, those of one in days from the midnight before it, and the first is one rate after it; cron does not look at last. ok is false if there is
 // none within 41 years, which means never.
 func (s Schedule) Next(last, t time.Time) (start time.Time, ok bool) {
 	if s.rate > 0 {
@@ -34,9 +34,12 @@ func (s Schedule) Next(last, t time.Time) (start time.Time, ok bool) {
 
 // nextOfRate counts in seconds, since a time.Duration holds no more than 292 years and last may be the zero time.
 func (s Schedule) nextOfRate(last, t time.Time) time.Time {
-	const hour = int64(time.Hour / time.Second)
+	unit := int64(day / time.Second)
+	if s.inHours {
+		unit = int64(time.Hour / time.Second)
+	}
 	rate, base := int64(s.rate/time.Second), last.Unix()
-	base -= ((base % hour) + hour) % hour
+	base -= ((base % unit) + unit) % unit
 	rounds := int64(1)
 	if since := t.Unix() - base; since >= 0 {
 		rounds = since/rate + 1

@@ -45,7 +45,7 @@ func TestARateIsStrictlyAfterEvenWhenTheTimesAreCenturiesApart(t *testing.T) {
 
 func TestTimesOfOtherZonesAndPartsOfASecondAreReadInUTC(t *testing.T) {
 	zone := time.FixedZone("east", 5*3600+1800)
-	cron, rate := parse(t, "cron(0 0 L * ? *)"), parse(t, "rate(1 day)")
+	cron, inHours, inDays := parse(t, "cron(0 0 L * ? *)"), parse(t, "rate(24 hours)"), parse(t, "rate(2 days)")
 	now := at("2026-11-30T00:00").Add(-time.Nanosecond).In(zone)
 	for _, tt := range []struct {
 		s    schedule.Schedule
@@ -53,7 +53,8 @@ func TestTimesOfOtherZonesAndPartsOfASecondAreReadInUTC(t *testing.T) {
 		want string
 	}{
 		{cron, now, "2026-11-30T00:00"},
-		{rate, at("2026-11-28T07:45").In(zone), "2026-11-30T07:00"},
+		{inHours, at("2026-11-28T07:45").In(zone), "2026-11-30T07:00"},
+		{inDays, at("2026-11-28T20:45").In(zone), "2026-11-30T00:00"}, // in the zone it is the 29th already
 	} {
 		if next, ok := tt.s.Next(tt.last, now); !ok || !next.Equal(at(tt.want)) || next.Location() != time.UTC {
 			t.Errorf("%s: %s (%t), want %s", tt.s, next, ok, tt.want)

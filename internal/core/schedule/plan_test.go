@@ -87,8 +87,10 @@ func TestTheWindowIsTheOpenOneUntilItIsUsedOrOver(t *testing.T) {
 		{"not open yet", "cron(0 4 ? * SUN *)", "3h", "2026-11-24T12:00", "2026-11-28T05:00", "2026-11-29T04:00", "2026-11-29T07:00"},
 		{"open through midnight's instant", "cron(0 0 1 * ? *)", "24h", "2026-11-24T12:00", "2026-12-01T23:59:59", "2026-12-01T00:00", "2026-12-02T00:00"},
 		{"the last of many in a day", "cron(0 * * * ? *)", "1h", "2026-11-24T12:00", "2026-11-29T23:30", "2026-11-29T23:00", "2026-11-30T00:00"},
-		{"a rate cut off by midnight", "rate(1 day)", "5h", "2026-11-24T22:30", "2026-11-25T23:59", "2026-11-25T22:00", "2026-11-26T00:00"},
-		{"a rate over midnight waits for the next", "rate(1 day)", "5h", "2026-11-24T22:30", "2026-11-26T00:00", "2026-11-26T22:00", "2026-11-27T00:00"},
+		{"a rate in hours cut off by midnight", "rate(24 hours)", "5h", "2026-11-24T22:30", "2026-11-25T23:59", "2026-11-25T22:00", "2026-11-26T00:00"},
+		{"a rate in hours over midnight waits for the next", "rate(24 hours)", "5h", "2026-11-24T22:30", "2026-11-26T00:00", "2026-11-26T22:00", "2026-11-27T00:00"},
+		{"a rate in days has its whole length from midnight", "rate(1 day)", "5h", "2026-11-24T22:30", "2026-11-25T04:59", "2026-11-25T00:00", "2026-11-25T05:00"},
+		{"a rate in days over waits for the next midnight", "rate(1 day)", "5h", "2026-11-24T22:30", "2026-11-25T05:00", "2026-11-26T00:00", "2026-11-26T05:00"},
 		{"last is ahead of now", "cron(0 4 ? * SUN *)", "3h", "2026-12-24T12:00", "2026-11-24T12:00", "2026-12-27T04:00", "2026-12-27T07:00"},
 	}
 	for _, tt := range tests {

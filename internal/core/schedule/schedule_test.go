@@ -80,15 +80,19 @@ func TestSchedulesFireWhenAWSSaysTheyDo(t *testing.T) {
 	}
 }
 
-func TestARateCountsFromTheHourOfTheLastRotation(t *testing.T) {
+func TestARateInHoursCountsFromTheHourOfTheLastRotationAndOneInDaysFromItsMidnight(t *testing.T) {
 	last := at("2026-11-24T12:34:56")
 	tests := []struct{ expression, now, want string }{
 		{"rate(4 hours)", "2026-11-24T12:40", "2026-11-24T16:00"},
 		{"rate(4 hours)", "2026-11-24T16:00", "2026-11-24T20:00"},
-		{"rate(1 day)", "2026-11-24T12:40", "2026-11-25T12:00"},
-		{"rate(30 days)", "2026-11-24T12:40", "2026-12-24T12:00"},
-		{"rate(30 days)", "2027-06-01T00:00", "2027-06-22T12:00"},
-		{"rate(10 days)", "2020-01-01T00:00", "2026-12-04T12:00"},
+		{"rate(24 hours)", "2026-11-24T12:40", "2026-11-25T12:00"},
+		{"rate(720 hours)", "2027-06-01T00:00", "2027-06-22T12:00"},
+		{"rate(240 hours)", "2020-01-01T00:00", "2026-12-04T12:00"},
+		{"rate(1 day)", "2026-11-24T12:40", "2026-11-25T00:00"},
+		{"rate(1 day)", "2026-11-25T00:00", "2026-11-26T00:00"},
+		{"rate(30 days)", "2026-11-24T12:40", "2026-12-24T00:00"},
+		{"rate(30 days)", "2027-06-01T00:00", "2027-06-22T00:00"},
+		{"rate(10 days)", "2020-01-01T00:00", "2026-12-04T00:00"},
 	}
 	for _, tt := range tests {
 		if next, ok := parse(t, tt.expression).Next(last, at(tt.now)); !ok || !next.Equal(at(tt.want)) {
@@ -186,10 +190,12 @@ func TestDecide(t *testing.T) {
 		{"rotated by hand before the window", "cron(0 4 ? * SUN *)", "3h", "2026-11-29T03:59", "2026-11-29T05:00", true, "2026-11-29T04:00", "2026-11-29T07:00"},
 		{"the default window is the rest of the day", "cron(0 4 ? * SUN *)", "", "2026-11-24T12:00", "2026-11-29T23:59", true, "2026-11-29T04:00", "2026-11-30T00:00"},
 		{"the default window of several a day is an hour", "cron(0 */8 * * ? *)", "", "2026-11-24T01:00", "2026-11-24T09:00", false, "2026-11-24T16:00", "2026-11-24T17:00"},
-		{"a rate that is due", "rate(30 days)", "3h", "2026-10-20T12:34", "2026-11-19T13:00", true, "2026-11-19T12:00", "2026-11-19T15:00"},
-		{"a rate that was missed", "rate(30 days)", "3h", "2026-10-20T12:34", "2026-11-19T15:00", false, "2026-12-19T12:00", "2026-12-19T15:00"},
-		{"a rate's window ends with the day", "rate(10 days)", "3h", "2026-11-14T22:30", "2026-11-24T23:00", true, "2026-11-24T22:00", "2026-11-25T00:00"},
-		{"a clock that went back", "rate(10 days)", "", "2026-11-24T12:00", "2026-11-20T12:00", false, "2026-12-04T12:00", "2026-12-05T00:00"},
+		{"a rate in days that is due", "rate(30 days)", "3h", "2026-10-20T12:34", "2026-11-19T01:00", true, "2026-11-19T00:00", "2026-11-19T03:00"},
+		{"a rate in days that was missed", "rate(30 days)", "3h", "2026-10-20T12:34", "2026-11-19T03:00", false, "2026-12-19T00:00", "2026-12-19T03:00"},
+		{"a rate in hours that is due", "rate(720 hours)", "3h", "2026-10-20T12:34", "2026-11-19T13:00", true, "2026-11-19T12:00", "2026-11-19T15:00"},
+		{"a rate in hours that was missed", "rate(720 hours)", "3h", "2026-10-20T12:34", "2026-11-19T15:00", false, "2026-12-19T12:00", "2026-12-19T15:00"},
+		{"the window of a rate in hours ends with the day", "rate(240 hours)", "3h", "2026-11-14T22:30", "2026-11-24T23:00", true, "2026-11-24T22:00", "2026-11-25T00:00"},
+		{"a clock that went back", "rate(10 days)", "", "2026-11-24T12:00", "2026-11-20T12:00", false, "2026-12-04T00:00", "2026-12-05T00:00"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
