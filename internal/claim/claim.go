@@ -4,19 +4,22 @@ package claim
 
 import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-// Elder names the object that claims the same as this one by an older right, or nothing if this one has it. The list may
-// hold this one too.
+// Elder names the object that has what this one claims too, by the oldest right, or nothing if it is this one. The list may
+// hold this one.
 func Elder[T any, P interface {
 	*T
 	metav1.Object
 }](this metav1.Object, claimants []T) string {
+	eldest := this
 	for i := range claimants {
-		other := metav1.Object(P(&claimants[i]))
-		if other.GetName() != this.GetName() && before(other, this) {
-			return other.GetName()
+		if other := metav1.Object(P(&claimants[i])); other.GetName() != this.GetName() && before(other, eldest) {
+			eldest = other
 		}
 	}
-	return ""
+	if eldest == this {
+		return ""
+	}
+	return eldest.GetName()
 }
 
 func before(a, b metav1.Object) bool {

@@ -3,12 +3,16 @@
 package fault
 
 import (
+	"cmp"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 	"unicode"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/account"
@@ -38,12 +42,21 @@ func (f *Fault) Unwrap() error { return f.err }
 // recheck is how often a stalled object is looked at again although nothing that is watched has changed.
 const recheck = 5 * time.Minute
 
+// contested is how often a name or a target is looked at again that somebody else has: that they let go of it is not always
+// watched.
+const contested = 30 * time.Second
+
 // waiting is how often something that is not watched, such as an import source, is looked for.
 const waiting = 15 * time.Second
 
 // Stalled makes a fault that only somebody's change mends.
 func Stalled(reason string, err error) error {
 	return &Fault{Reason: reason, Stalled: true, RetryAfter: recheck, err: err}
+}
+
+// Contested makes a fault that ends when somebody else lets go of what both want.
+func Contested(reason string, err error) error {
+	return &Fault{Reason: reason, Stalled: true, RetryAfter: contested, err: err}
 }
 
 // Waiting makes a fault that ends when something else appears, which is looked for at short intervals.
@@ -61,7 +74,7 @@ var sentinels = []struct {
 	{keyring.ErrSealed, v1alpha1.ReasonSealed, false, waiting},
 	{store.ErrMissing, v1alpha1.ReasonEnvelopeMissing, true, recheck},
 	{store.ErrTampered, v1alpha1.ReasonEnvelopeTampered, true, recheck},
-	{account.ErrConflict, v1alpha1.ReasonAccountConflict, true, recheck},
+	{account.ErrConflict, v1alpha1.ReasonAccountConflict, true, contested},
 	{account.ErrInvalid, v1alpha1.ReasonInvalidAccount, true, recheck},
 }
 
@@ -79,6 +92,36 @@ func Of(err error) *Fault {
 	return &Fault{Reason: v1alpha1.ReasonProgressing, err: err}
 }
 
+// Join makes one error of two: the first one's reason, both messages, and the sooner of the two times to try again. Either may be
+// nil.
+func Join(first, second error) error {
+	if first == nil || second == nil {
+		return cmp.Or(first, second)
+	}
+	a, b := Of(first), Of(second)
+	after := min(a.RetryAfter, b.RetryAfter) // 0 is the queue's back-off, which is the sooner
+	return &Fault{Reason: a.Reason, Stalled: a.Stalled && b.Stalled, RetryAfter: after, err: fmt.Errorf("%w; and %w", first, second)}
+}
+
+// unquoted says which fields the API server found wrong and in what way, without the values that its own text quotes.
+func unquoted(text string, err error) string {
+	var status apierrors.APIStatus
+	text, _, _ = strings.Cut(text, " is invalid")
+	if !errors.As(err, &status) || status.Status().Details == nil || len(status.Status().Details.Causes) == 0 {
+		text, _, _ = strings.Cut(text, ": Invalid value")
+		return text
+	}
+	var causes []string
+	for _, c := range status.Status().Details.Causes {
+		what := field.ErrorType(c.Type).String()
+		if c.Type == metav1.CauseType(field.ErrorTypeForbidden) || c.Type == metav1.CauseType(field.ErrorTypeRequired) {
+			what = c.Message // these two have no value to quote
+		}
+		causes = append(causes, c.Field+": "+what)
+	}
+	return text + " is invalid: " + strings.Join(causes, "; ")
+}
+
 // maxMessage is the length of a message in a condition, in bytes. Kubernetes allows 32,768.
 const maxMessage = 1024
 
@@ -87,10 +130,10 @@ const maxMessage = 1024
 func Message(err error) string {
 	text := err.Error()
 	if apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) {
-		text, _, _ = strings.Cut(text, ": Invalid value")
+		text = unquoted(text, err)
 	}
 	text = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
+		if unicode.IsControl(r) || unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp) {
 			return ' '
 		}
 		return r

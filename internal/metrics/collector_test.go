@@ -1,0 +1,226 @@
+package metrics_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
+
+	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/core/keyring"
+	"strongroom.dev/strongroom/internal/core/secretbytes"
+	"strongroom.dev/strongroom/internal/metrics"
+	"strongroom.dev/strongroom/internal/operator"
+)
+
+func newClient(objects ...client.Object) client.WithWatch {
+	return fake.NewClientBuilder().WithScheme(operator.Scheme()).WithObjects(objects...).
+		WithStatusSubresource(&v1alpha1.Secret{}, &v1alpha1.KMSKey{}).Build()
+}
+
+func secretIn(namespace, name string, status metav1.ConditionStatus, reason string) *v1alpha1.Secret {
+	return &v1alpha1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
+		Status:     v1alpha1.SecretStatus{Conditions: []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: status, Reason: reason}}},
+	}
+}
+
+func unsealed(t *testing.T) *keyring.Holder {
+	t.Helper()
+	root := keyring.NewSoftwareRoot("test", secretbytes.Copy([]byte(strings.Repeat("r", 32))))
+	record, err := keyring.NewDomainKey(t.Context(), root, 1, nil, time.Unix(0, 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ring, err := keyring.Unseal(t.Context(), root, []keyring.DomainKeyRecord{record})
+	if err != nil {
+		t.Fatal(err)
+	}
+	holder := &keyring.Holder{}
+	holder.Set(ring)
+	return holder
+}
+
+const sealedHelp = `
+# HELP strongroom_sealed Whether the keyring is sealed, so that nothing can be encrypted or decrypted.
+# TYPE strongroom_sealed gauge
+strongroom_sealed `
+
+func TestSealedFollowsTheKeyring(t *testing.T) {
+	holder := unsealed(t)
+	collector := metrics.NewCollector(newClient(), holder)
+	for _, step := range []struct {
+		do   func()
+		want string
+	}{
+		{func() {}, "0\n"},
+		{func() { holder.SetSealed(errors.New("the root is gone")) }, "1\n"},
+		{func() { ring, _ := unsealed(t).Get(); holder.Set(ring) }, "0\n"},
+	} {
+		step.do()
+		if err := testutil.CollectAndCompare(collector, strings.NewReader(sealedHelp+step.want), "strongroom_sealed"); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// The series of a key's last rotation is of its newest material, the last of the list.
+func TestAKeysSeriesAreThoseOfItsNewestMaterial(t *testing.T) {
+	next := metav1.Unix(1_900_000_000, 0)
+	key := &v1alpha1.KMSKey{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "key"}, Status: v1alpha1.KMSKeyStatus{
+		Conditions:       []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonSucceeded}},
+		NextRotationTime: &next,
+		KeyMaterials:     []v1alpha1.KeyMaterial{{CreatedTime: metav1.Unix(1_700_000_000, 0)}, {CreatedTime: metav1.Unix(1_800_000_000, 0)}},
+	}}
+	want := sealedHelp + `0
+# HELP strongroom_last_rotated_timestamp_seconds When an object's value or key material was last made.
+# TYPE strongroom_last_rotated_timestamp_seconds gauge
+strongroom_last_rotated_timestamp_seconds{kind="KMSKey",name="key",namespace="shop"} 1.8e+09
+# HELP strongroom_next_rotation_timestamp_seconds When an object will be rotated.
+# TYPE strongroom_next_rotation_timestamp_seconds gauge
+strongroom_next_rotation_timestamp_seconds{kind="KMSKey",name="key",namespace="shop"} 1.9e+09
+# HELP strongroom_object_ready Whether an object is Ready: 1 if so, 0 if not, with the reason of its condition.
+# TYPE strongroom_object_ready gauge
+strongroom_object_ready{kind="KMSKey",name="key",namespace="shop",reason="Succeeded"} 1
+`
+	if err := testutil.CollectAndCompare(metrics.NewCollector(newClient(key), unsealed(t)), strings.NewReader(want)); err != nil {
+		t.Error(err)
+	}
+}
+
+// ready lists the labels of strongroom_object_ready, with its value.
+func ready(t *testing.T, collector prometheus.Collector) (out []string) {
+	t.Helper()
+	registry := prometheus.NewPedanticRegistry() // checks that what is collected was described, and once each
+	registry.MustRegister(collector)
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, family := range families {
+		if family.GetName() != "strongroom_object_ready" {
+			continue
+		}
+		for _, m := range family.GetMetric() {
+			var labels []string
+			for _, l := range m.GetLabel() {
+				labels = append(labels, l.GetValue())
+			}
+			out = append(out, fmt.Sprintf("%s=%v", strings.Join(labels, "/"), m.GetGauge().GetValue()))
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// A reason is a label, so a changed one must not leave the series of the former one behind, nor a deleted object its own.
+func TestASeriesGoesWhenItsReasonOrItsObjectGoes(t *testing.T) {
+	s := secretIn("shop", "db", metav1.ConditionFalse, v1alpha1.ReasonSealed)
+	other := secretIn("bank", "db", metav1.ConditionTrue, v1alpha1.ReasonSucceeded)
+	c := newClient(s, other)
+	collector := metrics.NewCollector(c, unsealed(t))
+	expect := func(want ...string) {
+		t.Helper()
+		if got := ready(t, collector); !slices.Equal(got, want) {
+			t.Errorf("%v, want %v", got, want)
+		}
+	}
+	expect("Secret/db/bank/Succeeded=1", "Secret/db/shop/Sealed=0")
+	s.Status.Conditions[0].Status, s.Status.Conditions[0].Reason = metav1.ConditionTrue, v1alpha1.ReasonSucceeded
+	if err := c.Status().Update(t.Context(), s); err != nil {
+		t.Fatal(err)
+	}
+	expect("Secret/db/bank/Succeeded=1", "Secret/db/shop/Succeeded=1")
+	s.Status.Conditions[0].Status = metav1.ConditionUnknown
+	if err := c.Status().Update(t.Context(), s); err != nil {
+		t.Fatal(err)
+	}
+	expect("Secret/db/bank/Succeeded=1", "Secret/db/shop/Succeeded=0")
+	if err := c.Delete(t.Context(), s); err != nil {
+		t.Fatal(err)
+	}
+	expect("Secret/db/bank/Succeeded=1")
+}
+
+// A cache that fails, as while it starts, costs the series of objects but not the scrape, nor the word whether it is sealed.
+func TestACacheThatFailsCostsOnlyTheSeriesOfObjects(t *testing.T) {
+	failing := interceptor.NewClient(newClient(secretIn("shop", "db", metav1.ConditionTrue, "Succeeded")), interceptor.Funcs{
+		List: func(ctx context.Context, c client.WithWatch, list client.ObjectList, opts ...client.ListOption) error {
+			if _, ok := list.(*v1alpha1.KMSKeyList); ok {
+				return errors.New("not started")
+			}
+			return c.List(ctx, list, opts...)
+		},
+	})
+	collector := metrics.NewCollector(failing, &keyring.Holder{})
+	if got := ready(t, collector); len(got) != 1 || testutil.CollectAndCount(collector, "strongroom_sealed") != 1 {
+		t.Errorf("%v", got)
+	}
+}
+
+func TestTheNamesOfTheMetricsAreAsPrometheusWantsThem(t *testing.T) {
+	s := secretIn("shop", "db", metav1.ConditionTrue, "Succeeded")
+	s.Status.NextRotationTime, s.Status.LastRotatedTime = &metav1.Time{Time: time.Unix(1, 0)}, &metav1.Time{Time: time.Unix(1, 0)}
+	problems, err := testutil.CollectAndLint(metrics.NewCollector(newClient(s), &keyring.Holder{}))
+	if err != nil || len(problems) != 0 {
+		t.Errorf("%v, %v", problems, err)
+	}
+}
+
+func TestManyScrapeWhileObjectsChange(t *testing.T) {
+	c := newClient()
+	collector := metrics.NewCollector(c, unsealed(t))
+	var wg sync.WaitGroup
+	for worker := range 4 {
+		wg.Go(func() {
+			for i := range 20 {
+				if err := c.Create(t.Context(), secretIn("shop", fmt.Sprintf("s-%d-%d", worker, i), metav1.ConditionTrue, "Succeeded")); err != nil {
+					t.Error(err)
+				}
+				if n := testutil.CollectAndCount(collector, "strongroom_object_ready"); n < i+1 || n > 80 {
+					t.Errorf("%d series after %d objects", n, i+1)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if n := testutil.CollectAndCount(collector, "strongroom_object_ready"); n != 80 {
+		t.Errorf("%d series of 80 objects", n)
+	}
+}
+
+// The newest manager of a process is the one that is scraped, as in tests that start several.
+func TestTheManagersRegistryShowsTheCollectorThatWasRegisteredLast(t *testing.T) {
+	for _, name := range []string{"first", "second"} {
+		if err := metrics.Register(newClient(secretIn("shop", name, metav1.ConditionTrue, "Succeeded")), unsealed(t)); err != nil {
+			t.Fatal(err)
+		}
+		families, err := ctrlmetrics.Registry.Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var names []string
+		for _, family := range families {
+			if family.GetName() == "strongroom_object_ready" {
+				for _, m := range family.GetMetric() {
+					names = append(names, m.GetLabel()[1].GetValue())
+				}
+			}
+		}
+		if !slices.Equal(names, []string{name}) {
+			t.Errorf("%v, want %s", names, name)
+		}
+	}
+}
