@@ -72,11 +72,20 @@ func Binding(e *v1alpha1.Envelope) keys.Context {
 		"subject":   e.Spec.Subject,
 		"version":   e.Spec.Version,
 		"sequence":  strconv.FormatInt(e.Spec.Sequence, 10),
-		"stages":    strings.Join(e.Spec.Stages, ","),
+		"stages":    joined(e.Spec.Stages),
 		"created":   strconv.FormatInt(e.Spec.CreatedTime.Unix(), 10),
 		"expires":   expires,
 		"key":       e.Spec.KeyARN,
 	}
+}
+
+// joined joins stages so that no two lists look alike: a staging label may hold commas.
+func joined(stages []string) string {
+	escaped := make([]string, len(stages))
+	for i, s := range stages {
+		escaped[i] = strings.NewReplacer(`\`, `\\`, ",", `\,`).Replace(s)
+	}
+	return strings.Join(escaped, ",")
 }
 
 // CheckIdentity says whether an Envelope is the one that its name and an index entry promise. What it cannot see, the

@@ -1,8 +1,8 @@
 // Package unseal brings the keyring up when a manager starts: it finds the root of trust, opens the domain keys with it,
 // and on the very first run makes both.
 //
-// It never makes a root while there are domain keys: a root that is gone leaves Strongroom sealed until it is
-// restored, since a new one would open nothing.
+// It never makes a root while there are domain keys, nor a domain key while there are other Envelopes: what is gone leaves
+// Strongroom sealed until it is restored, since a new one would open nothing.
 package unseal
 
 import (
@@ -93,6 +93,11 @@ func (u *Unsealer) Unseal(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if len(records) == 0 {
+		if records, err = u.checkFirstRun(ctx); err != nil {
+			return err
+		}
+	}
 	root, err := u.findRoot(ctx, len(records) > 0)
 	if err != nil {
 		return err
@@ -141,6 +146,24 @@ func (u *Unsealer) domainKeys(ctx context.Context) ([]keyring.DomainKeyRecord, e
 		}
 	}
 	return records, nil
+}
+
+// checkFirstRun says whether this is a first run. If anything was ever encrypted, a domain key is missing, and a new one, under
+// the same name, would keep a backup tool from bringing the real one back.
+// Another manager may have made the first one meanwhile: it is returned then.
+func (u *Unsealer) checkFirstRun(ctx context.Context) ([]keyring.DomainKeyRecord, error) {
+	var any v1alpha1.EnvelopeList
+	if err := u.Live.List(ctx, &any, client.Limit(1)); err != nil {
+		return nil, fmt.Errorf("looking for Envelopes: %w", err)
+	}
+	if len(any.Items) == 0 {
+		return nil, nil
+	}
+	if made, err := u.domainKeys(ctx); err != nil || len(made) > 0 {
+		return made, err
+	}
+	return nil, fmt.Errorf("%w: the domain keys (Envelopes of class DomainKey in namespace %s) are missing, while Envelope %s/%s is there; "+
+		"restore them, and core Secret %s, from a backup", keyring.ErrSealed, u.Namespace, any.Items[0].Namespace, any.Items[0].Name, RootSecretName)
 }
 
 func (u *Unsealer) firstDomainKey(ctx context.Context, root keyring.Root) (keyring.DomainKeyRecord, error) {

@@ -127,7 +127,11 @@ func (s *Service) GenerateDataKey(ctx context.Context, key *v1alpha1.KMSKey, ec 
 		encrypted, err = keys.Seal(m, header, ec, dataKey)
 		return err
 	})
-	return dataKey, encrypted, err
+	if err != nil {
+		dataKey.Wipe()
+		return secretbytes.Bytes{}, nil, err
+	}
+	return dataKey, encrypted, nil
 }
 
 // Decrypt opens what was encrypted under any material of the key. Everything that is wrong with the ciphertext or its

@@ -55,9 +55,16 @@ func (s *Service) CreateMaterial(ctx context.Context, key *v1alpha1.KMSKey, keyI
 	if err != nil {
 		return v1alpha1.KeyMaterial{}, err
 	}
-	if _, err := s.unwrap(keyID, stored); err != nil { // also proves that an earlier attempt's token is whole
+	found := store.Version(stored)
+	found.Sequence = sequence
+	if err := store.CheckIdentity(stored, arn, found); err != nil {
 		return v1alpha1.KeyMaterial{}, err
 	}
+	opened, err := s.unwrap(keyID, stored) // also proves that an earlier attempt's token is whole
+	if err != nil {
+		return v1alpha1.KeyMaterial{}, err
+	}
+	opened.Wipe()
 	return MaterialOf(stored), nil
 }
 
@@ -86,6 +93,9 @@ func (s *Service) useMaterial(ctx context.Context, key *v1alpha1.KMSKey, materia
 		versions.Version{ID: material.ID, Sequence: material.Sequence})
 	if err != nil {
 		return err
+	}
+	if e.Spec.Owner != Owner(key.Name) { // a status that names another key's material
+		return fmt.Errorf("%w: key material %s is another key's", store.ErrTampered, e.Name)
 	}
 	// The object's version is in the cache's key: an Envelope that was exchanged is opened, and so checked, anew.
 	id := string(e.UID) + "/" + e.ResourceVersion

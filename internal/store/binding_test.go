@@ -1,0 +1,122 @@
+package store_test
+
+import (
+	"fmt"
+	"maps"
+	"reflect"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/store"
+)
+
+// unbound are the fields of the spec that are ciphertexts themselves, which open or do not.
+var unbound = map[string]bool{"Ciphertext": true, "EncryptedDataKey": true}
+
+// leaf is a field of a spec that has a value of its own.
+type leaf struct {
+	path  string
+	index []int
+}
+
+// leaves lists the fields of a struct, those of structs within it included. A time is one value.
+func leaves(of reflect.Type, prefix string, at []int) []leaf {
+	var out []leaf
+	for i := range of.NumField() {
+		field := of.Field(i)
+		index := append(append([]int(nil), at...), i)
+		if field.Type.Kind() == reflect.Struct && field.Type != reflect.TypeFor[metav1.Time]() {
+			out = append(out, leaves(field.Type, prefix+field.Name+".", index)...)
+			continue
+		}
+		out = append(out, leaf{prefix + field.Name, index})
+	}
+	return out
+}
+
+// changed gives a field another value. A type that it does not know fails the test: teach it here.
+func changed(t *testing.T, field reflect.Value) {
+	t.Helper()
+	switch value := field.Interface().(type) {
+	case metav1.Time:
+		field.Set(reflect.ValueOf(metav1.NewTime(value.Add(time.Second))))
+	case *metav1.Time:
+		field.Set(reflect.ValueOf(&metav1.Time{Time: created}))
+	case []string:
+		field.Set(reflect.ValueOf(append([]string{"ANOTHER"}, value...)))
+	case []byte:
+		field.SetBytes(append([]byte{1}, value...))
+	default:
+		switch field.Kind() {
+		case reflect.String:
+			field.SetString(field.String() + "x")
+		case reflect.Int64, reflect.Int32:
+			field.SetInt(field.Int() + 1)
+		case reflect.Bool:
+			field.SetBool(!field.Bool())
+		default:
+			t.Fatalf("this test cannot change a %s", field.Type())
+		}
+	}
+}
+
+// A field that is added to the spec and forgotten in Binding could be changed by whoever may write Envelopes, and the
+// payload would still open. This test finds it.
+func TestEveryFieldOfTheSpecButTheCiphertextsIsBound(t *testing.T) {
+	all := leaves(reflect.TypeFor[v1alpha1.EnvelopeSpec](), "", nil)
+	if len(all) < 12 {
+		t.Fatalf("only %d fields were found", len(all))
+	}
+	before := store.Binding(envelope(1, "one"))
+	for _, l := range all {
+		e := envelope(1, "one")
+		changed(t, reflect.ValueOf(e).Elem().FieldByName("Spec").FieldByIndex(l.index))
+		if same := maps.Equal(before, store.Binding(e)); same != unbound[l.path] {
+			t.Errorf("%s: bound is %t", l.path, !same)
+		}
+	}
+}
+
+// A backup tool makes objects again under another UID and with labels of its own: what it changes must not be bound.
+func TestWhatABackupToolChangesIsNotBound(t *testing.T) {
+	e := envelope(1, "one")
+	e.UID, e.ResourceVersion, e.Generation = "other", "77", 9
+	e.CreationTimestamp = metav1.NewTime(created.AddDate(1, 0, 0))
+	e.Labels = map[string]string{"backup": "nightly"}
+	e.OwnerReferences = []metav1.OwnerReference{{Kind: "Secret", Name: "db"}}
+	if !maps.Equal(store.Binding(envelope(1, "one")), store.Binding(e)) {
+		t.Error("a restored Envelope would not open")
+	}
+}
+
+// Two Envelopes that differ in any field have bindings that differ, whatever moves from one field to its neighbour.
+func TestFieldsDoNotRunTogether(t *testing.T) {
+	seen := map[string]string{}
+	for name, change := range map[string]func(*v1alpha1.EnvelopeSpec){
+		"as it is":            func(*v1alpha1.EnvelopeSpec) {},
+		"subject and version": func(s *v1alpha1.EnvelopeSpec) { s.Subject, s.Version = s.Subject+"o", "ne" },
+		"version and number":  func(s *v1alpha1.EnvelopeSpec) { s.Version, s.Sequence = "one1", 1 },
+		"number 11":           func(s *v1alpha1.EnvelopeSpec) { s.Sequence = 11 },
+		"owner":               func(s *v1alpha1.EnvelopeSpec) { s.Owner = v1alpha1.EnvelopeOwner{Kind: "Secretd", Name: "b"} },
+		"created, expires": func(s *v1alpha1.EnvelopeSpec) {
+			s.CreatedTime, s.ExpireTime = metav1.Time{}, &metav1.Time{Time: s.CreatedTime.Time}
+		},
+		"expires at the epoch": func(s *v1alpha1.EnvelopeSpec) { s.ExpireTime = &metav1.Time{Time: time.Unix(0, 0)} },
+		"no stages":            func(s *v1alpha1.EnvelopeSpec) { s.Stages = nil },
+		"two stages":           func(s *v1alpha1.EnvelopeSpec) { s.Stages = []string{"AWSCURRENT", "AWSPREVIOUS"} },
+		"the same, turned":     func(s *v1alpha1.EnvelopeSpec) { s.Stages = []string{"AWSPREVIOUS", "AWSCURRENT"} },
+	} {
+		e := envelope(1, "one")
+		change(&e.Spec)
+		bound := fmt.Sprintf("%q", store.Binding(e)) // in the order of names, each text in quotes
+		for other, binding := range seen {
+			if binding == bound {
+				t.Errorf("%s is bound as %s is", name, other)
+			}
+		}
+		seen[name] = bound
+	}
+}
