@@ -13,10 +13,10 @@ import (
 	"crypto/sha256"
 
 	corev1 "k8s.io/api/core/v1"
-	"sigs.k8s.io/controller-runtime/pkg/cache"
-)
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-const lastApplied = corev1.LastAppliedConfigAnnotation
+	"strongroom.dev/strongroom/api/v1alpha1"
+)
 
 // Digester replaces values by digests under a key that lives and dies with the process.
 type Digester struct {
@@ -48,23 +48,50 @@ func (d *Digester) digested(value []byte) bool {
 	return len(value) == markLength+sha256.Size && bytes.HasPrefix(value, d.mark)
 }
 
-// Transform is the cache's transform of core Secrets: values become digests; managed fields and kubectl's copy of the
-// whole object go. It may be called with its own result: informers that begin with a streamed list do so.
+// maximumDigests is the number of keys whose values are digested. A projection has 1,024 at most; of a core Secret with more,
+// which somebody else labelled or filled, nothing is kept, and every look at it is a live one.
+const maximumDigests = 4096
+
+// Transform is the cache's transform of core Secrets: values become digests, and all goes that nothing here looks at, such as
+// managed fields, kubectl's copy of the whole object, and what others wrote into labels and annotations. Users can label any
+// core Secret, so what is kept of one is bounded. It may be called with its own result: informers that begin with a streamed
+// list do so.
 func (d *Digester) Transform() func(any) (any, error) {
-	strip := cache.TransformStripManagedFields()
 	return func(obj any) (any, error) {
 		secret, ok := obj.(*corev1.Secret)
 		if !ok {
 			return obj, nil
 		}
 		for k, v := range secret.Data {
-			if d.digested(v) {
-				continue
+			if !d.digested(v) {
+				secret.Data[k] = d.Digest(k, v)
+				clear(v)
 			}
-			secret.Data[k] = d.Digest(k, v)
-			clear(v)
 		}
-		delete(secret.Annotations, lastApplied)
-		return strip(secret)
+		managed := secret.Labels[v1alpha1.ManagedLabel]
+		if managed == v1alpha1.ManagedProjection {
+			managed = v1alpha1.ManagedProjection // the constant, so that the object's own copy can go
+		}
+		if managed == v1alpha1.ManagedSource || len(secret.Data) > maximumDigests {
+			secret.Data = nil // a source is read live
+		}
+		secret.ObjectMeta = metav1.ObjectMeta{
+			Name: secret.Name, Namespace: secret.Namespace, UID: secret.UID, ResourceVersion: secret.ResourceVersion,
+			DeletionTimestamp: secret.DeletionTimestamp, OwnerReferences: controllerOf(secret),
+			Labels:      map[string]string{v1alpha1.ManagedLabel: managed},
+			Annotations: map[string]string{v1alpha1.SubjectAnnotation: secret.Annotations[v1alpha1.SubjectAnnotation]},
+		}
+		secret.StringData = nil
+		return secret, nil
 	}
+}
+
+// controllerOf is the reference to an object's controller alone.
+func controllerOf(secret *corev1.Secret) []metav1.OwnerReference {
+	for _, ref := range secret.OwnerReferences {
+		if ref.Controller != nil && *ref.Controller {
+			return []metav1.OwnerReference{ref}
+		}
+	}
+	return nil
 }

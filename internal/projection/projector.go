@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -58,9 +59,11 @@ func (p *Projector) Project(ctx context.Context, t *Target) (Outcome, error) {
 			if InSync(t, cached, p.Digester.Digest) {
 				return Unchanged, nil
 			}
-			return Written, p.write(ctx, t, cached)
+			if t.policy() != v1alpha1.CreationPolicyMerge {
+				return Written, p.write(ctx, t, cached)
+			}
 		}
-		return p.overwrite(ctx, t) // the cache may be behind, and has no field managers to name
+		return p.overwrite(ctx, t) // the cache may be behind, and has no field managers
 	case !apierrors.IsNotFound(err):
 		return Unchanged, fmt.Errorf("reading the target from the cache: %w", err)
 	case t.policy() == v1alpha1.CreationPolicyOwner:
@@ -110,8 +113,12 @@ func (p *Projector) overwrite(ctx context.Context, t *Target) (Outcome, error) {
 	case err != nil:
 		return Unchanged, fmt.Errorf("reading target %s: %w", t.Name, err)
 	}
-	if verdict, why := Judge(t, live); verdict != Ours {
-		return Unchanged, fault.Stalled(v1alpha1.ReasonConflict,
+	verdict, why := Judge(t, live)
+	if verdict == Ours && t.policy() == v1alpha1.CreationPolicyMerge {
+		verdict, why = judgeKeys(t, live)
+	}
+	if verdict != Ours {
+		return Unchanged, fault.Contested(v1alpha1.ReasonConflict,
 			fmt.Errorf("%w: core Secret %s: %s", errConflict, t.Name, why))
 	}
 	return Written, p.write(ctx, t, live)
@@ -140,10 +147,12 @@ func (p *Projector) write(ctx context.Context, t *Target, existing *corev1.Secre
 	return p.removeKeys(ctx, t, existing)
 }
 
-// dropFormerOwner takes the reference to an earlier incarnation of the owner out, since an object has one controller only.
+// dropFormerOwner takes a reference out that is no longer true: to an earlier incarnation of the owner, since an object has one
+// controller only, and to the owner itself if its policy has become Merge, so that the core Secret outlives it.
 func (p *Projector) dropFormerOwner(ctx context.Context, t *Target, existing *corev1.Secret) error {
 	controller := metav1.GetControllerOf(existing)
-	if controller == nil || controller.UID == t.Owner.UID || t.policy() == v1alpha1.CreationPolicyMerge {
+	merges := t.policy() == v1alpha1.CreationPolicyMerge
+	if controller == nil || (controller.UID == t.Owner.UID) != merges {
 		return nil
 	}
 	patch := fmt.Appendf(nil, `{"metadata":{"uid":%q,"ownerReferences":[{"$patch":"delete","uid":%q}]}}`,
@@ -176,23 +185,47 @@ func (p *Projector) patch(ctx context.Context, t *Target, patchType types.PatchT
 	return nil
 }
 
-// Remove deletes a target that is no longer wanted, if it is still this owner's. One that is gone, or somebody else's by
-// now, is left alone without an error.
+// Remove deletes a target that is no longer wanted, if it is still this owner's; from one that it merged into it takes the keys
+// that it alone wrote. A target that is gone, or has nothing of this owner's by now, is left alone without an error.
 func (p *Projector) Remove(ctx context.Context, namespace, name string, owner Owner) error {
 	live := &corev1.Secret{}
 	if err := p.Live.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, live); err != nil {
 		return client.IgnoreNotFound(err)
 	}
 	if controller := metav1.GetControllerOf(live); controller == nil || controller.UID != owner.UID {
-		return nil
+		return p.release(ctx, live, FieldOwner("projection", owner.Name))
 	}
 	err := p.Client.Delete(ctx, live, client.Preconditions{UID: &live.UID, ResourceVersion: &live.ResourceVersion})
 	return client.IgnoreNotFound(err)
 }
 
+// release gives up all fields that a field manager has applied: the API server takes out those that nobody else has.
+func (p *Projector) release(ctx context.Context, live *corev1.Secret, manager string) error {
+	applied := slices.ContainsFunc(live.ManagedFields, func(entry metav1.ManagedFieldsEntry) bool {
+		return entry.Manager == manager && entry.Operation == metav1.ManagedFieldsOperationApply
+	})
+	if !applied {
+		return nil
+	}
+	err := p.Client.Apply(ctx, corev1ac.Secret(live.Name, live.Namespace).WithUID(live.UID), client.FieldOwner(manager))
+	if client.IgnoreNotFound(err) != nil && !apierrors.IsConflict(err) && !remade(err) { // else there is nothing to give up
+		return fmt.Errorf("leaving core Secret %s: %w", live.Name, err)
+	}
+	return nil
+}
+
+// remade tells that a write was refused since the object of that UID is another by now.
+func remade(err error) bool {
+	var status apierrors.APIStatus
+	if !errors.As(err, &status) || status.Status().Details == nil {
+		return false
+	}
+	return slices.ContainsFunc(status.Status().Details.Causes, func(c metav1.StatusCause) bool { return c.Field == "metadata.uid" })
+}
+
 func (p *Projector) refused(t *Target, err error) error {
 	err = fmt.Errorf("writing core Secret %s: %w", t.Name, err)
-	if apierrors.IsInvalid(err) {
+	if apierrors.IsInvalid(err) && !remade(err) {
 		return fault.Stalled(v1alpha1.ReasonInvalidTemplate, err) // for example data that its type forbids
 	}
 	return err

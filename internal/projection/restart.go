@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	apivalidation "k8s.io/apimachinery/pkg/api/validation"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -39,30 +40,69 @@ func AnnotationKey(secretName string) string {
 
 // +kubebuilder:rbac:groups=apps,resources=deployments;statefulsets;daemonsets,verbs=get;list;patch
 
+// ValidateRestart says whether all targets can be looked for. The fault says InvalidSelector. A name becomes part of a URL, so
+// one that could lead to another object, or another namespace, is refused here too, whatever the schema lets through.
+func ValidateRestart(targets []v1alpha1.RestartTarget) error {
+	for i := range targets {
+		if err := validate(i, &targets[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func validate(i int, target *v1alpha1.RestartTarget) error {
+	if target.Selector == nil {
+		if problems := apivalidation.NameIsDNSSubdomain(target.Name, false); len(problems) > 0 {
+			return fault.Stalled(v1alpha1.ReasonInvalidSelector, fmt.Errorf("spec.target.restart[%d].name: %s", i, problems[0]))
+		}
+		return nil
+	}
+	if _, err := metav1.LabelSelectorAsSelector(target.Selector); err != nil {
+		return fault.Stalled(v1alpha1.ReasonInvalidSelector, fmt.Errorf("spec.target.restart[%d].selector: %w", i, err))
+	}
+	return nil
+}
+
 // Restart sets the annotation on each workload's pod template by server-side apply, under a field manager of the Secret's
-// own, and returns the names of the workloads. A workload that does not exist needs no restart. Repeating it with the
-// same token changes nothing.
+// own, and returns the names of the workloads. A workload that does not exist needs no restart. One that cannot be
+// restarted keeps the others from nothing; the error names each. Repeating it with the same token changes nothing.
 func (p *Projector) Restart(ctx context.Context, r Restart) ([]string, error) {
 	var restarted []string
-	for _, target := range r.Targets {
+	var failed error
+	for i, target := range r.Targets {
+		if err := validate(i, &target); err != nil {
+			failed = fault.Join(failed, err)
+			continue
+		}
 		workloads, err := p.workloads(ctx, r.Namespace, target)
 		if err != nil {
-			return restarted, err
+			failed = fault.Join(failed, err)
+			continue
 		}
 		for i := range workloads {
 			name := string(target.Kind) + "/" + workloads[i].Name
 			ac := annotate(target.Kind, &workloads[i], map[string]string{AnnotationKey(r.SecretName): r.Token})
-			err := p.Client.Apply(ctx, ac, client.FieldOwner(FieldOwner("restart", r.SecretName)), client.ForceOwnership)
-			if client.IgnoreNotFound(err) != nil && !apierrors.IsConflict(err) {
-				return restarted, fmt.Errorf("restarting %s: %w", name, err)
-			}
-			if apierrors.IsConflict(err) { // deleted and made anew meanwhile: the new pods see the new data
+			err := p.Client.Apply(ctx, ac, client.FieldOwner(FieldOwner("restart", r.SecretName)), client.ForceOwnership,
+				client.DisableReadYourWritesConsistency) // workloads are not watched
+			if err != nil {
+				if !p.gone(ctx, &workloads[i]) { // the new pods of one that was made anew see the new data
+					failed = fault.Join(failed, fmt.Errorf("restarting %s: %w", name, err))
+				}
 				continue
 			}
 			restarted = append(restarted, name)
 		}
 	}
-	return restarted, nil
+	return restarted, failed
+}
+
+// gone tells that a workload is no more, or is another one by now. The API server answers an apply to either in several ways,
+// one of which it also gives where somebody else wrote in between.
+func (p *Projector) gone(ctx context.Context, w *metav1.PartialObjectMetadata) bool {
+	now := w.DeepCopy()
+	err := p.Live.Get(ctx, client.ObjectKeyFromObject(w), now)
+	return apierrors.IsNotFound(err) || err == nil && now.UID != w.UID
 }
 
 func (p *Projector) workloads(ctx context.Context, namespace string, target v1alpha1.RestartTarget) (
@@ -79,11 +119,14 @@ func (p *Projector) workloads(ctx context.Context, namespace string, target v1al
 		if err != nil {
 			return nil, fmt.Errorf("reading %s %s: %w", target.Kind, target.Name, err)
 		}
+		if one.Namespace != namespace || one.Name != target.Name {
+			return nil, fmt.Errorf("asked for %s %s, got one of another name", target.Kind, target.Name)
+		}
 		return []metav1.PartialObjectMetadata{one}, nil
 	}
 	selector, err := metav1.LabelSelectorAsSelector(target.Selector)
 	if err != nil {
-		return nil, fault.Stalled(v1alpha1.ReasonInvalidTemplate, fmt.Errorf("spec.target.restart: selector: %w", err))
+		return nil, fault.Stalled(v1alpha1.ReasonInvalidSelector, fmt.Errorf("spec.target.restart: selector: %w", err))
 	}
 	list := metav1.PartialObjectMetadataList{}
 	list.SetGroupVersionKind(gvk.GroupVersion().WithKind(gvk.Kind + "List"))

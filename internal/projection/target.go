@@ -94,7 +94,7 @@ func Judge(t *Target, existing *corev1.Secret) (Verdict, string) {
 	switch {
 	case controller != nil && !ours && (!sameARN || !isSecretNamed(controller, t.Owner.Name)):
 		if t.policy() != v1alpha1.CreationPolicyMerge {
-			return Foreign, fmt.Sprintf("%s %s controls it", controller.Kind, controller.Name)
+			return Foreign, fmt.Sprintf("%s %s controls it; name another target, or set creationPolicy to Merge", controller.Kind, controller.Name)
 		}
 	case t.policy() == v1alpha1.CreationPolicyOwner && !ours && !sameARN:
 		return Foreign, foreignMakers(existing) + " made it; delete it, name another target, or set " +
@@ -137,22 +137,28 @@ func InSync(t *Target, cached *corev1.Secret, digest func(dataKey string, value 
 	if len(t.removed(cached)) > 0 || cached.Labels[v1alpha1.ManagedLabel] != v1alpha1.ManagedProjection {
 		return false
 	}
-	if t.policy() == v1alpha1.CreationPolicyMerge {
-		return true
-	}
 	controller := metav1.GetControllerOf(cached)
+	if t.policy() == v1alpha1.CreationPolicyMerge {
+		return controller == nil || controller.UID != t.Owner.UID
+	}
 	return cached.Annotations[v1alpha1.SubjectAnnotation] == t.Owner.ARN &&
 		controller != nil && controller.UID == t.Owner.UID
 }
 
-// removed lists the keys that were written before, are no more wanted, and are still there.
+// removed lists the keys that were written before, are no more wanted, and are still there. Of a core Secret that is merged
+// into, those that others have a hand in by now are not.
 func (t *Target) removed(existing *corev1.Secret) []string {
 	var gone []string
 	for _, k := range t.FormerKeys {
 		_, wanted := t.Data[k]
-		if _, present := existing.Data[k]; present && !wanted {
-			gone = append(gone, k)
+		_, present := existing.Data[k]
+		if !present || wanted {
+			continue
 		}
+		if t.policy() == v1alpha1.CreationPolicyMerge && len(othersOf(existing, k, t.fieldOwner())) > 0 {
+			continue
+		}
+		gone = append(gone, k)
 	}
 	return gone
 }

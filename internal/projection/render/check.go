@@ -142,6 +142,9 @@ func pipe(p *parse.PipeNode) error {
 			return err
 		}
 		for _, arg := range command.Args {
+			if chain, ok := arg.(*parse.ChainNode); ok {
+				arg = chain.Node // (pipeline).field
+			}
 			if nested, ok := arg.(*parse.PipeNode); ok {
 				if err := pipe(nested); err != nil {
 					return err

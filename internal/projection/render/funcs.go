@@ -161,7 +161,7 @@ func (b *budget) replace(old, replacement, s string) (string, error) {
 	if err := b.spend(costOfCall + len(old) + len(replacement) + len(s)); err != nil {
 		return "", err
 	}
-	if len(s)+strings.Count(s, old)*len(replacement) > MaximumOutput {
+	if len(s)+strings.Count(s, old)*(len(replacement)-len(old)) > MaximumOutput {
 		return "", errOutput
 	}
 	return b.made(strings.ReplaceAll(s, old, replacement))

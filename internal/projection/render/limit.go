@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strings"
 	"text/template"
 )
 
@@ -57,11 +58,11 @@ func (b *limitedBuffer) Write(p []byte) (int, error) {
 // position finds where text/template says that it failed: "template: KEY:LINE:COLUMN:".
 var position = regexp.MustCompile(`^template: [-._a-zA-Z0-9]+:(\d+(?::\d+)?)`)
 
-// missing finds the name of a member that the value lacks. The name is the template's, not the value's.
+// missing finds the name of a member that the value lacks.
 var missing = regexp.MustCompile(`map has no entry for key "([^"\\]*)"$`)
 
 // describe tells what went wrong without what text/template quotes, which may be the value.
-func describe(key string, err error) error {
+func describe(key, text string, err error) error {
 	reason := "it cannot be evaluated with this value"
 	var called *functionError
 	switch {
@@ -72,7 +73,8 @@ func describe(key string, err error) error {
 	case errors.As(err, &called):
 		reason = called.Error()
 	default:
-		if m := missing.FindStringSubmatch(err.Error()); m != nil {
+		// A name that the template does not hold is no member's: text/template quoted a value.
+		if m := missing.FindStringSubmatch(err.Error()); m != nil && strings.Contains(text, m[1]) {
 			reason = fmt.Sprintf("the value has no member %q", m[1])
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strings"
 	"text/template"
 
 	"strongroom.dev/strongroom/internal/core/secretbytes"
@@ -34,8 +35,12 @@ const (
 	MaximumKeys = 1024
 )
 
-// validKey is the syntax of a core Secret's keys.
-var validKey = regexp.MustCompile(`^[-._a-zA-Z0-9]{1,253}$`)
+var keySyntax = regexp.MustCompile(`^[-._a-zA-Z0-9]{1,253}$`)
+
+// validKey tells whether a core Secret can have a key. One that begins with two dots, or is a dot, could not be a file's name.
+func validKey(key string) bool {
+	return keySyntax.MatchString(key) && key != "." && !strings.HasPrefix(key, "..")
+}
 
 // Value is what templates see.
 type Value struct {
@@ -107,7 +112,7 @@ func rendered(templates map[string]string, v Value) (map[string]secretbytes.Byte
 			for _, b := range data {
 				b.Wipe()
 			}
-			return nil, describe(k.key, err)
+			return nil, describe(k.key, templates[k.key], err)
 		}
 	}
 	return data, nil
@@ -172,9 +177,9 @@ func plain(v Value) (map[string]secretbytes.Bytes, error) {
 	}
 	data := make(map[string]secretbytes.Bytes, len(members))
 	for name, raw := range members {
-		if !validKey.MatchString(name) {
+		if !validKey(name) {
 			return nil, fmt.Errorf("%w: a member's name cannot be a key of a core Secret, which has letters, digits, dashes, "+
-				"underscores and dots: use a template", ErrTemplate)
+				"underscores and dots, and does not begin with two dots: use a template", ErrTemplate)
 		}
 		if raw.Kind() == jsontext.KindString {
 			unquoted, err := jsontext.AppendUnquote(nil, raw)
@@ -194,8 +199,8 @@ func plain(v Value) (map[string]secretbytes.Bytes, error) {
 
 func compile(key, text string) (*template.Template, error) {
 	switch {
-	case !validKey.MatchString(key):
-		return nil, fmt.Errorf("%w: key %q: a key has letters, digits, dashes, underscores and dots, at most 253", ErrTemplate, key)
+	case !validKey(key):
+		return nil, fmt.Errorf("%w: key %q: a key has letters, digits, dashes, underscores and dots, at most 253, and does not begin with two dots", ErrTemplate, key)
 	case len(text) > MaximumTemplate:
 		return nil, fmt.Errorf("%w: key %s: the template has %d bytes; at most %d are allowed", ErrTemplate, key, len(text), MaximumTemplate)
 	}
