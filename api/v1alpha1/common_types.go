@@ -65,8 +65,14 @@ const (
 	ReasonInvalidGenerator = "InvalidGenerator"
 	// ReasonInvalidSchedule: the rotation schedule does not parse or never fires.
 	ReasonInvalidSchedule = "InvalidSchedule"
+	// ReasonTooManyRotations: a key was rotated on demand as often as AWS KMS allows.
+	ReasonTooManyRotations = "TooManyRotations"
 	// ReasonConflict: the target belongs to somebody else.
 	ReasonConflict = "Conflict"
+	// ReasonCycle: the source that is followed is itself made of this secret, so that each change would make another.
+	ReasonCycle = "Cycle"
+	// ReasonInvalidSelector: a selector of spec.target.restart is not a label selector.
+	ReasonInvalidSelector = "InvalidSelector"
 	// ReasonNameConflict: an older object of the namespace has the same AWS name, or a key has the same alias.
 	ReasonNameConflict = "NameConflict"
 	// ReasonAccountConflict: an older namespace has the same account id.
@@ -105,6 +111,7 @@ type LocalReference struct {
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$')",message="name is a DNS name: lower-case letters, digits, dashes and dots, for example shop-db"
 	Name string `json:"name"`
 }
 
@@ -114,6 +121,7 @@ type SecretKeyReference struct {
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$')",message="name is a DNS name: lower-case letters, digits, dashes and dots, for example shop-db"
 	Name string `json:"name"`
 	// key of its data.
 	// +required

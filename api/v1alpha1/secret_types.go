@@ -74,7 +74,7 @@ type SecretGenerator struct {
 // https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetRandomPassword.html
 //
 // +kubebuilder:validation:XValidation:rule="!(has(self.excludeLowercase) && self.excludeLowercase && has(self.excludeUppercase) && self.excludeUppercase && has(self.excludeNumbers) && self.excludeNumbers && has(self.excludePunctuation) && self.excludePunctuation && !(has(self.includeSpace) && self.includeSpace))",message="every type of character is excluded: leave at least one in",fieldPath=".excludePunctuation"
-// +kubebuilder:validation:XValidation:rule="!has(self.length) || self.length >= 4 || (has(self.requireEachIncludedType) && !self.requireEachIncludedType)",message="a password that holds each type of character needs a length of at least 4: make it longer, or set requireEachIncludedType to false",fieldPath=".length"
+// +kubebuilder:validation:XValidation:rule="!has(self.length) || (has(self.requireEachIncludedType) && !self.requireEachIncludedType) || self.length >= (has(self.excludeLowercase) && self.excludeLowercase ? 0 : 1) + (has(self.excludeUppercase) && self.excludeUppercase ? 0 : 1) + (has(self.excludeNumbers) && self.excludeNumbers ? 0 : 1) + (has(self.excludePunctuation) && self.excludePunctuation ? 0 : 1) + (has(self.includeSpace) && self.includeSpace ? 1 : 0)",message="a password that holds each type of character is at least as long as there are types: make it longer, exclude a type, or set requireEachIncludedType to false",fieldPath=".length"
 type PasswordGenerator struct {
 	// length in characters, 1 to 4096. 32 when it is left out.
 	// +optional
@@ -113,6 +113,7 @@ type JSONGenerator struct {
 	// +required
 	// +kubebuilder:validation:MinLength=2
 	// +kubebuilder:validation:MaxLength=16384
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[[:space:]]*[{]') && self.matches('[}][[:space:]]*$')",message="template is a JSON object: write {} or one with the members that stay"
 	Template string `json:"template"`
 	// key is the member that is generated.
 	// +required
@@ -172,18 +173,22 @@ type SecretValueSource struct {
 	SecretKeyRef SecretKeyReference `json:"secretKeyRef"`
 	// policy: Once or Follow. Once when it is left out. With Follow, label the source
 	// strongroom.dev/managed=source to have its changes imported at once; without it they are seen within five minutes.
+	// Naming another source imports its value, whatever the policy.
 	// +optional
 	Policy ImportPolicy `json:"policy,omitempty"`
 }
 
 // SecretRotation is a schedule as in AWS Secrets Manager.
 // https://docs.aws.amazon.com/secretsmanager/latest/userguide/rotate-secrets_schedule.html
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.duration) || !self.schedule.matches('^rate[(][0-9]{1,5} hours?[)]$') || !self.duration.matches('^[0-9]{1,2}h$') || int(self.duration.substring(0, self.duration.size() - 1)) <= int(self.schedule.substring(5, self.schedule.indexOf(' ')))",message="the window reaches the next one: make duration at most as long as the rate",fieldPath=".duration"
 type SecretRotation struct {
 	// schedule in UTC: rate(N hours), rate(N days), or cron(0 HOURS DAY-OF-MONTH MONTH DAY-OF-WEEK *).
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=256
-	// +kubebuilder:validation:XValidation:rule="self.matches('^rate[(][1-9][0-9]{0,4} (hour|hours|day|days)[)]$') || self.matches('^cron[(][^()]+[)]$')",message="schedule is rate(N hours), rate(N days) or cron(0 HOURS DAY-OF-MONTH MONTH DAY-OF-WEEK *), for example rate(30 days) or cron(0 4 ? * SUN *)"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^rate[(]([1-9][0-9]{0,4} (hour|hours)|1 day|[1-9][0-9]{0,2} days)[)]$') || self.matches('^cron[(]0 +[0-9,*/-]+ +[0-9L?,*/-]+ +[A-Z0-9,*/-]+ +[A-Z0-9L#?,*/-]+ +[*][)]$')",message="schedule is rate(N hours), rate(N days) or cron(0 HOURS DAY-OF-MONTH MONTH DAY-OF-WEEK *), for example rate(30 days) or cron(0 4 ? * SUN *)"
+	// +kubebuilder:validation:XValidation:rule="!self.matches('^rate[(][0-9]{1,5} hours?[)]$') || (int(self.substring(5, self.indexOf(' '))) >= 4 && int(self.substring(5, self.indexOf(' '))) <= 23976)",message="a rate is from 4 hours to 999 days"
 	Schedule string `json:"schedule"`
 	// duration of the window that opens at each scheduled time, as Nh: 1h to 24h. When it is left out the window lasts
 	// for the rest of the UTC day, or one hour if the schedule is in hours.
@@ -278,9 +283,11 @@ type RestartTarget struct {
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$')",message="name is a DNS name: lower-case letters, digits, dashes and dots, for example shop"
 	Name string `json:"name,omitempty"`
-	// selector of the workloads' own labels.
+	// selector of the workloads' own labels. It must select by something: an empty one would be all of the namespace.
 	// +optional
+	// +kubebuilder:validation:XValidation:rule="(has(self.matchLabels) && self.matchLabels.size() > 0) || (has(self.matchExpressions) && self.matchExpressions.size() > 0)",message="an empty selector would restart every workload of the namespace: select by labels, or use name"
 	Selector *metav1.LabelSelector `json:"selector,omitempty"`
 }
 
@@ -388,6 +395,11 @@ type SecretStatus struct {
 	// +optional
 	NextRotationTime *metav1.Time `json:"nextRotationTime,omitempty"`
 
+	// importedFrom is the source of the current version's value, as NAME/KEY of a core Secret; empty if it was generated.
+	// +optional
+	// +kubebuilder:validation:MaxLength=512
+	ImportedFrom string `json:"importedFrom,omitempty"`
+
 	// projection that was last written.
 	// +optional
 	Projection *ProjectionStatus `json:"projection,omitempty"`
@@ -419,6 +431,7 @@ type SecretStatus struct {
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
 // +kubebuilder:printcolumn:name="Message",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].message`,priority=1
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:validation:XValidation:rule="!has(self.spec.valueFrom) || !has(self.spec.target) || !has(self.spec.valueFrom.policy) || self.spec.valueFrom.policy != 'Follow' || (has(self.spec.target.name) ? self.spec.target.name : self.metadata.name) != self.spec.valueFrom.secretKeyRef.name",message="the target is the core Secret that is followed, so each would change the other for ever: name another target, or use policy Once",fieldPath=".spec.target.name"
 type Secret struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`

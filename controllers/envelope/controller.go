@@ -49,6 +49,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, owner Owner) (reconcile.Resu
 	if err := r.Keyring.AwaitAttempt(ctx); err != nil {
 		return reconcile.Result{}, err
 	}
+	seen, _ := r.deleted.Load(owner)
 	object, err := r.object(ctx, owner)
 	if err != nil {
 		return reconcile.Result{}, err
@@ -69,6 +70,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, owner Owner) (reconcile.Resu
 		if wait > 0 && (next == 0 || wait < next) {
 			next = wait
 		}
+	}
+	if seen != nil { // all that was wanted of it is done; one of a later deletion stays
+		r.deleted.CompareAndDelete(owner, seen)
 	}
 	return reconcile.Result{RequeueAfter: next}, nil
 }
@@ -122,7 +126,6 @@ func (r *Reconciler) entomb(ctx context.Context, owner Owner, subject string, gr
 		}
 		return err
 	}
-	r.deleted.Delete(owner)
 	return nil
 }
 

@@ -44,7 +44,8 @@ func decide(in input) decision {
 }
 
 // decideLive: the owner exists. A tombstone is obsolete, since its object was restored; a version that the index does
-// not name is left over from an interrupted pass, unless it is the next one, which is in flight.
+// not name is left over from an interrupted pass, unless it is the next one, which is in flight. Key material is never swept:
+// keys let go of none, so an index that lacks one is damaged, and the key's controller mends it.
 func decideLive(in input) decision {
 	var d decision
 	for _, e := range in.envelopes {
@@ -52,6 +53,8 @@ func decideLive(in input) decision {
 		switch {
 		case e.Spec.Class == v1alpha1.EnvelopeTombstone:
 			d.delete = append(d.delete, e)
+		case e.Spec.Class == v1alpha1.EnvelopeKeyMaterial:
+			continue
 		case named || len(in.object.index) == 0 || e.Spec.Sequence > in.object.index.Last():
 			continue
 		default:

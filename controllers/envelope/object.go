@@ -56,14 +56,14 @@ func (r *Reconciler) object(ctx context.Context, owner Owner) (*object, error) {
 func describe(obj client.Object) *object {
 	switch o := obj.(type) {
 	case *v1alpha1.Secret:
-		spec, _ := json.Marshal(o.Spec) // a decoded spec always encodes
+		spec := specOf(o.Spec)
 		index := secret.IndexOf(o)
 		return &object{
 			arn: o.Status.ARN, index: index, window: secret.RecoveryWindow(o),
 			tombstone: store.Tombstone{Spec: spec, Index: index},
 		}
 	case *v1alpha1.KMSKey:
-		spec, _ := json.Marshal(o.Spec)
+		spec := specOf(o.Spec)
 		index := kmskey.IndexOf(o)
 		return &object{
 			arn: o.Status.ARN, index: index, window: kmskey.PendingWindow(o),
@@ -71,6 +71,18 @@ func describe(obj client.Object) *object {
 		}
 	}
 	return nil
+}
+
+// maximumSpec is the longest spec that a tombstone keeps, in bytes. An Envelope has room for a little more.
+const maximumSpec = 128 * 1024
+
+// specOf is a spec as a tombstone keeps it: for people to read. One that is too long is left out, since the versions matter more.
+func specOf(spec any) []byte {
+	b, err := json.Marshal(spec)
+	if err != nil || len(b) > maximumSpec {
+		return nil
+	}
+	return b
 }
 
 // lastState is what is known of a deleted object: the state that its deletion showed, if a manager saw it, or else what

@@ -52,8 +52,14 @@ type pass struct {
 	now    time.Time
 	// restored tells that the index was rebuilt or brought back.
 	restored bool
+	// resumed tells that the index took in a material that an earlier pass had stored.
+	resumed bool
 	// unavailable tells that the current material does not open.
 	unavailable bool
+	// verified tells that all materials were looked at, so that unavailable means what it says.
+	verified bool
+	// refused says that a rotation on demand was not made; all else goes on.
+	refused error
 	// requeue is when to look again, 0 for never.
 	requeue time.Duration
 }
@@ -97,6 +103,7 @@ func (r *Reconciler) run(ctx context.Context, p *pass) error {
 	for _, step := range []func(context.Context, *pass) error{
 		r.identify,
 		r.restore,
+		r.resume,
 		r.material,
 		r.verify,
 	} {

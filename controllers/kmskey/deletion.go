@@ -39,6 +39,7 @@ func (r *Reconciler) delete(ctx context.Context, p *pass) (ctrl.Result, error) {
 	if len(holders) > 0 && p.key.Status.ARN != "" {
 		return ctrl.Result{RequeueAfter: blockedRecheck}, r.blocked(ctx, p, holders)
 	}
+	meta.RemoveStatusCondition(&p.key.Status.Conditions, v1alpha1.ConditionDeletionBlocked)
 	if len(p.key.Status.KeyMaterials) > 0 {
 		if err := r.entomb(ctx, p); err != nil {
 			return r.summarise(ctx, p, err)
@@ -55,8 +56,8 @@ func (r *Reconciler) delete(ctx context.Context, p *pass) (ctrl.Result, error) {
 
 // blocked says what holds the key.
 func (r *Reconciler) blocked(ctx context.Context, p *pass, holders []v1alpha1.Envelope) error {
-	message := fmt.Sprintf("%d Envelopes are encrypted under this key: %s. Delete those objects, or give them another key and "+
-		"rotate them; what is deleted holds the key until its recovery window ends", len(holders), ownersOf(holders))
+	message := fmt.Sprintf("%d Envelopes are encrypted under this key: %s. Delete those objects: they hold the key until "+
+		"their recovery windows end. To keep the key instead, remove its finalizer %s and apply it again, which restores it", len(holders), ownersOf(holders), Finalizer)
 	status := &p.key.Status
 	status.ObservedGeneration = p.key.Generation
 	for _, c := range []string{v1alpha1.ConditionReconciling, v1alpha1.ConditionStalled} {
@@ -92,14 +93,22 @@ func (r *Reconciler) entomb(ctx context.Context, p *pass) error {
 	if err != nil {
 		return fmt.Errorf("encoding the spec: %w", err)
 	}
-	deleted := p.key.DeletionTimestamp.UTC()
+	// The window begins when the key is let go, which may be long after it was deleted.
+	deleted := p.now
 	e, err := store.NewTombstone(ring, p.key.Namespace, kms.Owner(p.key.Name), p.key.Status.ARN,
 		store.Tombstone{Spec: spec, Index: IndexOf(p.key), KeyID: p.key.Status.KeyID},
 		deleted, deleted.Add(PendingWindow(p.key)))
 	if err != nil {
 		return err
 	}
-	if _, err := r.Store.Create(ctx, e); err != nil {
+	stored, err := r.Store.Create(ctx, e)
+	if err == nil && stored != e && stored.Spec.CreatedTime.Before(&p.key.CreationTimestamp) {
+		// That of an earlier deletion, which was undone: its window is not this one's. A crash here finds none, and makes one.
+		if err = r.Store.Delete(ctx, stored); err == nil {
+			_, err = r.Store.Create(ctx, e)
+		}
+	}
+	if err != nil {
 		if apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
 			return nil // the namespace and all its Envelopes go with it
 		}

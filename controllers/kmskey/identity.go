@@ -45,7 +45,7 @@ func (r *Reconciler) identify(ctx context.Context, p *pass) error {
 			return fmt.Errorf("looking for keys of alias %s: %w", alias, err)
 		}
 		if first := claim.Elder(p.key, same.Items); first != "" {
-			return fault.Stalled(v1alpha1.ReasonNameConflict, fmt.Errorf("%w: KMSKey %s has %s already; "+
+			return fault.Contested(v1alpha1.ReasonNameConflict, fmt.Errorf("%w: KMSKey %s has %s already; "+
 				"take it out of one of the two", errAliasTaken, first, alias))
 		}
 	}
@@ -68,9 +68,9 @@ func (r *Reconciler) restore(ctx context.Context, p *pass) error {
 		return err
 	}
 	subject := newestSubject(envelopes)
-	stored, expired := materialsOf(envelopes, subject, p.now)
+	stored, expired := materialsOf(envelopes, subject, p.key.CreationTimestamp.Time)
 	if expired || len(stored) == 0 {
-		return nil // the waiting period is over, or nothing was made yet: this is a new key
+		return nil // applied when the waiting period was over, or nothing was made yet: this is a new key
 	}
 	keyID, err := keyIDOf(subject)
 	if err != nil {
@@ -83,11 +83,43 @@ func (r *Reconciler) restore(ctx context.Context, p *pass) error {
 		return err
 	}
 	p.restored = keyID != string(p.key.UID) || len(stored) > 1
+	p.resumed = true
 	return nil
 }
 
-// materialsOf takes the key materials of one ARN out of a key's Envelopes, and tells whether their tombstone has expired.
-func materialsOf(envelopes []v1alpha1.Envelope, subject string, now time.Time) (stored []v1alpha1.KeyMaterial, expired bool) {
+// resume takes materials into the index that are stored and that it lacks: the one that an earlier pass made before it ended,
+// or more if status was set back. Key materials are never let go while the key lives, so each of them belongs there.
+func (r *Reconciler) resume(ctx context.Context, p *pass) error {
+	status := &p.key.Status
+	if len(status.KeyMaterials) == 0 {
+		return nil // restore has looked already
+	}
+	envelopes, err := r.Store.OfOwner(ctx, p.key.Namespace, kms.Owner(p.key.Name))
+	if err != nil {
+		return err
+	}
+	stored, _ := materialsOf(envelopes, status.ARN, p.now)
+	for _, m := range stored {
+		known := slices.ContainsFunc(status.KeyMaterials, func(k v1alpha1.KeyMaterial) bool { return k.Sequence == m.Sequence })
+		if known {
+			continue
+		}
+		if err := r.KMS.VerifyMaterial(ctx, p.key, m); err != nil { // only what opens gets into the index
+			return err
+		}
+		status.KeyMaterials = append(status.KeyMaterials, m)
+		p.resumed = true
+	}
+	if p.resumed {
+		normalise(status)
+	}
+	return nil
+}
+
+// materialsOf takes the key materials of one ARN out of a key's Envelopes, and tells whether their tombstone had expired at a
+// time.
+func materialsOf(envelopes []v1alpha1.Envelope, subject string, at time.Time) (stored []v1alpha1.KeyMaterial, expired bool) {
+	var end time.Time // of the latest tombstone: an earlier one was undone
 	for i := range envelopes {
 		e := &envelopes[i]
 		if e.Spec.Subject != subject {
@@ -96,9 +128,11 @@ func materialsOf(envelopes []v1alpha1.Envelope, subject string, now time.Time) (
 		if e.Spec.Class == v1alpha1.EnvelopeKeyMaterial {
 			stored = append(stored, kms.MaterialOf(e))
 		}
-		expired = expired || e.Spec.ExpireTime != nil && !now.Before(e.Spec.ExpireTime.Time)
+		if e.Spec.ExpireTime != nil && e.Spec.ExpireTime.After(end) {
+			end = e.Spec.ExpireTime.Time
+		}
 	}
-	return stored, expired
+	return stored, !end.IsZero() && !at.Before(end)
 }
 
 // newestSubject is the ARN of the newest key material.

@@ -222,20 +222,6 @@ var _ = Describe("Deletion of a KMSKey", func() {
 		Expect(err).NotTo(HaveOccurred())
 		Expect(env.DrainEvents()).To(ContainElement(ContainSubstring(v1alpha1.ReasonRestored)))
 	})
-
-	It("after its window is over gives a new key under the old name", func() {
-		k := ready(func(k *v1alpha1.KMSKey) { k.Spec.Deletion = &v1alpha1.KeyDeletion{PendingWindowInDays: 7} })
-		old := k.Status.KeyID
-		Expect(cp.Client.Delete(ctx, k)).To(Succeed())
-		refresh(k)
-		seen(k)
-		pass(k)
-		gone(k)
-		env.Clock.Set(time.Now().Add(7*24*time.Hour + time.Minute))
-		DeferCleanup(func() { env.Clock.Set(time.Now()) })
-		again := ready()
-		Expect(again.Status.KeyID).NotTo(Equal(old))
-	})
 })
 
 var _ = Describe("A crash at any write of a KMSKey's pass", func() {

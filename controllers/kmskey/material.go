@@ -1,6 +1,7 @@
 package kmskey
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/conditions"
 	"strongroom.dev/strongroom/internal/core/schedule"
 	"strongroom.dev/strongroom/internal/fault"
 	"strongroom.dev/strongroom/internal/service/kms"
@@ -41,28 +43,30 @@ type rotationDecision struct {
 // decideRotation is the decision whether to make key material. A disabled key is not rotated, as in AWS KMS.
 func decideRotation(in rotationInput) (rotationDecision, error) {
 	var out rotationDecision
+	var refused error // does not keep automatic rotation
 	if !in.hasMaterial {
 		out.make = true
 	} else if in.enabled && in.requested != "" && in.requested != in.handled {
-		if in.onDemand >= kms.MaximumOnDemandRotations {
-			return out, fmt.Errorf("%w: AWS KMS allows %d a key; remove the annotation %s and create another KMSKey",
+		if in.onDemand < kms.MaximumOnDemandRotations {
+			out.make, out.rotation = true, v1alpha1.RotationOnDemand
+		} else {
+			refused = fmt.Errorf("%w: AWS KMS allows %d a key; remove the annotation %s and create another KMSKey",
 				errTooManyRotations, kms.MaximumOnDemandRotations, v1alpha1.RotateAnnotation)
 		}
-		out.make, out.rotation = true, v1alpha1.RotationOnDemand
 	}
 	if in.periodInDays == 0 || !in.enabled {
-		return out, nil
+		return out, refused
 	}
-	if !out.make {
+	if in.hasMaterial {
 		decision := schedule.DecidePeriod(in.last, in.now, in.periodInDays, in.seed)
-		if !decision.Due {
+		if !decision.Due { // one on demand does not change when the automatic one is
 			out.next = decision.At
-			return out, nil
+			return out, refused
 		}
-		out.make, out.rotation = true, v1alpha1.RotationAutomatic
+		out.make, out.rotation = true, v1alpha1.RotationAutomatic // which answers a request too
 	}
 	out.next = schedule.DecidePeriod(in.now, in.now, in.periodInDays, in.seed).At
-	return out, nil
+	return out, refused
 }
 
 func period(spec *v1alpha1.KeyRotation) int {
@@ -82,25 +86,22 @@ func (r *Reconciler) material(ctx context.Context, p *pass) error {
 	in := rotationInput{
 		hasMaterial:  len(status.KeyMaterials) > 0,
 		enabled:      enabled(p.key),
-		requested:    p.key.Annotations[v1alpha1.RotateAnnotation],
+		requested:    conditions.Echo(p.key.Annotations[v1alpha1.RotateAnnotation]),
 		handled:      status.LastHandledRotateAt,
 		onDemand:     status.OnDemandRotations,
 		periodInDays: period(p.key.Spec.Rotation),
 		now:          p.now,
 		seed:         string(p.key.UID),
 	}
-	if p.restored {
-		in.handled = in.requested
+	if p.restored || p.resumed {
+		in.handled = in.requested // the material that was found may be the answer to it
 	}
 	var sequence int64 = 1
 	if in.hasMaterial {
-		last := status.KeyMaterials[len(status.KeyMaterials)-1]
-		in.last, sequence = last.CreatedTime.UTC(), last.Sequence+1
+		sequence = status.KeyMaterials[len(status.KeyMaterials)-1].Sequence + 1
+		in.last = lastAutomatic(status.KeyMaterials)
 	}
-	decision, err := decideRotation(in)
-	if err != nil {
-		return fault.Stalled(v1alpha1.ReasonInvalidSchedule, err)
-	}
+	decision, refused := decideRotation(in)
 	if decision.make {
 		made, err := r.KMS.CreateMaterial(ctx, p.key, status.KeyID, status.ARN, sequence, decision.rotation)
 		if err != nil {
@@ -109,7 +110,7 @@ func (r *Reconciler) material(ctx context.Context, p *pass) error {
 		status.KeyMaterials = append(status.KeyMaterials, made)
 		normalise(status)
 	}
-	if in.enabled {
+	if in.enabled && refused == nil {
 		status.LastHandledRotateAt = in.requested
 	}
 	status.NextRotationTime = nil
@@ -118,19 +119,38 @@ func (r *Reconciler) material(ctx context.Context, p *pass) error {
 		status.NextRotationTime = &next
 		p.requeue = max(decision.next.Sub(p.now), time.Second)
 	}
+	if refused != nil {
+		p.refused = fault.Stalled(v1alpha1.ReasonTooManyRotations, refused)
+	}
 	return nil
 }
 
-// verify opens every material, so that a lost or exchanged Envelope is known before it is needed.
-func (r *Reconciler) verify(ctx context.Context, p *pass) error {
-	for _, m := range p.key.Status.KeyMaterials {
-		if err := r.KMS.VerifyMaterial(ctx, p.key, m); err != nil {
-			lost := errors.Is(err, store.ErrMissing) || errors.Is(err, store.ErrTampered)
-			p.unavailable = lost && m.State == v1alpha1.KeyMaterialCurrent // sealed says nothing about the key
-			return err
+// lastAutomatic is from when the period of automatic rotation counts: rotations on demand do not change its schedule.
+// https://docs.aws.amazon.com/kms/latest/developerguide/rotating-keys-on-demand.html
+func lastAutomatic(materials []v1alpha1.KeyMaterial) time.Time {
+	last := materials[0].CreatedTime.UTC()
+	for _, m := range materials {
+		if m.RotationType != v1alpha1.RotationOnDemand {
+			last = m.CreatedTime.UTC()
 		}
 	}
-	return nil
+	return last
+}
+
+// verify opens every material, so that a lost or exchanged Envelope is known before it is needed. Its error is the first one's.
+func (r *Reconciler) verify(ctx context.Context, p *pass) error {
+	var first error
+	for _, m := range p.key.Status.KeyMaterials {
+		err := r.KMS.VerifyMaterial(ctx, p.key, m)
+		lost := errors.Is(err, store.ErrMissing) || errors.Is(err, store.ErrTampered)
+		if err != nil && !lost {
+			return cmp.Or(first, err) // sealed says nothing about the key
+		}
+		p.unavailable = p.unavailable || lost && m.State == v1alpha1.KeyMaterialCurrent
+		first = cmp.Or(first, err)
+	}
+	p.verified = true
+	return cmp.Or(first, p.refused)
 }
 
 func enabled(key *v1alpha1.KMSKey) bool { return key.Spec.Enabled == nil || *key.Spec.Enabled }

@@ -22,8 +22,10 @@ import (
 // commit point of new key material.
 func (r *Reconciler) summarise(ctx context.Context, p *pass, err error) (ctrl.Result, error) {
 	status := &p.key.Status
-	status.LastHandledReconcileAt = p.key.Annotations[v1alpha1.ReconcileAnnotation]
-	status.KeyState = keyState(p.key, p.unavailable)
+	status.LastHandledReconcileAt = conditions.Echo(p.key.Annotations[v1alpha1.ReconcileAnnotation])
+	// A pass that did not get to the materials knows nothing new of them.
+	unavailable := p.unavailable || !p.verified && p.former.KeyState == v1alpha1.KeyStateUnavailable
+	status.KeyState = keyState(p.key, unavailable)
 	conditions.Summarise(&status.Conditions, p.key.Generation, err, v1alpha1.ReasonSucceeded, "The key is "+string(status.KeyState))
 	r.rootProtection(p.key)
 	status.ObservedGeneration = p.key.Generation

@@ -17,6 +17,7 @@ import (
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/keyring"
 	"strongroom.dev/strongroom/internal/core/versions"
+	"strongroom.dev/strongroom/internal/fault"
 	"strongroom.dev/strongroom/internal/projection"
 	"strongroom.dev/strongroom/internal/service/kms"
 	"strongroom.dev/strongroom/internal/service/secretsmanager"
@@ -60,8 +61,10 @@ type pass struct {
 	arn     string
 	index   versions.Index
 	trigger trigger
-	// versioned tells that the step version is done, so that index may be committed.
-	versioned bool
+	// indexed tells that index is known, so that it may be committed; versioned that the step version is done.
+	indexed, versioned bool
+	// importedFrom is the source of the current version.
+	importedFrom string
 	// requeue is when to look again, 0 for never.
 	requeue time.Duration
 }
@@ -83,20 +86,20 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	return r.summarise(ctx, p, err)
 }
 
-// run is the order of steps.
+// run is the order of steps. What there is is shown and healed even if no new version can be made.
 func (r *Reconciler) run(ctx context.Context, p *pass) error {
 	if p.secret.Spec.Suspend {
 		return errSuspended
 	}
-	for _, step := range []func(context.Context, *pass) error{
-		r.identify,
-		r.restore,
-		r.version,
-		r.project,
-	} {
+	for _, step := range []func(context.Context, *pass) error{r.identify, r.restore, r.resume} {
 		if err := step(ctx, p); err != nil {
 			return err
 		}
 	}
-	return nil
+	p.indexed = true
+	err := r.version(ctx, p)
+	if _, shown := p.index.ByStage(versions.Current); err != nil && !shown {
+		return err
+	}
+	return fault.Join(err, r.project(ctx, p))
 }

@@ -24,7 +24,7 @@ func eventHealed(target string) happening {
 func eventRestarted(workloads []string) happening {
 	return happening{
 		corev1.EventTypeNormal, v1alpha1.ReasonRestarted, "Restart",
-		"the data changed; restarted " + strings.Join(workloads[:min(len(workloads), 10)], ", "),
+		fmt.Sprintf("the data changed; restarted %d workloads: %s", len(workloads), strings.Join(workloads[:min(len(workloads), 3)], ", ")),
 	}
 }
 

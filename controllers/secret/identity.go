@@ -36,10 +36,13 @@ func (r *Reconciler) identify(ctx context.Context, p *pass) error {
 		return fmt.Errorf("looking for secrets of the same name: %w", err)
 	}
 	if first := claim.Elder(p.secret, same.Items); first != "" {
-		return fault.Stalled(v1alpha1.ReasonNameConflict, fmt.Errorf("%w: Secret %s has the AWS name %s already; "+
+		return fault.Contested(v1alpha1.ReasonNameConflict, fmt.Errorf("%w: Secret %s has the AWS name %s already; "+
 			"set another spec.name in a new Secret", errNameTaken, first, p.secret.AWSName()))
 	}
 	p.arn = p.secret.Status.ARN
+	if p.arn != "" && !arn.IsSecret(p.arn, arn.Region(p.arn), arn.Account(p.arn), p.secret.AWSName()) {
+		return fmt.Errorf("%w: status.arn is another secret's; remove it there (--subresource=status) to have it rebuilt", store.ErrTampered)
+	}
 	if p.arn == "" {
 		p.arn = arn.Secret(r.Region, id, p.secret.AWSName(), arn.Suffix(string(p.secret.UID)))
 	}
@@ -62,8 +65,8 @@ func (r *Reconciler) restore(ctx context.Context, p *pass) error {
 		return nil
 	}
 	tombstone, stored := ofSubject(envelopes, subject)
-	if tombstone != nil && !p.now.Before(tombstone.Spec.ExpireTime.Time) {
-		return nil // the recovery window is over: this is a new secret
+	if tombstone != nil && !p.secret.CreationTimestamp.Before(tombstone.Spec.ExpireTime) {
+		return nil // applied when the recovery window was over: this is a new secret
 	}
 	for _, v := range stored { // only what opens gets into the index
 		if err := r.Secrets.Verify(ctx, p.secret.Namespace, subject, v); err != nil {

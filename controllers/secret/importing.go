@@ -20,6 +20,17 @@ import (
 // followInterval is how often a followed source is read that is not labelled to be watched.
 const followInterval = 5 * time.Minute
 
+const (
+	// A followed source that changes all the time, as in a circle by way of somebody else's controller, makes maximumImports
+	// versions in importPeriod and no more.
+	maximumImports = 5
+	importPeriod   = time.Minute
+	// maximumChain is the number of core Secrets that are looked at for a cycle.
+	maximumChain = 64
+)
+
+var errCycle = errors.New("a cycle")
+
 var errSourceNotFound = errors.New("the import source does not exist")
 
 // importValue makes a version of the source's value: once, or whenever it differs from the current one. The source is
@@ -27,10 +38,15 @@ var errSourceNotFound = errors.New("the import source does not exist")
 func (r *Reconciler) importValue(ctx context.Context, p *pass) error {
 	source := p.secret.Spec.ValueFrom
 	current, hasCurrent := p.index.ByStage(versions.Current)
-	requested := p.secret.Annotations[v1alpha1.RotateAnnotation]
-	asked := requested != "" && requested != p.secret.Status.LastHandledRotateAt
-	if hasCurrent && source.Policy != v1alpha1.ImportFollow && !asked {
+	asked := p.requested() != "" && p.requested() != p.secret.Status.LastHandledRotateAt
+	follows := source.Policy == v1alpha1.ImportFollow
+	if hasCurrent && !follows && !asked && p.importedFrom == sourceOf(p.secret) {
 		return nil
+	}
+	if follows {
+		if err := r.checkCycle(ctx, p); err != nil {
+			return err
+		}
 	}
 	value, labelled, err := r.sourceValue(ctx, p.secret.Namespace, source.SecretKeyRef)
 	if err != nil {
@@ -40,7 +56,7 @@ func (r *Reconciler) importValue(ctx context.Context, p *pass) error {
 	if err := secretsmanager.CheckValue(value); err != nil {
 		return err
 	}
-	if source.Policy == v1alpha1.ImportFollow && !labelled {
+	if follows && !labelled {
 		p.lookAgain(followInterval)
 	}
 	why := triggerFirst
@@ -51,11 +67,68 @@ func (r *Reconciler) importValue(ctx context.Context, p *pass) error {
 		}
 		defer stored.Wipe()
 		if stored.Equal(value) {
+			p.importedFrom = sourceOf(p.secret)
+			return nil
+		}
+		if wait := holdImport(p.index, p.now); follows && wait > 0 {
+			p.lookAgain(wait)
 			return nil
 		}
 		why = triggerImported
 	}
-	return r.put(ctx, p, value, why)
+	if err := r.put(ctx, p, value, why); err != nil {
+		return err
+	}
+	p.importedFrom = sourceOf(p.secret)
+	return nil
+}
+
+// holdImport is how long the next import of a followed source has to wait, 0 if it may be made now.
+func holdImport(ix versions.Index, now time.Time) time.Duration {
+	if len(ix) < maximumImports {
+		return 0
+	}
+	return max(0, ix[len(ix)-maximumImports].Created.Add(importPeriod).Sub(now))
+}
+
+// sourceOf names the source of an imported value, as status does.
+func sourceOf(secret *v1alpha1.Secret) string {
+	if secret.Spec.ValueFrom == nil {
+		return ""
+	}
+	ref := secret.Spec.ValueFrom.SecretKeyRef
+	return ref.Name + "/" + ref.Key
+}
+
+// checkCycle says whether the followed source is made of this secret, directly or by way of others: each change would then
+// make another, for ever. It asks the cache alone.
+func (r *Reconciler) checkCycle(ctx context.Context, p *pass) error {
+	seen := map[string]bool{}
+	next := []string{p.secret.Spec.ValueFrom.SecretKeyRef.Name}
+	for len(next) > 0 && len(seen) < maximumChain {
+		source := next[0]
+		next = next[1:]
+		if source == p.targetName() {
+			return fault.Stalled(v1alpha1.ReasonCycle, fmt.Errorf("%w: core Secret %s is made of this secret's own target %s; "+
+				"follow another source, or use policy Once", errCycle, p.secret.Spec.ValueFrom.SecretKeyRef.Name, p.targetName()))
+		}
+		if seen[source] {
+			continue
+		}
+		seen[source] = true
+		var makers v1alpha1.SecretList
+		err := r.Client.List(ctx, &makers, client.InNamespace(p.secret.Namespace),
+			client.MatchingFields{TargetIndex: source}, client.UnsafeDisableDeepCopy)
+		if err != nil {
+			return fmt.Errorf("looking for what makes core Secret %s: %w", source, err)
+		}
+		for i := range makers.Items {
+			if from := makers.Items[i].Spec.ValueFrom; from != nil && from.Policy == v1alpha1.ImportFollow {
+				next = append(next, from.SecretKeyRef.Name)
+			}
+		}
+	}
+	return nil
 }
 
 func (r *Reconciler) sourceValue(ctx context.Context, namespace string, ref v1alpha1.SecretKeyReference) (

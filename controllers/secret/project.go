@@ -36,7 +36,7 @@ func (r *Reconciler) project(ctx context.Context, p *pass) error {
 		return err
 	}
 	defer wipe(data)
-	return r.show(ctx, p, p.target(data))
+	return fault.Join(projection.ValidateRestart(spec.Restart), r.show(ctx, p, p.target(data)))
 }
 
 // values opens the current version and the previous one.
@@ -86,7 +86,10 @@ func (r *Reconciler) show(ctx context.Context, p *pass, t *projection.Target) er
 	if former != nil && !changed && outcome != projection.Unchanged {
 		r.event(p.secret, eventHealed(t.Name))
 	}
-	if former != nil && changed && len(p.secret.Spec.Target.Restart) > 0 {
+	// A first projection into a core Secret that was there already changes what workloads have read. One that an earlier pass
+	// wrote before it died is as it should be, so the outcome does not tell; the token makes repeating harmless.
+	first := former == nil && outcome != projection.Created && t.Policy != "" && t.Policy != v1alpha1.CreationPolicyOwner
+	if changed && (former != nil || first) && len(p.secret.Spec.Target.Restart) > 0 {
 		current, _ := p.index.ByStage(versions.Current)
 		restarted, err := r.Projector.Restart(ctx, projection.Restart{
 			Namespace: p.secret.Namespace, SecretName: p.secret.Name,

@@ -38,16 +38,19 @@ func (r *Reconciler) summarise(ctx context.Context, p *pass, err error) (ctrl.Re
 	return r.failed(p, err)
 }
 
-// commit puts the facts of this pass into status and returns the versions that the index let go. Once the step version
-// is done the index is committed whatever the projection said, which the next pass then tries again.
+// commit puts the facts of this pass into status and returns the versions that the index let go. The index is committed once
+// it is known, whatever the later steps said: a version that could not be made, or a projection, is tried again.
 func (p *pass) commit() versions.Index {
 	status := &p.secret.Status
-	status.LastHandledReconcileAt = p.secret.Annotations[v1alpha1.ReconcileAnnotation]
-	if !p.versioned {
+	status.LastHandledReconcileAt = conditions.Echo(p.secret.Annotations[v1alpha1.ReconcileAnnotation])
+	if !p.indexed {
 		return nil
 	}
 	status.ARN = p.arn
-	status.LastHandledRotateAt = p.secret.Annotations[v1alpha1.RotateAnnotation]
+	if p.versioned || p.trigger == triggerResumed || p.trigger == triggerRestored {
+		status.LastHandledRotateAt = p.requested()
+		status.ImportedFrom = p.importedFrom
+	}
 	kept, gone := p.index.Prune(p.now)
 	status.Versions = listOf(kept)
 	if current, found := kept.ByStage(versions.Current); found {
@@ -58,7 +61,13 @@ func (p *pass) commit() versions.Index {
 	return gone
 }
 
-// scheduled notes when the schedule next wants a rotation.
+// requested is the rotate annotation as status echoes it.
+func (p *pass) requested() string {
+	return conditions.Echo(p.secret.Annotations[v1alpha1.RotateAnnotation])
+}
+
+// scheduled notes when the schedule next wants a rotation. It is called when the one that is due is done, so that a rotation
+// that fails stays due to be seen.
 func (p *pass) scheduled(decision rotationDecision) {
 	p.secret.Status.NextRotationTime = nil
 	if decision.next.IsZero() {
@@ -116,8 +125,15 @@ func (r *Reconciler) failed(p *pass, err error) (ctrl.Result, error) {
 	if f.RetryAfter == 0 {
 		return ctrl.Result{}, err
 	}
-	return ctrl.Result{RequeueAfter: jittered(f.RetryAfter)}, nil
+	after := f.RetryAfter
+	if !f.Stalled && !news { // what is waited for in vain is looked for less and less often
+		after = min(max(after, p.now.Sub(before.LastTransitionTime.Time)/4), longestWait)
+	}
+	return ctrl.Result{RequeueAfter: jittered(after)}, nil
 }
+
+// longestWait is how often something that does not come is looked for in the end.
+const longestWait = 5 * time.Minute
 
 // suspended says so and changes nothing else. What was true before stays to be seen: Ready is False while suspended, so
 // that nobody waits for a change that will not come.

@@ -15,69 +15,96 @@ import (
 
 // version makes sure that there is a current version, and makes the next one when it is time.
 func (r *Reconciler) version(ctx context.Context, p *pass) error {
-	if err := r.resume(ctx, p); err != nil {
-		return err
-	}
 	current, hasCurrent := p.index.ByStage(versions.Current)
 	in := rotationInput{
 		hasCurrent: hasCurrent,
 		generated:  p.secret.Spec.Generate != nil,
-		requested:  p.secret.Annotations[v1alpha1.RotateAnnotation],
+		requested:  p.requested(),
 		handled:    p.secret.Status.LastHandledRotateAt,
 		rotation:   p.secret.Spec.Rotation,
 		last:       current.Created,
 		now:        p.now,
 		seed:       string(p.secret.UID),
 	}
+	p.importedFrom = p.secret.Status.ImportedFrom
 	if p.trigger == triggerResumed || p.trigger == triggerRestored {
 		in.handled = in.requested // it was handled by the version in flight, or before status was lost
+		p.importedFrom = sourceOf(p.secret)
 	}
 	decision, err := decideRotation(in)
 	if err != nil {
 		return fault.Stalled(v1alpha1.ReasonInvalidSchedule, err)
 	}
-	p.scheduled(decision)
 	switch {
 	case p.secret.Spec.ValueFrom != nil:
 		err = r.importValue(ctx, p)
 	case decision.trigger != triggerNone:
 		err = r.generate(ctx, p, decision.trigger)
+	default:
+		err = r.ready(ctx, p)
 	}
-	p.versioned = err == nil
+	if err != nil {
+		return err
+	}
+	p.scheduled(decision)
+	p.versioned = true
+	return nil
+}
+
+// ready says whether the next version could be made, long before it is due: the key that spec names exists and is usable,
+// and the generator makes something.
+func (r *Reconciler) ready(ctx context.Context, p *pass) error {
+	if err := validGenerator(p.secret.Spec.Generate); err != nil {
+		return err
+	}
+	if p.secret.Spec.KMSKeyRef == nil {
+		return nil // the account's own key is made when it is wanted
+	}
+	_, err := r.key(ctx, p)
 	return err
 }
 
-// resume commits, in this pass, a version whose Envelope an earlier pass made before it ended. Nothing else may be
-// done with it: a projection may show it already.
+// resume commits, in this pass, the versions whose Envelopes earlier passes made before they ended: one after a crash, more if
+// status was set back. Nothing else may be done with them: a projection may show them already.
 func (r *Reconciler) resume(ctx context.Context, p *pass) error {
 	envelopes, err := r.Store.OfOwner(ctx, p.secret.Namespace, secretsmanager.Owner(p.secret.Name))
 	if err != nil {
 		return err
 	}
-	v, found := secretsmanager.InFlight(envelopes, p.arn, p.index)
-	if !found {
-		return nil
+	for {
+		v, found := secretsmanager.InFlight(envelopes, p.arn, p.index)
+		if !found {
+			return nil
+		}
+		// Only what opens gets into the index: somebody else may have put an Envelope there.
+		if err := r.Secrets.Verify(ctx, p.secret.Namespace, p.arn, v); err != nil {
+			return err
+		}
+		p.index = p.index.Add(v)
+		if p.trigger != triggerRestored {
+			p.trigger = triggerResumed
+		}
 	}
-	// Only what opens gets into the index: somebody else may have put an Envelope there.
-	if err := r.Secrets.Verify(ctx, p.secret.Namespace, p.arn, v); err != nil {
-		return err
-	}
-	p.index = p.index.Add(v)
-	p.trigger = triggerResumed
-	return nil
 }
 
 func (r *Reconciler) generate(ctx context.Context, p *pass, why trigger) error {
-	generator := generatorOf(p.secret.Spec.Generate)
-	if err := generator.Validate(); err != nil {
-		return fault.Stalled(v1alpha1.ReasonInvalidGenerator, fmt.Errorf("spec.generate: %w", err))
+	if err := validGenerator(p.secret.Spec.Generate); err != nil {
+		return err
 	}
-	value, err := generator.Generate(nil)
+	value, err := generatorOf(p.secret.Spec.Generate).Generate(nil)
 	if err != nil {
 		return err
 	}
 	defer value.Wipe()
+	p.importedFrom = ""
 	return r.put(ctx, p, value, why)
+}
+
+func validGenerator(spec *v1alpha1.SecretGenerator) error {
+	if err := generatorOf(spec).Validate(); err != nil {
+		return fault.Stalled(v1alpha1.ReasonInvalidGenerator, fmt.Errorf("spec.generate: %w", err))
+	}
+	return nil
 }
 
 // put stores a value as the next version and makes it current in this pass's index.

@@ -438,6 +438,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: currentVersionId
       type:
         scalar: string
+    - name: importedFrom
+      type:
+        scalar: string
     - name: lastHandledReconcileAt
       type:
         scalar: string

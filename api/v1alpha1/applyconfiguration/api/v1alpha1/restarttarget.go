@@ -16,7 +16,7 @@ type RestartTargetApplyConfiguration struct {
 	Kind *apiv1alpha1.RestartKind `json:"kind,omitempty"`
 	// name of the workload.
 	Name *string `json:"name,omitempty"`
-	// selector of the workloads' own labels.
+	// selector of the workloads' own labels. It must select by something: an empty one would be all of the namespace.
 	Selector *v1.LabelSelectorApplyConfiguration `json:"selector,omitempty"`
 }
 

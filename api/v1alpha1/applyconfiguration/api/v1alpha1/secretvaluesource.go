@@ -15,6 +15,7 @@ type SecretValueSourceApplyConfiguration struct {
 	SecretKeyRef *SecretKeyReferenceApplyConfiguration `json:"secretKeyRef,omitempty"`
 	// policy: Once or Follow. Once when it is left out. With Follow, label the source
 	// strongroom.dev/managed=source to have its changes imported at once; without it they are seen within five minutes.
+	// Naming another source imports its value, whatever the policy.
 	Policy *apiv1alpha1.ImportPolicy `json:"policy,omitempty"`
 }
 

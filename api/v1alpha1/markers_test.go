@@ -1,0 +1,213 @@
+package v1alpha1_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/yaml"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"strongroom.dev/strongroom/test/environment"
+)
+
+// marker is one place of a generated schema, and what it asks there. Kubernetes' own types (conditions, selectors) are
+// left out.
+type marker struct {
+	kind, path string
+	schema     map[string]any
+}
+
+// markers walks the generated CRDs.
+func markers() []marker {
+	files, err := filepath.Glob(filepath.Join(environment.Root(), "config", "crd", "strongroom.dev_*.yaml"))
+	if err != nil || len(files) == 0 {
+		panic(fmt.Sprint("no CRDs: ", err))
+	}
+	var out []marker
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			panic(err)
+		}
+		crd := map[string]any{}
+		if err := yaml.Unmarshal(text, &crd); err != nil {
+			panic(err)
+		}
+		kind, _, _ := unstructured.NestedString(crd, "spec", "names", "kind")
+		versions, _, _ := unstructured.NestedSlice(crd, "spec", "versions")
+		for _, version := range versions {
+			root, _, _ := unstructured.NestedMap(version.(map[string]any), "schema", "openAPIV3Schema")
+			out = append(out, walk(kind, "", root)...)
+		}
+	}
+	return out
+}
+
+func walk(kind, path string, schema map[string]any) []marker {
+	if slices.Contains([]string{"metadata", "apiVersion", "kind", "status.conditions"}, path) {
+		return nil
+	}
+	out := []marker{{kind, path, schema}}
+	if path == "spec.target.restart[].selector" {
+		return out
+	}
+	properties, _, _ := unstructured.NestedMap(schema, "properties")
+	for name, child := range properties {
+		out = append(out, walk(kind, strings.TrimPrefix(path+"."+name, "."), child.(map[string]any))...)
+	}
+	if items, found, _ := unstructured.NestedMap(schema, "items"); found {
+		out = append(out, walk(kind, path+"[]", items)...)
+	}
+	return out
+}
+
+// whole are valid objects that have every field between them.
+var whole = map[string][]string{
+	"KMSKey": {`
+spec: {description: d, aliases: [alias/a], keySpec: SYMMETRIC_DEFAULT, keyUsage: ENCRYPT_DECRYPT, enabled: true,
+  rotation: {enabled: true, periodInDays: 100}, deletion: {pendingWindowInDays: 8}}
+status: {observedGeneration: 1, keyId: k, arn: a, keyState: Enabled, onDemandRotations: 1, nextRotationTime: "2026-11-24T12:00:00Z",
+  lastHandledReconcileAt: a, lastHandledRotateAt: b,
+  keyMaterials: [{id: "` + long + `", sequence: 1, state: CURRENT, rotationType: AUTOMATIC, createdTime: "2026-11-24T12:00:00Z"}]}`},
+	"Secret": {`
+spec: {name: aws, description: d, kmsKeyRef: {name: k}, suspend: true, deletion: {recoveryWindowInDays: 8},
+  generate: {password: {length: 5, excludeCharacters: a, excludeNumbers: true, excludePunctuation: true, excludeUppercase: true,
+    excludeLowercase: false, includeSpace: true, requireEachIncludedType: false}},
+  rotation: {schedule: rate(1 days), duration: 2h},
+  target: {name: t, creationPolicy: Owner, template: {data: {a: b}}, restart: [{kind: Deployment, name: w}]}}
+status: {observedGeneration: 1, arn: a, currentVersionId: v, lastRotatedTime: "2026-11-24T12:00:00Z", lastHandledReconcileAt: a,
+  lastHandledRotateAt: b, importedFrom: a/b, projection: {name: t, keys: [a], digest: d},
+  versions: [{versionId: "` + long + `", sequence: 1, stages: [AWSCURRENT], createdTime: "2026-11-24T12:00:00Z"}]}`, `
+spec: {generate: {json: {template: "{}", key: k, password: {length: 5, excludeCharacters: a, excludeNumbers: true,
+  excludePunctuation: true, excludeUppercase: true, excludeLowercase: false, includeSpace: true, requireEachIncludedType: false}}},
+  target: {type: Opaque}}`, `
+spec: {generate: {bytes: {length: 5, encoding: Hex}}}`, `
+spec: {generate: {uuid: {}}}`, `
+spec: {valueFrom: {secretKeyRef: {name: s, key: k}, policy: Once}}`},
+	"Envelope": {`
+spec: {class: SecretVersion, owner: {kind: Secret, name: a}, subject: arn, version: v, sequence: 1, stages: [AWSCURRENT],
+  createdTime: "2026-11-24T12:00:00Z", expireTime: "2026-11-24T12:00:00Z", keyArn: k, encryptedDataKey: QUJD, ciphertext: QUJD}`},
+}
+
+// filler is a valid text of a length, where text of one letter is none.
+func filler(path string, n int) string {
+	switch {
+	case path == "spec.aliases[]" && n >= 7:
+		return "alias/" + strings.Repeat("x", n-6)
+	case path == "spec.rotation.schedule" && n > 100:
+		return "cron(0 " + strings.Repeat("1", n-len("cron(0  ? * SUN *)")) + " ? * SUN *)"
+	case path == "spec.generate.json.template" && n >= 2:
+		return "{" + strings.Repeat(" ", n-2) + "}"
+	case path == "spec.rotation.duration" && n == 3:
+		return "24h"
+	}
+	return strings.Repeat("x", n)
+}
+
+// item is the nth item of a list, unlike the others.
+func item(path string, n int, first any) any {
+	switch path {
+	case "spec.aliases":
+		return fmt.Sprint("alias/", n)
+	case "status.versions":
+		return map[string]any{"versionId": fmt.Sprintf("%032d", n), "sequence": int64(1), "createdTime": "2026-11-24T12:00:00Z"}
+	case "status.keyMaterials":
+		return map[string]any{"id": long, "sequence": int64(n + 1), "state": "NON_CURRENT", "createdTime": "2026-11-24T12:00:00Z"}
+	case "spec.target.restart":
+		return first
+	}
+	return fmt.Sprint("x", n)
+}
+
+// try sends an object with a value at a path, or without one if it is nil, and says what the API server answers.
+func (m marker) try(value any) error {
+	GinkgoHelper()
+	for _, text := range whole[m.kind] {
+		o := object(m.kind, "marked-"+strings.ToLower(m.kind), "")
+		fields := map[string]any{}
+		Expect(yaml.Unmarshal([]byte(text), &fields)).To(Succeed())
+		o.Object["spec"] = fields["spec"]
+		if status, found := fields["status"]; found && strings.HasPrefix(m.path, "status") {
+			o.Object["status"] = status
+		}
+		if !replace(o.Object, strings.Split(m.path, "."), value) {
+			continue
+		}
+		if !strings.HasPrefix(m.path, "status.") {
+			return strict.Create(ctx, o, client.DryRunAll)
+		}
+		return updateStatus(o)
+	}
+	return fmt.Errorf("no object of whole has the field %s: add it", m.path)
+}
+
+// updateStatus tries a status on an object that has the spec.
+func updateStatus(o *unstructured.Unstructured) error {
+	GinkgoHelper()
+	o.SetName("status-" + o.GetName())
+	stored := o.DeepCopy()
+	Expect(client.IgnoreAlreadyExists(strict.Create(ctx, stored))).To(Succeed())
+	Expect(cp.Client.Get(ctx, client.ObjectKeyFromObject(o), stored)).To(Succeed())
+	stored.Object["status"] = o.Object["status"]
+	return strict.Status().Update(ctx, stored, client.DryRunAll)
+}
+
+// replace sets a value deep in an object, in the first item of a list, if it is there.
+func replace(in any, path []string, value any) bool {
+	fields, isObject := in.(map[string]any)
+	name, inList := strings.CutSuffix(path[0], "[]")
+	if _, found := fields[name]; !isObject || !found {
+		return false
+	}
+	if !inList {
+		switch {
+		case len(path) > 1:
+			return replace(fields[name], path[1:], value)
+		case value == nil:
+			delete(fields, name)
+		default:
+			fields[name] = runtime.DeepCopyJSONValue(value)
+		}
+		return true
+	}
+	list, isList := fields[name].([]any)
+	if !isList || len(list) == 0 {
+		return false
+	}
+	if len(path) > 1 {
+		return replace(list[0], path[1:], value)
+	}
+	list[0] = runtime.DeepCopyJSONValue(value)
+	return true
+}
+
+// at is the value of whole at a path.
+func (m marker) at() any {
+	for _, text := range whole[m.kind] {
+		var value any = map[string]any{}
+		if err := yaml.Unmarshal([]byte(text), &value); err != nil {
+			panic(err)
+		}
+		for name := range strings.SplitSeq(m.path, ".") {
+			fields, _ := value.(map[string]any)
+			value = fields[strings.TrimSuffix(name, "[]")]
+			if list, isList := value.([]any); isList && strings.HasSuffix(name, "[]") {
+				value = list[0]
+			}
+		}
+		if value != nil {
+			return value
+		}
+	}
+	return nil
+}
+
+// field is the path as the API server writes it.
+func (m marker) field() string { return strings.ReplaceAll(m.path, "[]", "[0]") }

@@ -1,0 +1,215 @@
+package v1alpha1_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// rule is a rule of CEL, or a pattern, with specs that it lets through and specs that it refuses. A rule about a change has
+// pairs of specs instead, before and after.
+type rule struct {
+	kind, path string
+	// message of the rule as the schema has it, from its beginning; a pattern itself.
+	message string
+	accepts []string
+	refuses []string
+	// field that the refusal names.
+	field string
+	// changes makes accepts and refuses lists of pairs.
+	changes bool
+	// unreachable says why nothing can be refused by it as yet.
+	unreachable string
+}
+
+const (
+	nothingLeft = "excludeLowercase: true, excludeUppercase: true, excludeNumbers: true, excludePunctuation: true"
+	envelope    = "{class: SecretVersion, owner: {kind: Secret, name: a}, subject: arn, version: v, sequence: 1, " +
+		"createdTime: '2026-11-24T12:00:00Z', keyArn: k, ciphertext: QUJD}"
+)
+
+func jsonPassword(options string) string {
+	return with("json: {template: '{}', key: k, password: {"+options+"}}", "")
+}
+
+func following(source, policy, target string) string {
+	return "{valueFrom: {secretKeyRef: {name: " + source + ", key: k}, policy: " + policy + "}, target: " + target + "}"
+}
+
+func templates(data string) string { return target("template: {data: " + data + "}") }
+
+var rules = []rule{
+	{kind: key, path: "", message: "alias/aws/SERVICE is reserved", field: "spec.aliases",
+		accepts: []string{"{}", "{aliases: [alias/aws, alias/awsx/a, alias/a/aws/b]}"},
+		refuses: []string{"{aliases: [alias/aws/secretsmanager]}", "{aliases: [alias/a, alias/aws/rule]}", "{aliases: [alias/aws/]}"}},
+	{kind: key, path: "spec", message: "keySpec cannot be changed", changes: true, unreachable: "spec.keySpec",
+		accepts: []string{"{}", "{keySpec: SYMMETRIC_DEFAULT}", "{keySpec: SYMMETRIC_DEFAULT}", "{}"}},
+	{kind: key, path: "spec", message: "keyUsage cannot be changed", changes: true, unreachable: "spec.keyUsage",
+		accepts: []string{"{}", "{keyUsage: ENCRYPT_DECRYPT}", "{keyUsage: ENCRYPT_DECRYPT}", "{}"}},
+	{kind: key, path: "spec.aliases", message: "an alias is alias/ and then", field: "spec.aliases",
+		accepts: []string{"{aliases: []}", "{aliases: [alias/aZ0/_-]}"},
+		refuses: []string{"{aliases: [Alias/abc]}", "{aliases: ['alias/a.b']}", "{aliases: ['alias/ä']}", `{aliases: ["alias/a\nb"]}`, "{aliases: [alias/a, xalias/b]}"}},
+	{kind: key, path: "spec.rotation", message: "periodInDays has no effect while enabled is false", field: "spec.rotation.periodInDays",
+		accepts: []string{"{rotation: {enabled: false}}", "{rotation: {enabled: true}}"}, refuses: []string{"{rotation: {enabled: false, periodInDays: 365}}"}},
+
+	{kind: secret, path: "spec", message: "name cannot be changed", changes: true, field: "spec.name",
+		accepts: []string{with("uuid: {}", ", name: a"), with("bytes: {}", ", name: a"), with("uuid: {}", ""), with("uuid: {}", ", description: x")},
+		refuses: []string{with("uuid: {}", ", name: a"), with("uuid: {}", ", name: A"), with("uuid: {}", ", name: a"), with("uuid: {}", ""), with("uuid: {}", ""), with("uuid: {}", ", name: a")}},
+	{kind: secret, path: "spec", message: "only a generated value can be rotated", field: "spec.rotation",
+		accepts: []string{rotation("schedule: rate(1 days)"), "{valueFrom: {secretKeyRef: {name: a, key: b}}}"},
+		refuses: []string{"{valueFrom: {secretKeyRef: {name: a, key: b}}, rotation: {schedule: rate(1 days)}}"}},
+	{kind: secret, path: "spec", message: "exactly one of the fields in [generate valueFrom]", field: "spec",
+		accepts: []string{with("uuid: {}", ""), "{valueFrom: {secretKeyRef: {name: a, key: b}}}"},
+		refuses: []string{"{}", "{generate: {uuid: {}}, valueFrom: {secretKeyRef: {name: a, key: b}}}"}},
+	{kind: secret, path: "spec.generate", message: "exactly one of the fields in [password json bytes uuid]", field: "spec.generate",
+		accepts: []string{with("password: {}", ""), with("bytes: {}", ""), with("uuid: {}", ""), with("json: {template: '{}', key: k}", "")},
+		refuses: []string{with("", ""), with("password: {}, uuid: {}", ""), with("json: {template: '{}', key: k}, bytes: {}", "")}},
+	{kind: secret, path: "spec.generate.password", message: "every type of character is excluded", field: "spec.generate.password.excludePunctuation",
+		accepts: []string{password(nothingLeft + ", includeSpace: true"), password(strings.Replace(nothingLeft, "Numbers: true", "Numbers: false", 1))},
+		refuses: []string{password(nothingLeft), password(nothingLeft + ", includeSpace: false")}},
+	{kind: secret, path: "spec.generate.json.password", message: "every type of character is excluded", field: "spec.generate.json.password.excludePunctuation",
+		accepts: []string{jsonPassword(nothingLeft + ", includeSpace: true")}, refuses: []string{jsonPassword(nothingLeft)}},
+	{kind: secret, path: "spec.generate.password", message: "a password that holds each type", field: "spec.generate.password.length",
+		accepts: []string{password("length: 4"), password("length: 3, excludePunctuation: true"), password("length: 1, requireEachIncludedType: false"),
+			password("length: 1, excludeLowercase: true, excludeUppercase: true, excludeNumbers: true"), password("length: 5, includeSpace: true")},
+		refuses: []string{password("length: 3"), password("length: 2, excludeNumbers: true, requireEachIncludedType: true"), password("length: 4, includeSpace: true")}},
+	{kind: secret, path: "spec.generate.json.password", message: "a password that holds each type", field: "spec.generate.json.password.length",
+		accepts: []string{jsonPassword("length: 4"), jsonPassword("")}, refuses: []string{jsonPassword("length: 3")}},
+	{kind: secret, path: "spec.generate.json.template", message: "template is a JSON object", field: "spec.generate.json.template",
+		accepts: []string{with("json: {template: '{}', key: k}", ""), with(`json: {template: " \n{\"a\":1}\t", key: k}`, "")},
+		refuses: []string{with("json: {template: '[]', key: k}", ""), with("json: {template: '{', key: k}", ""), with("json: {template: 'x{}', key: k}", ""), with("json: {template: '{}x', key: k}", "")}},
+	{kind: secret, path: "spec.name", message: "^[a-zA-Z0-9/_+=.@-]+$", field: "spec.name",
+		accepts: []string{with("uuid: {}", ", name: 'aZ09/_+=.@-'")},
+		refuses: []string{with("uuid: {}", ", name: 'a b'"), with("uuid: {}", ", name: 'a:b'"), with("uuid: {}", ", name: 'ä'"), with("uuid: {}", `, name: "a\n"`)}},
+	{kind: secret, path: "spec.rotation.schedule", message: "schedule is rate(N hours)", field: "spec.rotation.schedule",
+		accepts: []string{rotation("schedule: rate(1 day)"), rotation("schedule: rate(999 days)"), rotation("schedule: 'cron(0 8 1 * ? *)'"), rotation("schedule: 'cron(0 */4 ? JAN-MAR MON#2 *)'")},
+		refuses: []string{rotation("schedule: rate(01 days)"), rotation("schedule: rate(1  day)"), rotation("schedule: rate(-1 days)"), rotation("schedule: rate(1 weeks)"),
+			rotation("schedule: 'cron()'"), rotation("schedule: 'cron(a) '"), rotation("schedule: '0 8 1 * ? *'"), rotation("schedule: RATE(1 days)"),
+			rotation("schedule: 'cron(5 8 1 * ? *)'"), rotation("schedule: 'cron(0 8 1 * ?)'"), rotation("schedule: 'cron(0 8 1 * ? 2030)'"), rotation("schedule: rate(1000 days)")}},
+	{kind: secret, path: "spec.rotation.schedule", message: "a rate is from 4 hours to 999 days", field: "spec.rotation.schedule",
+		accepts: []string{rotation("schedule: rate(4 hours)"), rotation("schedule: rate(23976 hours)")},
+		refuses: []string{rotation("schedule: rate(3 hours)"), rotation("schedule: rate(1 hour)"), rotation("schedule: rate(23977 hours)")}},
+	{kind: secret, path: "spec.rotation", message: "the window reaches the next one", field: "spec.rotation.duration",
+		accepts: []string{rotation("schedule: rate(4 hours), duration: 4h"), rotation("schedule: rate(24 hours), duration: 24h"), rotation("schedule: rate(4 days), duration: 24h")},
+		refuses: []string{rotation("schedule: rate(4 hours), duration: 5h"), rotation("schedule: rate(23 hours), duration: 24h")}},
+	{kind: secret, path: "", message: "the target is the core Secret that is followed", field: "spec.target.name",
+		accepts: []string{following("rule", "Once", "{}"), following("rule", "Follow", "{name: b}"), following("a", "Follow", "{}"), "{valueFrom: {secretKeyRef: {name: rule, key: b}}, target: {}}"},
+		refuses: []string{following("rule", "Follow", "{}"), following("a", "Follow", "{name: a}")}},
+	{kind: secret, path: "spec.kmsKeyRef.name", message: "name is a DNS name", field: "spec.kmsKeyRef.name",
+		accepts: []string{with("uuid: {}", ", kmsKeyRef: {name: a-b.c0}")}, refuses: []string{with("uuid: {}", ", kmsKeyRef: {name: alias/a}"), with("uuid: {}", ", kmsKeyRef: {name: A}")}},
+	{kind: secret, path: "spec.valueFrom.secretKeyRef.name", message: "name is a DNS name", field: "spec.valueFrom.secretKeyRef.name",
+		accepts: []string{following("a-b.c0", "Follow", "{}")}, refuses: []string{following("a/b", "Follow", "{}"), following("a-", "Once", "{}")}},
+	{kind: secret, path: "spec.target.restart[].name", message: "name is a DNS name", field: "spec.target.restart[0].name",
+		accepts: []string{target("restart: [{kind: Deployment, name: a-b.c0}]")}, refuses: []string{target("restart: [{kind: Deployment, name: Web}]")}},
+	{kind: secret, path: "spec.target.restart[].selector", message: "an empty selector would restart", field: "spec.target.restart[0].selector",
+		accepts: []string{target("restart: [{kind: Deployment, selector: {matchLabels: {a: b}}}]"), target("restart: [{kind: Deployment, selector: {matchExpressions: [{key: a, operator: Exists}]}}]")},
+		refuses: []string{target("restart: [{kind: Deployment, selector: {}}]"), target("restart: [{kind: Deployment, selector: {matchLabels: {}, matchExpressions: []}}]")}},
+	{kind: secret, path: "spec.rotation.duration", message: "duration is a whole number of hours", field: "spec.rotation.duration",
+		accepts: []string{rotation("schedule: rate(1 days), duration: 1h"), rotation("schedule: rate(1 days), duration: 20h"), rotation("schedule: rate(1 days), duration: 24h")},
+		refuses: []string{rotation("schedule: rate(1 days), duration: 0h"), rotation("schedule: rate(1 days), duration: 25h"), rotation("schedule: rate(1 days), duration: 01h"),
+			rotation("schedule: rate(1 days), duration: 3H"), rotation("schedule: rate(1 days), duration: '3'"), rotation("schedule: rate(1 days), duration: ''")}},
+	{kind: secret, path: "spec.target", message: "the type of a target that is merged into", field: "spec.target.type",
+		accepts: []string{target("creationPolicy: Merge"), target("creationPolicy: Adopt, type: Opaque"), target("type: Opaque")},
+		refuses: []string{target("creationPolicy: Merge, type: Opaque")}},
+	{kind: secret, path: "spec.target.name", message: "name is a DNS name", field: "spec.target.name",
+		accepts: []string{target("name: a"), target("name: a-b.c0"), target("name: '0'")},
+		refuses: []string{target("name: A"), target("name: a_b"), target("name: -a"), target("name: a-"), target("name: a..b"), target("name: .a"), target("name: a/b")}},
+	{kind: secret, path: "spec.target.template.data", message: "a key of data has letters", field: "spec.target.template.data",
+		accepts: []string{templates("{aZ0-_.: x}"), templates("{" + strings.Repeat("k", 253) + ": x}")},
+		refuses: []string{templates("{'a b': x}"), templates("{a/b: x}"), templates("{a: x, 'ä': x}"), templates("{" + strings.Repeat("k", 254) + ": x}")}},
+	{kind: secret, path: "spec.target.template.data", message: "a template has at most 16384", field: "spec.target.template.data",
+		accepts: []string{templates("{a: ''}"), templates("{a: " + strings.Repeat("x", 16384) + "}")},
+		refuses: []string{templates("{a: x, b: " + strings.Repeat("x", 16385) + "}")}},
+	{kind: secret, path: "spec.target.restart[]", message: "exactly one of the fields in [name selector]", field: "spec.target.restart[1]",
+		accepts: []string{target("restart: [{kind: Deployment, name: a}, {kind: Deployment, selector: {matchLabels: {a: b}}}]")},
+		refuses: []string{target("restart: [{kind: Deployment, name: a}, {kind: Deployment}]"), target("restart: [{kind: Deployment, name: a}, {kind: Deployment, name: a, selector: {matchLabels: {a: b}}}]")}},
+	{kind: secret, path: "spec.valueFrom.secretKeyRef.key", message: "^[-._a-zA-Z0-9]+$", field: "spec.valueFrom.secretKeyRef.key",
+		accepts: []string{"{valueFrom: {secretKeyRef: {name: a, key: aZ0-_.}}}"},
+		refuses: []string{"{valueFrom: {secretKeyRef: {name: a, key: a/b}}}", "{valueFrom: {secretKeyRef: {name: a, key: 'ä'}}}", `{valueFrom: {secretKeyRef: {name: a, key: "a\n"}}}`}},
+
+	{kind: "Envelope", path: "spec", message: "an Envelope is immutable", changes: true, field: "spec",
+		accepts: []string{envelope, envelope},
+		refuses: []string{envelope, strings.Replace(envelope, "QUJD", "QUJE", 1), envelope, strings.Replace(envelope, "sequence: 1", "sequence: 2", 1),
+			envelope, strings.Replace(envelope, "keyArn: k", "keyArn: k, stages: [a]", 1), envelope, strings.Replace(envelope, "name: a", "name: b", 1)}},
+}
+
+// update makes an object of one spec, changes it to another, and says what the API server answers to that.
+func update(kind, before, after string) error {
+	GinkgoHelper()
+	o := object(kind, "changed-by-rule", before)
+	Expect(strict.Create(ctx, o)).To(Succeed())
+	defer func() { Expect(cp.Client.Delete(ctx, o)).To(Succeed()) }()
+	changed := object(kind, "changed-by-rule", after)
+	changed.SetResourceVersion(o.GetResourceVersion())
+	return strict.Update(ctx, changed, client.DryRunAll)
+}
+
+var _ = Describe("A rule", func() {
+	for _, r := range rules {
+		It(fmt.Sprintf("of %s %s, %q, lets through what it should and refuses with its own message what it should not", r.kind, r.path, r.message), func() {
+			attempts := func(specs []string) (out []error) {
+				for chunk := range slices.Chunk(specs, map[bool]int{false: 1, true: 2}[r.changes]) {
+					if r.changes {
+						out = append(out, update(r.kind, chunk[0], chunk[1]))
+					} else {
+						out = append(out, create(r.kind, "rule", chunk[0]))
+					}
+				}
+				return out
+			}
+			for i, err := range attempts(r.accepts) {
+				Expect(err).NotTo(HaveOccurred(), "accepted %d", i)
+			}
+			for i, err := range attempts(r.refuses) {
+				Expect(err).To(MatchError(And(ContainSubstring(r.field), ContainSubstring(r.message))), "refused %d", i)
+			}
+		})
+	}
+
+	It("of a generated CRD has a case, and every case is of a rule", func() {
+		want := map[string]bool{}
+		for _, r := range rules {
+			want[r.kind+" "+r.path+": "+r.message] = true
+			Expect(len(r.accepts)).To(BeNumerically(">", 0), r.message)
+			Expect(len(r.refuses) > 0 || r.unreachable != "").To(BeTrue(), r.message)
+		}
+		take := func(m marker, text string) {
+			for _, r := range rules {
+				if r.kind == m.kind && r.path == m.path && strings.HasPrefix(text, r.message) {
+					delete(want, r.kind+" "+r.path+": "+r.message)
+					return
+				}
+			}
+			Fail(fmt.Sprintf("the rule of %s %s has no case: %s", m.kind, m.path, text))
+		}
+		for _, m := range markers() {
+			validations, _, _ := unstructured.NestedSlice(m.schema, "x-kubernetes-validations")
+			for _, v := range validations {
+				message, _, _ := unstructured.NestedString(v.(map[string]any), "message")
+				Expect(message).NotTo(BeEmpty(), "the rule of %s %s has no message", m.kind, m.path)
+				take(m, message)
+			}
+			if pattern, found, _ := unstructured.NestedString(m.schema, "pattern"); found {
+				take(m, pattern)
+			}
+		}
+		Expect(want).To(BeEmpty(), "cases of rules that are not in the CRDs")
+	})
+
+	It("that nothing can break yet is about a field that has one value only", func() {
+		all := markers()
+		for _, r := range rules {
+			if r.unreachable == "" {
+				continue
+			}
+			i := slices.IndexFunc(all, func(m marker) bool { return m.kind == r.kind && m.path == r.unreachable })
+			Expect(i).To(BeNumerically(">=", 0))
+			Expect(all[i].schema["enum"]).To(HaveLen(1), "%s can be changed now: give the rule a case that it refuses", r.unreachable)
+		}
+	})
+})
