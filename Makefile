@@ -18,6 +18,8 @@ run: environment build ## Run a control plane and Strongroom in the foreground; 
 
 .PHONY: clean-run
 clean-run: ## Forget the data of `make run`
+	@if [ -e .strongroom/lock ] && ! flock --nonblock .strongroom/lock true; then \
+	  echo "\`make run\` is running on .strongroom: stop it first (Ctrl-C in its terminal)" >&2; exit 1; fi
 	rm -rf .strongroom
 
 ##@ Development
@@ -30,17 +32,18 @@ build: environment ## Build bin/strongroom
 .PHONY: test
 test: environment ## Install what the tests need, and prove everything
 	@set -euo pipefail; \
-	export KUBEBUILDER_ASSETS="$(CONTROLPLANE)" HELM="$$(hack/tool.sh helm hack/helm helm.sh/helm/v4/cmd/helm)"; \
+	KUBEBUILDER_ASSETS="$(CONTROLPLANE)"; HELM="$$(hack/tool.sh helm hack/helm helm.sh/helm/v4/cmd/helm)"; \
+	export KUBEBUILDER_ASSETS HELM; \
 	echo "[test] packages ..."; go test -p 2 -timeout 20m ./...; \
 	echo "[test] the README's tour on a real control plane ..."; test/e2e/transcript.sh
 
 .PHONY: e2e
 e2e: environment ## Drive kubectl through the README's tour on a real control plane
-	@set -euo pipefail; export KUBEBUILDER_ASSETS="$(CONTROLPLANE)"; test/e2e/transcript.sh
+	@set -euo pipefail; KUBEBUILDER_ASSETS="$(CONTROLPLANE)"; export KUBEBUILDER_ASSETS; test/e2e/transcript.sh
 
 .PHONY: bench
 bench: environment ## Measure requests, CPU, memory and speed, and print a table
-	@set -euo pipefail; export KUBEBUILDER_ASSETS="$(CONTROLPLANE)"; \
+	@set -euo pipefail; KUBEBUILDER_ASSETS="$(CONTROLPLANE)"; export KUBEBUILDER_ASSETS; \
 	go test ./internal/core/... -run '^$$' -bench . -benchmem; \
 	go test ./test/bench -count=1 -timeout 60m -v -bench-objects=$${OBJECTS:-1000}
 

@@ -6,7 +6,8 @@ for program in git make cc go; do
   command -v "$program" >/dev/null || missing+=("$program")
 done
 if [ ${#missing[@]} -gt 0 ]; then
-  echo "missing: ${missing[*]}. On Debian or Ubuntu: apt-get install -y git make gcc golang-go" >&2
+  echo "missing: ${missing[*]}. On Debian or Ubuntu: apt-get install -y git make gcc; Go from https://go.dev/dl, or Debian's" >&2
+  echo "backports (its release 12 itself has Go 1.19, which is too old to fetch another release)" >&2
   exit 1
 fi
 if ! go version >/dev/null 2>&1; then

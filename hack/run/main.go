@@ -95,6 +95,15 @@ func (o *options) prepare() error {
 	if o.cluster != "" && o.cluster != "current" {
 		return fmt.Errorf("--cluster is %q: leave it out, or say current", o.cluster)
 	}
+	programs := []string{"kubectl"}
+	if o.cluster == "" {
+		programs = append(programs, "etcd", "kube-apiserver", "kube-controller-manager")
+	}
+	for _, program := range programs {
+		if _, err := os.Stat(filepath.Join(o.bin, program)); err != nil {
+			return fmt.Errorf("there is no %s in %s: unset KUBEBUILDER_ASSETS to have it built, or name a folder that has it", program, o.bin)
+		}
+	}
 	var err error
 	if o.dataDir, err = filepath.Abs(o.dataDir); err != nil {
 		return err

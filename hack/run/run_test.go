@@ -143,7 +143,18 @@ func TestOptionsAreChecked(t *testing.T) {
 			t.Errorf("%+v is accepted", bad)
 		}
 	}
-	good := options{bin: "x", dataDir: filepath.Join(t.TempDir(), "data")}
+	bin, _ := programs(t, nil)
+	good := options{bin: bin, dataDir: filepath.Join(t.TempDir(), "data")}
+	if err := good.prepare(); err != nil {
+		t.Error(err)
+	}
+	if err := os.Remove(filepath.Join(bin, "etcd")); err != nil {
+		t.Fatal(err)
+	}
+	if err := good.prepare(); err == nil || !strings.Contains(err.Error(), "no etcd in "+bin) {
+		t.Errorf("without etcd: %v", err)
+	}
+	good.cluster = "current" // needs kubectl alone
 	if err := good.prepare(); err != nil {
 		t.Error(err)
 	}

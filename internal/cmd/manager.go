@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"regexp"
 	"runtime/debug"
 	"strings"
+	"time"
 
 	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
@@ -20,6 +22,9 @@ import (
 
 // gcPercent trades a little CPU for memory: most of the heap is caches that live long. GOGC overrides it.
 const gcPercent = 50
+
+// regionSyntax is that of AWS's regions; an ARN is cut at colons, so nothing else may be in one.
+var regionSyntax = regexp.MustCompile(`^[a-z]{2,}(-[a-z0-9]+)+$`)
 
 type managerFlags struct {
 	operator.Options
@@ -48,8 +53,7 @@ func newManager() *cobra.Command {
 	flags.StringVar(&f.HealthProbeBindAddress, "health-probe-bind-address", ":8081",
 		"address that serves /healthz and /readyz; 0 serves none")
 	flags.IntVar(&f.Concurrency, "concurrency", 8, "number of objects of a kind that are reconciled at once")
-	flags.DurationVar(&f.GracefulShutdownTimeout, "graceful-shutdown-timeout", 0,
-		"how long running passes may take to end (default 30s)")
+	flags.DurationVar(&f.GracefulShutdownTimeout, "graceful-shutdown-timeout", 30*time.Second, "how long running passes may take to end")
 	flags.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
 	flags.StringVar(&f.logFormat, "log-format", "json", "json or text")
 	return cmd
@@ -61,6 +65,9 @@ func (f *managerFlags) run(cmd *cobra.Command) error {
 	}
 	if f.Namespace == "" {
 		return errors.New("--namespace is empty: name Strongroom's own namespace")
+	}
+	if !regionSyntax.MatchString(f.Region) {
+		return fmt.Errorf("--region is %q: give one such as us-east-1", f.Region)
 	}
 	if f.Concurrency < 1 || f.Concurrency > 1024 {
 		return fmt.Errorf("--concurrency is %d: give 1 to 1024", f.Concurrency)
@@ -94,9 +101,14 @@ func (f *managerFlags) restConfig() (*rest.Config, error) {
 	return cfg, nil
 }
 
+// levels are all there are: from the fourth below debug on, Kubernetes' client logs the bodies of requests, secrets included.
+var levels = map[string]slog.Level{
+	"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError,
+}
+
 func (f *managerFlags) logging() error {
-	var level slog.Level
-	if err := level.UnmarshalText([]byte(f.logLevel)); err != nil {
+	level, ok := levels[f.logLevel]
+	if !ok {
 		return fmt.Errorf("--log-level is %q: give debug, info, warn or error", f.logLevel)
 	}
 	options := &slog.HandlerOptions{Level: level}

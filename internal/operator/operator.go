@@ -84,6 +84,7 @@ type Operator struct {
 }
 
 // +kubebuilder:rbac:groups=coordination.k8s.io,namespace=strongroom-system,resources=leases,verbs=get;create;update
+// +kubebuilder:rbac:groups="",namespace=strongroom-system,resources=events,verbs=create;patch
 // +kubebuilder:rbac:groups=authentication.k8s.io,resources=tokenreviews,verbs=create
 // +kubebuilder:rbac:groups=authorization.k8s.io,resources=subjectaccessreviews,verbs=create
 
@@ -152,6 +153,7 @@ func managerOptions(o Options, digester *projection.Digester) ctrl.Options {
 		LeaderElectionReleaseOnCancel: true,
 		GracefulShutdownTimeout:       &o.GracefulShutdownTimeout,
 		Cache:                         cacheOptions(digester),
+		NewCache:                      newStrictCache,
 		Client: client.Options{Cache: &client.CacheOptions{
 			// A pass sees the writes of the pass before it, so none works on an index that is behind.
 			EnableReadYourWritesConsistency: ptr.To(true),
@@ -169,7 +171,7 @@ func cacheOptions(digester *projection.Digester) cache.Options {
 	managed, err := labels.NewRequirement(v1alpha1.ManagedLabel, selection.Exists, nil)
 	utilruntime.Must(err)
 	return cache.Options{
-		ReaderFailOnMissingInformer: true, // an accidental read of another kind is an error, not a cluster-wide watch
+		ReaderFailOnMissingInformer: true, // an accidental read of another kind is an error, not a cluster-wide watch: strictCache
 		DefaultTransform:            cache.TransformStripManagedFields(),
 		ByObject: map[client.Object]cache.ByObject{
 			&corev1.Secret{}: {
