@@ -187,7 +187,7 @@ type SecretRotation struct {
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=256
-	// +kubebuilder:validation:XValidation:rule="self.matches('^rate[(]([1-9][0-9]{0,4} (hour|hours)|1 day|[1-9][0-9]{0,2} days)[)]$') || self.matches('^cron[(]0 +[0-9,*/-]+ +[0-9L?,*/-]+ +[A-Z0-9,*/-]+ +[A-Z0-9L#?,*/-]+ +[*][)]$')",message="schedule is rate(N hours), rate(N days) or cron(0 HOURS DAY-OF-MONTH MONTH DAY-OF-WEEK *), for example rate(30 days) or cron(0 4 ? * SUN *)"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^rate[(]([1-9][0-9]{0,4} (hour|hours)|1 day|[1-9][0-9]{0,2} days)[)]$') || self.matches('^cron[(]0 +[0-9,*/-]+ +[A-Z0-9?,*/-]+ +[A-Z0-9,*/-]+ +[A-Z0-9L#?,*/-]+ +[*][)]$')",message="schedule is rate(N hours), rate(N days) or cron(0 HOURS DAY-OF-MONTH MONTH DAY-OF-WEEK *), for example rate(30 days) or cron(0 4 ? * SUN *)"
 	// +kubebuilder:validation:XValidation:rule="!self.matches('^rate[(][0-9]{1,5} hours?[)]$') || (int(self.substring(5, self.indexOf(' '))) >= 4 && int(self.substring(5, self.indexOf(' '))) <= 23976)",message="a rate is from 4 hours to 999 days"
 	Schedule string `json:"schedule"`
 	// duration of the window that opens at each scheduled time, as Nh: 1h to 24h. When it is left out the window lasts
