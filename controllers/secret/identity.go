@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"sigs.k8s.io/controller-runtime/pkg/client"
-
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/account"
 	"strongroom.dev/strongroom/internal/claim"
@@ -29,13 +27,11 @@ func (r *Reconciler) identify(ctx context.Context, p *pass) error {
 	if err != nil {
 		return err
 	}
-	var same v1alpha1.SecretList
-	err = r.Client.List(ctx, &same, client.InNamespace(p.secret.Namespace),
-		client.MatchingFields{AWSNameIndex: p.secret.AWSName()}, client.UnsafeDisableDeepCopy) // read only
+	same, err := r.having(ctx, p.secret.Namespace, AWSNameIndex, p.secret.AWSName())
 	if err != nil {
-		return fmt.Errorf("looking for secrets of the same name: %w", err)
+		return err
 	}
-	if first := claim.Elder(p.secret, same.Items); first != "" {
+	if first := claim.Elder(p.secret, same); first != "" {
 		return fault.Contested(v1alpha1.ReasonNameConflict, fmt.Errorf("%w: Secret %s has the AWS name %s already; "+
 			"set another spec.name in a new Secret", errNameTaken, first, p.secret.AWSName()))
 	}

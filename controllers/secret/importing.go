@@ -116,14 +116,12 @@ func (r *Reconciler) checkCycle(ctx context.Context, p *pass) error {
 			continue
 		}
 		seen[source] = true
-		var makers v1alpha1.SecretList
-		err := r.Client.List(ctx, &makers, client.InNamespace(p.secret.Namespace),
-			client.MatchingFields{TargetIndex: source}, client.UnsafeDisableDeepCopy)
+		makers, err := r.having(ctx, p.secret.Namespace, TargetIndex, source)
 		if err != nil {
-			return fmt.Errorf("looking for what makes core Secret %s: %w", source, err)
+			return err
 		}
-		for i := range makers.Items {
-			if from := makers.Items[i].Spec.ValueFrom; from != nil && from.Policy == v1alpha1.ImportFollow {
+		for i := range makers {
+			if from := makers[i].Spec.ValueFrom; from != nil && from.Policy == v1alpha1.ImportFollow {
 				next = append(next, from.SecretKeyRef.Name)
 			}
 		}

@@ -2,6 +2,7 @@ package secret
 
 import (
 	"context"
+	"fmt"
 	"maps"
 
 	corev1 "k8s.io/api/core/v1"
@@ -29,30 +30,53 @@ const (
 	TargetIndex = "target"
 )
 
-// Indexes are the functions of the cache indexes of Secrets.
-func Indexes() map[string]client.IndexerFunc {
-	return map[string]client.IndexerFunc{
-		AWSNameIndex: of(func(s *v1alpha1.Secret) string { return s.AWSName() }),
-		KeyIndex:     of(keyName),
-		SourceIndex: of(func(s *v1alpha1.Secret) string {
-			if s.Spec.ValueFrom == nil {
-				return ""
-			}
-			return s.Spec.ValueFrom.SecretKeyRef.Name
-		}),
-		TargetIndex: of(func(s *v1alpha1.Secret) string { return (&pass{secret: s}).targetName() }),
-	}
+// indexed are what the indexes find Secrets by.
+var indexed = map[string]func(*v1alpha1.Secret) string{
+	AWSNameIndex: (*v1alpha1.Secret).AWSName,
+	KeyIndex:     keyName,
+	SourceIndex: func(s *v1alpha1.Secret) string {
+		if s.Spec.ValueFrom == nil {
+			return ""
+		}
+		return s.Spec.ValueFrom.SecretKeyRef.Name
+	},
+	TargetIndex: func(s *v1alpha1.Secret) string { return (&pass{secret: s}).targetName() },
 }
 
-func of(value func(*v1alpha1.Secret) string) client.IndexerFunc {
-	return func(obj client.Object) []string {
-		if s, ok := obj.(*v1alpha1.Secret); ok {
-			if v := value(s); v != "" {
+// Indexes are the functions of the cache indexes of Secrets. A Secret whose own name is the value is in none, since it is found
+// by that: an entry of an index costs more memory than a small Secret does.
+func Indexes() map[string]client.IndexerFunc {
+	out := make(map[string]client.IndexerFunc, len(indexed))
+	for name, value := range indexed {
+		out[name] = func(obj client.Object) []string {
+			s, ok := obj.(*v1alpha1.Secret)
+			if !ok {
+				return nil
+			}
+			if v := value(s); v != "" && v != s.Name {
 				return []string{v}
 			}
+			return nil
 		}
-		return nil
 	}
+	return out
+}
+
+// having lists the Secrets of a namespace that an index finds by a value. They are the cache's own: read them only.
+func (r *Reconciler) having(ctx context.Context, namespace, index, value string) ([]v1alpha1.Secret, error) {
+	var list v1alpha1.SecretList
+	err := r.Client.List(ctx, &list, client.InNamespace(namespace), client.MatchingFields{index: value}, client.UnsafeDisableDeepCopy)
+	if err != nil {
+		return nil, fmt.Errorf("looking for Secrets by %s: %w", index, err)
+	}
+	var own v1alpha1.Secret
+	switch err := r.Client.Get(ctx, client.ObjectKey{Namespace: namespace, Name: value}, &own, client.UnsafeDisableDeepCopy); {
+	case client.IgnoreNotFound(err) != nil:
+		return nil, fmt.Errorf("looking for Secret %s: %w", value, err)
+	case err == nil && indexed[index](&own) == value:
+		list.Items = append(list.Items, own)
+	}
+	return list.Items, nil
 }
 
 // SetupWithManager registers the controller. The cache must have Indexes.
@@ -104,15 +128,13 @@ func (r *Reconciler) by(indexes func(client.Object) []string) handler.EventHandl
 	return handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, obj client.Object) []reconcile.Request {
 		var out []reconcile.Request
 		for _, index := range indexes(obj) {
-			var list v1alpha1.SecretList
-			err := r.Client.List(ctx, &list, client.InNamespace(obj.GetNamespace()),
-				client.MatchingFields{index: obj.GetName()}, client.UnsafeDisableDeepCopy)
+			found, err := r.having(ctx, obj.GetNamespace(), index, obj.GetName())
 			if err != nil {
-				ctrl.LoggerFrom(ctx).Error(err, "finding the Secrets of an object", "index", index)
+				ctrl.LoggerFrom(ctx).Error(err, "finding the Secrets of an object")
 				continue
 			}
-			for i := range list.Items {
-				out = append(out, request(list.Items[i].Namespace, list.Items[i].Name))
+			for i := range found {
+				out = append(out, request(found[i].Namespace, found[i].Name))
 			}
 		}
 		return out

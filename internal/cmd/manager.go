@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
+	"net/netip"
 	"os"
 	"regexp"
 	"runtime/debug"
@@ -52,6 +54,7 @@ func newManager() *cobra.Command {
 	flags.BoolVar(&f.MetricsInsecure, "metrics-insecure", false, "serve metrics over HTTP without authentication")
 	flags.StringVar(&f.HealthProbeBindAddress, "health-probe-bind-address", ":8081",
 		"address that serves /healthz and /readyz; 0 serves none")
+	flags.StringVar(&f.PprofBindAddress, "pprof-bind-address", "0", "loopback address that serves Go's profiles, without authentication; 0 serves none")
 	flags.IntVar(&f.Concurrency, "concurrency", 8, "number of objects of a kind that are reconciled at once")
 	flags.DurationVar(&f.GracefulShutdownTimeout, "graceful-shutdown-timeout", 30*time.Second, "how long running passes may take to end")
 	flags.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
@@ -68,6 +71,9 @@ func (f *managerFlags) run(cmd *cobra.Command) error {
 	}
 	if !regionSyntax.MatchString(f.Region) {
 		return fmt.Errorf("--region is %q: give one such as us-east-1", f.Region)
+	}
+	if host, _, err := net.SplitHostPort(f.PprofBindAddress); f.PprofBindAddress != "0" && (err != nil || !isLoopback(host)) {
+		return fmt.Errorf("--pprof-bind-address is %q: give one on loopback, such as 127.0.0.1:6060, or 0", f.PprofBindAddress)
 	}
 	if f.Concurrency < 1 || f.Concurrency > 1024 {
 		return fmt.Errorf("--concurrency is %d: give 1 to 1024", f.Concurrency)
@@ -89,6 +95,11 @@ func (f *managerFlags) run(cmd *cobra.Command) error {
 	return nil
 }
 
+func isLoopback(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.IsLoopback()
+}
+
 func (f *managerFlags) restConfig() (*rest.Config, error) {
 	rules := clientcmd.NewDefaultClientConfigLoadingRules()
 	rules.ExplicitPath = f.kubeconfig
@@ -97,6 +108,7 @@ func (f *managerFlags) restConfig() (*rest.Config, error) {
 		return nil, fmt.Errorf("finding the cluster; give --kubeconfig, or run in a pod: %w", err)
 	}
 	cfg.UserAgent = "strongroom/" + Version
+	cfg.DisableCompression = true // unpacking the first lists costs more than loopback and cluster networks do
 	cfg.QPS = -1 // the API server's priority and fairness limits requests, and knows better
 	return cfg, nil
 }

@@ -21,7 +21,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
-	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
@@ -51,6 +50,8 @@ type Options struct {
 	MetricsInsecure bool
 	// HealthProbeBindAddress serves /healthz and /readyz; "" or "0" serves none.
 	HealthProbeBindAddress string
+	// PprofBindAddress serves Go's profiles, of which none holds memory's contents; "" or "0" serves none.
+	PprofBindAddress string
 	// Concurrency is the number of objects of a kind that are reconciled at once. 8 by default.
 	Concurrency int
 	// GracefulShutdownTimeout is how long running passes may take to end. 30 s by default.
@@ -141,12 +142,13 @@ func managerOptions(o Options, digester *projection.Digester) ctrl.Options {
 	serving := metricsserver.Options{BindAddress: o.MetricsBindAddress}
 	if !o.MetricsInsecure {
 		serving.SecureServing = true
-		serving.FilterProvider = filters.WithAuthenticationAndAuthorization
+		serving.FilterProvider = metrics.WithAccess
 	}
 	return ctrl.Options{
 		Scheme:                 Scheme(),
 		Metrics:                serving,
 		HealthProbeBindAddress: o.HealthProbeBindAddress,
+		PprofBindAddress:       o.PprofBindAddress,
 		LeaderElection:         o.LeaderElection,
 		LeaderElectionID:       LeaseName, LeaderElectionNamespace: o.Namespace,
 		// Safe because the process ends as soon as Start returns: nothing of a former leader goes on.
@@ -179,9 +181,9 @@ func cacheOptions(digester *projection.Digester) cache.Options {
 				Transform: digester.Transform(),
 			},
 			&corev1.Namespace{}:  {},
-			&v1alpha1.Secret{}:   {},
+			&v1alpha1.Secret{}:   {Transform: slim},
 			&v1alpha1.KMSKey{}:   {},
-			&v1alpha1.Envelope{}: {},
+			&v1alpha1.Envelope{}: {Transform: slim},
 		},
 	}
 }

@@ -69,21 +69,28 @@ func (d *Digester) Transform() func(any) (any, error) {
 			}
 		}
 		managed := secret.Labels[v1alpha1.ManagedLabel]
-		if managed == v1alpha1.ManagedProjection {
-			managed = v1alpha1.ManagedProjection // the constant, so that the object's own copy can go
-		}
 		if managed == v1alpha1.ManagedSource || len(secret.Data) > maximumDigests {
 			secret.Data = nil // a source is read live
 		}
 		secret.ObjectMeta = metav1.ObjectMeta{
 			Name: secret.Name, Namespace: secret.Namespace, UID: secret.UID, ResourceVersion: secret.ResourceVersion,
 			DeletionTimestamp: secret.DeletionTimestamp, OwnerReferences: controllerOf(secret),
-			Labels:      map[string]string{v1alpha1.ManagedLabel: managed},
+			Labels:      labelsOf(managed),
 			Annotations: map[string]string{v1alpha1.SubjectAnnotation: secret.Annotations[v1alpha1.SubjectAnnotation]},
 		}
 		secret.StringData = nil
 		return secret, nil
 	}
+}
+
+// projectionLabels are those of every projection in the cache, which is read and never changed.
+var projectionLabels = map[string]string{v1alpha1.ManagedLabel: v1alpha1.ManagedProjection}
+
+func labelsOf(managed string) map[string]string {
+	if managed == v1alpha1.ManagedProjection {
+		return projectionLabels
+	}
+	return map[string]string{v1alpha1.ManagedLabel: managed}
 }
 
 // controllerOf is the reference to an object's controller alone.

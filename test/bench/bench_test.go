@@ -28,6 +28,8 @@ import (
 
 var objects = flag.Int("bench-objects", 0, "number of Secrets of the first round; the second has five times as many. 0 checks the harness with 20")
 
+var pprof = flag.String("bench-pprof", "", "loopback address at which the manager serves its profiles, to look into what is measured")
+
 // row is one line of the table.
 type row struct{ what, value string }
 
@@ -114,8 +116,12 @@ func (b *bench) add(what, format string, args ...any) {
 }
 
 func (b *bench) startManager() {
-	b.manager = exec.Command(b.binary, "manager", "--kubeconfig", b.config, "--namespace", environment.OperatorNamespace,
-		"--leader-elect=false", "--metrics-bind-address=0", "--health-probe-bind-address=0", "--log-level=error")
+	args := []string{"manager", "--kubeconfig", b.config, "--namespace", environment.OperatorNamespace,
+		"--leader-elect=false", "--metrics-bind-address=0", "--health-probe-bind-address=0", "--log-level=error"}
+	if *pprof != "" {
+		args = append(args, "--pprof-bind-address", *pprof)
+	}
+	b.manager = exec.Command(b.binary, args...)
 	b.manager.Stderr = os.Stderr
 	b.must(b.manager.Start())
 	b.t.Cleanup(b.stopManager)

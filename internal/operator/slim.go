@@ -1,0 +1,70 @@
+package operator
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+
+	"strongroom.dev/strongroom/api/v1alpha1"
+)
+
+var stripManagedFields = cache.TransformStripManagedFields()
+
+// slim is the cache's transform of Secrets and Envelopes. There are as many as there are secrets, so what nobody looks at goes:
+// managed fields and kubectl's copy of the whole object, which a write of status leaves alone at the API server; and texts that
+// nearly all of them have are kept once.
+func slim(obj any) (any, error) {
+	switch o := obj.(type) {
+	case *v1alpha1.Secret:
+		if _, has := o.Annotations[corev1.LastAppliedConfigAnnotation]; has {
+			delete(o.Annotations, corev1.LastAppliedConfigAnnotation)
+			if len(o.Annotations) == 0 {
+				o.Annotations = nil
+			}
+		}
+		o.APIVersion, o.Kind = "", "" // as a read of the API server leaves them
+		for i := range o.Status.Conditions {
+			c := &o.Status.Conditions[i]
+			common(&c.Type, &c.Reason, &c.Message)
+			c.Status = common1(c.Status)
+		}
+		for i := range o.Status.Versions {
+			for j := range o.Status.Versions[i].Stages {
+				common(&o.Status.Versions[i].Stages[j])
+			}
+		}
+	case *v1alpha1.Envelope:
+		o.APIVersion, o.Kind = "", ""
+		o.Spec.Class = common1(o.Spec.Class)
+		common(&o.Spec.Owner.Kind)
+		for i := range o.Spec.Stages {
+			common(&o.Spec.Stages[i])
+		}
+	}
+	return stripManagedFields(obj)
+}
+
+// texts that nearly every object has.
+var texts = func() map[string]string {
+	out := map[string]string{}
+	for _, s := range []string{
+		v1alpha1.ConditionReady, v1alpha1.ConditionReconciling, v1alpha1.ConditionStalled, "True", "False", "Unknown",
+		v1alpha1.ReasonSucceeded, v1alpha1.ReasonPending, "The secret is in force", "Waiting for the controller",
+		v1alpha1.StageCurrent, v1alpha1.StagePrevious, string(v1alpha1.EnvelopeSecretVersion), "Secret", "KMSKey",
+	} {
+		out[s] = s
+	}
+	return out
+}()
+
+func common(fields ...*string) {
+	for _, f := range fields {
+		*f = common1(*f)
+	}
+}
+
+func common1[T ~string](s T) T {
+	if known, ok := texts[string(s)]; ok {
+		return T(known)
+	}
+	return s
+}
