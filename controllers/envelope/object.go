@@ -32,7 +32,7 @@ type object struct {
 const maximumWindow = 30 * 24 * time.Hour
 
 // object reads the owner from the cache. It is nil if there is none.
-func (r *Reconciler) object(ctx context.Context, owner Owner) (*object, error) {
+func (r *Reconciler) object(ctx context.Context, owner Owner, options ...client.GetOption) (*object, error) {
 	var obj client.Object
 	switch owner.Kind {
 	case kindSecret:
@@ -42,35 +42,37 @@ func (r *Reconciler) object(ctx context.Context, owner Owner) (*object, error) {
 	default:
 		return &object{}, nil // not an owner of ours to judge: nothing is decided
 	}
-	err := r.Client.Get(ctx, client.ObjectKey{Namespace: owner.Namespace, Name: owner.Name}, obj)
+	err := r.Client.Get(ctx, client.ObjectKey{Namespace: owner.Namespace, Name: owner.Name}, obj, append(options, client.UnsafeDisableDeepCopy)...)
 	if client.IgnoreNotFound(err) != nil {
 		return nil, fmt.Errorf("reading %s %s: %w", owner.Kind, owner.Name, err)
 	}
 	if err != nil {
 		return nil, nil
 	}
-	return describe(obj), nil
+	return identify(obj), nil
 }
 
-// describe takes an object of either kind.
-func describe(obj client.Object) *object {
+// identify takes an object of either kind, without its tombstone.
+func identify(obj client.Object) *object {
 	switch o := obj.(type) {
 	case *v1alpha1.Secret:
-		spec := specOf(o.Spec)
-		index := secret.IndexOf(o)
-		return &object{
-			arn: o.Status.ARN, index: index, window: secret.RecoveryWindow(o),
-			tombstone: store.Tombstone{Spec: spec, Index: index},
-		}
+		return &object{arn: o.Status.ARN, index: secret.IndexOf(o), window: secret.RecoveryWindow(o)}
 	case *v1alpha1.KMSKey:
-		spec := specOf(o.Spec)
-		index := kmskey.IndexOf(o)
-		return &object{
-			arn: o.Status.ARN, index: index, window: kmskey.PendingWindow(o),
-			tombstone: store.Tombstone{Spec: spec, Index: index, KeyID: o.Status.KeyID},
-		}
+		return &object{arn: o.Status.ARN, index: kmskey.IndexOf(o), window: kmskey.PendingWindow(o)}
 	}
 	return nil
+}
+
+// lastWords is identify with the tombstone that an object leaves.
+func lastWords(obj client.Object) *object {
+	last := identify(obj)
+	switch o := obj.(type) {
+	case *v1alpha1.Secret:
+		last.tombstone = store.Tombstone{Spec: specOf(o.Spec), Index: last.index}
+	case *v1alpha1.KMSKey:
+		last.tombstone = store.Tombstone{Spec: specOf(o.Spec), Index: last.index, KeyID: o.Status.KeyID}
+	}
+	return last
 }
 
 // maximumSpec is the longest spec that a tombstone keeps, in bytes. An Envelope has room for a little more.

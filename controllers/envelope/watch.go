@@ -28,27 +28,38 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, options controller.Typed
 		Complete(reconcile.TypedFunc[Owner](r.Reconcile))
 }
 
-// ofEnvelope maps an Envelope to its owner, unless the owner's index names it, as it does nearly always.
+// ofEnvelope maps an Envelope to its owner, unless nothing can be to do: the owner is there, and its index names the Envelope
+// or has it in flight, as nearly always.
 func (r *Reconciler) ofEnvelope(ctx context.Context, obj client.Object) []Owner {
 	e, ok := obj.(*v1alpha1.Envelope)
 	if !ok || e.Spec.Class == v1alpha1.EnvelopeDomainKey {
 		return nil
 	}
-	return []Owner{{e.Spec.Owner.Kind, e.Namespace, e.Spec.Owner.Name}}
+	owner := Owner{e.Spec.Owner.Kind, e.Namespace, e.Spec.Owner.Name}
+	if e.Spec.Class != v1alpha1.EnvelopeTombstone && e.DeletionTimestamp.IsZero() {
+		// A handler of events must not wait for other events, as a read of one's own writes does.
+		live, err := r.object(ctx, owner, client.DisableReadYourWritesConsistency)
+		if err == nil && live != nil && live.arn == e.Spec.Subject {
+			if _, named := live.index.ByID(e.Spec.Version); named || e.Spec.Sequence > live.index.Last() {
+				return nil
+			}
+		}
+	}
+	return []Owner{owner}
 }
 
 // ofOwner asks for a look when an owner goes, or settles on an ARN or another index, which may leave Envelopes unnamed.
 func (r *Reconciler) ofOwner(kind string) handler.TypedEventHandler[client.Object, Owner] {
 	return handler.TypedFuncs[client.Object, Owner]{
 		UpdateFunc: func(_ context.Context, e event.UpdateEvent, q queue) {
-			before, after := describe(e.ObjectOld), describe(e.ObjectNew)
+			before, after := identify(e.ObjectOld), identify(e.ObjectNew)
 			if before.arn != after.arn || len(before.index) > len(after.index) {
 				q.Add(Owner{kind, e.ObjectNew.GetNamespace(), e.ObjectNew.GetName()})
 			}
 		},
 		DeleteFunc: func(_ context.Context, e event.DeleteEvent, q queue) {
 			owner := Owner{kind, e.Object.GetNamespace(), e.Object.GetName()}
-			r.deleted.Store(owner, describe(e.Object))
+			r.deleted.Store(owner, lastWords(e.Object))
 			q.Add(owner)
 		},
 	}

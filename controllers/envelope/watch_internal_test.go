@@ -1,6 +1,8 @@
 package envelope
 
 import (
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 	"slices"
 	"testing"
 	"time"
@@ -103,12 +105,27 @@ func TestADeletionThatShowedNoIndexIsNotTrusted(t *testing.T) {
 }
 
 func TestAnEnvelopeAsksForItsOwner(t *testing.T) {
-	of := func(kind, name string, class v1alpha1.EnvelopeClass) client.Object {
-		return &v1alpha1.Envelope{
-			ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "any"},
-			Spec:       v1alpha1.EnvelopeSpec{Class: class, Owner: v1alpha1.EnvelopeOwner{Kind: kind, Name: name}},
-		}
+	scheme := runtime.NewScheme()
+	if err := v1alpha1.AddToScheme(scheme); err != nil {
+		t.Fatal(err)
 	}
+	live := secretOf("arn", 1, 3)
+	live.Namespace, live.Name = "shop", "live"
+	r := &Reconciler{Client: fake.NewClientBuilder().WithScheme(scheme).WithObjects(live).Build()}
+	of := func(kind, name string, class v1alpha1.EnvelopeClass, changes ...func(*v1alpha1.Envelope)) client.Object {
+		e := &v1alpha1.Envelope{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "any"},
+			Spec:       v1alpha1.EnvelopeSpec{Class: class, Owner: v1alpha1.EnvelopeOwner{Kind: kind, Name: name}, Subject: "arn"},
+		}
+		for _, change := range changes {
+			change(e)
+		}
+		return e
+	}
+	version := func(id string, sequence int64) func(*v1alpha1.Envelope) {
+		return func(e *v1alpha1.Envelope) { e.Spec.Version, e.Spec.Sequence = id, sequence }
+	}
+	asked := []Owner{{"Secret", "shop", "live"}}
 	for name, tt := range map[string]struct {
 		object client.Object
 		want   []Owner
@@ -118,8 +135,17 @@ func TestAnEnvelopeAsksForItsOwner(t *testing.T) {
 		"key material":   {of("KMSKey", "key", v1alpha1.EnvelopeKeyMaterial), []Owner{{"KMSKey", "shop", "key"}}},
 		"a domain key":   {of("Keyring", "strongroom", v1alpha1.EnvelopeDomainKey), nil},
 		"something else": {secretOf("arn"), nil},
+
+		"one that its live owner names":         {of("Secret", "live", v1alpha1.EnvelopeSecretVersion, version(live.Status.Versions[0].VersionID, 1)), nil},
+		"one in flight":                         {of("Secret", "live", v1alpha1.EnvelopeSecretVersion, version("next", 4)), nil},
+		"one that its live owner does not name": {of("Secret", "live", v1alpha1.EnvelopeSecretVersion, version("stray", 2)), asked},
+		"one of an earlier ARN of its owner's": {of("Secret", "live", v1alpha1.EnvelopeSecretVersion, version("next", 4),
+			func(e *v1alpha1.Envelope) { e.Spec.Subject = "earlier" }), asked},
+		"a tombstone of a live owner": {of("Secret", "live", v1alpha1.EnvelopeTombstone, version("tombstone", 3)), asked},
+		"one that is being deleted": {of("Secret", "live", v1alpha1.EnvelopeSecretVersion, version("next", 4),
+			func(e *v1alpha1.Envelope) { e.DeletionTimestamp = &metav1.Time{Time: time.Unix(1, 0)} }), asked},
 	} {
-		if got := (&Reconciler{}).ofEnvelope(t.Context(), tt.object); !slices.Equal(got, tt.want) {
+		if got := r.ofEnvelope(t.Context(), tt.object); !slices.Equal(got, tt.want) {
 			t.Errorf("%s: %v", name, got)
 		}
 	}

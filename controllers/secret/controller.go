@@ -16,6 +16,7 @@ import (
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/keyring"
+	"strongroom.dev/strongroom/internal/core/secretbytes"
 	"strongroom.dev/strongroom/internal/core/versions"
 	"strongroom.dev/strongroom/internal/fault"
 	"strongroom.dev/strongroom/internal/projection"
@@ -63,6 +64,8 @@ type pass struct {
 	trigger trigger
 	// indexed tells that index is known, so that it may be committed; versioned that the step version is done.
 	indexed, versioned bool
+	// fresh is the current version's value if this pass made it, so that it need not be read back.
+	fresh secretbytes.Bytes
 	// importedFrom is the source of the current version.
 	importedFrom string
 	// requeue is when to look again, 0 for never.
@@ -83,6 +86,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	}
 	p := &pass{secret: secret, former: secret.Status.DeepCopy(), now: r.Now()}
 	err := r.run(ctx, p)
+	p.fresh.Wipe()
 	return r.summarise(ctx, p, err)
 }
 

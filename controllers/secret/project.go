@@ -45,7 +45,9 @@ func (r *Reconciler) values(ctx context.Context, p *pass) (value render.Value, e
 	if !ok {
 		return value, errors.New("there is no current version")
 	}
-	if value.Current, err = r.Secrets.Value(ctx, p.secret.Namespace, p.arn, current); err != nil {
+	if p.fresh.Len() > 0 { // a value is never empty
+		value.Current = secretbytes.Copy(p.fresh.Reveal())
+	} else if value.Current, err = r.Secrets.Value(ctx, p.secret.Namespace, p.arn, current); err != nil {
 		return value, err
 	}
 	previous, ok := p.index.ByStage(versions.Previous)

@@ -113,12 +113,19 @@ func (r *Reconciler) put(ctx context.Context, p *pass, value secretbytes.Bytes, 
 	if err != nil {
 		return err
 	}
+	id, err := r.Secrets.NewVersionID()
+	if err != nil {
+		return err
+	}
 	made, err := r.Secrets.Put(ctx, secretsmanager.PutInput{
-		Namespace: p.secret.Namespace, Name: p.secret.Name, ARN: p.arn,
+		Namespace: p.secret.Namespace, Name: p.secret.Name, ARN: p.arn, ID: id,
 		Sequence: p.index.Last() + 1, Stages: []string{versions.Current}, Key: key, Value: value,
 	})
 	if err != nil {
 		return err
+	}
+	if made.ID == id { // not an earlier attempt's, whose value is another
+		p.fresh = secretbytes.Copy(value.Reveal())
 	}
 	p.index = p.index.Add(made)
 	p.trigger = why

@@ -44,7 +44,7 @@ func Index(obj client.Object) []string {
 // label that is no account id, and ErrConflict when another namespace had the id first.
 func Resolve(ctx context.Context, reader client.Reader, name string) (string, error) {
 	var namespace corev1.Namespace
-	if err := reader.Get(ctx, client.ObjectKey{Name: name}, &namespace); err != nil {
+	if err := reader.Get(ctx, client.ObjectKey{Name: name}, &namespace, client.UnsafeDisableDeepCopy); err != nil {
 		return "", fmt.Errorf("reading namespace %s: %w", name, err)
 	}
 	id := ID(&namespace)

@@ -54,14 +54,16 @@ func TestCost(t *testing.T) {
 		n = 20
 	}
 	b := start(t)
-	floor := b.floor(n)
+	floor, floorCPU := b.floor(n)
+	b.add("floor controller: CPU an object", "%.2f ms", floorCPU)
 	b.startManager()
 	b.add("manager memory without objects", "%.0f MB", b.memory())
 	b.key("small")
-	first := b.round("small", n)
+	first, small := b.round("small", n)
 	b.add(fmt.Sprintf("%d Secrets: speed beside the floor controller", n), "%.2f (%.0f and %.0f objects/s)", first/floor, first, floor)
 	b.key("large")
-	b.round("large", 5*n)
+	_, large := b.round("large", 5*n)
+	b.add("manager CPU beside the floor controller's, first and second round", "%.2f and %.2f", small/floorCPU, large/floorCPU)
 	b.rotate("small", n)
 	b.restart(6 * n)
 	b.print()
@@ -145,8 +147,9 @@ func (b *bench) key(namespace string) {
 	})
 }
 
-// round applies n Secrets at once and waits until all are Ready. It answers objects a second.
-func (b *bench) round(namespace string, n int) float64 {
+// round applies n Secrets at once and waits until all are Ready. It answers objects a second and the manager's CPU in
+// milliseconds an object.
+func (b *bench) round(namespace string, n int) (speed, perObject float64) {
 	offset := b.auditOffset()
 	b.roundOffset = offset
 	manager, server, begin := cpu(b.manager.Process.Pid), cpu(b.server), time.Now()
@@ -159,7 +162,7 @@ func (b *bench) round(namespace string, n int) float64 {
 	b.add(what+"API server CPU an object, with its creation", "%.2f ms", server*1000/float64(n))
 	b.requests(what+"requests of the manager an object", offset, n, 3)
 	b.add(what+"resident memory of the manager", "%.0f MB", b.memory())
-	return float64(n) / took.Seconds()
+	return float64(n) / took.Seconds(), manager * 1000 / float64(n)
 }
 
 func (b *bench) createAll(namespace string, n int) {

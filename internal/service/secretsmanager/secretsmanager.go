@@ -55,6 +55,8 @@ type PutInput struct {
 	Namespace, Name string
 	// ARN of the secret.
 	ARN string
+	// ID of the version; a new one if empty.
+	ID string
 	// Sequence of the version: one above the index's last.
 	Sequence int64
 	// Stages it is to hold.
@@ -66,14 +68,17 @@ type PutInput struct {
 }
 
 // Put encrypts and stores a version and returns its index entry. If an earlier attempt stored that sequence number, that
-// one is returned and Value is dropped. The caller commits it by writing the index.
+// one is returned, with another ID than PutInput names, and Value is dropped. The caller commits it by writing the index.
 func (s *Service) Put(ctx context.Context, in PutInput) (versions.Version, error) {
 	if err := CheckValue(in.Value); err != nil {
 		return versions.Version{}, err
 	}
-	id, err := s.newVersionID()
-	if err != nil {
-		return versions.Version{}, err
+	id := in.ID
+	if id == "" {
+		var err error
+		if id, err = s.NewVersionID(); err != nil {
+			return versions.Version{}, err
+		}
 	}
 	version := versions.Version{ID: id, Sequence: in.Sequence, Stages: in.Stages, Created: s.Now()}
 	e := store.New(in.Namespace, v1alpha1.EnvelopeSecretVersion, Owner(in.Name), in.ARN, version, in.Key.Status.ARN)
@@ -201,7 +206,8 @@ func header(key *v1alpha1.KMSKey) (keys.Header, error) {
 	return h, err
 }
 
-func (s *Service) newVersionID() (string, error) {
+// NewVersionID makes the VersionId of a version: a UUID of version 4, as AWS's SDKs do.
+func (s *Service) NewVersionID() (string, error) {
 	random, err := secretbytes.Random(s.Random, 16)
 	if err != nil {
 		return "", err
