@@ -37,16 +37,12 @@ var errSourceNotFound = errors.New("the import source does not exist")
 // read live and by name.
 func (r *Reconciler) importValue(ctx context.Context, p *pass) error {
 	source := p.secret.Spec.ValueFrom
-	current, hasCurrent := p.index.ByStage(versions.Current)
-	asked := p.requested() != "" && p.requested() != p.secret.Status.LastHandledRotateAt
 	follows := source.Policy == v1alpha1.ImportFollow
-	if hasCurrent && !follows && !asked && p.importedFrom == sourceOf(p.secret) {
+	if !follows && !p.wantsImport() {
 		return nil
 	}
-	if follows {
-		if err := r.checkCycle(ctx, p); err != nil {
-			return err
-		}
+	if err := r.checkCycle(ctx, p); err != nil {
+		return err
 	}
 	value, labelled, err := r.sourceValue(ctx, p.secret.Namespace, source.SecretKeyRef)
 	if err != nil {
@@ -59,8 +55,21 @@ func (r *Reconciler) importValue(ctx context.Context, p *pass) error {
 	if follows && !labelled {
 		p.lookAgain(followInterval)
 	}
+	return r.importIfOther(ctx, p, value)
+}
+
+// wantsImport tells whether a value that is imported once is to be imported now: there is none, it is asked for, or spec names
+// another source than the current value's.
+func (p *pass) wantsImport() bool {
+	_, hasCurrent := p.index.ByStage(versions.Current)
+	asked := p.requested() != "" && p.requested() != p.secret.Status.LastHandledRotateAt
+	return !hasCurrent || asked || p.importedFrom != sourceOf(p.secret)
+}
+
+// importIfOther makes a version of a value unless the current one has it.
+func (r *Reconciler) importIfOther(ctx context.Context, p *pass, value secretbytes.Bytes) error {
 	why := triggerFirst
-	if hasCurrent {
+	if current, ok := p.index.ByStage(versions.Current); ok {
 		stored, err := r.Secrets.Value(ctx, p.secret.Namespace, p.arn, current)
 		if err != nil {
 			return err
@@ -70,6 +79,7 @@ func (r *Reconciler) importValue(ctx context.Context, p *pass) error {
 			p.importedFrom = sourceOf(p.secret)
 			return nil
 		}
+		follows := p.secret.Spec.ValueFrom.Policy == v1alpha1.ImportFollow
 		if wait := holdImport(p.index, p.now); follows && wait > 0 {
 			p.lookAgain(wait)
 			return nil
@@ -101,8 +111,11 @@ func sourceOf(secret *v1alpha1.Secret) string {
 }
 
 // checkCycle says whether the followed source is made of this secret, directly or by way of others: each change would then
-// make another, for ever. It asks the cache alone.
+// make another, for ever. It asks the cache alone. What is imported once makes no circle.
 func (r *Reconciler) checkCycle(ctx context.Context, p *pass) error {
+	if p.secret.Spec.ValueFrom.Policy != v1alpha1.ImportFollow {
+		return nil
+	}
 	seen := map[string]bool{}
 	next := []string{p.secret.Spec.ValueFrom.SecretKeyRef.Name}
 	for len(next) > 0 && len(seen) < maximumChain {

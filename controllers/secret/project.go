@@ -90,22 +90,30 @@ func (r *Reconciler) show(ctx context.Context, p *pass, t *projection.Target) er
 	}
 	// A first projection into a core Secret that was there already changes what workloads have read. One that an earlier pass
 	// wrote before it died is as it should be, so the outcome does not tell; the token makes repeating harmless.
-	first := former == nil && outcome != projection.Created && t.Policy != "" && t.Policy != v1alpha1.CreationPolicyOwner
-	if changed && (former != nil || first) && len(p.secret.Spec.Target.Restart) > 0 {
-		current, _ := p.index.ByStage(versions.Current)
-		restarted, err := r.Projector.Restart(ctx, projection.Restart{
-			Namespace: p.secret.Namespace, SecretName: p.secret.Name,
-			Token: current.ID + "." + digest[:8], Targets: p.secret.Spec.Target.Restart,
-		})
-		if err != nil {
+	found := outcome != projection.Created && t.TakesWhatIsThere()
+	if changed && (former != nil || found) {
+		if err := r.restart(ctx, p, digest); err != nil {
 			return err
-		}
-		if len(restarted) > 0 {
-			r.event(p.secret, eventRestarted(restarted))
 		}
 	}
 	p.secret.Status.Projection = &v1alpha1.ProjectionStatus{Name: t.Name, Keys: t.Keys(), Digest: digest}
 	return nil
+}
+
+// restart restarts the workloads that the target names, with a token that is a function of the data.
+func (r *Reconciler) restart(ctx context.Context, p *pass, digest string) error {
+	targets := p.secret.Spec.Target.Restart
+	if len(targets) == 0 {
+		return nil
+	}
+	current, _ := p.index.ByStage(versions.Current)
+	restarted, err := r.Projector.Restart(ctx, projection.Restart{
+		Namespace: p.secret.Namespace, SecretName: p.secret.Name, Token: current.ID + "." + digest[:8], Targets: targets,
+	})
+	if err == nil && len(restarted) > 0 {
+		r.event(p.secret, eventRestarted(restarted))
+	}
+	return err
 }
 
 func (p *pass) targetName() string {

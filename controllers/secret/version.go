@@ -37,7 +37,9 @@ func (r *Reconciler) version(ctx context.Context, p *pass) error {
 	}
 	switch {
 	case p.secret.Spec.ValueFrom != nil:
-		err = r.importValue(ctx, p)
+		if err = r.importValue(ctx, p); err == nil {
+			err = r.ready(ctx, p)
+		}
 	case decision.trigger != triggerNone:
 		err = r.generate(ctx, p, decision.trigger)
 	default:
@@ -54,8 +56,10 @@ func (r *Reconciler) version(ctx context.Context, p *pass) error {
 // ready says whether the next version could be made, long before it is due: the key that spec names exists and is usable,
 // and the generator makes something.
 func (r *Reconciler) ready(ctx context.Context, p *pass) error {
-	if err := validGenerator(p.secret.Spec.Generate); err != nil {
-		return err
+	if p.secret.Spec.Generate != nil {
+		if err := validGenerator(p.secret.Spec.Generate); err != nil {
+			return err
+		}
 	}
 	if p.secret.Spec.KMSKeyRef == nil {
 		return nil // the account's own key is made when it is wanted

@@ -109,7 +109,7 @@ func (f *managerFlags) restConfig() (*rest.Config, error) {
 	}
 	cfg.UserAgent = "strongroom/" + Version
 	cfg.DisableCompression = true // unpacking the first lists costs more than loopback and cluster networks do
-	cfg.QPS = -1 // the API server's priority and fairness limits requests, and knows better
+	cfg.QPS = -1                  // the API server's priority and fairness limits requests, and knows better
 	return cfg, nil
 }
 

@@ -44,7 +44,7 @@ func othersOf(existing *corev1.Secret, key, but string) []string {
 		var fields struct {
 			Data map[string]any `json:"f:data"`
 		}
-		if err := json.Unmarshal(entry.FieldsV1.Raw, &fields); err != nil {
+		if err := json.Unmarshal(entry.FieldsV1.GetRawBytes(), &fields); err != nil {
 			continue
 		}
 		if _, has := fields.Data["f:"+key]; has {

@@ -51,6 +51,9 @@ func (t *Target) policy() v1alpha1.CreationPolicy {
 	return t.Policy
 }
 
+// TakesWhatIsThere tells that the policy writes into a core Secret that somebody else made.
+func (t *Target) TakesWhatIsThere() bool { return t.policy() != v1alpha1.CreationPolicyOwner }
+
 func (t *Target) secretType() corev1.SecretType {
 	if t.Type == "" {
 		return corev1.SecretTypeOpaque

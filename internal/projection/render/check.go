@@ -50,19 +50,25 @@ func walk(node parse.Node, loops int) error {
 	case *parse.WithNode:
 		return branch(&n.BranchNode, loops)
 	case *parse.RangeNode:
-		if loops++; loops > maximumNesting {
-			return errNested
-		}
-		if !overData(n.Pipe) {
-			return errRange
-		}
-		if err := branch(&n.BranchNode, loops); err != nil {
-			return err
-		}
-		n.List.Nodes = append([]parse.Node{spendNode(costOfNode * (1 + count(n.List)))}, n.List.Nodes...)
+		return loop(n, loops+1)
 	case *parse.PipeNode:
 		return pipe(n)
 	}
+	return nil
+}
+
+// loop checks a range and makes each of its rounds be paid for.
+func loop(n *parse.RangeNode, loops int) error {
+	switch {
+	case loops > maximumNesting:
+		return errNested
+	case !overData(n.Pipe):
+		return errRange
+	}
+	if err := branch(&n.BranchNode, loops); err != nil {
+		return err
+	}
+	n.List.Nodes = append([]parse.Node{spendNode(costOfNode * (1 + count(n.List)))}, n.List.Nodes...)
 	return nil
 }
 
