@@ -160,6 +160,23 @@ var _ = Describe("A status that was set back", func() {
 		Expect(versionOf("db")).To(Equal(held))
 	})
 
+	It("in another order ends, and says what to do", func() {
+		s := ready()
+		update(s, func() { annotate(v1alpha1.RotateAnnotation, "1")(s) })
+		reconcile(s)
+		s.Status.Versions[0], s.Status.Versions[1] = s.Status.Versions[1], s.Status.Versions[0]
+		Expect(cp.Client.Status().Update(ctx, s)).To(Succeed())
+		seen(s)
+		reconcile(s)
+		Expect(reasonOf(s)).To(Equal(v1alpha1.ReasonEnvelopeTampered))
+		s.Status.Versions = nil
+		Expect(cp.Client.Status().Update(ctx, s)).To(Succeed())
+		seen(s)
+		reconcile(s)
+		Expect(reasonOf(s)).To(Equal(v1alpha1.ReasonSucceeded))
+		Expect(s.Status.Versions).To(HaveLen(2))
+	})
+
 	It("to another secret's ARN and versions shows nothing of it", func() {
 		victim := ready()
 		thief := environmentSecret("thief")

@@ -11,6 +11,7 @@ import (
 	"strongroom.dev/strongroom/internal/core/versions"
 	"strongroom.dev/strongroom/internal/fault"
 	"strongroom.dev/strongroom/internal/service/secretsmanager"
+	"strongroom.dev/strongroom/internal/store"
 )
 
 // version makes sure that there is a current version, and makes the next one when it is time.
@@ -84,7 +85,12 @@ func (r *Reconciler) resume(ctx context.Context, p *pass) error {
 		if err := r.Secrets.Verify(ctx, p.secret.Namespace, p.arn, v); err != nil {
 			return err
 		}
-		p.index = p.index.Add(v)
+		taken := p.index.Add(v)
+		if len(taken) == len(p.index) {
+			return fmt.Errorf("%w: status.versions has version %s under another sequence; remove the list there "+
+				"(--subresource=status) to have it rebuilt", store.ErrTampered, v.ID)
+		}
+		p.index = taken
 		if p.trigger != triggerRestored {
 			p.trigger = triggerResumed
 		}

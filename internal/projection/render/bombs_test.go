@@ -38,6 +38,8 @@ func TestNoTemplateBurnsMemoryOrTime(t *testing.T) {
 		"orders of long texts":         big + `{{ $l := splitList "a" .current }}{{ range $l }}` + strings.Repeat(`{{ $y := lt $x $x }}`, 400) + `{{ end }}`,
 		"sums of long texts":           big + `{{ $l := splitList "a" .current }}{{ range $l }}{{ $y := sha256sum $x }}{{ end }}`,
 		"a heavy round, many a time":   `{{ $l := splitList "a" .current }}{{ range $l }}` + strings.Repeat(`{{ if $l }}{{ end }}`, 600) + `{{ end }}`,
+		"a list of empty texts":        `{{ $l := splitList "a" .current }}` + strings.Repeat(`{{ $y := print $l }}`, 400),
+		"members sorted many times":    `{{ $o := fromJson (print "{" (replace "a" "" .current) "}") }}{{ $l := splitList "a" .current }}{{ range $l }}` + strings.Repeat(`{{ range $o }}{{ break }}{{ end }}`, 40) + `{{ end }}`,
 		"loops that pay for no round":  `{{ $l := splitList "a" .current }}{{ range $l }}{{ range $l }}{{ continue }}{{ end }}{{ end }}`,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -58,6 +60,32 @@ func TestNoTemplateBurnsMemoryOrTime(t *testing.T) {
 				t.Errorf("it took %v", took)
 			}
 		})
+	}
+}
+
+func TestATemplateCannotTouchItsBudget(t *testing.T) {
+	value := render.Value{Current: secretbytes.Copy([]byte(`{"a":["x","y"],"o":{"k":1},"n":9000000000}`))}
+	for _, text := range []string{
+		`{{ _spend -9000000000000000000 }}`, `{{ if true }}{{ _spend 1 }}{{ end }}`, `{{ print (_spend 1) }}`, `{{ (_spend 1).x }}`,
+		`{{ .a | _over }}`, `{{ range .a }}{{ _spend -100 }}{{ end }}`, `{{ $x := _over .a }}`, `{{ with _over .a }}{{ end }}`,
+	} {
+		if err := render.Validate(map[string]string{"k": text}); !refusal(err, "underscore") {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+	for _, text := range []string{`{{ range .n }}{{ end }}`, `{{ $n := 9000000000 }}{{ range $n }}{{ end }}`, `{{ range .current }}{{ end }}`} {
+		if _, err := render.Data(map[string]string{"k": text}, value); !refusal(err, "lists and objects alone") {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+	for text, want := range map[string]string{
+		`{{ range .a }}{{ . }},{{ end }}`: "x,y,", `{{ range $i, $x := .a }}{{ $i }}{{ $x }}{{ end }}`: "0x1y", `{{ range $k, $v := .o }}{{ $k }}{{ end }}`: "k",
+		`{{ range .a }}{{ else }}none{{ end }}`: "", `{{ range $x := .a }}{{ range $.a }}{{ $x }}{{ . }} {{ end }}{{ end }}`: "xx xy yx yy ",
+	} {
+		data, err := render.Data(map[string]string{"k": text}, value)
+		if err != nil || string(data["k"].Reveal()) != want {
+			t.Errorf("%s: %q, %v", text, data["k"].Reveal(), err)
+		}
 	}
 }
 

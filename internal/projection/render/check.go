@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strings"
 	"text/template"
 	"text/template/parse"
 )
@@ -12,10 +13,11 @@ import (
 const maximumNesting = 2
 
 var (
-	errDefine = errors.New("define, block and template are not allowed")
-	errRange  = errors.New("range goes over fields and variables alone: a number or the result of a function could make it endless")
-	errNested = fmt.Errorf("range is nested deeper than %d", maximumNesting)
-	errPrintf = errors.New("printf takes a constant format whose widths and precisions have at most three digits")
+	errDefine   = errors.New("define, block and template are not allowed")
+	errRange    = errors.New("range goes over fields and variables alone: a number or the result of a function could make it endless")
+	errNested   = fmt.Errorf("range is nested deeper than %d", maximumNesting)
+	errInternal = errors.New("a function whose name begins with an underscore is not a template's to call")
+	errPrintf   = errors.New("printf takes a constant format whose widths and precisions have at most three digits")
 )
 
 // check refuses what could run without a bound, since a template that runs cannot be stopped from outside, and makes every
@@ -68,7 +70,10 @@ func loop(n *parse.RangeNode, loops int) error {
 	if err := branch(&n.BranchNode, loops); err != nil {
 		return err
 	}
-	n.List.Nodes = append([]parse.Node{spendNode(costOfNode * (1 + count(n.List)))}, n.List.Nodes...)
+	over := n.Pipe.Cmds[0]
+	over.Args = append([]parse.Node{paidNode("_over .").Cmds[0].Args[0]}, over.Args...)
+	spend := &parse.ActionNode{NodeType: parse.NodeAction, Pos: n.Pos, Line: n.Line, Pipe: paidNode(fmt.Sprintf("_spend %d", costOfNode*(1+count(n.List))))}
+	n.List.Nodes = append([]parse.Node{spend}, n.List.Nodes...)
 	return nil
 }
 
@@ -82,10 +87,11 @@ func branch(n *parse.BranchNode, loops int) error {
 	return walk(n.ElseList, loops)
 }
 
-// spendNode is {{ _spend COST }}, which pays for a round of a loop.
-func spendNode(cost int) parse.Node {
-	paid := template.Must(template.New("spend").Funcs(names).Parse(fmt.Sprintf("{{ _spend %d }}", cost)))
-	return paid.Root.Nodes[0]
+// paidNode is the pipeline of a call of this package's own, by which a loop pays: _over for what it goes over, when it begins,
+// and _spend for a round.
+func paidNode(call string) *parse.PipeNode {
+	parsed := template.Must(template.New("paid").Funcs(names).Parse("{{ " + call + " }}"))
+	return parsed.Root.Nodes[0].(*parse.ActionNode).Pipe
 }
 
 // count is the number of nodes below and including one: what a round of a loop evaluates at most. Inner loops pay for
@@ -144,7 +150,7 @@ func pipe(p *parse.PipeNode) error {
 		return nil
 	}
 	for _, command := range p.Cmds {
-		if err := printf(command); err != nil {
+		if err := call(command); err != nil {
 			return err
 		}
 		for _, arg := range command.Args {
@@ -164,10 +170,13 @@ func pipe(p *parse.PipeNode) error {
 // wide is a width or precision of more than three digits, from an argument, or an explicit argument index.
 var wide = regexp.MustCompile(`%[-+# 0]*(?:\d{4,}|\d*\.\d{4,}|[\d.]*[*\[])`)
 
-// printf checks a call of printf: a wide field is a lot of memory for a short template.
-func printf(command *parse.CommandNode) error {
+// call checks the names that a command calls, and printf's format: a wide field is a lot of memory for a short template.
+func call(command *parse.CommandNode) error {
 	for i, arg := range command.Args {
 		name, ok := arg.(*parse.IdentifierNode)
+		if ok && strings.HasPrefix(name.Ident, "_") {
+			return errInternal
+		}
 		if !ok || name.Ident != "printf" {
 			continue
 		}

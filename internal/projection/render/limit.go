@@ -32,7 +32,7 @@ type budget struct{ output, work int }
 
 // spend takes from the budget before the work is done, so that nothing is begun that cannot be paid.
 func (b *budget) spend(cost int) error {
-	if b.work -= cost; b.work < 0 {
+	if b.work -= max(cost, 1); b.work < 0 {
 		return errWork
 	}
 	return nil

@@ -59,14 +59,12 @@ func TestWorkIsCountedOverAllKeys(t *testing.T) {
 		t.Errorf("20,000 empty rounds: %v", err)
 	}
 	for name, templates := range map[string]map[string]string{
-		"a loop in each of three keys":    {"a": loop, "b": loop, "c": loop},
-		"three loops one after another":   {"a": loop + loop + loop},
-		"a loop in a loop":                {"a": `{{ range .a }}{{ range $.a }}{{ end }}{{ end }}`},
-		"a loop that goes on at once":     {"a": `{{ range .a }}{{ range $.a }}{{ continue }}{{ end }}{{ end }}`},
-		"a loop that calls":               {"a": `{{ range .a }}{{ $x := upper "x" }}{{ $x = lower "x" }}{{ end }}`},
-		"a loop with a condition":         {"a": `{{ range .a }}{{ if $.a }}{{ range $.a }}{{ end }}{{ end }}{{ end }}`},
-		"a loop over a number's variable": {"a": `{{ $n := 2000000000 }}{{ range $n }}{{ end }}`},
-		"a loop over a length":            {"a": `{{ $n := len .a }}{{ range $n }}{{ range $n }}{{ end }}{{ end }}`},
+		"a loop in each of three keys":  {"a": loop, "b": loop, "c": loop},
+		"three loops one after another": {"a": loop + loop + loop},
+		"a loop in a loop":              {"a": `{{ range .a }}{{ range $.a }}{{ end }}{{ end }}`},
+		"a loop that goes on at once":   {"a": `{{ range .a }}{{ range $.a }}{{ continue }}{{ end }}{{ end }}`},
+		"a loop that calls":             {"a": `{{ range .a }}{{ $x := upper "x" }}{{ $x = lower "x" }}{{ end }}`},
+		"a loop with a condition":       {"a": `{{ range .a }}{{ if $.a }}{{ range $.a }}{{ end }}{{ end }}{{ end }}`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := render.Data(templates, times(30000)); !refusal(err, "too much work") {
