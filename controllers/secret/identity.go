@@ -42,7 +42,9 @@ func (r *Reconciler) identify(ctx context.Context, p *pass) error {
 	if p.arn == "" {
 		p.arn = arn.Secret(r.Region, id, p.secret.AWSName(), arn.Suffix(string(p.secret.UID)))
 	}
-	p.index = IndexOf(p.secret)
+	if p.secret.Status.ARN != "" { // without it, what status lists says nothing: restore finds both
+		p.index = IndexOf(p.secret)
+	}
 	return nil
 }
 

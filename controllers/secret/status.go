@@ -32,10 +32,16 @@ func (r *Reconciler) summarise(ctx context.Context, p *pass, err error) (ctrl.Re
 	if writeErr := r.write(ctx, p); writeErr != nil {
 		return ctrl.Result{}, errors.Join(err, writeErr)
 	}
-	if err == nil {
-		return r.succeeded(ctx, p, gone)
+	if pruneErr := r.prune(ctx, p, gone); pruneErr != nil {
+		return ctrl.Result{}, errors.Join(err, pruneErr)
 	}
-	return r.failed(p, err)
+	if err != nil {
+		return r.failed(p, err)
+	}
+	if p.trigger == triggerRestored {
+		r.event(p.secret, eventRestored(p.arn, len(p.index)))
+	}
+	return ctrl.Result{RequeueAfter: p.requeue}, nil
 }
 
 // commit puts the facts of this pass into status and returns the versions that the index let go. The index is committed once
@@ -95,11 +101,9 @@ func (r *Reconciler) write(ctx context.Context, p *pass) error {
 	return nil
 }
 
-func (r *Reconciler) succeeded(ctx context.Context, p *pass, gone versions.Index) (ctrl.Result, error) {
-	if p.trigger == triggerRestored {
-		r.event(p.secret, eventRestored(p.arn, len(p.index)))
-	}
-	for _, v := range gone { // after the commit; what a crash leaves here is swept
+// prune deletes the Envelopes that the index let go, after the commit; what a crash leaves here is swept.
+func (r *Reconciler) prune(ctx context.Context, p *pass, gone versions.Index) error {
+	for _, v := range gone {
 		e, err := r.Store.Get(ctx, p.secret.Namespace, v1alpha1.EnvelopeSecretVersion, p.arn, v)
 		if errors.Is(err, store.ErrMissing) {
 			continue
@@ -108,10 +112,10 @@ func (r *Reconciler) succeeded(ctx context.Context, p *pass, gone versions.Index
 			err = r.Store.Delete(ctx, e)
 		}
 		if err != nil {
-			return ctrl.Result{}, err
+			return err
 		}
 	}
-	return ctrl.Result{RequeueAfter: p.requeue}, nil
+	return nil
 }
 
 // failed decides when to look again. A fault that only somebody's change mends is no error to the queue.

@@ -135,6 +135,9 @@ func (p *Projector) workloads(ctx context.Context, namespace string, target v1al
 	if err != nil {
 		return nil, fmt.Errorf("listing %ss: %w", target.Kind, err)
 	}
+	for i := range list.Items {
+		list.Items[i].SetGroupVersionKind(gvk) // a list's items come without
+	}
 	return list.Items, nil
 }
 

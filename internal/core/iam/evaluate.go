@@ -1,0 +1,223 @@
+package iam
+
+// Policies are all that has a say in one request.
+type Policies struct {
+	// Identity are the policies of the user or role, and of the user's groups. One that allows is enough.
+	Identity []*Policy
+	// Boundary limits what Identity can allow; nil for none.
+	Boundary *Policy
+	// Session limits a session; nil for none. With several, one that allows is enough.
+	Session []*Policy
+	// Resource is the resource's own policy; nil for none.
+	Resource *Policy
+	// ResourceAccount is the account that the resource belongs to.
+	ResourceAccount string
+	// ResourceMustAllow is for trust policies and key policies: nothing is allowed unless the resource policy allows it
+	// itself, or delegates it to the account.
+	ResourceMustAllow bool
+}
+
+// Reason says why a request is allowed or denied.
+type Reason string
+
+// The reasons.
+const (
+	// Allowed: a policy allows, and none denies.
+	Allowed Reason = "allowed"
+	// ExplicitDeny: a statement denies.
+	ExplicitDeny Reason = "explicitDeny"
+	// ImplicitDeny: no statement allows.
+	ImplicitDeny Reason = "implicitDeny"
+)
+
+// Kind is the kind of policy that decided, as AWS's messages name it.
+type Kind string
+
+// The kinds of policies.
+const (
+	KindNone     Kind = ""
+	KindIdentity Kind = "identity-based policy"
+	KindBoundary Kind = "permissions boundary"
+	KindSession  Kind = "session policy"
+	KindResource Kind = "resource-based policy"
+)
+
+// Decision is the answer.
+type Decision struct {
+	Reason Reason
+	// Kind of the policy that denied, or whose silence did; of the one that allowed if Reason is Allowed.
+	Kind Kind
+	// Sid of the statement that decided, if it has one.
+	Sid string
+}
+
+// Allowed tells whether the request may go on.
+func (d Decision) Allowed() bool { return d.Reason == Allowed }
+
+// Evaluate decides a request by AWS's order.
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic_policy-eval-denyallow.html
+func Evaluate(r *Request, p *Policies) Decision {
+	q := &query{Request: r, folded: r.action()}
+	if d, denied := q.denied(p); denied {
+		return d
+	}
+	how, sid := q.granted(p.Resource)
+	byResource := Decision{Reason: Allowed, Kind: KindResource, Sid: sid}
+	service := r.Principal.Service != "" // has no identity policies
+	same := p.ResourceAccount == "" || p.ResourceAccount == r.Principal.Account
+	switch {
+	case how == noMatch && (service || !same || p.ResourceMustAllow):
+		return Decision{Reason: ImplicitDeny, Kind: KindResource}
+	case service, same && how == byName: // not limited by what the boundary or the session leaves out
+		return byResource
+	}
+	if d, limited := q.limited(p); limited {
+		return d
+	}
+	if same && how > delegated {
+		return byResource
+	}
+	return q.byIdentity(p)
+}
+
+// byIdentity is what is left to the identity policies.
+func (q *query) byIdentity(p *Policies) Decision {
+	if q.Principal.isRoot() { // the account itself may do all that nothing denies
+		return Decision{Reason: Allowed, Kind: KindIdentity}
+	}
+	if sid, ok := q.anyAllows(p.Identity); ok {
+		return Decision{Reason: Allowed, Kind: KindIdentity, Sid: sid}
+	}
+	return Decision{Reason: ImplicitDeny, Kind: KindIdentity}
+}
+
+// query is a request with what is worked out once.
+type query struct {
+	*Request
+	folded string
+}
+
+// denied looks for an explicit Deny in every policy.
+func (q *query) denied(p *Policies) (Decision, bool) {
+	look := func(policy *Policy, kind Kind) (Decision, bool) {
+		if policy == nil {
+			return Decision{}, false
+		}
+		for i := range policy.statements {
+			if s := &policy.statements[i]; s.effect == deny && s.applies(q) {
+				return Decision{Reason: ExplicitDeny, Kind: kind, Sid: s.sid}, true
+			}
+		}
+		return Decision{}, false
+	}
+	if d, ok := look(p.Resource, KindResource); ok {
+		return d, true
+	}
+	for _, policy := range p.Identity {
+		if d, ok := look(policy, KindIdentity); ok {
+			return d, true
+		}
+	}
+	if d, ok := look(p.Boundary, KindBoundary); ok {
+		return d, true
+	}
+	for _, policy := range p.Session {
+		if d, ok := look(policy, KindSession); ok {
+			return d, true
+		}
+	}
+	return Decision{}, false
+}
+
+// granted is how a resource policy allows the request: by the most particular of the statements that do.
+func (q *query) granted(policy *Policy) (best match, sid string) {
+	if policy == nil {
+		return noMatch, ""
+	}
+	for i := range policy.statements {
+		s := &policy.statements[i]
+		if s.effect != allow || !s.applies(q) {
+			continue
+		}
+		how := everyone // NotPrincipal
+		if s.principal != nil {
+			how = s.principal.match(&q.Principal)
+		}
+		if how > best {
+			best, sid = how, s.sid
+		}
+	}
+	return best, sid
+}
+
+// limited tells whether the boundary or the session leaves the request out.
+func (q *query) limited(p *Policies) (Decision, bool) {
+	if p.Boundary != nil {
+		if _, ok := q.anyAllows([]*Policy{p.Boundary}); !ok {
+			return Decision{Reason: ImplicitDeny, Kind: KindBoundary}, true
+		}
+	}
+	if len(p.Session) > 0 {
+		if _, ok := q.anyAllows(p.Session); !ok {
+			return Decision{Reason: ImplicitDeny, Kind: KindSession}, true
+		}
+	}
+	return Decision{}, false
+}
+
+func (q *query) anyAllows(policies []*Policy) (sid string, ok bool) {
+	for _, policy := range policies {
+		for i := range policy.statements {
+			if s := &policy.statements[i]; s.effect == allow && s.applies(q) {
+				return s.sid, true
+			}
+		}
+	}
+	return "", false
+}
+
+// applies tells whether a statement speaks of the request. One that allows does not if it names a policy variable that the
+// request lacks, be it in a negation.
+func (s *statement) applies(q *query) bool {
+	if !s.actionApplies(q.folded) || !s.principalApplies(q) {
+		return false
+	}
+	sc := &scope{Context: q.Context}
+	if !s.resourceApplies(q.Resource, sc) {
+		return false
+	}
+	for i := range s.conditions {
+		if !s.conditions[i].holds(sc) {
+			return false
+		}
+	}
+	return s.effect == deny || !sc.unresolved
+}
+
+func (s *statement) principalApplies(q *query) bool {
+	if s.principal != nil {
+		return s.principal.match(&q.Principal) != noMatch
+	}
+	return s.notPrincipal == nil || !s.notPrincipal.excludes(&q.Principal, s.effect)
+}
+
+func (s *statement) actionApplies(action string) bool {
+	for i := range s.actions {
+		if s.actions[i].match(action) {
+			return !s.notAction
+		}
+	}
+	return s.notAction
+}
+
+func (s *statement) resourceApplies(resource string, sc *scope) bool {
+	if s.anyResource {
+		return true
+	}
+	for i := range s.resources {
+		if s.resources[i].match(resource, sc) {
+			return !s.notResource
+		}
+	}
+	return s.notResource
+}

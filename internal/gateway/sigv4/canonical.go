@@ -1,0 +1,269 @@
+package sigv4
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// fields are the parts of a signature as the request has them.
+type fields struct {
+	credential, signature, date, token string
+	signedHeaders                      []string
+	expires                            time.Duration
+	presigned                          bool
+}
+
+// The limits of what is read of a request.
+const (
+	maximumAuthorization = 4096
+	maximumQuery         = 16 * 1024
+	maximumSignedHeaders = 64
+)
+
+// parameters reads the signature from the header or the query. A request with both is refused.
+func parameters(r *http.Request) (*fields, error) {
+	if len(r.URL.RawQuery) > maximumQuery {
+		return nil, incomplete("The query has %d bytes; at most %d are taken.", len(r.URL.RawQuery), maximumQuery)
+	}
+	headers := r.Header.Values("Authorization")
+	presigned := strings.Contains(r.URL.RawQuery, "X-Amz-Signature=") || strings.Contains(r.URL.RawQuery, "X-Amz-Algorithm=")
+	switch {
+	case len(headers) > 1, len(headers) == 1 && presigned:
+		return nil, incomplete("A request has one signature: in one Authorization header, or in the query.")
+	case presigned:
+		return presignedFields(r)
+	case len(headers) == 0:
+		return nil, &Error{Missing, "Missing Authentication Token"}
+	}
+	return headerFields(r, headers[0])
+}
+
+func headerFields(r *http.Request, header string) (*fields, error) {
+	if len(header) > maximumAuthorization {
+		return nil, incomplete("The Authorization header has %d bytes; at most %d are taken.", len(header), maximumAuthorization)
+	}
+	name, rest, _ := strings.Cut(header, " ")
+	if err := checkAlgorithm(name); err != nil {
+		return nil, err
+	}
+	values := map[string]string{}
+	for part := range strings.SplitSeq(rest, ",") {
+		key, value, ok := strings.Cut(strings.TrimSpace(part), "=")
+		if _, twice := values[key]; !ok || twice {
+			return nil, incomplete("'%s' not a valid key=value pair (missing equal-sign) in Authorization header (hashed with SHA-256 and encoded with Base64): '%s'.", key, redact(header))
+		}
+		values[key] = value
+	}
+	for _, key := range []string{"Credential", "Signature", "SignedHeaders"} {
+		if values[key] == "" {
+			return nil, incomplete("Authorization header requires '%s' parameter. (Hashed with SHA-256 and encoded with Base64) Authorization=%s", key, redact(header))
+		}
+	}
+	date, err := one(r.Header, "X-Amz-Date")
+	if err != nil {
+		return nil, err
+	}
+	if date == "" {
+		return nil, incomplete("Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header. (Hashed with SHA-256 and encoded with Base64) Authorization=%s", redact(header))
+	}
+	token, err := one(r.Header, "X-Amz-Security-Token")
+	f := &fields{credential: values["Credential"], signature: values["Signature"], date: date, token: token,
+		signedHeaders: strings.Split(values["SignedHeaders"], ";")}
+	return f, err
+}
+
+// redact is how AWS quotes a header that may hold a signature.
+func redact(header string) string {
+	sum := sha256.Sum256([]byte(header))
+	return base64.StdEncoding.EncodeToString(sum[:])
+}
+
+func checkAlgorithm(name string) error {
+	switch name {
+	case algorithm:
+		return nil
+	case asymmetric:
+		return incomplete("%s (SigV4a) is not supported here: sign for one region with %s.", asymmetric, algorithm)
+	}
+	return incomplete("Authorization header requires the algorithm %s.", algorithm)
+}
+
+// one is the value of a header that must not occur twice.
+func one(h http.Header, name string) (string, error) {
+	values := h.Values(name)
+	if len(values) > 1 {
+		return "", incomplete("The header '%s' occurs %d times.", name, len(values))
+	}
+	if len(values) == 0 {
+		return "", nil
+	}
+	return strings.TrimSpace(values[0]), nil
+}
+
+func presignedFields(r *http.Request) (*fields, error) {
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return nil, incomplete("The query cannot be read.")
+	}
+	get := func(name string) string {
+		if values := query[name]; len(values) == 1 {
+			return values[0]
+		}
+		return ""
+	}
+	if err := checkAlgorithm(get("X-Amz-Algorithm")); err != nil {
+		return nil, err
+	}
+	for _, name := range []string{"X-Amz-Credential", "X-Amz-Signature", "X-Amz-SignedHeaders", "X-Amz-Date", "X-Amz-Expires"} {
+		if get(name) == "" {
+			return nil, incomplete("AWS query-string parameters must include '%s' once.", name)
+		}
+	}
+	seconds, err := strconv.Atoi(get("X-Amz-Expires"))
+	if err != nil || seconds < 1 || time.Duration(seconds)*time.Second > MaximumExpiry {
+		return nil, incomplete("X-Amz-Expires must be a number of seconds from 1 to %d.", int(MaximumExpiry/time.Second))
+	}
+	return &fields{
+		credential: get("X-Amz-Credential"), signature: get("X-Amz-Signature"), date: get("X-Amz-Date"),
+		token: get("X-Amz-Security-Token"), signedHeaders: strings.Split(get("X-Amz-SignedHeaders"), ";"),
+		expires: time.Duration(seconds) * time.Second, presigned: true,
+	}, nil
+}
+
+// canonicalRequest is what was signed, made anew from what was received.
+func canonicalRequest(r *http.Request, f *fields, body []byte) ([]byte, error) {
+	if err := checkSigned(r, f); err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer
+	b.WriteString(r.Method + "\n" + canonicalPath(r) + "\n" + canonicalQuery(r.URL.RawQuery, f.presigned) + "\n")
+	for _, name := range f.signedHeaders {
+		value, err := headerValue(r, name)
+		if err != nil {
+			return nil, err
+		}
+		b.WriteString(name + ":" + value + "\n")
+	}
+	sum := sha256.Sum256(body)
+	hash := hex.EncodeToString(sum[:])
+	if claimed := r.Header.Get("X-Amz-Content-Sha256"); claimed != "" && claimed != hash {
+		return nil, invalid("The value of x-amz-content-sha256 is not the SHA-256 of the body.")
+	}
+	b.WriteString("\n" + strings.Join(f.signedHeaders, ";") + "\n" + hash)
+	return b.Bytes(), nil
+}
+
+// checkSigned checks that all headers that decide what a request does are signed, in order and once.
+func checkSigned(r *http.Request, f *fields) error {
+	if len(f.signedHeaders) > maximumSignedHeaders {
+		return incomplete("%d headers are signed; at most %d are taken.", len(f.signedHeaders), maximumSignedHeaders)
+	}
+	for i, name := range f.signedHeaders {
+		if name == "" || name != strings.ToLower(name) || i > 0 && name <= f.signedHeaders[i-1] {
+			return incomplete("SignedHeaders must be lower-case names in order, each once.")
+		}
+	}
+	must := []string{"host"}
+	for name := range r.Header {
+		name = strings.ToLower(name)
+		if name == "content-type" && !f.presigned || strings.HasPrefix(name, "x-amz-") {
+			must = append(must, name)
+		}
+	}
+	slices.Sort(must)
+	for _, name := range must {
+		if !slices.Contains(f.signedHeaders, name) {
+			return invalid("'%s' must be a signed header.", name)
+		}
+	}
+	return nil
+}
+
+// headerValue joins a header's values, without the blanks around them and with single ones within.
+func headerValue(r *http.Request, name string) (string, error) {
+	switch name {
+	case "host":
+		return r.Host, nil
+	case "content-length": // net/http takes it out of the headers
+		return strconv.FormatInt(r.ContentLength, 10), nil
+	}
+	values := r.Header.Values(name)
+	if len(values) == 0 {
+		return "", invalid("The signed header '%s' is not in the request.", name)
+	}
+	if len(values) > 1 && (name == "content-type" || strings.HasPrefix(name, "x-amz-")) {
+		return "", incomplete("The header '%s' occurs %d times.", name, len(values))
+	}
+	out := make([]string, len(values))
+	for i, v := range values {
+		out[i] = strings.Join(strings.FieldsFunc(v, func(c rune) bool { return c == ' ' || c == '\t' }), " ")
+	}
+	return strings.Join(out, ","), nil
+}
+
+// canonicalPath is the path as it was sent, each segment encoded once more, as all services but S3 do.
+func canonicalPath(r *http.Request) string {
+	path := r.URL.EscapedPath()
+	if path == "" {
+		return "/"
+	}
+	return encode(path, true)
+}
+
+// canonicalQuery sorts the parameters by their encoded names, then values. It works on what was sent, so that two ways of
+// writing one query are told apart no more than AWS does.
+func canonicalQuery(raw string, presigned bool) string {
+	if raw == "" {
+		return ""
+	}
+	var pairs [][2]string
+	for part := range strings.SplitSeq(raw, "&") {
+		if part == "" {
+			continue
+		}
+		key, value, _ := strings.Cut(part, "=")
+		k, err1 := url.QueryUnescape(key)
+		v, err2 := url.QueryUnescape(value)
+		if err1 != nil || err2 != nil {
+			k, v = key, value // as it is: it will not match
+		}
+		if presigned && k == "X-Amz-Signature" {
+			continue
+		}
+		pairs = append(pairs, [2]string{encode(k, false), encode(v, false)})
+	}
+	slices.SortFunc(pairs, func(a, b [2]string) int {
+		if c := strings.Compare(a[0], b[0]); c != 0 {
+			return c
+		}
+		return strings.Compare(a[1], b[1])
+	})
+	out := make([]string, len(pairs))
+	for i, p := range pairs {
+		out[i] = p[0] + "=" + p[1]
+	}
+	return strings.Join(out, "&")
+}
+
+// encode is AWS's URI encoding: all but the unreserved characters of RFC 3986, in upper-case hexadecimal.
+func encode(s string, path bool) string {
+	const digits = "0123456789ABCDEF"
+	var b strings.Builder
+	for i := range len(s) {
+		switch c := s[i]; {
+		case 'A' <= c && c <= 'Z', 'a' <= c && c <= 'z', '0' <= c && c <= '9', strings.IndexByte("-._~", c) >= 0, path && c == '/':
+			b.WriteByte(c)
+		default:
+			b.Write([]byte{'%', digits[c>>4], digits[c&15]})
+		}
+	}
+	return b.String()
+}
