@@ -86,7 +86,16 @@ func (r *Reconciler) subject(ctx context.Context, owner Owner, object *object, s
 	if err != nil {
 		return 0, err
 	}
-	d := decide(input{now: r.Now(), object: object, subject: subject, envelopes: group, keyInUse: used})
+	in := input{now: r.Now(), object: object, subject: subject, envelopes: group, keyInUse: used}
+	if last := r.seen(owner, subject); last != nil {
+		in.born = last.born
+	}
+	d := decide(in)
+	for i := range d.undone { // a crash after this finds no tombstone, and stores one
+		if err := r.Store.Delete(ctx, &d.undone[i]); err != nil {
+			return 0, err
+		}
+	}
 	if d.entomb {
 		if err := r.entomb(ctx, owner, subject, group); err != nil {
 			return 0, err

@@ -1,6 +1,7 @@
 package envelope
 
 import (
+	"slices"
 	"time"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
@@ -14,6 +15,8 @@ type input struct {
 	now time.Time
 	// object is the owner, nil if there is none.
 	object *object
+	// born is when the object was created whose deletion was seen, zero if none was.
+	born time.Time
 	// subject is the ARN of the Envelopes.
 	subject string
 	// envelopes of the subject.
@@ -24,6 +27,9 @@ type input struct {
 
 // decision is what to do with them.
 type decision struct {
+	// undone are tombstones of earlier deletions, which applying the object again undid. They go before a new one is stored,
+	// which has their name.
+	undone []v1alpha1.Envelope
 	// entomb tells that a tombstone is to be stored.
 	entomb bool
 	// delete lists the Envelopes to delete, in this order.
@@ -71,11 +77,15 @@ func decideLive(in input) decision {
 // decideGone: the owner is gone, or is another secret of the same object name by now. The Envelopes get a tombstone, and
 // go when it expires, the tombstone last.
 func decideGone(in input) decision {
-	var tombstones, others []v1alpha1.Envelope
+	var tombstones, others, undone []v1alpha1.Envelope
 	var expires time.Time
 	for _, e := range in.envelopes {
 		if e.Spec.Class != v1alpha1.EnvelopeTombstone {
 			others = append(others, e)
+			continue
+		}
+		if e.Spec.CreatedTime.Time.Before(in.born) {
+			undone = append(undone, e)
 			continue
 		}
 		tombstones = append(tombstones, e)
@@ -85,13 +95,13 @@ func decideGone(in input) decision {
 	}
 	switch left := expires.Sub(in.now); {
 	case len(tombstones) == 0:
-		return decision{entomb: len(others) > 0}
+		return decision{entomb: len(others) > 0, undone: undone}
 	case left > 0:
 		return decision{wait: left}
 	case in.keyInUse && len(others) > 0:
 		return decision{wait: sweepAge}
 	}
-	return decision{delete: append(others, tombstones...)}
+	return decision{delete: slices.Concat(others, undone, tombstones)}
 }
 
 func shorter(a, b time.Duration) time.Duration {

@@ -39,6 +39,29 @@ func owner(arn string, sequences ...int64) *object {
 	return o
 }
 
+func TestATombstoneOfAnEarlierDeletionMakesRoomForThisOnes(t *testing.T) {
+	old, recent := tombstone(-time.Hour), tombstone(time.Hour)
+	old.Spec.CreatedTime, recent.Spec.CreatedTime = metav1.NewTime(now.Add(-9*time.Hour)), metav1.NewTime(now.Add(-time.Hour))
+	for name, tt := range map[string]struct {
+		born      time.Time
+		envelopes []v1alpha1.Envelope
+		undone    int
+		entomb    bool
+		deleted   int
+	}{
+		"of before the object was created":     {now.Add(-2 * time.Hour), []v1alpha1.Envelope{old, stored(1, 0)}, 1, true, 0},
+		"of its own deletion":                  {now.Add(-2 * time.Hour), []v1alpha1.Envelope{recent, stored(1, 0)}, 0, false, 0},
+		"one of each":                          {now.Add(-2 * time.Hour), []v1alpha1.Envelope{old, recent, stored(1, 0)}, 0, false, 0},
+		"where no deletion was seen":           {time.Time{}, []v1alpha1.Envelope{old, stored(1, 0)}, 0, false, 2},
+		"of before, and nothing is left to it": {now.Add(-2 * time.Hour), []v1alpha1.Envelope{old}, 1, false, 0},
+	} {
+		d := decide(input{now: now, born: tt.born, subject: "arn", envelopes: tt.envelopes})
+		if len(d.undone) != tt.undone || d.entomb != tt.entomb || len(d.delete) != tt.deleted {
+			t.Errorf("a tombstone %s: %+v", name, d)
+		}
+	}
+}
+
 func TestWhatBecomesOfEnvelopes(t *testing.T) {
 	tests := []struct {
 		name      string

@@ -26,6 +26,8 @@ type object struct {
 	index     versions.Index
 	window    time.Duration
 	tombstone store.Tombstone
+	// born is when a deleted object was created.
+	born time.Time
 }
 
 // maximumWindow is the recovery window where the object's own is not known.
@@ -66,6 +68,7 @@ func identify(obj client.Object) *object {
 // lastWords is identify with the tombstone that an object leaves.
 func lastWords(obj client.Object) *object {
 	last := identify(obj)
+	last.born = obj.GetCreationTimestamp().Time
 	switch o := obj.(type) {
 	case *v1alpha1.Secret:
 		last.tombstone = store.Tombstone{Spec: specOf(o.Spec), Index: last.index}
@@ -87,13 +90,20 @@ func specOf(spec any) []byte {
 	return b
 }
 
+// seen is the last state of an owner whose deletion was seen, if it was of that subject or had not settled on one.
+func (r *Reconciler) seen(owner Owner, subject string) *object {
+	value, _ := r.deleted.Load(owner)
+	if last, ok := value.(*object); ok && (last.arn == subject || last.arn == "") {
+		return last
+	}
+	return nil
+}
+
 // lastState is what is known of a deleted object: the state that its deletion showed, if a manager saw it, or else what
 // its Envelopes tell.
 func (r *Reconciler) lastState(owner Owner, subject string, group []v1alpha1.Envelope) *object {
-	if seen, ok := r.deleted.Load(owner); ok {
-		if last, ok := seen.(*object); ok && last.arn == subject && len(last.index) > 0 {
-			return last
-		}
+	if last := r.seen(owner, subject); last != nil && len(last.index) > 0 {
+		return last
 	}
 	var all []versions.Version
 	for i := range group {

@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/core/versions"
 )
 
 type queue = workqueue.TypedRateLimitingInterface[Owner]
@@ -48,12 +49,25 @@ func (r *Reconciler) ofEnvelope(ctx context.Context, obj client.Object) []Owner 
 	return []Owner{owner}
 }
 
+// lost tells whether an index lacks a version that it had. Both are in the order of sequences.
+func lost(before, after versions.Index) bool {
+	for _, v := range before {
+		for len(after) > 0 && after[0].Sequence < v.Sequence {
+			after = after[1:]
+		}
+		if len(after) == 0 || after[0].ID != v.ID {
+			return true
+		}
+	}
+	return false
+}
+
 // ofOwner asks for a look when an owner goes, or settles on an ARN or another index, which may leave Envelopes unnamed.
 func (r *Reconciler) ofOwner(kind string) handler.TypedEventHandler[client.Object, Owner] {
 	return handler.TypedFuncs[client.Object, Owner]{
 		UpdateFunc: func(_ context.Context, e event.UpdateEvent, q queue) {
 			before, after := identify(e.ObjectOld), identify(e.ObjectNew)
-			if before.arn != after.arn || len(before.index) > len(after.index) {
+			if before.arn != after.arn || lost(before.index, after.index) {
 				q.Add(Owner{kind, e.ObjectNew.GetNamespace(), e.ObjectNew.GetName()})
 			}
 		},

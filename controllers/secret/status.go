@@ -130,7 +130,8 @@ func (r *Reconciler) failed(p *pass, err error) (ctrl.Result, error) {
 		return ctrl.Result{}, err
 	}
 	after := f.RetryAfter
-	if !f.Stalled && !news { // what is waited for in vain is looked for less and less often
+	grows := f.Reason == v1alpha1.ReasonSourceNotFound || f.Reason == v1alpha1.ReasonConflict
+	if grows && !f.Stalled && !news { // what costs a request, and is waited for in vain, is looked for less and less often
 		after = min(max(after, p.now.Sub(before.LastTransitionTime.Time)/4), longestWait)
 	}
 	return ctrl.Result{RequeueAfter: jittered(after)}, nil

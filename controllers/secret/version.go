@@ -32,6 +32,9 @@ func (r *Reconciler) version(ctx context.Context, p *pass) error {
 		in.handled = in.requested // it was handled by the version in flight, or before status was lost
 		p.importedFrom = sourceOf(p.secret)
 	}
+	if in.rotation == nil {
+		p.secret.Status.NextRotationTime = nil
+	}
 	decision, err := decideRotation(in)
 	if err != nil {
 		return fault.Stalled(v1alpha1.ReasonInvalidSchedule, err)

@@ -6,6 +6,7 @@ import (
 	"maps"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -62,15 +63,18 @@ func Indexes() map[string]client.IndexerFunc {
 	return out
 }
 
-// having lists the Secrets of a namespace that an index finds by a value. They are the cache's own: read them only.
+// having lists the Secrets of a namespace that an index finds by a value. They are the cache's own: read them only. It does not
+// wait for this controller's own writes, none of which changes what it asks for, and so may be called where events are handled.
 func (r *Reconciler) having(ctx context.Context, namespace, index, value string) ([]v1alpha1.Secret, error) {
 	var list v1alpha1.SecretList
-	err := r.Client.List(ctx, &list, client.InNamespace(namespace), client.MatchingFields{index: value}, client.UnsafeDisableDeepCopy)
+	err := r.Client.List(ctx, &list, client.InNamespace(namespace), client.MatchingFields{index: value},
+		client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency)
 	if err != nil {
 		return nil, fmt.Errorf("looking for Secrets by %s: %w", index, err)
 	}
 	var own v1alpha1.Secret
-	switch err := r.Client.Get(ctx, client.ObjectKey{Namespace: namespace, Name: value}, &own, client.UnsafeDisableDeepCopy); {
+	switch err := r.Client.Get(ctx, client.ObjectKey{Namespace: namespace, Name: value}, &own,
+		client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency); {
 	case client.IgnoreNotFound(err) != nil:
 		return nil, fmt.Errorf("looking for Secret %s: %w", value, err)
 	case err == nil && indexed[index](&own) == value:
@@ -178,12 +182,7 @@ func (r *Reconciler) envelopeWanted(e event.CreateEvent) bool {
 	if err := r.Client.Get(context.Background(), key, secret, client.DisableReadYourWritesConsistency); err != nil {
 		return false
 	}
-	for _, c := range secret.Status.Conditions {
-		if c.Type == v1alpha1.ConditionStalled && c.Status == metav1.ConditionTrue {
-			return true
-		}
-	}
-	return false
+	return meta.IsStatusConditionFalse(secret.Status.Conditions, v1alpha1.ConditionReady)
 }
 
 func (r *Reconciler) ofNamespace(ctx context.Context, obj client.Object) []reconcile.Request {

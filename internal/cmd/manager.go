@@ -108,7 +108,7 @@ func (f *managerFlags) restConfig() (*rest.Config, error) {
 		return nil, fmt.Errorf("finding the cluster; give --kubeconfig, or run in a pod: %w", err)
 	}
 	cfg.UserAgent = "strongroom/" + Version
-	cfg.DisableCompression = true // unpacking the first lists costs more than loopback and cluster networks do
+	cfg.DisableCompression = true // spares both sides the packing of the first lists
 	cfg.QPS = -1                  // the API server's priority and fairness limits requests, and knows better
 	return cfg, nil
 }

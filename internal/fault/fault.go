@@ -31,6 +31,8 @@ type Fault struct {
 	RetryAfter time.Duration
 
 	err error
+	// text is the message of a joined fault: each part's, since only alone can it be told what of it quotes a value.
+	text string
 }
 
 // Error is the message.
@@ -100,7 +102,10 @@ func Join(first, second error) error {
 	}
 	a, b := Of(first), Of(second)
 	after := min(a.RetryAfter, b.RetryAfter) // 0 is the queue's back-off, which is the sooner
-	return &Fault{Reason: a.Reason, Stalled: a.Stalled && b.Stalled, RetryAfter: after, err: fmt.Errorf("%w; and %w", first, second)}
+	return &Fault{
+		Reason: a.Reason, Stalled: a.Stalled && b.Stalled, RetryAfter: after,
+		err: fmt.Errorf("%w; and %w", first, second), text: Message(first) + "; and " + Message(second),
+	}
 }
 
 // unquoted says which fields the API server found wrong and in what way, without the values that its own text quotes.
@@ -129,7 +134,10 @@ const maxMessage = 1024
 // quote from an object that it found invalid.
 func Message(err error) string {
 	text := err.Error()
-	if apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) {
+	var f *Fault
+	if errors.As(err, &f) && f.text != "" {
+		text = f.text
+	} else if apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) {
 		text = unquoted(text, err)
 	}
 	text = strings.Map(func(r rune) rune {

@@ -178,6 +178,13 @@ func TestTwoFaultsAreOneWithTheSoonerTime(t *testing.T) {
 			t.Error("one alone is changed")
 		}
 	}
+	quoting := apierrors.NewInvalid(schema.GroupKind{Kind: "Secret"}, "db", field.ErrorList{field.Invalid(field.NewPath("data", "k"), "CANARY", "no")})
+	for _, joined := range []error{fault.Join(first, quoting), fault.Join(quoting, second), fault.Join(quoting, quoting),
+		fault.Join(apierrors.NewForbidden(schema.GroupResource{Resource: "secrets"}, "db", first), quoting)} {
+		if m := fault.Message(fmt.Errorf("outer: %w", joined)); strings.Contains(m, "CANARY") || !strings.Contains(m, "data.k: Invalid value") {
+			t.Errorf("a joined message: %q", m)
+		}
+	}
 	if err := fault.Join(nil, nil); err != nil {
 		t.Errorf("nothing joined with nothing is %v", err)
 	}

@@ -22,7 +22,7 @@ func judgeKeys(t *Target, live *corev1.Secret) (Verdict, string) {
 		}
 		for _, manager := range othersOf(live, key, t.fieldOwner()) {
 			if isProjection(manager) {
-				return Foreign, fmt.Sprintf("another Secret of Strongroom writes its key %s; merge another key", key)
+				return Foreign, fmt.Sprintf("another Secret of Strongroom writes its key %s; merge another key, or take it out of the core Secret if that Secret is gone", key)
 			}
 			if !slices.Contains(t.FormerKeys, key) {
 				return Foreign, fmt.Sprintf("%s has written its key %s; remove it there, or merge another key", manager, key)

@@ -163,7 +163,7 @@ func (u *Unsealer) checkFirstRun(ctx context.Context) ([]keyring.DomainKeyRecord
 		return made, err
 	}
 	return nil, fmt.Errorf("%w: the domain keys (Envelopes of class DomainKey in namespace %s) are missing, while Envelope %s/%s is there; "+
-		"restore them, and core Secret %s, from a backup", keyring.ErrSealed, u.Namespace, any.Items[0].Namespace, any.Items[0].Name, RootSecretName)
+		"restore them, and core Secret %s, from a backup; to begin anew, delete all Envelopes, which nothing can open", keyring.ErrSealed, u.Namespace, any.Items[0].Namespace, any.Items[0].Name, RootSecretName)
 }
 
 func (u *Unsealer) firstDomainKey(ctx context.Context, root keyring.Root) (keyring.DomainKeyRecord, error) {

@@ -71,8 +71,12 @@ func loop(n *parse.RangeNode, loops int) error {
 		return err
 	}
 	over := n.Pipe.Cmds[0]
-	over.Args = append([]parse.Node{paidNode("_over .").Cmds[0].Args[0]}, over.Args...)
-	spend := &parse.ActionNode{NodeType: parse.NodeAction, Pos: n.Pos, Line: n.Line, Pipe: paidNode(fmt.Sprintf("_spend %d", costOfNode*(1+count(n.List))))}
+	over.Args = append([]parse.Node{overCall.Cmds[0].Args[0].Copy()}, over.Args...)
+	pays := spendCall.CopyPipe()
+	cost := pays.Cmds[0].Args[1].(*parse.NumberNode)
+	cost.Int64 = int64(costOfNode * (1 + count(n.List)))
+	cost.Uint64, cost.Float64, cost.Text = uint64(cost.Int64), float64(cost.Int64), fmt.Sprint(cost.Int64)
+	spend := &parse.ActionNode{NodeType: parse.NodeAction, Pos: n.Pos, Line: n.Line, Pipe: pays}
 	n.List.Nodes = append([]parse.Node{spend}, n.List.Nodes...)
 	return nil
 }
@@ -87,10 +91,11 @@ func branch(n *parse.BranchNode, loops int) error {
 	return walk(n.ElseList, loops)
 }
 
-// paidNode is the pipeline of a call of this package's own, by which a loop pays: _over for what it goes over, when it begins,
-// and _spend for a round.
-func paidNode(call string) *parse.PipeNode {
-	parsed := template.Must(template.New("paid").Funcs(names).Parse("{{ " + call + " }}"))
+// The calls of this package's own by which a loop pays: _over for what it goes over, when it begins, and _spend for a round.
+var overCall, spendCall = ownCall("_over ."), ownCall("_spend 1")
+
+func ownCall(text string) *parse.PipeNode {
+	parsed := template.Must(template.New("paid").Funcs(names).Parse("{{ " + text + " }}"))
 	return parsed.Root.Nodes[0].(*parse.ActionNode).Pipe
 }
 
