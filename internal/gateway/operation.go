@@ -1,0 +1,135 @@
+package gateway
+
+import (
+	"context"
+	"net/netip"
+	"time"
+
+	"strongroom.dev/strongroom/internal/core/iam"
+	serviceiam "strongroom.dev/strongroom/internal/service/iam"
+)
+
+// Call is what an operation knows of its request besides the input.
+type Call struct {
+	// Identity asks.
+	Identity *serviceiam.Identity
+	// Region that the request is signed for: objects of other regions do not exist for it.
+	Region string
+	// RequestID is the answer's x-amzn-RequestId.
+	RequestID string
+	// Time of the request, by the server's clock.
+	Time time.Time
+	// SourceIP of the connection.
+	SourceIP netip.Addr
+	// Service is the signing name, such as kms; Operation is AWS's, such as Encrypt.
+	Service, Operation string
+}
+
+// Account is the caller's account id.
+func (c *Call) Account() string { return c.Identity.Principal.Account }
+
+// Namespace is that of the caller's account.
+func (c *Call) Namespace() string { return c.Identity.Namespace }
+
+// Resource is what an operation is about, as authorization sees it.
+type Resource[T any] struct {
+	// ARN is the resource's, or * for an operation that has none. For a resource that is not there it is the ARN that
+	// the request asks for, so that a caller without permission is told the same whether or not it exists.
+	ARN string
+	// Account that the resource belongs to; the caller's if empty.
+	Account string
+	// Policy of the resource, nil for none.
+	Policy *iam.Policy
+	// MustAllow is for KMS keys and roles: without their own policy's word nothing is allowed.
+	MustAllow bool
+	// Context has the condition keys that the service adds, in lower case, such as kms:encryptioncontext:app or
+	// aws:resourcetag/team. Global keys are the gateway's. It may be nil.
+	Context iam.Context
+	// Missing is answered after a permitted request: the resource is not there, or not usable.
+	Missing error
+	// Value is handed on to the operation.
+	Value T
+}
+
+// Resolve finds what a request is about. It changes nothing. Its error is answered at once, before authorization: so it
+// may only tell of the input itself (a malformed ARN), and Missing is for all that tells what exists.
+type Resolve[I, T any] func(ctx context.Context, call *Call, in *I) (Resource[T], error)
+
+// Handle carries out a permitted request. Errors are AWS's own error types (kms/types.NotFoundException, …), or
+// smithy.GenericAPIError where the SDK has no type for one; anything else is answered as an internal failure without a word
+// of it.
+type Handle[I, O, T any] func(ctx context.Context, call *Call, in *I, resource T) (*O, error)
+
+// Operation is one line of the registry.
+type Operation struct {
+	// Name is AWS's, such as GetSecretValue.
+	Name string
+	// Action is that of policies, without the service; the Name if empty.
+	Action string
+	// ReadOnly is CloudTrail's: the operation changes nothing.
+	ReadOnly bool
+	// Unsigned operations take callers without a credential, such as sts:AssumeRoleWithWebIdentity.
+	Unsigned bool
+	// Unauthorized operations need no permission, such as sts:GetCallerIdentity.
+	Unauthorized bool
+
+	newInput func() any
+	run      func(ctx context.Context, call *Call, in any) (any, error)
+}
+
+// Option changes an Operation.
+type Option func(*Operation)
+
+// ReadOnly marks an operation that changes nothing.
+func ReadOnly(o *Operation) { o.ReadOnly = true }
+
+// Unsigned marks an operation that takes callers without a credential.
+func Unsigned(o *Operation) { o.Unsigned = true }
+
+// Unauthorized marks an operation that needs no permission.
+func Unauthorized(o *Operation) { o.Unauthorized = true }
+
+// Action names the action of policies where it is not the operation's name, such as kms:GenerateDataKey.
+func Action(name string) Option { return func(o *Operation) { o.Action = name } }
+
+// Op makes an Operation: find the resource, ask permission, carry out. The order is here and nowhere else, so that no
+// operation can leave out the second.
+func Op[I, O, T any](name string, resolve Resolve[I, T], handle Handle[I, O, T], options ...Option) Operation {
+	op := Operation{Name: name, Action: name, newInput: func() any { return new(I) }}
+	for _, option := range options {
+		option(&op)
+	}
+	op.run = func(ctx context.Context, call *Call, input any) (any, error) {
+		in := input.(*I)
+		resource, err := resolve(ctx, call, in)
+		if err != nil {
+			return nil, err
+		}
+		if !op.Unauthorized {
+			err := call.Authorize(Question{
+				Action: call.Service + ":" + op.Action, Resource: resource.ARN, ResourceAccount: resource.Account,
+				Policy: resource.Policy, MustAllow: resource.MustAllow, Context: resource.Context,
+			})
+			if err != nil {
+				return nil, err
+			}
+		}
+		if resource.Missing != nil {
+			return nil, resource.Missing
+		}
+		out, err := handle(ctx, call, in, resource.Value)
+		if err != nil {
+			return nil, err
+		}
+		return out, nil
+	}
+	return op
+}
+
+// Service is one AWS service behind the gateway.
+type Service struct {
+	// Name is the signing name: kms, secretsmanager, sts.
+	Name string
+	// Operations are those that are carried out. All others of the service's model are refused by name.
+	Operations []Operation
+}
