@@ -1,12 +1,15 @@
 package projection
 
 import (
+	"context"
 	"encoding/json/v2"
 	"fmt"
 	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 )
@@ -30,6 +33,40 @@ func judgeKeys(t *Target, live *corev1.Secret) (Verdict, string) {
 		}
 	}
 	return Ours, ""
+}
+
+// Rival says who else writes a target, as well as the API server knows: those who wrote its keys with other values, or else
+// whoever else has written into it at all.
+func (p *Projector) Rival(ctx context.Context, t *Target) (string, error) {
+	live := &corev1.Secret{}
+	err := p.Live.Get(ctx, client.ObjectKey{Namespace: t.Namespace, Name: t.Name}, live)
+	if apierrors.IsNotFound(err) {
+		return "somebody who deletes it", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("reading target %s: %w", t.Name, err)
+	}
+	return rival(t, live), nil
+}
+
+func rival(t *Target, live *corev1.Secret) string {
+	var names []string
+	for _, key := range t.Keys() {
+		if string(live.Data[key]) != string(t.Data[key].Reveal()) {
+			names = append(names, othersOf(live, key, t.fieldOwner())...)
+		}
+	}
+	if len(names) == 0 {
+		for _, entry := range live.ManagedFields {
+			names = append(names, entry.Manager)
+		}
+	}
+	slices.Sort(names)
+	names = slices.DeleteFunc(slices.Compact(names), func(name string) bool { return name == t.fieldOwner() })
+	if len(names) == 0 {
+		return "somebody"
+	}
+	return strings.Join(names[:min(len(names), 3)], ", ")
 }
 
 // othersOf lists the field managers, but for one, that have a hand in a key of a core Secret's data. It is empty if the object

@@ -47,6 +47,19 @@ type Projector struct {
 
 // +kubebuilder:rbac:groups="",resources=secrets,verbs=get;list;watch;create;patch;delete
 
+// InSync tells whether Project would find nothing to write. It asks the cache alone.
+func (p *Projector) InSync(ctx context.Context, t *Target) (bool, error) {
+	cached := &corev1.Secret{}
+	if err := p.Client.Get(ctx, client.ObjectKey{Namespace: t.Namespace, Name: t.Name}, cached); err != nil {
+		if apierrors.IsNotFound(err) {
+			return false, nil
+		}
+		return false, fmt.Errorf("reading the target from the cache: %w", err)
+	}
+	verdict, _ := Judge(t, cached)
+	return verdict == Ours && InSync(t, cached, p.Digester.Digest), nil
+}
+
 // Project makes the core Secret what the target says, with no request at all when it is so already. A new one costs one
 // request, since it is made by create and not by apply: only create tells that somebody else was there first.
 // Every write is whole or not at all, and writing twice is writing once. The fault says Conflict.
