@@ -67,7 +67,7 @@ func (r *Reconciler) restore(ctx context.Context, p *pass) error {
 		return nil // applied when the recovery window was over: this is a new secret
 	}
 	for _, v := range stored { // only what opens gets into the index
-		if err := r.Secrets.Verify(ctx, p.secret.Namespace, subject, v); err != nil {
+		if err := r.Secrets.Verify(ctx, p.secret.Namespace, p.secret.Name, subject, v); err != nil {
 			return err
 		}
 	}

@@ -85,7 +85,7 @@ func (r *Reconciler) resume(ctx context.Context, p *pass) error {
 			return nil
 		}
 		// Only what opens gets into the index: somebody else may have put an Envelope there.
-		if err := r.Secrets.Verify(ctx, p.secret.Namespace, p.arn, v); err != nil {
+		if err := r.Secrets.Verify(ctx, p.secret.Namespace, p.secret.Name, p.arn, v); err != nil {
 			return err
 		}
 		taken := p.index.Add(v)
