@@ -7,9 +7,11 @@ import (
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/generate"
+	"strongroom.dev/strongroom/internal/core/keys"
 	"strongroom.dev/strongroom/internal/core/secretbytes"
 	"strongroom.dev/strongroom/internal/core/versions"
 	"strongroom.dev/strongroom/internal/fault"
+	"strongroom.dev/strongroom/internal/service/kms"
 	"strongroom.dev/strongroom/internal/service/secretsmanager"
 	"strongroom.dev/strongroom/internal/store"
 )
@@ -57,18 +59,21 @@ func (r *Reconciler) version(ctx context.Context, p *pass) error {
 	return nil
 }
 
-// ready says whether the next version could be made, long before it is due: the key that spec names exists and is usable,
-// and the generator makes something.
+// ready says whether the next version could be made, long before it is due: the key for it exists and is usable, and the
+// generator makes something. The account's own key may be missing, since it is made when it is wanted.
 func (r *Reconciler) ready(ctx context.Context, p *pass) error {
 	if p.secret.Spec.Generate != nil {
 		if err := validGenerator(p.secret.Spec.Generate); err != nil {
 			return err
 		}
 	}
-	if p.secret.Spec.KMSKeyRef == nil {
-		return nil // the account's own key is made when it is wanted
+	key, err := r.KMS.ByName(ctx, p.secret.Namespace, keyName(p.secret))
+	switch {
+	case err == nil:
+		return kms.CheckUsable(key, keys.GenerateDataKey)
+	case p.secret.Spec.KMSKeyRef == nil && fault.Of(err).Reason == v1alpha1.ReasonKeyNotFound:
+		return nil
 	}
-	_, err := r.key(ctx, p)
 	return err
 }
 
