@@ -32,7 +32,7 @@ func (r *Reconciler) version(ctx context.Context, p *pass) error {
 	p.importedFrom = p.secret.Status.ImportedFrom
 	if p.trigger == triggerResumed || p.trigger == triggerRestored {
 		in.handled = in.requested // it was handled by the version in flight, or before status was lost
-		p.importedFrom = sourceOf(p.secret)
+		p.importedFrom = p.foundFrom
 	}
 	if in.rotation == nil {
 		p.secret.Status.NextRotationTime = nil
@@ -99,6 +99,7 @@ func (r *Reconciler) resume(ctx context.Context, p *pass) error {
 				"(--subresource=status) to have it rebuilt", store.ErrTampered, v.ID)
 		}
 		p.index = taken
+		p.foundFrom = sourceOf(p.secret)
 		if p.trigger != triggerRestored {
 			p.trigger = triggerResumed
 		}
