@@ -84,7 +84,14 @@ func IndexARN(obj client.Object) []string {
 	return nil
 }
 
-// CheckUsable says whether a key's state allows an operation. The fault says KeyUnusable.
+// makesNew are the operations whose result needs the key later, to be read or believed.
+var makesNew = map[keys.Operation]bool{
+	keys.Encrypt: true, keys.ReEncrypt: true, keys.GenerateDataKey: true, keys.GenerateDataKeyWithoutPlaintext: true,
+	keys.GenerateDataKeyPair: true, keys.GenerateDataKeyPairWithoutPlaintext: true, keys.Sign: true, keys.GenerateMac: true,
+}
+
+// CheckUsable says whether a key's state allows an operation. While its deletion is held back by what it encrypts, a key reads
+// that and makes nothing new, which would hold it longer. The fault says KeyUnusable.
 func CheckUsable(key *v1alpha1.KMSKey, operation keys.Operation) error {
 	state := key.Status.KeyState
 	if state == "" {
@@ -92,6 +99,10 @@ func CheckUsable(key *v1alpha1.KMSKey, operation keys.Operation) error {
 	}
 	if err := keys.State(state).Permits(operation); err != nil {
 		return unusable(key, fmt.Sprintf("it is %s", state))
+	}
+	if !key.DeletionTimestamp.IsZero() && makesNew[operation] {
+		return unusable(key, "it is being deleted, so nothing new is encrypted under it; name another key, or keep this one as its "+
+			"condition DeletionBlocked says")
 	}
 	return nil
 }
@@ -108,9 +119,6 @@ func (s *Service) GenerateDataKey(ctx context.Context, key *v1alpha1.KMSKey, ec 
 ) {
 	if err := CheckUsable(key, keys.GenerateDataKey); err != nil {
 		return dataKey, nil, err
-	}
-	if !key.DeletionTimestamp.IsZero() {
-		return dataKey, nil, unusable(key, "it is being deleted, so nothing new is encrypted under it")
 	}
 	material, ok := CurrentMaterial(key)
 	if !ok {
