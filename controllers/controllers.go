@@ -17,6 +17,7 @@ import (
 	"strongroom.dev/strongroom/controllers/secret"
 	"strongroom.dev/strongroom/internal/core/keyring"
 	"strongroom.dev/strongroom/internal/projection"
+	serviceiam "strongroom.dev/strongroom/internal/service/iam"
 	"strongroom.dev/strongroom/internal/service/kms"
 	"strongroom.dev/strongroom/internal/service/secretsmanager"
 	"strongroom.dev/strongroom/internal/store"
@@ -63,6 +64,9 @@ func Indexes() []Index {
 		{&v1alpha1.Envelope{}, map[string]client.IndexerFunc{
 			store.OwnerIndex: store.IndexOwner, store.KeyIndex: store.IndexKey,
 		}},
+		{&v1alpha1.IAMUser{}, map[string]client.IndexerFunc{serviceiam.ARNIndex: serviceiam.IndexARN, serviceiam.AccessKeyIndex: serviceiam.IndexAccessKey}},
+		{&v1alpha1.IAMRole{}, map[string]client.IndexerFunc{serviceiam.ARNIndex: serviceiam.IndexARN}},
+		{&v1alpha1.IAMPolicy{}, map[string]client.IndexerFunc{serviceiam.ARNIndex: serviceiam.IndexARN}},
 	}
 }
 

@@ -1,0 +1,36 @@
+package iam
+
+import (
+	"io"
+	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"strongroom.dev/strongroom/internal/core/keyring"
+	"strongroom.dev/strongroom/internal/store"
+)
+
+// The cache indexes.
+const (
+	// ARNIndex finds IAMUsers, IAMRoles and IAMPolicies by status.arn.
+	ARNIndex = "arn"
+	// AccessKeyIndex finds IAMUsers by the ids of their access keys.
+	AccessKeyIndex = "accessKeyId"
+)
+
+// Service is the use cases of IAM.
+type Service struct {
+	// Client reads from a cache that has the indexes, and writes. Live reads from the API server.
+	Client client.Client
+	Live   client.Reader
+	// Store keeps access keys.
+	Store *store.Store
+	// Keyring opens them.
+	Keyring *keyring.Holder
+	// Random is crypto/rand if nil.
+	Random io.Reader
+	// Now is the clock.
+	Now func() time.Time
+	// Cache is what Credential remembers: NewCache.
+	Cache *Cache
+}
