@@ -35,8 +35,14 @@ const (
 	KindPageToken Kind = 8
 	// KindTombstone is what is kept of a deleted object until it is gone for good.
 	KindTombstone Kind = 9
+	// KindAccessKey is the secret half of a user's access key.
+	KindAccessKey Kind = 10
+	// KindSessionToken is a session of STS: its secret, whose it is and what limits it.
+	KindSessionToken Kind = 11
+	// KindAuthorizationMessage is what DecodeAuthorizationMessage opens: why a request was denied.
+	KindAuthorizationMessage Kind = 12
 
-	lastKind = KindTombstone
+	lastKind = KindAuthorizationMessage
 )
 
 const (

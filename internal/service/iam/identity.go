@@ -45,6 +45,9 @@ type Identity struct {
 	Session  []*iam.Policy
 	// Tags of the principal, with those of the session over them: aws:PrincipalTag/KEY. Keys are in lower case.
 	Tags map[string]string
+	// TransitiveTags are those of the session's tags that a role that is assumed from it has too, in their own case.
+	// https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html#id_session-tags_role-chaining
+	TransitiveTags map[string]string
 	// Issued and Expires are when a session's credentials were made and end; zero for a user's own access key.
 	Issued, Expires time.Time
 	// SourceIdentity of the session, if one was set.
@@ -56,6 +59,8 @@ type Credential struct {
 	Identity *Identity
 	// Secret is the secret access key. It belongs to the service: read it only until the next call, and do not wipe it.
 	Secret secretbytes.Bytes
+
+	signing *signingKeys
 }
 
 var (
