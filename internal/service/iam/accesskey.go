@@ -15,7 +15,7 @@ import (
 
 // OpenAccessKey opens the secret half of an access key.
 func (s *Service) OpenAccessKey(ctx context.Context, user *v1alpha1.IAMUser, key v1alpha1.AccessKeyStatus) (secretbytes.Bytes, error) {
-	e, err := s.Store.Get(ctx, user.Namespace, v1alpha1.EnvelopeAccessKey, user.Status.ARN, versions.Version{ID: key.AccessKeyID, Sequence: key.Sequence})
+	e, err := s.Store.Get(ctx, user.Namespace, v1alpha1.EnvelopeAccessKey, v1alpha1.EnvelopeOwner{Kind: "IAMUser", Name: user.Name}, user.Status.ARN, versions.Version{ID: key.AccessKeyID, Sequence: key.Sequence})
 	if err != nil {
 		return secretbytes.Bytes{}, err
 	}
