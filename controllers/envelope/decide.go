@@ -84,7 +84,7 @@ func decideGone(in input) decision {
 			others = append(others, e)
 			continue
 		}
-		if e.Spec.CreatedTime.Time.Before(in.born) {
+		if !in.born.IsZero() && !e.Spec.CreatedTime.After(in.born) { // in the same second, a new window is never the shorter
 			undone = append(undone, e)
 			continue
 		}

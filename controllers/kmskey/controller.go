@@ -58,6 +58,8 @@ type pass struct {
 	unavailable bool
 	// verified tells that all materials were looked at, so that unavailable means what it says.
 	verified bool
+	// leftOut are the Envelopes of key material that do not open and are in no index.
+	leftOut []string
 	// refused says that a rotation on demand was not made; all else goes on.
 	refused error
 	// requeue is when to look again, 0 for never.

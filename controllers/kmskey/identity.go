@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -14,8 +12,6 @@ import (
 	"strongroom.dev/strongroom/internal/claim"
 	"strongroom.dev/strongroom/internal/core/arn"
 	"strongroom.dev/strongroom/internal/fault"
-	"strongroom.dev/strongroom/internal/service/kms"
-	"strongroom.dev/strongroom/internal/store"
 )
 
 // AliasIndex is the cache index of KMSKeys by alias.
@@ -54,123 +50,4 @@ func (r *Reconciler) identify(ctx context.Context, p *pass) error {
 		p.key.Status.ARN = arn.KMSKey(r.Region, id, p.key.Status.KeyID)
 	}
 	return nil
-}
-
-// restore brings back the index of a key that has none: it was deleted and is applied again within its waiting period,
-// or its status was lost.
-func (r *Reconciler) restore(ctx context.Context, p *pass) error {
-	status := &p.key.Status
-	if len(status.KeyMaterials) > 0 {
-		return nil
-	}
-	envelopes, err := r.Store.OfOwner(ctx, p.key.Namespace, kms.Owner(p.key.Name))
-	if err != nil {
-		return err
-	}
-	subject := newestSubject(envelopes)
-	stored, expired := materialsOf(envelopes, subject, p.key.CreationTimestamp.Time)
-	if expired || len(stored) == 0 {
-		return nil // applied when the waiting period was over, or nothing was made yet: this is a new key
-	}
-	keyID, err := keyIDOf(subject)
-	if err != nil {
-		return err
-	}
-	status.ARN, status.KeyID, status.KeyMaterials = subject, keyID, stored
-	normalise(status)
-	if err := r.verify(ctx, p); err != nil { // only what opens gets into the index
-		status.KeyMaterials = nil
-		return err
-	}
-	p.restored = keyID != string(p.key.UID) || len(stored) > 1
-	p.resumed = true
-	return nil
-}
-
-// resume takes materials into the index that are stored and that it lacks: the one that an earlier pass made before it ended,
-// or more if status was set back. Key materials are never let go while the key lives, so each of them belongs there.
-func (r *Reconciler) resume(ctx context.Context, p *pass) error {
-	status := &p.key.Status
-	if len(status.KeyMaterials) == 0 {
-		return nil // restore has looked already
-	}
-	envelopes, err := r.Store.OfOwner(ctx, p.key.Namespace, kms.Owner(p.key.Name))
-	if err != nil {
-		return err
-	}
-	stored, _ := materialsOf(envelopes, status.ARN, p.now)
-	for _, m := range stored {
-		known := slices.ContainsFunc(status.KeyMaterials, func(k v1alpha1.KeyMaterial) bool { return k.Sequence == m.Sequence })
-		if known {
-			continue
-		}
-		if err := r.KMS.VerifyMaterial(ctx, p.key, m); err != nil { // only what opens gets into the index
-			return err
-		}
-		status.KeyMaterials = append(status.KeyMaterials, m)
-		p.resumed = true
-	}
-	if p.resumed {
-		normalise(status)
-	}
-	return nil
-}
-
-// materialsOf takes the key materials of one ARN out of a key's Envelopes, and tells whether their tombstone had expired at a
-// time.
-func materialsOf(envelopes []v1alpha1.Envelope, subject string, at time.Time) (stored []v1alpha1.KeyMaterial, expired bool) {
-	var end time.Time // of the latest tombstone: an earlier one was undone
-	for i := range envelopes {
-		e := &envelopes[i]
-		if e.Spec.Subject != subject {
-			continue
-		}
-		if e.Spec.Class == v1alpha1.EnvelopeKeyMaterial {
-			stored = append(stored, kms.MaterialOf(e))
-		}
-		if e.Spec.ExpireTime != nil && e.Spec.ExpireTime.After(end) {
-			end = e.Spec.ExpireTime.Time
-		}
-	}
-	return stored, !end.IsZero() && !at.Before(end)
-}
-
-// newestSubject is the ARN of the newest key material.
-func newestSubject(envelopes []v1alpha1.Envelope) string {
-	var newest *v1alpha1.Envelope
-	for i := range envelopes {
-		e := &envelopes[i]
-		if e.Spec.Class == v1alpha1.EnvelopeKeyMaterial &&
-			(newest == nil || newest.Spec.CreatedTime.Before(&e.Spec.CreatedTime)) {
-			newest = e
-		}
-	}
-	if newest == nil {
-		return ""
-	}
-	return newest.Spec.Subject
-}
-
-func keyIDOf(subject string) (string, error) {
-	keyID, ok := arn.KeyID(subject)
-	if !ok {
-		return "", fmt.Errorf("%w: an Envelope's subject is no key's ARN", store.ErrTampered)
-	}
-	return keyID, nil
-}
-
-// normalise orders the materials and makes the last one current and the others not.
-func normalise(status *v1alpha1.KMSKeyStatus) {
-	slices.SortFunc(status.KeyMaterials, func(a, b v1alpha1.KeyMaterial) int { return int(a.Sequence - b.Sequence) })
-	status.OnDemandRotations = 0
-	for i := range status.KeyMaterials {
-		m := &status.KeyMaterials[i]
-		m.State = v1alpha1.KeyMaterialNonCurrent
-		if i == len(status.KeyMaterials)-1 {
-			m.State = v1alpha1.KeyMaterialCurrent
-		}
-		if m.RotationType == v1alpha1.RotationOnDemand {
-			status.OnDemandRotations++
-		}
-	}
 }

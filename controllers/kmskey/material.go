@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -101,6 +102,9 @@ func (r *Reconciler) material(ctx context.Context, p *pass) error {
 		sequence = status.KeyMaterials[len(status.KeyMaterials)-1].Sequence + 1
 		in.last = lastAutomatic(status.KeyMaterials)
 	}
+	for slices.Contains(p.leftOut, store.Name(v1alpha1.EnvelopeKeyMaterial, status.ARN, sequence)) {
+		sequence++ // its name is taken
+	}
 	decision, refused := decideRotation(in)
 	if decision.make {
 		made, err := r.KMS.CreateMaterial(ctx, p.key, status.KeyID, status.ARN, sequence, decision.rotation)
@@ -150,7 +154,7 @@ func (r *Reconciler) verify(ctx context.Context, p *pass) error {
 		first = cmp.Or(first, err)
 	}
 	p.verified = true
-	return cmp.Or(first, p.refused)
+	return cmp.Or(first, leftOut(p.leftOut), p.refused)
 }
 
 func enabled(key *v1alpha1.KMSKey) bool { return key.Spec.Enabled == nil || *key.Spec.Enabled }
