@@ -126,6 +126,14 @@ func Op[I, O, T any](name string, resolve Resolve[I, T], handle Handle[I, O, T],
 	return op
 }
 
+// Invoke runs the operation on an input that was validated, a pointer to its input struct, and answers its output struct.
+func (o *Operation) Invoke(ctx context.Context, call *Call, in any) (any, error) {
+	return o.run(ctx, call, in)
+}
+
+// NewInput makes an empty input struct.
+func (o *Operation) NewInput() any { return o.newInput() }
+
 // Service is one AWS service behind the gateway.
 type Service struct {
 	// Name is the signing name: kms, secretsmanager, sts.
