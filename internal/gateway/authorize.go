@@ -26,8 +26,10 @@ type Question struct {
 	Context iam.Context
 	// Unknown is the question that would be asked if the resource were not there, for a resource whose own policy has a say. A
 	// denial is then told in the words of that question's, if it is denied too, so that they do not tell whether there is such a
-	// resource, and what its policy says. Nil: the denial speaks of this question.
+	// resource, and what its policy says. Its Action is this question's. Nil: the denial speaks of this question.
 	Unknown func() Question
+	// Denial is the message of a denial where AWS has one of its own; the usual one if empty.
+	Denial string
 }
 
 // Authorize asks for one more permission than the operation's own, such as kms:Decrypt for a secret under a key of the
@@ -37,13 +39,21 @@ func (c *Call) Authorize(q Question) error {
 	if decision.Allowed() {
 		return nil
 	}
+	if q.Denial != "" {
+		return accessDenied(q.Denial)
+	}
 	if q.Unknown != nil {
 		unknown := q.Unknown()
+		unknown.Action = q.Action
 		if d := c.decide(&unknown); !d.Allowed() {
 			decision = d
 		}
 	}
-	return &smithy.GenericAPIError{Code: "AccessDeniedException", Message: denial(c, q, decision), Fault: smithy.FaultClient}
+	return accessDenied(denial(c, q, decision))
+}
+
+func accessDenied(message string) error {
+	return &smithy.GenericAPIError{Code: "AccessDeniedException", Message: message, Fault: smithy.FaultClient}
 }
 
 // decide evaluates the caller's policies and the resource's.

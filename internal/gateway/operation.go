@@ -50,6 +50,8 @@ type Resource[T any] struct {
 	Context iam.Context
 	// Unknown is the question if the resource were not there, see Question; nil for a resource without a policy of its own.
 	Unknown func() Question
+	// Denial is the message of a denial where AWS has one of its own.
+	Denial string
 	// Missing is answered after a permitted request: the resource is not there, or not usable.
 	Missing error
 	// Value is handed on to the operation.
@@ -120,7 +122,7 @@ func Op[I, O, T any](name string, resolve Resolve[I, T], handle Handle[I, O, T],
 			err := call.Authorize(Question{
 				Action: call.Service + ":" + op.Action, Resource: resource.ARN, Named: resource.Named, ResourceAccount: resource.Account,
 				Policy: resource.Policy, MustAllow: resource.MustAllow, Context: resource.Context,
-				Unknown: resource.Unknown,
+				Unknown: resource.Unknown, Denial: resource.Denial,
 			})
 			if err != nil {
 				return nil, err

@@ -3,6 +3,7 @@ package kms
 import (
 	"cmp"
 	"slices"
+	"strings"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -48,7 +49,7 @@ func IndexKeyID(obj client.Object) []string {
 // KeyID is the id that a new key gets: its name if that is a UUID, as it is of keys made through the AWS API, so that the id is
 // known before anything is written and is the same in a rebuilt cluster; and the object's UID otherwise.
 func KeyID(key *v1alpha1.KMSKey) string {
-	if _, err := keys.ParseKeyID(key.Name); err == nil && len(key.Name) == len(key.UID) {
+	if _, err := keys.ParseKeyID(key.Name); err == nil && !strings.HasPrefix(key.Name, "mrk-") {
 		return key.Name
 	}
 	return string(key.UID)
