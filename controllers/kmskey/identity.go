@@ -55,16 +55,20 @@ func (r *Reconciler) identify(ctx context.Context, p *pass) error {
 	return nil
 }
 
-// idIsFree looks whether an older key has the id: a name that is a UUID may be that of another key.
+// idIsFree looks whether another key has the id: a name that is a UUID may be that of another key. Whoever has it keeps it,
+// whatever their ages: what is encrypted names the id.
 func (r *Reconciler) idIsFree(ctx context.Context, key *v1alpha1.KMSKey) error {
 	var same v1alpha1.KMSKeyList
-	err := r.Client.List(ctx, &same, client.InNamespace(key.Namespace), client.MatchingFields{kms.ARNIndex: key.Status.ARN})
+	err := r.Client.List(ctx, &same, client.InNamespace(key.Namespace), client.MatchingFields{kms.ARNIndex: key.Status.ARN},
+		client.UnsafeDisableDeepCopy)
 	if err != nil {
 		return fmt.Errorf("looking for keys of id %s: %w", key.Status.KeyID, err)
 	}
-	if first := claim.Elder(key, same.Items); first != "" {
-		return fault.Contested(v1alpha1.ReasonNameConflict, fmt.Errorf("%w: KMSKey %s has it already; give this one another name",
-			errIDTaken, first))
+	for i := range same.Items {
+		if other := same.Items[i].Name; other != key.Name {
+			return fault.Contested(v1alpha1.ReasonNameConflict, fmt.Errorf("%w: KMSKey %s has it already; give this one another name",
+				errIDTaken, other))
+		}
 	}
 	return nil
 }

@@ -25,10 +25,18 @@ func State(key *v1alpha1.KMSKey, unavailable bool) v1alpha1.KeyState {
 	return v1alpha1.KeyStateEnabled
 }
 
-// StateNow is the state that is in force: what the spec says counts from when it was written, be it before the controller has
-// looked. That the material does not open is the controller's finding.
+// StateNow is the state that is in force. What the spec says counts from when it was written, be it before the controller has
+// looked; all else is what was found last.
 func StateNow(key *v1alpha1.KMSKey) v1alpha1.KeyState {
-	return State(key, key.Status.KeyState == v1alpha1.KeyStateUnavailable)
+	switch state := key.Status.KeyState; {
+	case state == "":
+		return v1alpha1.KeyStateCreating
+	case state != v1alpha1.KeyStateEnabled && state != v1alpha1.KeyStateDisabled:
+		return state
+	case !Enabled(key):
+		return v1alpha1.KeyStateDisabled
+	}
+	return v1alpha1.KeyStateEnabled
 }
 
 // makesNew are the operations whose result needs the key later, to be read or believed.
