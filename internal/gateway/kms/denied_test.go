@@ -46,9 +46,9 @@ var onNone = map[string]func(alias string) any{
 	"ListKeys":       func(string) any { return &awskms.ListKeysInput{} },
 	"ListAliases":    func(string) any { return &awskms.ListAliasesInput{} },
 	"GenerateRandom": func(string) any { return &awskms.GenerateRandomInput{} },
-	"CreateAlias": func(a string) any { return &awskms.CreateAliasInput{AliasName: &a, TargetKeyId: aws.String(absent)} },
-	"UpdateAlias": func(a string) any { return &awskms.UpdateAliasInput{AliasName: &a, TargetKeyId: aws.String(absent)} },
-	"DeleteAlias": func(a string) any { return &awskms.DeleteAliasInput{AliasName: &a} },
+	"CreateAlias":    func(a string) any { return &awskms.CreateAliasInput{AliasName: &a, TargetKeyId: aws.String(absent)} },
+	"UpdateAlias":    func(a string) any { return &awskms.UpdateAliasInput{AliasName: &a, TargetKeyId: aws.String(absent)} },
+	"DeleteAlias":    func(a string) any { return &awskms.DeleteAliasInput{AliasName: &a} },
 }
 
 var anyNames = map[string]bool{

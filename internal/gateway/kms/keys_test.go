@@ -206,7 +206,7 @@ var _ = Describe("A key", func() {
 			"EnableKeyRotation": &awskms.EnableKeyRotationInput{KeyId: key.KeyId},
 		} {
 			code, message := refused[any](admin(), name, in)
-			Expect(code + message).To(Equal("DisabledException"+*key.Arn+" is disabled."), name)
+			Expect(code+message).To(Equal("DisabledException"+*key.Arn+" is disabled."), name)
 		}
 		described := must[awskms.DescribeKeyOutput](admin(), "DescribeKey", &awskms.DescribeKeyInput{KeyId: key.KeyId}).KeyMetadata
 		Expect(described.KeyState).To(Equal(types.KeyStateDisabled))
