@@ -30,9 +30,6 @@ func (s *Service) Encrypt(ctx context.Context, key *v1alpha1.KMSKey, operation k
 	if err := CheckUsable(key, operation); err != nil {
 		return nil, material, err
 	}
-	if !key.DeletionTimestamp.IsZero() {
-		return nil, material, unusable(key, "it is being deleted, so nothing new is encrypted under it")
-	}
 	material, ok := CurrentMaterial(key)
 	if !ok {
 		return nil, material, unusable(key, "it has no key material yet")

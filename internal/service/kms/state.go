@@ -39,6 +39,12 @@ func StateNow(key *v1alpha1.KMSKey) v1alpha1.KeyState {
 	return v1alpha1.KeyStateEnabled
 }
 
+// makesNew are the operations whose result needs the key later, to be read or believed.
+var makesNew = map[keys.Operation]bool{
+	keys.Encrypt: true, keys.ReEncrypt: true, keys.GenerateDataKey: true, keys.GenerateDataKeyWithoutPlaintext: true,
+	keys.GenerateDataKeyPair: true, keys.GenerateDataKeyPairWithoutPlaintext: true, keys.Sign: true, keys.GenerateMac: true,
+}
+
 // StateFor is the state as an operation meets it: a key that is being deleted is PendingDeletion, except that what it encrypts
 // can be read as long as that holds it.
 func StateFor(key *v1alpha1.KMSKey, operation keys.Operation) v1alpha1.KeyState {
@@ -48,11 +54,16 @@ func StateFor(key *v1alpha1.KMSKey, operation keys.Operation) v1alpha1.KeyState 
 	return StateNow(key)
 }
 
-// CheckUsable says whether a key's state allows an operation. The fault says KeyUnusable.
+// CheckUsable says whether a key's state allows an operation. While its deletion is held back by what it encrypts, a key reads
+// that and makes nothing new, which would hold it longer. The fault says KeyUnusable.
 func CheckUsable(key *v1alpha1.KMSKey, operation keys.Operation) error {
 	state := StateNow(key)
 	if err := keys.State(state).Permits(operation); err != nil {
 		return unusable(key, fmt.Sprintf("it is %s", state))
+	}
+	if !key.DeletionTimestamp.IsZero() && makesNew[operation] {
+		return unusable(key, "it is being deleted, so nothing new is encrypted under it; name another key, or keep this one as its "+
+			"condition DeletionBlocked says")
 	}
 	return nil
 }
