@@ -18,21 +18,12 @@ import (
 	"strongroom.dev/strongroom/internal/store"
 )
 
-// AliasIndex is the cache index of KMSKeys by alias.
-const AliasIndex = "alias"
+var (
+	errAliasTaken = errors.New("the alias is taken")
+	errIDTaken    = errors.New("the key id is taken")
+)
 
-var errAliasTaken = errors.New("the alias is taken")
-
-// IndexAlias lists the values of AliasIndex.
-func IndexAlias(obj client.Object) []string {
-	if key, ok := obj.(*v1alpha1.KMSKey); ok {
-		return key.Spec.Aliases
-	}
-	return nil
-}
-
-// identify settles the key's account, id and ARN. The id is the object's UID, so that it is known before anything is
-// written; a restored key keeps its first one.
+// identify settles the key's account, id and ARN: a restored key keeps its first ones.
 func (r *Reconciler) identify(ctx context.Context, p *pass) error {
 	id, err := account.Resolve(ctx, r.Client, p.key.Namespace)
 	if err != nil {
@@ -40,18 +31,44 @@ func (r *Reconciler) identify(ctx context.Context, p *pass) error {
 	}
 	for _, alias := range p.key.Spec.Aliases {
 		var same v1alpha1.KMSKeyList
-		err := r.Client.List(ctx, &same, client.InNamespace(p.key.Namespace), client.MatchingFields{AliasIndex: alias})
+		err := r.Client.List(ctx, &same, client.InNamespace(p.key.Namespace), client.MatchingFields{kms.AliasIndex: alias},
+			client.UnsafeDisableDeepCopy)
 		if err != nil {
 			return fmt.Errorf("looking for keys of alias %s: %w", alias, err)
 		}
-		if first := claim.Elder(p.key, same.Items); first != "" {
+		region := kms.RegionOf(p.key, r.Region)
+		here := slices.DeleteFunc(same.Items, func(k v1alpha1.KMSKey) bool { return kms.RegionOf(&k, r.Region) != region })
+		if first := claim.Elder(p.key, here); first != "" {
 			return fault.Contested(v1alpha1.ReasonNameConflict, fmt.Errorf("%w: KMSKey %s has %s already; "+
 				"take it out of one of the two", errAliasTaken, first, alias))
 		}
 	}
-	if p.key.Status.KeyID == "" {
-		p.key.Status.KeyID = string(p.key.UID)
-		p.key.Status.ARN = arn.KMSKey(r.Region, id, p.key.Status.KeyID)
+	if p.key.Status.KeyID != "" {
+		return nil
+	}
+	settled := p.key.DeepCopy()
+	r.KMS.Identify(settled, id)
+	if err := r.idIsFree(ctx, settled); err != nil {
+		return err
+	}
+	p.key.Status.KeyID, p.key.Status.ARN = settled.Status.KeyID, settled.Status.ARN
+	return nil
+}
+
+// idIsFree looks whether another key has the id: a name that is a UUID may be that of another key. Whoever has it keeps it,
+// whatever their ages: what is encrypted names the id.
+func (r *Reconciler) idIsFree(ctx context.Context, key *v1alpha1.KMSKey) error {
+	var same v1alpha1.KMSKeyList
+	err := r.Client.List(ctx, &same, client.InNamespace(key.Namespace), client.MatchingFields{kms.ARNIndex: key.Status.ARN},
+		client.UnsafeDisableDeepCopy)
+	if err != nil {
+		return fmt.Errorf("looking for keys of id %s: %w", key.Status.KeyID, err)
+	}
+	for i := range same.Items {
+		if other := same.Items[i].Name; other != key.Name {
+			return fault.Contested(v1alpha1.ReasonNameConflict, fmt.Errorf("%w: KMSKey %s has it already; give this one another name",
+				errIDTaken, other))
+		}
 	}
 	return nil
 }
@@ -67,6 +84,9 @@ func (r *Reconciler) restore(ctx context.Context, p *pass) error {
 	if err != nil {
 		return err
 	}
+	if region := p.key.Spec.Region; region != "" { // a key of that name in another region was another key
+		envelopes = slices.DeleteFunc(envelopes, func(e v1alpha1.Envelope) bool { return arn.Region(e.Spec.Subject) != region })
+	}
 	subject := newestSubject(envelopes)
 	stored, expired := materialsOf(envelopes, subject, p.key.CreationTimestamp.Time)
 	if expired || len(stored) == 0 {
@@ -77,12 +97,12 @@ func (r *Reconciler) restore(ctx context.Context, p *pass) error {
 		return err
 	}
 	status.ARN, status.KeyID, status.KeyMaterials = subject, keyID, stored
-	normalise(status)
+	kms.SortMaterials(status)
 	if err := r.verify(ctx, p); err != nil { // only what opens gets into the index
 		status.KeyMaterials = nil
 		return err
 	}
-	p.restored = keyID != string(p.key.UID) || len(stored) > 1
+	p.restored = keyID != kms.KeyID(p.key) || len(stored) > 1
 	p.resumed = true
 	return nil
 }
@@ -111,7 +131,7 @@ func (r *Reconciler) resume(ctx context.Context, p *pass) error {
 		p.resumed = true
 	}
 	if p.resumed {
-		normalise(status)
+		kms.SortMaterials(status)
 	}
 	return nil
 }
@@ -157,20 +177,4 @@ func keyIDOf(subject string) (string, error) {
 		return "", fmt.Errorf("%w: an Envelope's subject is no key's ARN", store.ErrTampered)
 	}
 	return keyID, nil
-}
-
-// normalise orders the materials and makes the last one current and the others not.
-func normalise(status *v1alpha1.KMSKeyStatus) {
-	slices.SortFunc(status.KeyMaterials, func(a, b v1alpha1.KeyMaterial) int { return int(a.Sequence - b.Sequence) })
-	status.OnDemandRotations = 0
-	for i := range status.KeyMaterials {
-		m := &status.KeyMaterials[i]
-		m.State = v1alpha1.KeyMaterialNonCurrent
-		if i == len(status.KeyMaterials)-1 {
-			m.State = v1alpha1.KeyMaterialCurrent
-		}
-		if m.RotationType == v1alpha1.RotationOnDemand {
-			status.OnDemandRotations++
-		}
-	}
 }

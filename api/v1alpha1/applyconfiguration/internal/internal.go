@@ -465,9 +465,23 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: keyUsage
       type:
         namedType: dev.strongroom.strongroom.api.v1alpha1.KeyUsage
+    - name: policy
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.PolicyDocument
+    - name: region
+      type:
+        scalar: string
     - name: rotation
       type:
         namedType: dev.strongroom.strongroom.api.v1alpha1.KeyRotation
+    - name: tags
+      type:
+        list:
+          elementType:
+            namedType: dev.strongroom.strongroom.api.v1alpha1.Tag
+          elementRelationship: associative
+          keys:
+          - key
 - name: dev.strongroom.strongroom.api.v1alpha1.KMSKeyStatus
   map:
     fields:
