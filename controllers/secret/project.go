@@ -47,7 +47,7 @@ func (r *Reconciler) values(ctx context.Context, p *pass) (value render.Value, e
 	}
 	if p.fresh.Len() > 0 { // a value is never empty
 		value.Current = secretbytes.Copy(p.fresh.Reveal())
-	} else if value.Current, err = r.Secrets.Value(ctx, p.secret.Namespace, p.arn, current); err != nil {
+	} else if value.Current, err = r.Secrets.Value(ctx, p.secret.Namespace, p.secret.Name, p.arn, current); err != nil {
 		return value, err
 	}
 	previous, ok := p.index.ByStage(versions.Previous)
@@ -55,7 +55,7 @@ func (r *Reconciler) values(ctx context.Context, p *pass) (value render.Value, e
 		return value, nil
 	}
 	value.HasPrevious = true
-	value.Previous, err = r.Secrets.Value(ctx, p.secret.Namespace, p.arn, previous)
+	value.Previous, err = r.Secrets.Value(ctx, p.secret.Namespace, p.secret.Name, p.arn, previous)
 	return value, err
 }
 
@@ -78,14 +78,23 @@ func (r *Reconciler) show(ctx context.Context, p *pass, t *projection.Target) er
 	if err != nil {
 		return err
 	}
+	former := p.former.Projection
+	digest := ring.Digest("projection", digestParts(t, p.arn)...)
+	changed := former == nil || former.Digest != digest || former.Name != t.Name
+	want := fmt.Sprintf("%d/%s", p.secret.Generation, digest)
+	now, err := r.hold(ctx, p, t, want)
+	if err != nil {
+		return err
+	}
 	outcome, err := r.Projector.Project(ctx, t)
 	if err != nil {
 		return err
 	}
-	former := p.former.Projection
-	digest := ring.Digest("projection", digestParts(t, p.arn)...)
-	changed := former == nil || former.Digest != digest || former.Name != t.Name
-	if former != nil && !changed && outcome != projection.Unchanged {
+	var contested error
+	if outcome != projection.Unchanged && (former != nil || outcome != projection.Created) { // the ordinary first one is no heal
+		contested = r.wrote(p, t, want)
+	}
+	if former != nil && !changed && outcome != projection.Unchanged && now == peace {
 		r.event(p.secret, eventHealed(t.Name))
 	}
 	// A first projection into a core Secret that was there already changes what workloads have read. One that an earlier pass
@@ -97,7 +106,7 @@ func (r *Reconciler) show(ctx context.Context, p *pass, t *projection.Target) er
 		}
 	}
 	p.secret.Status.Projection = &v1alpha1.ProjectionStatus{Name: t.Name, Keys: t.Keys(), Digest: digest}
-	return nil
+	return contested
 }
 
 // restart restarts the workloads that the target names, with a token that is a function of the data.

@@ -16,6 +16,7 @@ import (
 	"strongroom.dev/strongroom/internal/conditions"
 	"strongroom.dev/strongroom/internal/core/versions"
 	"strongroom.dev/strongroom/internal/fault"
+	"strongroom.dev/strongroom/internal/service/secretsmanager"
 	"strongroom.dev/strongroom/internal/store"
 )
 
@@ -104,7 +105,7 @@ func (r *Reconciler) write(ctx context.Context, p *pass) error {
 // prune deletes the Envelopes that the index let go, after the commit; what a crash leaves here is swept.
 func (r *Reconciler) prune(ctx context.Context, p *pass, gone versions.Index) error {
 	for _, v := range gone {
-		e, err := r.Store.Get(ctx, p.secret.Namespace, v1alpha1.EnvelopeSecretVersion, p.arn, v)
+		e, err := r.Store.Get(ctx, p.secret.Namespace, v1alpha1.EnvelopeSecretVersion, secretsmanager.Owner(p.secret.Name), p.arn, v)
 		if errors.Is(err, store.ErrMissing) {
 			continue
 		}

@@ -7,9 +7,11 @@ import (
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/generate"
+	"strongroom.dev/strongroom/internal/core/keys"
 	"strongroom.dev/strongroom/internal/core/secretbytes"
 	"strongroom.dev/strongroom/internal/core/versions"
 	"strongroom.dev/strongroom/internal/fault"
+	"strongroom.dev/strongroom/internal/service/kms"
 	"strongroom.dev/strongroom/internal/service/secretsmanager"
 	"strongroom.dev/strongroom/internal/store"
 )
@@ -30,7 +32,7 @@ func (r *Reconciler) version(ctx context.Context, p *pass) error {
 	p.importedFrom = p.secret.Status.ImportedFrom
 	if p.trigger == triggerResumed || p.trigger == triggerRestored {
 		in.handled = in.requested // it was handled by the version in flight, or before status was lost
-		p.importedFrom = sourceOf(p.secret)
+		p.importedFrom = p.foundFrom
 	}
 	if in.rotation == nil {
 		p.secret.Status.NextRotationTime = nil
@@ -57,18 +59,21 @@ func (r *Reconciler) version(ctx context.Context, p *pass) error {
 	return nil
 }
 
-// ready says whether the next version could be made, long before it is due: the key that spec names exists and is usable,
-// and the generator makes something.
+// ready says whether the next version could be made, long before it is due: the key for it exists and is usable, and the
+// generator makes something. The account's own key may be missing, since it is made when it is wanted.
 func (r *Reconciler) ready(ctx context.Context, p *pass) error {
 	if p.secret.Spec.Generate != nil {
 		if err := validGenerator(p.secret.Spec.Generate); err != nil {
 			return err
 		}
 	}
-	if p.secret.Spec.KMSKeyRef == nil {
-		return nil // the account's own key is made when it is wanted
+	key, err := r.KMS.ByName(ctx, p.secret.Namespace, keyName(p.secret))
+	switch {
+	case err == nil:
+		return kms.CheckUsable(key, keys.GenerateDataKey)
+	case p.secret.Spec.KMSKeyRef == nil && fault.Of(err).Reason == v1alpha1.ReasonKeyNotFound:
+		return nil
 	}
-	_, err := r.key(ctx, p)
 	return err
 }
 
@@ -85,7 +90,7 @@ func (r *Reconciler) resume(ctx context.Context, p *pass) error {
 			return nil
 		}
 		// Only what opens gets into the index: somebody else may have put an Envelope there.
-		if err := r.Secrets.Verify(ctx, p.secret.Namespace, p.arn, v); err != nil {
+		if err := r.Secrets.Verify(ctx, p.secret.Namespace, p.secret.Name, p.arn, v); err != nil {
 			return err
 		}
 		taken := p.index.Add(v)
@@ -94,6 +99,7 @@ func (r *Reconciler) resume(ctx context.Context, p *pass) error {
 				"(--subresource=status) to have it rebuilt", store.ErrTampered, v.ID)
 		}
 		p.index = taken
+		p.foundFrom = sourceOf(p.secret)
 		if p.trigger != triggerRestored {
 			p.trigger = triggerResumed
 		}

@@ -88,14 +88,17 @@ func joined(stages []string) string {
 	return strings.Join(escaped, ",")
 }
 
-// CheckIdentity says whether an Envelope is the one that its name and an index entry promise. What it cannot see, the
-// encryption does: Binding.
-func CheckIdentity(e *v1alpha1.Envelope, subject string, v versions.Version) error {
+// CheckIdentity says whether an Envelope is the one that its name and the index entry of an owner promise. What it cannot see,
+// the encryption does: Binding. The owner is looked at since a status can name the subject of another object.
+func CheckIdentity(e *v1alpha1.Envelope, owner v1alpha1.EnvelopeOwner, subject string, v versions.Version) error {
 	switch {
 	case e.Name != Name(e.Spec.Class, e.Spec.Subject, e.Spec.Sequence):
 		return fmt.Errorf("%w: Envelope %s is under another Envelope's name", ErrTampered, e.Name)
 	case e.Spec.Subject != subject:
 		return fmt.Errorf("%w: Envelope %s is of another subject", ErrTampered, e.Name)
+	case e.Spec.Owner != owner:
+		return fmt.Errorf("%w: Envelope %s belongs to %s %s, not to %s %s", ErrTampered, e.Name,
+			e.Spec.Owner.Kind, e.Spec.Owner.Name, owner.Kind, owner.Name)
 	case e.Spec.Sequence != v.Sequence || e.Spec.Version != v.ID:
 		return fmt.Errorf("%w: Envelope %s holds version %s, not %s", ErrTampered, e.Name, e.Spec.Version, v.ID)
 	}

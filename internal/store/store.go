@@ -55,13 +55,13 @@ func (s *Store) Create(ctx context.Context, e *v1alpha1.Envelope) (*v1alpha1.Env
 	return existing, nil
 }
 
-// Get reads the Envelope of one version of a subject from the cache. It wraps ErrMissing if there is none, and
-// ErrTampered if it is not that version's. It is the cache's own: read it only.
+// Get reads the Envelope of one version of an owner's subject from the cache. It wraps ErrMissing if there is none, and
+// ErrTampered if it is not that version's, or another owner's. It is the cache's own: read it only.
 //
 // An Envelope never changes, so one that the cache has is right, and a read waits for this process's writes only when it has
 // none.
-func (s *Store) Get(ctx context.Context, namespace string, class v1alpha1.EnvelopeClass, subject string,
-	v versions.Version,
+func (s *Store) Get(ctx context.Context, namespace string, class v1alpha1.EnvelopeClass, owner v1alpha1.EnvelopeOwner,
+	subject string, v versions.Version,
 ) (*v1alpha1.Envelope, error) {
 	e := &v1alpha1.Envelope{}
 	key := client.ObjectKey{Namespace: namespace, Name: Name(class, subject, v.Sequence)}
@@ -75,7 +75,7 @@ func (s *Store) Get(ctx context.Context, namespace string, class v1alpha1.Envelo
 		}
 		return nil, fmt.Errorf("reading Envelope %s: %w", key.Name, err)
 	}
-	if err := CheckIdentity(e, subject, v); err != nil {
+	if err := CheckIdentity(e, owner, subject, v); err != nil {
 		return nil, err
 	}
 	return e, nil

@@ -229,6 +229,28 @@ var _ = Describe("A key's state", func() {
 		Expect(decrypt(key, nil, encrypted)).To(Succeed())
 	})
 
+	DescribeTable("of being deleted refuses what makes something new that needs the key later, and nothing else",
+		func(operation keys.Operation, refused bool) {
+			key := world.ReadyKey("key")
+			Expect(kms.CheckUsable(key, operation)).To(Succeed())
+			now := metav1.NewTime(world.Clock.Now())
+			key.DeletionTimestamp = &now
+			err := kms.CheckUsable(key, operation)
+			if !refused {
+				Expect(err).NotTo(HaveOccurred())
+				return
+			}
+			faultOf(err, v1alpha1.ReasonKeyUnusable, false)
+			Expect(err).To(MatchError(And(ContainSubstring("KMSKey "+world.Namespace+"/key"), ContainSubstring("DeletionBlocked"))))
+		},
+		Entry("encrypting", keys.Encrypt, true),
+		Entry("making a data key", keys.GenerateDataKey, true),
+		Entry("making a data key that is not shown", keys.GenerateDataKeyWithoutPlaintext, true),
+		Entry("encrypting anew", keys.ReEncrypt, true),
+		Entry("decrypting", keys.Decrypt, false),
+		Entry("describing", keys.DescribeKey, false),
+	)
+
 	It("of having no current material lets it not encrypt", func() {
 		key := world.ReadyKey("key")
 		encrypted := generate(key, nil).encrypted

@@ -90,7 +90,7 @@ func (s *Service) Put(ctx context.Context, in PutInput) (versions.Version, error
 		return versions.Version{}, err
 	}
 	if stored != e { // not this attempt's: it must be whole
-		if err := s.verify(ctx, stored, in.ARN); err != nil {
+		if err := s.verify(ctx, stored, in.Name, in.ARN); err != nil {
 			return versions.Version{}, err
 		}
 	}
@@ -98,14 +98,14 @@ func (s *Service) Put(ctx context.Context, in PutInput) (versions.Version, error
 }
 
 // Verify opens a version and forgets it: nil means that it is what it should be and can be read.
-func (s *Service) Verify(ctx context.Context, namespace, arn string, v versions.Version) error {
-	value, err := s.Value(ctx, namespace, arn, v)
+func (s *Service) Verify(ctx context.Context, namespace, name, arn string, v versions.Version) error {
+	value, err := s.Value(ctx, namespace, name, arn, v)
 	value.Wipe()
 	return err
 }
 
-func (s *Service) verify(ctx context.Context, e *v1alpha1.Envelope, arn string) error {
-	if err := store.CheckIdentity(e, arn, store.Version(e)); err != nil {
+func (s *Service) verify(ctx context.Context, e *v1alpha1.Envelope, name, arn string) error {
+	if err := store.CheckIdentity(e, Owner(name), arn, store.Version(e)); err != nil {
 		return err
 	}
 	key, err := s.KMS.ByARN(ctx, e.Namespace, e.Spec.KeyARN)
@@ -117,9 +117,10 @@ func (s *Service) verify(ctx context.Context, e *v1alpha1.Envelope, arn string) 
 	return err
 }
 
-// Value reads a version. It wraps store.ErrMissing or store.ErrTampered.
-func (s *Service) Value(ctx context.Context, namespace, arn string, v versions.Version) (secretbytes.Bytes, error) {
-	e, err := s.Store.Get(ctx, namespace, v1alpha1.EnvelopeSecretVersion, arn, v)
+// Value reads a version of the Secret of a name, which alone it belongs to: two Secrets can have one AWS name, one after the
+// other, and a status that names the other's ARN. It wraps store.ErrMissing or store.ErrTampered.
+func (s *Service) Value(ctx context.Context, namespace, name, arn string, v versions.Version) (secretbytes.Bytes, error) {
+	e, err := s.Store.Get(ctx, namespace, v1alpha1.EnvelopeSecretVersion, Owner(name), arn, v)
 	if err != nil {
 		return secretbytes.Bytes{}, err
 	}
