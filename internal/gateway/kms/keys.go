@@ -3,9 +3,6 @@ package kms
 import (
 	"cmp"
 	"context"
-	"encoding/json/jsontext"
-	"slices"
-	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awskms "github.com/aws/aws-sdk-go-v2/service/kms"
@@ -40,7 +37,7 @@ func (o *operations) creating(_ context.Context, call *gateway.Call, in *awskms.
 	}
 	return gateway.Resource[[]v1alpha1.Tag]{ARN: "*", Value: tags, Context: &kms.Conditions{
 		CallerAccount: call.Account(), RequestTags: tags, More: iam.Map{
-			"kms:keyspec":                        {cmp.Or(string(in.KeySpec), string(in.CustomerMasterKeySpec), "SYMMETRIC_DEFAULT")},
+			"kms:keyspec":                        {specOf(in)},
 			"kms:keyusage":                       {cmp.Or(string(in.KeyUsage), "ENCRYPT_DECRYPT")},
 			"kms:keyorigin":                      {cmp.Or(string(in.Origin), "AWS_KMS")},
 			"kms:multiregion":                    {boolean(aws.ToBool(in.MultiRegion))},
@@ -91,13 +88,18 @@ func (o *operations) createKey(ctx context.Context, call *gateway.Call, in *awsk
 	return &awskms.CreateKeyOutput{KeyMetadata: metadata(made)}, nil
 }
 
+// specOf is the key spec that is asked for, by either of its names.
+func specOf(in *awskms.CreateKeyInput) string {
+	return cmp.Or(string(in.KeySpec), string(in.CustomerMasterKeySpec), string(v1alpha1.KeySpecSymmetricDefault)) //nolint:staticcheck // see creatable
+}
+
 // creatable tells whether there are such keys.
 func creatable(in *awskms.CreateKeyInput) error {
 	switch {
-	case in.KeySpec != "" && in.CustomerMasterKeySpec != "":
+	case in.KeySpec != "" && in.CustomerMasterKeySpec != "": //nolint:staticcheck // older SDKs and Terraform send the old name
 		return validation("You cannot specify KeySpec and CustomerMasterKeySpec in the same request. CustomerMasterKeySpec is deprecated.")
-	case cmp.Or(string(in.KeySpec), string(in.CustomerMasterKeySpec), "SYMMETRIC_DEFAULT") != "SYMMETRIC_DEFAULT":
-		return unsupported("KeySpec %s is not supported: SYMMETRIC_DEFAULT is.", cmp.Or(string(in.KeySpec), string(in.CustomerMasterKeySpec)))
+	case specOf(in) != string(v1alpha1.KeySpecSymmetricDefault):
+		return unsupported("KeySpec %s is not supported: SYMMETRIC_DEFAULT is.", specOf(in))
 	case in.KeyUsage != "" && in.KeyUsage != types.KeyUsageTypeEncryptDecrypt:
 		return validation("KeyUsage %s is not compatible with KeySpec SYMMETRIC_DEFAULT", in.KeyUsage)
 	case in.CustomKeyStoreId != nil || in.XksKeyId != nil:
@@ -125,7 +127,7 @@ func metadata(key *v1alpha1.KMSKey) *types.KeyMetadata {
 		KeyId: &key.Status.KeyID, Arn: &key.Status.ARN, AWSAccountId: aws.String(arn.Account(key.Status.ARN)),
 		CreationDate: aws.Time(key.CreationTimestamp.UTC()), Description: &key.Spec.Description,
 		Enabled: state == v1alpha1.KeyStateEnabled, KeyState: types.KeyState(state), KeyManager: types.KeyManagerTypeCustomer,
-		KeySpec: types.KeySpecSymmetricDefault, CustomerMasterKeySpec: types.CustomerMasterKeySpecSymmetricDefault,
+		KeySpec: types.KeySpecSymmetricDefault, CustomerMasterKeySpec: types.CustomerMasterKeySpecSymmetricDefault, //nolint:staticcheck // AWS answers it too
 		KeyUsage: types.KeyUsageTypeEncryptDecrypt, Origin: types.OriginTypeAwsKms, MultiRegion: aws.Bool(false),
 		EncryptionAlgorithms: []types.EncryptionAlgorithmSpec{symmetric},
 	}
@@ -180,47 +182,4 @@ func (o *operations) change(ctx context.Context, key *v1alpha1.KMSKey, operation
 		return nil
 	})
 	return answer(key, err)
-}
-
-// tagsOf reads the tags of a request.
-// https://docs.aws.amazon.com/kms/latest/APIReference/API_Tag.html
-func tagsOf(in []types.Tag) ([]v1alpha1.Tag, error) {
-	var out []v1alpha1.Tag
-	for _, t := range in {
-		key := aws.ToString(t.TagKey)
-		switch {
-		case strings.HasPrefix(strings.ToLower(key), "aws:"):
-			return nil, &types.TagException{Message: aws.String("Tag keys cannot start with aws:")}
-		case slices.ContainsFunc(out, func(t v1alpha1.Tag) bool { return t.Key == key }):
-			return nil, &types.TagException{Message: aws.String("Duplicate tag keys")}
-		}
-		out = append(out, v1alpha1.Tag{Key: key, Value: aws.ToString(t.TagValue)})
-	}
-	return out, nil
-}
-
-// checkedPolicy reads a key policy of a request, and holds it to letting somebody change it again.
-func checkedPolicy(call *gateway.Call, keyARN, document string, bypass bool, conditions *kms.Conditions) (*v1alpha1.PolicyDocument, error) {
-	policy, err := kms.ParsePolicy([]byte(document))
-	if err != nil {
-		return nil, &types.MalformedPolicyDocumentException{Message: aws.String("The policy is malformed: " + err.Error())}
-	}
-	if !bypass && !mayPutAgain(call, policy, keyARN, conditions) {
-		return nil, &types.MalformedPolicyDocumentException{
-			Message: aws.String("The new key policy will not allow you to update the key policy in the future."),
-		}
-	}
-	out := &v1alpha1.PolicyDocument{}
-	out.Raw = jsontext.Value(document)
-	return out, nil
-}
-
-// mayPutAgain tells whether a key policy lets the caller put another one, or leaves that to the caller's account. The caller's own
-// policies are not looked at: they can be changed without the key.
-// https://docs.aws.amazon.com/kms/latest/APIReference/API_PutKeyPolicy.html
-func mayPutAgain(call *gateway.Call, policy *iam.Policy, keyARN string, conditions *kms.Conditions) bool {
-	decision := iam.Evaluate(&iam.Request{
-		Principal: call.Identity.Principal, Action: "kms:PutKeyPolicy", Resource: keyARN, Context: call.Context(conditions),
-	}, &iam.Policies{Resource: policy, ResourceAccount: arn.Account(keyARN), ResourceMustAllow: true})
-	return decision.Allowed() || decision.Reason == iam.ImplicitDeny && decision.Kind == iam.KindIdentity
 }

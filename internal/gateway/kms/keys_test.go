@@ -90,7 +90,7 @@ var _ = Describe("CreateKey", func() {
 	},
 		Entry("RSA", func(in *awskms.CreateKeyInput) { in.KeySpec = types.KeySpecRsa2048 }, "UnsupportedOperationException"),
 		Entry("two specs", func(in *awskms.CreateKeyInput) {
-			in.KeySpec, in.CustomerMasterKeySpec = types.KeySpecSymmetricDefault, types.CustomerMasterKeySpecSymmetricDefault
+			in.KeySpec, in.CustomerMasterKeySpec = types.KeySpecSymmetricDefault, types.CustomerMasterKeySpecSymmetricDefault //nolint:staticcheck // the old name is what it is about
 		}, "ValidationException"),
 		Entry("a usage that is not the spec's", func(in *awskms.CreateKeyInput) { in.KeyUsage = types.KeyUsageTypeSignVerify }, "ValidationException"),
 		Entry("imported material", func(in *awskms.CreateKeyInput) { in.Origin = types.OriginTypeExternal }, "UnsupportedOperationException"),

@@ -2,11 +2,14 @@ package kms
 
 import (
 	"context"
+	"encoding/json/jsontext"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awskms "github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/kms/types"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/core/arn"
 	"strongroom.dev/strongroom/internal/core/iam"
 	"strongroom.dev/strongroom/internal/core/keys"
 	"strongroom.dev/strongroom/internal/gateway"
@@ -51,4 +54,30 @@ func (o *operations) putKeyPolicy(ctx context.Context, call *gateway.Call, in *a
 
 func (o *operations) listKeyPolicies(_ context.Context, _ *gateway.Call, _ *awskms.ListKeyPoliciesInput, _ target) (*awskms.ListKeyPoliciesOutput, error) {
 	return &awskms.ListKeyPoliciesOutput{PolicyNames: []string{policyName}}, nil
+}
+
+// checkedPolicy reads a key policy of a request, and holds it to letting somebody change it again.
+func checkedPolicy(call *gateway.Call, keyARN, document string, bypass bool, conditions *kms.Conditions) (*v1alpha1.PolicyDocument, error) {
+	policy, err := kms.ParsePolicy([]byte(document))
+	if err != nil {
+		return nil, &types.MalformedPolicyDocumentException{Message: aws.String("The policy is malformed: " + err.Error())}
+	}
+	if !bypass && !mayPutAgain(call, policy, keyARN, conditions) {
+		return nil, &types.MalformedPolicyDocumentException{
+			Message: aws.String("The new key policy will not allow you to update the key policy in the future."),
+		}
+	}
+	out := &v1alpha1.PolicyDocument{}
+	out.Raw = jsontext.Value(document)
+	return out, nil
+}
+
+// mayPutAgain tells whether a key policy lets the caller put another one, or leaves that to the caller's account. The caller's own
+// policies are not looked at: they can be changed without the key.
+// https://docs.aws.amazon.com/kms/latest/APIReference/API_PutKeyPolicy.html
+func mayPutAgain(call *gateway.Call, policy *iam.Policy, keyARN string, conditions *kms.Conditions) bool {
+	decision := iam.Evaluate(&iam.Request{
+		Principal: call.Identity.Principal, Action: "kms:PutKeyPolicy", Resource: keyARN, Context: call.Context(conditions),
+	}, &iam.Policies{Resource: policy, ResourceAccount: arn.Account(keyARN), ResourceMustAllow: true})
+	return decision.Allowed() || decision.Reason == iam.ImplicitDeny && decision.Kind == iam.KindIdentity
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awskms "github.com/aws/aws-sdk-go-v2/service/kms"
@@ -80,6 +81,23 @@ func (o *operations) listResourceTags(_ context.Context, call *gateway.Call, in 
 	out := &awskms.ListResourceTagsOutput{Tags: make([]types.Tag, 0, len(p.items)), Truncated: p.truncated, NextMarker: p.next}
 	for i := range p.items {
 		out.Tags = append(out.Tags, types.Tag{TagKey: &p.items[i].Key, TagValue: &p.items[i].Value})
+	}
+	return out, nil
+}
+
+// tagsOf reads the tags of a request.
+// https://docs.aws.amazon.com/kms/latest/APIReference/API_Tag.html
+func tagsOf(in []types.Tag) ([]v1alpha1.Tag, error) {
+	var out []v1alpha1.Tag
+	for _, t := range in {
+		key := aws.ToString(t.TagKey)
+		switch {
+		case strings.HasPrefix(strings.ToLower(key), "aws:"):
+			return nil, &types.TagException{Message: aws.String("Tag keys cannot start with aws:")}
+		case slices.ContainsFunc(out, func(t v1alpha1.Tag) bool { return t.Key == key }):
+			return nil, &types.TagException{Message: aws.String("Duplicate tag keys")}
+		}
+		out = append(out, v1alpha1.Tag{Key: key, Value: aws.ToString(t.TagValue)})
 	}
 	return out, nil
 }
