@@ -243,7 +243,7 @@ type KMSKeyStatus struct {
 // +kubebuilder:printcolumn:name="Message",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].message`,priority=1
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:validation:XValidation:rule="!has(self.spec) || !has(self.spec.aliases) || self.spec.aliases.all(a, !a.startsWith('alias/aws/') || self.metadata.name == 'aws-' + a.substring(10))",message="alias/aws/SERVICE is reserved for the key aws-SERVICE, which Strongroom makes itself; choose another alias",fieldPath=".spec.aliases"
-// +kubebuilder:validation:XValidation:rule="(has(self.spec) && has(self.spec.region) ? self.spec.region : ”) == (has(oldSelf.spec) && has(oldSelf.spec.region) ? oldSelf.spec.region : ”)",message="region cannot be changed: it is in the key's ARN; create another KMSKey",fieldPath=".spec.region",reason=FieldValueForbidden
+// +kubebuilder:validation:XValidation:rule="(has(self.spec) && has(self.spec.region) ? self.spec.region : 'home') == (has(oldSelf.spec) && has(oldSelf.spec.region) ? oldSelf.spec.region : 'home')",message="region cannot be changed: it is in the key's ARN; create another KMSKey",fieldPath=".spec.region",reason=FieldValueForbidden
 type KMSKey struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
