@@ -87,6 +87,8 @@ const (
 	ReasonSealed = "Sealed"
 	// ReasonPendingDeletion: the key is scheduled for deletion.
 	ReasonPendingDeletion = "PendingDeletion"
+	// ReasonMalformedPolicyDocument: a policy does not parse, or is over AWS's size. The message names it and the place.
+	ReasonMalformedPolicyDocument = "MalformedPolicyDocument"
 	// ReasonInUse: Envelopes are still encrypted under the key.
 	ReasonInUse = "InUse"
 	// ReasonDisabled: spec.enabled is false.

@@ -72,7 +72,7 @@ func walk(kind, path string, schema map[string]any) []marker {
 var whole = map[string][]string{
 	"KMSKey": {`
 spec: {description: d, aliases: [alias/a], keySpec: SYMMETRIC_DEFAULT, keyUsage: ENCRYPT_DECRYPT, enabled: true,
-  rotation: {enabled: true, periodInDays: 100}, deletion: {pendingWindowInDays: 8}}
+  rotation: {enabled: true, periodInDays: 100}, deletion: {pendingWindowInDays: 8}, region: us-east-1, policy: {Version: "2012-10-17"}, tags: [{key: k, value: v}]}
 status: {observedGeneration: 1, keyId: k, arn: a, keyState: Enabled, onDemandRotations: 1, nextRotationTime: "2026-11-24T12:00:00Z",
   lastHandledReconcileAt: a, lastHandledRotateAt: b,
   keyMaterials: [{id: "` + long + `", sequence: 1, state: CURRENT, rotationType: AUTOMATIC, createdTime: "2026-11-24T12:00:00Z"}]}`},
@@ -101,6 +101,8 @@ func filler(path string, n int) string {
 	switch {
 	case path == "spec.aliases[]" && n >= 7:
 		return "alias/" + strings.Repeat("x", n-6)
+	case path == "spec.region" && n >= 6:
+		return "eu-" + strings.Repeat("x", n-5) + "-1"
 	case path == "spec.rotation.schedule" && n > 100:
 		return "cron(0 " + strings.Repeat("1", n-len("cron(0  ? * SUN *)")) + " ? * SUN *)"
 	case path == "spec.generate.json.template" && n >= 2:
@@ -120,6 +122,8 @@ func item(path string, n int, first any) any {
 		return map[string]any{"versionId": fmt.Sprintf("%032d", n), "sequence": int64(1), "createdTime": "2026-11-24T12:00:00Z"}
 	case "status.keyMaterials":
 		return map[string]any{"id": long, "sequence": int64(n + 1), "state": "NON_CURRENT", "createdTime": "2026-11-24T12:00:00Z"}
+	case "spec.tags":
+		return map[string]any{"key": fmt.Sprint("k", n)}
 	case "spec.target.restart":
 		return first
 	}

@@ -19,7 +19,7 @@ import (
 )
 
 // Finalizer keeps a deleted KMSKey until nothing is encrypted under it.
-const Finalizer = v1alpha1.Group + "/key-material"
+const Finalizer = kms.Finalizer
 
 // Reconciler reconciles KMSKeys.
 type Reconciler struct {
@@ -108,6 +108,7 @@ func (r *Reconciler) run(ctx context.Context, p *pass) error {
 		r.resume,
 		r.material,
 		r.verify,
+		r.policy,
 	} {
 		if err := step(ctx, p); err != nil {
 			return err

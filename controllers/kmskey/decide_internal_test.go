@@ -12,6 +12,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/service/kms"
 )
 
 var now = time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
@@ -133,7 +134,7 @@ func TestTheStateOfAKey(t *testing.T) {
 	} {
 		key := &v1alpha1.KMSKey{Spec: v1alpha1.KMSKeySpec{Enabled: tt.enabled}}
 		key.Status.KeyMaterials = make([]v1alpha1.KeyMaterial, tt.materials)
-		if got := keyState(key, tt.unavailable); got != tt.want {
+		if got := kms.State(key, tt.unavailable); got != tt.want {
 			t.Errorf("%+v: %s", tt, got)
 		}
 	}
@@ -154,7 +155,7 @@ func TestARebuiltIndexIsInOrderAndItsLastIsCurrent(t *testing.T) {
 		for i := range status.KeyMaterials { // each Envelope's entry says CURRENT
 			status.KeyMaterials[i].State = v1alpha1.KeyMaterialCurrent
 		}
-		normalise(&status)
+		kms.SortMaterials(&status)
 		if status.OnDemandRotations != 2 {
 			t.Errorf("%d rotations on demand", status.OnDemandRotations)
 		}
@@ -166,7 +167,7 @@ func TestARebuiltIndexIsInOrderAndItsLastIsCurrent(t *testing.T) {
 		}
 	}
 	empty := v1alpha1.KMSKeyStatus{}
-	normalise(&empty)
+	kms.SortMaterials(&empty)
 	if len(empty.KeyMaterials) != 0 {
 		t.Error("an empty index got an entry")
 	}

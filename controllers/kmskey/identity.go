@@ -4,31 +4,23 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/account"
 	"strongroom.dev/strongroom/internal/claim"
-	"strongroom.dev/strongroom/internal/core/arn"
 	"strongroom.dev/strongroom/internal/fault"
+	"strongroom.dev/strongroom/internal/service/kms"
 )
 
-// AliasIndex is the cache index of KMSKeys by alias.
-const AliasIndex = "alias"
+var (
+	errAliasTaken = errors.New("the alias is taken")
+	errIDTaken    = errors.New("the key id is taken")
+)
 
-var errAliasTaken = errors.New("the alias is taken")
-
-// IndexAlias lists the values of AliasIndex.
-func IndexAlias(obj client.Object) []string {
-	if key, ok := obj.(*v1alpha1.KMSKey); ok {
-		return key.Spec.Aliases
-	}
-	return nil
-}
-
-// identify settles the key's account, id and ARN. The id is the object's UID, so that it is known before anything is
-// written; a restored key keeps its first one.
+// identify settles the key's account, id and ARN: a restored key keeps its first ones.
 func (r *Reconciler) identify(ctx context.Context, p *pass) error {
 	id, err := account.Resolve(ctx, r.Client, p.key.Namespace)
 	if err != nil {
@@ -36,18 +28,44 @@ func (r *Reconciler) identify(ctx context.Context, p *pass) error {
 	}
 	for _, alias := range p.key.Spec.Aliases {
 		var same v1alpha1.KMSKeyList
-		err := r.Client.List(ctx, &same, client.InNamespace(p.key.Namespace), client.MatchingFields{AliasIndex: alias})
+		err := r.Client.List(ctx, &same, client.InNamespace(p.key.Namespace), client.MatchingFields{kms.AliasIndex: alias},
+			client.UnsafeDisableDeepCopy)
 		if err != nil {
 			return fmt.Errorf("looking for keys of alias %s: %w", alias, err)
 		}
-		if first := claim.Elder(p.key, same.Items); first != "" {
+		region := kms.RegionOf(p.key, r.Region)
+		here := slices.DeleteFunc(same.Items, func(k v1alpha1.KMSKey) bool { return kms.RegionOf(&k, r.Region) != region })
+		if first := claim.Elder(p.key, here); first != "" {
 			return fault.Contested(v1alpha1.ReasonNameConflict, fmt.Errorf("%w: KMSKey %s has %s already; "+
 				"take it out of one of the two", errAliasTaken, first, alias))
 		}
 	}
-	if p.key.Status.KeyID == "" {
-		p.key.Status.KeyID = string(p.key.UID)
-		p.key.Status.ARN = arn.KMSKey(r.Region, id, p.key.Status.KeyID)
+	if p.key.Status.KeyID != "" {
+		return nil
+	}
+	settled := p.key.DeepCopy()
+	r.KMS.Identify(settled, id)
+	if err := r.idIsFree(ctx, settled); err != nil {
+		return err
+	}
+	p.key.Status.KeyID, p.key.Status.ARN = settled.Status.KeyID, settled.Status.ARN
+	return nil
+}
+
+// idIsFree looks whether another key has the id: a name that is a UUID may be that of another key. Whoever has it keeps it,
+// whatever their ages: what is encrypted names the id.
+func (r *Reconciler) idIsFree(ctx context.Context, key *v1alpha1.KMSKey) error {
+	var same v1alpha1.KMSKeyList
+	err := r.Client.List(ctx, &same, client.InNamespace(key.Namespace), client.MatchingFields{kms.ARNIndex: key.Status.ARN},
+		client.UnsafeDisableDeepCopy)
+	if err != nil {
+		return fmt.Errorf("looking for keys of id %s: %w", key.Status.KeyID, err)
+	}
+	for i := range same.Items {
+		if other := same.Items[i].Name; other != key.Name {
+			return fault.Contested(v1alpha1.ReasonNameConflict, fmt.Errorf("%w: KMSKey %s has it already; give this one another name",
+				errIDTaken, other))
+		}
 	}
 	return nil
 }

@@ -86,7 +86,7 @@ func (r *Reconciler) material(ctx context.Context, p *pass) error {
 	status := &p.key.Status
 	in := rotationInput{
 		hasMaterial:  len(status.KeyMaterials) > 0,
-		enabled:      enabled(p.key),
+		enabled:      kms.Enabled(p.key),
 		requested:    conditions.Echo(p.key.Annotations[v1alpha1.RotateAnnotation]),
 		handled:      status.LastHandledRotateAt,
 		onDemand:     status.OnDemandRotations,
@@ -112,7 +112,7 @@ func (r *Reconciler) material(ctx context.Context, p *pass) error {
 			return err
 		}
 		status.KeyMaterials = append(status.KeyMaterials, made)
-		normalise(status)
+		kms.SortMaterials(status)
 	}
 	if in.enabled && refused == nil {
 		status.LastHandledRotateAt = in.requested
@@ -157,4 +157,13 @@ func (r *Reconciler) verify(ctx context.Context, p *pass) error {
 	return cmp.Or(first, leftOut(p.leftOut), p.refused)
 }
 
-func enabled(key *v1alpha1.KMSKey) bool { return key.Spec.Enabled == nil || *key.Spec.Enabled }
+// policy says whether the key's policy can be understood. The key does all else; by the AWS APIs, one that cannot lets nobody in.
+func (r *Reconciler) policy(_ context.Context, p *pass) error {
+	if p.key.Spec.Policy == nil {
+		return nil
+	}
+	if _, err := kms.ParsePolicy(p.key.Spec.Policy.Raw); err != nil {
+		return fault.Stalled(v1alpha1.ReasonMalformedPolicyDocument, fmt.Errorf("spec.policy: %w", err))
+	}
+	return nil
+}

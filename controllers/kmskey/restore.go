@@ -26,6 +26,9 @@ func (r *Reconciler) restore(ctx context.Context, p *pass) error {
 	if err != nil {
 		return err
 	}
+	if region := p.key.Spec.Region; region != "" { // a key of that name in another region was another key
+		envelopes = slices.DeleteFunc(envelopes, func(e v1alpha1.Envelope) bool { return arn.Region(e.Spec.Subject) != region })
+	}
 	own := p.key.Status.DeepCopy()
 	var damaged []string
 	for _, subject := range subjectsOf(envelopes) {
@@ -38,8 +41,8 @@ func (r *Reconciler) restore(ctx context.Context, p *pass) error {
 		opened, closed, err := r.open(ctx, p, stored)
 		if err == nil && isKey && len(opened) > 0 {
 			p.key.Status.KeyMaterials = opened
-			normalise(&p.key.Status)
-			p.restored = keyID != string(p.key.UID) || len(opened) > 1
+			kms.SortMaterials(&p.key.Status)
+			p.restored = keyID != kms.KeyID(p.key) || len(opened) > 1
 			p.resumed = true
 			return nil
 		}
@@ -77,7 +80,7 @@ func (r *Reconciler) resume(ctx context.Context, p *pass) error {
 	if len(opened) > 0 {
 		p.resumed = true
 		status.KeyMaterials = append(status.KeyMaterials, opened...)
-		normalise(status)
+		kms.SortMaterials(status)
 	}
 	return nil
 }
@@ -152,20 +155,4 @@ func subjectsOf(envelopes []v1alpha1.Envelope) []string {
 	return slices.SortedFunc(maps.Keys(newest), func(a, b string) int {
 		return cmp.Or(newest[b].Compare(newest[a]), strings.Compare(a, b))
 	})
-}
-
-// normalise orders the materials and makes the last one current and the others not.
-func normalise(status *v1alpha1.KMSKeyStatus) {
-	slices.SortFunc(status.KeyMaterials, func(a, b v1alpha1.KeyMaterial) int { return int(a.Sequence - b.Sequence) })
-	status.OnDemandRotations = 0
-	for i := range status.KeyMaterials {
-		m := &status.KeyMaterials[i]
-		m.State = v1alpha1.KeyMaterialNonCurrent
-		if i == len(status.KeyMaterials)-1 {
-			m.State = v1alpha1.KeyMaterialCurrent
-		}
-		if m.RotationType == v1alpha1.RotationOnDemand {
-			status.OnDemandRotations++
-		}
-	}
 }

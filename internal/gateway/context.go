@@ -93,4 +93,7 @@ func principalType(p iam.Principal) string {
 	return "User"
 }
 
+// Context is the condition keys of a request: the global ones, and a service's behind them.
+func (c *Call) Context(service iam.Context) iam.Context { return c.context(service) }
+
 func (c *Call) context(service iam.Context) iam.Context { return keys{call: c, service: service} }

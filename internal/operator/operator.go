@@ -197,8 +197,8 @@ func (op *Operator) wire(o Options, digester *projection.Digester) {
 		Log: op.GetLogger().WithName("unseal"),
 	}
 	keys := &kms.Service{
-		Reader: cached, Store: envelopes, Keyring: holder, Now: o.Now,
-		Materials: keyring.NewMaterialCache(0, 0, nil),
+		Reader: cached, Client: cached, Live: live, Region: o.Region, Store: envelopes, Keyring: holder, Now: o.Now,
+		Materials: keyring.NewMaterialCache(0, 0, nil), Policies: kms.NewPolicyCache(0),
 	}
 	op.Services = controllers.Services{
 		Client: cached, Live: live, Region: o.Region, Store: envelopes, Keyring: holder, KMS: keys,

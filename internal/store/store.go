@@ -56,13 +56,20 @@ func (s *Store) Create(ctx context.Context, e *v1alpha1.Envelope) (*v1alpha1.Env
 }
 
 // Get reads the Envelope of one version of an owner's subject from the cache. It wraps ErrMissing if there is none, and
-// ErrTampered if it is not that version's, or another owner's.
+// ErrTampered if it is not that version's, or another owner's. It is the cache's own: read it only.
+//
+// An Envelope never changes, so one that the cache has is right, and a read waits for this process's writes only when it has
+// none.
 func (s *Store) Get(ctx context.Context, namespace string, class v1alpha1.EnvelopeClass, owner v1alpha1.EnvelopeOwner,
 	subject string, v versions.Version,
 ) (*v1alpha1.Envelope, error) {
 	e := &v1alpha1.Envelope{}
 	key := client.ObjectKey{Namespace: namespace, Name: Name(class, subject, v.Sequence)}
-	if err := s.Client.Get(ctx, key, e); err != nil {
+	err := s.Client.Get(ctx, key, e, client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency)
+	if apierrors.IsNotFound(err) {
+		err = s.Client.Get(ctx, key, e, client.UnsafeDisableDeepCopy)
+	}
+	if err != nil {
 		if apierrors.IsNotFound(err) {
 			return nil, fmt.Errorf("%w: %s of version %s; restore it from a backup", ErrMissing, key.Name, v.ID)
 		}

@@ -11,7 +11,6 @@ import (
 
 	"strongroom.dev/strongroom/controllers"
 	"strongroom.dev/strongroom/internal/projection"
-	"strongroom.dev/strongroom/internal/service/kms"
 	"strongroom.dev/strongroom/internal/service/secretsmanager"
 	"strongroom.dev/strongroom/internal/store"
 )
@@ -115,9 +114,9 @@ func (r *Reconcilers) Faulty() (*Reconcilers, *FaultyClient) {
 	s := r.Services
 	s.Client = faulty
 	s.Store = &store.Store{Client: faulty, Live: s.Live}
-	s.KMS = &kms.Service{
-		Reader: faulty, Store: s.Store, Keyring: s.Keyring, Materials: r.Services.KMS.Materials, Now: s.Now,
-	}
+	service := *r.Services.KMS
+	service.Reader, service.Client, service.Store = faulty, faulty, s.Store
+	s.KMS = &service
 	s.Secrets = &secretsmanager.Service{KMS: s.KMS, Store: s.Store, Now: s.Now}
 	s.Projector = &projection.Projector{Client: faulty, Live: s.Live, Digester: r.Services.Projector.Digester}
 	recorder := events.NewFakeRecorder(1000)

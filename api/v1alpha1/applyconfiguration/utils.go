@@ -42,6 +42,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.LocalReferenceApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("PasswordGenerator"):
 		return &apiv1alpha1.PasswordGeneratorApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("PolicyDocument"):
+		return &apiv1alpha1.PolicyDocumentApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("ProjectionStatus"):
 		return &apiv1alpha1.ProjectionStatusApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("RestartTarget"):
@@ -66,6 +68,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.SecretValueSourceApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("SecretVersion"):
 		return &apiv1alpha1.SecretVersionApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("Tag"):
+		return &apiv1alpha1.TagApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("TargetTemplate"):
 		return &apiv1alpha1.TargetTemplateApplyConfiguration{}
 

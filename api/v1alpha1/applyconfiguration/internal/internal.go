@@ -170,9 +170,23 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: keyUsage
       type:
         namedType: dev.strongroom.strongroom.api.v1alpha1.KeyUsage
+    - name: policy
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.PolicyDocument
+    - name: region
+      type:
+        scalar: string
     - name: rotation
       type:
         namedType: dev.strongroom.strongroom.api.v1alpha1.KeyRotation
+    - name: tags
+      type:
+        list:
+          elementType:
+            namedType: dev.strongroom.strongroom.api.v1alpha1.Tag
+          elementRelationship: associative
+          keys:
+          - key
 - name: dev.strongroom.strongroom.api.v1alpha1.KMSKeyStatus
   map:
     fields:
@@ -290,6 +304,18 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: requireEachIncludedType
       type:
         scalar: boolean
+- name: dev.strongroom.strongroom.api.v1alpha1.PolicyDocument
+  map:
+    elementType:
+      scalar: untyped
+      list:
+        elementType:
+          namedType: __untyped_atomic_
+        elementRelationship: atomic
+      map:
+        elementType:
+          namedType: __untyped_deduced_
+        elementRelationship: separable
 - name: dev.strongroom.strongroom.api.v1alpha1.ProjectionStatus
   map:
     fields:
@@ -513,6 +539,15 @@ var schemaYAML = typed.YAMLObject(`types:
             scalar: string
           elementRelationship: associative
     - name: versionId
+      type:
+        scalar: string
+- name: dev.strongroom.strongroom.api.v1alpha1.Tag
+  map:
+    fields:
+    - name: key
+      type:
+        scalar: string
+    - name: value
       type:
         scalar: string
 - name: dev.strongroom.strongroom.api.v1alpha1.TargetTemplate
