@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"strings"
 
 	"github.com/aws/smithy-go"
@@ -14,6 +15,8 @@ type Question struct {
 	Action string
 	// Resource is its ARN, or *.
 	Resource string
+	// Named is how a refusal names the resource: as the request did, which tells nothing of what exists. Resource if empty.
+	Named string
 	// ResourceAccount is the caller's if empty.
 	ResourceAccount string
 	// Policy of the resource, nil for none. MustAllow: without its word nothing is allowed.
@@ -42,8 +45,8 @@ func (c *Call) Authorize(q Question) error {
 func denial(c *Call, q Question, d iam.Decision) string {
 	var text strings.Builder
 	text.WriteString("User: " + c.Identity.Principal.ARN + " is not authorized to perform: " + q.Action)
-	if q.Resource != "*" {
-		text.WriteString(" on resource: " + q.Resource)
+	if named := cmp.Or(q.Named, q.Resource); named != "*" {
+		text.WriteString(" on resource: " + named)
 	}
 	switch {
 	case d.Reason == iam.ExplicitDeny && d.Kind != iam.KindNone:

@@ -36,6 +36,9 @@ type Resource[T any] struct {
 	// ARN is the resource's, or * for an operation that has none. For a resource that is not there it is the ARN that
 	// the request asks for, so that a caller without permission is told the same whether or not it exists.
 	ARN string
+	// Named is the resource as the request names it, for the message of a refusal; the ARN if empty. Services that let a
+	// resource be named in part must set it, or else the message tells that it exists.
+	Named string
 	// Account that the resource belongs to; the caller's if empty.
 	Account string
 	// Policy of the resource, nil for none.
@@ -77,6 +80,12 @@ type Operation struct {
 	run      func(ctx context.Context, call *Call, in any) (any, error)
 }
 
+// Invoke carries out the operation for a call: resolve, authorize, handle. The input is what the operation's Handle takes, by
+// pointer. It is what the server calls when a request is authenticated and decoded, and what tests call.
+func (o *Operation) Invoke(ctx context.Context, call *Call, in any) (any, error) {
+	return o.run(ctx, call, in)
+}
+
 // Option changes an Operation.
 type Option func(*Operation)
 
@@ -107,7 +116,7 @@ func Op[I, O, T any](name string, resolve Resolve[I, T], handle Handle[I, O, T],
 		}
 		if !op.Unauthorized {
 			err := call.Authorize(Question{
-				Action: call.Service + ":" + op.Action, Resource: resource.ARN, ResourceAccount: resource.Account,
+				Action: call.Service + ":" + op.Action, Resource: resource.ARN, Named: resource.Named, ResourceAccount: resource.Account,
 				Policy: resource.Policy, MustAllow: resource.MustAllow, Context: resource.Context,
 			})
 			if err != nil {

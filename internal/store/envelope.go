@@ -65,7 +65,7 @@ func Binding(e *v1alpha1.Envelope) keys.Context {
 	if e.Spec.ExpireTime != nil {
 		expires = strconv.FormatInt(e.Spec.ExpireTime.Unix(), 10)
 	}
-	return keys.Context{
+	binding := keys.Context{
 		"namespace": e.Namespace,
 		"class":     string(e.Spec.Class),
 		"owner":     e.Spec.Owner.Kind + "/" + e.Spec.Owner.Name,
@@ -77,6 +77,10 @@ func Binding(e *v1alpha1.Envelope) keys.Context {
 		"expires":   expires,
 		"key":       e.Spec.KeyARN,
 	}
+	if e.Spec.Binary { // and nothing if not: Envelopes from before there was the field open as ever
+		binding["binary"] = "true"
+	}
+	return binding
 }
 
 // joined joins stages so that no two lists look alike: a staging label may hold commas.
