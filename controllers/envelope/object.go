@@ -10,8 +10,8 @@ import (
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/controllers/kmskey"
-	"strongroom.dev/strongroom/controllers/secret"
 	"strongroom.dev/strongroom/internal/core/versions"
+	"strongroom.dev/strongroom/internal/service/secretsmanager"
 	"strongroom.dev/strongroom/internal/store"
 )
 
@@ -58,7 +58,7 @@ func (r *Reconciler) object(ctx context.Context, owner Owner, options ...client.
 func identify(obj client.Object) *object {
 	switch o := obj.(type) {
 	case *v1alpha1.Secret:
-		return &object{arn: o.Status.ARN, index: secret.IndexOf(o), window: secret.RecoveryWindow(o)}
+		return &object{arn: o.Status.ARN, index: secretsmanager.IndexOf(o), window: secretsmanager.RecoveryWindow(o)}
 	case *v1alpha1.KMSKey:
 		return &object{arn: o.Status.ARN, index: kmskey.IndexOf(o), window: kmskey.PendingWindow(o)}
 	}

@@ -118,7 +118,7 @@ func (r *Reconcilers) Faulty() (*Reconcilers, *FaultyClient) {
 	s.KMS = &kms.Service{
 		Reader: faulty, Store: s.Store, Keyring: s.Keyring, Materials: r.Services.KMS.Materials, Now: s.Now,
 	}
-	s.Secrets = &secretsmanager.Service{KMS: s.KMS, Store: s.Store, Now: s.Now}
+	s.Secrets = &secretsmanager.Service{Client: faulty, Region: s.Region, KMS: s.KMS, Store: s.Store, Now: s.Now}
 	s.Projector = &projection.Projector{Client: faulty, Live: s.Live, Digester: r.Services.Projector.Digester}
 	recorder := events.NewFakeRecorder(1000)
 	return &Reconcilers{
