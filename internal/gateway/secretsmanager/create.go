@@ -101,10 +101,8 @@ func (a *api) createWithValue(ctx context.Context, call *gateway.Call, input sec
 	return &sdk.CreateSecretOutput{ARN: ptr.To(a.Secrets.ARNOf(secret)), Name: &input.Name, VersionId: &v.ID}, nil
 }
 
-// The limits of tags.
+// checkTags says whether tags are as AWS allows them.
 // https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_TagResource.html
-const maximumTags = 50
-
 func checkTags(tags []types.Tag) error {
 	seen := make(map[string]bool, len(tags))
 	for i := range tags {
@@ -119,7 +117,7 @@ func checkTags(tags []types.Tag) error {
 		}
 		seen[key] = true
 	}
-	if len(tags) > maximumTags {
+	if len(tags) > secretsmanager.MaximumTags {
 		return invalidParameter("A secret can have at most 50 tags.")
 	}
 	return nil

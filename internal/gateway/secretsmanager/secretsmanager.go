@@ -6,9 +6,10 @@ package secretsmanager
 import (
 	"context"
 
+	sdk "github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/gateway"
-	"strongroom.dev/strongroom/internal/service/kms"
 	"strongroom.dev/strongroom/internal/service/secretsmanager"
 )
 
@@ -19,20 +20,34 @@ const SigningName = "secretsmanager"
 type Dependencies struct {
 	// Secrets carries out what is permitted.
 	Secrets *secretsmanager.Service
-	// KMS finds the keys that requests name.
-	KMS *kms.Service
 }
 
 // api is the operations' receiver.
-type api struct{ Dependencies }
+type api struct {
+	Dependencies
+	// get is GetSecretValue, which BatchGetSecretValue carries out for each secret.
+	get gateway.Operation
+}
 
 // New makes the service.
 func New(d Dependencies) gateway.Service {
-	a := &api{d}
+	a := &api{Dependencies: d}
+	a.get = gateway.Op("GetSecretValue", a.resolveGet, a.getSecretValue, gateway.ReadOnly)
 	return gateway.Service{Name: SigningName, Operations: []gateway.Operation{
+		gateway.Op("BatchGetSecretValue", none[sdk.BatchGetSecretValueInput], a.batchGetSecretValue, gateway.ReadOnly),
 		gateway.Op("CreateSecret", a.resolveCreate, a.createSecret),
-		gateway.Op("GetSecretValue", a.resolveGet, a.getSecretValue, gateway.ReadOnly),
+		gateway.Op("DeleteSecret", a.resolveDelete, a.deleteSecret),
+		gateway.Op("DescribeSecret", a.resolveDescribe, a.describeSecret, gateway.ReadOnly),
+		gateway.Op("GetRandomPassword", none[sdk.GetRandomPasswordInput], a.getRandomPassword, gateway.ReadOnly),
+		a.get,
+		gateway.Op("ListSecretVersionIds", a.resolveVersions, a.listSecretVersionIds, gateway.ReadOnly),
+		gateway.Op("ListSecrets", none[sdk.ListSecretsInput], a.listSecrets, gateway.ReadOnly),
 		gateway.Op("PutSecretValue", a.resolvePut, a.putSecretValue),
+		gateway.Op("RestoreSecret", a.resolveRestore, a.restoreSecret),
+		gateway.Op("TagResource", a.resolveTag, a.tagResource),
+		gateway.Op("UntagResource", a.resolveUntag, a.untagResource),
+		gateway.Op("UpdateSecret", a.resolveUpdate, a.updateSecret),
+		gateway.Op("UpdateSecretVersionStage", a.resolveStage, a.updateSecretVersionStage),
 	}}
 }
 

@@ -54,3 +54,13 @@ func inUse(err error) bool {
 	var exists *types.ResourceExistsException
 	return errors.As(err, &exists)
 }
+
+func limitExceeded(message string) error {
+	return &types.LimitExceededException{Message: ptr.To(message)}
+}
+
+// isNotFound tells that an error is NotFound.
+func isNotFound(err error) bool {
+	var missing *types.ResourceNotFoundException
+	return errors.As(err, &missing)
+}

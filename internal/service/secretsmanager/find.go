@@ -16,8 +16,9 @@ const (
 	// NameIndex is the cache index of Secrets by their AWS name. A Secret whose own name is its AWS name is not in it.
 	NameIndex = "aws-name"
 	// TombstoneIndex is the cache index of the Envelopes that are tombstones of Secrets, by the ARN without its last six
-	// characters and the hyphen before them.
+	// characters and the hyphen before them, and all of them by allTombstones.
 	TombstoneIndex = "tombstone"
+	allTombstones  = "*"
 )
 
 // Found is what there is of a secret: at most one of its members is set. They are the cache's own: read them only.
@@ -136,7 +137,7 @@ func (s *Service) tombstone(ctx context.Context, namespace, region, account stri
 	var newest *v1alpha1.Envelope
 	for i := range found {
 		e := &found[i]
-		if id.ARN != "" && e.Spec.Subject != id.ARN || e.Spec.ExpireTime == nil || !e.Spec.ExpireTime.After(s.Now()) {
+		if id.ARN != "" && e.Spec.Subject != id.ARN || !s.inWindow(e) {
 			continue
 		}
 		if newest == nil || newest.Spec.CreatedTime.Before(&e.Spec.CreatedTime) {
@@ -146,11 +147,16 @@ func (s *Service) tombstone(ctx context.Context, namespace, region, account stri
 	return newest, nil
 }
 
+// inWindow tells whether a tombstone's recovery window lasts.
+func (s *Service) inWindow(e *v1alpha1.Envelope) bool {
+	return e.Spec.ExpireTime != nil && e.Spec.ExpireTime.After(s.Now())
+}
+
 // IndexTombstone lists the values of TombstoneIndex.
 func IndexTombstone(obj client.Object) []string {
 	e, ok := obj.(*v1alpha1.Envelope)
 	if !ok || e.Spec.Class != v1alpha1.EnvelopeTombstone || e.Spec.Owner.Kind != ownerKind || len(e.Spec.Subject) <= suffixLength {
 		return nil
 	}
-	return []string{e.Spec.Subject[:len(e.Spec.Subject)-suffixLength]}
+	return []string{e.Spec.Subject[:len(e.Spec.Subject)-suffixLength], allTombstones}
 }

@@ -6,9 +6,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
-	"k8s.io/utils/ptr"
-
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -23,13 +20,8 @@ import (
 // FieldOwner is the field manager of what requests make.
 const FieldOwner = "strongroom-gateway"
 
-const (
-	// maximumStages is the number of staging labels on one version.
-	// https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_limits.html
-	maximumStages = 20
-	// maximumTries is how often a write is tried that others' writes come before.
-	maximumTries = 16
-)
+// maximumTries is how often a write is tried that others' writes come before.
+const maximumTries = 16
 
 // errContended says that others' writes came first each time.
 var errContended = errors.New("the secret is being changed by others all the time; try again")
@@ -138,8 +130,8 @@ func (s *Service) stagesFor(ix versions.Index, asked []string) ([]string, error)
 	}
 	slices.Sort(stages)
 	stages = slices.Compact(stages)
-	if len(stages) > maximumStages {
-		return nil, &types.LimitExceededException{Message: ptr.To("A version of a secret can have at most 20 staging labels.")}
+	if len(stages) > versions.MaximumStages {
+		return nil, limitExceeded("A version of a secret can have at most 20 staging labels.")
 	}
 	return stages, nil
 }
