@@ -118,7 +118,7 @@ func (r *Reconcilers) Faulty() (*Reconcilers, *FaultyClient) {
 	s.KMS = &kms.Service{
 		Reader: faulty, Store: s.Store, Keyring: s.Keyring, Materials: r.Services.KMS.Materials, Now: s.Now,
 	}
-	s.Secrets = &secretsmanager.Service{Client: faulty, Region: s.Region, KMS: s.KMS, Store: s.Store, Now: s.Now}
+	s.Secrets = r.SecretsOver(faulty)
 	s.Projector = &projection.Projector{Client: faulty, Live: s.Live, Digester: r.Services.Projector.Digester}
 	recorder := events.NewFakeRecorder(1000)
 	return &Reconcilers{
@@ -127,4 +127,11 @@ func (r *Reconcilers) Faulty() (*Reconcilers, *FaultyClient) {
 		KMSKey:   controllers.NewKMSKey(s, recorder),
 		Envelope: controllers.NewEnvelope(s),
 	}, faulty
+}
+
+// SecretsOver makes the service of secrets with writes that go through a FaultyClient.
+func (r *Reconcilers) SecretsOver(faulty *FaultyClient) *secretsmanager.Service {
+	s := *r.Services.Secrets
+	s.Client, s.Store = faulty, &store.Store{Client: faulty, Live: r.Services.Live}
+	return &s
 }

@@ -41,7 +41,7 @@ func (s *Service) entomb(ctx context.Context, secret *v1alpha1.Secret, expires t
 		if err != nil {
 			return err
 		}
-		if !stored.Spec.CreatedTime.Time.Before(secret.CreationTimestamp.Time) {
+		if stored == e || !stored.Spec.CreatedTime.Time.Before(secret.CreationTimestamp.Time) {
 			return nil
 		}
 		if err := s.Store.Delete(ctx, stored); err != nil {
