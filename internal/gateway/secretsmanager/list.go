@@ -101,15 +101,15 @@ func (a *api) listSecretVersionIds(ctx context.Context, _ *gateway.Call, in *sdk
 	for i := range shown {
 		v := &shown[i]
 		out.Versions = append(out.Versions, types.SecretVersionsListEntry{
-			VersionId: &v.ID, VersionStages: v.Stages, CreatedDate: &v.Created, KmsKeyIds: a.keyIDs(ctx, one.Secret.Namespace, t.arn, *v),
+			VersionId: &v.ID, VersionStages: v.Stages, CreatedDate: &v.Created, KmsKeyIds: a.keyIDs(ctx, one, *v),
 		})
 	}
 	return out, nil
 }
 
 // keyIDs names the key of a version as AWS does; nothing if the version or its key is gone.
-func (a *api) keyIDs(ctx context.Context, namespace, arn string, v version) []string {
-	sealed, err := a.Secrets.Fetch(ctx, namespace, arn, v)
+func (a *api) keyIDs(ctx context.Context, one secretsmanager.Listed, v version) []string {
+	sealed, err := a.Secrets.Fetch(ctx, one.Secret.Namespace, one.Secret.Name, one.ARN, v)
 	switch {
 	case err != nil:
 		return nil
