@@ -85,12 +85,17 @@ func Binding(e *v1alpha1.Envelope) keys.Context {
 
 // joined joins stages so that no two lists look alike: a staging label may hold commas.
 func joined(stages []string) string {
+	if len(stages) == 1 && !strings.ContainsAny(stages[0], `\,`) { // as nearly always
+		return stages[0]
+	}
 	escaped := make([]string, len(stages))
 	for i, s := range stages {
-		escaped[i] = strings.NewReplacer(`\`, `\\`, ",", `\,`).Replace(s)
+		escaped[i] = escaper.Replace(s)
 	}
 	return strings.Join(escaped, ",")
 }
+
+var escaper = strings.NewReplacer(`\`, `\\`, ",", `\,`)
 
 // CheckIdentity says whether an Envelope is the one that its name and the index entry of an owner promise. What it cannot see,
 // the encryption does: Binding. The owner is looked at since a status can name the subject of another object.

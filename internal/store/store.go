@@ -62,7 +62,13 @@ func (s *Store) Get(ctx context.Context, namespace string, class v1alpha1.Envelo
 ) (*v1alpha1.Envelope, error) {
 	e := &v1alpha1.Envelope{}
 	key := client.ObjectKey{Namespace: namespace, Name: Name(class, subject, v.Sequence)}
-	if err := s.Client.Get(ctx, key, e, client.UnsafeDisableDeepCopy); err != nil {
+	// An Envelope does not change, so one that is in the cache is the right one. Only when there is none is it worth waiting for this
+	// process's own writes to get there.
+	err := s.Client.Get(ctx, key, e, client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency)
+	if apierrors.IsNotFound(err) {
+		err = s.Client.Get(ctx, key, e, client.UnsafeDisableDeepCopy)
+	}
+	if err != nil {
 		if apierrors.IsNotFound(err) {
 			return nil, fmt.Errorf("%w: %s of version %s; restore it from a backup", ErrMissing, key.Name, v.ID)
 		}
