@@ -77,7 +77,7 @@ status: {observedGeneration: 1, keyId: k, arn: a, keyState: Enabled, onDemandRot
   lastHandledReconcileAt: a, lastHandledRotateAt: b,
   keyMaterials: [{id: "` + long + `", sequence: 1, state: CURRENT, rotationType: AUTOMATIC, createdTime: "2026-11-24T12:00:00Z"}]}`},
 	"Secret": {`
-spec: {name: aws, description: d, kmsKeyRef: {name: k}, suspend: true, deletion: {recoveryWindowInDays: 8},
+spec: {name: aws, region: us-east-1, tags: [{key: k, value: v}], description: d, kmsKeyRef: {name: k}, suspend: true, deletion: {recoveryWindowInDays: 8},
   generate: {password: {length: 5, excludeCharacters: a, excludeNumbers: true, excludePunctuation: true, excludeUppercase: true,
     excludeLowercase: false, includeSpace: true, requireEachIncludedType: false}},
   rotation: {schedule: rate(1 days), duration: 2h},
@@ -93,7 +93,7 @@ spec: {generate: {uuid: {}}}`, `
 spec: {valueFrom: {secretKeyRef: {name: s, key: k}, policy: Once}}`},
 	"Envelope": {`
 spec: {class: SecretVersion, owner: {kind: Secret, name: a}, subject: arn, version: v, sequence: 1, stages: [AWSCURRENT],
-  createdTime: "2026-11-24T12:00:00Z", expireTime: "2026-11-24T12:00:00Z", keyArn: k, encryptedDataKey: QUJD, ciphertext: QUJD}`},
+  binary: true, createdTime: "2026-11-24T12:00:00Z", expireTime: "2026-11-24T12:00:00Z", keyArn: k, encryptedDataKey: QUJD, ciphertext: QUJD}`},
 }
 
 // filler is a valid text of a length, where text of one letter is none.

@@ -202,7 +202,7 @@ func (op *Operator) wire(o Options, digester *projection.Digester) {
 	}
 	op.Services = controllers.Services{
 		Client: cached, Live: live, Region: o.Region, Store: envelopes, Keyring: holder, KMS: keys,
-		Secrets:        &secretsmanager.Service{KMS: keys, Store: envelopes, Now: o.Now},
+		Secrets:        &secretsmanager.Service{Client: cached, Region: o.Region, KMS: keys, Store: envelopes, Now: o.Now},
 		Projector:      &projection.Projector{Client: cached, Live: live, Digester: digester},
 		RootProtection: op.Unsealer.Protection,
 		Now:            o.Now,

@@ -92,6 +92,12 @@ func (s *Store) OfKey(ctx context.Context, namespace, keyARN string) ([]v1alpha1
 	return s.list(ctx, namespace, KeyIndex, keyARN)
 }
 
+// Indexed lists the Envelopes of a namespace that any of the cache's indexes finds, in no order. They are the cache's own: read
+// them only.
+func (s *Store) Indexed(ctx context.Context, namespace, index, value string) ([]v1alpha1.Envelope, error) {
+	return s.list(ctx, namespace, index, value)
+}
+
 func (s *Store) list(ctx context.Context, namespace, index, value string) ([]v1alpha1.Envelope, error) {
 	var found v1alpha1.EnvelopeList
 	err := s.Client.List(ctx, &found, client.InNamespace(namespace), client.MatchingFields{index: value}, client.UnsafeDisableDeepCopy)

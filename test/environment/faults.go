@@ -117,7 +117,8 @@ func (r *Reconcilers) Faulty() (*Reconcilers, *FaultyClient) {
 	service := *r.Services.KMS
 	service.Reader, service.Client, service.Store = faulty, faulty, s.Store
 	s.KMS = &service
-	s.Secrets = &secretsmanager.Service{KMS: s.KMS, Store: s.Store, Now: s.Now}
+	s.Secrets = r.SecretsOver(faulty)
+	s.Secrets.KMS = s.KMS
 	s.Projector = &projection.Projector{Client: faulty, Live: s.Live, Digester: r.Services.Projector.Digester}
 	recorder := events.NewFakeRecorder(1000)
 	return &Reconcilers{
@@ -126,4 +127,11 @@ func (r *Reconcilers) Faulty() (*Reconcilers, *FaultyClient) {
 		KMSKey:   controllers.NewKMSKey(s, recorder),
 		Envelope: controllers.NewEnvelope(s),
 	}, faulty
+}
+
+// SecretsOver makes the service of secrets with writes that go through a FaultyClient.
+func (r *Reconcilers) SecretsOver(faulty *FaultyClient) *secretsmanager.Service {
+	s := *r.Services.Secrets
+	s.Client, s.Store = faulty, &store.Store{Client: faulty, Live: r.Services.Live}
+	return &s
 }

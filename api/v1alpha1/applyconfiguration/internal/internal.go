@@ -65,6 +65,9 @@ var schemaYAML = typed.YAMLObject(`types:
 - name: dev.strongroom.strongroom.api.v1alpha1.EnvelopeSpec
   map:
     fields:
+    - name: binary
+      type:
+        scalar: boolean
     - name: ciphertext
       type:
         scalar: string
@@ -435,12 +438,23 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: name
       type:
         scalar: string
+    - name: region
+      type:
+        scalar: string
     - name: rotation
       type:
         namedType: dev.strongroom.strongroom.api.v1alpha1.SecretRotation
     - name: suspend
       type:
         scalar: boolean
+    - name: tags
+      type:
+        list:
+          elementType:
+            namedType: dev.strongroom.strongroom.api.v1alpha1.Tag
+          elementRelationship: associative
+          keys:
+          - key
     - name: target
       type:
         namedType: dev.strongroom.strongroom.api.v1alpha1.SecretTarget
@@ -467,6 +481,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: importedFrom
       type:
         scalar: string
+    - name: lastChangedTime
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
     - name: lastHandledReconcileAt
       type:
         scalar: string
