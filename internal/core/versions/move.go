@@ -30,34 +30,25 @@ var (
 // that had it.
 // https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_UpdateSecretVersionStage.html
 func (ix Index) Move(stage, from, to string) (Index, error) {
+	if err := ix.movable(stage, from, to); err != nil {
+		return nil, err
+	}
 	holder, held := ix.ByStage(stage)
-	target, known := ix.ByID(to)
-	switch {
-	case from == "" && to == "":
-		return nil, ErrNoMove
-	case to != "" && !known:
-		return nil, ErrUnknown
-	case held && from == "" && holder.ID != to:
-		return nil, ErrHeld
-	case from != "" && (!held || holder.ID != from):
-		return nil, ErrNotHeld
-	case stage == Current && to == "":
-		return nil, ErrNeeded
-	case held && holder.ID == to:
+	if held && holder.ID == to {
 		return ix, nil
 	}
+	previous := "" // the version that AWSPREVIOUS follows to
 	removed := []string{stage}
-	follows := stage == Current && held
-	if follows {
-		removed = append(removed, Previous)
+	if stage == Current && held {
+		previous, removed = holder.ID, append(removed, Previous)
 	}
 	out := make(Index, 0, len(ix))
 	for _, v := range ix {
 		stages := slices.DeleteFunc(slices.Clone(v.Stages), func(s string) bool { return slices.Contains(removed, s) })
-		if v.ID == target.ID && to != "" {
+		switch v.ID {
+		case to: // no version's id is empty
 			stages = append(stages, stage)
-		}
-		if follows && v.ID == holder.ID {
+		case previous:
 			stages = append(stages, Previous)
 		}
 		if len(stages) > MaximumStages {
@@ -67,4 +58,25 @@ func (ix Index) Move(stage, from, to string) (Index, error) {
 		out = append(out, v)
 	}
 	return out, nil
+}
+
+// movable says why a stage cannot be moved so.
+func (ix Index) movable(stage, from, to string) error {
+	if from == "" && to == "" {
+		return ErrNoMove
+	}
+	if _, known := ix.ByID(to); to != "" && !known {
+		return ErrUnknown
+	}
+	holder, held := ix.ByStage(stage)
+	if from != "" && (!held || holder.ID != from) {
+		return ErrNotHeld
+	}
+	if held && from == "" && holder.ID != to {
+		return ErrHeld
+	}
+	if stage == Current && to == "" {
+		return ErrNeeded
+	}
+	return nil
 }

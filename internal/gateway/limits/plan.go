@@ -3,6 +3,7 @@ package limits
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -127,31 +128,39 @@ func (c *compiler) mapping(p *plan, typ reflect.Type) (err error) {
 	return nil
 }
 
+// holder is what a type of shape is, and which Go types can hold it.
+type holder struct {
+	kind kind
+	fits func(reflect.Type) bool
+}
+
+func ofKinds(kinds ...reflect.Kind) func(reflect.Type) bool {
+	return func(typ reflect.Type) bool { return slices.Contains(kinds, typ.Kind()) }
+}
+
+// holders has every type but structures. What is free must have no constraint.
+var holders = map[string]holder{
+	table.String:    {text, ofKinds(reflect.String)},
+	table.Integer:   {number, ofKinds(reflect.Int32, reflect.Int64)},
+	table.Long:      {number, ofKinds(reflect.Int32, reflect.Int64)},
+	table.Float:     {free, ofKinds(reflect.Float32, reflect.Float64)},
+	table.Double:    {free, ofKinds(reflect.Float32, reflect.Float64)},
+	table.Boolean:   {free, ofKinds(reflect.Bool)},
+	table.Timestamp: {free, func(typ reflect.Type) bool { return typ == reflect.TypeFor[time.Time]() }},
+	table.Blob:      {bytes, func(typ reflect.Type) bool { return typ.Kind() == reflect.Slice && typ.Elem().Kind() == reflect.Uint8 }},
+	table.List:      {list, ofKinds(reflect.Slice)},
+	table.Map:       {mapping, func(typ reflect.Type) bool { return typ.Kind() == reflect.Map && typ.Key().Kind() == reflect.String }},
+}
+
 // kindOf is what the shape is, if the Go type can hold it.
 func kindOf(s *Shape, typ reflect.Type) (kind, bool) {
-	k := typ.Kind()
-	switch s.Type {
-	case table.String:
-		return text, k == reflect.String
-	case table.Integer, table.Long:
-		return number, k == reflect.Int32 || k == reflect.Int64
-	case table.Float, table.Double:
-		return free, (k == reflect.Float32 || k == reflect.Float64) && !s.constrained()
-	case table.Boolean:
-		return free, k == reflect.Bool && !s.constrained()
-	case table.Timestamp:
-		return free, typ == reflect.TypeFor[time.Time]() && !s.constrained()
-	case table.Blob:
-		return bytes, k == reflect.Slice && typ.Elem().Kind() == reflect.Uint8
-	case table.List:
-		return list, k == reflect.Slice
-	case table.Map:
-		return mapping, k == reflect.Map && typ.Key().Kind() == reflect.String
+	if h, ok := holders[s.Type]; ok {
+		return h.kind, h.fits(typ) && (h.kind != free || !s.constrained())
 	}
 	if s.Union {
-		return union, k == reflect.Interface
+		return union, typ.Kind() == reflect.Interface
 	}
-	return structure, k == reflect.Struct
+	return structure, typ.Kind() == reflect.Struct
 }
 
 // fields are a structure's, in the order of the shape's members.
@@ -186,16 +195,12 @@ func (p *plan) prune(seen map[*plan]bool) (needed bool) {
 		return known
 	}
 	seen[p] = true
-	var kept []field
-	for _, f := range p.fields {
-		if !f.plan.prune(seen) {
-			f.plan = nil
-		}
-		if f.plan != nil || f.required {
-			kept = append(kept, f)
+	for i := range p.fields {
+		if !p.fields[i].plan.prune(seen) {
+			p.fields[i].plan = nil
 		}
 	}
-	p.fields = kept
+	p.fields = slices.DeleteFunc(p.fields, func(f field) bool { return f.plan == nil && !f.required })
 	if p.held != nil && !p.held.prune(seen) {
 		p.held = nil
 	}
