@@ -63,6 +63,7 @@ func Indexes() []Index {
 		{&v1alpha1.KMSKey{}, kmskey.Indexes()},
 		{&v1alpha1.Envelope{}, map[string]client.IndexerFunc{
 			store.OwnerIndex: store.IndexOwner, store.KeyIndex: store.IndexKey,
+			secretsmanager.TombstoneIndex: secretsmanager.IndexTombstone,
 		}},
 		{&v1alpha1.IAMUser{}, map[string]client.IndexerFunc{serviceiam.ARNIndex: serviceiam.IndexARN, serviceiam.AccessKeyIndex: serviceiam.IndexAccessKey}},
 		{&v1alpha1.IAMRole{}, map[string]client.IndexerFunc{serviceiam.ARNIndex: serviceiam.IndexARN}},

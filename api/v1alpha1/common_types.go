@@ -12,8 +12,16 @@ const (
 	// policy Follow, so that its changes are imported at once.
 	ManagedSource = "source"
 
-	// SubjectAnnotation holds, on a projection, the ARN of the secret that it shows.
+	// SubjectAnnotation holds, on a projection, the ARN of the secret that it shows; on a Secret that was made through the
+	// API, its own, so that neither a lost status nor an earlier secret of the name changes it.
 	SubjectAnnotation = Group + "/arn"
+
+	// RequestTokenAnnotation holds, on a Secret that was made through the API, the ClientRequestToken that made it: the same
+	// request made again finds its own work and goes on with it.
+	RequestTokenAnnotation = Group + "/client-request-token"
+	// ForceDeleteAnnotation, on a Secret that is deleted, lets its versions go at once instead of keeping them for the
+	// recovery window: with the value "true".
+	ForceDeleteAnnotation = Group + "/force-delete-without-recovery"
 
 	// AccountIDLabel, on a Namespace, is the 12-digit AWS account id in the ARNs of its objects.
 	AccountIDLabel = Group + "/account-id"
@@ -59,6 +67,8 @@ const (
 	ReasonSourceNotFound = "SourceNotFound"
 	// ReasonInvalidValue: the value from its source is empty or over 65,536 bytes.
 	ReasonInvalidValue = "InvalidValue"
+	// ReasonNoValue: the secret has no value yet, and spec says not where it comes from: it is put through the API.
+	ReasonNoValue = "NoValue"
 	// ReasonInvalidTemplate: a template does not parse, names what the value lacks, or goes over its limits.
 	ReasonInvalidTemplate = "InvalidTemplate"
 	// ReasonInvalidGenerator: spec.generate asks for what cannot be made, such as a password of no characters.
@@ -87,6 +97,8 @@ const (
 	ReasonSealed = "Sealed"
 	// ReasonPendingDeletion: the key is scheduled for deletion.
 	ReasonPendingDeletion = "PendingDeletion"
+	// ReasonMalformedPolicyDocument: a policy does not parse, or is over AWS's size. The message names it and the place.
+	ReasonMalformedPolicyDocument = "MalformedPolicyDocument"
 	// ReasonInUse: Envelopes are still encrypted under the key.
 	ReasonInUse = "InUse"
 	// ReasonDisabled: spec.enabled is false.

@@ -3,7 +3,7 @@ package v1alpha1
 import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 // EnvelopeClass says what an Envelope's payload is.
-// +kubebuilder:validation:Enum=SecretVersion;KeyMaterial;DomainKey;Tombstone;AccessKey
+// +kubebuilder:validation:Enum=SecretVersion;KeyMaterial;DomainKey;Tombstone
 type EnvelopeClass string
 
 // The classes of Envelopes.
@@ -16,8 +16,6 @@ const (
 	EnvelopeDomainKey EnvelopeClass = "DomainKey"
 	// EnvelopeTombstone holds the last spec and index of a deleted object until its recovery window ends.
 	EnvelopeTombstone EnvelopeClass = "Tombstone"
-	// EnvelopeAccessKey holds the secret half of an IAMUser's access key.
-	EnvelopeAccessKey EnvelopeClass = "AccessKey"
 )
 
 // EnvelopeOwner names the object that an Envelope belongs to, by kind and name, so that an object that was deleted, or
@@ -71,6 +69,10 @@ type EnvelopeSpec struct {
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=256
 	Stages []string `json:"stages,omitempty"`
+
+	// binary, of a SecretVersion: the value is bytes (SecretBinary) and not text (SecretString).
+	// +optional
+	Binary bool `json:"binary,omitempty"`
 
 	// createdTime of the version. It stays when a backup tool makes the object again.
 	// +required

@@ -35,9 +35,6 @@ var (
 func addKnownTypes(scheme *runtime.Scheme) error {
 	scheme.AddKnownTypes(SchemeGroupVersion,
 		&Envelope{}, &EnvelopeList{},
-		&IAMPolicy{}, &IAMPolicyList{},
-		&IAMRole{}, &IAMRoleList{},
-		&IAMUser{}, &IAMUserList{},
 		&KMSKey{}, &KMSKeyList{},
 		&Secret{}, &SecretList{},
 	)

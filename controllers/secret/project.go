@@ -90,13 +90,7 @@ func (r *Reconciler) show(ctx context.Context, p *pass, t *projection.Target) er
 	if err != nil {
 		return err
 	}
-	var contested error
-	if outcome != projection.Unchanged && (former != nil || outcome != projection.Created) { // the ordinary first one is no heal
-		contested = r.wrote(p, t, want)
-	}
-	if former != nil && !changed && outcome != projection.Unchanged && now == peace {
-		r.event(p.secret, eventHealed(t.Name))
-	}
+	contested := r.told(p, t, telling{want: want, now: now, changed: changed, outcome: outcome})
 	// A first projection into a core Secret that was there already changes what workloads have read. One that an earlier pass
 	// wrote before it died is as it should be, so the outcome does not tell; the token makes repeating harmless.
 	found := outcome != projection.Created && t.TakesWhatIsThere()
@@ -106,6 +100,29 @@ func (r *Reconciler) show(ctx context.Context, p *pass, t *projection.Target) er
 		}
 	}
 	p.secret.Status.Projection = &v1alpha1.ProjectionStatus{Name: t.Name, Keys: t.Keys(), Digest: digest}
+	return contested
+}
+
+// telling is what a projection came to: what was wanted, whether that is new, and what was done.
+type telling struct {
+	want    string
+	now     stance
+	changed bool
+	outcome projection.Outcome
+}
+
+// told counts a write against the limit of heals, and tells the user of a heal. Its error says that the target is contested.
+func (r *Reconciler) told(p *pass, t *projection.Target, what telling) (contested error) {
+	former := p.former.Projection
+	if what.outcome == projection.Unchanged {
+		return nil
+	}
+	if former != nil || what.outcome != projection.Created { // the ordinary first one is no heal
+		contested = r.wrote(p, t, what.want)
+	}
+	if former != nil && !what.changed && what.now == peace {
+		r.event(p.secret, eventHealed(t.Name))
+	}
 	return contested
 }
 

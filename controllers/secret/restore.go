@@ -166,13 +166,17 @@ func ofSubject(envelopes []v1alpha1.Envelope, subject string) *found {
 	return f
 }
 
-// restorable finds the ARN to go on with: the newest that Envelopes of this owner have, of this account, region and name.
+// restorable finds the ARN to go on with: the newest that Envelopes of this owner have, of this account, region and name; of a
+// secret that the API made, its own alone, since an earlier one of the name was not deleted to come back in it.
 func (r *Reconciler) restorable(p *pass, envelopes []v1alpha1.Envelope) (subject string, found bool) {
-	id := arn.Account(p.arn)
+	id, region := arn.Account(p.arn), r.Secrets.RegionOf(p.secret)
+	own := p.secret.Annotations[v1alpha1.SubjectAnnotation]
 	var newest *v1alpha1.Envelope
 	for i := range envelopes {
 		e := &envelopes[i]
-		if e.Spec.Class != v1alpha1.EnvelopeSecretVersion || !arn.IsSecret(e.Spec.Subject, r.Region, id, p.secret.AWSName()) {
+		switch {
+		case e.Spec.Class != v1alpha1.EnvelopeSecretVersion, !arn.IsSecret(e.Spec.Subject, region, id, p.secret.AWSName()),
+			own != "" && e.Spec.Subject != own:
 			continue
 		}
 		if newest == nil || newest.Spec.CreatedTime.Before(&e.Spec.CreatedTime) {

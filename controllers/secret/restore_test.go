@@ -10,7 +10,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
-	"strongroom.dev/strongroom/controllers/secret"
 	"strongroom.dev/strongroom/internal/service/secretsmanager"
 	"strongroom.dev/strongroom/internal/store"
 )
@@ -18,7 +17,7 @@ import (
 // buried deletes a Secret and puts the tombstone there that a manager makes which sees it, or one without the spec.
 func buried(s *v1alpha1.Secret, withSpec bool) {
 	GinkgoHelper()
-	content := store.Tombstone{Index: secret.IndexOf(s)}
+	content := store.Tombstone{Index: secretsmanager.IndexOf(s)}
 	if withSpec {
 		var err error
 		content.Spec, err = json.Marshal(s.Spec)

@@ -36,6 +36,9 @@ type Resource[T any] struct {
 	// ARN is the resource's, or * for an operation that has none. For a resource that is not there it is the ARN that
 	// the request asks for, so that a caller without permission is told the same whether or not it exists.
 	ARN string
+	// Named is the resource as the request names it, for the message of a refusal; the ARN if empty. Services that let a
+	// resource be named in part must set it, or else the message tells that it exists.
+	Named string
 	// Account that the resource belongs to; the caller's if empty.
 	Account string
 	// Policy of the resource, nil for none.
@@ -45,6 +48,10 @@ type Resource[T any] struct {
 	// Context has the condition keys that the service adds, in lower case, such as kms:encryptioncontext:app or
 	// aws:resourcetag/team. Global keys are the gateway's. It may be nil.
 	Context iam.Context
+	// Unknown is the question if the resource were not there, see Question; nil for a resource without a policy of its own.
+	Unknown func() Question
+	// Denial is the message of a denial where AWS has one of its own.
+	Denial string
 	// Missing is answered after a permitted request: the resource is not there, or not usable.
 	Missing error
 	// Value is handed on to the operation.
@@ -77,6 +84,12 @@ type Operation struct {
 	run      func(ctx context.Context, call *Call, in any) (any, error)
 }
 
+// Invoke carries out the operation for a call: resolve, authorize, handle. The input is what the operation's Handle takes, by
+// pointer. It is what the server calls when a request is authenticated and decoded, and what tests call.
+func (o *Operation) Invoke(ctx context.Context, call *Call, in any) (any, error) {
+	return o.run(ctx, call, in)
+}
+
 // Option changes an Operation.
 type Option func(*Operation)
 
@@ -107,8 +120,9 @@ func Op[I, O, T any](name string, resolve Resolve[I, T], handle Handle[I, O, T],
 		}
 		if !op.Unauthorized {
 			err := call.Authorize(Question{
-				Action: call.Service + ":" + op.Action, Resource: resource.ARN, ResourceAccount: resource.Account,
+				Action: call.Service + ":" + op.Action, Resource: resource.ARN, Named: resource.Named, ResourceAccount: resource.Account,
 				Policy: resource.Policy, MustAllow: resource.MustAllow, Context: resource.Context,
+				Unknown: resource.Unknown, Denial: resource.Denial,
 			})
 			if err != nil {
 				return nil, err
@@ -125,6 +139,9 @@ func Op[I, O, T any](name string, resolve Resolve[I, T], handle Handle[I, O, T],
 	}
 	return op
 }
+
+// NewInput makes an empty input struct.
+func (o *Operation) NewInput() any { return o.newInput() }
 
 // Service is one AWS service behind the gateway.
 type Service struct {

@@ -66,7 +66,7 @@ func Binding(e *v1alpha1.Envelope) keys.Context {
 	if e.Spec.ExpireTime != nil {
 		expires = strconv.FormatInt(e.Spec.ExpireTime.Unix(), 10)
 	}
-	return keys.Context{
+	binding := keys.Context{
 		"namespace": e.Namespace,
 		"class":     string(e.Spec.Class),
 		"owner":     e.Spec.Owner.Kind + "/" + e.Spec.Owner.Name,
@@ -78,16 +78,25 @@ func Binding(e *v1alpha1.Envelope) keys.Context {
 		"expires":   expires,
 		"key":       e.Spec.KeyARN,
 	}
+	if e.Spec.Binary { // and nothing if not: Envelopes from before there was the field open as ever
+		binding["binary"] = "true"
+	}
+	return binding
 }
 
 // joined joins stages so that no two lists look alike: a staging label may hold commas.
 func joined(stages []string) string {
+	if len(stages) == 1 && !strings.ContainsAny(stages[0], `\,`) { // as nearly always
+		return stages[0]
+	}
 	escaped := make([]string, len(stages))
 	for i, s := range stages {
-		escaped[i] = strings.NewReplacer(`\`, `\\`, ",", `\,`).Replace(s)
+		escaped[i] = escaper.Replace(s)
 	}
 	return strings.Join(escaped, ",")
 }
+
+var escaper = strings.NewReplacer(`\`, `\\`, ",", `\,`)
 
 // CheckIdentity says whether an Envelope is the one that its name and the index entry of an owner promise. What it cannot see,
 // the encryption does: Binding. The owner is looked at since a status can name the subject of another object.

@@ -113,12 +113,8 @@ func newPlan(t reflect.Type) *plan {
 			p.absent = isEmpty // an enum
 		}
 		return p
-	case reflect.Bool:
-		return &plan{append: func(dst []byte, v reflect.Value) []byte { return strconv.AppendBool(dst, v.Bool()) }}
-	case reflect.Int32, reflect.Int64, reflect.Int:
-		return &plan{append: func(dst []byte, v reflect.Value) []byte { return strconv.AppendInt(dst, v.Int(), 10) }}
-	case reflect.Float64, reflect.Float32:
-		return &plan{append: func(dst []byte, v reflect.Value) []byte { return strconv.AppendFloat(dst, v.Float(), 'g', -1, 64) }}
+	case reflect.Bool, reflect.Int32, reflect.Int64, reflect.Int, reflect.Float64, reflect.Float32:
+		return newNumberPlan(t.Kind())
 	case reflect.Slice:
 		if t.Elem().Kind() == reflect.Uint8 {
 			return &plan{absent: isNil, append: appendBlob}
@@ -135,6 +131,18 @@ func newPlan(t reflect.Type) *plan {
 		return &plan{absent: isNil, append: func(dst []byte, v reflect.Value) []byte { return Append(dst, v.Interface()) }}
 	}
 	panic(fmt.Sprintf("awsjson: no JSON for %s", t)) // no output struct of a served operation has one: a test encodes them all
+}
+
+// newNumberPlan is for the plain types that the SDK uses where the model has a default: never absent.
+func newNumberPlan(kind reflect.Kind) *plan {
+	switch kind {
+	case reflect.Bool:
+		return &plan{append: func(dst []byte, v reflect.Value) []byte { return strconv.AppendBool(dst, v.Bool()) }}
+	case reflect.Float64, reflect.Float32:
+		return &plan{append: func(dst []byte, v reflect.Value) []byte { return strconv.AppendFloat(dst, v.Float(), 'g', -1, 64) }}
+	default:
+		return &plan{append: func(dst []byte, v reflect.Value) []byte { return strconv.AppendInt(dst, v.Int(), 10) }}
+	}
 }
 
 func newStructPlan(t reflect.Type) *plan {

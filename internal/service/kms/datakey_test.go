@@ -9,6 +9,7 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/keyring"
@@ -194,6 +195,9 @@ var _ = Describe("A key's state", func() {
 			key := world.ReadyKey("key")
 			encrypted := generate(key, nil).encrypted
 			key.Status.KeyState = state
+			if state == v1alpha1.KeyStateDisabled { // which the spec says, be it before the controller has looked
+				key.Status.KeyState, key.Spec.Enabled = v1alpha1.KeyStateEnabled, ptr.To(false)
+			}
 			_, made, generateErr := service().GenerateDataKey(ctx, key, nil)
 			decryptErr := decrypt(key, nil, encrypted)
 			if allowed {

@@ -106,8 +106,8 @@ func (s *Service) unwrap(keyID string, e *v1alpha1.Envelope) (secretbytes.Bytes,
 		return secretbytes.Bytes{}, err
 	}
 	header, err := tokenHeader(keyID, e.Spec.Version)
-	if err != nil {
-		return secretbytes.Bytes{}, err
+	if err != nil { // of ids that CreateMaterial never makes
+		return secretbytes.Bytes{}, fmt.Errorf("%w: key material %s: %w", store.ErrTampered, e.Name, err)
 	}
 	material, err := ring.UnwrapToken(header, store.Binding(e), e.Spec.Ciphertext)
 	if err != nil {

@@ -23,36 +23,6 @@ func Parser() *typed.Parser {
 var parserOnce sync.Once
 var parser *typed.Parser
 var schemaYAML = typed.YAMLObject(`types:
-- name: dev.strongroom.strongroom.api.v1alpha1.AccessKey
-  map:
-    fields:
-    - name: inactive
-      type:
-        scalar: boolean
-    - name: name
-      type:
-        scalar: string
-    - name: secretName
-      type:
-        scalar: string
-- name: dev.strongroom.strongroom.api.v1alpha1.AccessKeyStatus
-  map:
-    fields:
-    - name: accessKeyId
-      type:
-        scalar: string
-    - name: createdTime
-      type:
-        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
-    - name: name
-      type:
-        scalar: string
-    - name: secretName
-      type:
-        scalar: string
-    - name: sequence
-      type:
-        scalar: numeric
 - name: dev.strongroom.strongroom.api.v1alpha1.BytesEncoding
   scalar: string
 - name: dev.strongroom.strongroom.api.v1alpha1.BytesGenerator
@@ -95,6 +65,9 @@ var schemaYAML = typed.YAMLObject(`types:
 - name: dev.strongroom.strongroom.api.v1alpha1.EnvelopeSpec
   map:
     fields:
+    - name: binary
+      type:
+        scalar: boolean
     - name: ciphertext
       type:
         scalar: string
@@ -131,273 +104,8 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: version
       type:
         scalar: string
-- name: dev.strongroom.strongroom.api.v1alpha1.IAMPolicy
-  map:
-    fields:
-    - name: apiVersion
-      type:
-        scalar: string
-    - name: kind
-      type:
-        scalar: string
-    - name: metadata
-      type:
-        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta
-    - name: spec
-      type:
-        namedType: dev.strongroom.strongroom.api.v1alpha1.IAMPolicySpec
-    - name: status
-      type:
-        namedType: dev.strongroom.strongroom.api.v1alpha1.IAMStatus
-      default:
-        conditions:
-        - lastTransitionTime: "1970-01-01T00:00:00Z"
-          message: Waiting for the controller
-          reason: Pending
-          status: Unknown
-          type: Ready
-        - lastTransitionTime: "1970-01-01T00:00:00Z"
-          message: Waiting for the controller
-          reason: Pending
-          status: "True"
-          type: Reconciling
-        observedGeneration: -1
-- name: dev.strongroom.strongroom.api.v1alpha1.IAMPolicySpec
-  map:
-    fields:
-    - name: description
-      type:
-        scalar: string
-    - name: document
-      type:
-        namedType: dev.strongroom.strongroom.api.v1alpha1.PolicyDocument
-    - name: name
-      type:
-        scalar: string
-    - name: path
-      type:
-        scalar: string
-- name: dev.strongroom.strongroom.api.v1alpha1.IAMRole
-  map:
-    fields:
-    - name: apiVersion
-      type:
-        scalar: string
-    - name: kind
-      type:
-        scalar: string
-    - name: metadata
-      type:
-        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta
-    - name: spec
-      type:
-        namedType: dev.strongroom.strongroom.api.v1alpha1.IAMRoleSpec
-    - name: status
-      type:
-        namedType: dev.strongroom.strongroom.api.v1alpha1.IAMStatus
-      default:
-        conditions:
-        - lastTransitionTime: "1970-01-01T00:00:00Z"
-          message: Waiting for the controller
-          reason: Pending
-          status: Unknown
-          type: Ready
-        - lastTransitionTime: "1970-01-01T00:00:00Z"
-          message: Waiting for the controller
-          reason: Pending
-          status: "True"
-          type: Reconciling
-        observedGeneration: -1
-- name: dev.strongroom.strongroom.api.v1alpha1.IAMRoleSpec
-  map:
-    fields:
-    - name: assumeRolePolicy
-      type:
-        namedType: dev.strongroom.strongroom.api.v1alpha1.PolicyDocument
-    - name: description
-      type:
-        scalar: string
-    - name: managedPolicyArns
-      type:
-        list:
-          elementType:
-            scalar: string
-          elementRelationship: associative
-    - name: maxSessionDuration
-      type:
-        scalar: numeric
-    - name: name
-      type:
-        scalar: string
-    - name: path
-      type:
-        scalar: string
-    - name: permissionsBoundary
-      type:
-        scalar: string
-    - name: policies
-      type:
-        list:
-          elementType:
-            namedType: dev.strongroom.strongroom.api.v1alpha1.InlinePolicy
-          elementRelationship: associative
-          keys:
-          - name
-    - name: serviceAccounts
-      type:
-        list:
-          elementType:
-            namedType: dev.strongroom.strongroom.api.v1alpha1.ServiceAccountReference
-          elementRelationship: associative
-    - name: tags
-      type:
-        list:
-          elementType:
-            namedType: dev.strongroom.strongroom.api.v1alpha1.Tag
-          elementRelationship: associative
-          keys:
-          - key
-- name: dev.strongroom.strongroom.api.v1alpha1.IAMStatus
-  map:
-    fields:
-    - name: arn
-      type:
-        scalar: string
-    - name: conditions
-      type:
-        list:
-          elementType:
-            namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Condition
-          elementRelationship: associative
-          keys:
-          - type
-    - name: lastHandledReconcileAt
-      type:
-        scalar: string
-    - name: observedGeneration
-      type:
-        scalar: numeric
-    - name: uniqueId
-      type:
-        scalar: string
-- name: dev.strongroom.strongroom.api.v1alpha1.IAMUser
-  map:
-    fields:
-    - name: apiVersion
-      type:
-        scalar: string
-    - name: kind
-      type:
-        scalar: string
-    - name: metadata
-      type:
-        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta
-    - name: spec
-      type:
-        namedType: dev.strongroom.strongroom.api.v1alpha1.IAMUserSpec
-    - name: status
-      type:
-        namedType: dev.strongroom.strongroom.api.v1alpha1.IAMUserStatus
-      default:
-        conditions:
-        - lastTransitionTime: "1970-01-01T00:00:00Z"
-          message: Waiting for the controller
-          reason: Pending
-          status: Unknown
-          type: Ready
-        - lastTransitionTime: "1970-01-01T00:00:00Z"
-          message: Waiting for the controller
-          reason: Pending
-          status: "True"
-          type: Reconciling
-        observedGeneration: -1
-- name: dev.strongroom.strongroom.api.v1alpha1.IAMUserSpec
-  map:
-    fields:
-    - name: accessKeys
-      type:
-        list:
-          elementType:
-            namedType: dev.strongroom.strongroom.api.v1alpha1.AccessKey
-          elementRelationship: associative
-          keys:
-          - name
-    - name: managedPolicyArns
-      type:
-        list:
-          elementType:
-            scalar: string
-          elementRelationship: associative
-    - name: name
-      type:
-        scalar: string
-    - name: path
-      type:
-        scalar: string
-    - name: permissionsBoundary
-      type:
-        scalar: string
-    - name: policies
-      type:
-        list:
-          elementType:
-            namedType: dev.strongroom.strongroom.api.v1alpha1.InlinePolicy
-          elementRelationship: associative
-          keys:
-          - name
-    - name: tags
-      type:
-        list:
-          elementType:
-            namedType: dev.strongroom.strongroom.api.v1alpha1.Tag
-          elementRelationship: associative
-          keys:
-          - key
-- name: dev.strongroom.strongroom.api.v1alpha1.IAMUserStatus
-  map:
-    fields:
-    - name: accessKeys
-      type:
-        list:
-          elementType:
-            namedType: dev.strongroom.strongroom.api.v1alpha1.AccessKeyStatus
-          elementRelationship: associative
-          keys:
-          - name
-    - name: arn
-      type:
-        scalar: string
-    - name: conditions
-      type:
-        list:
-          elementType:
-            namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Condition
-          elementRelationship: associative
-          keys:
-          - type
-    - name: lastAccessKeySequence
-      type:
-        scalar: numeric
-    - name: lastHandledReconcileAt
-      type:
-        scalar: string
-    - name: observedGeneration
-      type:
-        scalar: numeric
-    - name: uniqueId
-      type:
-        scalar: string
 - name: dev.strongroom.strongroom.api.v1alpha1.ImportPolicy
   scalar: string
-- name: dev.strongroom.strongroom.api.v1alpha1.InlinePolicy
-  map:
-    fields:
-    - name: document
-      type:
-        namedType: dev.strongroom.strongroom.api.v1alpha1.PolicyDocument
-    - name: name
-      type:
-        scalar: string
 - name: dev.strongroom.strongroom.api.v1alpha1.JSONGenerator
   map:
     fields:
@@ -465,9 +173,23 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: keyUsage
       type:
         namedType: dev.strongroom.strongroom.api.v1alpha1.KeyUsage
+    - name: policy
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.PolicyDocument
+    - name: region
+      type:
+        scalar: string
     - name: rotation
       type:
         namedType: dev.strongroom.strongroom.api.v1alpha1.KeyRotation
+    - name: tags
+      type:
+        list:
+          elementType:
+            namedType: dev.strongroom.strongroom.api.v1alpha1.Tag
+          elementRelationship: associative
+          keys:
+          - key
 - name: dev.strongroom.strongroom.api.v1alpha1.KMSKeyStatus
   map:
     fields:
@@ -716,12 +438,23 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: name
       type:
         scalar: string
+    - name: region
+      type:
+        scalar: string
     - name: rotation
       type:
         namedType: dev.strongroom.strongroom.api.v1alpha1.SecretRotation
     - name: suspend
       type:
         scalar: boolean
+    - name: tags
+      type:
+        list:
+          elementType:
+            namedType: dev.strongroom.strongroom.api.v1alpha1.Tag
+          elementRelationship: associative
+          keys:
+          - key
     - name: target
       type:
         namedType: dev.strongroom.strongroom.api.v1alpha1.SecretTarget
@@ -748,6 +481,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: importedFrom
       type:
         scalar: string
+    - name: lastChangedTime
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
     - name: lastHandledReconcileAt
       type:
         scalar: string
@@ -822,8 +558,6 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: versionId
       type:
         scalar: string
-- name: dev.strongroom.strongroom.api.v1alpha1.ServiceAccountReference
-  scalar: string
 - name: dev.strongroom.strongroom.api.v1alpha1.Tag
   map:
     fields:
