@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"net/netip"
 	"time"
@@ -23,6 +24,10 @@ type Call struct {
 	SourceIP netip.Addr
 	// Service is the signing name, such as kms; Operation is AWS's, such as Encrypt.
 	Service, Operation string
+
+	// ResourceARN and ResourceAccount are what the request is about, noted by [Op] for the audit record. Both are empty
+	// before, and for an operation that is about nothing in particular.
+	ResourceARN, ResourceAccount string
 }
 
 // Account is the caller's account id.
@@ -80,8 +85,8 @@ type Operation struct {
 	// Unauthorized operations need no permission, such as sts:GetCallerIdentity.
 	Unauthorized bool
 
-	newInput func() any
-	run      func(ctx context.Context, call *Call, in any) (any, error)
+	newInput, newOutput func() any
+	run                 func(ctx context.Context, call *Call, in any) (any, error)
 }
 
 // Invoke carries out the operation for a call: resolve, authorize, handle. The input is what the operation's Handle takes, by
@@ -108,7 +113,7 @@ func Action(name string) Option { return func(o *Operation) { o.Action = name } 
 // Op makes an Operation: find the resource, ask permission, carry out. The order is here and nowhere else, so that no
 // operation can leave out the second.
 func Op[I, O, T any](name string, resolve Resolve[I, T], handle Handle[I, O, T], options ...Option) Operation {
-	op := Operation{Name: name, Action: name, newInput: func() any { return new(I) }}
+	op := Operation{Name: name, Action: name, newInput: func() any { return new(I) }, newOutput: func() any { return new(O) }}
 	for _, option := range options {
 		option(&op)
 	}
@@ -117,6 +122,9 @@ func Op[I, O, T any](name string, resolve Resolve[I, T], handle Handle[I, O, T],
 		resource, err := resolve(ctx, call, in)
 		if err != nil {
 			return nil, err
+		}
+		if resource.ARN != "*" {
+			call.ResourceARN, call.ResourceAccount = resource.ARN, cmp.Or(resource.Account, call.Account())
 		}
 		if !op.Unauthorized {
 			err := call.Authorize(Question{
@@ -142,6 +150,9 @@ func Op[I, O, T any](name string, resolve Resolve[I, T], handle Handle[I, O, T],
 
 // NewInput makes an empty input struct.
 func (o *Operation) NewInput() any { return o.newInput() }
+
+// NewOutput makes an empty output struct, as a handler answers it.
+func (o *Operation) NewOutput() any { return o.newOutput() }
 
 // Service is one AWS service behind the gateway.
 type Service struct {
