@@ -35,6 +35,9 @@ var (
 func addKnownTypes(scheme *runtime.Scheme) error {
 	scheme.AddKnownTypes(SchemeGroupVersion,
 		&Envelope{}, &EnvelopeList{},
+		&IAMPolicy{}, &IAMPolicyList{},
+		&IAMRole{}, &IAMRoleList{},
+		&IAMUser{}, &IAMUserList{},
 		&KMSKey{}, &KMSKeyList{},
 		&Secret{}, &SecretList{},
 	)

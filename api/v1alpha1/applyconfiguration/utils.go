@@ -16,6 +16,10 @@ import (
 func ForKind(kind schema.GroupVersionKind) interface{} {
 	switch kind {
 	// Group=strongroom.dev, Version=v1alpha1
+	case v1alpha1.SchemeGroupVersion.WithKind("AccessKey"):
+		return &apiv1alpha1.AccessKeyApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("AccessKeyStatus"):
+		return &apiv1alpha1.AccessKeyStatusApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("BytesGenerator"):
 		return &apiv1alpha1.BytesGeneratorApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Envelope"):
@@ -24,6 +28,26 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.EnvelopeOwnerApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("EnvelopeSpec"):
 		return &apiv1alpha1.EnvelopeSpecApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("IAMIdentity"):
+		return &apiv1alpha1.IAMIdentityApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("IAMPolicy"):
+		return &apiv1alpha1.IAMPolicyApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("IAMPolicySpec"):
+		return &apiv1alpha1.IAMPolicySpecApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("IAMRole"):
+		return &apiv1alpha1.IAMRoleApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("IAMRoleSpec"):
+		return &apiv1alpha1.IAMRoleSpecApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("IAMStatus"):
+		return &apiv1alpha1.IAMStatusApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("IAMUser"):
+		return &apiv1alpha1.IAMUserApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("IAMUserSpec"):
+		return &apiv1alpha1.IAMUserSpecApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("IAMUserStatus"):
+		return &apiv1alpha1.IAMUserStatusApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("InlinePolicy"):
+		return &apiv1alpha1.InlinePolicyApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("JSONGenerator"):
 		return &apiv1alpha1.JSONGeneratorApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("KeyDeletion"):
@@ -42,6 +66,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.LocalReferenceApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("PasswordGenerator"):
 		return &apiv1alpha1.PasswordGeneratorApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("Permissions"):
+		return &apiv1alpha1.PermissionsApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("PolicyDocument"):
 		return &apiv1alpha1.PolicyDocumentApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("ProjectionStatus"):

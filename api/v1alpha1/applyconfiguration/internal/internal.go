@@ -23,6 +23,36 @@ func Parser() *typed.Parser {
 var parserOnce sync.Once
 var parser *typed.Parser
 var schemaYAML = typed.YAMLObject(`types:
+- name: dev.strongroom.strongroom.api.v1alpha1.AccessKey
+  map:
+    fields:
+    - name: inactive
+      type:
+        scalar: boolean
+    - name: name
+      type:
+        scalar: string
+    - name: secretName
+      type:
+        scalar: string
+- name: dev.strongroom.strongroom.api.v1alpha1.AccessKeyStatus
+  map:
+    fields:
+    - name: accessKeyId
+      type:
+        scalar: string
+    - name: createdTime
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: name
+      type:
+        scalar: string
+    - name: secretName
+      type:
+        scalar: string
+    - name: sequence
+      type:
+        scalar: numeric
 - name: dev.strongroom.strongroom.api.v1alpha1.BytesEncoding
   scalar: string
 - name: dev.strongroom.strongroom.api.v1alpha1.BytesGenerator
@@ -104,8 +134,273 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: version
       type:
         scalar: string
+- name: dev.strongroom.strongroom.api.v1alpha1.IAMPolicy
+  map:
+    fields:
+    - name: apiVersion
+      type:
+        scalar: string
+    - name: kind
+      type:
+        scalar: string
+    - name: metadata
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta
+    - name: spec
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.IAMPolicySpec
+    - name: status
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.IAMStatus
+      default:
+        conditions:
+        - lastTransitionTime: "1970-01-01T00:00:00Z"
+          message: Waiting for the controller
+          reason: Pending
+          status: Unknown
+          type: Ready
+        - lastTransitionTime: "1970-01-01T00:00:00Z"
+          message: Waiting for the controller
+          reason: Pending
+          status: "True"
+          type: Reconciling
+        observedGeneration: -1
+- name: dev.strongroom.strongroom.api.v1alpha1.IAMPolicySpec
+  map:
+    fields:
+    - name: description
+      type:
+        scalar: string
+    - name: document
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.PolicyDocument
+    - name: name
+      type:
+        scalar: string
+    - name: path
+      type:
+        scalar: string
+- name: dev.strongroom.strongroom.api.v1alpha1.IAMRole
+  map:
+    fields:
+    - name: apiVersion
+      type:
+        scalar: string
+    - name: kind
+      type:
+        scalar: string
+    - name: metadata
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta
+    - name: spec
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.IAMRoleSpec
+    - name: status
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.IAMStatus
+      default:
+        conditions:
+        - lastTransitionTime: "1970-01-01T00:00:00Z"
+          message: Waiting for the controller
+          reason: Pending
+          status: Unknown
+          type: Ready
+        - lastTransitionTime: "1970-01-01T00:00:00Z"
+          message: Waiting for the controller
+          reason: Pending
+          status: "True"
+          type: Reconciling
+        observedGeneration: -1
+- name: dev.strongroom.strongroom.api.v1alpha1.IAMRoleSpec
+  map:
+    fields:
+    - name: assumeRolePolicy
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.PolicyDocument
+    - name: description
+      type:
+        scalar: string
+    - name: managedPolicyArns
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
+    - name: maxSessionDuration
+      type:
+        scalar: numeric
+    - name: name
+      type:
+        scalar: string
+    - name: path
+      type:
+        scalar: string
+    - name: permissionsBoundary
+      type:
+        scalar: string
+    - name: policies
+      type:
+        list:
+          elementType:
+            namedType: dev.strongroom.strongroom.api.v1alpha1.InlinePolicy
+          elementRelationship: associative
+          keys:
+          - name
+    - name: serviceAccounts
+      type:
+        list:
+          elementType:
+            namedType: dev.strongroom.strongroom.api.v1alpha1.ServiceAccountReference
+          elementRelationship: associative
+    - name: tags
+      type:
+        list:
+          elementType:
+            namedType: dev.strongroom.strongroom.api.v1alpha1.Tag
+          elementRelationship: associative
+          keys:
+          - key
+- name: dev.strongroom.strongroom.api.v1alpha1.IAMStatus
+  map:
+    fields:
+    - name: arn
+      type:
+        scalar: string
+    - name: conditions
+      type:
+        list:
+          elementType:
+            namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Condition
+          elementRelationship: associative
+          keys:
+          - type
+    - name: lastHandledReconcileAt
+      type:
+        scalar: string
+    - name: observedGeneration
+      type:
+        scalar: numeric
+    - name: uniqueId
+      type:
+        scalar: string
+- name: dev.strongroom.strongroom.api.v1alpha1.IAMUser
+  map:
+    fields:
+    - name: apiVersion
+      type:
+        scalar: string
+    - name: kind
+      type:
+        scalar: string
+    - name: metadata
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta
+    - name: spec
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.IAMUserSpec
+    - name: status
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.IAMUserStatus
+      default:
+        conditions:
+        - lastTransitionTime: "1970-01-01T00:00:00Z"
+          message: Waiting for the controller
+          reason: Pending
+          status: Unknown
+          type: Ready
+        - lastTransitionTime: "1970-01-01T00:00:00Z"
+          message: Waiting for the controller
+          reason: Pending
+          status: "True"
+          type: Reconciling
+        observedGeneration: -1
+- name: dev.strongroom.strongroom.api.v1alpha1.IAMUserSpec
+  map:
+    fields:
+    - name: accessKeys
+      type:
+        list:
+          elementType:
+            namedType: dev.strongroom.strongroom.api.v1alpha1.AccessKey
+          elementRelationship: associative
+          keys:
+          - name
+    - name: managedPolicyArns
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
+    - name: name
+      type:
+        scalar: string
+    - name: path
+      type:
+        scalar: string
+    - name: permissionsBoundary
+      type:
+        scalar: string
+    - name: policies
+      type:
+        list:
+          elementType:
+            namedType: dev.strongroom.strongroom.api.v1alpha1.InlinePolicy
+          elementRelationship: associative
+          keys:
+          - name
+    - name: tags
+      type:
+        list:
+          elementType:
+            namedType: dev.strongroom.strongroom.api.v1alpha1.Tag
+          elementRelationship: associative
+          keys:
+          - key
+- name: dev.strongroom.strongroom.api.v1alpha1.IAMUserStatus
+  map:
+    fields:
+    - name: accessKeys
+      type:
+        list:
+          elementType:
+            namedType: dev.strongroom.strongroom.api.v1alpha1.AccessKeyStatus
+          elementRelationship: associative
+          keys:
+          - name
+    - name: arn
+      type:
+        scalar: string
+    - name: conditions
+      type:
+        list:
+          elementType:
+            namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Condition
+          elementRelationship: associative
+          keys:
+          - type
+    - name: lastAccessKeySequence
+      type:
+        scalar: numeric
+    - name: lastHandledReconcileAt
+      type:
+        scalar: string
+    - name: observedGeneration
+      type:
+        scalar: numeric
+    - name: uniqueId
+      type:
+        scalar: string
 - name: dev.strongroom.strongroom.api.v1alpha1.ImportPolicy
   scalar: string
+- name: dev.strongroom.strongroom.api.v1alpha1.InlinePolicy
+  map:
+    fields:
+    - name: document
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.PolicyDocument
+    - name: name
+      type:
+        scalar: string
 - name: dev.strongroom.strongroom.api.v1alpha1.JSONGenerator
   map:
     fields:
@@ -558,6 +853,8 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: versionId
       type:
         scalar: string
+- name: dev.strongroom.strongroom.api.v1alpha1.ServiceAccountReference
+  scalar: string
 - name: dev.strongroom.strongroom.api.v1alpha1.Tag
   map:
     fields:
