@@ -13,6 +13,7 @@ import (
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/controllers/envelope"
+	"strongroom.dev/strongroom/controllers/iam"
 	"strongroom.dev/strongroom/controllers/kmskey"
 	"strongroom.dev/strongroom/controllers/secret"
 	"strongroom.dev/strongroom/internal/core/keyring"
@@ -37,6 +38,7 @@ type Services struct {
 	Keyring   *keyring.Holder
 	KMS       *kms.Service
 	Secrets   *secretsmanager.Service
+	IAM       *serviceiam.Service
 	Projector *projection.Projector
 	// RootProtection says where the root of trust is.
 	RootProtection func() (protected bool, message string)
@@ -65,9 +67,9 @@ func Indexes() []Index {
 			store.OwnerIndex: store.IndexOwner, store.KeyIndex: store.IndexKey,
 			secretsmanager.TombstoneIndex: secretsmanager.IndexTombstone,
 		}},
-		{&v1alpha1.IAMUser{}, map[string]client.IndexerFunc{serviceiam.ARNIndex: serviceiam.IndexARN, serviceiam.AccessKeyIndex: serviceiam.IndexAccessKey}},
-		{&v1alpha1.IAMRole{}, map[string]client.IndexerFunc{serviceiam.ARNIndex: serviceiam.IndexARN}},
-		{&v1alpha1.IAMPolicy{}, map[string]client.IndexerFunc{serviceiam.ARNIndex: serviceiam.IndexARN}},
+		{&v1alpha1.IAMPolicy{}, iam.PolicyIndexes()},
+		{&v1alpha1.IAMRole{}, iam.RoleIndexes()},
+		{&v1alpha1.IAMUser{}, iam.UserIndexes()},
 	}
 }
 
@@ -92,6 +94,11 @@ func NewEnvelope(s Services) *envelope.Reconciler {
 	return &envelope.Reconciler{Client: s.Client, Store: s.Store, Keyring: s.Keyring, Now: s.Now}
 }
 
+// NewIAM makes what the reconcilers of IAMPolicies, IAMRoles and IAMUsers share.
+func NewIAM(s Services, recorder events.EventRecorder) iam.Base {
+	return iam.Base{Client: s.Client, Live: s.Live, IAM: s.IAM, Events: recorder, Now: s.Now}
+}
+
 // Setup registers all controllers with a manager.
 func Setup(mgr ctrl.Manager, s Services, o Options) error {
 	recorder := mgr.GetEventRecorder(reportingController)
@@ -105,6 +112,21 @@ func Setup(mgr ctrl.Manager, s Services, o Options) error {
 	err := NewEnvelope(s).SetupWithManager(mgr, controller.TypedOptions[envelope.Owner]{MaxConcurrentReconciles: 1})
 	if err != nil {
 		return fmt.Errorf("setting up the Envelope controller: %w", err)
+	}
+	return setupIAM(mgr, NewIAM(s, recorder), options)
+}
+
+func setupIAM(mgr ctrl.Manager, base iam.Base, options controller.Options) error {
+	for kind, r := range map[string]interface {
+		SetupWithManager(ctrl.Manager, controller.Options) error
+	}{
+		"IAMPolicy": &iam.PolicyReconciler{Base: base},
+		"IAMRole":   &iam.RoleReconciler{Base: base},
+		"IAMUser":   &iam.UserReconciler{Base: base},
+	} {
+		if err := r.SetupWithManager(mgr, options); err != nil {
+			return fmt.Errorf("setting up the %s controller: %w", kind, err)
+		}
 	}
 	return nil
 }

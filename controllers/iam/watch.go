@@ -32,15 +32,19 @@ func indexName(obj client.Object) []string {
 	return nil
 }
 
-// Indexes are the cache indexes of the kinds, by kind.
-func Indexes() map[client.Object]map[string]client.IndexerFunc {
-	return map[client.Object]map[string]client.IndexerFunc{
-		&v1alpha1.IAMPolicy{}: {serviceiam.ARNIndex: serviceiam.IndexARN, NameIndex: indexName},
-		&v1alpha1.IAMRole{}:   {serviceiam.ARNIndex: serviceiam.IndexARN, NameIndex: indexName},
-		&v1alpha1.IAMUser{}: {
-			serviceiam.ARNIndex: serviceiam.IndexARN, NameIndex: indexName, serviceiam.AccessKeyIndex: serviceiam.IndexAccessKey,
-		},
-	}
+// PolicyIndexes are the functions of the cache indexes of IAMPolicies.
+func PolicyIndexes() map[string]client.IndexerFunc {
+	return map[string]client.IndexerFunc{serviceiam.ARNIndex: serviceiam.IndexARN, NameIndex: indexName}
+}
+
+// RoleIndexes are those of IAMRoles.
+func RoleIndexes() map[string]client.IndexerFunc { return PolicyIndexes() }
+
+// UserIndexes are those of IAMUsers.
+func UserIndexes() map[string]client.IndexerFunc {
+	indexes := PolicyIndexes()
+	indexes[serviceiam.AccessKeyIndex] = serviceiam.IndexAccessKey
+	return indexes
 }
 
 // SetupWithManager registers the controller of IAMPolicies.

@@ -44,12 +44,13 @@ func install(ctx context.Context, k *kubectl, o options) error {
 		}
 	}
 	_, err := k.run(ctx, "", "wait", "--for=condition=Established", "--timeout=30s",
-		"crd/secrets.strongroom.dev", "crd/kmskeys.strongroom.dev", "crd/envelopes.strongroom.dev")
+		"crd/secrets.strongroom.dev", "crd/kmskeys.strongroom.dev", "crd/envelopes.strongroom.dev",
+		"crd/iamusers.strongroom.dev", "crd/iamroles.strongroom.dev", "crd/iampolicies.strongroom.dev")
 	return err
 }
 
 // startManager runs the manager as its own service account, so that a right it lacks shows here and not in production.
-func startManager(ctx context.Context, g *group, k *kubectl, o options) error {
+func startManager(ctx context.Context, g *group, k *kubectl, o options, gateway string) error {
 	config, err := k.run(ctx, "", "config", "view", "--raw", "--minify", "--flatten")
 	if err != nil {
 		return err
@@ -84,6 +85,7 @@ func startManager(ctx context.Context, g *group, k *kubectl, o options) error {
 	}
 	say("starting strongroom as service account %s/strongroom-manager ...", namespace)
 	err = g.start("strongroom", o.manager, "manager", "--kubeconfig", admin, "--namespace", namespace,
+		"--gateway-bind-address="+gateway, "--regions="+o.regions, "--audit-log="+filepath.Join(o.dataDir, "logs", "audit.log"),
 		fmt.Sprintf("--health-probe-bind-address=127.0.0.1:%d", health),
 		fmt.Sprintf("--metrics-bind-address=127.0.0.1:%d", metrics))
 	if err != nil {

@@ -17,8 +17,8 @@ import (
 )
 
 type options struct {
-	bin, manager, dataDir, tree, cluster string
-	audit                                bool
+	bin, manager, dataDir, tree, cluster, regions string
+	audit                                         bool
 }
 
 func main() {
@@ -28,6 +28,7 @@ func main() {
 	flag.StringVar(&o.dataDir, "data-dir", ".strongroom", "folder for data, certificates and logs")
 	flag.StringVar(&o.tree, "tree", ".", "the project's folder, for CRDs and RBAC")
 	flag.StringVar(&o.cluster, "cluster", "", "\"current\" runs Strongroom against the current kubeconfig context instead")
+	flag.StringVar(&o.regions, "regions", "", "regions that the AWS APIs are served for besides us-east-1, with commas between")
 	flag.BoolVar(&o.audit, "audit", false, "write the API server's audit log, metadata only, to the folder of logs")
 	flag.Parse()
 
@@ -69,10 +70,20 @@ func run(ctx context.Context, o options) error {
 	if err := install(ctx, k, o); err != nil {
 		return err
 	}
-	if err := startManager(ctx, group, k, o); err != nil {
+	address, err := gatewayAddress(o)
+	if err != nil {
 		return err
 	}
-	if err := writeEnv(o, kubeconfig); err != nil {
+	if err := startManager(ctx, group, k, o, address); err != nil {
+		return err
+	}
+	aws := ""
+	if o.manager != "" && o.cluster == "" {
+		if aws, err = access(ctx, k, o, address); err != nil {
+			return err
+		}
+	}
+	if err := writeEnv(o, kubeconfig, aws); err != nil {
 		return err
 	}
 	next(o)
@@ -124,12 +135,12 @@ func lock(path string) (func(), error) {
 	return func() { _ = f.Close() }, nil
 }
 
-func writeEnv(o options, kubeconfig string) error {
+func writeEnv(o options, kubeconfig, aws string) error {
 	text := fmt.Sprintf("# for `. %s` in another shell\nexport PATH=%q:\"$PATH\"\n", filepath.Join(o.dataDir, "env"), o.bin)
 	if kubeconfig != "" {
 		text += fmt.Sprintf("export KUBECONFIG=%q\n", kubeconfig)
 	}
-	return os.WriteFile(filepath.Join(o.dataDir, "env"), []byte(text), 0o600)
+	return os.WriteFile(filepath.Join(o.dataDir, "env"), []byte(text+aws), 0o600)
 }
 
 func next(o options) {

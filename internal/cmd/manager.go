@@ -48,7 +48,12 @@ func newManager() *cobra.Command {
 	flags := cmd.Flags()
 	flags.StringVar(&f.kubeconfig, "kubeconfig", "", "kubeconfig file; in a pod, the service account is used when it is left out")
 	flags.StringVar(&f.Namespace, "namespace", ownNamespace(), "Strongroom's own namespace")
-	flags.StringVar(&f.Region, "region", "us-east-1", "AWS region in ARNs")
+	flags.StringVar(&f.Region, "region", "us-east-1", "home region: that of objects that name none")
+	flags.StringSliceVar(&f.Regions, "regions", nil, "regions that the AWS APIs are served for, besides the home region")
+	flags.StringVar(&f.GatewayBindAddress, "gateway-bind-address", ":8444", "address that serves the AWS APIs; 0 serves none")
+	flags.StringSliceVar(&f.GatewayNames, "gateway-names", nil,
+		"DNS names and IP addresses in the gateway's certificate, besides those of its Service and of loopback")
+	flags.StringVar(&f.AuditLog, "audit-log", "-", "file that a record of each request to the AWS APIs is appended to; - is standard output")
 	flags.BoolVar(&f.LeaderElection, "leader-elect", true, "let one replica of several run the controllers")
 	flags.StringVar(&f.MetricsBindAddress, "metrics-bind-address", ":8443", "address that serves /metrics; 0 serves none")
 	flags.BoolVar(&f.MetricsInsecure, "metrics-insecure", false, "serve metrics over HTTP without authentication")
@@ -71,6 +76,11 @@ func (f *managerFlags) run(cmd *cobra.Command) error {
 	}
 	if !regionSyntax.MatchString(f.Region) {
 		return fmt.Errorf("--region is %q: give one such as us-east-1", f.Region)
+	}
+	for _, region := range f.Regions {
+		if !regionSyntax.MatchString(region) {
+			return fmt.Errorf("--regions has %q: give such as us-east-1,eu-west-1", region)
+		}
 	}
 	if host, _, err := net.SplitHostPort(f.PprofBindAddress); f.PprofBindAddress != "0" && (err != nil || !isLoopback(host)) {
 		return fmt.Errorf("--pprof-bind-address is %q: give one on loopback, such as 127.0.0.1:6060, or 0", f.PprofBindAddress)

@@ -27,8 +27,10 @@ import (
 	"strongroom.dev/strongroom/controllers"
 	"strongroom.dev/strongroom/internal/account"
 	"strongroom.dev/strongroom/internal/core/keyring"
+	"strongroom.dev/strongroom/internal/gateway/serving"
 	"strongroom.dev/strongroom/internal/metrics"
 	"strongroom.dev/strongroom/internal/projection"
+	serviceiam "strongroom.dev/strongroom/internal/service/iam"
 	"strongroom.dev/strongroom/internal/service/kms"
 	"strongroom.dev/strongroom/internal/service/secretsmanager"
 	"strongroom.dev/strongroom/internal/store"
@@ -39,8 +41,16 @@ import (
 type Options struct {
 	// Namespace is Strongroom's own: the root of trust, the domain keys and the lease are in it. Required.
 	Namespace string
-	// Region is the AWS region in ARNs. Required.
+	// Region is the home region: that of objects that name none. Required.
 	Region string
+	// Regions are those that the gateway serves besides the home region.
+	Regions []string
+	// GatewayBindAddress serves AWS's APIs; "" or "0" serves none.
+	GatewayBindAddress string
+	// GatewayNames are DNS names and IP addresses in the gateway's certificate, besides those of its Service and of loopback.
+	GatewayNames []string
+	// AuditLog is the file that audit records are appended to; "" or "-" is standard output.
+	AuditLog string
 	// LeaderElection lets one replica of several run the controllers. Off by default.
 	LeaderElection bool
 	// MetricsBindAddress serves /metrics; "" or "0" serves none.
@@ -82,6 +92,8 @@ type Operator struct {
 	Services controllers.Services
 	// Unsealer brings the keyring up.
 	Unsealer *unseal.Unsealer
+	// Gateway is the listener of AWS's APIs, nil if there is none.
+	Gateway *serving.Listener
 }
 
 // +kubebuilder:rbac:groups=coordination.k8s.io,namespace=strongroom-system,resources=leases,verbs=get;create;update
@@ -112,6 +124,9 @@ func New(cfg *rest.Config, o Options) (*Operator, error) {
 		if err := controllers.Setup(mgr, op.Services, controllers.Options{Concurrency: o.Concurrency}); err != nil {
 			return nil, err
 		}
+	}
+	if err := op.serve(o); err != nil {
+		return nil, err
 	}
 	if err := metrics.Register(mgr.GetClient(), op.Services.Keyring); err != nil {
 		return nil, err
@@ -201,8 +216,11 @@ func (op *Operator) wire(o Options, digester *projection.Digester) {
 		Reader: cached, Client: cached, Live: live, Region: o.Region, Store: envelopes, Keyring: holder, Now: o.Now,
 		Materials: keyring.NewMaterialCache(0, 0, nil), Policies: kms.NewPolicyCache(0),
 	}
+	identities := &serviceiam.Service{
+		Client: cached, Live: live, Store: envelopes, Keyring: holder, Now: o.Now, Cache: serviceiam.NewCache(o.Now),
+	}
 	op.Services = controllers.Services{
-		Client: cached, Live: live, Region: o.Region, Store: envelopes, Keyring: holder, KMS: keys,
+		Client: cached, Live: live, Region: o.Region, Store: envelopes, Keyring: holder, KMS: keys, IAM: identities,
 		Secrets:        &secretsmanager.Service{Client: cached, Region: o.Region, KMS: keys, Store: envelopes, Now: o.Now},
 		Projector:      &projection.Projector{Client: cached, Live: live, Digester: digester},
 		RootProtection: op.Unsealer.Protection,

@@ -16,6 +16,7 @@ import (
 
 	"strongroom.dev/strongroom/internal/gateway"
 	"strongroom.dev/strongroom/internal/gateway/audit"
+	"strongroom.dev/strongroom/internal/gateway/awsquery"
 	"strongroom.dev/strongroom/internal/gateway/sigv4"
 )
 
@@ -31,6 +32,7 @@ type exchange struct {
 	// asked is the operation's name as the request has it, whether it is served or not.
 	asked  string
 	signed *sigv4.Request // nil for an unsigned request
+	form   *awsquery.Form // of a query
 	call   gateway.Call
 
 	input, output any
@@ -116,7 +118,7 @@ func (e *exchange) wipe() {
 // send writes the answer. What the client does not take is the client's loss: the record is written.
 func (e *exchange) send(w http.ResponseWriter, body []byte) {
 	header := w.Header()
-	header["Content-Type"] = []string{e.protocol().contentType()}
+	header["Content-Type"] = []string{e.protocol().answerType()}
 	header["Content-Length"] = []string{strconv.Itoa(len(body))}
 	header["X-Amzn-Requestid"] = []string{e.requestID}
 	header["Cache-Control"] = []string{"no-store"}

@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"net/http"
 	"reflect"
+	"strings"
 
 	"github.com/aws/smithy-go"
 
 	"strongroom.dev/strongroom/internal/gateway/awsjson"
+	"strongroom.dev/strongroom/internal/gateway/awsquery"
 	"strongroom.dev/strongroom/internal/gateway/limits"
 	"strongroom.dev/strongroom/internal/gateway/sigv4"
 )
@@ -105,13 +107,20 @@ func (e *exchange) failureOf(err error) *failure {
 	case errors.As(err, &violations):
 		e.fill(f, invalidInput, violations.Error())
 	case errors.Is(err, awsjson.ErrSerialization):
-		e.fill(f, serialization, err.Error()[len(awsjson.ErrSerialization.Error())+len(": "):])
+		e.fill(f, serialization, without(err, awsjson.ErrSerialization))
+	case errors.Is(err, awsquery.ErrSerialization):
+		e.fill(f, serialization, without(err, awsquery.ErrSerialization))
 	case errors.As(err, &known):
 		e.modelled(f, known)
 	default:
 		e.fill(f, internal, errInternal.Error())
 	}
 	return f
+}
+
+// without is an error's text without the sentinel that it begins with.
+func without(err, sentinel error) string {
+	return strings.TrimPrefix(err.Error(), sentinel.Error()+": ")
 }
 
 func (e *exchange) fill(f *failure, k kind, message string) {

@@ -9,7 +9,9 @@ import (
 
 // protocol is how requests and answers are on the wire.
 type protocol interface {
-	contentType() string
+	// requestType and answerType are media types.
+	requestType() string
+	answerType() string
 	// decode reads the input of an operation.
 	decode(e *exchange, into any) error
 	// answer appends the answer of success.
@@ -25,7 +27,10 @@ type protocol interface {
 // jsonProtocol is awsJson 1.1.
 type jsonProtocol struct{}
 
-func (jsonProtocol) contentType() string { return "application/x-amz-json-1.1" }
+const jsonType = "application/x-amz-json-1.1"
+
+func (jsonProtocol) requestType() string { return jsonType }
+func (jsonProtocol) answerType() string  { return jsonType }
 
 func (jsonProtocol) decode(e *exchange, into any) error { return awsjson.Decode(e.body, into) }
 

@@ -1,67 +1,51 @@
 package server
 
 import (
-	"encoding/xml"
 	"mime"
 	"net/http"
-	"net/url"
 
+	"strongroom.dev/strongroom/internal/gateway/awsquery"
 	"strongroom.dev/strongroom/internal/gateway/limits"
 )
 
 // queryProtocol is awsQuery, of STS and IAM.
 type queryProtocol struct{}
 
-func (queryProtocol) contentType() string { return "text/xml" }
+const (
+	formType = "application/x-www-form-urlencoded"
+	xmlType  = "text/xml"
+)
 
-const formType = "application/x-www-form-urlencoded"
+func (queryProtocol) requestType() string { return formType }
+func (queryProtocol) answerType() string  { return xmlType }
 
 // formOf is the form of a query: the body of a POST, or the URL's query of a GET, as presigned requests are.
-func formOf(e *exchange) (url.Values, error) {
+func formOf(e *exchange) (*awsquery.Form, error) {
 	switch e.request.Method {
 	case http.MethodGet:
-		form, err := url.ParseQuery(e.request.URL.RawQuery)
-		if err != nil {
-			return nil, refusal(serialization, "The query cannot be read.")
-		}
-		return form, nil
+		return awsquery.Parse(e.request.URL.RawQuery)
 	case http.MethodPost:
 		kind, _, err := mime.ParseMediaType(e.request.Header.Get("Content-Type"))
 		if err != nil || kind != formType {
 			return nil, refusal(unknownOperation, "The request has no X-Amz-Target, and its content type is not %s.", formType)
 		}
-		form, err := url.ParseQuery(string(e.body))
-		if err != nil {
-			return nil, refusal(serialization, "The form cannot be read.")
-		}
-		return form, nil
+		return awsquery.Parse(string(e.body))
 	}
 	return nil, refusal(unknownOperation, "A request is a POST, or a GET of a query.")
 }
 
-func (queryProtocol) decode(*exchange, any) error {
-	return refusal(unsupportedOperation, "not yet")
+func (queryProtocol) decode(e *exchange, into any) error { return e.form.Decode(into) }
+
+func (queryProtocol) answer(dst []byte, op *limits.Operation, output any, requestID string) []byte {
+	return awsquery.Append(dst, op.Name, op.Service.XMLNamespace, output, requestID)
 }
 
-func (queryProtocol) answer(dst []byte, _ *limits.Operation, _ any, _ string) []byte { return dst }
-
 func (queryProtocol) failure(dst []byte, f *failure, s *service, requestID string) []byte {
-	body := struct {
-		XMLName   xml.Name `xml:"ErrorResponse"`
-		Namespace string   `xml:"xmlns,attr,omitempty"`
-		Type      string   `xml:"Error>Type"`
-		Code      string   `xml:"Error>Code"`
-		Message   string   `xml:"Error>Message"`
-		RequestID string   `xml:"RequestId"`
-	}{Type: "Sender", Code: f.code, Message: f.message, RequestID: requestID}
-	if f.receiver {
-		body.Type = "Receiver"
-	}
+	namespace := ""
 	if s != nil {
-		body.Namespace = s.XMLNamespace
+		namespace = s.XMLNamespace
 	}
-	text, _ := xml.Marshal(body) // of strings alone
-	return append(dst, text...)
+	return awsquery.AppendError(dst, namespace, f.code, f.message, f.receiver, requestID)
 }
 
 func (queryProtocol) generic(code string, status int) (string, int) {

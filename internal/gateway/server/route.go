@@ -29,7 +29,7 @@ func (s *Server) routeTarget(e *exchange, target string) error {
 		return refusal(unknownOperation, "%s is called at the path /.", shortened(target))
 	}
 	kind, _, err := mime.ParseMediaType(e.request.Header.Get("Content-Type"))
-	if want := e.service.protocol.contentType(); err != nil || kind != want {
+	if want := e.service.protocol.requestType(); err != nil || kind != want {
 		return refusal(unknownOperation, "The content type is to be %s.", want)
 	}
 	e.serve(name)
@@ -41,8 +41,8 @@ func (s *Server) routeQuery(e *exchange) error {
 	if err != nil {
 		return err
 	}
-	action, version := form.Get("Action"), form.Get("Version")
-	e.asked = action
+	action, version := form.Action, form.Version
+	e.asked, e.form = action, form
 	e.service = s.versions[version]
 	switch {
 	case action == "" && version == "":

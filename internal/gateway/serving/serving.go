@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"log"
 	"net"
 	"net/http"
@@ -37,6 +38,8 @@ type Listener struct {
 	// GracefulShutdownTimeout is how long running requests may take to end.
 	GracefulShutdownTimeout time.Duration
 	Log                     logr.Logger
+	// Closer is closed when the last request has ended.
+	Closer io.Closer
 
 	// Listening is called with the address, for tests that listen on port 0.
 	Listening func(net.Addr)
@@ -55,11 +58,11 @@ func (l *Listener) Start(ctx context.Context) error {
 	select {
 	case <-ready: // before there is a certificate, a client is better told that nobody listens
 	case <-ctx.Done():
-		return <-kept
+		return errors.Join(<-kept, l.Closer.Close())
 	}
 	err := l.serve(ctx)
 	cancel()
-	return errors.Join(err, <-kept)
+	return errors.Join(err, <-kept, l.Closer.Close())
 }
 
 func (l *Listener) serve(ctx context.Context) error {

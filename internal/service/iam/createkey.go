@@ -21,7 +21,9 @@ func Owner(name string) v1alpha1.EnvelopeOwner {
 
 // keyLabels are what an access key's Envelope says of it, bound to its payload: the key's name in spec, and the unique id of the
 // user, so that a user who is made again under the name does not get the keys of the one before.
-func keyLabels(user *v1alpha1.IAMUser, name string) []string { return []string{name, user.Status.UniqueID} }
+func keyLabels(user *v1alpha1.IAMUser, name string) []string {
+	return []string{name, user.Status.UniqueID}
+}
 
 // KeyName is the name in spec.accessKeys that an access key's Envelope was made for, empty if it is not this user's.
 func KeyName(user *v1alpha1.IAMUser, e *v1alpha1.Envelope) string {

@@ -1,0 +1,70 @@
+package main
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// administrator is an IAMUser of account "default" who may do everything: what a new account of AWS's begins with.
+const administrator = `apiVersion: strongroom.dev/v1alpha1
+kind: IAMUser
+metadata: {name: administrator, namespace: default}
+spec:
+  accessKeys: [{name: local}]
+  managedPolicyArns: ["arn:aws:iam::aws:policy/AdministratorAccess"]
+`
+
+// gatewayAddress is where the AWS APIs are served: the same port at each start, so that what was exported stays true.
+func gatewayAddress(o options) (string, error) {
+	path := filepath.Join(o.dataDir, "gateway-port")
+	if stored, err := os.ReadFile(path); err == nil {
+		port := strings.TrimSpace(string(stored))
+		if socket, err := net.Listen("tcp", "127.0.0.1:"+port); err == nil {
+			_ = socket.Close()
+			return "127.0.0.1:" + port, nil
+		}
+	}
+	port, err := freePort()
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("127.0.0.1:%d", port), os.WriteFile(path, []byte(strconv.Itoa(port)), 0o600)
+}
+
+// access is what an AWS SDK needs, as lines of a shell.
+func access(ctx context.Context, k *kubectl, o options, address string) (string, error) {
+	say("making an administrator of account (namespace) default ...")
+	if _, err := k.run(ctx, administrator, "apply", "--server-side", "--force-conflicts", "-f", "-"); err != nil {
+		return "", err
+	}
+	if _, err := k.run(ctx, "", "wait", "-n", "default", "--for=condition=Ready", "--timeout=60s", "iamuser/administrator"); err != nil {
+		return "", err
+	}
+	bundle := filepath.Join(o.dataDir, "gateway-ca.crt")
+	text, err := k.run(ctx, "", "get", "configmap", "-n", namespace, "strongroom-gateway-ca", "-o", `jsonpath={.data.ca\.crt}`)
+	if err != nil {
+		return "", err
+	}
+	if err := os.WriteFile(bundle, []byte(text+"\n"), 0o600); err != nil {
+		return "", err
+	}
+	out := fmt.Sprintf("export AWS_ENDPOINT_URL=%q\nexport AWS_REGION=us-east-1 AWS_DEFAULT_REGION=us-east-1\nexport AWS_CA_BUNDLE=%q\n", "https://"+address, bundle)
+	for _, entry := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"} {
+		encoded, err := k.run(ctx, "", "get", "secret", "-n", "default", "administrator-local", "-o", "jsonpath={.data."+entry+"}")
+		if err != nil {
+			return "", err
+		}
+		value, err := base64.StdEncoding.DecodeString(encoded)
+		if err != nil {
+			return "", fmt.Errorf("reading %s: %w", entry, err)
+		}
+		out += fmt.Sprintf("export %s=%q\n", entry, value)
+	}
+	return out + "unset AWS_SESSION_TOKEN AWS_PROFILE\n", nil
+}

@@ -1,0 +1,73 @@
+package operator
+
+import (
+	"fmt"
+	"os"
+	"slices"
+
+	"strongroom.dev/strongroom/internal/core/trail"
+	"strongroom.dev/strongroom/internal/gateway"
+	gatewaykms "strongroom.dev/strongroom/internal/gateway/kms"
+	gatewaysecrets "strongroom.dev/strongroom/internal/gateway/secretsmanager"
+	"strongroom.dev/strongroom/internal/gateway/server"
+	"strongroom.dev/strongroom/internal/gateway/serving"
+)
+
+// GatewayService is the name of the Service in front of the gateway.
+const GatewayService = "strongroom-gateway"
+
+// gatewayServices are the AWS services that are served.
+func (op *Operator) gatewayServices() []gateway.Service {
+	return []gateway.Service{
+		gatewaykms.New(gatewaykms.Dependencies{KMS: op.Services.KMS}),
+		gatewaysecrets.New(gatewaysecrets.Dependencies{Secrets: op.Services.Secrets}),
+	}
+}
+
+// serve adds the gateway. Every replica serves, whichever of them leads.
+func (op *Operator) serve(o Options) error {
+	if o.GatewayBindAddress == "" || o.GatewayBindAddress == "0" {
+		return nil
+	}
+	records, err := openTrail(o.AuditLog)
+	if err != nil {
+		return err
+	}
+	log := op.GetLogger().WithName("gateway")
+	handler, err := server.New(server.Options{
+		Services: op.gatewayServices(), Regions: o.regions(), Credentials: op.Services.IAM, Trail: records, Now: o.Now, Log: log,
+	})
+	if err != nil {
+		return fmt.Errorf("making the gateway: %w", err)
+	}
+	op.Gateway = &serving.Listener{
+		Address: o.GatewayBindAddress, Handler: handler, GracefulShutdownTimeout: o.GracefulShutdownTimeout, Log: log, Closer: records,
+		Certificate: &serving.Certificate{
+			Client: op.GetClient(), Live: op.GetAPIReader(), Namespace: o.Namespace, Names: o.gatewayNames(), Now: o.Now, Log: log,
+		},
+	}
+	if err := op.Add(op.Gateway); err != nil {
+		return fmt.Errorf("adding the gateway: %w", err)
+	}
+	return nil
+}
+
+func openTrail(path string) (*trail.Writer, error) {
+	if path == "" || path == "-" {
+		return trail.NewWriter(os.Stdout), nil
+	}
+	return trail.OpenFile(path)
+}
+
+// regions are those served, the home region first.
+func (o Options) regions() []string {
+	others := slices.DeleteFunc(slices.Clone(o.Regions), func(r string) bool { return r == o.Region })
+	return append([]string{o.Region}, others...)
+}
+
+// gatewayNames are all names of the gateway.
+func (o Options) gatewayNames() []string {
+	service := GatewayService + "." + o.Namespace
+	names := []string{GatewayService, service, service + ".svc", service + ".svc.cluster.local", "localhost", "127.0.0.1", "::1"}
+	return append(names, o.GatewayNames...)
+}
