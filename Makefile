@@ -12,9 +12,9 @@ CONTROLPLANE = $${KUBEBUILDER_ASSETS:-$$(hack/controlplane/build.sh)}
 ##@ Use
 
 .PHONY: run
-run: environment build ## Run a control plane and Strongroom in the foreground; CLUSTER=current uses the current kubeconfig context
+run: environment build ## Run a control plane and Strongroom in the foreground; CLUSTER=current uses the current kubeconfig context, REGIONS=eu-west-1,… serves more regions
 	@set -euo pipefail; bin="$(CONTROLPLANE)"; go build -o bin/run ./hack/run; \
-	exec bin/run --bin "$$bin" --manager bin/strongroom $(if $(CLUSTER),--cluster $(CLUSTER))
+	exec bin/run --bin "$$bin" --manager bin/strongroom $(if $(CLUSTER),--cluster $(CLUSTER)) $(if $(REGIONS),--regions $(REGIONS))
 
 .PHONY: clean-run
 clean-run: ## Forget the data of `make run`

@@ -272,7 +272,7 @@ func TestPortsAreDifferentAndEachTakenOneIsSaid(t *testing.T) {
 func TestTheEnvironmentFileSetsThePathAndTheKubeconfigInAShell(t *testing.T) {
 	o := options{bin: "/opt/a folder/bin", dataDir: t.TempDir()}
 	for kubeconfig, want := range map[string]string{"/x y/admin.kubeconfig": "/x y/admin.kubeconfig", "": "before"} {
-		if err := writeEnv(o, kubeconfig); err != nil {
+		if err := writeEnv(o, kubeconfig, ""); err != nil {
 			t.Fatal(err)
 		}
 		cmd := exec.Command("/bin/sh", "-c", `. "$0/env"; printf '%s\n%s' "$PATH" "$KUBECONFIG"`, o.dataDir)

@@ -5,12 +5,15 @@ import (
 	"os"
 	"slices"
 
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
 	"strongroom.dev/strongroom/internal/core/trail"
 	"strongroom.dev/strongroom/internal/gateway"
 	gatewaykms "strongroom.dev/strongroom/internal/gateway/kms"
 	gatewaysecrets "strongroom.dev/strongroom/internal/gateway/secretsmanager"
 	"strongroom.dev/strongroom/internal/gateway/server"
 	"strongroom.dev/strongroom/internal/gateway/serving"
+	gatewaysts "strongroom.dev/strongroom/internal/gateway/sts"
 )
 
 // GatewayService is the name of the Service in front of the gateway.
@@ -21,6 +24,7 @@ func (op *Operator) gatewayServices() []gateway.Service {
 	return []gateway.Service{
 		gatewaykms.New(gatewaykms.Dependencies{KMS: op.Services.KMS}),
 		gatewaysecrets.New(gatewaysecrets.Dependencies{Secrets: op.Services.Secrets}),
+		gatewaysts.New(gatewaysts.Dependencies{IAM: op.Services.IAM}),
 	}
 }
 
@@ -33,6 +37,10 @@ func (op *Operator) serve(o Options) error {
 	if err != nil {
 		return err
 	}
+	direct, err := client.New(op.GetConfig(), client.Options{Scheme: op.GetScheme(), HTTPClient: op.GetHTTPClient()})
+	if err != nil {
+		return fmt.Errorf("making a client without a cache: %w", err)
+	}
 	log := op.GetLogger().WithName("gateway")
 	handler, err := server.New(server.Options{
 		Services: op.gatewayServices(), Regions: o.regions(), Credentials: op.Services.IAM, Trail: records, Now: o.Now, Log: log,
@@ -43,7 +51,7 @@ func (op *Operator) serve(o Options) error {
 	op.Gateway = &serving.Listener{
 		Address: o.GatewayBindAddress, Handler: handler, GracefulShutdownTimeout: o.GracefulShutdownTimeout, Log: log, Closer: records,
 		Certificate: &serving.Certificate{
-			Client: op.GetClient(), Live: op.GetAPIReader(), Namespace: o.Namespace, Names: o.gatewayNames(), Now: o.Now, Log: log,
+			Client: direct, Namespace: o.Namespace, Names: o.gatewayNames(), Now: o.Now, Log: log,
 		},
 	}
 	if err := op.Add(op.Gateway); err != nil {

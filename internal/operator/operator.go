@@ -249,6 +249,11 @@ func (op *Operator) probes() error {
 	if err := op.AddHealthzCheck("ping", healthz.Ping); err != nil {
 		return err
 	}
+	if op.Gateway != nil {
+		if err := op.AddReadyzCheck("gateway", op.Gateway.Ready); err != nil {
+			return err
+		}
+	}
 	return op.AddReadyzCheck("unsealed", func(*http.Request) error {
 		_, err := op.Services.Keyring.Get()
 		return err

@@ -35,9 +35,8 @@ const (
 
 // Certificate keeps the gateway's certificate. Each replica has its own key, which is never stored.
 type Certificate struct {
-	// Client writes; Live reads from the API server.
+	// Client has no cache: neither object is worth a watch.
 	Client client.Client
-	Live   client.Reader
 	// Namespace is Strongroom's own.
 	Namespace string
 	// Names are the DNS names and IP addresses of the gateway.
@@ -137,7 +136,7 @@ func (c *Certificate) authority(ctx context.Context) (*authority.Authority, erro
 
 func (c *Certificate) load(ctx context.Context) (*authority.Authority, error) {
 	var secret corev1.Secret
-	if err := c.Live.Get(ctx, client.ObjectKey{Namespace: c.Namespace, Name: AuthoritySecretName}, &secret); err != nil {
+	if err := c.Client.Get(ctx, client.ObjectKey{Namespace: c.Namespace, Name: AuthoritySecretName}, &secret); err != nil {
 		return nil, fmt.Errorf("reading core Secret %s/%s: %w", c.Namespace, AuthoritySecretName, err)
 	}
 	defer clear(secret.Data[corev1.TLSPrivateKeyKey])

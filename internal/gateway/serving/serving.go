@@ -9,6 +9,7 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -41,9 +42,21 @@ type Listener struct {
 	// Closer is closed when the last request has ended.
 	Closer io.Closer
 
-	// Listening is called with the address, for tests that listen on port 0.
-	Listening func(net.Addr)
+	address atomic.Pointer[net.TCPAddr]
 }
+
+var errNotListening = errors.New("the AWS APIs are not served yet")
+
+// Ready is a readiness check: nil when there is a certificate and a socket.
+func (l *Listener) Ready(*http.Request) error {
+	if l.address.Load() == nil {
+		return errNotListening
+	}
+	return nil
+}
+
+// Bound is the address that is listened on, nil before Ready.
+func (l *Listener) Bound() *net.TCPAddr { return l.address.Load() }
 
 // NeedLeaderElection is false: every replica serves.
 func (l *Listener) NeedLeaderElection() bool { return false }
@@ -71,8 +84,8 @@ func (l *Listener) serve(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("listening for the AWS APIs: %w", err)
 	}
-	if l.Listening != nil {
-		l.Listening(socket.Addr())
+	if bound, ok := socket.Addr().(*net.TCPAddr); ok {
+		l.address.Store(bound)
 	}
 	l.Log.Info("Serving the AWS APIs", "address", socket.Addr().String())
 	ended := make(chan error, 1)
