@@ -15,6 +15,10 @@ const (
 	// SubjectAnnotation holds, on a projection, the ARN of the secret that it shows.
 	SubjectAnnotation = Group + "/arn"
 
+	// AccessKeyIDLabel, on the core Secret that an IAMUser's access key was handed out in, is the key's id. Such a core Secret
+	// has no ManagedLabel: it is written once and then its reader's, so nothing watches or heals it.
+	AccessKeyIDLabel = Group + "/access-key-id"
+
 	// AccountIDLabel, on a Namespace, is the 12-digit AWS account id in the ARNs of its objects.
 	AccountIDLabel = Group + "/account-id"
 
@@ -79,6 +83,16 @@ const (
 	ReasonAccountConflict = "AccountConflict"
 	// ReasonInvalidAccount: the label strongroom.dev/account-id of the namespace is not 12 digits.
 	ReasonInvalidAccount = "InvalidAccount"
+	// ReasonAccountChanged: the namespace has another account id than the IAMUser's access keys were made for.
+	ReasonAccountChanged = "AccountChanged"
+	// ReasonMalformedPolicyDocument: a policy does not parse, or is over AWS's size. The message names it and the place.
+	ReasonMalformedPolicyDocument = "MalformedPolicyDocument"
+	// ReasonPolicyNotFound: no managed policy has the ARN that is attached, or that is the permissions boundary.
+	ReasonPolicyNotFound = "PolicyNotFound"
+	// ReasonPolicyNotReady: the IAMPolicy that is attached, or that is the permissions boundary, is not in force itself.
+	ReasonPolicyNotReady = "PolicyNotReady"
+	// ReasonForeignPolicy: a managed policy of another account is attached, or is the permissions boundary.
+	ReasonForeignPolicy = "ForeignPolicy"
 	// ReasonEnvelopeMissing: the index names a version whose Envelope is gone.
 	ReasonEnvelopeMissing = "EnvelopeMissing"
 	// ReasonEnvelopeTampered: an Envelope does not open, or is not the one that the index names.
@@ -95,7 +109,9 @@ const (
 	ReasonCoreSecretRoot = "CoreSecretRoot"
 	// ReasonRotated is the event of a rotation.
 	ReasonRotated = "Rotated"
-	// ReasonCreated is the event of a first version or of a first key material.
+	// ReasonRevoked is the event of an access key that was taken out of force.
+	ReasonRevoked = "Revoked"
+	// ReasonCreated is the event of a first version, of a first key material or of an access key.
 	ReasonCreated = "Created"
 	// ReasonRestored: the object was applied again within its recovery window, or its lost status was rebuilt.
 	ReasonRestored = "Restored"

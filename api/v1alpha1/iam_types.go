@@ -35,6 +35,7 @@ type Tag struct {
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=128
+	// +kubebuilder:validation:XValidation:rule="!self.lowerAscii().startsWith('aws:')",message="tag keys that begin with aws: are AWS's own: choose another key"
 	Key string `json:"key"`
 	// value of the tag.
 	// +optional
@@ -55,7 +56,7 @@ type Permissions struct {
 	// account has (arn:aws:iam::aws:policy/AdministratorAccess and others; docs/iam.md lists them).
 	// +optional
 	// +listType=set
-	// +kubebuilder:validation:MaxItems=50
+	// +kubebuilder:validation:MaxItems=25
 	// +kubebuilder:validation:items:MinLength=20
 	// +kubebuilder:validation:items:MaxLength=2048
 	// +kubebuilder:validation:XValidation:rule="self.all(a, a.matches('^arn:aws:iam::([0-9]{12}|aws):policy/.+$'))",message="a managed policy is arn:aws:iam::ACCOUNT:policy/NAME, or arn:aws:iam::aws:policy/NAME for one that every account has"
@@ -74,6 +75,7 @@ type Permissions struct {
 	// +listType=map
 	// +listMapKey=key
 	// +kubebuilder:validation:MaxItems=50
+	// +kubebuilder:validation:XValidation:rule="self.all(a, self.exists_one(b, b.key.lowerAscii() == a.key.lowerAscii()))",message="two tags have one key: tag keys differ by more than case"
 	Tags []Tag `json:"tags,omitempty"`
 }
 

@@ -35,6 +35,7 @@ type IAMPolicySpec struct {
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
+// +kubebuilder:validation:XValidation:rule="has(self.spec.name) || size(self.metadata.name) <= 128",message="metadata.name is over the 128 characters that a name in AWS IAM has: set spec.name",fieldPath=".spec.name"
 // +kubebuilder:resource:path=iampolicies,singular=iampolicy,shortName=iampolicy,categories=strongroom
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="ARN",type=string,JSONPath=`.status.arn`
@@ -75,3 +76,14 @@ func (p *IAMPolicy) AWSName() string {
 	}
 	return p.Name
 }
+
+// AWSPath is the path in AWS IAM: spec.path, or else /.
+func (p *IAMPolicy) AWSPath() string {
+	if p.Spec.Path != "" {
+		return p.Spec.Path
+	}
+	return "/"
+}
+
+// GetIAMStatus is the part of status that every IAM object has. It may be changed.
+func (p *IAMPolicy) GetIAMStatus() *IAMStatus { return &p.Status }

@@ -56,6 +56,7 @@ type IAMRoleSpec struct {
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
+// +kubebuilder:validation:XValidation:rule="has(self.spec.name) || size(self.metadata.name) <= 64",message="metadata.name is over the 64 characters that a name in AWS IAM has: set spec.name",fieldPath=".spec.name"
 // +kubebuilder:resource:path=iamroles,singular=iamrole,shortName=iamrole,categories=strongroom
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="ARN",type=string,JSONPath=`.status.arn`
@@ -96,3 +97,14 @@ func (r *IAMRole) AWSName() string {
 	}
 	return r.Name
 }
+
+// AWSPath is the path in AWS IAM: spec.path, or else /.
+func (r *IAMRole) AWSPath() string {
+	if r.Spec.Path != "" {
+		return r.Spec.Path
+	}
+	return "/"
+}
+
+// GetIAMStatus is the part of status that every IAM object has. It may be changed.
+func (r *IAMRole) GetIAMStatus() *IAMStatus { return &r.Status }

@@ -26,6 +26,7 @@ type IAMUserSpec struct {
 	// +listType=map
 	// +listMapKey=name
 	// +kubebuilder:validation:MaxItems=2
+	// +kubebuilder:validation:XValidation:rule="self.all(a, !has(a.secretName) || self.exists_one(b, has(b.secretName) && b.secretName == a.secretName))",message="two access keys have one secretName: each is handed out in a core Secret of its own"
 	AccessKeys []AccessKey `json:"accessKeys,omitempty"`
 
 	Permissions `json:",inline"`
@@ -98,6 +99,8 @@ type IAMUserStatus struct {
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
+// +kubebuilder:validation:XValidation:rule="size(self.metadata.name) <= 189",message="metadata.name is over 189 characters: the core Secrets of access keys are named USER-KEY",fieldPath=".metadata.name"
+// +kubebuilder:validation:XValidation:rule="has(self.spec.name) || size(self.metadata.name) <= 64",message="metadata.name is over the 64 characters that a name in AWS IAM has: set spec.name",fieldPath=".spec.name"
 // +kubebuilder:resource:path=iamusers,singular=iamuser,shortName=iamuser,categories=strongroom
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="ARN",type=string,JSONPath=`.status.arn`
@@ -138,3 +141,32 @@ func (u *IAMUser) AWSName() string {
 	}
 	return u.Name
 }
+
+// SecretNameOf is the core Secret that an access key is to be handed out in: spec.accessKeys[].secretName, or else USER-KEY.
+func (u *IAMUser) SecretNameOf(key *AccessKey) string {
+	if key.SecretName != "" {
+		return key.SecretName
+	}
+	return u.Name + "-" + key.Name
+}
+
+// AccessKeyStatusOf is the access key of a name that status holds, nil if it holds none.
+func (u *IAMUser) AccessKeyStatusOf(name string) *AccessKeyStatus {
+	for i := range u.Status.AccessKeys {
+		if u.Status.AccessKeys[i].Name == name {
+			return &u.Status.AccessKeys[i]
+		}
+	}
+	return nil
+}
+
+// AWSPath is the path in AWS IAM: spec.path, or else /.
+func (u *IAMUser) AWSPath() string {
+	if u.Spec.Path != "" {
+		return u.Spec.Path
+	}
+	return "/"
+}
+
+// GetIAMStatus is the part of status that every IAM object has. It may be changed.
+func (u *IAMUser) GetIAMStatus() *IAMStatus { return &u.Status.IAMStatus }

@@ -35,8 +35,10 @@ const (
 	KindPageToken Kind = 8
 	// KindTombstone is what is kept of a deleted object until it is gone for good.
 	KindTombstone Kind = 9
+	// KindAccessKey is the secret half of a user's access key.
+	KindAccessKey Kind = 10
 
-	lastKind = KindTombstone
+	lastKind = KindAccessKey
 )
 
 const (

@@ -159,7 +159,7 @@ func TestEveryOtherContextIsRefused(t *testing.T) {
 
 func TestNoBlobOpensAsAnotherKindOrUnderAnotherKeyOrMaterial(t *testing.T) {
 	var headers []keys.Header
-	for kind := keys.KindCiphertext; kind <= keys.KindTombstone; kind++ {
+	for kind := keys.KindCiphertext; kind <= keys.KindAccessKey; kind++ {
 		for id := range byte(2) {
 			headers = append(headers, keys.Header{Kind: kind, KeyID: [16]byte{id}, MaterialID: [16]byte{1 - id}},
 				keys.Header{Kind: kind, KeyID: [16]byte{id}, MaterialID: [16]byte{id}})

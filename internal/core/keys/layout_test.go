@@ -112,7 +112,7 @@ func TestABlobOpensByThePageAlone(t *testing.T) {
 func TestTheNumbersOfKindsAreFrozen(t *testing.T) {
 	for kind, want := range map[keys.Kind]byte{
 		keys.KindCiphertext: 1, keys.KindKeyToken: 2, keys.KindSecretVersion: 3, keys.KindParameterVersion: 4, keys.KindGrantToken: 5,
-		keys.KindImportToken: 6, keys.KindBackupChunk: 7, keys.KindPageToken: 8, keys.KindTombstone: 9,
+		keys.KindImportToken: 6, keys.KindBackupChunk: 7, keys.KindPageToken: 8, keys.KindTombstone: 9, keys.KindAccessKey: 10,
 	} {
 		if got := mustSeal(t, testKey, keys.Header{Kind: kind}, nil, plaintext(1))[2]; got != want {
 			t.Errorf("kind %d is written as %d", want, got)
