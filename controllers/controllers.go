@@ -62,6 +62,7 @@ func Indexes() []Index {
 		{&v1alpha1.KMSKey{}, kmskey.Indexes()},
 		{&v1alpha1.Envelope{}, map[string]client.IndexerFunc{
 			store.OwnerIndex: store.IndexOwner, store.KeyIndex: store.IndexKey,
+			secretsmanager.TombstoneIndex: secretsmanager.IndexTombstone,
 		}},
 	}
 }

@@ -12,12 +12,20 @@ const (
 	// policy Follow, so that its changes are imported at once.
 	ManagedSource = "source"
 
-	// SubjectAnnotation holds, on a projection, the ARN of the secret that it shows.
+	// SubjectAnnotation holds, on a projection, the ARN of the secret that it shows; on a Secret that was made through the
+	// API, its own, so that neither a lost status nor an earlier secret of the name changes it.
 	SubjectAnnotation = Group + "/arn"
 
 	// AccessKeyIDLabel, on the core Secret that an IAMUser's access key was handed out in, is the key's id. Such a core Secret
 	// has no ManagedLabel: it is written once and then its reader's, so nothing watches or heals it.
 	AccessKeyIDLabel = Group + "/access-key-id"
+
+	// RequestTokenAnnotation holds, on a Secret that was made through the API, the ClientRequestToken that made it: the same
+	// request made again finds its own work and goes on with it.
+	RequestTokenAnnotation = Group + "/client-request-token"
+	// ForceDeleteAnnotation, on a Secret that is deleted, lets its versions go at once instead of keeping them for the
+	// recovery window: with the value "true".
+	ForceDeleteAnnotation = Group + "/force-delete-without-recovery"
 
 	// AccountIDLabel, on a Namespace, is the 12-digit AWS account id in the ARNs of its objects.
 	AccountIDLabel = Group + "/account-id"
@@ -63,6 +71,8 @@ const (
 	ReasonSourceNotFound = "SourceNotFound"
 	// ReasonInvalidValue: the value from its source is empty or over 65,536 bytes.
 	ReasonInvalidValue = "InvalidValue"
+	// ReasonNoValue: the secret has no value yet, and spec says not where it comes from: it is put through the API.
+	ReasonNoValue = "NoValue"
 	// ReasonInvalidTemplate: a template does not parse, names what the value lacks, or goes over its limits.
 	ReasonInvalidTemplate = "InvalidTemplate"
 	// ReasonInvalidGenerator: spec.generate asks for what cannot be made, such as a password of no characters.

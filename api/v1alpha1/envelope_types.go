@@ -72,6 +72,10 @@ type EnvelopeSpec struct {
 	// +kubebuilder:validation:items:MaxLength=256
 	Stages []string `json:"stages,omitempty"`
 
+	// binary, of a SecretVersion: the value is bytes (SecretBinary) and not text (SecretString).
+	// +optional
+	Binary bool `json:"binary,omitempty"`
+
 	// createdTime of the version. It stays when a backup tool makes the object again.
 	// +required
 	CreatedTime metav1.Time `json:"createdTime"`

@@ -102,6 +102,29 @@ type KMSKeySpec struct {
 	// deletion says how long deleted key material can be had back.
 	// +optional
 	Deletion *KeyDeletion `json:"deletion,omitempty"`
+
+	// region of the key, such as eu-west-1: it is in the key's ARN, and the AWS APIs find the key in this region alone. The
+	// operator's home region when it is left out. It cannot be changed.
+	// +optional
+	// +kubebuilder:validation:MinLength=6
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z]{2,4}(-[a-z]+)+-[0-9]+$')",message="a region is written as AWS does, for example us-east-1"
+	Region string `json:"region,omitempty"`
+
+	// policy of the key, in AWS's JSON language: who may do what with it. Nobody can use or manage a key unless its policy lets
+	// them, or lets their account, which leaves it to the account's IAM policies. That is what is in force when it is left out.
+	// At most 32 KiB. A malformed one makes the key Stalled with the position of the mistake, and lets nobody in by the AWS APIs.
+	// https://docs.aws.amazon.com/kms/latest/developerguide/key-policies.html
+	// +optional
+	Policy *PolicyDocument `json:"policy,omitempty"`
+
+	// tags of the key. Policies see them as aws:ResourceTag/KEY.
+	// https://docs.aws.amazon.com/kms/latest/developerguide/tagging-keys.html
+	// +optional
+	// +listType=map
+	// +listMapKey=key
+	// +kubebuilder:validation:MaxItems=50
+	Tags []Tag `json:"tags,omitempty"`
 }
 
 // KeyRotation is automatic rotation of key material.
@@ -166,7 +189,8 @@ type KMSKeyStatus struct {
 	// +kubebuilder:validation:MaxItems=16
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 
-	// keyId of AWS KMS: a UUID that stays when the key is deleted and restored.
+	// keyId of AWS KMS: a UUID that stays when the key is deleted and restored. It is the object's name if that is a UUID, as it
+	// is of keys made through the AWS API, and its UID otherwise.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	KeyID string `json:"keyId,omitempty"`
@@ -219,6 +243,7 @@ type KMSKeyStatus struct {
 // +kubebuilder:printcolumn:name="Message",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].message`,priority=1
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:validation:XValidation:rule="!has(self.spec) || !has(self.spec.aliases) || self.spec.aliases.all(a, !a.startsWith('alias/aws/') || self.metadata.name == 'aws-' + a.substring(10))",message="alias/aws/SERVICE is reserved for the key aws-SERVICE, which Strongroom makes itself; choose another alias",fieldPath=".spec.aliases"
+// +kubebuilder:validation:XValidation:rule="(has(self.spec) && has(self.spec.region) ? self.spec.region : 'home') == (has(oldSelf.spec) && has(oldSelf.spec.region) ? oldSelf.spec.region : 'home')",message="region cannot be changed: it is in the key's ARN; create another KMSKey",fieldPath=".spec.region",reason=FieldValueForbidden
 type KMSKey struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`

@@ -72,12 +72,12 @@ func walk(kind, path string, schema map[string]any) []marker {
 var whole = map[string][]string{
 	"KMSKey": {`
 spec: {description: d, aliases: [alias/a], keySpec: SYMMETRIC_DEFAULT, keyUsage: ENCRYPT_DECRYPT, enabled: true,
-  rotation: {enabled: true, periodInDays: 100}, deletion: {pendingWindowInDays: 8}}
+  rotation: {enabled: true, periodInDays: 100}, deletion: {pendingWindowInDays: 8}, region: us-east-1, policy: {Version: "2012-10-17"}, tags: [{key: k, value: v}]}
 status: {observedGeneration: 1, keyId: k, arn: a, keyState: Enabled, onDemandRotations: 1, nextRotationTime: "2026-11-24T12:00:00Z",
   lastHandledReconcileAt: a, lastHandledRotateAt: b,
   keyMaterials: [{id: "` + long + `", sequence: 1, state: CURRENT, rotationType: AUTOMATIC, createdTime: "2026-11-24T12:00:00Z"}]}`},
 	"Secret": {`
-spec: {name: aws, description: d, kmsKeyRef: {name: k}, suspend: true, deletion: {recoveryWindowInDays: 8},
+spec: {name: aws, region: us-east-1, tags: [{key: k, value: v}], description: d, kmsKeyRef: {name: k}, suspend: true, deletion: {recoveryWindowInDays: 8},
   generate: {password: {length: 5, excludeCharacters: a, excludeNumbers: true, excludePunctuation: true, excludeUppercase: true,
     excludeLowercase: false, includeSpace: true, requireEachIncludedType: false}},
   rotation: {schedule: rate(1 days), duration: 2h},
@@ -93,7 +93,7 @@ spec: {generate: {uuid: {}}}`, `
 spec: {valueFrom: {secretKeyRef: {name: s, key: k}, policy: Once}}`},
 	"Envelope": {`
 spec: {class: SecretVersion, owner: {kind: Secret, name: a}, subject: arn, version: v, sequence: 1, stages: [AWSCURRENT],
-  createdTime: "2026-11-24T12:00:00Z", expireTime: "2026-11-24T12:00:00Z", keyArn: k, encryptedDataKey: QUJD, ciphertext: QUJD}`},
+  binary: true, createdTime: "2026-11-24T12:00:00Z", expireTime: "2026-11-24T12:00:00Z", keyArn: k, encryptedDataKey: QUJD, ciphertext: QUJD}`},
 }
 
 // filler is a valid text of a length, where text of one letter is none.
@@ -101,6 +101,8 @@ func filler(path string, n int) string {
 	switch {
 	case path == "spec.aliases[]" && n >= 7:
 		return "alias/" + strings.Repeat("x", n-6)
+	case path == "spec.region" && n >= 6:
+		return "eu-" + strings.Repeat("x", n-5) + "-1"
 	case path == "spec.rotation.schedule" && n > 100:
 		return "cron(0 " + strings.Repeat("1", n-len("cron(0  ? * SUN *)")) + " ? * SUN *)"
 	case path == "spec.generate.json.template" && n >= 2:
@@ -120,6 +122,8 @@ func item(path string, n int, first any) any {
 		return map[string]any{"versionId": fmt.Sprintf("%032d", n), "sequence": int64(1), "createdTime": "2026-11-24T12:00:00Z"}
 	case "status.keyMaterials":
 		return map[string]any{"id": long, "sequence": int64(n + 1), "state": "NON_CURRENT", "createdTime": "2026-11-24T12:00:00Z"}
+	case "spec.tags":
+		return map[string]any{"key": fmt.Sprint("k", n)}
 	case "spec.target.restart":
 		return first
 	}

@@ -43,6 +43,13 @@ func following(source, policy, target string) string {
 
 func templates(data string) string { return target("template: {data: " + data + "}") }
 
+const aRegion = "a region is written as AWS does"
+
+var (
+	regions   = []string{"{region: us-gov-west-1}", "{region: ap-southeast-12}"}
+	noRegions = []string{"{region: US-EAST-1}", "{region: us-east}", "{region: useast1}", `{region: "us-east-1\n"}`, "{region: '-us-east-1'}"}
+)
+
 var rules = []rule{
 	{kind: key, path: "", message: "alias/aws/SERVICE is reserved", field: "spec.aliases",
 		accepts: []string{"{}", "{aliases: [alias/aws, alias/awsx/a, alias/a/aws/b]}"},
@@ -51,6 +58,14 @@ var rules = []rule{
 		accepts: []string{"{}", "{keySpec: SYMMETRIC_DEFAULT}", "{keySpec: SYMMETRIC_DEFAULT}", "{}"}},
 	{kind: key, path: "spec", message: "keyUsage cannot be changed", changes: true, unreachable: "spec.keyUsage",
 		accepts: []string{"{}", "{keyUsage: ENCRYPT_DECRYPT}", "{keyUsage: ENCRYPT_DECRYPT}", "{}"}},
+	{kind: key, path: "", message: "region cannot be changed", field: "spec.region", changes: true,
+		accepts: []string{"{region: eu-west-1}", "{region: eu-west-1, description: d}", "{}", "{description: d}"},
+		refuses: []string{"{region: eu-west-1}", "{region: eu-west-2}", "{region: eu-west-1}", "{}", "{}", "{region: eu-west-1}"}},
+	{kind: key, path: "spec.region", message: aRegion, field: "spec.region", accepts: regions, refuses: noRegions},
+	{kind: secret, path: "spec.region", message: aRegion, field: "spec.region", accepts: regions, refuses: noRegions},
+	{kind: secret, path: "spec", message: "region cannot be changed", field: "spec.region", changes: true,
+		accepts: []string{"{region: eu-west-1}", "{region: eu-west-1, description: d}", "{}", "{description: d}"},
+		refuses: []string{"{region: eu-west-1}", "{region: eu-west-2}", "{region: eu-west-1}", "{}", "{}", "{region: eu-west-1}"}},
 	{kind: key, path: "spec.aliases", message: "an alias is alias/ and then", field: "spec.aliases",
 		accepts: []string{"{aliases: []}", "{aliases: [alias/aZ0/_-]}"},
 		refuses: []string{"{aliases: [Alias/abc]}", "{aliases: ['alias/a.b']}", "{aliases: ['alias/ä']}", `{aliases: ["alias/a\nb"]}`, "{aliases: [alias/a, xalias/b]}"}},
@@ -63,9 +78,9 @@ var rules = []rule{
 	{kind: secret, path: "spec", message: "only a generated value can be rotated", field: "spec.rotation",
 		accepts: []string{rotation("schedule: rate(1 days)"), "{valueFrom: {secretKeyRef: {name: a, key: b}}}"},
 		refuses: []string{"{valueFrom: {secretKeyRef: {name: a, key: b}}, rotation: {schedule: rate(1 days)}}"}},
-	{kind: secret, path: "spec", message: "exactly one of the fields in [generate valueFrom]", field: "spec",
-		accepts: []string{with("uuid: {}", ""), "{valueFrom: {secretKeyRef: {name: a, key: b}}}"},
-		refuses: []string{"{}", "{generate: {uuid: {}}, valueFrom: {secretKeyRef: {name: a, key: b}}}"}},
+	{kind: secret, path: "spec", message: "at most one of the fields in [generate valueFrom]", field: "spec",
+		accepts: []string{"{}", with("uuid: {}", ""), "{valueFrom: {secretKeyRef: {name: a, key: b}}}"},
+		refuses: []string{"{generate: {uuid: {}}, valueFrom: {secretKeyRef: {name: a, key: b}}}"}},
 	{kind: secret, path: "spec.generate", message: "exactly one of the fields in [password json bytes uuid]", field: "spec.generate",
 		accepts: []string{with("password: {}", ""), with("bytes: {}", ""), with("uuid: {}", ""), with("json: {template: '{}', key: k}", "")},
 		refuses: []string{with("", ""), with("password: {}, uuid: {}", ""), with("json: {template: '{}', key: k}, bytes: {}", "")}},

@@ -4,11 +4,13 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// SecretSpec is the secret that a user wants. It never holds a plaintext.
+// SecretSpec is the secret that a user wants. It never holds a plaintext. With neither generate nor valueFrom the value is
+// put through the API of AWS Secrets Manager.
 //
-// +kubebuilder:validation:ExactlyOneOf=generate;valueFrom
+// +kubebuilder:validation:AtMostOneOf=generate;valueFrom
 // +kubebuilder:validation:XValidation:rule="has(self.name) == has(oldSelf.name) && (!has(self.name) || self.name == oldSelf.name)",message="name cannot be changed: it is part of the ARN; create another Secret",fieldPath=".name",reason=FieldValueForbidden
-// +kubebuilder:validation:XValidation:rule="!has(self.rotation) || has(self.generate)",message="only a generated value can be rotated on a schedule: remove rotation, or use generate instead of valueFrom",fieldPath=".rotation"
+// +kubebuilder:validation:XValidation:rule="has(self.region) == has(oldSelf.region) && (!has(self.region) || self.region == oldSelf.region)",message="region cannot be changed: it is part of the ARN; create another Secret",fieldPath=".region",reason=FieldValueForbidden
+// +kubebuilder:validation:XValidation:rule="!has(self.rotation) || has(self.generate)",message="only a generated value can be rotated on a schedule: remove rotation, or use generate",fieldPath=".rotation"
 type SecretSpec struct {
 	// name of the secret in AWS Secrets Manager. metadata.name when it is left out.
 	// https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html
@@ -17,6 +19,14 @@ type SecretSpec struct {
 	// +kubebuilder:validation:MaxLength=512
 	// +kubebuilder:validation:Pattern=`^[a-zA-Z0-9/_+=.@-]+$`
 	Name string `json:"name,omitempty"`
+
+	// region of the secret, as it is in the ARN: the AWS API shows it to requests for this region alone. The operator's own
+	// region when it is left out.
+	// +optional
+	// +kubebuilder:validation:MinLength=6
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z]{2,4}(-[a-z]+)+-[0-9]+$')",message="a region is written as AWS does, for example us-east-1"
+	Region string `json:"region,omitempty"`
 
 	// description of the secret, for people.
 	// +optional
@@ -47,6 +57,14 @@ type SecretSpec struct {
 	// deletion says how long a deleted secret can be had back.
 	// +optional
 	Deletion *SecretDeletion `json:"deletion,omitempty"`
+
+	// tags of the secret, which policies can ask for (aws:ResourceTag/KEY).
+	// https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_Tag.html
+	// +optional
+	// +listType=map
+	// +listMapKey=key
+	// +kubebuilder:validation:MaxItems=50
+	Tags []Tag `json:"tags,omitempty"`
 
 	// suspend holds everything: no rotation, no import, no projection, no healing.
 	// +optional
@@ -386,6 +404,10 @@ type SecretStatus struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	CurrentVersionID string `json:"currentVersionId,omitempty"`
+
+	// lastChangedTime of the secret in any way: its spec, its value, its stages.
+	// +optional
+	LastChangedTime *metav1.Time `json:"lastChangedTime,omitempty"`
 
 	// lastRotatedTime of the value. Making the first one counts.
 	// +optional

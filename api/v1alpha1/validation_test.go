@@ -136,8 +136,7 @@ var _ = DescribeTable("Refused with a message that names the field and the remed
 	Entry("a field of a key that does not exist", key, "{rotations: {}}", "spec.rotations", "unknown field"),
 
 	Entry("no spec", secret, "", "spec", "Required"),
-	Entry("no source of a value", secret, "{}", "spec", "exactly one of the fields in [generate valueFrom]"),
-	Entry("two sources of a value", secret, "{generate: {uuid: {}}, valueFrom: {secretKeyRef: {name: a, key: b}}}", "exactly one of"),
+	Entry("two sources of a value", secret, "{generate: {uuid: {}}, valueFrom: {secretKeyRef: {name: a, key: b}}}", "at most one of"),
 	Entry("no generator", secret, "{generate: {}}", "spec.generate", "exactly one of"),
 	Entry("two generators", secret, with("uuid: {}, bytes: {}", ""), "spec.generate", "exactly one of"),
 	Entry("a password that is too long", secret, password("length: 4097"), "spec.generate.password.length", "4096"),

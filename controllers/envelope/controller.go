@@ -88,7 +88,7 @@ func (r *Reconciler) subject(ctx context.Context, owner Owner, object *object, s
 	}
 	in := input{now: r.Now(), object: object, subject: subject, envelopes: group, keyInUse: used}
 	if last := r.seen(owner, subject); last != nil {
-		in.born = last.born
+		in.born, in.forced = last.born, last.forced
 	}
 	d := decide(in)
 	for i := range d.undone { // a crash after this finds no tombstone, and stores one

@@ -17,6 +17,8 @@ type input struct {
 	object *object
 	// born is when the object was created whose deletion was seen, zero if none was.
 	born time.Time
+	// forced tells that it was deleted without a recovery window.
+	forced bool
 	// subject is the ARN of the Envelopes.
 	subject string
 	// envelopes of the subject.
@@ -84,7 +86,7 @@ func decideGone(in input) decision {
 			others = append(others, e)
 			continue
 		}
-		if e.Spec.CreatedTime.Time.Before(in.born) {
+		if !in.born.IsZero() && !e.Spec.CreatedTime.After(in.born) { // in the same second, a new window is never the shorter
 			undone = append(undone, e)
 			continue
 		}
@@ -94,6 +96,8 @@ func decideGone(in input) decision {
 		}
 	}
 	switch left := expires.Sub(in.now); {
+	case in.forced:
+		return decision{delete: slices.Concat(others, undone, tombstones)}
 	case len(tombstones) == 0:
 		return decision{entomb: len(others) > 0, undone: undone}
 	case left > 0:

@@ -50,6 +50,7 @@ func TestATombstoneOfAnEarlierDeletionMakesRoomForThisOnes(t *testing.T) {
 		deleted   int
 	}{
 		"of before the object was created":     {now.Add(-2 * time.Hour), []v1alpha1.Envelope{old, stored(1, 0)}, 1, true, 0},
+		"of the second of the object's making": {recent.Spec.CreatedTime.Time, []v1alpha1.Envelope{recent, stored(1, 0)}, 1, true, 0},
 		"of its own deletion":                  {now.Add(-2 * time.Hour), []v1alpha1.Envelope{recent, stored(1, 0)}, 0, false, 0},
 		"one of each":                          {now.Add(-2 * time.Hour), []v1alpha1.Envelope{old, recent, stored(1, 0)}, 0, false, 0},
 		"where no deletion was seen":           {time.Time{}, []v1alpha1.Envelope{old, stored(1, 0)}, 0, false, 2},

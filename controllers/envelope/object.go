@@ -2,7 +2,6 @@ package envelope
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"time"
 
@@ -10,8 +9,8 @@ import (
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/controllers/kmskey"
-	"strongroom.dev/strongroom/controllers/secret"
 	"strongroom.dev/strongroom/internal/core/versions"
+	"strongroom.dev/strongroom/internal/service/secretsmanager"
 	"strongroom.dev/strongroom/internal/store"
 )
 
@@ -28,6 +27,8 @@ type object struct {
 	tombstone store.Tombstone
 	// born is when a deleted object was created.
 	born time.Time
+	// forced tells that a deleted object is not to be had back.
+	forced bool
 }
 
 // maximumWindow is the recovery window where the object's own is not known.
@@ -58,7 +59,7 @@ func (r *Reconciler) object(ctx context.Context, owner Owner, options ...client.
 func identify(obj client.Object) *object {
 	switch o := obj.(type) {
 	case *v1alpha1.Secret:
-		return &object{arn: o.Status.ARN, index: secret.IndexOf(o), window: secret.RecoveryWindow(o)}
+		return &object{arn: o.Status.ARN, index: secretsmanager.IndexOf(o), window: secretsmanager.RecoveryWindow(o)}
 	case *v1alpha1.KMSKey:
 		return &object{arn: o.Status.ARN, index: kmskey.IndexOf(o), window: kmskey.PendingWindow(o)}
 	}
@@ -71,23 +72,12 @@ func lastWords(obj client.Object) *object {
 	last.born = obj.GetCreationTimestamp().Time
 	switch o := obj.(type) {
 	case *v1alpha1.Secret:
-		last.tombstone = store.Tombstone{Spec: specOf(o.Spec), Index: last.index}
+		last.tombstone = secretsmanager.TombstoneOf(o)
+		last.forced = secretsmanager.IsForced(o)
 	case *v1alpha1.KMSKey:
-		last.tombstone = store.Tombstone{Spec: specOf(o.Spec), Index: last.index, KeyID: o.Status.KeyID}
+		last.tombstone = store.Tombstone{Spec: store.SpecOf(o.Spec), Index: last.index, KeyID: o.Status.KeyID}
 	}
 	return last
-}
-
-// maximumSpec is the longest spec that a tombstone keeps, in bytes. An Envelope has room for a little more.
-const maximumSpec = 128 * 1024
-
-// specOf is a spec as a tombstone keeps it: for people to read. One that is too long is left out, since the versions matter more.
-func specOf(spec any) []byte {
-	b, err := json.Marshal(spec)
-	if err != nil || len(b) > maximumSpec {
-		return nil
-	}
-	return b
 }
 
 // seen is the last state of an owner whose deletion was seen, if it was of that subject or had not settled on one.

@@ -19,7 +19,7 @@ import (
 )
 
 // Finalizer keeps a deleted KMSKey until nothing is encrypted under it.
-const Finalizer = v1alpha1.Group + "/key-material"
+const Finalizer = kms.Finalizer
 
 // Reconciler reconciles KMSKeys.
 type Reconciler struct {
@@ -58,6 +58,8 @@ type pass struct {
 	unavailable bool
 	// verified tells that all materials were looked at, so that unavailable means what it says.
 	verified bool
+	// leftOut are the Envelopes of key material that do not open and are in no index.
+	leftOut []string
 	// refused says that a rotation on demand was not made; all else goes on.
 	refused error
 	// requeue is when to look again, 0 for never.
@@ -106,6 +108,7 @@ func (r *Reconciler) run(ctx context.Context, p *pass) error {
 		r.resume,
 		r.material,
 		r.verify,
+		r.policy,
 	} {
 		if err := step(ctx, p); err != nil {
 			return err

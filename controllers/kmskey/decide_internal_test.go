@@ -12,7 +12,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
-	"strongroom.dev/strongroom/internal/store"
+	"strongroom.dev/strongroom/internal/service/kms"
 )
 
 var now = time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
@@ -134,7 +134,7 @@ func TestTheStateOfAKey(t *testing.T) {
 	} {
 		key := &v1alpha1.KMSKey{Spec: v1alpha1.KMSKeySpec{Enabled: tt.enabled}}
 		key.Status.KeyMaterials = make([]v1alpha1.KeyMaterial, tt.materials)
-		if got := keyState(key, tt.unavailable); got != tt.want {
+		if got := kms.State(key, tt.unavailable); got != tt.want {
 			t.Errorf("%+v: %s", tt, got)
 		}
 	}
@@ -155,7 +155,7 @@ func TestARebuiltIndexIsInOrderAndItsLastIsCurrent(t *testing.T) {
 		for i := range status.KeyMaterials { // each Envelope's entry says CURRENT
 			status.KeyMaterials[i].State = v1alpha1.KeyMaterialCurrent
 		}
-		normalise(&status)
+		kms.SortMaterials(&status)
 		if status.OnDemandRotations != 2 {
 			t.Errorf("%d rotations on demand", status.OnDemandRotations)
 		}
@@ -167,7 +167,7 @@ func TestARebuiltIndexIsInOrderAndItsLastIsCurrent(t *testing.T) {
 		}
 	}
 	empty := v1alpha1.KMSKeyStatus{}
-	normalise(&empty)
+	kms.SortMaterials(&empty)
 	if len(empty.KeyMaterials) != 0 {
 		t.Error("an empty index got an entry")
 	}
@@ -188,55 +188,6 @@ func kept(class v1alpha1.EnvelopeClass, subject string, sequence int64, daysAgo 
 		e.Spec.ExpireTime = &metav1.Time{Time: now.AddDate(0, 0, 30-daysAgo)}
 	}
 	return e
-}
-
-func TestWhatIsRestoredOfAKeysEnvelopes(t *testing.T) {
-	const keyMaterial, tombstone = v1alpha1.EnvelopeKeyMaterial, v1alpha1.EnvelopeTombstone
-	for name, tt := range map[string]struct {
-		envelopes []v1alpha1.Envelope
-		subject   string
-		sequences []int64
-		expired   bool
-	}{
-		"nothing": {nil, "", nil, false},
-		"a key that lost its status": {[]v1alpha1.Envelope{
-			kept(keyMaterial, oldARN, 1, 9), kept(keyMaterial, oldARN, 2, 8)}, oldARN, []int64{1, 2}, false},
-		"a key in its waiting period": {[]v1alpha1.Envelope{
-			kept(tombstone, oldARN, 1, 29), kept(keyMaterial, oldARN, 1, 40)}, oldARN, []int64{1}, false},
-		"a key whose waiting period ends now": {[]v1alpha1.Envelope{
-			kept(keyMaterial, oldARN, 1, 40), kept(tombstone, oldARN, 1, 30)}, oldARN, []int64{1}, true},
-		"a key that took the place of an expired one": {[]v1alpha1.Envelope{
-			kept(keyMaterial, newARN, 1, 1), kept(tombstone, oldARN, 3, 31), kept(keyMaterial, oldARN, 3, 60)}, newARN, []int64{1}, false},
-		"a tombstone without material": {[]v1alpha1.Envelope{kept(tombstone, oldARN, 1, 1)}, "", nil, false},
-	} {
-		subject := newestSubject(tt.envelopes)
-		if subject != tt.subject {
-			t.Errorf("%s: of %s", name, subject)
-		}
-		if subject == "" {
-			continue
-		}
-		stored, expired := materialsOf(tt.envelopes, subject, now)
-		var sequences []int64
-		for _, m := range stored {
-			sequences = append(sequences, m.Sequence)
-		}
-		if expired != tt.expired || !slices.Equal(sequences, tt.sequences) {
-			t.Errorf("%s: %v, expired %t", name, sequences, expired)
-		}
-	}
-}
-
-func TestOnlyTheARNOfAKeyNamesAKeyID(t *testing.T) {
-	if id, err := keyIDOf(oldARN); err != nil || id != "1234abcd-12ab-34cd-56ef-1234567890ab" {
-		t.Errorf("%s, %v", id, err)
-	}
-	for _, subject := range []string{"", "key", "strongroom:domain-key", "arn:aws:kms:us-east-1:111122223333:alias/a",
-		"arn:aws:secretsmanager:us-east-1:111122223333:secret:db-AbCdEf", "arn:aws:secretsmanager:us-east-1:111122223333:key/x"} {
-		if _, err := keyIDOf(subject); !errors.Is(err, store.ErrTampered) {
-			t.Errorf("%q: %v", subject, err)
-		}
-	}
 }
 
 func TestTheWaitingPeriod(t *testing.T) {

@@ -102,8 +102,8 @@ func (r *Reconciler) entomb(ctx context.Context, p *pass) error {
 		return err
 	}
 	stored, err := r.Store.Create(ctx, e)
-	if err == nil && stored != e && stored.Spec.CreatedTime.Before(&p.key.CreationTimestamp) {
-		// That of an earlier deletion, which was undone: its window is not this one's. A crash here finds none, and makes one.
+	if err == nil && stored != e && ofEarlier(stored, p.key) {
+		// Its window is not this deletion's. A crash here finds none, and makes one.
 		if err = r.Store.Delete(ctx, stored); err == nil {
 			_, err = r.Store.Create(ctx, e)
 		}
@@ -115,6 +115,13 @@ func (r *Reconciler) entomb(ctx context.Context, p *pass) error {
 		return err
 	}
 	return nil
+}
+
+// ofEarlier tells whether a tombstone is that of an earlier deletion, which was undone. It is compared with the time of this
+// deletion, and not with that of the key's creation: times have whole seconds, and a key may be made again in the second in which
+// it was buried, years before it is deleted anew. If these two are of one second, so are both windows' beginnings.
+func ofEarlier(tombstone *v1alpha1.Envelope, key *v1alpha1.KMSKey) bool {
+	return tombstone.Spec.CreatedTime.Before(key.DeletionTimestamp)
 }
 
 // PendingWindow is the waiting period of a key.

@@ -10,8 +10,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
-	"strongroom.dev/strongroom/controllers/kmskey"
 	"strongroom.dev/strongroom/internal/core/arn"
+	"strongroom.dev/strongroom/internal/service/kms"
 	"strongroom.dev/strongroom/test/environment"
 )
 
@@ -99,8 +99,8 @@ var _ = Describe("An alias that two keys want", func() {
 
 	It("is found by an index of every alias of a key, and of keys only", func() {
 		k := environment.KMSKey("shop", "key", aliases("alias/a", "alias/b"))
-		Expect(kmskey.IndexAlias(k)).To(Equal([]string{"alias/a", "alias/b"}))
-		Expect(kmskey.IndexAlias(environment.Secret("shop", "db"))).To(BeEmpty())
+		Expect(kms.IndexAlias(k)).To(Equal([]string{"alias/a", "alias/b"}))
+		Expect(kms.IndexAlias(environment.Secret("shop", "db"))).To(BeEmpty())
 	})
 })
 

@@ -13,6 +13,7 @@ import (
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/controllers/kmskey"
 	"strongroom.dev/strongroom/internal/core/keys"
+	"strongroom.dev/strongroom/internal/core/versions"
 	"strongroom.dev/strongroom/internal/service/kms"
 	"strongroom.dev/strongroom/internal/store"
 	"strongroom.dev/strongroom/test/environment"
@@ -161,7 +162,7 @@ var _ = Describe("Key material", func() {
 		seen(k)
 		reconcile(k)
 		Expect(condition(k, v1alpha1.ConditionStalled)).To(HaveField("Reason", v1alpha1.ReasonEnvelopeTampered))
-		Expect(k.Status.KeyMaterials).To(BeEmpty())
+		Expect(k.Status.KeyMaterials).To(HaveLen(1))
 		remove(&forged)
 		reconcile(k)
 		Expect(k.Status.KeyState).To(Equal(v1alpha1.KeyStateEnabled))
@@ -195,8 +196,10 @@ var _ = Describe("Deletion of a KMSKey", func() {
 		Expect(err).NotTo(HaveOccurred())
 		refresh(s)
 		Expect(s.Status.Conditions).To(ContainElement(And(
-			HaveField("Type", v1alpha1.ConditionReady), HaveField("Status", metav1.ConditionTrue))),
-			"a key that is held back must go on decrypting")
+			HaveField("Type", v1alpha1.ConditionReady), HaveField("Reason", v1alpha1.ReasonKeyUnusable))), "its next version cannot be made")
+		current := s.Status.Versions[0]
+		_, err = env.Services.Secrets.Value(ctx, s.Namespace, s.Name, s.Status.ARN, versions.Version{ID: current.VersionID, Sequence: current.Sequence})
+		Expect(err).NotTo(HaveOccurred(), "a key that is held back must go on decrypting")
 		_, _, err = env.Services.KMS.GenerateDataKey(ctx, k, nil)
 		Expect(err).To(MatchError(ContainSubstring("being deleted")))
 	})

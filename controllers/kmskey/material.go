@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -85,7 +86,7 @@ func (r *Reconciler) material(ctx context.Context, p *pass) error {
 	status := &p.key.Status
 	in := rotationInput{
 		hasMaterial:  len(status.KeyMaterials) > 0,
-		enabled:      enabled(p.key),
+		enabled:      kms.Enabled(p.key),
 		requested:    conditions.Echo(p.key.Annotations[v1alpha1.RotateAnnotation]),
 		handled:      status.LastHandledRotateAt,
 		onDemand:     status.OnDemandRotations,
@@ -101,6 +102,9 @@ func (r *Reconciler) material(ctx context.Context, p *pass) error {
 		sequence = status.KeyMaterials[len(status.KeyMaterials)-1].Sequence + 1
 		in.last = lastAutomatic(status.KeyMaterials)
 	}
+	for slices.Contains(p.leftOut, store.Name(v1alpha1.EnvelopeKeyMaterial, status.ARN, sequence)) {
+		sequence++ // its name is taken
+	}
 	decision, refused := decideRotation(in)
 	if decision.make {
 		made, err := r.KMS.CreateMaterial(ctx, p.key, status.KeyID, status.ARN, sequence, decision.rotation)
@@ -108,7 +112,7 @@ func (r *Reconciler) material(ctx context.Context, p *pass) error {
 			return err
 		}
 		status.KeyMaterials = append(status.KeyMaterials, made)
-		normalise(status)
+		kms.SortMaterials(status)
 	}
 	if in.enabled && refused == nil {
 		status.LastHandledRotateAt = in.requested
@@ -150,7 +154,16 @@ func (r *Reconciler) verify(ctx context.Context, p *pass) error {
 		first = cmp.Or(first, err)
 	}
 	p.verified = true
-	return cmp.Or(first, p.refused)
+	return cmp.Or(first, leftOut(p.leftOut), p.refused)
 }
 
-func enabled(key *v1alpha1.KMSKey) bool { return key.Spec.Enabled == nil || *key.Spec.Enabled }
+// policy says whether the key's policy can be understood. The key does all else; by the AWS APIs, one that cannot lets nobody in.
+func (r *Reconciler) policy(_ context.Context, p *pass) error {
+	if p.key.Spec.Policy == nil {
+		return nil
+	}
+	if _, err := kms.ParsePolicy(p.key.Spec.Policy.Raw); err != nil {
+		return fault.Stalled(v1alpha1.ReasonMalformedPolicyDocument, fmt.Errorf("spec.policy: %w", err))
+	}
+	return nil
+}

@@ -16,6 +16,7 @@ import (
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/conditions"
 	"strongroom.dev/strongroom/internal/fault"
+	"strongroom.dev/strongroom/internal/service/kms"
 )
 
 // summarise is the one place that writes status. The write carries the resource version that this pass read; it is the
@@ -25,7 +26,7 @@ func (r *Reconciler) summarise(ctx context.Context, p *pass, err error) (ctrl.Re
 	status.LastHandledReconcileAt = conditions.Echo(p.key.Annotations[v1alpha1.ReconcileAnnotation])
 	// A pass that did not get to the materials knows nothing new of them.
 	unavailable := p.unavailable || !p.verified && p.former.KeyState == v1alpha1.KeyStateUnavailable
-	status.KeyState = keyState(p.key, unavailable)
+	status.KeyState = kms.State(p.key, unavailable)
 	conditions.Summarise(&status.Conditions, p.key.Generation, err, v1alpha1.ReasonSucceeded, "The key is "+string(status.KeyState))
 	r.rootProtection(p.key)
 	status.ObservedGeneration = p.key.Generation
@@ -40,21 +41,6 @@ func (r *Reconciler) summarise(ctx context.Context, p *pass, err error) (ctrl.Re
 		return ctrl.Result{RequeueAfter: p.requeue}, nil
 	}
 	return r.failed(p, err)
-}
-
-// keyState is the state of AWS KMS. A key that is being deleted and is held back by what it encrypts stays as it was,
-// since it is not let go.
-// https://docs.aws.amazon.com/kms/latest/developerguide/key-state.html
-func keyState(key *v1alpha1.KMSKey, unavailable bool) v1alpha1.KeyState {
-	switch {
-	case unavailable:
-		return v1alpha1.KeyStateUnavailable
-	case len(key.Status.KeyMaterials) == 0:
-		return v1alpha1.KeyStateCreating
-	case !enabled(key):
-		return v1alpha1.KeyStateDisabled
-	}
-	return v1alpha1.KeyStateEnabled
 }
 
 // rootProtection says honestly where the root of trust is.

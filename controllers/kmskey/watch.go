@@ -20,7 +20,9 @@ import (
 
 // Indexes are the functions of the cache indexes of KMSKeys.
 func Indexes() map[string]client.IndexerFunc {
-	return map[string]client.IndexerFunc{AliasIndex: IndexAlias, kms.ARNIndex: kms.IndexARN}
+	return map[string]client.IndexerFunc{
+		kms.AliasIndex: kms.IndexAlias, kms.ARNIndex: kms.IndexARN, kms.KeyIDIndex: kms.IndexKeyID,
+	}
 }
 
 // SetupWithManager registers the controller. The cache must have Indexes.

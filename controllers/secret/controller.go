@@ -45,6 +45,9 @@ type Reconciler struct {
 	Events events.EventRecorder
 	// Now is the clock.
 	Now func() time.Time
+
+	// fights holds back what would be written for ever.
+	fights fights
 }
 
 // +kubebuilder:rbac:groups=strongroom.dev,resources=secrets,verbs=get;list;watch
@@ -66,8 +69,8 @@ type pass struct {
 	indexed, versioned bool
 	// fresh is the current version's value if this pass made it, so that it need not be read back.
 	fresh secretbytes.Bytes
-	// importedFrom is the source of the current version.
-	importedFrom string
+	// importedFrom is the source of the current version; foundFrom that of one which was found, not made.
+	importedFrom, foundFrom string
 	// requeue is when to look again, 0 for never.
 	requeue time.Duration
 }

@@ -177,6 +177,23 @@ var _ = Describe("A status that was set back", func() {
 		Expect(s.Status.Versions).To(HaveLen(2))
 	})
 
+	It("to the ARN and versions of another Secret that had the same AWS name shows nothing of it", func() {
+		named := func(s *v1alpha1.Secret) { s.Spec.Name = "prod/db" }
+		victim := ready(named)
+		remove(victim)
+		thief := environmentSecret("thief", named)
+		create(thief)
+		reconcile(thief)
+		own := projected("thief")
+		thief.Status.ARN, thief.Status.Versions = victim.Status.ARN, victim.Status.Versions
+		Expect(cp.Client.Status().Update(ctx, thief)).To(Succeed())
+		seen(thief)
+		reconcile(thief)
+		Expect(reasonOf(thief)).To(Equal(v1alpha1.ReasonEnvelopeTampered))
+		Expect(condition(thief, v1alpha1.ConditionReady).Message).To(ContainSubstring("belongs to Secret db, not to Secret thief"))
+		Expect(projected("thief")).To(Equal(own))
+	})
+
 	It("to another secret's ARN and versions shows nothing of it", func() {
 		victim := ready()
 		thief := environmentSecret("thief")

@@ -2,6 +2,7 @@ package secret
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -32,6 +33,23 @@ func eventRestored(arn string, count int) happening {
 	return happening{
 		corev1.EventTypeNormal, v1alpha1.ReasonRestored, "Restore",
 		fmt.Sprintf("%s is back with %d versions", arn, count),
+	}
+}
+
+// eventDropped names up to three Envelopes of versions that are not restored.
+func eventDropped(damaged []*v1alpha1.Envelope) happening {
+	var names []string
+	for _, e := range damaged {
+		names = append(names, e.Name)
+	}
+	slices.Sort(names)
+	if more := len(names) - 3; more > 0 {
+		names = append(names[:3], fmt.Sprintf("and %d more", more))
+	}
+	return happening{
+		corev1.EventTypeWarning, v1alpha1.ReasonEnvelopeTampered, "Restore",
+		fmt.Sprintf("%d versions do not open and are not restored: Envelopes %s; to have one back, restore its Envelope from a backup "+
+			"and, within an hour, remove status.versions (--subresource=status)", len(damaged), strings.Join(names, ", ")),
 	}
 }
 

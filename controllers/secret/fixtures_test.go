@@ -4,8 +4,8 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
-	"strongroom.dev/strongroom/controllers/secret"
 	"strongroom.dev/strongroom/internal/core/versions"
+	"strongroom.dev/strongroom/internal/service/secretsmanager"
 	"strongroom.dev/strongroom/test/environment"
 )
 
@@ -29,4 +29,4 @@ func template(key, text string) func(*v1alpha1.Secret) {
 	}
 }
 
-func secretIndex(s *v1alpha1.Secret) versions.Index { return secret.IndexOf(s) }
+func secretIndex(s *v1alpha1.Secret) versions.Index { return secretsmanager.IndexOf(s) }

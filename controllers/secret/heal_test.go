@@ -7,6 +7,7 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
@@ -104,6 +105,62 @@ var _ = Describe("What somebody has to mend heals when it is mended:", func() {
 		isReady(s)
 		Expect(s.Status.Versions).To(HaveLen(2))
 		shows("db", s)
+	})
+})
+
+var _ = Describe("A key that is being deleted, held back by what it encrypts,", func() {
+	deleted := func(k *v1alpha1.KMSKey) {
+		GinkgoHelper()
+		Expect(cp.Client.Delete(ctx, k)).To(Succeed())
+		refresh(k)
+		seen(k)
+		reconcileKey(k)
+	}
+	unnamed := func(s *v1alpha1.Secret) { s.Spec.KMSKeyRef = nil }
+	// own makes the account's own key for secrets, which no spec names.
+	own := func() *v1alpha1.KMSKey {
+		GinkgoHelper()
+		k := environment.KMSKey(namespace, "aws-secretsmanager")
+		create(k)
+		reconcileKey(k)
+		return k
+	}
+
+	It("is said at the next look, not when a rotation fails, also if it is the one that no spec names", func() {
+		k := own()
+		named, plain := made("named"), made("plain", unnamed)
+		before := projected("plain")
+		deleted(key)
+		deleted(k)
+		for _, s := range []*v1alpha1.Secret{named, plain} {
+			Expect(reconcile(s).RequeueAfter).To(BeNumerically(">", 0))
+			is(s, metav1.ConditionFalse, v1alpha1.ReasonKeyUnusable, "being deleted", "name another key", "DeletionBlocked")
+		}
+		tampered("plain", hacked)
+		reconcile(plain)
+		Expect(projected("plain")).To(Equal(before), "what there is is healed all the same")
+	})
+
+	It("is no longer said when the Secret names another", func() {
+		k := own()
+		made("holder", unnamed)
+		deleted(k)
+		s := environmentSecret("db", unnamed)
+		create(s)
+		reconcile(s)
+		Expect(s.Status.Versions).To(BeEmpty(), "nothing new is encrypted under it")
+		update(s, func() { s.Spec.KMSKeyRef = &v1alpha1.LocalReference{Name: "key"} })
+		reconcile(s)
+		isReady(s)
+	})
+
+	It("and is not there at all, and that no spec names, is made when it is wanted: a Secret that has its version misses nothing", func() {
+		s := made("db")
+		update(s, func() { unnamed(s) })
+		reconcile(s)
+		isReady(s)
+		missing := &v1alpha1.KMSKey{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "aws-secretsmanager"}}
+		Expect(apierrors.IsNotFound(cp.Client.Get(ctx, client.ObjectKeyFromObject(missing), missing))).To(BeTrue())
 	})
 })
 

@@ -47,7 +47,7 @@ func (r *Reconciler) values(ctx context.Context, p *pass) (value render.Value, e
 	}
 	if p.fresh.Len() > 0 { // a value is never empty
 		value.Current = secretbytes.Copy(p.fresh.Reveal())
-	} else if value.Current, err = r.Secrets.Value(ctx, p.secret.Namespace, p.arn, current); err != nil {
+	} else if value.Current, err = r.Secrets.Value(ctx, p.secret.Namespace, p.secret.Name, p.arn, current); err != nil {
 		return value, err
 	}
 	previous, ok := p.index.ByStage(versions.Previous)
@@ -55,7 +55,7 @@ func (r *Reconciler) values(ctx context.Context, p *pass) (value render.Value, e
 		return value, nil
 	}
 	value.HasPrevious = true
-	value.Previous, err = r.Secrets.Value(ctx, p.secret.Namespace, p.arn, previous)
+	value.Previous, err = r.Secrets.Value(ctx, p.secret.Namespace, p.secret.Name, p.arn, previous)
 	return value, err
 }
 
@@ -78,16 +78,19 @@ func (r *Reconciler) show(ctx context.Context, p *pass, t *projection.Target) er
 	if err != nil {
 		return err
 	}
+	former := p.former.Projection
+	digest := ring.Digest("projection", digestParts(t, p.arn)...)
+	changed := former == nil || former.Digest != digest || former.Name != t.Name
+	want := fmt.Sprintf("%d/%s", p.secret.Generation, digest)
+	now, err := r.hold(ctx, p, t, want)
+	if err != nil {
+		return err
+	}
 	outcome, err := r.Projector.Project(ctx, t)
 	if err != nil {
 		return err
 	}
-	former := p.former.Projection
-	digest := ring.Digest("projection", digestParts(t, p.arn)...)
-	changed := former == nil || former.Digest != digest || former.Name != t.Name
-	if former != nil && !changed && outcome != projection.Unchanged {
-		r.event(p.secret, eventHealed(t.Name))
-	}
+	contested := r.told(p, t, telling{want: want, now: now, changed: changed, outcome: outcome})
 	// A first projection into a core Secret that was there already changes what workloads have read. One that an earlier pass
 	// wrote before it died is as it should be, so the outcome does not tell; the token makes repeating harmless.
 	found := outcome != projection.Created && t.TakesWhatIsThere()
@@ -97,7 +100,30 @@ func (r *Reconciler) show(ctx context.Context, p *pass, t *projection.Target) er
 		}
 	}
 	p.secret.Status.Projection = &v1alpha1.ProjectionStatus{Name: t.Name, Keys: t.Keys(), Digest: digest}
-	return nil
+	return contested
+}
+
+// telling is what a projection came to: what was wanted, whether that is new, and what was done.
+type telling struct {
+	want    string
+	now     stance
+	changed bool
+	outcome projection.Outcome
+}
+
+// told counts a write against the limit of heals, and tells the user of a heal. Its error says that the target is contested.
+func (r *Reconciler) told(p *pass, t *projection.Target, what telling) (contested error) {
+	former := p.former.Projection
+	if what.outcome == projection.Unchanged {
+		return nil
+	}
+	if former != nil || what.outcome != projection.Created { // the ordinary first one is no heal
+		contested = r.wrote(p, t, what.want)
+	}
+	if former != nil && !what.changed && what.now == peace {
+		r.event(p.secret, eventHealed(t.Name))
+	}
+	return contested
 }
 
 // restart restarts the workloads that the target names, with a token that is a function of the data.

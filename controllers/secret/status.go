@@ -16,7 +16,7 @@ import (
 	"strongroom.dev/strongroom/internal/conditions"
 	"strongroom.dev/strongroom/internal/core/versions"
 	"strongroom.dev/strongroom/internal/fault"
-	"strongroom.dev/strongroom/internal/store"
+	"strongroom.dev/strongroom/internal/service/secretsmanager"
 )
 
 // summarise is the one place that writes status. The write carries the resource version that this pass read, so of two
@@ -27,12 +27,15 @@ func (r *Reconciler) summarise(ctx context.Context, p *pass, err error) (ctrl.Re
 	}
 	status := &p.secret.Status
 	gone := p.commit()
-	conditions.Summarise(&status.Conditions, p.secret.Generation, err, v1alpha1.ReasonSucceeded, "The secret is in force")
+	conditions.Summarise(&status.Conditions, p.secret.Generation, err, v1alpha1.ReasonSucceeded, secretsmanager.MessageInForce)
+	if p.former.ObservedGeneration != p.secret.Generation { // spec was changed, and this pass is the first to see it
+		secretsmanager.Changed(status, p.now)
+	}
 	status.ObservedGeneration = p.secret.Generation
 	if writeErr := r.write(ctx, p); writeErr != nil {
 		return ctrl.Result{}, errors.Join(err, writeErr)
 	}
-	if pruneErr := r.prune(ctx, p, gone); pruneErr != nil {
+	if pruneErr := r.Secrets.Prune(ctx, p.secret.Namespace, p.secret.Name, p.arn, gone); pruneErr != nil {
 		return ctrl.Result{}, errors.Join(err, pruneErr)
 	}
 	if err != nil {
@@ -52,19 +55,11 @@ func (p *pass) commit() versions.Index {
 	if !p.indexed {
 		return nil
 	}
-	status.ARN = p.arn
 	if p.versioned || p.trigger == triggerResumed || p.trigger == triggerRestored {
 		status.LastHandledRotateAt = p.requested()
 		status.ImportedFrom = p.importedFrom
 	}
-	kept, gone := p.index.Prune(p.now)
-	status.Versions = listOf(kept)
-	if current, found := kept.ByStage(versions.Current); found {
-		status.CurrentVersionID = current.ID
-		rotated := metav1.NewTime(current.Created).Rfc3339Copy()
-		status.LastRotatedTime = &rotated
-	}
-	return gone
+	return secretsmanager.Record(status, p.arn, p.index, p.now)
 }
 
 // requested is the rotate annotation as status echoes it.
@@ -97,23 +92,6 @@ func (r *Reconciler) write(ctx context.Context, p *pass) error {
 	}
 	if err := r.Client.Status().Update(ctx, p.secret); err != nil {
 		return fmt.Errorf("writing status: %w", err)
-	}
-	return nil
-}
-
-// prune deletes the Envelopes that the index let go, after the commit; what a crash leaves here is swept.
-func (r *Reconciler) prune(ctx context.Context, p *pass, gone versions.Index) error {
-	for _, v := range gone {
-		e, err := r.Store.Get(ctx, p.secret.Namespace, v1alpha1.EnvelopeSecretVersion, p.arn, v)
-		if errors.Is(err, store.ErrMissing) {
-			continue
-		}
-		if err == nil {
-			err = r.Store.Delete(ctx, e)
-		}
-		if err != nil {
-			return err
-		}
 	}
 	return nil
 }
@@ -155,13 +133,3 @@ func (r *Reconciler) suspended(ctx context.Context, p *pass) error {
 
 // jittered spreads retries by up to a tenth.
 func jittered(d time.Duration) time.Duration { return d + rand.N(d/10+1) }
-
-func listOf(ix versions.Index) []v1alpha1.SecretVersion {
-	out := make([]v1alpha1.SecretVersion, 0, len(ix))
-	for _, v := range ix {
-		out = append(out, v1alpha1.SecretVersion{
-			VersionID: v.ID, Sequence: v.Sequence, Stages: v.Stages, CreatedTime: metav1.NewTime(v.Created).Rfc3339Copy(),
-		})
-	}
-	return out
-}

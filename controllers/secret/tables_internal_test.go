@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/service/secretsmanager"
 )
 
 func TestWhatSecretsAreFoundBy(t *testing.T) {
@@ -31,7 +32,7 @@ func TestWhatSecretsAreFoundBy(t *testing.T) {
 		index                   string
 		ofFull, ofPlain, ofBare []string
 	}{
-		{AWSNameIndex, []string{"prod/db"}, nil, nil}, // whose own name it is has no entry
+		{secretsmanager.NameIndex, []string{"prod/db"}, nil, nil}, // whose own name it is has no entry
 		{KeyIndex, []string{"key"}, []string{"aws-secretsmanager"}, []string{"aws-secretsmanager"}},
 		{SourceIndex, []string{"source"}, nil, nil},
 		{TargetIndex, []string{"shown"}, nil, nil},
@@ -244,11 +245,11 @@ func TestRetriesAreSpreadByATenth(t *testing.T) {
 func TestRecoveryWindows(t *testing.T) {
 	for days, want := range map[int32]time.Duration{0: 720 * time.Hour, 7: 168 * time.Hour, 30: 720 * time.Hour} {
 		s := &v1alpha1.Secret{Spec: v1alpha1.SecretSpec{Deletion: &v1alpha1.SecretDeletion{RecoveryWindowInDays: days}}}
-		if got := RecoveryWindow(s); got != want {
+		if got := secretsmanager.RecoveryWindow(s); got != want {
 			t.Errorf("%d days: %s", days, got)
 		}
 	}
-	if got := RecoveryWindow(&v1alpha1.Secret{}); got != 720*time.Hour { // AWS's default is 30 days
+	if got := secretsmanager.RecoveryWindow(&v1alpha1.Secret{}); got != 720*time.Hour { // AWS's default is 30 days
 		t.Errorf("none: %s", got)
 	}
 }

@@ -7,11 +7,12 @@ import (
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/generate"
+	"strongroom.dev/strongroom/internal/core/keys"
 	"strongroom.dev/strongroom/internal/core/secretbytes"
 	"strongroom.dev/strongroom/internal/core/versions"
 	"strongroom.dev/strongroom/internal/fault"
+	"strongroom.dev/strongroom/internal/service/kms"
 	"strongroom.dev/strongroom/internal/service/secretsmanager"
-	"strongroom.dev/strongroom/internal/store"
 )
 
 // version makes sure that there is a current version, and makes the next one when it is time.
@@ -30,7 +31,7 @@ func (r *Reconciler) version(ctx context.Context, p *pass) error {
 	p.importedFrom = p.secret.Status.ImportedFrom
 	if p.trigger == triggerResumed || p.trigger == triggerRestored {
 		in.handled = in.requested // it was handled by the version in flight, or before status was lost
-		p.importedFrom = sourceOf(p.secret)
+		p.importedFrom = p.foundFrom
 	}
 	if in.rotation == nil {
 		p.secret.Status.NextRotationTime = nil
@@ -46,6 +47,8 @@ func (r *Reconciler) version(ctx context.Context, p *pass) error {
 		}
 	case decision.trigger != triggerNone:
 		err = r.generate(ctx, p, decision.trigger)
+	case p.secret.Spec.Generate == nil && !hasCurrent:
+		err = fault.Waiting(v1alpha1.ReasonNoValue, errNoValue)
 	default:
 		err = r.ready(ctx, p)
 	}
@@ -57,47 +60,36 @@ func (r *Reconciler) version(ctx context.Context, p *pass) error {
 	return nil
 }
 
-// ready says whether the next version could be made, long before it is due: the key that spec names exists and is usable,
-// and the generator makes something.
+// ready says whether the next version could be made, long before it is due: the key for it exists and is usable, and the
+// generator makes something. The account's own key may be missing, since it is made when it is wanted.
 func (r *Reconciler) ready(ctx context.Context, p *pass) error {
 	if p.secret.Spec.Generate != nil {
 		if err := validGenerator(p.secret.Spec.Generate); err != nil {
 			return err
 		}
 	}
-	if p.secret.Spec.KMSKeyRef == nil {
-		return nil // the account's own key is made when it is wanted
+	key, err := r.KMS.ByName(ctx, p.secret.Namespace, keyName(p.secret))
+	switch {
+	case err == nil:
+		return kms.CheckUsable(key, keys.GenerateDataKey)
+	case p.secret.Spec.KMSKeyRef == nil && fault.Of(err).Reason == v1alpha1.ReasonKeyNotFound:
+		return nil
 	}
-	_, err := r.key(ctx, p)
 	return err
 }
 
-// resume commits, in this pass, the versions whose Envelopes earlier passes made before they ended: one after a crash, more if
-// status was set back. Nothing else may be done with them: a projection may show them already.
+// resume commits, in this pass, the versions whose Envelopes earlier passes made before they ended, or requests that have not
+// committed them yet.
 func (r *Reconciler) resume(ctx context.Context, p *pass) error {
-	envelopes, err := r.Store.OfOwner(ctx, p.secret.Namespace, secretsmanager.Owner(p.secret.Name))
-	if err != nil {
-		return err
-	}
-	for {
-		v, found := secretsmanager.InFlight(envelopes, p.arn, p.index)
-		if !found {
-			return nil
-		}
-		// Only what opens gets into the index: somebody else may have put an Envelope there.
-		if err := r.Secrets.Verify(ctx, p.secret.Namespace, p.arn, v); err != nil {
-			return err
-		}
-		taken := p.index.Add(v)
-		if len(taken) == len(p.index) {
-			return fmt.Errorf("%w: status.versions has version %s under another sequence; remove the list there "+
-				"(--subresource=status) to have it rebuilt", store.ErrTampered, v.ID)
-		}
-		p.index = taken
+	ix, err := r.Secrets.Resume(ctx, p.secret.Namespace, p.secret.Name, p.arn, p.index)
+	if len(ix) > len(p.index) {
+		p.foundFrom = sourceOf(p.secret)
 		if p.trigger != triggerRestored {
 			p.trigger = triggerResumed
 		}
 	}
+	p.index = ix
+	return err
 }
 
 func (r *Reconciler) generate(ctx context.Context, p *pass, why trigger) error {
@@ -175,5 +167,7 @@ func passwordOf(spec *v1alpha1.PasswordGenerator) generate.Password {
 		RequireEachIncludedType: spec.RequireEachIncludedType,
 	}
 }
+
+var errNoValue = errors.New("the secret has no value yet: put one with PutSecretValue, or set spec.generate or spec.valueFrom")
 
 var errSuspended = errors.New("suspended")

@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/service/secretsmanager"
 )
 
 // The cache indexes of Secrets.
@@ -33,8 +34,8 @@ const (
 
 // indexed are what the indexes find Secrets by.
 var indexed = map[string]func(*v1alpha1.Secret) string{
-	AWSNameIndex: (*v1alpha1.Secret).AWSName,
-	KeyIndex:     keyName,
+	secretsmanager.NameIndex: (*v1alpha1.Secret).AWSName,
+	KeyIndex:                 keyName,
 	SourceIndex: func(s *v1alpha1.Secret) string {
 		if s.Spec.ValueFrom == nil {
 			return ""
@@ -110,7 +111,13 @@ func changed(e event.UpdateEvent) bool {
 	return before.Generation != after.Generation || before.UID != after.UID ||
 		!maps.Equal(before.Annotations, after.Annotations) ||
 		before.DeletionTimestamp.IsZero() != after.DeletionTimestamp.IsZero() ||
-		statusLost(&before.Status, &after.Status)
+		statusLost(&before.Status, &after.Status) || valuePut(&before.Status, &after.Status)
+}
+
+// valuePut tells that a request has put another value, which is to be shown: it says so by Reconciling.
+func valuePut(before, after *v1alpha1.SecretStatus) bool {
+	return before.CurrentVersionID != after.CurrentVersionID &&
+		meta.IsStatusConditionTrue(after.Conditions, v1alpha1.ConditionReconciling)
 }
 
 // statusLost tells that a status has fewer facts than before, which this controller never writes.

@@ -2,6 +2,7 @@
 package account
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -60,4 +61,18 @@ func Resolve(ctx context.Context, reader client.Reader, name string) (string, er
 			"give namespace %s another label %s", ErrConflict, id, first, name, v1alpha1.AccountIDLabel)
 	}
 	return id, nil
+}
+
+// Namespace finds the namespace of an account id, from a cache that is indexed by IDIndex: the oldest that has the id. It is
+// empty if there is none.
+func Namespace(ctx context.Context, reader client.Reader, id string) (string, error) {
+	var found corev1.NamespaceList
+	err := reader.List(ctx, &found, client.MatchingFields{IDIndex: id}, client.UnsafeDisableDeepCopy)
+	if err != nil {
+		return "", fmt.Errorf("listing the namespaces of account %s: %w", id, err)
+	}
+	if len(found.Items) == 0 || arn.ValidateAccount(id) != nil {
+		return "", nil
+	}
+	return cmp.Or(claim.Elder(&found.Items[0], found.Items), found.Items[0].Name), nil
 }

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"strings"
 
 	"github.com/aws/smithy-go"
@@ -14,6 +15,8 @@ type Question struct {
 	Action string
 	// Resource is its ARN, or *.
 	Resource string
+	// Named is how a refusal names the resource: as the request did, which tells nothing of what exists. Resource if empty.
+	Named string
 	// ResourceAccount is the caller's if empty.
 	ResourceAccount string
 	// Policy of the resource, nil for none. MustAllow: without its word nothing is allowed.
@@ -21,20 +24,46 @@ type Question struct {
 	MustAllow bool
 	// Context has condition keys beyond the global ones; it may be nil.
 	Context iam.Context
+	// Unknown is the question that would be asked if the resource were not there, for a resource whose own policy has a say. A
+	// denial is then told in the words of that question's, if it is denied too, so that they do not tell whether there is such a
+	// resource, and what its policy says. Its Action is this question's. Nil: the denial speaks of this question.
+	Unknown func() Question
+	// Denial is the message of a denial where AWS has one of its own; the usual one if empty.
+	Denial string
 }
 
 // Authorize asks for one more permission than the operation's own, such as kms:Decrypt for a secret under a key of the
 // customer's. Its error is AWS's AccessDeniedException.
 func (c *Call) Authorize(q Question) error {
+	decision := c.decide(&q)
+	if decision.Allowed() {
+		return nil
+	}
+	if q.Denial != "" {
+		return accessDenied(q.Denial)
+	}
+	if q.Unknown != nil {
+		unknown := q.Unknown()
+		unknown.Action = q.Action
+		if d := c.decide(&unknown); !d.Allowed() {
+			decision = d
+		}
+	}
+	return accessDenied(denial(c, q, decision))
+}
+
+func accessDenied(message string) error {
+	return &smithy.GenericAPIError{Code: "AccessDeniedException", Message: message, Fault: smithy.FaultClient}
+}
+
+// decide evaluates the caller's policies and the resource's.
+func (c *Call) decide(q *Question) iam.Decision {
 	policies := iam.Policies{
 		Identity: c.Identity.Identity, Boundary: c.Identity.Boundary, Session: c.Identity.Session,
 		Resource: q.Policy, ResourceAccount: q.ResourceAccount, ResourceMustAllow: q.MustAllow,
 	}
 	request := iam.Request{Principal: c.Identity.Principal, Action: q.Action, Resource: q.Resource, Context: c.context(q.Context)}
-	if decision := iam.Evaluate(&request, &policies); !decision.Allowed() {
-		return &smithy.GenericAPIError{Code: "AccessDeniedException", Message: denial(c, q, decision), Fault: smithy.FaultClient}
-	}
-	return nil
+	return iam.Evaluate(&request, &policies)
 }
 
 // denial is AWS's message. It names what was asked and why it is refused, and nothing that the policies say.
@@ -42,8 +71,8 @@ func (c *Call) Authorize(q Question) error {
 func denial(c *Call, q Question, d iam.Decision) string {
 	var text strings.Builder
 	text.WriteString("User: " + c.Identity.Principal.ARN + " is not authorized to perform: " + q.Action)
-	if q.Resource != "*" {
-		text.WriteString(" on resource: " + q.Resource)
+	if named := cmp.Or(q.Named, q.Resource); named != "*" {
+		text.WriteString(" on resource: " + named)
 	}
 	switch {
 	case d.Reason == iam.ExplicitDeny && d.Kind != iam.KindNone:

@@ -35,45 +35,52 @@ func (k keys) Values(key string) (values []string, found bool) {
 // global is a global key's value, empty if the request lacks it. The second result tells whether it is a global key at all:
 // a service cannot set those.
 func (k keys) global(key string) (value string, global bool) {
-	id := k.call.Identity
-	switch key {
-	case "aws:principalarn":
-		if id.Principal.RoleARN != "" {
-			return id.Principal.RoleARN, true // a session's is that of its role
-		}
-		return id.Principal.ARN, true
-	case "aws:principalaccount":
-		return id.Principal.Account, true
-	case "aws:principaltype":
-		return principalType(id.Principal), true
-	case "aws:userid":
-		return id.UserID, true
-	case "aws:username":
-		if id.Principal.RoleARN != "" {
-			return "", true
-		}
-		return id.Name, true
-	case "aws:sourceidentity":
-		return id.SourceIdentity, true
-	case "aws:tokenissuetime":
-		if id.Issued.IsZero() {
-			return "", true
-		}
-		return id.Issued.UTC().Format(time.RFC3339), true
-	case "aws:sourceip":
-		return k.call.SourceIP.Unmap().String(), true
-	case "aws:securetransport":
-		return "true", true
-	case "aws:requestedregion":
-		return k.call.Region, true
-	case "aws:currenttime":
-		return k.call.Time.UTC().Format(time.RFC3339), true
-	case "aws:epochtime":
-		return strconv.FormatInt(k.call.Time.Unix(), 10), true
-	case "aws:principalisawsservice", "aws:viaawsservice":
-		return "false", true
+	read, global := globals[key]
+	if !global {
+		return "", false
 	}
-	return "", false
+	return read(k.call), true
+}
+
+// globals reads the global keys of a request.
+var globals = map[string]func(*Call) string{
+	"aws:principalarn":          func(c *Call) string { return principalARN(c.Identity.Principal) },
+	"aws:principalaccount":      func(c *Call) string { return c.Account() },
+	"aws:principaltype":         func(c *Call) string { return principalType(c.Identity.Principal) },
+	"aws:userid":                func(c *Call) string { return c.Identity.UserID },
+	"aws:username":              username,
+	"aws:sourceidentity":        func(c *Call) string { return c.Identity.SourceIdentity },
+	"aws:tokenissuetime":        issued,
+	"aws:sourceip":              func(c *Call) string { return c.SourceIP.Unmap().String() },
+	"aws:securetransport":       func(*Call) string { return "true" }, // there is no other listener
+	"aws:requestedregion":       func(c *Call) string { return c.Region },
+	"aws:currenttime":           func(c *Call) string { return c.Time.UTC().Format(time.RFC3339) },
+	"aws:epochtime":             func(c *Call) string { return strconv.FormatInt(c.Time.Unix(), 10) },
+	"aws:principalisawsservice": func(*Call) string { return "false" },
+	"aws:viaawsservice":         func(*Call) string { return "false" },
+}
+
+// principalARN of a session is that of its role.
+func principalARN(p iam.Principal) string {
+	if p.RoleARN != "" {
+		return p.RoleARN
+	}
+	return p.ARN
+}
+
+// username is a user's; a session has none.
+func username(c *Call) string {
+	if c.Identity.Principal.RoleARN != "" {
+		return ""
+	}
+	return c.Identity.Name
+}
+
+func issued(c *Call) string {
+	if c.Identity.Issued.IsZero() {
+		return ""
+	}
+	return c.Identity.Issued.UTC().Format(time.RFC3339)
 }
 
 func principalType(p iam.Principal) string {
@@ -85,5 +92,8 @@ func principalType(p iam.Principal) string {
 	}
 	return "User"
 }
+
+// Context is the condition keys of a request: the global ones, and a service's behind them.
+func (c *Call) Context(service iam.Context) iam.Context { return c.context(service) }
 
 func (c *Call) context(service iam.Context) iam.Context { return keys{call: c, service: service} }

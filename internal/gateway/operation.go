@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"net/netip"
 	"time"
@@ -23,6 +24,10 @@ type Call struct {
 	SourceIP netip.Addr
 	// Service is the signing name, such as kms; Operation is AWS's, such as Encrypt.
 	Service, Operation string
+
+	// ResourceARN and ResourceAccount are what the request is about, noted by [Op] for the audit record. Both are empty
+	// before, and for an operation that is about nothing in particular.
+	ResourceARN, ResourceAccount string
 }
 
 // Account is the caller's account id.
@@ -36,6 +41,9 @@ type Resource[T any] struct {
 	// ARN is the resource's, or * for an operation that has none. For a resource that is not there it is the ARN that
 	// the request asks for, so that a caller without permission is told the same whether or not it exists.
 	ARN string
+	// Named is the resource as the request names it, for the message of a refusal; the ARN if empty. Services that let a
+	// resource be named in part must set it, or else the message tells that it exists.
+	Named string
 	// Account that the resource belongs to; the caller's if empty.
 	Account string
 	// Policy of the resource, nil for none.
@@ -45,6 +53,10 @@ type Resource[T any] struct {
 	// Context has the condition keys that the service adds, in lower case, such as kms:encryptioncontext:app or
 	// aws:resourcetag/team. Global keys are the gateway's. It may be nil.
 	Context iam.Context
+	// Unknown is the question if the resource were not there, see Question; nil for a resource without a policy of its own.
+	Unknown func() Question
+	// Denial is the message of a denial where AWS has one of its own.
+	Denial string
 	// Missing is answered after a permitted request: the resource is not there, or not usable.
 	Missing error
 	// Value is handed on to the operation.
@@ -73,8 +85,14 @@ type Operation struct {
 	// Unauthorized operations need no permission, such as sts:GetCallerIdentity.
 	Unauthorized bool
 
-	newInput func() any
-	run      func(ctx context.Context, call *Call, in any) (any, error)
+	newInput, newOutput func() any
+	run                 func(ctx context.Context, call *Call, in any) (any, error)
+}
+
+// Invoke carries out the operation for a call: resolve, authorize, handle. The input is what the operation's Handle takes, by
+// pointer. It is what the server calls when a request is authenticated and decoded, and what tests call.
+func (o *Operation) Invoke(ctx context.Context, call *Call, in any) (any, error) {
+	return o.run(ctx, call, in)
 }
 
 // Option changes an Operation.
@@ -95,7 +113,7 @@ func Action(name string) Option { return func(o *Operation) { o.Action = name } 
 // Op makes an Operation: find the resource, ask permission, carry out. The order is here and nowhere else, so that no
 // operation can leave out the second.
 func Op[I, O, T any](name string, resolve Resolve[I, T], handle Handle[I, O, T], options ...Option) Operation {
-	op := Operation{Name: name, Action: name, newInput: func() any { return new(I) }}
+	op := Operation{Name: name, Action: name, newInput: func() any { return new(I) }, newOutput: func() any { return new(O) }}
 	for _, option := range options {
 		option(&op)
 	}
@@ -105,10 +123,14 @@ func Op[I, O, T any](name string, resolve Resolve[I, T], handle Handle[I, O, T],
 		if err != nil {
 			return nil, err
 		}
+		if resource.ARN != "*" {
+			call.ResourceARN, call.ResourceAccount = resource.ARN, cmp.Or(resource.Account, call.Account())
+		}
 		if !op.Unauthorized {
 			err := call.Authorize(Question{
-				Action: call.Service + ":" + op.Action, Resource: resource.ARN, ResourceAccount: resource.Account,
+				Action: call.Service + ":" + op.Action, Resource: resource.ARN, Named: resource.Named, ResourceAccount: resource.Account,
 				Policy: resource.Policy, MustAllow: resource.MustAllow, Context: resource.Context,
+				Unknown: resource.Unknown, Denial: resource.Denial,
 			})
 			if err != nil {
 				return nil, err
@@ -125,6 +147,12 @@ func Op[I, O, T any](name string, resolve Resolve[I, T], handle Handle[I, O, T],
 	}
 	return op
 }
+
+// NewInput makes an empty input struct.
+func (o *Operation) NewInput() any { return o.newInput() }
+
+// NewOutput makes an empty output struct, as a handler answers it.
+func (o *Operation) NewOutput() any { return o.newOutput() }
 
 // Service is one AWS service behind the gateway.
 type Service struct {

@@ -197,12 +197,12 @@ func (op *Operator) wire(o Options, digester *projection.Digester) {
 		Log: op.GetLogger().WithName("unseal"),
 	}
 	keys := &kms.Service{
-		Reader: cached, Store: envelopes, Keyring: holder, Now: o.Now,
-		Materials: keyring.NewMaterialCache(0, 0, nil),
+		Reader: cached, Client: cached, Live: live, Region: o.Region, Store: envelopes, Keyring: holder, Now: o.Now,
+		Materials: keyring.NewMaterialCache(0, 0, nil), Policies: kms.NewPolicyCache(0),
 	}
 	op.Services = controllers.Services{
 		Client: cached, Live: live, Region: o.Region, Store: envelopes, Keyring: holder, KMS: keys,
-		Secrets:        &secretsmanager.Service{KMS: keys, Store: envelopes, Now: o.Now},
+		Secrets:        &secretsmanager.Service{Client: cached, Region: o.Region, KMS: keys, Store: envelopes, Now: o.Now},
 		Projector:      &projection.Projector{Client: cached, Live: live, Digester: digester},
 		RootProtection: op.Unsealer.Protection,
 		Now:            o.Now,

@@ -47,6 +47,19 @@ type Projector struct {
 
 // +kubebuilder:rbac:groups="",resources=secrets,verbs=get;list;watch;create;patch;delete
 
+// InSync tells whether Project would find nothing to write. It asks the cache alone.
+func (p *Projector) InSync(ctx context.Context, t *Target) (bool, error) {
+	cached := &corev1.Secret{}
+	if err := p.Client.Get(ctx, client.ObjectKey{Namespace: t.Namespace, Name: t.Name}, cached); err != nil {
+		if apierrors.IsNotFound(err) {
+			return false, nil
+		}
+		return false, fmt.Errorf("reading the target from the cache: %w", err)
+	}
+	verdict, _ := Judge(t, cached)
+	return verdict == Ours && InSync(t, cached, p.Digester.Digest), nil
+}
+
 // Project makes the core Secret what the target says, with no request at all when it is so already. A new one costs one
 // request, since it is made by create and not by apply: only create tells that somebody else was there first.
 // Every write is whole or not at all, and writing twice is writing once. The fault says Conflict.
@@ -185,8 +198,8 @@ func (p *Projector) patch(ctx context.Context, t *Target, patchType types.PatchT
 	return nil
 }
 
-// Remove deletes a target that is no longer wanted, if it is still this owner's; from one that it merged into it takes the keys
-// that it alone wrote. A target that is gone, or has nothing of this owner's by now, is left alone without an error.
+// Remove deletes a target that is no longer wanted, if it is still this owner's; from one that it merged into, be it one that
+// it made before its policy was Merge, it takes the keys that it alone wrote. A target that is gone, or has nothing of this owner's by now, is left alone without an error.
 func (p *Projector) Remove(ctx context.Context, namespace, name string, owner Owner) error {
 	live := &corev1.Secret{}
 	if err := p.Live.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, live); err != nil {
@@ -197,21 +210,6 @@ func (p *Projector) Remove(ctx context.Context, namespace, name string, owner Ow
 	}
 	err := p.Client.Delete(ctx, live, client.Preconditions{UID: &live.UID, ResourceVersion: &live.ResourceVersion})
 	return client.IgnoreNotFound(err)
-}
-
-// release gives up all fields that a field manager has applied: the API server takes out those that nobody else has.
-func (p *Projector) release(ctx context.Context, live *corev1.Secret, manager string) error {
-	applied := slices.ContainsFunc(live.ManagedFields, func(entry metav1.ManagedFieldsEntry) bool {
-		return entry.Manager == manager && entry.Operation == metav1.ManagedFieldsOperationApply
-	})
-	if !applied {
-		return nil
-	}
-	err := p.Client.Apply(ctx, corev1ac.Secret(live.Name, live.Namespace).WithUID(live.UID), client.FieldOwner(manager))
-	if client.IgnoreNotFound(err) != nil && !apierrors.IsConflict(err) && !remade(err) { // else there is nothing to give up
-		return fmt.Errorf("leaving core Secret %s: %w", live.Name, err)
-	}
-	return nil
 }
 
 // remade tells that a write was refused since the object of that UID is another by now.

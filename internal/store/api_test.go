@@ -96,7 +96,7 @@ var _ = Describe("Creating an Envelope", func() {
 
 var _ = Describe("Reading an Envelope", func() {
 	get := func(id string, sequence int64) (*v1alpha1.Envelope, error) {
-		return world.Services.Store.Get(ctx, world.Namespace, v1alpha1.EnvelopeSecretVersion, subject,
+		return world.Services.Store.Get(ctx, world.Namespace, v1alpha1.EnvelopeSecretVersion, owner, subject,
 			versions.Version{ID: id, Sequence: sequence})
 	}
 
@@ -120,10 +120,21 @@ var _ = Describe("Reading an Envelope", func() {
 	It("does not find that of another namespace or class", func() {
 		world.Create(payload(1, "one"))
 		other := versions.Version{ID: "one", Sequence: 1}
-		_, err := world.Services.Store.Get(ctx, world.NewNamespace(), v1alpha1.EnvelopeSecretVersion, subject, other)
+		_, err := world.Services.Store.Get(ctx, world.NewNamespace(), v1alpha1.EnvelopeSecretVersion, owner, subject, other)
 		Expect(err).To(MatchError(store.ErrMissing))
-		_, err = world.Services.Store.Get(ctx, world.Namespace, v1alpha1.EnvelopeTombstone, subject, other)
+		_, err = world.Services.Store.Get(ctx, world.Namespace, v1alpha1.EnvelopeTombstone, owner, subject, other)
 		Expect(err).To(MatchError(store.ErrMissing))
+	})
+
+	It("that belongs to another object of the same subject is refused, and says whose it is", func() {
+		world.Create(payload(1, "one"))
+		for _, other := range []v1alpha1.EnvelopeOwner{{Kind: "Secret", Name: "thief"}, {Kind: "KMSKey", Name: "db"}, {}} {
+			e, err := world.Services.Store.Get(ctx, world.Namespace, v1alpha1.EnvelopeSecretVersion, other, subject,
+				versions.Version{ID: "one", Sequence: 1})
+			Expect(err).To(MatchError(store.ErrTampered))
+			Expect(err).To(MatchError(ContainSubstring("belongs to Secret db, not to " + other.Kind + " " + other.Name)))
+			Expect(e).To(BeNil())
+		}
 	})
 
 	It("that was put in another's place is refused", func() {
@@ -220,7 +231,7 @@ var _ = Describe("An API server that fails", func() {
 	It("is told from an Envelope that is missing", func() {
 		b := broken{Client: world.GetClient(), get: timeout, list: timeout}
 		s := &store.Store{Client: b, Live: b}
-		_, err := s.Get(ctx, world.Namespace, v1alpha1.EnvelopeSecretVersion, subject, versions.Version{ID: "one", Sequence: 1})
+		_, err := s.Get(ctx, world.Namespace, v1alpha1.EnvelopeSecretVersion, owner, subject, versions.Version{ID: "one", Sequence: 1})
 		Expect(err).To(MatchError(ContainSubstring("reading Envelope " + envelope(1, "").Name)))
 		Expect(err).NotTo(MatchError(store.ErrMissing))
 		Expect(apierrors.IsTimeout(err)).To(BeTrue())

@@ -26,6 +26,7 @@ var prefixes = map[v1alpha1.EnvelopeClass]string{
 	v1alpha1.EnvelopeKeyMaterial:   "key-material",
 	v1alpha1.EnvelopeDomainKey:     "domain-key",
 	v1alpha1.EnvelopeTombstone:     "tombstone",
+	v1alpha1.EnvelopeAccessKey:     "access-key",
 }
 
 var nameEncoding = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
@@ -65,7 +66,7 @@ func Binding(e *v1alpha1.Envelope) keys.Context {
 	if e.Spec.ExpireTime != nil {
 		expires = strconv.FormatInt(e.Spec.ExpireTime.Unix(), 10)
 	}
-	return keys.Context{
+	binding := keys.Context{
 		"namespace": e.Namespace,
 		"class":     string(e.Spec.Class),
 		"owner":     e.Spec.Owner.Kind + "/" + e.Spec.Owner.Name,
@@ -77,25 +78,37 @@ func Binding(e *v1alpha1.Envelope) keys.Context {
 		"expires":   expires,
 		"key":       e.Spec.KeyARN,
 	}
+	if e.Spec.Binary { // and nothing if not: Envelopes from before there was the field open as ever
+		binding["binary"] = "true"
+	}
+	return binding
 }
 
 // joined joins stages so that no two lists look alike: a staging label may hold commas.
 func joined(stages []string) string {
+	if len(stages) == 1 && !strings.ContainsAny(stages[0], `\,`) { // as nearly always
+		return stages[0]
+	}
 	escaped := make([]string, len(stages))
 	for i, s := range stages {
-		escaped[i] = strings.NewReplacer(`\`, `\\`, ",", `\,`).Replace(s)
+		escaped[i] = escaper.Replace(s)
 	}
 	return strings.Join(escaped, ",")
 }
 
-// CheckIdentity says whether an Envelope is the one that its name and an index entry promise. What it cannot see, the
-// encryption does: Binding.
-func CheckIdentity(e *v1alpha1.Envelope, subject string, v versions.Version) error {
+var escaper = strings.NewReplacer(`\`, `\\`, ",", `\,`)
+
+// CheckIdentity says whether an Envelope is the one that its name and the index entry of an owner promise. What it cannot see,
+// the encryption does: Binding. The owner is looked at since a status can name the subject of another object.
+func CheckIdentity(e *v1alpha1.Envelope, owner v1alpha1.EnvelopeOwner, subject string, v versions.Version) error {
 	switch {
 	case e.Name != Name(e.Spec.Class, e.Spec.Subject, e.Spec.Sequence):
 		return fmt.Errorf("%w: Envelope %s is under another Envelope's name", ErrTampered, e.Name)
 	case e.Spec.Subject != subject:
 		return fmt.Errorf("%w: Envelope %s is of another subject", ErrTampered, e.Name)
+	case e.Spec.Owner != owner:
+		return fmt.Errorf("%w: Envelope %s belongs to %s %s, not to %s %s", ErrTampered, e.Name,
+			e.Spec.Owner.Kind, e.Spec.Owner.Name, owner.Kind, owner.Name)
 	case e.Spec.Sequence != v.Sequence || e.Spec.Version != v.ID:
 		return fmt.Errorf("%w: Envelope %s holds version %s, not %s", ErrTampered, e.Name, e.Spec.Version, v.ID)
 	}

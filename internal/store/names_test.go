@@ -95,6 +95,8 @@ func TestAnEnvelopeIsOnlyWhatItsNameAndTheIndexPromise(t *testing.T) {
 		{"asked for by the id of another entry", nil, subject, versions.Version{ID: "two", Sequence: 1}, "holds version one, not two"},
 		{"asked for by another number of the same id", nil, subject, versions.Version{ID: "one", Sequence: 2}, "not one"},
 		{"asked for by another subject", nil, keyARN, entry, "another subject"},
+		{"of another owner", func(e *v1alpha1.Envelope) { e.Spec.Owner.Name = "other" }, subject, entry, "belongs to Secret other, not to Secret db"},
+		{"of another kind of owner", func(e *v1alpha1.Envelope) { e.Spec.Owner.Kind = "KMSKey" }, subject, entry, "belongs to KMSKey db, not to Secret db"},
 		{"in the place of the next", func(e *v1alpha1.Envelope) { e.Name = store.Name(e.Spec.Class, subject, 2) }, subject, entry, "another Envelope's name"},
 		{"made to be the next, without its name", func(e *v1alpha1.Envelope) { e.Spec.Sequence = 2 }, subject, entry, "another Envelope's name"},
 		{"made to be the next, with its name", func(e *v1alpha1.Envelope) { e.Spec.Sequence = 2; rename(e) }, subject, entry, "not one"},
@@ -107,7 +109,7 @@ func TestAnEnvelopeIsOnlyWhatItsNameAndTheIndexPromise(t *testing.T) {
 			if tt.change != nil {
 				tt.change(e)
 			}
-			err := store.CheckIdentity(e, tt.subject, tt.entry)
+			err := store.CheckIdentity(e, owner, tt.subject, tt.entry)
 			if tt.says == "" {
 				if err != nil {
 					t.Error(err)

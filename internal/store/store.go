@@ -55,20 +55,27 @@ func (s *Store) Create(ctx context.Context, e *v1alpha1.Envelope) (*v1alpha1.Env
 	return existing, nil
 }
 
-// Get reads the Envelope of one version of a subject from the cache. It wraps ErrMissing if there is none, and
-// ErrTampered if it is not that version's.
-func (s *Store) Get(ctx context.Context, namespace string, class v1alpha1.EnvelopeClass, subject string,
-	v versions.Version,
+// Get reads the Envelope of one version of an owner's subject from the cache. It wraps ErrMissing if there is none, and
+// ErrTampered if it is not that version's, or another owner's. It is the cache's own: read it only.
+//
+// An Envelope never changes, so one that the cache has is right, and a read waits for this process's writes only when it has
+// none.
+func (s *Store) Get(ctx context.Context, namespace string, class v1alpha1.EnvelopeClass, owner v1alpha1.EnvelopeOwner,
+	subject string, v versions.Version,
 ) (*v1alpha1.Envelope, error) {
 	e := &v1alpha1.Envelope{}
 	key := client.ObjectKey{Namespace: namespace, Name: Name(class, subject, v.Sequence)}
-	if err := s.Client.Get(ctx, key, e); err != nil {
+	err := s.Client.Get(ctx, key, e, client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency)
+	if apierrors.IsNotFound(err) {
+		err = s.Client.Get(ctx, key, e, client.UnsafeDisableDeepCopy)
+	}
+	if err != nil {
 		if apierrors.IsNotFound(err) {
 			return nil, fmt.Errorf("%w: %s of version %s; restore it from a backup", ErrMissing, key.Name, v.ID)
 		}
 		return nil, fmt.Errorf("reading Envelope %s: %w", key.Name, err)
 	}
-	if err := CheckIdentity(e, subject, v); err != nil {
+	if err := CheckIdentity(e, owner, subject, v); err != nil {
 		return nil, err
 	}
 	return e, nil
@@ -83,6 +90,12 @@ func (s *Store) OfOwner(ctx context.Context, namespace string, owner v1alpha1.En
 // them only.
 func (s *Store) OfKey(ctx context.Context, namespace, keyARN string) ([]v1alpha1.Envelope, error) {
 	return s.list(ctx, namespace, KeyIndex, keyARN)
+}
+
+// Indexed lists the Envelopes of a namespace that any of the cache's indexes finds, in no order. They are the cache's own: read
+// them only.
+func (s *Store) Indexed(ctx context.Context, namespace, index, value string) ([]v1alpha1.Envelope, error) {
+	return s.list(ctx, namespace, index, value)
 }
 
 func (s *Store) list(ctx context.Context, namespace, index, value string) ([]v1alpha1.Envelope, error) {

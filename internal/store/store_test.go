@@ -74,7 +74,7 @@ func TestGettingAVersion(t *testing.T) {
 	moved.Name = envelope(3, "x").Name
 	s := newStore(envelope(1, "one"), moved)
 	get := func(id string, sequence int64) error {
-		_, err := s.Get(context.Background(), "shop", v1alpha1.EnvelopeSecretVersion, subject, versions.Version{ID: id, Sequence: sequence})
+		_, err := s.Get(context.Background(), "shop", v1alpha1.EnvelopeSecretVersion, owner, subject, versions.Version{ID: id, Sequence: sequence})
 		return err
 	}
 	if err := get("one", 1); err != nil {
@@ -106,7 +106,7 @@ func TestIdentity(t *testing.T) {
 	} {
 		e := envelope(1, "one")
 		tt.change(e)
-		if err := store.CheckIdentity(e, subject, good); (err == nil) != tt.ok || err != nil && !errors.Is(err, store.ErrTampered) {
+		if err := store.CheckIdentity(e, owner, subject, good); (err == nil) != tt.ok || err != nil && !errors.Is(err, store.ErrTampered) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -131,7 +131,7 @@ func TestFindingByOwnerAndByKey(t *testing.T) {
 
 func TestDeletingTwiceIsDeletingOnce(t *testing.T) {
 	s := newStore(envelope(1, "one"))
-	e, err := s.Get(context.Background(), "shop", v1alpha1.EnvelopeSecretVersion, subject, versions.Version{ID: "one", Sequence: 1})
+	e, err := s.Get(context.Background(), "shop", v1alpha1.EnvelopeSecretVersion, owner, subject, versions.Version{ID: "one", Sequence: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

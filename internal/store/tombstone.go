@@ -1,6 +1,7 @@
 package store
 
 import (
+	jsonv1 "encoding/json"
 	"encoding/json/v2"
 	"fmt"
 	"time"
@@ -22,6 +23,18 @@ type Tombstone struct {
 	Index versions.Index `json:"index"`
 	// KeyID is the id of a deleted KMSKey.
 	KeyID string `json:"keyId,omitempty"`
+}
+
+// maximumSpec is the longest spec that a tombstone keeps, in bytes. An Envelope has room for a little more.
+const maximumSpec = 128 * 1024
+
+// SpecOf is a spec as a tombstone keeps it. One that is too long is left out, since the versions matter more.
+func SpecOf(spec any) []byte {
+	b, err := jsonv1.Marshal(spec) // as the Kubernetes API does: omitempty leaves out 0 too
+	if err != nil || len(b) > maximumSpec {
+		return nil
+	}
+	return b
 }
 
 // NewTombstone makes the Envelope of a tombstone. Its sequence is that of the index's last version, so a tombstone of an

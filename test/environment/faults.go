@@ -11,7 +11,6 @@ import (
 
 	"strongroom.dev/strongroom/controllers"
 	"strongroom.dev/strongroom/internal/projection"
-	"strongroom.dev/strongroom/internal/service/kms"
 	"strongroom.dev/strongroom/internal/service/secretsmanager"
 	"strongroom.dev/strongroom/internal/store"
 )
@@ -115,10 +114,11 @@ func (r *Reconcilers) Faulty() (*Reconcilers, *FaultyClient) {
 	s := r.Services
 	s.Client = faulty
 	s.Store = &store.Store{Client: faulty, Live: s.Live}
-	s.KMS = &kms.Service{
-		Reader: faulty, Store: s.Store, Keyring: s.Keyring, Materials: r.Services.KMS.Materials, Now: s.Now,
-	}
-	s.Secrets = &secretsmanager.Service{KMS: s.KMS, Store: s.Store, Now: s.Now}
+	service := *r.Services.KMS
+	service.Reader, service.Client, service.Store = faulty, faulty, s.Store
+	s.KMS = &service
+	s.Secrets = r.SecretsOver(faulty)
+	s.Secrets.KMS = s.KMS
 	s.Projector = &projection.Projector{Client: faulty, Live: s.Live, Digester: r.Services.Projector.Digester}
 	recorder := events.NewFakeRecorder(1000)
 	return &Reconcilers{
@@ -127,4 +127,11 @@ func (r *Reconcilers) Faulty() (*Reconcilers, *FaultyClient) {
 		KMSKey:   controllers.NewKMSKey(s, recorder),
 		Envelope: controllers.NewEnvelope(s),
 	}, faulty
+}
+
+// SecretsOver makes the service of secrets with writes that go through a FaultyClient.
+func (r *Reconcilers) SecretsOver(faulty *FaultyClient) *secretsmanager.Service {
+	s := *r.Services.Secrets
+	s.Client, s.Store = faulty, &store.Store{Client: faulty, Live: r.Services.Live}
+	return &s
 }

@@ -39,6 +39,9 @@ func KMSKey(region, account, keyID string) string {
 	return join("kms", region, account, "key/"+keyID)
 }
 
+// KMSAlias is the ARN of an alias, alias/NAME, of a KMS key.
+func KMSAlias(region, account, alias string) string { return join("kms", region, account, alias) }
+
 // Secret is the ARN of a secret: its name, a dash and six characters that tell it from an earlier secret of the name.
 func Secret(region, account, name, suffix string) string {
 	return join("secretsmanager", region, account, "secret:"+name+"-"+suffix)
@@ -90,6 +93,12 @@ func KeyID(keyARN string) (id string, ok bool) {
 	id, ok = strings.CutPrefix(part(keyARN, 5), "key/")
 	return id, ok && id != ""
 }
+
+// Service is the service in an ARN, or nothing if it is no ARN.
+func Service(arn string) string { return part(arn, 2) }
+
+// Resource is the last part of an ARN, such as key/ID, or nothing if it is no ARN.
+func Resource(arn string) string { return part(arn, 5) }
 
 // part is one of the six parts of an ARN, or nothing if it is no ARN.
 func part(arn string, n int) string {

@@ -9,6 +9,7 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/keyring"
@@ -194,6 +195,9 @@ var _ = Describe("A key's state", func() {
 			key := world.ReadyKey("key")
 			encrypted := generate(key, nil).encrypted
 			key.Status.KeyState = state
+			if state == v1alpha1.KeyStateDisabled { // which the spec says, be it before the controller has looked
+				key.Status.KeyState, key.Spec.Enabled = v1alpha1.KeyStateEnabled, ptr.To(false)
+			}
 			_, made, generateErr := service().GenerateDataKey(ctx, key, nil)
 			decryptErr := decrypt(key, nil, encrypted)
 			if allowed {
@@ -224,6 +228,28 @@ var _ = Describe("A key's state", func() {
 		Expect(made).To(BeNil())
 		Expect(decrypt(key, nil, encrypted)).To(Succeed())
 	})
+
+	DescribeTable("of being deleted refuses what makes something new that needs the key later, and nothing else",
+		func(operation keys.Operation, refused bool) {
+			key := world.ReadyKey("key")
+			Expect(kms.CheckUsable(key, operation)).To(Succeed())
+			now := metav1.NewTime(world.Clock.Now())
+			key.DeletionTimestamp = &now
+			err := kms.CheckUsable(key, operation)
+			if !refused {
+				Expect(err).NotTo(HaveOccurred())
+				return
+			}
+			faultOf(err, v1alpha1.ReasonKeyUnusable, false)
+			Expect(err).To(MatchError(And(ContainSubstring("KMSKey "+world.Namespace+"/key"), ContainSubstring("DeletionBlocked"))))
+		},
+		Entry("encrypting", keys.Encrypt, true),
+		Entry("making a data key", keys.GenerateDataKey, true),
+		Entry("making a data key that is not shown", keys.GenerateDataKeyWithoutPlaintext, true),
+		Entry("encrypting anew", keys.ReEncrypt, true),
+		Entry("decrypting", keys.Decrypt, false),
+		Entry("describing", keys.DescribeKey, false),
+	)
 
 	It("of having no current material lets it not encrypt", func() {
 		key := world.ReadyKey("key")

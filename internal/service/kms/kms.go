@@ -1,4 +1,7 @@
-// Package kms is the use cases of AWS KMS over KMSKey objects: what controllers and, later, the gateway call.
+// Package kms is the use cases of AWS KMS over KMSKey objects: what controllers and the gateway call.
+//
+// What it reads comes from the cache, without a copy and without a request. Writes wait until this process's cache has them, so
+// that reads need not wait for writes.
 package kms
 
 import (
@@ -14,16 +17,9 @@ import (
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/keyring"
 	"strongroom.dev/strongroom/internal/core/keys"
-	"strongroom.dev/strongroom/internal/core/secretbytes"
 	"strongroom.dev/strongroom/internal/fault"
 	"strongroom.dev/strongroom/internal/store"
 )
-
-// ARNIndex is the cache index of KMSKeys by status.arn.
-const ARNIndex = "arn"
-
-// DataKeyLength is the length of a data key in bytes: AES-256.
-const DataKeyLength = 32
 
 var (
 	errKeyNotFound = errors.New("the KMSKey does not exist")
@@ -32,14 +28,21 @@ var (
 
 // Service encrypts and decrypts under KMSKeys.
 type Service struct {
-	// Reader reads from a cache with ARNIndex.
+	// Reader reads from a cache with ARNIndex, AliasIndex and KeyIDIndex, and with account.IDIndex of Namespaces.
 	Reader client.Reader
+	// Client writes, and shows its own writes to its reads. Live reads from the API server.
+	Client client.Client
+	Live   client.Reader
+	// Region is that of keys that name none.
+	Region string
 	// Store keeps key material.
 	Store *store.Store
 	// Keyring opens key material.
 	Keyring *keyring.Holder
 	// Materials is the one place where opened key material is kept.
 	Materials *keyring.MaterialCache
+	// Policies keeps compiled key policies; without it each use compiles.
+	Policies *PolicyCache
 	// Random is crypto/rand if nil.
 	Random io.Reader
 	// Now is the clock.
@@ -76,92 +79,9 @@ func (s *Service) ByARN(ctx context.Context, namespace, arn string) (*v1alpha1.K
 	return &found.Items[0], nil
 }
 
-// IndexARN lists the values of ARNIndex.
-func IndexARN(obj client.Object) []string {
-	if key, ok := obj.(*v1alpha1.KMSKey); ok && key.Status.ARN != "" {
-		return []string{key.Status.ARN}
-	}
-	return nil
-}
-
-// CheckUsable says whether a key's state allows an operation. The fault says KeyUnusable.
-func CheckUsable(key *v1alpha1.KMSKey, operation keys.Operation) error {
-	state := key.Status.KeyState
-	if state == "" {
-		state = v1alpha1.KeyStateCreating
-	}
-	if err := keys.State(state).Permits(operation); err != nil {
-		return unusable(key, fmt.Sprintf("it is %s", state))
-	}
-	return nil
-}
-
 func unusable(key *v1alpha1.KMSKey, why string) error {
 	return fault.Waiting(v1alpha1.ReasonKeyUnusable,
 		fmt.Errorf("%w: KMSKey %s/%s: %s", errKeyUnusable, key.Namespace, key.Name, why))
-}
-
-// GenerateDataKey makes a data key, in the clear and encrypted under the key's current material.
-// https://docs.aws.amazon.com/kms/latest/APIReference/API_GenerateDataKey.html
-func (s *Service) GenerateDataKey(ctx context.Context, key *v1alpha1.KMSKey, ec keys.Context) (
-	dataKey secretbytes.Bytes, encrypted []byte, err error,
-) {
-	if err := CheckUsable(key, keys.GenerateDataKey); err != nil {
-		return dataKey, nil, err
-	}
-	if !key.DeletionTimestamp.IsZero() {
-		return dataKey, nil, unusable(key, "it is being deleted, so nothing new is encrypted under it")
-	}
-	material, ok := CurrentMaterial(key)
-	if !ok {
-		return dataKey, nil, unusable(key, "it has no key material yet")
-	}
-	header, err := header(key, material)
-	if err != nil {
-		return dataKey, nil, err
-	}
-	if dataKey, err = secretbytes.Random(s.Random, DataKeyLength); err != nil {
-		return dataKey, nil, err
-	}
-	err = s.useMaterial(ctx, key, material, func(m secretbytes.Bytes) error {
-		encrypted, err = keys.Seal(m, header, ec, dataKey)
-		return err
-	})
-	if err != nil {
-		dataKey.Wipe()
-		return secretbytes.Bytes{}, nil, err
-	}
-	return dataKey, encrypted, nil
-}
-
-// Decrypt opens what was encrypted under any material of the key. Everything that is wrong with the ciphertext or its
-// context is keys.ErrInvalidCiphertext.
-// https://docs.aws.amazon.com/kms/latest/APIReference/API_Decrypt.html
-func (s *Service) Decrypt(ctx context.Context, key *v1alpha1.KMSKey, ec keys.Context, ciphertext []byte) (
-	plaintext secretbytes.Bytes, err error,
-) {
-	if err := CheckUsable(key, keys.Decrypt); err != nil {
-		return plaintext, err
-	}
-	claimed, err := keys.ParseHeader(ciphertext)
-	if err != nil {
-		return plaintext, err
-	}
-	for _, material := range key.Status.KeyMaterials {
-		expected, err := header(key, material)
-		if err != nil {
-			return plaintext, err
-		}
-		if expected != claimed {
-			continue
-		}
-		err = s.useMaterial(ctx, key, material, func(m secretbytes.Bytes) error {
-			plaintext, err = keys.Open(m, expected, ec, ciphertext)
-			return err
-		})
-		return plaintext, err
-	}
-	return plaintext, keys.ErrInvalidCiphertext
 }
 
 // CurrentMaterial is the material that encrypts.

@@ -57,7 +57,7 @@ func (s *Service) CreateMaterial(ctx context.Context, key *v1alpha1.KMSKey, keyI
 	}
 	found := store.Version(stored)
 	found.Sequence = sequence
-	if err := store.CheckIdentity(stored, arn, found); err != nil {
+	if err := store.CheckIdentity(stored, Owner(key.Name), arn, found); err != nil {
 		return v1alpha1.KeyMaterial{}, err
 	}
 	opened, err := s.unwrap(keyID, stored) // also proves that an earlier attempt's token is whole
@@ -89,13 +89,10 @@ func (s *Service) VerifyMaterial(ctx context.Context, key *v1alpha1.KMSKey, mate
 func (s *Service) useMaterial(ctx context.Context, key *v1alpha1.KMSKey, material v1alpha1.KeyMaterial,
 	use func(secretbytes.Bytes) error,
 ) error {
-	e, err := s.Store.Get(ctx, key.Namespace, v1alpha1.EnvelopeKeyMaterial, key.Status.ARN,
+	e, err := s.Store.Get(ctx, key.Namespace, v1alpha1.EnvelopeKeyMaterial, Owner(key.Name), key.Status.ARN,
 		versions.Version{ID: material.ID, Sequence: material.Sequence})
 	if err != nil {
 		return err
-	}
-	if e.Spec.Owner != Owner(key.Name) { // a status that names another key's material
-		return fmt.Errorf("%w: key material %s is another key's", store.ErrTampered, e.Name)
 	}
 	// The object's version is in the cache's key: an Envelope that was exchanged is opened, and so checked, anew.
 	id := string(e.UID) + "/" + e.ResourceVersion
@@ -109,8 +106,8 @@ func (s *Service) unwrap(keyID string, e *v1alpha1.Envelope) (secretbytes.Bytes,
 		return secretbytes.Bytes{}, err
 	}
 	header, err := tokenHeader(keyID, e.Spec.Version)
-	if err != nil {
-		return secretbytes.Bytes{}, err
+	if err != nil { // of ids that CreateMaterial never makes
+		return secretbytes.Bytes{}, fmt.Errorf("%w: key material %s: %w", store.ErrTampered, e.Name, err)
 	}
 	material, err := ring.UnwrapToken(header, store.Binding(e), e.Spec.Ciphertext)
 	if err != nil {

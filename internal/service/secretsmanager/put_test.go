@@ -42,7 +42,7 @@ var _ = Describe("A version that is put", func() {
 			HaveField("Subject", subject), HaveField("Version", v.ID), HaveField("KeyARN", key.Status.ARN)))
 		Expect(e.Spec.Ciphertext).To(HaveLen(keys.Overhead + len("hunter2")))
 		Expect(read(v)).To(Equal("hunter2"))
-		Expect(service().Verify(ctx, world.Namespace, subject, v)).To(Succeed())
+		Expect(service().Verify(ctx, world.Namespace, "db", subject, v)).To(Succeed())
 	})
 
 	// https://docs.aws.amazon.com/secretsmanager/latest/userguide/security-encryption.html: each value under a data key of
@@ -108,7 +108,7 @@ var _ = Describe("A version that is put", func() {
 		v, err := service().Put(ctx, in)
 		Expect(err).NotTo(HaveOccurred())
 		Expect(string(in.Value.Reveal())).To(Equal("hunter2"), "the caller wipes it when it is done with it")
-		first, err := service().Value(ctx, world.Namespace, subject, v)
+		first, err := service().Value(ctx, world.Namespace, "db", subject, v)
 		Expect(err).NotTo(HaveOccurred())
 		first.Wipe()
 		Expect(read(v)).To(Equal("hunter2"))

@@ -30,11 +30,11 @@ var _ = Describe("An Envelope that was exchanged", func() {
 			older, newer := put(1, "older"), put(2, "newer")
 			former := envelopeOf(older)
 			world.Exchange(envelopeOf(newer), func(e *v1alpha1.Envelope) { change(e, former) })
-			value, err := service().Value(ctx, world.Namespace, subject, newer)
+			value, err := service().Value(ctx, world.Namespace, "db", subject, newer)
 			Expect(err).To(MatchError(store.ErrTampered))
 			Expect(err).To(MatchError(ContainSubstring(store.Name(v1alpha1.EnvelopeSecretVersion, subject, 2))))
 			Expect(value.Len()).To(BeZero())
-			faultOf(service().Verify(ctx, world.Namespace, subject, newer), v1alpha1.ReasonEnvelopeTampered, true)
+			faultOf(service().Verify(ctx, world.Namespace, "db", subject, newer), v1alpha1.ReasonEnvelopeTampered, true)
 			Expect(read(older)).To(Equal("older"), "the others are not touched")
 		},
 		Entry("for the older one", forge(func(e, older *v1alpha1.Envelope) { e.Spec = older.Spec })),
@@ -66,6 +66,20 @@ var _ = Describe("An Envelope that was exchanged", func() {
 		Entry("with another version id", forge(func(e, _ *v1alpha1.Envelope) { e.Spec.Version = "00000000-0000-4000-8000-000000000000" })),
 		Entry("as a tombstone", forge(func(e, _ *v1alpha1.Envelope) { e.Spec.Class = v1alpha1.EnvelopeTombstone })),
 	)
+
+	It("that belongs to another Secret of the same AWS name is not handed out to this one", func() {
+		v := put(1, "mine")
+		value, err := service().Value(ctx, world.Namespace, "thief", subject, v)
+		Expect(err).To(MatchError(store.ErrTampered))
+		Expect(err).To(MatchError(ContainSubstring("belongs to Secret db, not to Secret thief")))
+		Expect(value.Len()).To(BeZero())
+		faultOf(service().Verify(ctx, world.Namespace, "thief", subject, v), v1alpha1.ReasonEnvelopeTampered, true)
+		in := input(1, "theirs", versions.Current)
+		in.Name = "thief"
+		_, err = service().Put(ctx, in)
+		Expect(err).To(MatchError(store.ErrTampered), "nor taken for what it made earlier")
+		Expect(read(v)).To(Equal("mine"))
+	})
 
 	It("for one that another key is said to encrypt is refused", func() {
 		v := put(1, "mine")

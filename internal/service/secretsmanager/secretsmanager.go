@@ -1,5 +1,6 @@
-// Package secretsmanager is the use cases of AWS Secrets Manager over Secret objects: what controllers and, later, the
-// gateway call.
+// Package secretsmanager is the use cases of AWS Secrets Manager over Secret objects: what controllers and the gateway call.
+// What only the gateway calls fails with the errors of AWS's SDK, which are answered as they are; what controllers call
+// fails with faults.
 package secretsmanager
 
 import (
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/keys"
@@ -34,6 +36,10 @@ const (
 
 // Service stores and reads the versions of secrets.
 type Service struct {
+	// Client reads Secrets from a cache that has NameIndex, shows it its own writes, and writes them.
+	Client client.Client
+	// Region is the operator's own: that of Secrets which name none.
+	Region string
 	// KMS encrypts data keys.
 	KMS *kms.Service
 	// Store keeps Envelopes.
@@ -44,9 +50,11 @@ type Service struct {
 	Now func() time.Time
 }
 
+const ownerKind = "Secret"
+
 // Owner names a Secret in Envelopes.
 func Owner(name string) v1alpha1.EnvelopeOwner {
-	return v1alpha1.EnvelopeOwner{Kind: "Secret", Name: name}
+	return v1alpha1.EnvelopeOwner{Kind: ownerKind, Name: name}
 }
 
 // PutInput is a new version.
@@ -63,49 +71,56 @@ type PutInput struct {
 	Stages []string
 	// Key encrypts it.
 	Key *v1alpha1.KMSKey
-	// Value in the clear.
-	Value secretbytes.Bytes
+	// Value in the clear. Binary tells that it is bytes and not text.
+	Value  secretbytes.Bytes
+	Binary bool
 }
 
 // Put encrypts and stores a version and returns its index entry. If an earlier attempt stored that sequence number, that
 // one is returned, with another ID than PutInput names, and Value is dropped. The caller commits it by writing the index.
 func (s *Service) Put(ctx context.Context, in PutInput) (versions.Version, error) {
+	v, _, err := s.put(ctx, in)
+	return v, err
+}
+
+// put is Put, and tells whether the version is this call's own.
+func (s *Service) put(ctx context.Context, in PutInput) (v versions.Version, made bool, err error) {
 	if err := CheckValue(in.Value); err != nil {
-		return versions.Version{}, err
+		return v, false, err
 	}
 	id := in.ID
 	if id == "" {
-		var err error
 		if id, err = s.NewVersionID(); err != nil {
-			return versions.Version{}, err
+			return v, false, err
 		}
 	}
 	version := versions.Version{ID: id, Sequence: in.Sequence, Stages: in.Stages, Created: s.Now()}
 	e := store.New(in.Namespace, v1alpha1.EnvelopeSecretVersion, Owner(in.Name), in.ARN, version, in.Key.Status.ARN)
+	e.Spec.Binary = in.Binary
 	if err := s.seal(ctx, e, in.Key, in.Value); err != nil {
-		return versions.Version{}, err
+		return v, false, err
 	}
 	stored, err := s.Store.Create(ctx, e)
 	if err != nil {
-		return versions.Version{}, err
+		return v, false, err
 	}
 	if stored != e { // not this attempt's: it must be whole
-		if err := s.verify(ctx, stored, in.ARN); err != nil {
-			return versions.Version{}, err
+		if err := s.verify(ctx, stored, in.Name, in.ARN); err != nil {
+			return v, false, err
 		}
 	}
-	return store.Version(stored), nil
+	return store.Version(stored), stored == e, nil
 }
 
 // Verify opens a version and forgets it: nil means that it is what it should be and can be read.
-func (s *Service) Verify(ctx context.Context, namespace, arn string, v versions.Version) error {
-	value, err := s.Value(ctx, namespace, arn, v)
+func (s *Service) Verify(ctx context.Context, namespace, name, arn string, v versions.Version) error {
+	value, err := s.Value(ctx, namespace, name, arn, v)
 	value.Wipe()
 	return err
 }
 
-func (s *Service) verify(ctx context.Context, e *v1alpha1.Envelope, arn string) error {
-	if err := store.CheckIdentity(e, arn, store.Version(e)); err != nil {
+func (s *Service) verify(ctx context.Context, e *v1alpha1.Envelope, name, arn string) error {
+	if err := store.CheckIdentity(e, Owner(name), arn, store.Version(e)); err != nil {
 		return err
 	}
 	key, err := s.KMS.ByARN(ctx, e.Namespace, e.Spec.KeyARN)
@@ -117,17 +132,36 @@ func (s *Service) verify(ctx context.Context, e *v1alpha1.Envelope, arn string) 
 	return err
 }
 
-// Value reads a version. It wraps store.ErrMissing or store.ErrTampered.
-func (s *Service) Value(ctx context.Context, namespace, arn string, v versions.Version) (secretbytes.Bytes, error) {
-	e, err := s.Store.Get(ctx, namespace, v1alpha1.EnvelopeSecretVersion, arn, v)
+// Value reads a version of the Secret of a name. It wraps store.ErrMissing or store.ErrTampered.
+func (s *Service) Value(ctx context.Context, namespace, name, arn string, v versions.Version) (secretbytes.Bytes, error) {
+	sealed, err := s.Fetch(ctx, namespace, name, arn, v)
 	if err != nil {
 		return secretbytes.Bytes{}, err
+	}
+	return s.Open(ctx, sealed)
+}
+
+// Sealed is a version that was found and not opened yet: its Envelope and the key that opens it. Both are to be read only.
+type Sealed struct {
+	Envelope *v1alpha1.Envelope
+	Key      *v1alpha1.KMSKey
+}
+
+// Fetch finds the Envelope and the key of a version of the Secret of a name, which alone it belongs to: two Secrets can have one
+// AWS name, one after the other, and a status that names the other's ARN. It asks the cache alone. It wraps store.ErrMissing or
+// store.ErrTampered, or is a fault that says KeyNotFound.
+func (s *Service) Fetch(ctx context.Context, namespace, name, arn string, v versions.Version) (Sealed, error) {
+	e, err := s.Store.Get(ctx, namespace, v1alpha1.EnvelopeSecretVersion, Owner(name), arn, v)
+	if err != nil {
+		return Sealed{}, err
 	}
 	key, err := s.KMS.ByARN(ctx, namespace, e.Spec.KeyARN)
-	if err != nil {
-		return secretbytes.Bytes{}, err
-	}
-	return s.open(ctx, e, key)
+	return Sealed{Envelope: e, Key: key}, err
+}
+
+// Open decrypts a version. The caller wipes the value. It wraps store.ErrTampered, or is a fault that says KeyUnusable.
+func (s *Service) Open(ctx context.Context, sealed Sealed) (secretbytes.Bytes, error) {
+	return s.open(ctx, sealed.Envelope, sealed.Key)
 }
 
 // InFlight finds the version that was stored and not yet committed: the one after the index's last.

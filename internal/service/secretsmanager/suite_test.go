@@ -68,7 +68,7 @@ func put(sequence int64, value string) versions.Version {
 }
 
 func read(v versions.Version) (string, error) {
-	value, err := service().Value(ctx, world.Namespace, subject, v)
+	value, err := service().Value(ctx, world.Namespace, "db", subject, v)
 	return string(value.Reveal()), err
 }
 

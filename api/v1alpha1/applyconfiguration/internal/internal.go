@@ -95,6 +95,9 @@ var schemaYAML = typed.YAMLObject(`types:
 - name: dev.strongroom.strongroom.api.v1alpha1.EnvelopeSpec
   map:
     fields:
+    - name: binary
+      type:
+        scalar: boolean
     - name: ciphertext
       type:
         scalar: string
@@ -465,9 +468,23 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: keyUsage
       type:
         namedType: dev.strongroom.strongroom.api.v1alpha1.KeyUsage
+    - name: policy
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.PolicyDocument
+    - name: region
+      type:
+        scalar: string
     - name: rotation
       type:
         namedType: dev.strongroom.strongroom.api.v1alpha1.KeyRotation
+    - name: tags
+      type:
+        list:
+          elementType:
+            namedType: dev.strongroom.strongroom.api.v1alpha1.Tag
+          elementRelationship: associative
+          keys:
+          - key
 - name: dev.strongroom.strongroom.api.v1alpha1.KMSKeyStatus
   map:
     fields:
@@ -716,12 +733,23 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: name
       type:
         scalar: string
+    - name: region
+      type:
+        scalar: string
     - name: rotation
       type:
         namedType: dev.strongroom.strongroom.api.v1alpha1.SecretRotation
     - name: suspend
       type:
         scalar: boolean
+    - name: tags
+      type:
+        list:
+          elementType:
+            namedType: dev.strongroom.strongroom.api.v1alpha1.Tag
+          elementRelationship: associative
+          keys:
+          - key
     - name: target
       type:
         namedType: dev.strongroom.strongroom.api.v1alpha1.SecretTarget
@@ -748,6 +776,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: importedFrom
       type:
         scalar: string
+    - name: lastChangedTime
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
     - name: lastHandledReconcileAt
       type:
         scalar: string

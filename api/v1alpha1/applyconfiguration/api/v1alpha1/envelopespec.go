@@ -26,6 +26,8 @@ type EnvelopeSpecApplyConfiguration struct {
 	Sequence *int64 `json:"sequence,omitempty"`
 	// stages that the version was made with, from which a lost index is rebuilt.
 	Stages []string `json:"stages,omitempty"`
+	// binary, of a SecretVersion: the value is bytes (SecretBinary) and not text (SecretString).
+	Binary *bool `json:"binary,omitempty"`
 	// createdTime of the version. It stays when a backup tool makes the object again.
 	CreatedTime *v1.Time `json:"createdTime,omitempty"`
 	// expireTime, of a Tombstone: when the recovery window ends.
@@ -91,6 +93,14 @@ func (b *EnvelopeSpecApplyConfiguration) WithStages(values ...string) *EnvelopeS
 	for i := range values {
 		b.Stages = append(b.Stages, values[i])
 	}
+	return b
+}
+
+// WithBinary sets the Binary field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Binary field is set to the value of the last call.
+func (b *EnvelopeSpecApplyConfiguration) WithBinary(value bool) *EnvelopeSpecApplyConfiguration {
+	b.Binary = &value
 	return b
 }
 

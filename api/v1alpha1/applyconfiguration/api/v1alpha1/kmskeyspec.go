@@ -27,6 +27,17 @@ type KMSKeySpecApplyConfiguration struct {
 	Rotation *KeyRotationApplyConfiguration `json:"rotation,omitempty"`
 	// deletion says how long deleted key material can be had back.
 	Deletion *KeyDeletionApplyConfiguration `json:"deletion,omitempty"`
+	// region of the key, such as eu-west-1: it is in the key's ARN, and the AWS APIs find the key in this region alone. The
+	// operator's home region when it is left out. It cannot be changed.
+	Region *string `json:"region,omitempty"`
+	// policy of the key, in AWS's JSON language: who may do what with it. Nobody can use or manage a key unless its policy lets
+	// them, or lets their account, which leaves it to the account's IAM policies. That is what is in force when it is left out.
+	// At most 32 KiB. A malformed one makes the key Stalled with the position of the mistake, and lets nobody in by the AWS APIs.
+	// https://docs.aws.amazon.com/kms/latest/developerguide/key-policies.html
+	Policy *PolicyDocumentApplyConfiguration `json:"policy,omitempty"`
+	// tags of the key. Policies see them as aws:ResourceTag/KEY.
+	// https://docs.aws.amazon.com/kms/latest/developerguide/tagging-keys.html
+	Tags []TagApplyConfiguration `json:"tags,omitempty"`
 }
 
 // KMSKeySpecApplyConfiguration constructs a declarative configuration of the KMSKeySpec type for use with
@@ -90,5 +101,34 @@ func (b *KMSKeySpecApplyConfiguration) WithRotation(value *KeyRotationApplyConfi
 // If called multiple times, the Deletion field is set to the value of the last call.
 func (b *KMSKeySpecApplyConfiguration) WithDeletion(value *KeyDeletionApplyConfiguration) *KMSKeySpecApplyConfiguration {
 	b.Deletion = value
+	return b
+}
+
+// WithRegion sets the Region field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Region field is set to the value of the last call.
+func (b *KMSKeySpecApplyConfiguration) WithRegion(value string) *KMSKeySpecApplyConfiguration {
+	b.Region = &value
+	return b
+}
+
+// WithPolicy sets the Policy field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Policy field is set to the value of the last call.
+func (b *KMSKeySpecApplyConfiguration) WithPolicy(value *PolicyDocumentApplyConfiguration) *KMSKeySpecApplyConfiguration {
+	b.Policy = value
+	return b
+}
+
+// WithTags adds the given value to the Tags field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the Tags field.
+func (b *KMSKeySpecApplyConfiguration) WithTags(values ...*TagApplyConfiguration) *KMSKeySpecApplyConfiguration {
+	for i := range values {
+		if values[i] == nil {
+			panic("nil value passed to WithTags")
+		}
+		b.Tags = append(b.Tags, *values[i])
+	}
 	return b
 }

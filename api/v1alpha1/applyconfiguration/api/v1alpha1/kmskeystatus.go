@@ -17,7 +17,8 @@ type KMSKeyStatusApplyConfiguration struct {
 	ObservedGeneration *int64 `json:"observedGeneration,omitempty"`
 	// conditions: Ready always; Reconciling, Stalled and DeletionBlocked while true; RootProtected.
 	Conditions []v1.ConditionApplyConfiguration `json:"conditions,omitempty"`
-	// keyId of AWS KMS: a UUID that stays when the key is deleted and restored.
+	// keyId of AWS KMS: a UUID that stays when the key is deleted and restored. It is the object's name if that is a UUID, as it
+	// is of keys made through the AWS API, and its UID otherwise.
 	KeyID *string `json:"keyId,omitempty"`
 	// arn of the key.
 	ARN *string `json:"arn,omitempty"`

@@ -5,11 +5,15 @@ package v1alpha1
 // SecretSpecApplyConfiguration represents a declarative configuration of the SecretSpec type for use
 // with apply.
 //
-// SecretSpec is the secret that a user wants. It never holds a plaintext.
+// SecretSpec is the secret that a user wants. It never holds a plaintext. With neither generate nor valueFrom the value is
+// put through the API of AWS Secrets Manager.
 type SecretSpecApplyConfiguration struct {
 	// name of the secret in AWS Secrets Manager. metadata.name when it is left out.
 	// https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html
 	Name *string `json:"name,omitempty"`
+	// region of the secret, as it is in the ARN: the AWS API shows it to requests for this region alone. The operator's own
+	// region when it is left out.
+	Region *string `json:"region,omitempty"`
 	// description of the secret, for people.
 	Description *string `json:"description,omitempty"`
 	// kmsKeyRef names the KMSKey that encrypts the secret. When it is left out, the account's own key
@@ -25,6 +29,9 @@ type SecretSpecApplyConfiguration struct {
 	Target *SecretTargetApplyConfiguration `json:"target,omitempty"`
 	// deletion says how long a deleted secret can be had back.
 	Deletion *SecretDeletionApplyConfiguration `json:"deletion,omitempty"`
+	// tags of the secret, which policies can ask for (aws:ResourceTag/KEY).
+	// https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_Tag.html
+	Tags []TagApplyConfiguration `json:"tags,omitempty"`
 	// suspend holds everything: no rotation, no import, no projection, no healing.
 	Suspend *bool `json:"suspend,omitempty"`
 }
@@ -40,6 +47,14 @@ func SecretSpec() *SecretSpecApplyConfiguration {
 // If called multiple times, the Name field is set to the value of the last call.
 func (b *SecretSpecApplyConfiguration) WithName(value string) *SecretSpecApplyConfiguration {
 	b.Name = &value
+	return b
+}
+
+// WithRegion sets the Region field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Region field is set to the value of the last call.
+func (b *SecretSpecApplyConfiguration) WithRegion(value string) *SecretSpecApplyConfiguration {
+	b.Region = &value
 	return b
 }
 
@@ -96,6 +111,19 @@ func (b *SecretSpecApplyConfiguration) WithTarget(value *SecretTargetApplyConfig
 // If called multiple times, the Deletion field is set to the value of the last call.
 func (b *SecretSpecApplyConfiguration) WithDeletion(value *SecretDeletionApplyConfiguration) *SecretSpecApplyConfiguration {
 	b.Deletion = value
+	return b
+}
+
+// WithTags adds the given value to the Tags field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the Tags field.
+func (b *SecretSpecApplyConfiguration) WithTags(values ...*TagApplyConfiguration) *SecretSpecApplyConfiguration {
+	for i := range values {
+		if values[i] == nil {
+			panic("nil value passed to WithTags")
+		}
+		b.Tags = append(b.Tags, *values[i])
+	}
 	return b
 }
 

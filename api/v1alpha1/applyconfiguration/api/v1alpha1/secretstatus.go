@@ -22,6 +22,8 @@ type SecretStatusApplyConfiguration struct {
 	Versions []SecretVersionApplyConfiguration `json:"versions,omitempty"`
 	// currentVersionId is the version with the stage AWSCURRENT.
 	CurrentVersionID *string `json:"currentVersionId,omitempty"`
+	// lastChangedTime of the secret in any way: its spec, its value, its stages.
+	LastChangedTime *metav1.Time `json:"lastChangedTime,omitempty"`
 	// lastRotatedTime of the value. Making the first one counts.
 	LastRotatedTime *metav1.Time `json:"lastRotatedTime,omitempty"`
 	// nextRotationTime at which the secret will be rotated, if a schedule is set.
@@ -89,6 +91,14 @@ func (b *SecretStatusApplyConfiguration) WithVersions(values ...*SecretVersionAp
 // If called multiple times, the CurrentVersionID field is set to the value of the last call.
 func (b *SecretStatusApplyConfiguration) WithCurrentVersionID(value string) *SecretStatusApplyConfiguration {
 	b.CurrentVersionID = &value
+	return b
+}
+
+// WithLastChangedTime sets the LastChangedTime field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the LastChangedTime field is set to the value of the last call.
+func (b *SecretStatusApplyConfiguration) WithLastChangedTime(value metav1.Time) *SecretStatusApplyConfiguration {
+	b.LastChangedTime = &value
 	return b
 }
 

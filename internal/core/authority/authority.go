@@ -1,0 +1,138 @@
+// Package authority issues the certificates of Strongroom's own servers: a root certificate of its own, and short-lived ones
+// under it. It is not the authority behind the kind Certificate.
+// https://www.rfc-editor.org/rfc/rfc5280
+package authority
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+)
+
+const (
+	// Validity of an authority's certificate. It is replaced by deleting it, which everybody who trusts it has to know.
+	Validity = 10 * 365 * 24 * time.Hour
+	// LeafValidity of a server's certificate.
+	LeafValidity = 30 * 24 * time.Hour
+	// backdate is how far a client's clock may be behind.
+	backdate = time.Hour
+
+	certificateBlock = "CERTIFICATE"
+	keyBlock         = "PRIVATE KEY"
+)
+
+// ErrInvalid says that what was to be an authority is none, or not any more.
+var ErrInvalid = errors.New("not an authority's certificate and key")
+
+// Authority is a certificate that issues others, and its key. It is immutable.
+type Authority struct {
+	certificate *x509.Certificate
+	key         *ecdsa.PrivateKey
+}
+
+// New makes an Authority with a P-256 key.
+func New(name string, now time.Time) (*Authority, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, fmt.Errorf("making an authority's key: %w", err)
+	}
+	template := &x509.Certificate{
+		Subject:   pkix.Name{CommonName: name, Organization: []string{"Strongroom"}},
+		NotBefore: now.Add(-backdate), NotAfter: now.Add(Validity),
+		IsCA: true, BasicConstraintsValid: true, MaxPathLenZero: true,
+		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		return nil, fmt.Errorf("making an authority's certificate: %w", err)
+	}
+	certificate, err := x509.ParseCertificate(der)
+	if err != nil {
+		return nil, fmt.Errorf("making an authority's certificate: %w", err)
+	}
+	return &Authority{certificate, key}, nil
+}
+
+// Parse reads an Authority from PEM. It wraps ErrInvalid if they do not belong together, or the certificate issues none, or it
+// has expired.
+func Parse(certificatePEM, keyPEM []byte, now time.Time) (*Authority, error) {
+	pair, err := tls.X509KeyPair(certificatePEM, keyPEM)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	key, ok := pair.PrivateKey.(*ecdsa.PrivateKey)
+	switch {
+	case !ok:
+		return nil, fmt.Errorf("%w: the key is not one of ECDSA", ErrInvalid)
+	case !pair.Leaf.IsCA:
+		return nil, fmt.Errorf("%w: the certificate is not an authority's", ErrInvalid)
+	case now.After(pair.Leaf.NotAfter):
+		return nil, fmt.Errorf("%w: the certificate expired at %s", ErrInvalid, pair.Leaf.NotAfter.UTC().Format(time.RFC3339))
+	}
+	return &Authority{pair.Leaf, key}, nil
+}
+
+// CertificatePEM is the certificate that clients trust.
+func (a *Authority) CertificatePEM() []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: certificateBlock, Bytes: a.certificate.Raw})
+}
+
+// KeyPEM is the private key in PKCS #8.
+func (a *Authority) KeyPEM() ([]byte, error) {
+	der, err := x509.MarshalPKCS8PrivateKey(a.key)
+	if err != nil {
+		return nil, fmt.Errorf("writing an authority's key: %w", err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: keyBlock, Bytes: der}), nil
+}
+
+// Issue makes a server's certificate for DNS names and IP addresses, with a key that is in memory alone.
+func (a *Authority) Issue(names []string, now time.Time) (*tls.Certificate, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, fmt.Errorf("making a server's key: %w", err)
+	}
+	template := &x509.Certificate{
+		Subject:     pkix.Name{CommonName: "strongroom-gateway"},
+		NotBefore:   now.Add(-backdate),
+		NotAfter:    earlier(now.Add(LeafValidity), a.certificate.NotAfter),
+		KeyUsage:    x509.KeyUsageDigitalSignature,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}
+	for _, name := range names {
+		if ip := net.ParseIP(name); ip != nil {
+			template.IPAddresses = append(template.IPAddresses, ip)
+		} else {
+			template.DNSNames = append(template.DNSNames, name)
+		}
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, a.certificate, key.Public(), a.key)
+	if err != nil {
+		return nil, fmt.Errorf("issuing a server's certificate: %w", err)
+	}
+	leaf, err := x509.ParseCertificate(der)
+	if err != nil {
+		return nil, fmt.Errorf("issuing a server's certificate: %w", err)
+	}
+	return &tls.Certificate{Certificate: [][]byte{der, a.certificate.Raw}, PrivateKey: key, Leaf: leaf}, nil
+}
+
+// RenewalTime of a certificate: when two thirds of its life are over.
+func RenewalTime(c *x509.Certificate) time.Time {
+	return c.NotBefore.Add(c.NotAfter.Sub(c.NotBefore) * 2 / 3)
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}

@@ -1,0 +1,93 @@
+package kms
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/kms/types"
+	"github.com/aws/smithy-go"
+
+	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/core/keyring"
+	"strongroom.dev/strongroom/internal/core/keys"
+	"strongroom.dev/strongroom/internal/service/kms"
+	"strongroom.dev/strongroom/internal/store"
+)
+
+// The texts are AWS's.
+
+func validation(format string, args ...any) error {
+	return &smithy.GenericAPIError{Code: "ValidationException", Message: fmt.Sprintf(format, args...), Fault: smithy.FaultClient}
+}
+
+func unsupported(format string, args ...any) error {
+	return &types.UnsupportedOperationException{Message: aws.String(fmt.Sprintf(format, args...))}
+}
+
+func notFound(format string, args ...any) error {
+	return &types.NotFoundException{Message: aws.String(fmt.Sprintf(format, args...))}
+}
+
+// missing is the answer about a key that is not there.
+func missing(ref kms.Ref) error {
+	if ref.Alias != "" {
+		return notFound("Alias %s is not found.", ref.ARN())
+	}
+	return notFound("Key '%s' does not exist", ref.ARN())
+}
+
+// stateError is the answer of an operation that the key's state refuses, nil if it does not.
+func stateError(key *v1alpha1.KMSKey, operation keys.Operation) error {
+	state := kms.StateFor(key, operation)
+	err := keys.State(state).Permits(operation)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, keys.ErrDisabled):
+		return &types.DisabledException{Message: aws.String(key.Status.ARN + " is disabled.")}
+	case errors.Is(err, keys.ErrUnsupported):
+		return unsupported("%s does not support %s.", key.Status.ARN, operation)
+	}
+	return &types.KMSInvalidStateException{Message: aws.String(key.Status.ARN + " is " + stateWord(state) + ".")}
+}
+
+func stateWord(state v1alpha1.KeyState) string {
+	switch state {
+	case v1alpha1.KeyStatePendingDeletion:
+		return "pending deletion"
+	case v1alpha1.KeyStateCreating:
+		return "creating"
+	case v1alpha1.KeyStateUnavailable:
+		return "unavailable"
+	case v1alpha1.KeyStateDisabled:
+		return "disabled"
+	}
+	return "enabled" // CancelKeyDeletion alone is refused for it
+}
+
+// answer turns a use case's error into AWS's. What has no meaning to a caller stays as it is: the server answers it as an
+// internal failure, without a word of it.
+func answer(key *v1alpha1.KMSKey, err error) error {
+	var known smithy.APIError
+	switch {
+	case err == nil, errors.As(err, &known):
+		return err
+	case errors.Is(err, keys.ErrInvalidCiphertext):
+		return &types.InvalidCiphertextException{}
+	case errors.Is(err, keys.ErrTooLarge):
+		return validation("The encryption context is longer than %d bytes", keys.MaxContext)
+	case errors.Is(err, keyring.ErrSealed), errors.Is(err, store.ErrMissing), errors.Is(err, store.ErrTampered):
+		return &types.KeyUnavailableException{Message: aws.String("The key material is not available; try again later.")}
+	case errors.Is(err, kms.ErrGone) && key != nil:
+		return notFound("Key '%s' does not exist", key.Status.ARN)
+	}
+	return err
+}
+
+func dryRun(asked *bool) error {
+	if aws.ToBool(asked) {
+		return &types.DryRunOperationException{Message: aws.String("The request would have succeeded, but the DryRun option is set.")}
+	}
+	return nil
+}

@@ -1,0 +1,185 @@
+package kms
+
+import (
+	"cmp"
+	"context"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awskms "github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/kms/types"
+
+	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/core/arn"
+	"strongroom.dev/strongroom/internal/core/iam"
+	"strongroom.dev/strongroom/internal/core/keys"
+	"strongroom.dev/strongroom/internal/gateway"
+	"strongroom.dev/strongroom/internal/service/kms"
+)
+
+func (o *operations) keys() []gateway.Operation {
+	return []gateway.Operation{
+		gateway.Op("CreateKey", o.creating, o.createKey),
+		gateway.Op("DescribeKey", on(o, func(in *awskms.DescribeKeyInput) asked { return asked{keyID: in.KeyId, how: anyName} }),
+			o.describeKey, gateway.ReadOnly),
+		gateway.Op("ListKeys", everything[awskms.ListKeysInput], o.listKeys, gateway.ReadOnly),
+		gateway.Op("EnableKey", on(o, func(in *awskms.EnableKeyInput) asked { return asked{keyID: in.KeyId} }), o.enableKey),
+		gateway.Op("DisableKey", on(o, func(in *awskms.DisableKeyInput) asked { return asked{keyID: in.KeyId} }), o.disableKey),
+		gateway.Op("UpdateKeyDescription", on(o, func(in *awskms.UpdateKeyDescriptionInput) asked { return asked{keyID: in.KeyId} }),
+			o.updateKeyDescription),
+	}
+}
+
+// creating is CreateKey's Resolve: policies may ask for what the key is to be.
+func (o *operations) creating(_ context.Context, call *gateway.Call, in *awskms.CreateKeyInput) (gateway.Resource[[]v1alpha1.Tag], error) {
+	tags, err := tagsOf(in.Tags)
+	if err != nil {
+		return gateway.Resource[[]v1alpha1.Tag]{}, err
+	}
+	return gateway.Resource[[]v1alpha1.Tag]{ARN: "*", Value: tags, Context: &kms.Conditions{
+		CallerAccount: call.Account(), RequestTags: tags, More: iam.Map{
+			"kms:keyspec":                        {specOf(in)},
+			"kms:keyusage":                       {cmp.Or(string(in.KeyUsage), "ENCRYPT_DECRYPT")},
+			"kms:keyorigin":                      {cmp.Or(string(in.Origin), "AWS_KMS")},
+			"kms:multiregion":                    {boolean(aws.ToBool(in.MultiRegion))},
+			"kms:bypasspolicylockoutsafetycheck": {boolean(in.BypassPolicyLockoutSafetyCheck)},
+		},
+	}}, nil
+}
+
+func boolean(b bool) string {
+	if b {
+		return "true"
+	}
+	return "false"
+}
+
+func (o *operations) createKey(ctx context.Context, call *gateway.Call, in *awskms.CreateKeyInput, tags []v1alpha1.Tag) (
+	*awskms.CreateKeyOutput, error,
+) {
+	if err := creatable(in); err != nil {
+		return nil, err
+	}
+	spec := v1alpha1.KMSKeySpec{
+		Description: aws.ToString(in.Description), Tags: tags,
+		KeySpec: v1alpha1.KeySpecSymmetricDefault, KeyUsage: v1alpha1.KeyUsageEncryptDecrypt, Region: call.Region,
+	}
+	key := kms.New(call.Namespace(), spec)
+	keyARN := arn.KMSKey(call.Region, call.Account(), key.Name)
+	if in.Policy != nil {
+		var err error
+		if key.Spec.Policy, err = checkedPolicy(call, keyARN, *in.Policy, in.BypassPolicyLockoutSafetyCheck, &kms.Conditions{
+			Key: key, CallerAccount: call.Account(),
+		}); err != nil {
+			return nil, err
+		}
+	}
+	if len(tags) > 0 { // https://docs.aws.amazon.com/kms/latest/developerguide/tag-permissions.html
+		err := call.Authorize(gateway.Question{Action: "kms:TagResource", Resource: keyARN, Context: &kms.Conditions{
+			Key: key, CallerAccount: call.Account(), RequestTags: tags,
+		}})
+		if err != nil {
+			return nil, err
+		}
+	}
+	made, err := o.Create(ctx, key)
+	if err != nil {
+		return nil, answer(nil, err)
+	}
+	return &awskms.CreateKeyOutput{KeyMetadata: metadata(made)}, nil
+}
+
+// specOf is the key spec that is asked for, by either of its names.
+func specOf(in *awskms.CreateKeyInput) string {
+	return cmp.Or(string(in.KeySpec), string(in.CustomerMasterKeySpec), string(v1alpha1.KeySpecSymmetricDefault)) //nolint:staticcheck // see creatable
+}
+
+// creatable tells whether there are such keys.
+func creatable(in *awskms.CreateKeyInput) error {
+	switch {
+	case in.KeySpec != "" && in.CustomerMasterKeySpec != "": //nolint:staticcheck // older SDKs and Terraform send the old name
+		return validation("You cannot specify KeySpec and CustomerMasterKeySpec in the same request. CustomerMasterKeySpec is deprecated.")
+	case specOf(in) != string(v1alpha1.KeySpecSymmetricDefault):
+		return unsupported("KeySpec %s is not supported: SYMMETRIC_DEFAULT is.", specOf(in))
+	case in.KeyUsage != "" && in.KeyUsage != types.KeyUsageTypeEncryptDecrypt:
+		return validation("KeyUsage %s is not compatible with KeySpec SYMMETRIC_DEFAULT", in.KeyUsage)
+	case in.CustomKeyStoreId != nil || in.XksKeyId != nil:
+		return unsupported("Custom key stores are not supported.")
+	case in.Origin != "" && in.Origin != types.OriginTypeAwsKms:
+		return unsupported("Origin %s is not supported: AWS_KMS is.", in.Origin)
+	case aws.ToBool(in.MultiRegion):
+		return unsupported("Multi-Region keys are not supported.")
+	}
+	return nil
+}
+
+func (o *operations) describeKey(_ context.Context, _ *gateway.Call, in *awskms.DescribeKeyInput, t target) (*awskms.DescribeKeyOutput, error) {
+	if len(in.GrantTokens) > 0 {
+		return nil, common(t.key, keys.DescribeKey, "", in.GrantTokens, nil)
+	}
+	return &awskms.DescribeKeyOutput{KeyMetadata: metadata(t.key)}, nil
+}
+
+// metadata is a key as AWS describes it.
+// https://docs.aws.amazon.com/kms/latest/APIReference/API_KeyMetadata.html
+func metadata(key *v1alpha1.KMSKey) *types.KeyMetadata {
+	state := kms.StateFor(key, keys.DescribeKey)
+	m := &types.KeyMetadata{
+		KeyId: &key.Status.KeyID, Arn: &key.Status.ARN, AWSAccountId: aws.String(arn.Account(key.Status.ARN)),
+		CreationDate: aws.Time(key.CreationTimestamp.UTC()), Description: &key.Spec.Description,
+		Enabled: state == v1alpha1.KeyStateEnabled, KeyState: types.KeyState(state), KeyManager: types.KeyManagerTypeCustomer,
+		KeySpec: types.KeySpecSymmetricDefault, CustomerMasterKeySpec: types.CustomerMasterKeySpecSymmetricDefault, //nolint:staticcheck // AWS answers it too
+		KeyUsage: types.KeyUsageTypeEncryptDecrypt, Origin: types.OriginTypeAwsKms, MultiRegion: aws.Bool(false),
+		EncryptionAlgorithms: []types.EncryptionAlgorithmSpec{symmetric},
+	}
+	if kms.Managed(key) {
+		m.KeyManager = types.KeyManagerTypeAws
+	}
+	if material, ok := kms.CurrentMaterial(key); ok {
+		m.CurrentKeyMaterialId = &material.ID
+	}
+	return m
+}
+
+func (o *operations) listKeys(ctx context.Context, call *gateway.Call, in *awskms.ListKeysInput, _ target) (*awskms.ListKeysOutput, error) {
+	all, err := o.Of(ctx, call.Namespace(), call.Account(), call.Region)
+	if err != nil {
+		return nil, err
+	}
+	page, err := paged(o, call, all, func(k *v1alpha1.KMSKey) string { return k.Status.KeyID }, in.Marker, in.Limit, 100, 1000)
+	if err != nil {
+		return nil, err
+	}
+	out := &awskms.ListKeysOutput{Keys: make([]types.KeyListEntry, 0, len(page.items)), Truncated: page.truncated, NextMarker: page.next}
+	for i := range page.items {
+		out.Keys = append(out.Keys, types.KeyListEntry{KeyId: &page.items[i].Status.KeyID, KeyArn: &page.items[i].Status.ARN})
+	}
+	return out, nil
+}
+
+func (o *operations) enableKey(ctx context.Context, _ *gateway.Call, _ *awskms.EnableKeyInput, t target) (*awskms.EnableKeyOutput, error) {
+	return &awskms.EnableKeyOutput{}, o.change(ctx, t.key, keys.EnableKey, func(k *v1alpha1.KMSKey) { k.Spec.Enabled = nil })
+}
+
+func (o *operations) disableKey(ctx context.Context, _ *gateway.Call, _ *awskms.DisableKeyInput, t target) (*awskms.DisableKeyOutput, error) {
+	return &awskms.DisableKeyOutput{}, o.change(ctx, t.key, keys.DisableKey, func(k *v1alpha1.KMSKey) { k.Spec.Enabled = aws.Bool(false) })
+}
+
+func (o *operations) updateKeyDescription(ctx context.Context, _ *gateway.Call, in *awskms.UpdateKeyDescriptionInput, t target) (
+	*awskms.UpdateKeyDescriptionOutput, error,
+) {
+	return &awskms.UpdateKeyDescriptionOutput{}, o.change(ctx, t.key, keys.UpdateKeyDescription, func(k *v1alpha1.KMSKey) {
+		k.Spec.Description = aws.ToString(in.Description)
+	})
+}
+
+// change changes a key if its state lets it: also the state that a faster writer left.
+func (o *operations) change(ctx context.Context, key *v1alpha1.KMSKey, operation keys.Operation, change func(*v1alpha1.KMSKey)) error {
+	_, err := o.Change(ctx, key, func(k *v1alpha1.KMSKey) error {
+		if err := stateError(k, operation); err != nil {
+			return err
+		}
+		change(k)
+		return nil
+	})
+	return answer(key, err)
+}

@@ -1,0 +1,36 @@
+// Package kms is the operations of AWS KMS: thin, over the use cases that controllers call too.
+//
+// A key is asked about by its own policy and by the caller's, and a denial has one text whether or not there is such a key.
+// Plaintext: what a caller sends is in the input's []byte, and what it gets is in the output's, which is the service's secret
+// itself and not a copy. The server wipes both when the answer is encoded.
+// https://docs.aws.amazon.com/kms/latest/APIReference/Welcome.html
+package kms
+
+import (
+	"strongroom.dev/strongroom/internal/gateway"
+	"strongroom.dev/strongroom/internal/service/kms"
+)
+
+// Dependencies are what the operations stand on.
+type Dependencies struct {
+	// KMS is the use cases.
+	KMS *kms.Service
+}
+
+// operations is the receiver of handlers.
+type operations struct{ *kms.Service }
+
+// New is AWS KMS as far as it is served.
+func New(d Dependencies) gateway.Service {
+	o := &operations{d.KMS}
+	return gateway.Service{Name: "kms", Operations: concat(
+		o.cryptographic(), o.keys(), o.aliases(), o.policies(), o.rotations(), o.tags(),
+	)}
+}
+
+func concat(groups ...[]gateway.Operation) (all []gateway.Operation) {
+	for _, group := range groups {
+		all = append(all, group...)
+	}
+	return all
+}

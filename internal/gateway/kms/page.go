@@ -1,0 +1,78 @@
+package kms
+
+import (
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/kms/types"
+
+	"encoding/base64"
+
+	"strongroom.dev/strongroom/internal/core/keys"
+	"strongroom.dev/strongroom/internal/core/secretbytes"
+	"strongroom.dev/strongroom/internal/gateway"
+)
+
+// page is a part of a list.
+type page[T any] struct {
+	items     []T
+	truncated bool
+	next      *string
+}
+
+// paged cuts a page out of a list that is in the order of id. A marker is the id of the last item of the page before, sealed, so
+// that it says nothing and is of use for the same list alone; an item that went meanwhile does not matter.
+func paged[T any](o *operations, call *gateway.Call, all []T, id func(*T) string, marker *string, limit *int32, usual, most int) (page[T], error) {
+	var out page[T]
+	size := usual
+	if limit != nil {
+		if size = int(*limit); size < 1 || size > most {
+			return out, validation("1 validation error detected: Value '%d' at 'limit' failed to satisfy constraint: "+
+				"Member must have value between 1 and %d", size, most)
+		}
+	}
+	if marker != nil {
+		last, err := o.openMarker(call, *marker)
+		if err != nil {
+			return out, err
+		}
+		for len(all) > 0 && id(&all[0]) <= last {
+			all = all[1:]
+		}
+	}
+	out.items = all[:min(size, len(all))]
+	if out.truncated = len(all) > size; out.truncated {
+		next, err := o.sealMarker(call, id(&all[size-1]))
+		out.next = &next
+		return out, err
+	}
+	return out, nil
+}
+
+func markerContext(call *gateway.Call) keys.Context {
+	return keys.Context{"account": call.Account(), "region": call.Region, "list": call.Service + ":" + call.Operation}
+}
+
+func (o *operations) sealMarker(call *gateway.Call, last string) (string, error) {
+	ring, err := o.Keyring.Get()
+	if err != nil {
+		return "", answer(nil, err)
+	}
+	blob, err := ring.Seal(keys.KindPageToken, markerContext(call), secretbytes.Own([]byte(last)))
+	return base64.RawURLEncoding.EncodeToString(blob), err
+}
+
+func (o *operations) openMarker(call *gateway.Call, marker string) (string, error) {
+	ring, err := o.Keyring.Get()
+	if err != nil {
+		return "", answer(nil, err)
+	}
+	invalid := &types.InvalidMarkerException{Message: aws.String("The marker is not valid.")}
+	blob, err := base64.RawURLEncoding.DecodeString(marker)
+	if err != nil {
+		return "", invalid
+	}
+	last, err := ring.Open(keys.KindPageToken, markerContext(call), blob)
+	if err != nil {
+		return "", invalid
+	}
+	return string(last.Reveal()), nil
+}

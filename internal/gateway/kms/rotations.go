@@ -1,0 +1,130 @@
+package kms
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awskms "github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/kms/types"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/core/iam"
+	"strongroom.dev/strongroom/internal/core/keys"
+	"strongroom.dev/strongroom/internal/gateway"
+	"strongroom.dev/strongroom/internal/service/kms"
+)
+
+func (o *operations) rotations() []gateway.Operation {
+	return []gateway.Operation{
+		gateway.Op("EnableKeyRotation", on(o, func(in *awskms.EnableKeyRotationInput) asked {
+			days := fmt.Sprint(*periodOr(in.RotationPeriodInDays, kms.DefaultRotationDays))
+			return asked{keyID: in.KeyId, conditions: kms.Conditions{More: iam.Map{"kms:rotationperiodindays": {days}}}}
+		}), o.enableKeyRotation),
+		gateway.Op("DisableKeyRotation", on(o, func(in *awskms.DisableKeyRotationInput) asked { return asked{keyID: in.KeyId} }),
+			o.disableKeyRotation),
+		gateway.Op("GetKeyRotationStatus", on(o, func(in *awskms.GetKeyRotationStatusInput) asked {
+			return asked{keyID: in.KeyId, how: idAnywhere}
+		}), o.getKeyRotationStatus, gateway.ReadOnly),
+		gateway.Op("RotateKeyOnDemand", on(o, func(in *awskms.RotateKeyOnDemandInput) asked { return asked{keyID: in.KeyId} }),
+			o.rotateKeyOnDemand),
+		gateway.Op("ListKeyRotations", on(o, func(in *awskms.ListKeyRotationsInput) asked { return asked{keyID: in.KeyId} }),
+			o.listKeyRotations, gateway.ReadOnly),
+	}
+}
+
+func periodOr(value *int32, usual int32) *int32 {
+	if value == nil {
+		return &usual
+	}
+	return value
+}
+
+func (o *operations) enableKeyRotation(ctx context.Context, _ *gateway.Call, in *awskms.EnableKeyRotationInput, t target) (
+	*awskms.EnableKeyRotationOutput, error,
+) {
+	days := *periodOr(in.RotationPeriodInDays, kms.DefaultRotationDays)
+	if days < 90 || days > 2560 {
+		return nil, validation("1 validation error detected: Value '%d' at 'rotationPeriodInDays' failed to satisfy constraint: "+
+			"Member must have value between 90 and 2560", days)
+	}
+	return &awskms.EnableKeyRotationOutput{}, o.change(ctx, t.key, keys.EnableKeyRotation, func(k *v1alpha1.KMSKey) {
+		k.Spec.Rotation = &v1alpha1.KeyRotation{Enabled: true, PeriodInDays: days}
+	})
+}
+
+func (o *operations) disableKeyRotation(ctx context.Context, _ *gateway.Call, _ *awskms.DisableKeyRotationInput, t target) (
+	*awskms.DisableKeyRotationOutput, error,
+) {
+	return &awskms.DisableKeyRotationOutput{}, o.change(ctx, t.key, keys.DisableKeyRotation, func(k *v1alpha1.KMSKey) {
+		k.Spec.Rotation = nil
+	})
+}
+
+func (o *operations) getKeyRotationStatus(_ context.Context, _ *gateway.Call, _ *awskms.GetKeyRotationStatusInput, t target) (
+	*awskms.GetKeyRotationStatusOutput, error,
+) {
+	if err := stateError(t.key, keys.GetKeyRotationStatus); err != nil {
+		return nil, err
+	}
+	out := &awskms.GetKeyRotationStatusOutput{KeyId: &t.key.Status.ARN}
+	rotation := t.key.Spec.Rotation
+	if rotation == nil || !rotation.Enabled {
+		return out, nil
+	}
+	out.KeyRotationEnabled = true
+	out.RotationPeriodInDays = aws.Int32(kms.DefaultRotationDays)
+	if rotation.PeriodInDays != 0 {
+		out.RotationPeriodInDays = aws.Int32(rotation.PeriodInDays)
+	}
+	if next := t.key.Status.NextRotationTime; next != nil {
+		out.NextRotationDate = aws.Time(next.UTC())
+	}
+	return out, nil
+}
+
+// rotateKeyOnDemand asks the controller, as the annotation does: AWS's rotation is made after the answer, too.
+func (o *operations) rotateKeyOnDemand(ctx context.Context, call *gateway.Call, _ *awskms.RotateKeyOnDemandInput, t target) (
+	*awskms.RotateKeyOnDemandOutput, error,
+) {
+	if kms.Managed(t.key) {
+		return nil, unsupported("%s is rotated by its service.", t.key.Status.ARN)
+	}
+	if t.key.Status.OnDemandRotations >= kms.MaximumOnDemandRotations {
+		return nil, &types.LimitExceededException{Message: aws.String("The key was rotated on demand as often as it can be.")}
+	}
+	err := o.change(ctx, t.key, keys.RotateKeyOnDemand, func(k *v1alpha1.KMSKey) {
+		metav1.SetMetaDataAnnotation(&k.ObjectMeta, v1alpha1.RotateAnnotation, call.RequestID)
+	})
+	return &awskms.RotateKeyOnDemandOutput{KeyId: &t.key.Status.ARN}, err
+}
+
+func (o *operations) listKeyRotations(_ context.Context, call *gateway.Call, in *awskms.ListKeyRotationsInput, t target) (
+	*awskms.ListKeyRotationsOutput, error,
+) {
+	var entries []types.RotationsListEntry
+	for i := range t.key.Status.KeyMaterials {
+		m := &t.key.Status.KeyMaterials[i]
+		if m.RotationType == "" && in.IncludeKeyMaterial != types.IncludeKeyMaterialAllKeyMaterial {
+			continue // the first material is not a rotation
+		}
+		e := types.RotationsListEntry{
+			KeyId: &t.key.Status.ARN, KeyMaterialId: &m.ID, KeyMaterialState: types.KeyMaterialState(m.State),
+			RotationType: types.RotationType(m.RotationType),
+		}
+		if m.RotationType != "" {
+			e.RotationDate = aws.Time(m.CreatedTime.UTC())
+		}
+		entries = append(entries, e)
+	}
+	at := map[string]string{} // markers are in the order of sequence
+	for i := range t.key.Status.KeyMaterials {
+		at[t.key.Status.KeyMaterials[i].ID] = fmt.Sprintf("%s/%08d", t.key.Status.KeyID, t.key.Status.KeyMaterials[i].Sequence)
+	}
+	p, err := paged(o, call, entries, func(e *types.RotationsListEntry) string { return at[*e.KeyMaterialId] }, in.Marker, in.Limit, 100, 1000)
+	if err != nil {
+		return nil, err
+	}
+	return &awskms.ListKeyRotationsOutput{Rotations: p.items, Truncated: p.truncated, NextMarker: p.next}, nil
+}

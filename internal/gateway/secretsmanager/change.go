@@ -1,0 +1,122 @@
+package secretsmanager
+
+import (
+	"context"
+
+	sdk "github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"k8s.io/utils/ptr"
+
+	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/core/versions"
+	"strongroom.dev/strongroom/internal/gateway"
+	"strongroom.dev/strongroom/internal/service/secretsmanager"
+)
+
+type version = versions.Version
+
+// update is what UpdateSecret is about.
+type update struct {
+	target
+	key secretsmanager.NamedKey
+}
+
+func (a *api) resolveUpdate(ctx context.Context, call *gateway.Call, in *sdk.UpdateSecretInput) (gateway.Resource[update], error) {
+	keys := conditionKeys{description: in.Description, keyID: in.KmsKeyId}
+	key, err := a.Secrets.KeyByID(ctx, call.Namespace(), call.Region, call.Account(), deref(in.KmsKeyId))
+	if err != nil {
+		return gateway.Resource[update]{}, err
+	}
+	if key.ARN != "" {
+		keys.keyARN = &key.ARN
+	}
+	found, err := a.find(ctx, call, named{given: in.SecretId, keys: keys})
+	return gateway.Resource[update]{
+		ARN: found.ARN, Named: found.Named, Account: found.Account, Context: found.Context, Missing: found.Missing,
+		Value: update{target: found.Value, key: key},
+	}, err
+}
+
+// updateSecret changes the spec first, and then puts the value, under the new key if there is one. Versions that are there stay
+// under the key that they have.
+func (a *api) updateSecret(ctx context.Context, call *gateway.Call, in *sdk.UpdateSecretInput, u update) (*sdk.UpdateSecretOutput, error) {
+	if err := checkToken(in.ClientRequestToken); err != nil {
+		return nil, err
+	}
+	if deref(in.Type) != "" {
+		return nil, invalidParameter("Managed external secrets (Type) are not supported.")
+	}
+	value, err := valueOf(in.SecretString, in.SecretBinary)
+	if err != nil {
+		return nil, err
+	}
+	if in.KmsKeyId != nil && !u.key.Default {
+		if err := mayUse(call, u.key, u.arn, *in.ClientRequestToken); err != nil {
+			return nil, err
+		}
+	}
+	secret, err := a.Secrets.Change(ctx, u.secret, func(spec *v1alpha1.SecretSpec) error {
+		change(spec, in, u.key)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	out := &sdk.UpdateSecretOutput{ARN: &u.arn, Name: ptr.To(secret.AWSName())}
+	if value == nil {
+		return out, nil
+	}
+	defer value.Bytes.Wipe()
+	v, err := a.put(ctx, call, secretsmanager.PutValueInput{Secret: secret, Token: *in.ClientRequestToken, Value: *value}, a.Secrets.PutValue)
+	if err != nil {
+		return nil, err
+	}
+	out.VersionId = &v.ID
+	return out, nil
+}
+
+// change is what a request changes of a spec: what it leaves out stays, and an empty text is one.
+func change(spec *v1alpha1.SecretSpec, in *sdk.UpdateSecretInput, key secretsmanager.NamedKey) {
+	if in.Description != nil {
+		spec.Description = *in.Description
+	}
+	switch {
+	case in.KmsKeyId == nil:
+	case key.Default:
+		spec.KMSKeyRef = nil
+	default:
+		spec.KMSKeyRef = &v1alpha1.LocalReference{Name: key.Key.Name}
+	}
+}
+
+func (a *api) resolveTag(ctx context.Context, call *gateway.Call, in *sdk.TagResourceInput) (gateway.Resource[target], error) {
+	return a.find(ctx, call, named{given: in.SecretId, keys: conditionKeys{requestTags: in.Tags}})
+}
+
+func (a *api) tagResource(ctx context.Context, _ *gateway.Call, in *sdk.TagResourceInput, t target) (*sdk.TagResourceOutput, error) {
+	if err := checkTags(in.Tags); err != nil {
+		return nil, err
+	}
+	return &sdk.TagResourceOutput{}, a.Secrets.Tag(ctx, t.secret, tagsOf(in.Tags))
+}
+
+func (a *api) resolveUntag(ctx context.Context, call *gateway.Call, in *sdk.UntagResourceInput) (gateway.Resource[target], error) {
+	return a.find(ctx, call, named{given: in.SecretId, keys: conditionKeys{tagKeys: in.TagKeys}})
+}
+
+func (a *api) untagResource(ctx context.Context, _ *gateway.Call, in *sdk.UntagResourceInput, t target) (*sdk.UntagResourceOutput, error) {
+	return &sdk.UntagResourceOutput{}, a.Secrets.Untag(ctx, t.secret, in.TagKeys)
+}
+
+func (a *api) resolveStage(ctx context.Context, call *gateway.Call, in *sdk.UpdateSecretVersionStageInput) (gateway.Resource[target], error) {
+	return a.find(ctx, call, named{given: in.SecretId, keys: conditionKeys{versionStage: in.VersionStage}})
+}
+
+func (a *api) updateSecretVersionStage(ctx context.Context, _ *gateway.Call, in *sdk.UpdateSecretVersionStageInput, t target) (
+	*sdk.UpdateSecretVersionStageOutput, error,
+) {
+	err := a.Secrets.MoveStage(ctx, t.secret, deref(in.VersionStage), deref(in.RemoveFromVersionId), deref(in.MoveToVersionId))
+	if err != nil {
+		return nil, err
+	}
+	return &sdk.UpdateSecretVersionStageOutput{ARN: &t.arn, Name: ptr.To(t.secret.AWSName())}, nil
+}

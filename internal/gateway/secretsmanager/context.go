@@ -1,0 +1,110 @@
+package secretsmanager
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
+
+	"strongroom.dev/strongroom/api/v1alpha1"
+)
+
+// conditionKeys is the condition keys of one request. Nothing is worked out that no policy asks for.
+// https://docs.aws.amazon.com/service-authorization/latest/reference/list_awssecretsmanager.html
+type conditionKeys struct {
+	// secretID is the secret's ARN.
+	secretID string
+	// name, description and key of CreateSecret and UpdateSecret.
+	name, description, keyID, keyARN *string
+	versionID, versionStage          *string
+	// force and window of DeleteSecret.
+	force  *bool
+	window *int64
+	// tags are those of the secret; requestTags those of the request; tagKeys those that it takes away.
+	tags        []v1alpha1.Tag
+	requestTags []types.Tag
+	tagKeys     []string
+}
+
+const (
+	own         = "secretsmanager:"
+	resourceTag = "aws:resourcetag/"
+	requestTag  = "aws:requesttag/"
+)
+
+// Values implements iam.Context.
+func (k *conditionKeys) Values(key string) ([]string, bool) {
+	switch {
+	case strings.HasPrefix(key, own):
+		return k.ofService(key[len(own):])
+	case strings.HasPrefix(key, resourceTag):
+		return k.tag(key[len(resourceTag):])
+	case strings.HasPrefix(key, requestTag):
+		for i := range k.requestTags {
+			if strings.EqualFold(deref(k.requestTags[i].Key), key[len(requestTag):]) {
+				return []string{deref(k.requestTags[i].Value)}, true
+			}
+		}
+	case key == "aws:tagkeys":
+		return k.keysOfTags()
+	}
+	return nil, false
+}
+
+func (k *conditionKeys) ofService(key string) ([]string, bool) {
+	if name, ok := strings.CutPrefix(key, "resourcetag/"); ok {
+		return k.tag(name)
+	}
+	switch key {
+	case "secretid":
+		return []string{k.secretID}, k.secretID != ""
+	case "name":
+		return one(k.name)
+	case "description":
+		return one(k.description)
+	case "kmskeyid":
+		return one(k.keyID)
+	case "kmskeyarn":
+		return one(k.keyARN)
+	case "versionid":
+		return one(k.versionID)
+	case "versionstage":
+		return one(k.versionStage)
+	case "forcedeletewithoutrecovery":
+		if k.force != nil {
+			return []string{strconv.FormatBool(*k.force)}, true
+		}
+	case "recoverywindowindays":
+		if k.window != nil {
+			return []string{strconv.FormatInt(*k.window, 10)}, true
+		}
+	}
+	return nil, false
+}
+
+func one(value *string) ([]string, bool) {
+	if value == nil {
+		return nil, false
+	}
+	return []string{*value}, true
+}
+
+func (k *conditionKeys) tag(name string) ([]string, bool) {
+	for i := range k.tags {
+		if strings.EqualFold(k.tags[i].Key, name) {
+			return []string{k.tags[i].Value}, true
+		}
+	}
+	return nil, false
+}
+
+func (k *conditionKeys) keysOfTags() ([]string, bool) {
+	if k.requestTags == nil && k.tagKeys == nil {
+		return nil, false
+	}
+	out := append([]string(nil), k.tagKeys...)
+	for i := range k.requestTags {
+		out = append(out, deref(k.requestTags[i].Key))
+	}
+	return out, true
+}

@@ -1,0 +1,115 @@
+package secretsmanager
+
+import (
+	"context"
+	"strconv"
+	"strings"
+	"time"
+
+	sdk "github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+
+	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/gateway"
+	"strongroom.dev/strongroom/internal/service/secretsmanager"
+)
+
+func (a *api) resolveDescribe(ctx context.Context, call *gateway.Call, in *sdk.DescribeSecretInput) (gateway.Resource[target], error) {
+	return a.find(ctx, call, named{given: in.SecretId, allowDeleted: true})
+}
+
+func (a *api) describeSecret(ctx context.Context, _ *gateway.Call, _ *sdk.DescribeSecretInput, t target) (*sdk.DescribeSecretOutput, error) {
+	one, err := a.listed(t)
+	if err != nil {
+		return nil, decryption(err)
+	}
+	e := a.entry(ctx, one)
+	return &sdk.DescribeSecretOutput{
+		ARN: e.ARN, Name: e.Name, Description: e.Description, KmsKeyId: e.KmsKeyId, CreatedDate: e.CreatedDate,
+		LastChangedDate: e.LastChangedDate, LastRotatedDate: e.LastRotatedDate, NextRotationDate: e.NextRotationDate,
+		RotationEnabled: e.RotationEnabled, RotationRules: e.RotationRules, DeletedDate: e.DeletedDate, Tags: e.Tags,
+		VersionIdsToStages: e.SecretVersionsToStages,
+	}, nil
+}
+
+// listed is what there is of a target, be it scheduled for deletion or not.
+func (a *api) listed(t target) (secretsmanager.Listed, error) {
+	if t.tombstone != nil {
+		return a.Secrets.Buried(t.tombstone)
+	}
+	return secretsmanager.Listed{Secret: t.secret, ARN: t.arn}, nil
+}
+
+// entry is what ListSecrets says of a secret, and DescribeSecret too.
+func (a *api) entry(ctx context.Context, one secretsmanager.Listed) types.SecretListEntry {
+	s := one.Secret
+	out := types.SecretListEntry{
+		ARN: &one.ARN, Name: ptr.To(s.AWSName()), CreatedDate: ptr.To(secretsmanager.CreatedOf(s)),
+		LastChangedDate: ptr.To(secretsmanager.ChangedOf(s)), KmsKeyId: a.keyID(ctx, s), Tags: awsTags(s.Spec.Tags),
+	}
+	if s.Spec.Description != "" {
+		out.Description = &s.Spec.Description
+	}
+	if !one.Deleted.IsZero() {
+		out.DeletedDate = &one.Deleted
+	}
+	for i := range s.Status.Versions {
+		v := &s.Status.Versions[i]
+		if len(v.Stages) == 0 { // AWS does not show deprecated versions
+			continue
+		}
+		if out.SecretVersionsToStages == nil {
+			out.SecretVersionsToStages = map[string][]string{}
+		}
+		out.SecretVersionsToStages[v.VersionID] = v.Stages
+	}
+	if r := s.Spec.Rotation; r != nil {
+		out.RotationEnabled, out.RotationRules = ptr.To(true), rulesOf(r)
+		out.LastRotatedDate, out.NextRotationDate = dateOf(s.Status.LastRotatedTime), dateOf(s.Status.NextRotationTime)
+	}
+	return out
+}
+
+// keyID is the ARN of the key that a secret names; nothing for the account's own.
+func (a *api) keyID(ctx context.Context, s *v1alpha1.Secret) *string {
+	if s.Spec.KMSKeyRef == nil || s.Spec.KMSKeyRef.Name == secretsmanager.DefaultKeyName {
+		return nil
+	}
+	key, err := a.Secrets.KMS.ByName(ctx, s.Namespace, s.Spec.KMSKeyRef.Name)
+	if err != nil || key.Status.ARN == "" {
+		return &s.Spec.KMSKeyRef.Name // a key that is gone is told by the name that the secret has for it
+	}
+	return &key.Status.ARN
+}
+
+// rulesOf is a schedule as AWS tells it; a rate in days has both forms.
+func rulesOf(r *v1alpha1.SecretRotation) *types.RotationRulesType {
+	out := &types.RotationRulesType{ScheduleExpression: &r.Schedule}
+	if r.Duration != "" {
+		out.Duration = &r.Duration
+	}
+	if rate, ok := strings.CutPrefix(r.Schedule, "rate("); ok && strings.Contains(rate, " day") {
+		number, _, _ := strings.Cut(rate, " ")
+		if days, err := strconv.ParseInt(number, 10, 64); err == nil {
+			out.AutomaticallyAfterDays = &days
+		}
+	}
+	return out
+}
+
+func dateOf(t *metav1.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return ptr.To(t.UTC())
+}
+
+func awsTags(tags []v1alpha1.Tag) []types.Tag {
+	var out []types.Tag
+	for i := range tags {
+		out = append(out, types.Tag{Key: &tags[i].Key, Value: &tags[i].Value})
+	}
+	return out
+}

@@ -1,0 +1,162 @@
+package server
+
+import (
+	"errors"
+	"hash/maphash"
+	"slices"
+	"sync"
+	"time"
+
+	"k8s.io/utils/lru"
+
+	"strongroom.dev/strongroom/internal/core/keyring"
+	"strongroom.dev/strongroom/internal/gateway/sigv4"
+	serviceiam "strongroom.dev/strongroom/internal/service/iam"
+)
+
+// authenticate finds out who asks: by the signature, or for an unsigned operation nobody as yet.
+func (s *Server) authenticate(e *exchange) error {
+	if e.operation != nil && e.operation.Unsigned && !isSigned(e) {
+		e.call.Identity = &serviceiam.Identity{Type: serviceiam.TypeUnknown}
+		e.call.Region = s.Regions[0]
+		return nil
+	}
+	signed, err := sigv4.Parse(e.request, e.body)
+	if err != nil {
+		return err
+	}
+	e.signed, e.call.Region = signed, signed.Region
+	if err := s.checkScope(e); err != nil {
+		return err
+	}
+	credential, err := s.Credentials.Credential(e.request.Context(), signed.AccessKeyID, signed.Token)
+	switch {
+	case errors.Is(err, serviceiam.ErrUnknownAccessKey):
+		// The same work as for a key that there is.
+		_ = signed.Verify(derive(signed, credential), e.start)
+		return refusal(unknownAccessKey, "The security token included in the request is invalid.")
+	case errors.Is(err, serviceiam.ErrExpiredToken):
+		return refusal(expiredToken, "The security token included in the request is expired")
+	case errors.Is(err, keyring.ErrSealed):
+		return refusal(unavailable, "Strongroom is sealed. Try again when it is unsealed.")
+	case err != nil:
+		return s.inner(e, err)
+	}
+	if err := s.keys.verify(signed, credential, e.start); err != nil {
+		return err
+	}
+	e.call.Identity = credential.Identity
+	return nil
+}
+
+// isSigned says whether a request has a signature. SDKs sign what needs none if they have credentials.
+func isSigned(e *exchange) bool {
+	return e.request.Header.Get("Authorization") != "" || e.request.URL.Query().Has("X-Amz-Signature")
+}
+
+// globalRegion is the one that AWS keeps its global services in, and that SDKs sign for.
+const globalRegion = "us-east-1"
+
+func (s *Server) checkScope(e *exchange) error {
+	regions := s.Regions
+	if e.service.global && !slices.Contains(regions, globalRegion) {
+		regions = append(slices.Clone(regions), globalRegion)
+	}
+	return e.signed.CheckScope(regions, e.service.SigningName)
+}
+
+// signingKeys remembers derived keys: a client signs a day's requests to a service with one.
+type signingKeys struct {
+	seed maphash.Seed
+	keys *lru.Cache
+}
+
+// maximumSigningKeys is how many keys are remembered.
+const maximumSigningKeys = 8192
+
+type signingKeyOf struct {
+	accessKeyID, date, region, service string
+	secret                             uint64
+}
+
+func newSigningKeys() *signingKeys {
+	return &signingKeys{seed: maphash.MakeSeed(), keys: lru.New(maximumSigningKeys)}
+}
+
+// verify checks a signature by the credential that the request claims. The secret is part of what a key is remembered by, so
+// that a key of an id is never that of another secret. What nobody signed with is not remembered.
+func (k *signingKeys) verify(r *sigv4.Request, c serviceiam.Credential, now time.Time) error {
+	name := signingKeyOf{r.AccessKeyID, r.Date, r.Region, r.Service, maphash.Bytes(k.seed, c.Secret.Reveal())}
+	if key, ok := k.keys.Get(name); ok {
+		return r.Verify(key.(sigv4.Key), now)
+	}
+	key := derive(r, c)
+	if err := r.Verify(key, now); err != nil {
+		return err
+	}
+	k.keys.Add(name, key)
+	return nil
+}
+
+func derive(r *sigv4.Request, c serviceiam.Credential) sigv4.Key {
+	return sigv4.DeriveKey(c.Secret.Reveal(), r.Date, r.Region, r.Service)
+}
+
+// replays remembers the signatures of requests that change something, for as long as they would be accepted.
+type replays struct {
+	mu       sync.Mutex
+	maximum  int
+	rotated  int64 // seconds
+	new, old map[string]struct{}
+}
+
+const (
+	// maximumReplays is how many are remembered in one window; when there are more, requests wait for the next.
+	maximumReplays = 1 << 18
+	// replayWindow is how long a signature is good for, in seconds: Skew before the server's time, and after.
+	replayWindow = int64(2 * sigv4.Skew / 1e9)
+)
+
+func newReplays(maximum int) *replays {
+	return &replays{maximum: maximum, new: map[string]struct{}{}, old: map[string]struct{}{}}
+}
+
+var (
+	errReplayed   = refusal(invalidSignature, "The request was received before: a request that changes something is carried out once. Sign it again.")
+	errManyWrites = refusal(throttled, "Rate exceeded")
+	errLongLived  = refusal(invalidSignature, "A presigned request that changes something is good for at most 10 minutes here.")
+)
+
+// refuseReplay refuses what was received before. It comes after the signature was verified, so nobody else can fill the memory.
+func (s *Server) refuseReplay(e *exchange) error {
+	if e.operation.ReadOnly || e.signed == nil {
+		return nil
+	}
+	if e.signed.Expires > 2*sigv4.Skew {
+		return errLongLived
+	}
+	return s.replays.take(e.signed.Signature, e.start.Unix())
+}
+
+// take notes a signature. Those of the window before this one are still known, so each is for a whole window at least.
+func (r *replays) take(signature string, now int64) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch age := now - r.rotated; {
+	case age >= 2*replayWindow:
+		r.old, r.new, r.rotated = map[string]struct{}{}, map[string]struct{}{}, now
+	case age >= replayWindow:
+		r.old, r.new, r.rotated = r.new, map[string]struct{}{}, now
+	}
+	if _, seen := r.new[signature]; seen {
+		return errReplayed
+	}
+	if _, seen := r.old[signature]; seen {
+		return errReplayed
+	}
+	if len(r.new) >= r.maximum {
+		return errManyWrites
+	}
+	r.new[signature] = struct{}{}
+	return nil
+}

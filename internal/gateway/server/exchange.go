@@ -1,0 +1,197 @@
+package server
+
+import (
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"runtime"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"strongroom.dev/strongroom/internal/gateway"
+	"strongroom.dev/strongroom/internal/gateway/audit"
+	"strongroom.dev/strongroom/internal/gateway/sigv4"
+)
+
+// exchange is one request and its answer.
+type exchange struct {
+	request   *http.Request
+	start     time.Time
+	requestID string
+	body      []byte
+
+	service   *service
+	operation *operation
+	// asked is the operation's name as the request has it, whether it is served or not.
+	asked  string
+	signed *sigv4.Request // nil for an unsigned request
+	call   gateway.Call
+
+	input, output any
+	failure       *failure // nil for success
+	out           *[]byte  // the answer's buffer
+}
+
+func (s *Server) begin(r *http.Request) *exchange {
+	e := &exchange{request: r, start: s.Now(), requestID: uuid.NewString()}
+	e.call = gateway.Call{RequestID: e.requestID, Time: e.start, SourceIP: remote(r)}
+	return e
+}
+
+// remote is the connection's other end. What proxies say in headers is not believed.
+func remote(r *http.Request) netip.Addr {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	addr, _ := netip.ParseAddr(host)
+	return addr.WithZone("")
+}
+
+// read reads the body whole: the signature is of all of it.
+func (e *exchange) read(s *Server) error {
+	limit := int64(maximumBody)
+	if prefix, _ := targetOf(e.request.Header.Get("X-Amz-Target")); s.targets[prefix] != nil {
+		limit = s.targets[prefix].maximumBody
+	}
+	if e.request.ContentLength > limit {
+		return errTooLarge
+	}
+	reader := http.MaxBytesReader(nil, e.request.Body, limit)
+	if n := e.request.ContentLength; n >= 0 {
+		e.body = make([]byte, n)
+		_, err := io.ReadFull(reader, e.body)
+		return readFailure(err)
+	}
+	var err error
+	e.body, err = io.ReadAll(reader)
+	return readFailure(err)
+}
+
+func readFailure(err error) error {
+	var over *http.MaxBytesError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &over):
+		return errTooLarge
+	}
+	return errTruncated
+}
+
+// buffers are those of answers.
+var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 4096); return &b }}
+
+// maximumPooled is the capacity over which a buffer is not kept.
+const maximumPooled = 64 << 10
+
+func (e *exchange) buffer() []byte {
+	e.out = buffers.Get().(*[]byte)
+	return (*e.out)[:0]
+}
+
+// wipe overwrites what may be secret: the body, the members of the input and the output that are, and the answer.
+func (e *exchange) wipe() {
+	clear(e.body)
+	if e.operation == nil {
+		return
+	}
+	e.operation.wipeInput.wipe(e.input)
+	e.operation.wipeOutput.wipe(e.output)
+	if e.out == nil {
+		return
+	}
+	clear(*e.out)
+	if cap(*e.out) <= maximumPooled {
+		buffers.Put(e.out)
+	}
+}
+
+// send writes the answer. What the client does not take is the client's loss: the record is written.
+func (e *exchange) send(w http.ResponseWriter, body []byte) {
+	header := w.Header()
+	header["Content-Type"] = []string{e.protocol().contentType()}
+	header["Content-Length"] = []string{strconv.Itoa(len(body))}
+	header["X-Amzn-Requestid"] = []string{e.requestID}
+	header["Cache-Control"] = []string{"no-store"}
+	status := http.StatusOK
+	if e.failure != nil {
+		status = e.failure.status
+	}
+	w.WriteHeader(status)
+	_, _ = w.Write(body)
+	if e.out != nil {
+		*e.out = body
+	}
+}
+
+// protocol is the service's, or for a request that names none the one that it looks like.
+func (e *exchange) protocol() protocol {
+	if e.service != nil {
+		return e.service.protocol
+	}
+	if e.request.Header.Get("X-Amz-Target") == "" {
+		return queryProtocol{}
+	}
+	return jsonProtocol{}
+}
+
+// event is the request's record.
+func (e *exchange) event() *audit.Event {
+	event := &audit.Event{
+		Identity: e.call.Identity, Time: e.start, Operation: e.asked, Region: e.call.Region, SourceIP: e.call.SourceIP,
+		UserAgent: e.request.UserAgent(), RequestID: e.requestID, EventID: uuid.NewString(),
+		ResourceARN: e.call.ResourceARN, ResourceAccount: e.call.ResourceAccount, Host: e.request.Host,
+	}
+	if e.service != nil {
+		event.Service, event.APIVersion = e.service.SigningName, e.service.APIVersion
+	}
+	if e.signed != nil {
+		event.AccessKeyID = e.signed.AccessKeyID
+	}
+	if state := e.request.TLS; state != nil {
+		event.TLSVersion, event.CipherSuite = tlsVersion(state.Version), tls.CipherSuiteName(state.CipherSuite)
+	}
+	if e.failure != nil {
+		event.ErrorCode, event.ErrorMessage = e.failure.code, e.failure.message
+	}
+	if e.operation != nil {
+		event.ReadOnly = e.operation.ReadOnly
+		event.Parameters = audit.Members{Value: e.input, Plan: e.operation.input}
+		if e.failure == nil && !e.operation.ReadOnly {
+			event.Response = audit.Members{Value: e.output, Plan: e.operation.output}
+		}
+	}
+	return event
+}
+
+// tlsVersion is as CloudTrail writes it.
+func tlsVersion(v uint16) string {
+	switch v {
+	case tls.VersionTLS12:
+		return "TLSv1.2"
+	case tls.VersionTLS13:
+		return "TLSv1.3"
+	}
+	return ""
+}
+
+// stack is where the code is, without values.
+func stack() string {
+	pcs := make([]uintptr, 32)
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(3, pcs)])
+	text := ""
+	for {
+		frame, more := frames.Next()
+		text += frame.Function + ":" + strconv.Itoa(frame.Line) + "\n"
+		if !more {
+			return text
+		}
+	}
+}

@@ -1,0 +1,149 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"reflect"
+
+	"github.com/aws/smithy-go"
+
+	"strongroom.dev/strongroom/internal/gateway/awsjson"
+	"strongroom.dev/strongroom/internal/gateway/limits"
+	"strongroom.dev/strongroom/internal/gateway/sigv4"
+)
+
+// failure is an error as it is answered.
+type failure struct {
+	code, message string
+	status        int
+	// receiver says that it is the service's own, not the sender's: SDKs try those again.
+	receiver bool
+	// messageKey is the JSON member of the message.
+	messageKey string
+	// shape is the SDK's struct with more members, nil if there is none.
+	shape any
+}
+
+// kind is a failure of the gateway's own. Each protocol has its names for them.
+type kind int
+
+const (
+	internal kind = iota
+	unavailable
+	throttled
+	missingSignature
+	incompleteSignature
+	invalidSignature
+	unknownAccessKey
+	expiredToken
+	serialization
+	unknownOperation
+	unsupportedOperation
+	tooLarge
+	invalidInput
+)
+
+// common is a failure with its text.
+type common struct {
+	kind    kind
+	message string
+}
+
+// Error is the message.
+func (c *common) Error() string { return c.message }
+
+// refusal makes a failure of the gateway's own. What it quotes of a request is a name, and shortened.
+func refusal(k kind, format string, args ...any) error {
+	if len(args) == 0 {
+		return &common{k, format}
+	}
+	return &common{k, fmt.Sprintf(format, args...)}
+}
+
+var (
+	errInternal  = refusal(internal, "An internal failure has occurred. Strongroom's log says more under the request's id.")
+	errUntrailed = refusal(internal, "The audit trail cannot be written, so nothing is changed.")
+	errTooLarge  = refusal(tooLarge, "The request's body is too large.")
+	errTruncated = refusal(serialization, "The request's body ended early.")
+)
+
+// inner is an error of an operation: AWS's own errors are answered, all others are logged and answered without a word of them.
+func (s *Server) inner(e *exchange, err error) error {
+	var known smithy.APIError
+	var mine *common
+	if errors.As(err, &known) || errors.As(err, &mine) {
+		return err
+	}
+	if ctx := e.request.Context().Err(); ctx != nil {
+		return errInternal // the client went away: nobody is there to be told, and nothing is wrong here
+	}
+	s.Log.Error(err, "A request failed", "operation", e.call.Service+":"+e.call.Operation, "requestID", e.requestID)
+	return errInternal
+}
+
+// refuse notes the failure and writes its answer.
+func (e *exchange) refuse(err error) []byte {
+	e.failure = e.failureOf(err)
+	return e.protocol().failure(nil, e.failure, e.service, e.requestID)
+}
+
+func (e *exchange) failureOf(err error) *failure {
+	f := &failure{messageKey: "message"}
+	if e.service != nil {
+		f.messageKey = e.service.messageKey
+	}
+	var own *common
+	var signature *sigv4.Error
+	var violations limits.Violations
+	var known smithy.APIError
+	switch {
+	case errors.As(err, &own):
+		e.fill(f, own.kind, own.message)
+	case errors.As(err, &signature):
+		e.fill(f, signatureKinds[signature.Code], signature.Message)
+	case errors.As(err, &violations):
+		e.fill(f, invalidInput, violations.Error())
+	case errors.Is(err, awsjson.ErrSerialization):
+		e.fill(f, serialization, err.Error()[len(awsjson.ErrSerialization.Error())+len(": "):])
+	case errors.As(err, &known):
+		e.modelled(f, known)
+	default:
+		e.fill(f, internal, errInternal.Error())
+	}
+	return f
+}
+
+func (e *exchange) fill(f *failure, k kind, message string) {
+	f.code, f.status = e.protocol().common(k)
+	f.message, f.receiver = message, f.status >= http.StatusInternalServerError
+}
+
+var signatureKinds = map[sigv4.Code]kind{
+	sigv4.Missing: missingSignature, sigv4.Incomplete: incompleteSignature, sigv4.Invalid: invalidSignature,
+}
+
+// modelled is one of AWS's own errors: as the model has it on the wire, or as its kind is answered if it is in no model.
+func (e *exchange) modelled(f *failure, known smithy.APIError) {
+	f.code, f.message = known.ErrorCode(), known.ErrorMessage()
+	f.receiver = known.ErrorFault() == smithy.FaultServer
+	f.status = http.StatusBadRequest
+	if f.receiver {
+		f.status = http.StatusInternalServerError
+	}
+	if generic := (*smithy.GenericAPIError)(nil); errors.As(known, &generic) {
+		f.code, f.status = e.protocol().generic(f.code, f.status)
+		return
+	}
+	f.shape = known
+	shape := reflect.TypeOf(known)
+	for shape.Kind() == reflect.Pointer {
+		shape = shape.Elem()
+	}
+	if model, ok := e.service.Error(shape.Name()); ok {
+		f.code, f.status, f.receiver = model.Code, model.Status, model.Fault
+		if model.Message != "" {
+			f.messageKey = model.Message
+		}
+	}
+}

@@ -1,0 +1,77 @@
+package server
+
+import (
+	"net/http"
+
+	"strongroom.dev/strongroom/internal/gateway/awsjson"
+	"strongroom.dev/strongroom/internal/gateway/limits"
+)
+
+// protocol is how requests and answers are on the wire.
+type protocol interface {
+	contentType() string
+	// decode reads the input of an operation.
+	decode(e *exchange, into any) error
+	// answer appends the answer of success.
+	answer(dst []byte, op *limits.Operation, output any, requestID string) []byte
+	// failure appends the answer of a failure. The service is nil if the request named none.
+	failure(dst []byte, f *failure, s *service, requestID string) []byte
+	// common is the code and the HTTP status of a failure of the gateway's own.
+	common(k kind) (code string, status int)
+	// generic is the code and status of an error that is in no model.
+	generic(code string, status int) (string, int)
+}
+
+// jsonProtocol is awsJson 1.1.
+type jsonProtocol struct{}
+
+func (jsonProtocol) contentType() string { return "application/x-amz-json-1.1" }
+
+func (jsonProtocol) decode(e *exchange, into any) error { return awsjson.Decode(e.body, into) }
+
+func (jsonProtocol) answer(dst []byte, _ *limits.Operation, output any, _ string) []byte {
+	return awsjson.Append(dst, output)
+}
+
+func (jsonProtocol) failure(dst []byte, f *failure, _ *service, _ string) []byte {
+	return awsjson.AppendError(dst, f.code, f.messageKey, f.message, f.shape)
+}
+
+func (jsonProtocol) generic(code string, status int) (string, int) { return code, status }
+
+// common has the codes that AWS lists for all its JSON services. Client faults are HTTP 400.
+// https://docs.aws.amazon.com/kms/latest/APIReference/CommonErrors.html
+func (jsonProtocol) common(k kind) (string, int) {
+	c := jsonCodes[k]
+	return c.code, c.status
+}
+
+type wireCode struct {
+	code   string
+	status int
+}
+
+var jsonCodes = map[kind]wireCode{
+	internal:             {"InternalFailure", http.StatusInternalServerError},
+	unavailable:          {"ServiceUnavailable", http.StatusServiceUnavailable},
+	throttled:            {"ThrottlingException", http.StatusBadRequest},
+	missingSignature:     {"MissingAuthenticationTokenException", http.StatusBadRequest},
+	incompleteSignature:  {"IncompleteSignatureException", http.StatusBadRequest},
+	invalidSignature:     {"InvalidSignatureException", http.StatusBadRequest},
+	unknownAccessKey:     {"UnrecognizedClientException", http.StatusBadRequest},
+	expiredToken:         {"ExpiredTokenException", http.StatusBadRequest},
+	serialization:        {"SerializationException", http.StatusBadRequest},
+	unknownOperation:     {"UnknownOperationException", http.StatusBadRequest},
+	unsupportedOperation: {"UnsupportedOperationException", http.StatusBadRequest},
+	tooLarge:             {"RequestEntityTooLargeException", http.StatusRequestEntityTooLarge},
+	invalidInput:         {"ValidationException", http.StatusBadRequest},
+}
+
+// decode reads and checks the input.
+func (e *exchange) decode() error {
+	e.input = e.operation.NewInput()
+	if err := e.service.protocol.decode(e, e.input); err != nil {
+		return err
+	}
+	return e.operation.limits.Check(e.input).Err()
+}

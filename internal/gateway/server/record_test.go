@@ -1,0 +1,99 @@
+package server_test
+
+import (
+	"encoding/base64"
+	"errors"
+	"net/http"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awskms "github.com/aws/aws-sdk-go-v2/service/kms"
+	awssm "github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+
+	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/gateway/audit"
+)
+
+// materials are the key materials of the spec's account, of which every key has one.
+func materials() []v1alpha1.Envelope { return world.Envelopes(v1alpha1.EnvelopeKeyMaterial) }
+
+var _ = Describe("A record", func() {
+	It("is made of every request, in CloudTrail's form", func() {
+		key, err := kmsClient(adminKey, secretKey).CreateKey(ctx, &awskms.CreateKeyInput{Description: aws.String("shop")})
+		Expect(err).NotTo(HaveOccurred())
+		record := records.last()
+		Expect(record).To(And(
+			HaveKeyWithValue("eventVersion", "1.11"), HaveKeyWithValue("eventSource", "kms.amazonaws.com"), HaveKeyWithValue("eventName", "CreateKey"),
+			HaveKeyWithValue("awsRegion", region), HaveKeyWithValue("sourceIPAddress", "127.0.0.1"), HaveKeyWithValue("readOnly", false),
+			HaveKeyWithValue("eventType", "AwsApiCall"), HaveKeyWithValue("eventCategory", "Management"), HaveKeyWithValue("managementEvent", true),
+			HaveKeyWithValue("apiVersion", "2014-11-01"), HaveKeyWithValue("requestParameters", HaveKeyWithValue("description", "shop")),
+			HaveKeyWithValue("responseElements", HaveKeyWithValue("keyMetadata", HaveKeyWithValue("arn", *key.KeyMetadata.Arn))),
+			HaveKeyWithValue("tlsDetails", HaveKeyWithValue("tlsVersion", "TLSv1.3")), HaveKeyWithValue("userAgent", HavePrefix("aws-sdk-go-v2/")),
+		))
+		Expect(record["userIdentity"]).To(And(
+			HaveKeyWithValue("type", "IAMUser"), HaveKeyWithValue("accessKeyId", adminKey), HaveKeyWithValue("userName", "alice"),
+			HaveKeyWithValue("principalId", "AIDAEXAMPLE"), HaveKeyWithValue("arn", HaveSuffix(":user/alice")),
+		))
+		Expect(record).NotTo(HaveKey("errorCode"))
+	})
+
+	It("names the resource that was asked for, of a refused request too", func() {
+		key, err := kmsClient(adminKey, secretKey).CreateKey(ctx, &awskms.CreateKeyInput{})
+		Expect(err).NotTo(HaveOccurred())
+		_, err = kmsClient(nobodyKey, secretKey).DescribeKey(ctx, &awskms.DescribeKeyInput{KeyId: key.KeyMetadata.KeyId})
+		Expect(err).To(HaveOccurred())
+		Expect(records.last()).To(And(
+			HaveKeyWithValue("errorCode", "AccessDeniedException"),
+			HaveKeyWithValue("resources", ConsistOf(HaveKeyWithValue("ARN", *key.KeyMetadata.Arn))),
+			HaveKeyWithValue("responseElements", BeNil()), HaveKeyWithValue("readOnly", true),
+		))
+	})
+
+	It("holds no plaintext and no ciphertext", func() {
+		client := kmsClient(adminKey, secretKey)
+		key, err := client.CreateKey(ctx, &awskms.CreateKeyInput{})
+		Expect(err).NotTo(HaveOccurred())
+		sealed, err := client.Encrypt(ctx, &awskms.EncryptInput{KeyId: key.KeyMetadata.KeyId, Plaintext: []byte(plaintext)})
+		Expect(err).NotTo(HaveOccurred())
+		_, err = client.Decrypt(ctx, &awskms.DecryptInput{CiphertextBlob: sealed.CiphertextBlob})
+		Expect(err).NotTo(HaveOccurred())
+		data, err := client.GenerateDataKey(ctx, &awskms.GenerateDataKeyInput{KeyId: key.KeyMetadata.KeyId, KeySpec: "AES_256"})
+		Expect(err).NotTo(HaveOccurred())
+		sm := smClient(adminKey)
+		_, err = sm.CreateSecret(ctx, &awssm.CreateSecretInput{Name: aws.String("a"), SecretString: aws.String(plaintext)})
+		Expect(err).NotTo(HaveOccurred())
+		_, err = sm.PutSecretValue(ctx, &awssm.PutSecretValueInput{SecretId: aws.String("a"), SecretBinary: []byte(plaintext)})
+		Expect(err).NotTo(HaveOccurred())
+		_, err = sm.GetSecretValue(ctx, &awssm.GetSecretValueInput{SecretId: aws.String("a")})
+		Expect(err).NotTo(HaveOccurred())
+
+		all := records.all()
+		Expect(all).To(HaveLen(7))
+		Expect(all[4]["requestParameters"]).To(And(HaveKeyWithValue("name", "a"), HaveKeyWithValue("secretString", audit.Hidden)))
+		for _, secret := range [][]byte{[]byte(plaintext), sealed.CiphertextBlob, data.Plaintext, data.CiphertextBlob} {
+			Expect(records.text()).NotTo(ContainSubstring(string(secret)))
+			Expect(records.text()).NotTo(ContainSubstring(base64.StdEncoding.EncodeToString(secret)))
+		}
+		Expect(records.text()).NotTo(ContainSubstring(secretKey))
+	})
+
+	It("that cannot be written fails its request, and nothing is changed until one can", func() {
+		records.fail(errors.New("no space left on device"))
+		DeferCleanup(func() { records.fail(nil) })
+		read := send(raw{target: listKeys, body: "{}"}.make())
+		Expect(read.status).To(Equal(http.StatusInternalServerError))
+		Expect(read.kind).To(Equal("InternalFailure"))
+		Expect(read.body).NotTo(ContainSubstring("Keys\":"))
+
+		before := len(materials())
+		refused := send(raw{target: createKey, body: "{}"}.make())
+		Expect(refused.status).To(Equal(http.StatusInternalServerError))
+		Expect(materials()).To(HaveLen(before))
+
+		records.fail(nil)
+		Expect(send(raw{target: listKeys, body: "{}"}.make()).status).To(Equal(http.StatusOK))
+		Expect(send(raw{target: createKey, body: `{"Description":"again"}`}.make()).status).To(Equal(http.StatusOK))
+	})
+})

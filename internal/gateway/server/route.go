@@ -1,0 +1,84 @@
+package server
+
+import (
+	"mime"
+	"net/http"
+	"strings"
+)
+
+// route finds out which service and operation a request asks. JSON services name both in X-Amz-Target. Query services name
+// the operation in the form, and the service by its API's version.
+func (s *Server) route(e *exchange) error {
+	if target := e.request.Header.Get("X-Amz-Target"); target != "" {
+		return s.routeTarget(e, target)
+	}
+	return s.routeQuery(e)
+}
+
+func (s *Server) routeTarget(e *exchange, target string) error {
+	prefix, name := targetOf(target)
+	e.asked = name
+	e.service = s.targets[prefix]
+	if e.service == nil {
+		return refusal(unknownOperation, "No service here has the target %s.", shortened(target))
+	}
+	if e.request.Method != http.MethodPost {
+		return refusal(unknownOperation, "%s is called by POST, not by %s.", shortened(target), shortened(e.request.Method))
+	}
+	if e.request.URL.Path != "/" && e.request.URL.Path != "" {
+		return refusal(unknownOperation, "%s is called at the path /.", shortened(target))
+	}
+	kind, _, err := mime.ParseMediaType(e.request.Header.Get("Content-Type"))
+	if want := e.service.protocol.contentType(); err != nil || kind != want {
+		return refusal(unknownOperation, "The content type is to be %s.", want)
+	}
+	e.serve(name)
+	return nil
+}
+
+func (s *Server) routeQuery(e *exchange) error {
+	form, err := formOf(e)
+	if err != nil {
+		return err
+	}
+	action, version := form.Get("Action"), form.Get("Version")
+	e.asked = action
+	e.service = s.versions[version]
+	switch {
+	case action == "" && version == "":
+		return refusal(unknownOperation, "The request names no operation: X-Amz-Target is missing, and Action and Version are.")
+	case e.service == nil:
+		return refusal(unknownOperation, "Could not find operation %s for version %s.", shortened(action), shortened(version))
+	}
+	e.serve(action)
+	return nil
+}
+
+// serve notes the operation that was asked, nil if it is not served.
+func (e *exchange) serve(name string) {
+	e.call.Service, e.call.Operation = e.service.SigningName, name
+	e.operation = e.service.operations[name]
+}
+
+// unknownOperation tells what AWS has and is not served here from what nobody has.
+func (e *exchange) unknownOperation() error {
+	if _, ok := e.service.Operation(e.asked); ok {
+		return refusal(unsupportedOperation, "Strongroom does not serve %s of %s. The list of what it serves is in docs/aws-compatibility.md.",
+			e.asked, e.service.ServiceID)
+	}
+	return refusal(unknownOperation, "%s has no operation %s.", e.service.ServiceID, shortened(e.asked))
+}
+
+// shortened is a name out of a request, fit to be shown.
+func shortened(name string) string {
+	const most = 128
+	if len(name) > most {
+		name = name[:most] + "..."
+	}
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f || r == '\uFFFD' {
+			return '?'
+		}
+		return r
+	}, name)
+}

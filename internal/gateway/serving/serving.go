@@ -1,0 +1,107 @@
+package serving
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/go-logr/logr"
+	"golang.org/x/net/netutil"
+)
+
+// The limits of connections. A client that is slower is cut off.
+const (
+	readHeaderTimeout = 10 * time.Second
+	readTimeout       = 30 * time.Second
+	writeTimeout      = 60 * time.Second
+	idleTimeout       = 2 * time.Minute
+	maximumHeader     = 32 << 10
+	maximumStreams    = 250
+	// MaximumConnections that are open at once. More wait.
+	MaximumConnections = 4096
+)
+
+// Listener serves a handler over HTTPS, HTTP/1.1 and 2. It is a manager's Runnable.
+type Listener struct {
+	// Address to listen on, such as :8444.
+	Address string
+	// Handler answers.
+	Handler http.Handler
+	// Certificate of the server.
+	Certificate *Certificate
+	// GracefulShutdownTimeout is how long running requests may take to end.
+	GracefulShutdownTimeout time.Duration
+	Log                     logr.Logger
+
+	// Listening is called with the address, for tests that listen on port 0.
+	Listening func(net.Addr)
+}
+
+// NeedLeaderElection is false: every replica serves.
+func (l *Listener) NeedLeaderElection() bool { return false }
+
+// Start serves until the context ends, and then lets running requests end.
+func (l *Listener) Start(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	ready := make(chan struct{})
+	kept := make(chan error, 1)
+	go func() { kept <- l.Certificate.Keep(ctx, func() { close(ready) }) }()
+	select {
+	case <-ready: // before there is a certificate, a client is better told that nobody listens
+	case <-ctx.Done():
+		return <-kept
+	}
+	err := l.serve(ctx)
+	cancel()
+	return errors.Join(err, <-kept)
+}
+
+func (l *Listener) serve(ctx context.Context) error {
+	server := l.server()
+	socket, err := (&net.ListenConfig{}).Listen(ctx, "tcp", l.Address)
+	if err != nil {
+		return fmt.Errorf("listening for the AWS APIs: %w", err)
+	}
+	if l.Listening != nil {
+		l.Listening(socket.Addr())
+	}
+	l.Log.Info("Serving the AWS APIs", "address", socket.Addr().String())
+	ended := make(chan error, 1)
+	go func() { ended <- server.ServeTLS(netutil.LimitListener(socket, MaximumConnections), "", "") }()
+	select {
+	case err := <-ended:
+		return fmt.Errorf("serving the AWS APIs: %w", err)
+	case <-ctx.Done():
+	}
+	shutdown, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.GracefulShutdownTimeout)
+	defer cancel()
+	if err := server.Shutdown(shutdown); err != nil {
+		return errors.Join(fmt.Errorf("ending the requests that run: %w", err), server.Close())
+	}
+	return nil
+}
+
+func (l *Listener) server() *http.Server {
+	return &http.Server{
+		Handler:           l.Handler,
+		TLSConfig:         &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: l.Certificate.Get, NextProtos: []string{"h2", "http/1.1"}},
+		ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
+		MaxHeaderBytes: maximumHeader,
+		HTTP2:          &http.HTTP2Config{MaxConcurrentStreams: maximumStreams},
+		ErrorLog:       log.New(quiet{l.Log}, "", 0),
+	}
+}
+
+// quiet logs what net/http has to say, of clients that break off for the most part, for those who look for it.
+type quiet struct{ logger logr.Logger }
+
+func (q quiet) Write(p []byte) (int, error) {
+	q.logger.V(1).Info("A connection failed", "reason", string(p))
+	return len(p), nil
+}

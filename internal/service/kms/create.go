@@ -1,0 +1,111 @@
+package kms
+
+import (
+	"context"
+	"fmt"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/uuid"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/account"
+	"strongroom.dev/strongroom/internal/core/arn"
+)
+
+const (
+	// Finalizer keeps a deleted KMSKey until nothing is encrypted under it.
+	Finalizer = v1alpha1.Group + "/key-material"
+	// FieldOwner is the field manager of what is written for callers of the AWS API.
+	FieldOwner = client.FieldOwner("strongroom-gateway")
+)
+
+// attempts of an optimistic write before its conflict is the answer.
+const attempts = 5
+
+// New is a KMSKey as CreateKey asks for it, before it is made: its name is the key id, which is in its ARN.
+func New(namespace string, spec v1alpha1.KMSKeySpec) *v1alpha1.KMSKey {
+	return &v1alpha1.KMSKey{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: namespace, Name: string(uuid.NewUUID()), Finalizers: []string{Finalizer},
+		},
+		Spec: spec,
+	}
+}
+
+// +kubebuilder:rbac:groups=strongroom.dev,resources=kmskeys,verbs=create;patch
+// +kubebuilder:rbac:groups=strongroom.dev,resources=kmskeys/status,verbs=update
+
+// Create makes a key of New and its first material, so that it works at once for whoever reads through this process. It is the
+// cache's own: read it only.
+//
+// The material is made here and not awaited from the controller: controllers run in one replica of several, which may be busy or
+// may be changing, and a key that was answered for must work. Racing with the controller is harmless. Whoever makes the
+// material second finds the first one's Envelope, whose name allows one only; and whoever writes status second meets a
+// conflict, and finds the index complete. The conditions are left to the controller, which has yet to look: they say Pending.
+//
+// Crash-safe: the object comes first, then the Envelope, then the index that commits it. What a crash leaves is a key that the
+// controller completes.
+func (s *Service) Create(ctx context.Context, key *v1alpha1.KMSKey) (*v1alpha1.KMSKey, error) {
+	if _, err := s.Keyring.Get(); err != nil { // nothing is begun that could not be ended
+		return nil, err
+	}
+	id, err := account.Resolve(ctx, s.Reader, key.Namespace)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Client.Create(ctx, key, FieldOwner); err != nil {
+		return nil, fmt.Errorf("creating KMSKey %s: %w", key.Name, err)
+	}
+	if err := s.establish(ctx, key, id); err != nil {
+		return nil, err
+	}
+	return s.await(ctx, key)
+}
+
+// establish makes the first material of a new key and commits it.
+func (s *Service) establish(ctx context.Context, key *v1alpha1.KMSKey, account string) error {
+	name := client.ObjectKeyFromObject(key)
+	for attempt := 1; ; attempt++ {
+		if len(key.Status.KeyMaterials) > 0 {
+			return nil // the controller was first
+		}
+		s.Identify(key, account)
+		made, err := s.CreateMaterial(ctx, key, key.Status.KeyID, key.Status.ARN, 1, "")
+		if err != nil {
+			return err
+		}
+		key.Status.KeyMaterials = append(key.Status.KeyMaterials, made)
+		SortMaterials(&key.Status)
+		key.Status.KeyState = State(key, false)
+		err = s.Client.Status().Update(ctx, key, FieldOwner)
+		if !apierrors.IsConflict(err) || attempt == attempts {
+			if err != nil {
+				return fmt.Errorf("writing the status of KMSKey %s: %w", name.Name, err)
+			}
+			return nil
+		}
+		*key = v1alpha1.KMSKey{}
+		if err := s.Live.Get(ctx, name, key); err != nil {
+			return fmt.Errorf("reading KMSKey %s: %w", name.Name, err)
+		}
+	}
+}
+
+// Identify gives a key that has none its id and its ARN.
+func (s *Service) Identify(key *v1alpha1.KMSKey, account string) {
+	if key.Status.KeyID == "" {
+		key.Status.KeyID = KeyID(key)
+		key.Status.ARN = arn.KMSKey(RegionOf(key, s.Region), account, key.Status.KeyID)
+	}
+}
+
+// await reads a key when the cache has this process's writes of it, so that every later read has them.
+func (s *Service) await(ctx context.Context, key *v1alpha1.KMSKey) (*v1alpha1.KMSKey, error) {
+	seen := &v1alpha1.KMSKey{}
+	if err := s.Reader.Get(ctx, client.ObjectKeyFromObject(key), seen, client.UnsafeDisableDeepCopy); err != nil {
+		return nil, fmt.Errorf("reading KMSKey %s: %w", key.Name, err)
+	}
+	return seen, nil
+}

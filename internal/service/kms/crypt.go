@@ -1,0 +1,125 @@
+package kms
+
+import (
+	"context"
+	"encoding/hex"
+	"strings"
+
+	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/core/keys"
+	"strongroom.dev/strongroom/internal/core/secretbytes"
+)
+
+// The limits of AWS KMS.
+// https://docs.aws.amazon.com/kms/latest/APIReference/API_Encrypt.html
+const (
+	// DataKeyLength is the length of a data key in bytes: AES-256.
+	DataKeyLength = 32
+	// MaximumRandom is the longest data key and the most random bytes at once.
+	MaximumRandom = 1024
+	// MaximumPlaintext is the longest plaintext that Encrypt takes, in bytes. Longer ones are encrypted under a data key.
+	MaximumPlaintext = 4096
+)
+
+// Encrypt encrypts under the key's current material. A faulty state is told as by CheckUsable for that operation; a plaintext or
+// context over its limit is keys.ErrTooLarge. The plaintext stays the caller's.
+// https://docs.aws.amazon.com/kms/latest/APIReference/API_Encrypt.html
+func (s *Service) Encrypt(ctx context.Context, key *v1alpha1.KMSKey, operation keys.Operation, ec keys.Context,
+	plaintext secretbytes.Bytes,
+) (ciphertext []byte, material v1alpha1.KeyMaterial, err error) {
+	if err := CheckUsable(key, operation); err != nil {
+		return nil, material, err
+	}
+	material, ok := CurrentMaterial(key)
+	if !ok {
+		return nil, material, unusable(key, "it has no key material yet")
+	}
+	header, err := header(key, material)
+	if err != nil {
+		return nil, material, err
+	}
+	err = s.useMaterial(ctx, key, material, func(m secretbytes.Bytes) error {
+		ciphertext, err = keys.Seal(m, header, ec, plaintext)
+		return err
+	})
+	return ciphertext, material, err
+}
+
+// GenerateDataKey makes a data key of DataKeyLength, in the clear and encrypted under the key's current material. The caller
+// wipes it.
+// https://docs.aws.amazon.com/kms/latest/APIReference/API_GenerateDataKey.html
+func (s *Service) GenerateDataKey(ctx context.Context, key *v1alpha1.KMSKey, ec keys.Context) (
+	dataKey secretbytes.Bytes, encrypted []byte, err error,
+) {
+	dataKey, encrypted, _, err = s.GenerateDataKeyOf(ctx, key, ec, DataKeyLength)
+	return dataKey, encrypted, err
+}
+
+// GenerateDataKeyOf is GenerateDataKey for a length in bytes, and tells the material.
+func (s *Service) GenerateDataKeyOf(ctx context.Context, key *v1alpha1.KMSKey, ec keys.Context, length int) (
+	dataKey secretbytes.Bytes, encrypted []byte, material v1alpha1.KeyMaterial, err error,
+) {
+	if err := CheckUsable(key, keys.GenerateDataKey); err != nil { // before there is anything to wipe
+		return dataKey, nil, material, err
+	}
+	if dataKey, err = secretbytes.Random(s.Random, length); err != nil {
+		return dataKey, nil, material, err
+	}
+	encrypted, material, err = s.Encrypt(ctx, key, keys.GenerateDataKey, ec, dataKey)
+	if err != nil {
+		dataKey.Wipe()
+		return secretbytes.Bytes{}, nil, material, err
+	}
+	return dataKey, encrypted, material, nil
+}
+
+// Decrypt opens what was encrypted under any material of the key. Everything that is wrong with the ciphertext or its
+// context is keys.ErrInvalidCiphertext. The caller wipes the plaintext.
+// https://docs.aws.amazon.com/kms/latest/APIReference/API_Decrypt.html
+func (s *Service) Decrypt(ctx context.Context, key *v1alpha1.KMSKey, ec keys.Context, ciphertext []byte) (
+	plaintext secretbytes.Bytes, err error,
+) {
+	plaintext, _, err = s.DecryptTelling(ctx, key, ec, ciphertext)
+	return plaintext, err
+}
+
+// DecryptTelling is Decrypt, and tells the material.
+func (s *Service) DecryptTelling(ctx context.Context, key *v1alpha1.KMSKey, ec keys.Context, ciphertext []byte) (
+	plaintext secretbytes.Bytes, material v1alpha1.KeyMaterial, err error,
+) {
+	if err := CheckUsable(key, keys.Decrypt); err != nil {
+		return plaintext, material, err
+	}
+	claimed, err := keys.ParseHeader(ciphertext)
+	if err != nil {
+		return plaintext, material, err
+	}
+	material, ok := claimedMaterial(key, claimed)
+	if !ok {
+		return plaintext, material, keys.ErrInvalidCiphertext
+	}
+	expected, err := header(key, material)
+	if err != nil {
+		return plaintext, material, err
+	}
+	if expected != claimed {
+		return plaintext, material, keys.ErrInvalidCiphertext
+	}
+	err = s.useMaterial(ctx, key, material, func(m secretbytes.Bytes) error {
+		plaintext, err = keys.Open(m, expected, ec, ciphertext)
+		return err
+	})
+	return plaintext, material, err
+}
+
+// claimedMaterial is the material of a key that a header names.
+func claimedMaterial(key *v1alpha1.KMSKey, h keys.Header) (v1alpha1.KeyMaterial, bool) {
+	var prefix [2 * len(h.MaterialID)]byte
+	hex.Encode(prefix[:], h.MaterialID[:])
+	for i := range key.Status.KeyMaterials {
+		if strings.HasPrefix(key.Status.KeyMaterials[i].ID, string(prefix[:])) {
+			return key.Status.KeyMaterials[i], true
+		}
+	}
+	return v1alpha1.KeyMaterial{}, false
+}

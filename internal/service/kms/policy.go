@@ -1,0 +1,160 @@
+package kms
+
+import (
+	"strings"
+
+	"k8s.io/utils/lru"
+
+	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/core/arn"
+	"strongroom.dev/strongroom/internal/core/iam"
+)
+
+// DefaultPolicyCacheSize is how many compiled policies a PolicyCache holds when nothing else is said.
+const DefaultPolicyCacheSize = 16384
+
+// PolicyCache holds compiled key policies, of each key the latest, and of each account the default one. It is safe for
+// concurrent use.
+type PolicyCache struct{ entries *lru.Cache }
+
+// NewPolicyCache makes a cache of at most so many policies; 0 is DefaultPolicyCacheSize.
+func NewPolicyCache(size int) *PolicyCache {
+	if size <= 0 {
+		size = DefaultPolicyCacheSize
+	}
+	return &PolicyCache{entries: lru.New(size)}
+}
+
+type compiledPolicy struct {
+	generation int64
+	policy     *iam.Policy
+}
+
+// use returns the policy of an id at a generation, and compiles it when it has none.
+func (c *PolicyCache) use(id string, generation int64, compile func() *iam.Policy) *iam.Policy {
+	if c == nil {
+		return compile()
+	}
+	if found, ok := c.entries.Get(id); ok {
+		if entry := found.(compiledPolicy); entry.generation == generation {
+			return entry.policy
+		}
+	}
+	policy := compile()
+	c.entries.Add(id, compiledPolicy{generation, policy})
+	return policy
+}
+
+// ParsePolicy compiles a key policy of at most 32 KiB. Its error is an *iam.SyntaxError, which tells where the mistake is.
+// https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-overview.html
+func ParsePolicy(document []byte) (*iam.Policy, error) { return iam.Parse(document, iam.Key) }
+
+// nobody is the policy of a key whose own is malformed: it allows nothing.
+var nobody = &iam.Policy{}
+
+// Policy is a key's policy, compiled once for each of its generations. A malformed one allows nobody anything.
+func (s *Service) Policy(key *v1alpha1.KMSKey) *iam.Policy {
+	account, region := arn.Account(key.Status.ARN), arn.Region(key.Status.ARN)
+	switch service := managedFor(key); {
+	case key.Spec.Policy != nil:
+		return s.Policies.use(string(key.UID), key.Generation, func() *iam.Policy {
+			return compile(string(key.Spec.Policy.Raw))
+		})
+	case service != "":
+		return s.Policies.use(key.Status.ARN, 0, func() *iam.Policy {
+			return compile(managedPolicy(account, region, service))
+		})
+	}
+	return s.DefaultPolicy(account)
+}
+
+// DefaultPolicy is the compiled policy of keys that name none: what a key that is not there would have.
+func (s *Service) DefaultPolicy(account string) *iam.Policy {
+	return s.Policies.use(account, 0, func() *iam.Policy { return compile(defaultPolicy(account)) })
+}
+
+func compile(document string) *iam.Policy {
+	policy, err := ParsePolicy([]byte(document))
+	if err != nil {
+		return nobody
+	}
+	return policy
+}
+
+// PolicyDocument is a key's policy as text.
+func PolicyDocument(key *v1alpha1.KMSKey) string {
+	account, region := arn.Account(key.Status.ARN), arn.Region(key.Status.ARN)
+	if key.Spec.Policy != nil {
+		return string(key.Spec.Policy.Raw)
+	}
+	if service := managedFor(key); service != "" {
+		return managedPolicy(account, region, service)
+	}
+	return defaultPolicy(account)
+}
+
+const managedPrefix = "alias/aws/"
+
+// Managed tells whether a key is one that Strongroom makes itself for a service, as AWS's managed keys are.
+// https://docs.aws.amazon.com/kms/latest/developerguide/concepts.html#aws-managed-key
+func Managed(key *v1alpha1.KMSKey) bool { return managedFor(key) != "" }
+
+// managedFor is the service that a key of Strongroom's own is for.
+func managedFor(key *v1alpha1.KMSKey) string {
+	for _, alias := range key.Spec.Aliases {
+		if service, ok := strings.CutPrefix(alias, managedPrefix); ok {
+			return service
+		}
+	}
+	return ""
+}
+
+// defaultPolicy lets the account itself do everything, which leaves it to the account's IAM policies. The text is AWS's.
+// https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-default.html
+func defaultPolicy(account string) string {
+	return strings.ReplaceAll(`{
+  "Version" : "2012-10-17",
+  "Id" : "key-default-1",
+  "Statement" : [ {
+    "Sid" : "Enable IAM User Permissions",
+    "Effect" : "Allow",
+    "Principal" : {
+      "AWS" : "arn:aws:iam::ACCOUNT:root"
+    },
+    "Action" : "kms:*",
+    "Resource" : "*"
+  } ]
+}`, "ACCOUNT", account)
+}
+
+// managedPolicy lets everybody in the account who may use a service use its key through the service, and look at the key. It is
+// modelled on the policies of AWS's managed keys: nobody can change, disable or delete such a key by the AWS API.
+func managedPolicy(account, region, service string) string {
+	return strings.NewReplacer("ACCOUNT", account, "REGION", region, "SERVICE", service).Replace(`{
+  "Version" : "2012-10-17",
+  "Id" : "auto-SERVICE-1",
+  "Statement" : [ {
+    "Sid" : "Allow access through SERVICE for all principals in the account that are authorized to use SERVICE",
+    "Effect" : "Allow",
+    "Principal" : {
+      "AWS" : "*"
+    },
+    "Action" : [ "kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:CreateGrant", "kms:DescribeKey" ],
+    "Resource" : "*",
+    "Condition" : {
+      "StringEquals" : {
+        "kms:CallerAccount" : "ACCOUNT",
+        "kms:ViaService" : "SERVICE.REGION.amazonaws.com"
+      }
+    }
+  }, {
+    "Sid" : "Allow direct access to key metadata to the account",
+    "Effect" : "Allow",
+    "Principal" : {
+      "AWS" : "arn:aws:iam::ACCOUNT:root"
+    },
+    "Action" : [ "kms:Describe*", "kms:Get*", "kms:List*", "kms:RevokeGrant" ],
+    "Resource" : "*"
+  } ]
+}`)
+}

@@ -1,0 +1,69 @@
+package kms
+
+import (
+	"fmt"
+
+	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/core/keys"
+)
+
+// Enabled tells whether a key's spec lets it be used.
+func Enabled(key *v1alpha1.KMSKey) bool { return key.Spec.Enabled == nil || *key.Spec.Enabled }
+
+// State is the state of AWS KMS that a key's spec and index make; unavailable tells that its current material does not open. A
+// key that is being deleted and is held back by what it encrypts stays as it was, since it is not let go.
+// https://docs.aws.amazon.com/kms/latest/developerguide/key-state.html
+func State(key *v1alpha1.KMSKey, unavailable bool) v1alpha1.KeyState {
+	switch {
+	case unavailable:
+		return v1alpha1.KeyStateUnavailable
+	case len(key.Status.KeyMaterials) == 0:
+		return v1alpha1.KeyStateCreating
+	case !Enabled(key):
+		return v1alpha1.KeyStateDisabled
+	}
+	return v1alpha1.KeyStateEnabled
+}
+
+// StateNow is the state that is in force. What the spec says counts from when it was written, be it before the controller has
+// looked; all else is what was found last.
+func StateNow(key *v1alpha1.KMSKey) v1alpha1.KeyState {
+	switch state := key.Status.KeyState; {
+	case state == "":
+		return v1alpha1.KeyStateCreating
+	case state != v1alpha1.KeyStateEnabled && state != v1alpha1.KeyStateDisabled:
+		return state
+	case !Enabled(key):
+		return v1alpha1.KeyStateDisabled
+	}
+	return v1alpha1.KeyStateEnabled
+}
+
+// makesNew are the operations whose result needs the key later, to be read or believed.
+var makesNew = map[keys.Operation]bool{
+	keys.Encrypt: true, keys.ReEncrypt: true, keys.GenerateDataKey: true, keys.GenerateDataKeyWithoutPlaintext: true,
+	keys.GenerateDataKeyPair: true, keys.GenerateDataKeyPairWithoutPlaintext: true, keys.Sign: true, keys.GenerateMac: true,
+}
+
+// StateFor is the state as an operation meets it: a key that is being deleted is PendingDeletion, except that what it encrypts
+// can be read as long as that holds it.
+func StateFor(key *v1alpha1.KMSKey, operation keys.Operation) v1alpha1.KeyState {
+	if !key.DeletionTimestamp.IsZero() && operation != keys.Decrypt {
+		return v1alpha1.KeyStatePendingDeletion
+	}
+	return StateNow(key)
+}
+
+// CheckUsable says whether a key's state allows an operation. While its deletion is held back by what it encrypts, a key reads
+// that and makes nothing new, which would hold it longer. The fault says KeyUnusable.
+func CheckUsable(key *v1alpha1.KMSKey, operation keys.Operation) error {
+	state := StateNow(key)
+	if err := keys.State(state).Permits(operation); err != nil {
+		return unusable(key, fmt.Sprintf("it is %s", state))
+	}
+	if !key.DeletionTimestamp.IsZero() && makesNew[operation] {
+		return unusable(key, "it is being deleted, so nothing new is encrypted under it; name another key, or keep this one as its "+
+			"condition DeletionBlocked says")
+	}
+	return nil
+}

@@ -1,0 +1,155 @@
+package secretsmanager
+
+import (
+	"crypto/sha256"
+	"encoding/base32"
+	"strings"
+
+	"github.com/aws/smithy-go"
+
+	"strongroom.dev/strongroom/internal/core/arn"
+)
+
+// MaximumName is the length of a secret's name.
+const MaximumName = 512
+
+// suffixLength is that of the characters at the end of a secret's ARN, with the hyphen before them.
+const suffixLength = 7
+
+// UnknownSuffix stands in an ARN for the six characters of a secret that is not there. Policies whose patterns are made for
+// those characters (NAME-??????, NAME-*) match it as they match a secret that is there.
+const UnknownSuffix = "??????"
+
+// ID is what a request names a secret by: a name, a complete ARN, or an ARN without the six characters at its end.
+// https://docs.aws.amazon.com/secretsmanager/latest/userguide/troubleshoot.html#ARN_secretnamehyphen
+type ID struct {
+	// Given is the request's text.
+	Given string
+	// ARN is Given if it is a complete ARN. One that ends in a hyphen and six characters is taken for complete.
+	ARN string
+	// Region and Account of an ARN, complete or not; empty for a name.
+	Region, Account string
+	// Name of the secret.
+	Name string
+}
+
+// ParseID reads a SecretId. The error is AWS's ValidationException and tells of the text alone.
+func ParseID(given string) (ID, error) {
+	id := ID{Given: given, Name: given}
+	if strings.HasPrefix(given, "arn:") {
+		parts := strings.SplitN(given, ":", 7)
+		if len(parts) != 7 || parts[1] != arn.Partition || parts[2] != "secretsmanager" || parts[5] != "secret" ||
+			parts[3] == "" || arn.ValidateAccount(parts[4]) != nil {
+			return ID{}, InvalidName()
+		}
+		id.Region, id.Account, id.Name = parts[3], parts[4], parts[6]
+		if at := len(id.Name) - suffixLength; at > 0 && isSuffix(id.Name[at:]) {
+			id.ARN, id.Name = given, id.Name[:at]
+		}
+	}
+	return id, CheckName(id.Name)
+}
+
+func isSuffix(s string) bool {
+	if s[0] != '-' {
+		return false
+	}
+	for i := 1; i < len(s); i++ {
+		if !alphanumeric(s[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func alphanumeric(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
+}
+
+// CheckName says whether a text can be the name of a secret, as AWS says it.
+func CheckName(name string) error {
+	if name == "" || len(name) > MaximumName {
+		return InvalidName()
+	}
+	for i := range len(name) {
+		if !alphanumeric(name[i]) && !strings.ContainsRune("/_+=.@-", rune(name[i])) {
+			return InvalidName()
+		}
+	}
+	return nil
+}
+
+// InvalidName is AWS's error for a text that is no name of a secret.
+func InvalidName() error {
+	return &smithy.GenericAPIError{
+		Code:    "ValidationException",
+		Message: "Invalid name. Must be a valid name containing alphanumeric characters, or any of the following: -/_+=.@!",
+		Fault:   smithy.FaultClient,
+	}
+}
+
+// PolicyARN is the ARN that policies are asked about for a secret that is not there: the complete one that the request
+// names, or one of UnknownSuffix.
+func (id *ID) PolicyARN(region, account string) string {
+	if id.ARN != "" {
+		return id.ARN
+	}
+	if id.Account != "" {
+		region, account = id.Region, id.Account
+	}
+	return arn.Secret(region, account, id.Name, UnknownSuffix)
+}
+
+// objectName is metadata.name of a Secret that is made through the API: the AWS name if that is a name for Kubernetes too and
+// the region is home, and else one that is derived from both.
+func (s *Service) objectName(region, name string) string {
+	if region == s.Region && dnsSafe(name) {
+		return name
+	}
+	return derivedName(region, name)
+}
+
+// dnsSafe tells whether a name can be metadata.name (RFC 1123 subdomain).
+func dnsSafe(name string) bool {
+	if len(name) > 253 {
+		return false
+	}
+	before := byte('.')
+	for i := range len(name) {
+		c := name[i]
+		letter := c >= 'a' && c <= 'z' || c >= '0' && c <= '9'
+		switch {
+		case letter, c == '-' && before != '.', c == '.' && before != '.' && before != '-':
+		default:
+			return false
+		}
+		before = c
+	}
+	return before != '-' && before != '.'
+}
+
+var nameEncoding = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
+
+// readable is how much of an AWS name is seen in a derived one.
+const readable = 180
+
+// derivedName is a readable part and 80 bits of SHA-256, so that no two names of a namespace meet.
+func derivedName(region, name string) string {
+	sum := sha256.Sum256([]byte("secret\x00" + region + "\x00" + name))
+	out := make([]byte, 0, readable+17)
+	for i := 0; i < len(name) && len(out) < readable; i++ {
+		c := name[i]
+		switch {
+		case c >= 'A' && c <= 'Z':
+			out = append(out, c+'a'-'A')
+		case alphanumeric(c):
+			out = append(out, c)
+		case len(out) > 0 && out[len(out)-1] != '-':
+			out = append(out, '-')
+		}
+	}
+	if len(out) > 0 && out[len(out)-1] != '-' {
+		out = append(out, '-')
+	}
+	return string(nameEncoding.AppendEncode(out, sum[:10]))
+}
