@@ -13,6 +13,10 @@ import (
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/controllers/envelope"
+	"strongroom.dev/strongroom/controllers/iamobject"
+	"strongroom.dev/strongroom/controllers/iampolicy"
+	"strongroom.dev/strongroom/controllers/iamrole"
+	"strongroom.dev/strongroom/controllers/iamuser"
 	"strongroom.dev/strongroom/controllers/kmskey"
 	"strongroom.dev/strongroom/controllers/secret"
 	"strongroom.dev/strongroom/internal/core/keyring"
@@ -64,6 +68,9 @@ func Indexes() []Index {
 			store.OwnerIndex: store.IndexOwner, store.KeyIndex: store.IndexKey,
 			secretsmanager.TombstoneIndex: secretsmanager.IndexTombstone,
 		}},
+		{&v1alpha1.IAMPolicy{}, iamobject.Indexes()},
+		{&v1alpha1.IAMRole{}, iamobject.Indexes()},
+		{&v1alpha1.IAMUser{}, iamobject.Indexes()},
 	}
 }
 
@@ -88,6 +95,23 @@ func NewEnvelope(s Services) *envelope.Reconciler {
 	return &envelope.Reconciler{Client: s.Client, Store: s.Store, Keyring: s.Keyring, Now: s.Now}
 }
 
+// NewIAMPolicy makes the reconciler of IAMPolicies.
+func NewIAMPolicy(s Services, recorder events.EventRecorder) *iampolicy.Reconciler {
+	return &iampolicy.Reconciler{Client: s.Client, Events: recorder}
+}
+
+// NewIAMRole makes the reconciler of IAMRoles.
+func NewIAMRole(s Services, recorder events.EventRecorder) *iamrole.Reconciler {
+	return &iamrole.Reconciler{Client: s.Client, Events: recorder}
+}
+
+// NewIAMUser makes the reconciler of IAMUsers.
+func NewIAMUser(s Services, recorder events.EventRecorder) *iamuser.Reconciler {
+	return &iamuser.Reconciler{
+		Client: s.Client, Live: s.Live, Store: s.Store, Keyring: s.Keyring, Events: recorder, Now: s.Now,
+	}
+}
+
 // Setup registers all controllers with a manager.
 func Setup(mgr ctrl.Manager, s Services, o Options) error {
 	recorder := mgr.GetEventRecorder(reportingController)
@@ -97,6 +121,15 @@ func Setup(mgr ctrl.Manager, s Services, o Options) error {
 	}
 	if err := NewSecret(s, recorder).SetupWithManager(mgr, options); err != nil {
 		return fmt.Errorf("setting up the Secret controller: %w", err)
+	}
+	if err := NewIAMPolicy(s, recorder).SetupWithManager(mgr, options); err != nil {
+		return fmt.Errorf("setting up the IAMPolicy controller: %w", err)
+	}
+	if err := NewIAMRole(s, recorder).SetupWithManager(mgr, options); err != nil {
+		return fmt.Errorf("setting up the IAMRole controller: %w", err)
+	}
+	if err := NewIAMUser(s, recorder).SetupWithManager(mgr, options); err != nil {
+		return fmt.Errorf("setting up the IAMUser controller: %w", err)
 	}
 	err := NewEnvelope(s).SetupWithManager(mgr, controller.TypedOptions[envelope.Owner]{MaxConcurrentReconciles: 1})
 	if err != nil {

@@ -62,7 +62,9 @@ func IndexName(obj client.Object) []string {
 }
 
 // Indexes are the functions of the cache indexes of each of the kinds.
-func Indexes() map[string]client.IndexerFunc { return map[string]client.IndexerFunc{NameIndex: IndexName} }
+func Indexes() map[string]client.IndexerFunc {
+	return map[string]client.IndexerFunc{NameIndex: IndexName}
+}
 
 var errNameTaken = errors.New("the name is taken")
 

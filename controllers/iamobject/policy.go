@@ -28,7 +28,10 @@ var (
 // is where it is in the object. It fails with a fault of MalformedPolicyDocument that tells the place of the mistake, as a JSON
 // pointer from the field.
 func Document(field string, document *v1alpha1.PolicyDocument, t iam.Type, maximum int) error {
-	return errors.Join(size(field, iam.Size(document.Raw), maximum), parse(field, document, t))
+	if err := parse(field, document, t); err != nil {
+		return err
+	}
+	return size(field, iam.Size(document.Raw), maximum)
 }
 
 // Inline is Document for all inline policies of an object, whose sizes add up.
