@@ -46,7 +46,7 @@ type Reconciler struct {
 
 // +kubebuilder:rbac:groups=strongroom.dev,resources=iamusers,verbs=get;list;watch;patch
 // +kubebuilder:rbac:groups=strongroom.dev,resources=iamusers/status,verbs=update
-// +kubebuilder:rbac:groups="",resources=secrets,verbs=get;create;delete
+// +kubebuilder:rbac:groups="",resources=secrets,verbs=get;list;create;delete
 
 // Reconcile makes one pass over an IAMUser.
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {

@@ -33,6 +33,7 @@ const (
 var (
 	errAccountChanged = errors.New("the namespace has another account id")
 	errSecretTaken    = errors.New("the core Secret is not this access key's")
+	errIDTaken        = errors.New("the access key id is taken; another is tried")
 	errLeftover       = errors.New("an access key that never came into force is in the way")
 )
 
@@ -43,13 +44,17 @@ func owner(user *v1alpha1.IAMUser) v1alpha1.EnvelopeOwner {
 
 // accessKeys makes the access keys that spec asks for and status lacks, and looks whether the others open.
 func (r *Reconciler) accessKeys(ctx context.Context, user *v1alpha1.IAMUser, account string) error {
+	pending, err := r.pending(ctx, user)
+	if err != nil {
+		return err
+	}
 	for i := range user.Spec.AccessKeys {
 		key := &user.Spec.AccessKeys[i]
 		var err error
 		if made := user.AccessKeyStatusOf(key.Name); made != nil {
 			err = r.verify(ctx, user, account, made)
 		} else {
-			err = r.make(ctx, user, account, key)
+			err = r.make(ctx, user, account, key, pending[key.Name])
 		}
 		if err != nil {
 			return fmt.Errorf("access key %s: %w", key.Name, err)
@@ -88,16 +93,53 @@ func (r *Reconciler) open(e *v1alpha1.Envelope) (secretbytes.Bytes, error) {
 	return secret, nil
 }
 
+// pending are the Envelopes of access keys that an earlier pass made and did not bring into force, the newest of each name. After
+// the loss of a status these are all.
+func (r *Reconciler) pending(ctx context.Context, user *v1alpha1.IAMUser) (map[string]*v1alpha1.Envelope, error) {
+	all, err := r.envelopes(ctx, user)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]*v1alpha1.Envelope{}
+	for i := range all {
+		e := &all[i]
+		if !wanted(user, e) || user.AccessKeyStatusOf(e.Spec.Stages[0]) != nil || e.Spec.Subject != user.Status.ARN {
+			continue
+		}
+		if former := out[e.Spec.Stages[0]]; former == nil || former.Spec.Sequence < e.Spec.Sequence {
+			out[e.Spec.Stages[0]] = e
+		}
+	}
+	return out, nil
+}
+
+// next is a sequence number that no Envelope of the user has.
+func (r *Reconciler) next(ctx context.Context, user *v1alpha1.IAMUser) (int64, error) {
+	all, err := r.envelopes(ctx, user)
+	last := user.Status.LastAccessKeySequence
+	for i := range all {
+		last = max(last, all[i].Spec.Sequence)
+	}
+	return last + 1, err
+}
+
 // make makes an access key in three writes: the Envelope, which settles id and secret; the core Secret, which hands them out; and
 // the status, at the end of the pass, which brings the key into force and is the commit. A crash before the last leaves a key
 // that nobody accepts, and the next pass finds the Envelope under its name and goes on with it.
-func (r *Reconciler) make(ctx context.Context, user *v1alpha1.IAMUser, account string, key *v1alpha1.AccessKey) error {
-	sequence := user.Status.LastAccessKeySequence + 1
+func (r *Reconciler) make(ctx context.Context, user *v1alpha1.IAMUser, account string, key *v1alpha1.AccessKey, e *v1alpha1.Envelope) error {
 	if err := r.free(ctx, user, key); err != nil {
 		return err
 	}
-	e, err := r.envelope(ctx, user, account, key, sequence)
-	if err != nil {
+	if e == nil {
+		sequence, err := r.next(ctx, user)
+		if err != nil {
+			return err
+		}
+		if e, err = r.envelope(ctx, user, account, key, sequence); err != nil {
+			return err
+		}
+	}
+	if err := store.CheckIdentity(e, owner(user), user.Status.ARN, store.Version(e)); err != nil {
 		return err
 	}
 	secret, err := r.open(e)
@@ -108,9 +150,9 @@ func (r *Reconciler) make(ctx context.Context, user *v1alpha1.IAMUser, account s
 	if err := r.handOut(ctx, user, key, e.Spec.Version, secret); err != nil {
 		return err
 	}
-	user.Status.LastAccessKeySequence = sequence
+	user.Status.LastAccessKeySequence = max(user.Status.LastAccessKeySequence, e.Spec.Sequence)
 	user.Status.AccessKeys = append(user.Status.AccessKeys, v1alpha1.AccessKeyStatus{
-		Name: key.Name, Sequence: sequence, AccessKeyID: e.Spec.Version, SecretName: user.SecretNameOf(key), CreatedTime: e.Spec.CreatedTime,
+		Name: key.Name, Sequence: e.Spec.Sequence, AccessKeyID: e.Spec.Version, SecretName: user.SecretNameOf(key), CreatedTime: e.Spec.CreatedTime,
 	})
 	r.Events.Eventf(user, nil, corev1.EventTypeNormal, v1alpha1.ReasonCreated, "CreateAccessKey", "Access key %s (%s) is in core Secret %s",
 		key.Name, e.Spec.Version, user.SecretNameOf(key))
@@ -136,6 +178,9 @@ func (r *Reconciler) envelope(ctx context.Context, user *v1alpha1.IAMUser, accou
 	if err != nil {
 		return nil, err
 	}
+	if err := r.unique(ctx, user.Namespace, id); err != nil {
+		return nil, err
+	}
 	e, err := r.seal(ring, user, versions.Version{ID: id, Sequence: sequence, Created: r.Now(), Stages: stages(user, key.Name)})
 	if err != nil {
 		return nil, err
@@ -144,15 +189,24 @@ func (r *Reconciler) envelope(ctx context.Context, user *v1alpha1.IAMUser, accou
 	if err != nil {
 		return nil, err
 	}
-	found := store.Version(stored)
-	found.Sequence = sequence
-	if err := store.CheckIdentity(stored, owner(user), user.Status.ARN, found); err != nil {
-		return nil, err
-	}
 	if !slices.Equal(stored.Spec.Stages, e.Spec.Stages) { // the next pass sees it, and removes it
 		return nil, fmt.Errorf("%w: Envelope %s", errLeftover, stored.Name)
 	}
 	return stored, nil
+}
+
+// unique looks whether no user of the account has an access key of an id yet: 39 random bits alone do not make it so.
+func (r *Reconciler) unique(ctx context.Context, namespace, id string) error {
+	var users v1alpha1.IAMUserList
+	if err := r.Client.List(ctx, &users, client.InNamespace(namespace), client.UnsafeDisableDeepCopy); err != nil {
+		return fmt.Errorf("listing IAMUsers: %w", err)
+	}
+	for i := range users.Items {
+		if slices.ContainsFunc(users.Items[i].Status.AccessKeys, func(k v1alpha1.AccessKeyStatus) bool { return k.AccessKeyID == id }) {
+			return fmt.Errorf("%w: %s", errIDTaken, id)
+		}
+	}
+	return nil
 }
 
 func (r *Reconciler) seal(ring *keyring.Keyring, user *v1alpha1.IAMUser, v versions.Version) (*v1alpha1.Envelope, error) {
