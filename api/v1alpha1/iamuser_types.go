@@ -99,7 +99,7 @@ type IAMUserStatus struct {
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
-// +kubebuilder:validation:XValidation:rule="size(self.metadata.name) <= 189",message="metadata.name is over 189 characters: the core Secrets of access keys are named USER-KEY",fieldPath=".metadata.name"
+// +kubebuilder:validation:XValidation:rule="size(self.metadata.name) <= 189",message="metadata.name is over 189 characters: the core Secrets of access keys are named USER-KEY"
 // +kubebuilder:validation:XValidation:rule="has(self.spec.name) || size(self.metadata.name) <= 64",message="metadata.name is over the 64 characters that a name in AWS IAM has: set spec.name",fieldPath=".spec.name"
 // +kubebuilder:resource:path=iamusers,singular=iamuser,shortName=iamuser,categories=strongroom
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
