@@ -92,14 +92,14 @@ spec: {generate: {bytes: {length: 5, encoding: Hex}}}`, `
 spec: {generate: {uuid: {}}}`, `
 spec: {valueFrom: {secretKeyRef: {name: s, key: k}, policy: Once}}`},
 	"IAMPolicy": {`
-spec: {name: n, path: /p/, description: d, document: {Version: "2012-10-17"}}
+spec: {name: aws, path: /p/, description: d, document: {Version: "2012-10-17"}}
 status: {observedGeneration: 1, arn: a, uniqueId: u, lastHandledReconcileAt: a}`},
 	"IAMRole": {`
-spec: {name: n, path: /p/, description: d, serviceAccounts: [a], assumeRolePolicy: {Version: "2012-10-17"}, maxSessionDuration: 3600,
+spec: {name: aws, path: /p/, description: d, serviceAccounts: [a], assumeRolePolicy: {Version: "2012-10-17"}, maxSessionDuration: 3600,
   policies: [{name: p, document: {Version: "2012-10-17"}}], managedPolicyArns: ["arn:aws:iam::aws:policy/ReadOnlyAccess"], permissionsBoundary: "arn:aws:iam::aws:policy/ReadOnlyAccess", tags: [{key: k, value: v}]}
 status: {observedGeneration: 1, arn: a, uniqueId: u, lastHandledReconcileAt: a}`},
 	"IAMUser": {`
-spec: {name: n, path: /p/, accessKeys: [{name: k, inactive: true, secretName: s}],
+spec: {name: aws, path: /p/, accessKeys: [{name: k, inactive: true, secretName: s}],
   policies: [{name: p, document: {Version: "2012-10-17"}}], managedPolicyArns: ["arn:aws:iam::aws:policy/ReadOnlyAccess"], permissionsBoundary: "arn:aws:iam::aws:policy/ReadOnlyAccess", tags: [{key: k, value: v}]}
 status: {observedGeneration: 1, arn: a, uniqueId: u, lastHandledReconcileAt: a, lastAccessKeySequence: 1,
   accessKeys: [{name: k, sequence: 1, accessKeyId: AKIAAAAAAAAAAAAAAAAA, secretName: s, createdTime: "2026-11-24T12:00:00Z"}]}`},
