@@ -3,6 +3,7 @@ package controllers
 
 import (
 	"fmt"
+	"maps"
 	"time"
 
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -13,7 +14,10 @@ import (
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/controllers/envelope"
-	"strongroom.dev/strongroom/controllers/iam"
+	"strongroom.dev/strongroom/controllers/iamobject"
+	"strongroom.dev/strongroom/controllers/iampolicy"
+	"strongroom.dev/strongroom/controllers/iamrole"
+	"strongroom.dev/strongroom/controllers/iamuser"
 	"strongroom.dev/strongroom/controllers/kmskey"
 	"strongroom.dev/strongroom/controllers/secret"
 	"strongroom.dev/strongroom/internal/core/keyring"
@@ -67,10 +71,18 @@ func Indexes() []Index {
 			store.OwnerIndex: store.IndexOwner, store.KeyIndex: store.IndexKey,
 			secretsmanager.TombstoneIndex: secretsmanager.IndexTombstone,
 		}},
-		{&v1alpha1.IAMPolicy{}, iam.PolicyIndexes()},
-		{&v1alpha1.IAMRole{}, iam.RoleIndexes()},
-		{&v1alpha1.IAMUser{}, iam.UserIndexes()},
+		{&v1alpha1.IAMPolicy{}, iamIndexes(nil)},
+		{&v1alpha1.IAMRole{}, iamIndexes(nil)},
+		{&v1alpha1.IAMUser{}, iamIndexes(map[string]client.IndexerFunc{serviceiam.AccessKeyIndex: serviceiam.IndexAccessKey})},
 	}
+}
+
+// iamIndexes are those that all of IAM's kinds have, and more.
+func iamIndexes(more map[string]client.IndexerFunc) map[string]client.IndexerFunc {
+	out := iamobject.Indexes()
+	out[serviceiam.ARNIndex] = serviceiam.IndexARN
+	maps.Copy(out, more)
+	return out
 }
 
 // NewSecret makes the reconciler of Secrets.
@@ -94,9 +106,21 @@ func NewEnvelope(s Services) *envelope.Reconciler {
 	return &envelope.Reconciler{Client: s.Client, Store: s.Store, Keyring: s.Keyring, Now: s.Now}
 }
 
-// NewIAM makes what the reconcilers of IAMPolicies, IAMRoles and IAMUsers share.
-func NewIAM(s Services, recorder events.EventRecorder) iam.Base {
-	return iam.Base{Client: s.Client, Live: s.Live, IAM: s.IAM, Events: recorder, Now: s.Now}
+// NewIAMPolicy makes the reconciler of IAMPolicies.
+func NewIAMPolicy(s Services, recorder events.EventRecorder) *iampolicy.Reconciler {
+	return &iampolicy.Reconciler{Client: s.Client, Events: recorder}
+}
+
+// NewIAMRole makes the reconciler of IAMRoles.
+func NewIAMRole(s Services, recorder events.EventRecorder) *iamrole.Reconciler {
+	return &iamrole.Reconciler{Client: s.Client, Events: recorder}
+}
+
+// NewIAMUser makes the reconciler of IAMUsers.
+func NewIAMUser(s Services, recorder events.EventRecorder) *iamuser.Reconciler {
+	return &iamuser.Reconciler{
+		Client: s.Client, Live: s.Live, Store: s.Store, Keyring: s.Keyring, Events: recorder, Now: s.Now,
+	}
 }
 
 // Setup registers all controllers with a manager.
@@ -109,24 +133,18 @@ func Setup(mgr ctrl.Manager, s Services, o Options) error {
 	if err := NewSecret(s, recorder).SetupWithManager(mgr, options); err != nil {
 		return fmt.Errorf("setting up the Secret controller: %w", err)
 	}
+	if err := NewIAMPolicy(s, recorder).SetupWithManager(mgr, options); err != nil {
+		return fmt.Errorf("setting up the IAMPolicy controller: %w", err)
+	}
+	if err := NewIAMRole(s, recorder).SetupWithManager(mgr, options); err != nil {
+		return fmt.Errorf("setting up the IAMRole controller: %w", err)
+	}
+	if err := NewIAMUser(s, recorder).SetupWithManager(mgr, options); err != nil {
+		return fmt.Errorf("setting up the IAMUser controller: %w", err)
+	}
 	err := NewEnvelope(s).SetupWithManager(mgr, controller.TypedOptions[envelope.Owner]{MaxConcurrentReconciles: 1})
 	if err != nil {
 		return fmt.Errorf("setting up the Envelope controller: %w", err)
-	}
-	return setupIAM(mgr, NewIAM(s, recorder), options)
-}
-
-func setupIAM(mgr ctrl.Manager, base iam.Base, options controller.Options) error {
-	for kind, r := range map[string]interface {
-		SetupWithManager(ctrl.Manager, controller.Options) error
-	}{
-		"IAMPolicy": &iam.PolicyReconciler{Base: base},
-		"IAMRole":   &iam.RoleReconciler{Base: base},
-		"IAMUser":   &iam.UserReconciler{Base: base},
-	} {
-		if err := r.SetupWithManager(mgr, options); err != nil {
-			return fmt.Errorf("setting up the %s controller: %w", kind, err)
-		}
 	}
 	return nil
 }

@@ -91,6 +91,18 @@ spec: {generate: {json: {template: "{}", key: k, password: {length: 5, excludeCh
 spec: {generate: {bytes: {length: 5, encoding: Hex}}}`, `
 spec: {generate: {uuid: {}}}`, `
 spec: {valueFrom: {secretKeyRef: {name: s, key: k}, policy: Once}}`},
+	"IAMPolicy": {`
+spec: {name: aws, path: /p/, description: d, document: {Version: "2012-10-17"}}
+status: {observedGeneration: 1, arn: a, uniqueId: u, lastHandledReconcileAt: a}`},
+	"IAMRole": {`
+spec: {name: aws, path: /p/, description: d, serviceAccounts: [a], assumeRolePolicy: {Version: "2012-10-17"}, maxSessionDuration: 3600,
+  policies: [{name: p, document: {Version: "2012-10-17"}}], managedPolicyArns: ["arn:aws:iam::aws:policy/ReadOnlyAccess"], permissionsBoundary: "arn:aws:iam::aws:policy/ReadOnlyAccess", tags: [{key: k, value: v}]}
+status: {observedGeneration: 1, arn: a, uniqueId: u, lastHandledReconcileAt: a}`},
+	"IAMUser": {`
+spec: {name: aws, path: /p/, accessKeys: [{name: k, inactive: true, secretName: s}],
+  policies: [{name: p, document: {Version: "2012-10-17"}}], managedPolicyArns: ["arn:aws:iam::aws:policy/ReadOnlyAccess"], permissionsBoundary: "arn:aws:iam::aws:policy/ReadOnlyAccess", tags: [{key: k, value: v}]}
+status: {observedGeneration: 1, arn: a, uniqueId: u, lastHandledReconcileAt: a, lastAccessKeySequence: 1,
+  accessKeys: [{name: k, sequence: 1, accessKeyId: AKIAAAAAAAAAAAAAAAAA, secretName: s, createdTime: "2026-11-24T12:00:00Z"}]}`},
 	"Envelope": {`
 spec: {class: SecretVersion, owner: {kind: Secret, name: a}, subject: arn, version: v, sequence: 1, stages: [AWSCURRENT],
   binary: true, createdTime: "2026-11-24T12:00:00Z", expireTime: "2026-11-24T12:00:00Z", keyArn: k, encryptedDataKey: QUJD, ciphertext: QUJD}`},
@@ -110,6 +122,12 @@ func filler(path string, n int) string {
 	case path == "spec.rotation.duration" && n == 3:
 		return "24h"
 	}
+	if (path == "spec.permissionsBoundary" || path == "spec.managedPolicyArns[]") && n >= 30 {
+		return "arn:aws:iam::aws:policy/" + strings.Repeat("x", n-24)
+	}
+	if path == "spec.path" && n >= 2 {
+		return "/" + strings.Repeat("x", n-2) + "/"
+	}
 	return strings.Repeat("x", n)
 }
 
@@ -124,6 +142,14 @@ func item(path string, n int, first any) any {
 		return map[string]any{"id": long, "sequence": int64(n + 1), "state": "NON_CURRENT", "createdTime": "2026-11-24T12:00:00Z"}
 	case "spec.tags":
 		return map[string]any{"key": fmt.Sprint("k", n)}
+	case "spec.policies":
+		return map[string]any{"name": fmt.Sprint("p", n), "document": map[string]any{}}
+	case "spec.managedPolicyArns":
+		return fmt.Sprint("arn:aws:iam::aws:policy/p", n)
+	case "spec.accessKeys":
+		return map[string]any{"name": fmt.Sprint("k", n)}
+	case "status.accessKeys":
+		return map[string]any{"name": fmt.Sprint("k", n), "sequence": int64(1), "accessKeyId": "AKIAAAAAAAAAAAAAAAAA", "createdTime": "2026-11-24T12:00:00Z"}
 	case "spec.target.restart":
 		return first
 	}

@@ -1,6 +1,7 @@
 package v1alpha1_test
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -21,6 +22,8 @@ type rule struct {
 	refuses []string
 	// field that the refusal names.
 	field string
+	// called is the metadata.name of what is refused; a short one if it is empty.
+	called string
 	// changes makes accepts and refuses lists of pairs.
 	changes bool
 	// unreachable says why nothing can be refused by it as yet.
@@ -50,7 +53,7 @@ var (
 	noRegions = []string{"{region: US-EAST-1}", "{region: us-east}", "{region: useast1}", `{region: "us-east-1\n"}`, "{region: '-us-east-1'}"}
 )
 
-var rules = []rule{
+var rules = append(iamRules(), []rule{
 	{kind: key, path: "", message: "alias/aws/SERVICE is reserved", field: "spec.aliases",
 		accepts: []string{"{}", "{aliases: [alias/aws, alias/awsx/a, alias/a/aws/b]}"},
 		refuses: []string{"{aliases: [alias/aws/secretsmanager]}", "{aliases: [alias/a, alias/aws/rule]}", "{aliases: [alias/aws/]}"}},
@@ -151,7 +154,7 @@ var rules = []rule{
 		accepts: []string{envelope, envelope},
 		refuses: []string{envelope, strings.Replace(envelope, "QUJD", "QUJE", 1), envelope, strings.Replace(envelope, "sequence: 1", "sequence: 2", 1),
 			envelope, strings.Replace(envelope, "keyArn: k", "keyArn: k, stages: [a]", 1), envelope, strings.Replace(envelope, "name: a", "name: b", 1)}},
-}
+}...)
 
 // update makes an object of one spec, changes it to another, and says what the API server answers to that.
 func update(kind, before, after string) error {
@@ -167,20 +170,20 @@ func update(kind, before, after string) error {
 var _ = Describe("A rule", func() {
 	for _, r := range rules {
 		It(fmt.Sprintf("of %s %s, %q, lets through what it should and refuses with its own message what it should not", r.kind, r.path, r.message), func() {
-			attempts := func(specs []string) (out []error) {
+			attempts := func(called string, specs []string) (out []error) {
 				for chunk := range slices.Chunk(specs, map[bool]int{false: 1, true: 2}[r.changes]) {
 					if r.changes {
 						out = append(out, update(r.kind, chunk[0], chunk[1]))
 					} else {
-						out = append(out, create(r.kind, "rule", chunk[0]))
+						out = append(out, create(r.kind, called, chunk[0]))
 					}
 				}
 				return out
 			}
-			for i, err := range attempts(r.accepts) {
+			for i, err := range attempts("rule", r.accepts) {
 				Expect(err).NotTo(HaveOccurred(), "accepted %d", i)
 			}
-			for i, err := range attempts(r.refuses) {
+			for i, err := range attempts(cmp.Or(r.called, "rule"), r.refuses) {
 				Expect(err).To(MatchError(And(ContainSubstring(r.field), ContainSubstring(r.message))), "refused %d", i)
 			}
 		})

@@ -5,8 +5,6 @@ import (
 	"os"
 	"slices"
 
-	"sigs.k8s.io/controller-runtime/pkg/client"
-
 	"strongroom.dev/strongroom/internal/core/trail"
 	"strongroom.dev/strongroom/internal/gateway"
 	gatewaykms "strongroom.dev/strongroom/internal/gateway/kms"
@@ -37,10 +35,6 @@ func (op *Operator) serve(o Options) error {
 	if err != nil {
 		return err
 	}
-	direct, err := client.New(op.GetConfig(), client.Options{Scheme: op.GetScheme(), HTTPClient: op.GetHTTPClient()})
-	if err != nil {
-		return fmt.Errorf("making a client without a cache: %w", err)
-	}
 	log := op.GetLogger().WithName("gateway")
 	handler, err := server.New(server.Options{
 		Services: op.gatewayServices(), Regions: o.regions(), Credentials: op.Services.IAM, Trail: records, Now: o.Now, Log: log,
@@ -51,7 +45,7 @@ func (op *Operator) serve(o Options) error {
 	op.Gateway = &serving.Listener{
 		Address: o.GatewayBindAddress, Handler: handler, GracefulShutdownTimeout: o.GracefulShutdownTimeout, Log: log, Closer: records,
 		Certificate: &serving.Certificate{
-			Client: direct, Namespace: o.Namespace, Names: o.gatewayNames(), Now: o.Now, Log: log,
+			Client: op.direct, Namespace: o.Namespace, Names: o.gatewayNames(), Now: o.Now, Log: log,
 		},
 	}
 	if err := op.Add(op.Gateway); err != nil {

@@ -94,6 +94,9 @@ type Operator struct {
 	Unsealer *unseal.Unsealer
 	// Gateway is the listener of AWS's APIs, nil if there is none.
 	Gateway *serving.Listener
+
+	// direct has no cache: for kinds that are not worth a watch.
+	direct client.Client
 }
 
 // +kubebuilder:rbac:groups=coordination.k8s.io,namespace=strongroom-system,resources=leases,verbs=get;create;update
@@ -109,7 +112,11 @@ func New(cfg *rest.Config, o Options) (*Operator, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making the manager: %w", err)
 	}
-	op := &Operator{Manager: mgr}
+	direct, err := client.New(cfg, client.Options{Scheme: mgr.GetScheme(), HTTPClient: mgr.GetHTTPClient()})
+	if err != nil {
+		return nil, fmt.Errorf("making a client without a cache: %w", err)
+	}
+	op := &Operator{Manager: mgr, direct: direct}
 	op.wire(o, digester)
 	if err := op.index(); err != nil {
 		return nil, err
@@ -217,7 +224,7 @@ func (op *Operator) wire(o Options, digester *projection.Digester) {
 		Materials: keyring.NewMaterialCache(0, 0, nil), Policies: kms.NewPolicyCache(0),
 	}
 	identities := &serviceiam.Service{
-		Client: cached, Live: live, Store: envelopes, Keyring: holder, Now: o.Now, Cache: serviceiam.NewCache(o.Now),
+		Client: cached, Live: live, Reviews: op.direct, Store: envelopes, Keyring: holder, Now: o.Now, Cache: serviceiam.NewCache(o.Now),
 	}
 	op.Services = controllers.Services{
 		Client: cached, Live: live, Region: o.Region, Store: envelopes, Keyring: holder, KMS: keys, IAM: identities,

@@ -123,9 +123,12 @@ func (r *Reconcilers) Faulty() (*Reconcilers, *FaultyClient) {
 	recorder := events.NewFakeRecorder(1000)
 	return &Reconcilers{
 		Operator: r.Operator, Events: recorder,
-		Secret:   controllers.NewSecret(s, recorder),
-		KMSKey:   controllers.NewKMSKey(s, recorder),
-		Envelope: controllers.NewEnvelope(s),
+		Secret:    controllers.NewSecret(s, recorder),
+		KMSKey:    controllers.NewKMSKey(s, recorder),
+		Envelope:  controllers.NewEnvelope(s),
+		IAMPolicy: controllers.NewIAMPolicy(s, recorder),
+		IAMRole:   controllers.NewIAMRole(s, recorder),
+		IAMUser:   controllers.NewIAMUser(s, recorder),
 	}, faulty
 }
 

@@ -14,6 +14,9 @@ import (
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/controllers"
 	"strongroom.dev/strongroom/controllers/envelope"
+	"strongroom.dev/strongroom/controllers/iampolicy"
+	"strongroom.dev/strongroom/controllers/iamrole"
+	"strongroom.dev/strongroom/controllers/iamuser"
 	"strongroom.dev/strongroom/controllers/kmskey"
 	"strongroom.dev/strongroom/controllers/secret"
 	"strongroom.dev/strongroom/internal/operator"
@@ -23,10 +26,13 @@ import (
 // Reconcilers are the controllers of an operator without a running controller, for tests that call Reconcile.
 type Reconcilers struct {
 	*Operator
-	Events   *events.FakeRecorder
-	Secret   *secret.Reconciler
-	KMSKey   *kmskey.Reconciler
-	Envelope *envelope.Reconciler
+	Events    *events.FakeRecorder
+	Secret    *secret.Reconciler
+	KMSKey    *kmskey.Reconciler
+	Envelope  *envelope.Reconciler
+	IAMPolicy *iampolicy.Reconciler
+	IAMRole   *iamrole.Reconciler
+	IAMUser   *iamuser.Reconciler
 }
 
 // RunReconcilers starts an operator without controllers and makes its reconcilers.
@@ -38,9 +44,12 @@ func RunReconcilers(ctx context.Context, cp *ControlPlane) (*Reconcilers, error)
 	recorder := events.NewFakeRecorder(1000)
 	return &Reconcilers{
 		Operator: op, Events: recorder,
-		Secret:   controllers.NewSecret(op.Services, recorder),
-		KMSKey:   controllers.NewKMSKey(op.Services, recorder),
-		Envelope: controllers.NewEnvelope(op.Services),
+		Secret:    controllers.NewSecret(op.Services, recorder),
+		KMSKey:    controllers.NewKMSKey(op.Services, recorder),
+		Envelope:  controllers.NewEnvelope(op.Services),
+		IAMPolicy: controllers.NewIAMPolicy(op.Services, recorder),
+		IAMRole:   controllers.NewIAMRole(op.Services, recorder),
+		IAMUser:   controllers.NewIAMUser(op.Services, recorder),
 	}, nil
 }
 

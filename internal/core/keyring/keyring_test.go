@@ -154,7 +154,7 @@ func TestRecordsOpenAsTheirOwnKindAndContextOnly(t *testing.T) {
 	k := unseal(t, root, newRecord(t, root, 1))
 	kinds := []keys.Kind{
 		keys.KindSecretVersion, keys.KindParameterVersion, keys.KindGrantToken, keys.KindImportToken,
-		keys.KindBackupChunk, keys.KindPageToken, keys.KindTombstone,
+		keys.KindBackupChunk, keys.KindPageToken, keys.KindTombstone, keys.KindAccessKey,
 	}
 	for _, sealed := range kinds {
 		blob, err := k.Seal(sealed, location, secretbytes.Copy([]byte("record")))

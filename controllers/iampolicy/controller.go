@@ -1,0 +1,60 @@
+// Package iampolicy reconciles IAMPolicys: it says what they are in AWS IAM, and whether what they say can be put in force.
+package iampolicy
+
+import (
+	"context"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/tools/events"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+
+	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/controllers/iamobject"
+	"strongroom.dev/strongroom/internal/core/iam"
+)
+
+// Reconciler reconciles IAMPolicys.
+type Reconciler struct {
+	// Client reads from the cache and writes.
+	Client client.Client
+	// Events tells users what happened.
+	Events events.EventRecorder
+}
+
+// +kubebuilder:rbac:groups=strongroom.dev,resources=iampolicies,verbs=get;list;watch
+// +kubebuilder:rbac:groups=strongroom.dev,resources=iampolicies/status,verbs=update
+
+// Reconcile makes one pass over a IAMPolicy. All that it writes is the status, at the end.
+func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	policy := &v1alpha1.IAMPolicy{}
+	if err := r.Client.Get(ctx, req.NamespacedName, policy); err != nil {
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	if !policy.DeletionTimestamp.IsZero() {
+		return ctrl.Result{}, nil
+	}
+	before := policy.DeepCopy()
+	err := r.run(ctx, policy)
+	return iamobject.Summarise(ctx, r.Client, r.Events, before, policy, err)
+}
+
+func (r *Reconciler) run(ctx context.Context, policy *v1alpha1.IAMPolicy) error {
+	if _, err := iamobject.Identify(ctx, r.Client, iamobject.Policy, policy); err != nil {
+		return err
+	}
+	return iamobject.Document("spec.document", &policy.Spec.Document, iam.Identity, iam.MaximumManagedPolicy)
+}
+
+// SetupWithManager registers the controller. The cache must have iamobject.Indexes.
+func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, options controller.Options) error {
+	return ctrl.NewControllerManagedBy(mgr).
+		Named("iampolicy").
+		For(&v1alpha1.IAMPolicy{}).
+		Watches(&corev1.Namespace{}, iamobject.OfNamespace(r.Client, iamobject.Policy), builder.WithPredicates(predicate.LabelChangedPredicate{})).
+		WithOptions(options).
+		Complete(r)
+}
