@@ -9,8 +9,6 @@ import (
 	. "github.com/onsi/gomega"
 
 	sdk "github.com/aws/aws-sdk-go-v2/service/sts"
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
 	"strongroom.dev/strongroom/internal/core/arn"
@@ -99,7 +97,7 @@ var _ = Describe("AssumeRoleWithWebIdentity", func() {
 		Entry("that is none", "InvalidIdentityToken", "not a valid JWT", func() string { return "abcd" }),
 		Entry("of a service account that is gone", "InvalidIdentityToken", "does not accept", func() string {
 			made := token(serviceiam.TokenAudience)
-			world.Remove(&corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: world.Namespace, Name: "app"}})
+			Expect(world.ControlPlane.Client.Delete(ctx, serviceAccount())).To(Succeed())
 			return made
 		}),
 	)
