@@ -59,7 +59,7 @@ var _ = BeforeSuite(func() {
 func replica() *serviceiam.Service {
 	s := world.Services
 	return &serviceiam.Service{
-		Client: s.Client, Live: s.Live, Store: s.Store, Keyring: s.Keyring, Now: world.Clock.Now, Cache: serviceiam.NewCache(world.Clock.Now),
+		Client: s.Client, Live: s.Live, Tokens: world.ControlPlane.Client, Store: s.Store, Keyring: s.Keyring, Now: world.Clock.Now, Cache: serviceiam.NewCache(world.Clock.Now),
 	}
 }
 

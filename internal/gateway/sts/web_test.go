@@ -1,8 +1,9 @@
 package sts_test
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/rsa"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -81,9 +82,7 @@ var _ = Describe("AssumeRoleWithWebIdentity", func() {
 		Entry("of another audience", "InvalidIdentityToken", "Incorrect token audience", func() string { return token("https://else.example") }),
 		Entry("of the API server's own audience", "InvalidIdentityToken", "Incorrect token audience", func() string { return token() }),
 		Entry("of another cluster", "InvalidIdentityToken", "does not accept", func() string {
-			key, err := rsa.GenerateKey(rand.Reader, 2048)
-			Expect(err).NotTo(HaveOccurred())
-			return resigned(key, nil)
+			return resigned(mustKey(), nil)
 		}),
 		Entry("that is expired", "ExpiredTokenException", "Token expired", func() string {
 			return resigned(clusterKey(), func(c map[string]any) { c["exp"] = time.Now().Add(-time.Hour).Unix() })
@@ -129,21 +128,21 @@ func provider() string {
 	return (&serviceiam.WebIdentity{Issuer: issuer}).Provider()
 }
 
-func mustKey() *rsa.PrivateKey {
+func mustKey() *ecdsa.PrivateKey {
 	GinkgoHelper()
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	Expect(err).NotTo(HaveOccurred())
 	return key
 }
 
-func clusterKey() *rsa.PrivateKey {
+func clusterKey() *ecdsa.PrivateKey {
 	GinkgoHelper()
 	key, err := world.ControlPlane.SignerKey()
 	Expect(err).NotTo(HaveOccurred())
 	return key
 }
 
-func resigned(key *rsa.PrivateKey, change func(map[string]any)) string {
+func resigned(key *ecdsa.PrivateKey, change func(map[string]any)) string {
 	GinkgoHelper()
 	if change == nil {
 		change = func(map[string]any) {}

@@ -23,6 +23,9 @@ type Service struct {
 	// Client reads from a cache that has the indexes, and writes. Live reads from the API server.
 	Client client.Client
 	Live   client.Reader
+	// Tokens makes TokenReviews. It is a client without a cache, as client.New makes it: the caching one wants to watch what it
+	// made, and nobody can watch TokenReviews.
+	Tokens client.Writer
 	// Store keeps access keys.
 	Store *store.Store
 	// Keyring opens them.
