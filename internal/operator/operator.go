@@ -127,6 +127,9 @@ func New(cfg *rest.Config, o Options) (*Operator, error) {
 	if err := mgr.Add(op.Services.KMS.Materials); err != nil {
 		return nil, fmt.Errorf("adding the cache of key material: %w", err)
 	}
+	if err := mgr.Add(op.Services.IAM.Cache); err != nil {
+		return nil, fmt.Errorf("adding the cache of credentials: %w", err)
+	}
 	if !o.WithoutControllers {
 		if err := controllers.Setup(mgr, op.Services, controllers.Options{Concurrency: o.Concurrency}); err != nil {
 			return nil, err
@@ -224,7 +227,7 @@ func (op *Operator) wire(o Options, digester *projection.Digester) {
 		Materials: keyring.NewMaterialCache(0, 0, nil), Policies: kms.NewPolicyCache(0),
 	}
 	identities := &serviceiam.Service{
-		Client: cached, Live: live, Reviews: op.direct, Store: envelopes, Keyring: holder, Now: o.Now, Cache: serviceiam.NewCache(o.Now),
+		Client: cached, Live: live, Tokens: op.direct, Store: envelopes, Keyring: holder, Now: o.Now, Cache: serviceiam.NewCache(o.Now),
 	}
 	op.Services = controllers.Services{
 		Client: cached, Live: live, Region: o.Region, Store: envelopes, Keyring: holder, KMS: keys, IAM: identities,

@@ -2,9 +2,8 @@ package environment
 
 import (
 	"context"
-	"crypto"
+	"crypto/ecdsa"
 	"crypto/rand"
-	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
@@ -32,7 +31,7 @@ func (cp *ControlPlane) Token(ctx context.Context, namespace, name string, audie
 }
 
 // SignerKey is the key that the API server signs such tokens by.
-func (cp *ControlPlane) SignerKey() (*rsa.PrivateKey, error) {
+func (cp *ControlPlane) SignerKey() (*ecdsa.PrivateKey, error) {
 	text, err := os.ReadFile(filepath.Join(cp.env.ControlPlane.GetAPIServer().CertDir, "sa-signer.key"))
 	if err != nil {
 		return nil, err
@@ -41,18 +40,22 @@ func (cp *ControlPlane) SignerKey() (*rsa.PrivateKey, error) {
 	if block == nil {
 		return nil, errors.New("the signer's key is not PEM")
 	}
-	if key, err := x509.ParsePKCS1PrivateKey(block.Bytes); err == nil {
+	if key, err := x509.ParseECPrivateKey(block.Bytes); err == nil {
 		return key, nil
 	}
 	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
 	if err != nil {
 		return nil, err
 	}
-	return key.(*rsa.PrivateKey), nil
+	signer, ok := key.(*ecdsa.PrivateKey)
+	if !ok {
+		return nil, fmt.Errorf("the signer's key is a %T", key)
+	}
+	return signer, nil
 }
 
 // Resign changes a token's claims and signs it again, as whoever has the key could.
-func Resign(token string, key *rsa.PrivateKey, change func(claims map[string]any)) (string, error) {
+func Resign(token string, key *ecdsa.PrivateKey, change func(claims map[string]any)) (string, error) {
 	parts := strings.Split(token, ".")
 	payload, err := base64.RawURLEncoding.DecodeString(parts[1])
 	if err != nil {
@@ -68,9 +71,12 @@ func Resign(token string, key *rsa.PrivateKey, change func(claims map[string]any
 	}
 	signed := parts[0] + "." + base64.RawURLEncoding.EncodeToString(payload)
 	sum := sha256.Sum256([]byte(signed))
-	signature, err := rsa.SignPKCS1v15(rand.Reader, key, crypto.SHA256, sum[:])
+	r, v, err := ecdsa.Sign(rand.Reader, key, sum[:])
 	if err != nil {
 		return "", err
 	}
+	signature := make([]byte, 64) // ES256: both numbers in full
+	r.FillBytes(signature[:32])
+	v.FillBytes(signature[32:])
 	return signed + "." + base64.RawURLEncoding.EncodeToString(signature), nil
 }

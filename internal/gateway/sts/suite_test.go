@@ -59,15 +59,20 @@ var _ = BeforeSuite(func() {
 func replica() *serviceiam.Service {
 	s := world.Services
 	return &serviceiam.Service{
-		Client: s.Client, Live: s.Live, Store: s.Store, Keyring: s.Keyring, Now: world.Clock.Now, Cache: serviceiam.NewCache(world.Clock.Now),
+		Client: s.Client, Live: s.Live, Tokens: world.ControlPlane.Client, Store: s.Store, Keyring: s.Keyring, Now: world.Clock.Now, Cache: serviceiam.NewCache(world.Clock.Now),
 	}
 }
 
 var _ = BeforeEach(func() {
 	world.Fresh()
 	account = arn.DeriveAccount(world.Namespace)
-	world.Create(&corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: world.Namespace, Name: "app"}})
+	Expect(world.ControlPlane.Client.Create(ctx, serviceAccount())).To(Succeed())
 })
+
+// serviceAccount is the spec's. The cache does not watch them.
+func serviceAccount() *corev1.ServiceAccount {
+	return &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: world.Namespace, Name: "app"}}
+}
 
 func document(text string) *v1alpha1.PolicyDocument {
 	return &v1alpha1.PolicyDocument{JSON: apiextensionsv1.JSON{Raw: []byte(`{"Version":"2012-10-17","Statement":[` + text + `]}`)}}

@@ -1,16 +1,15 @@
 package sts_test
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/rsa"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 
 	sdk "github.com/aws/aws-sdk-go-v2/service/sts"
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
 	"strongroom.dev/strongroom/internal/core/arn"
@@ -83,9 +82,7 @@ var _ = Describe("AssumeRoleWithWebIdentity", func() {
 		Entry("of another audience", "InvalidIdentityToken", "Incorrect token audience", func() string { return token("https://else.example") }),
 		Entry("of the API server's own audience", "InvalidIdentityToken", "Incorrect token audience", func() string { return token() }),
 		Entry("of another cluster", "InvalidIdentityToken", "does not accept", func() string {
-			key, err := rsa.GenerateKey(rand.Reader, 2048)
-			Expect(err).NotTo(HaveOccurred())
-			return resigned(key, nil)
+			return resigned(mustKey(), nil)
 		}),
 		Entry("that is expired", "ExpiredTokenException", "Token expired", func() string {
 			return resigned(clusterKey(), func(c map[string]any) { c["exp"] = time.Now().Add(-time.Hour).Unix() })
@@ -99,7 +96,7 @@ var _ = Describe("AssumeRoleWithWebIdentity", func() {
 		Entry("that is none", "InvalidIdentityToken", "not a valid JWT", func() string { return "abcd" }),
 		Entry("of a service account that is gone", "InvalidIdentityToken", "does not accept", func() string {
 			made := token(serviceiam.TokenAudience)
-			world.Remove(&corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: world.Namespace, Name: "app"}})
+			Expect(world.ControlPlane.Client.Delete(ctx, serviceAccount())).To(Succeed())
 			return made
 		}),
 	)
@@ -131,21 +128,21 @@ func provider() string {
 	return (&serviceiam.WebIdentity{Issuer: issuer}).Provider()
 }
 
-func mustKey() *rsa.PrivateKey {
+func mustKey() *ecdsa.PrivateKey {
 	GinkgoHelper()
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	Expect(err).NotTo(HaveOccurred())
 	return key
 }
 
-func clusterKey() *rsa.PrivateKey {
+func clusterKey() *ecdsa.PrivateKey {
 	GinkgoHelper()
 	key, err := world.ControlPlane.SignerKey()
 	Expect(err).NotTo(HaveOccurred())
 	return key
 }
 
-func resigned(key *rsa.PrivateKey, change func(map[string]any)) string {
+func resigned(key *ecdsa.PrivateKey, change func(map[string]any)) string {
 	GinkgoHelper()
 	if change == nil {
 		change = func(map[string]any) {}

@@ -23,8 +23,9 @@ type Service struct {
 	// Client reads from a cache that has the indexes, and writes. Live reads from the API server.
 	Client client.Client
 	Live   client.Reader
-	// Reviews makes TokenReviews, by a client without a cache: there is nothing of that kind to watch.
-	Reviews client.Writer
+	// Tokens makes TokenReviews. It is a client without a cache, as client.New makes it: the caching one wants to watch what it
+	// made, and nobody can watch TokenReviews.
+	Tokens client.Writer
 	// Store keeps access keys.
 	Store *store.Store
 	// Keyring opens them.

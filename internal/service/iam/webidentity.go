@@ -110,7 +110,7 @@ func (s *Service) ReviewToken(ctx context.Context, token string) (*WebIdentity, 
 		return nil, ErrTokenAudience
 	}
 	review := &authenticationv1.TokenReview{Spec: authenticationv1.TokenReviewSpec{Token: token, Audiences: []string{TokenAudience}}}
-	if err := s.Reviews.Create(ctx, review); err != nil {
+	if err := s.Tokens.Create(ctx, review); err != nil {
 		return nil, fmt.Errorf("asking the API server for the review of a token: %w", err)
 	}
 	return reviewed(claims, &review.Status, s.Now())
