@@ -14,6 +14,10 @@ func iamRules() []rule {
 		identityRules("IAMRole", plain, 65, "metadata.name is over the 64"), permissionRules("IAMRole"),
 		identityRules("IAMUser", plain, 65, "metadata.name is over the 64"), permissionRules("IAMUser"),
 		[]rule{
+			{kind: key, path: "spec.tags[].key", message: "tag keys that begin with aws:", field: "spec.tags[0].key",
+				accepts: []string{"{tags: [{key: aws}]}"}, refuses: []string{"{tags: [{key: 'aws:a'}]}", "{tags: [{key: 'AWS:a'}]}"}},
+			{kind: secret, path: "spec.tags[].key", message: "tag keys that begin with aws:", field: "spec.tags[0].key",
+				accepts: []string{with("uuid: {}", ", tags: [{key: aws}]")}, refuses: []string{with("uuid: {}", ", tags: [{key: 'aws:a'}]")}},
 			{kind: "IAMRole", path: "spec.serviceAccounts[]", message: "a service account is NAME", field: "spec.serviceAccounts",
 				accepts: []string{"{serviceAccounts: [shop, other/shop, a.b, n-s/a.b]}"},
 				refuses: []string{"{serviceAccounts: [Shop]}", "{serviceAccounts: [a/b/c]}", "{serviceAccounts: [a.b/c]}", "{serviceAccounts: [/a]}", "{serviceAccounts: ['*']}"}},

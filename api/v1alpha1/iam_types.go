@@ -57,7 +57,7 @@ type Permissions struct {
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=25
-	// +kubebuilder:validation:items:MinLength=20
+	// +kubebuilder:validation:items:MinLength=25
 	// +kubebuilder:validation:items:MaxLength=2048
 	// +kubebuilder:validation:XValidation:rule="self.all(a, a.matches('^arn:aws:iam::([0-9]{12}|aws):policy/.+$'))",message="a managed policy is arn:aws:iam::ACCOUNT:policy/NAME, or arn:aws:iam::aws:policy/NAME for one that every account has"
 	ManagedPolicyARNs []string `json:"managedPolicyArns,omitempty"`
@@ -65,7 +65,7 @@ type Permissions struct {
 	// permissionsBoundary is the ARN of the managed policy that limits what the others can allow.
 	// https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html
 	// +optional
-	// +kubebuilder:validation:MinLength=20
+	// +kubebuilder:validation:MinLength=25
 	// +kubebuilder:validation:MaxLength=2048
 	// +kubebuilder:validation:XValidation:rule="self.matches('^arn:aws:iam::([0-9]{12}|aws):policy/.+$')",message="a managed policy is arn:aws:iam::ACCOUNT:policy/NAME, or arn:aws:iam::aws:policy/NAME for one that every account has"
 	PermissionsBoundary string `json:"permissionsBoundary,omitempty"`

@@ -122,7 +122,7 @@ func filler(path string, n int) string {
 	case path == "spec.rotation.duration" && n == 3:
 		return "24h"
 	}
-	if (path == "spec.permissionsBoundary" || path == "spec.managedPolicyArns[]") && n >= 30 {
+	if (path == "spec.permissionsBoundary" || path == "spec.managedPolicyArns[]") && n >= 25 {
 		return "arn:aws:iam::aws:policy/" + strings.Repeat("x", n-24)
 	}
 	if path == "spec.path" && n >= 2 {
