@@ -155,6 +155,7 @@ func TestRecordsOpenAsTheirOwnKindAndContextOnly(t *testing.T) {
 	kinds := []keys.Kind{
 		keys.KindSecretVersion, keys.KindParameterVersion, keys.KindGrantToken, keys.KindImportToken,
 		keys.KindBackupChunk, keys.KindPageToken, keys.KindTombstone, keys.KindAccessKey,
+		keys.KindSessionToken, keys.KindAuthorizationMessage,
 	}
 	for _, sealed := range kinds {
 		blob, err := k.Seal(sealed, location, secretbytes.Copy([]byte("record")))
