@@ -97,6 +97,11 @@ func attached(ctx context.Context, reader client.Reader, namespace, account, pol
 	default:
 		return fault.Stalled(v1alpha1.ReasonForeignPolicy, fmt.Errorf("%w: %s: this namespace is account %s", errForeign, policyARN, account))
 	}
+	return attachedOwn(ctx, reader, namespace, account, policyARN)
+}
+
+// attachedOwn is attached of an IAMPolicy of the account itself.
+func attachedOwn(ctx context.Context, reader client.Reader, namespace, account, policyARN string) error {
 	same, err := named(ctx, reader, Policy, namespace, policyARN[strings.LastIndex(policyARN, "/")+1:])
 	if err != nil {
 		return err

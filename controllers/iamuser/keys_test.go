@@ -47,7 +47,7 @@ var _ = Describe("An IAMUser", func() {
 		Expect(ok).To(BeTrue())
 		Expect(account).To(Equal(arn.Account(u.Status.ARN)))
 		version := u.ResourceVersion
-		world.ControlPlane.Client.Delete(ctx, handed("alice-a")) //nolint:errcheck // looked at next
+		world.ControlPlane.Client.Delete(ctx, handed("alice-a"))
 		pass(u)
 		Expect(u.ResourceVersion).To(Equal(version))
 		Expect(handed("alice-a")).To(BeNil(), "the secret half is handed out once")

@@ -27,7 +27,7 @@ import (
 // https://docs.aws.amazon.com/sdkref/latest/guide/environment-variables.html
 const (
 	accessKeyIDKey     = "AWS_ACCESS_KEY_ID"
-	secretAccessKeyKey = "AWS_SECRET_ACCESS_KEY" //nolint:gosec // the name of a variable
+	secretAccessKeyKey = "AWS_SECRET_ACCESS_KEY"
 )
 
 var (

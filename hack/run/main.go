@@ -70,20 +70,7 @@ func run(ctx context.Context, o options) error {
 	if err := install(ctx, k, o); err != nil {
 		return err
 	}
-	address, err := gatewayAddress(o)
-	if err != nil {
-		return err
-	}
-	if err := startManager(ctx, group, k, o, address); err != nil {
-		return err
-	}
-	aws := ""
-	if o.manager != "" && o.cluster == "" {
-		if aws, err = access(ctx, k, o, address); err != nil {
-			return err
-		}
-	}
-	if err := writeEnv(o, kubeconfig, aws); err != nil {
+	if err := startStrongroom(ctx, group, k, o, kubeconfig); err != nil {
 		return err
 	}
 	next(o)
@@ -97,6 +84,25 @@ func run(ctx context.Context, o options) error {
 	case err := <-group.failed:
 		return err
 	}
+}
+
+// startStrongroom starts the manager, and writes what another shell needs. On the user's own cluster nobody is made an
+// administrator.
+func startStrongroom(ctx context.Context, g *group, k *kubectl, o options, kubeconfig string) error {
+	address, err := gatewayAddress(o)
+	if err != nil {
+		return err
+	}
+	if err := startManager(ctx, g, k, o, address); err != nil {
+		return err
+	}
+	aws := ""
+	if o.manager != "" && o.cluster == "" {
+		if aws, err = access(ctx, k, o, address); err != nil {
+			return err
+		}
+	}
+	return writeEnv(o, kubeconfig, aws)
 }
 
 func (o *options) prepare() error {

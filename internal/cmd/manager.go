@@ -71,6 +71,28 @@ func (f *managerFlags) run(cmd *cobra.Command) error {
 	if err := f.logging(); err != nil {
 		return err
 	}
+	if err := f.check(); err != nil {
+		return err
+	}
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
+	cfg, err := f.restConfig()
+	if err != nil {
+		return err
+	}
+	op, err := operator.New(cfg, f.Options)
+	if err != nil {
+		return err
+	}
+	if err := op.Start(cmd.Context()); err != nil {
+		return fmt.Errorf("running the manager: %w", err)
+	}
+	return nil
+}
+
+// check says which flag cannot be, and what it can.
+func (f *managerFlags) check() error {
 	if f.Namespace == "" {
 		return errors.New("--namespace is empty: name Strongroom's own namespace")
 	}
@@ -87,20 +109,6 @@ func (f *managerFlags) run(cmd *cobra.Command) error {
 	}
 	if f.Concurrency < 1 || f.Concurrency > 1024 {
 		return fmt.Errorf("--concurrency is %d: give 1 to 1024", f.Concurrency)
-	}
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
-	}
-	cfg, err := f.restConfig()
-	if err != nil {
-		return err
-	}
-	op, err := operator.New(cfg, f.Options)
-	if err != nil {
-		return err
-	}
-	if err := op.Start(cmd.Context()); err != nil {
-		return fmt.Errorf("running the manager: %w", err)
 	}
 	return nil
 }

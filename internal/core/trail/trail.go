@@ -74,7 +74,7 @@ func endsInNewline(path string, size int64) bool {
 	if err != nil {
 		return false
 	}
-	defer file.Close() //nolint:errcheck // read only
+	defer file.Close()
 	last := make([]byte, 1)
 	_, err = file.ReadAt(last, size-1)
 	return err == nil && last[0] == '\n'

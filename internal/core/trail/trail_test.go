@@ -83,7 +83,7 @@ var errDisk = errors.New("no space left on device")
 func (b *broken) Write(p []byte) (int, error) {
 	b.writes++
 	if b.writes == b.failAt {
-		b.Buffer.Write(p[:b.part]) //nolint:errcheck // of a buffer
+		b.Buffer.Write(p[:b.part])
 		return b.part, errDisk
 	}
 	return b.Buffer.Write(p)
@@ -155,7 +155,7 @@ func TestAFileThatIsMadeIsItsOwnersAlone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer w.Close() //nolint:errcheck // nothing was written
+	defer w.Close()
 	info, err := os.Stat(path)
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("%v, %v", info.Mode(), err)

@@ -258,20 +258,8 @@ func decodeScalar(text string, v reflect.Value, at string) error {
 		}
 		v.SetBool(text == "true")
 		return nil
-	case reflect.Int32, reflect.Int64:
-		i, err := strconv.ParseInt(text, 10, v.Type().Bits())
-		if err != nil {
-			return malformed("%s is not an integer of %d bits", at, v.Type().Bits())
-		}
-		v.SetInt(i)
-		return nil
-	case reflect.Float64, reflect.Float32:
-		f, err := strconv.ParseFloat(text, v.Type().Bits())
-		if err != nil || f != f {
-			return malformed("%s is not a number", at)
-		}
-		v.SetFloat(f)
-		return nil
+	case reflect.Int32, reflect.Int64, reflect.Float64, reflect.Float32:
+		return decodeNumber(text, v, at)
 	case reflect.Slice:
 		blob, err := base64.StdEncoding.DecodeString(text)
 		if err != nil {
@@ -288,4 +276,21 @@ func decodeScalar(text string, v reflect.Value, at string) error {
 		return nil
 	}
 	return malformed("%s cannot be sent in a form", at)
+}
+
+func decodeNumber(text string, v reflect.Value, at string) error {
+	if v.CanInt() {
+		i, err := strconv.ParseInt(text, 10, v.Type().Bits())
+		if err != nil {
+			return malformed("%s is not an integer of %d bits", at, v.Type().Bits())
+		}
+		v.SetInt(i)
+		return nil
+	}
+	f, err := strconv.ParseFloat(text, v.Type().Bits())
+	if err != nil || f != f {
+		return malformed("%s is not a number", at)
+	}
+	v.SetFloat(f)
+	return nil
 }

@@ -122,12 +122,13 @@ func (e *exchange) send(w http.ResponseWriter, body []byte) {
 	header["Content-Length"] = []string{strconv.Itoa(len(body))}
 	header["X-Amzn-Requestid"] = []string{e.requestID}
 	header["Cache-Control"] = []string{"no-store"}
+	header["X-Content-Type-Options"] = []string{"nosniff"}
 	status := http.StatusOK
 	if e.failure != nil {
 		status = e.failure.status
 	}
 	w.WriteHeader(status)
-	_, _ = w.Write(body)
+	_, _ = w.Write(body) //nolint:gosec // it is of a type that no browser runs, and encoded
 	if e.out != nil {
 		*e.out = body
 	}

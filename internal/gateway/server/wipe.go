@@ -45,21 +45,27 @@ func makeWiper(shape *limits.Shape, typ reflect.Type, sensitive bool, within map
 			return &wiper{held: held}
 		}
 	case table.Structure:
-		var w wiper
-		for _, m := range shape.Members {
-			f, ok := typ.FieldByName(strings.ToUpper(m.Name[:1]) + m.Name[1:])
-			if !ok || shape.Union {
-				continue
-			}
-			if held := makeWiper(m.Shape, f.Type, sensitive || m.Sensitive, within); held != nil {
-				w.fields = append(w.fields, wipedField{f.Index[0], held})
-			}
-		}
-		if w.fields != nil {
-			return &w
+		if fields := wipedFields(shape, typ, sensitive, within); fields != nil {
+			return &wiper{fields: fields}
 		}
 	}
 	return nil
+}
+
+func wipedFields(shape *limits.Shape, typ reflect.Type, sensitive bool, within map[*limits.Shape]bool) (fields []wipedField) {
+	if shape.Union {
+		return nil
+	}
+	for _, m := range shape.Members {
+		f, ok := typ.FieldByName(strings.ToUpper(m.Name[:1]) + m.Name[1:])
+		if !ok {
+			continue
+		}
+		if held := makeWiper(m.Shape, f.Type, sensitive || m.Sensitive, within); held != nil {
+			fields = append(fields, wipedField{f.Index[0], held})
+		}
+	}
+	return fields
 }
 
 // wipe overwrites. The value is nil, or a pointer to the struct.

@@ -125,7 +125,7 @@ func (a *api) assumeRole(ctx context.Context, call *gateway.Call, in *sdk.Assume
 		AssumedRoleUser: &types.AssumedRoleUser{Arn: &session.ARN, AssumedRoleId: &session.ID},
 	}
 	if in.Policy != nil || len(in.PolicyArns) > 0 || len(v.tags) > 0 {
-		out.PackedPolicySize = ptr.To(session.Packed)
+		out.PackedPolicySize = ptr.To(session.Packed) //nolint:staticcheck // older clients know no other member
 	}
 	if v.source != "" {
 		out.SourceIdentity = ptr.To(v.source)

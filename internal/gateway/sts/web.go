@@ -63,7 +63,7 @@ func (a *api) assumeWithWebIdentity(ctx context.Context, call *gateway.Call, in 
 		Audience: ptr.To(serviceiam.TokenAudience),
 	}
 	if in.Policy != nil || len(in.PolicyArns) > 0 {
-		out.PackedPolicySize = ptr.To(session.Packed)
+		out.PackedPolicySize = ptr.To(session.Packed) //nolint:staticcheck // older clients know no other member
 	}
 	return out, nil
 }

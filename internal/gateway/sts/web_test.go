@@ -29,7 +29,7 @@ var _ = Describe("AssumeRoleWithWebIdentity", func() {
 		Expect(*out.SubjectFromWebIdentityToken).To(Equal("system:serviceaccount:" + world.Namespace + ":app"))
 		Expect(*out.Audience).To(Equal("sts.amazonaws.com"))
 		Expect(*out.Credentials.Expiration).To(BeTemporally("~", world.Clock.Now().Add(time.Hour), time.Second))
-		Expect(out.PackedPolicySize).To(BeNil())
+		Expect(out.PackedPolicySize).To(BeNil()) //nolint:staticcheck // older clients know no other member
 		who := must[sdk.GetCallerIdentityOutput](holder(out.Credentials), "GetCallerIdentity", &sdk.GetCallerIdentityInput{})
 		Expect(*who.Arn).To(Equal(session))
 		Expect(*who.Account).To(Equal(account))
