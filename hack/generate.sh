@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Generates what derives from the source into a tree (default: this one): deepcopy, apply configurations, CRDs, RBAC, and
-# the chart's copies of the last two.
+# Generates what derives from the source into a tree (default: this one): deepcopy, apply configurations, CRDs, RBAC,
+# the chart's copies of the last two, and the table of the AWS operations.
 #
 #   hack/generate.sh            writes
 #   hack/generate.sh --verify   writes into a copy and fails if that differs from the tree
 set -euo pipefail
 cd "$(dirname "$0")/.."
 controller_gen=$(hack/tool.sh controller-gen hack/tools sigs.k8s.io/controller-tools/cmd/controller-gen)
-outputs=(api config/crd config/rbac charts/strongroom/files)
+outputs=(api config/crd config/rbac charts/strongroom/files docs/aws-compatibility.md)
 
 generate() {
   "$controller_gen" object crd paths=./api/... output:crd:dir=config/crd
@@ -16,6 +16,8 @@ generate() {
   mkdir -p charts/strongroom/files/crd
   cp config/crd/strongroom.dev_*.yaml charts/strongroom/files/crd/
   cp config/rbac/role.yaml charts/strongroom/files/role.yaml
+  go run ./hack/compatibility >docs/aws-compatibility.md.new
+  mv docs/aws-compatibility.md.new docs/aws-compatibility.md
 }
 
 if [ "${1:-}" != --verify ]; then

@@ -5,6 +5,7 @@ import (
 	"os"
 	"slices"
 
+	"strongroom.dev/strongroom/controllers"
 	"strongroom.dev/strongroom/internal/core/trail"
 	"strongroom.dev/strongroom/internal/gateway"
 	gatewaykms "strongroom.dev/strongroom/internal/gateway/kms"
@@ -17,12 +18,13 @@ import (
 // GatewayService is the name of the Service in front of the gateway.
 const GatewayService = "strongroom-gateway"
 
-// gatewayServices are the AWS services that are served.
-func (op *Operator) gatewayServices() []gateway.Service {
+// GatewayServices is the registry of the AWS services that are served. Without services behind them, as of the zero value, they
+// have their names and operations, and cannot be called: that is what docs/aws-compatibility.md is generated from.
+func GatewayServices(s controllers.Services) []gateway.Service {
 	return []gateway.Service{
-		gatewaykms.New(gatewaykms.Dependencies{KMS: op.Services.KMS}),
-		gatewaysecrets.New(gatewaysecrets.Dependencies{Secrets: op.Services.Secrets}),
-		gatewaysts.New(gatewaysts.Dependencies{IAM: op.Services.IAM}),
+		gatewaykms.New(gatewaykms.Dependencies{KMS: s.KMS}),
+		gatewaysecrets.New(gatewaysecrets.Dependencies{Secrets: s.Secrets}),
+		gatewaysts.New(gatewaysts.Dependencies{IAM: s.IAM}),
 	}
 }
 
@@ -37,7 +39,7 @@ func (op *Operator) serve(o Options) error {
 	}
 	log := op.GetLogger().WithName("gateway")
 	handler, err := server.New(server.Options{
-		Services: op.gatewayServices(), Regions: o.regions(), Credentials: op.Services.IAM, Trail: records, Now: o.Now, Log: log,
+		Services: GatewayServices(op.Services), Regions: o.regions(), Credentials: op.Services.IAM, Trail: records, Now: o.Now, Log: log,
 	})
 	if err != nil {
 		return fmt.Errorf("making the gateway: %w", err)
