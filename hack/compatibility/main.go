@@ -44,7 +44,7 @@ func page(services []gateway.Service) (string, error) {
 		}
 		all = append(all, s)
 	}
-	slices.SortFunc(all, func(a, b served) int { return strings.Compare(a.ServiceID, b.ServiceID) })
+	slices.SortFunc(all, func(a, b served) int { return strings.Compare(strings.ToLower(a.ServiceID), strings.ToLower(b.ServiceID)) })
 	if err := checkNotes(all); err != nil {
 		return "", err
 	}
@@ -130,6 +130,14 @@ func section(out *strings.Builder, s served) {
 		case op.Unauthorized:
 			permission = "none"
 		}
-		fmt.Fprintf(out, "| %s | yes | %s | %s |\n", name, permission, notes[s.Service.Service+":"+name])
+		fmt.Fprintf(out, "| %s | yes | %s |%s |\n", name, permission, noteOf(s.Service.Service+":"+name))
 	}
+}
+
+// noteOf is the note on an operation with a space before it, or nothing.
+func noteOf(name string) string {
+	if note, ok := notes[name]; ok {
+		return " " + note
+	}
+	return ""
 }
