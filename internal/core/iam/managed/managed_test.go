@@ -1,6 +1,8 @@
 package managed_test
 
 import (
+	"os"
+	"regexp"
 	"slices"
 	"testing"
 
@@ -34,6 +36,21 @@ func TestEveryPolicyCompilesAndIsFoundByItsARN(t *testing.T) {
 		if p, ok := managed.ByARN(other); ok {
 			t.Errorf("%q gives %s", other, p.ARN)
 		}
+	}
+}
+
+func TestTheDocumentationListsEachOfThemAndNoOther(t *testing.T) {
+	page, err := os.ReadFile("../../../../docs/iam.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	section := regexp.MustCompile(`(?s)\n### AWS-managed policies\n.*?\n## `).Find(page)
+	var listed []string
+	for _, entry := range regexp.MustCompile("(?m)^- `([^`]+)`$").FindAllSubmatch(section, -1) {
+		listed = append(listed, "arn:aws:iam::aws:policy/"+string(entry[1]))
+	}
+	if !slices.Equal(listed, managed.ARNs()) {
+		t.Errorf("docs/iam.md lists %q, and there are %q", listed, managed.ARNs())
 	}
 }
 
