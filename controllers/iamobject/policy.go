@@ -92,7 +92,7 @@ func attached(ctx context.Context, reader client.Reader, namespace, account, pol
 	switch owner := arn.Account(policyARN); owner {
 	case account:
 	case arn.AWSAccount:
-		return fault.Stalled(v1alpha1.ReasonPolicyNotFound, fmt.Errorf("%w: %s is none of AWS's policies that Strongroom has: docs/iampolicy.md lists them",
+		return fault.Stalled(v1alpha1.ReasonPolicyNotFound, fmt.Errorf("%w: %s is none of AWS's policies that Strongroom has: docs/iam.md lists them",
 			errNotFound, policyARN))
 	default:
 		return fault.Stalled(v1alpha1.ReasonForeignPolicy, fmt.Errorf("%w: %s: this namespace is account %s", errForeign, policyARN, account))

@@ -8,6 +8,7 @@ import (
 	"strongroom.dev/strongroom/controllers"
 	"strongroom.dev/strongroom/internal/core/trail"
 	"strongroom.dev/strongroom/internal/gateway"
+	gatewayiam "strongroom.dev/strongroom/internal/gateway/iam"
 	gatewaykms "strongroom.dev/strongroom/internal/gateway/kms"
 	gatewaysecrets "strongroom.dev/strongroom/internal/gateway/secretsmanager"
 	"strongroom.dev/strongroom/internal/gateway/server"
@@ -24,6 +25,7 @@ func GatewayServices(s controllers.Services) []gateway.Service {
 	return []gateway.Service{
 		gatewaykms.New(gatewaykms.Dependencies{KMS: s.KMS}),
 		gatewaysecrets.New(gatewaysecrets.Dependencies{Secrets: s.Secrets}),
+		gatewayiam.New(gatewayiam.Dependencies{IAM: s.IAM}),
 		gatewaysts.New(gatewaysts.Dependencies{IAM: s.IAM}),
 	}
 }
