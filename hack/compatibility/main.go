@@ -44,7 +44,9 @@ func page(services []gateway.Service) (string, error) {
 		}
 		all = append(all, s)
 	}
-	slices.SortFunc(all, func(a, b served) int { return strings.Compare(strings.ToLower(a.ServiceID), strings.ToLower(b.ServiceID)) })
+	slices.SortFunc(all, func(a, b served) int {
+		return strings.Compare(strings.ToLower(a.ServiceID), strings.ToLower(b.ServiceID))
+	})
 	if err := checkNotes(all); err != nil {
 		return "", err
 	}
