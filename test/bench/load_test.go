@@ -105,11 +105,14 @@ func (p *peer) answer() string {
 	return strings.TrimSpace(line)
 }
 
-// cpu is what the process says that it has used so far: its own accounting, the collector and the kernel's part in it.
-func (p *peer) cpu() time.Duration {
-	n, err := strconv.ParseInt(p.command("cpu"), 10, 64)
+// usage is what a process has used so far, by its own accounting: CPU in nanoseconds, the collector and the kernel's part in it;
+// allocations in bytes and in number.
+type usage struct{ cpu, bytes, allocations float64 }
+
+func (p *peer) usage() (u usage) {
+	_, err := fmt.Sscan(p.command("usage"), &u.cpu, &u.bytes, &u.allocations)
 	p.b.must(err)
-	return time.Duration(n)
+	return u
 }
 
 // conn is a kept connection of HTTP/1.1.
@@ -175,11 +178,13 @@ func (c *conn) mustDo(b *bench, request []byte) []byte {
 type cost struct {
 	requests int
 	p50, p99 time.Duration
-	cpu      float64 // of the server, in µs
+	// The server's: CPU in µs, and allocations in KB and in number, which do not depend on what else the machine does.
+	cpu, kilobytes, allocations float64
 }
 
 func (c cost) String() string {
-	return fmt.Sprintf("%5.1f µs CPU; p50 %d, p99 %d µs", c.cpu, c.p50.Microseconds(), c.p99.Microseconds())
+	return fmt.Sprintf("%5.1f µs CPU, %.1f KB in %.0f allocations; p50 %d, p99 %d µs", c.cpu, c.kilobytes, c.allocations,
+		c.p50.Microseconds(), c.p99.Microseconds())
 }
 
 // measure runs an operation in a closed loop over some connections, after a little of it unmeasured.
@@ -196,15 +201,19 @@ func (g *gatewayBench) measure(p *peer, by signer, operation, what string) cost 
 	if *profile != "" {
 		p.command("profile %s", filepath.Join(*profile, strings.ReplaceAll(operation+"-"+what, " ", "-")))
 	}
-	before := p.cpu()
+	before := p.usage()
 	times := g.load(conns, requests, *each)
-	used := p.cpu() - before
+	after := p.usage()
 	if *profile != "" {
 		p.command("profile")
 	}
 	slices.Sort(times)
 	n := len(times)
-	return cost{n, times[n/2], times[n*99/100], float64(used.Nanoseconds()) / 1e3 / float64(n)}
+	per := func(before, after float64) float64 { return (after - before) / 1e3 / float64(n) }
+	return cost{
+		requests: n, p50: times[n/2], p99: times[n*99/100], cpu: per(before.cpu, after.cpu),
+		kilobytes: per(before.bytes, after.bytes), allocations: 1e3 * per(before.allocations, after.allocations),
+	}
 }
 
 // load gives the time of each request.

@@ -59,7 +59,7 @@ func TestGatewayProcess(t *testing.T) {
 	cfg, err := clientcmd.BuildConfigFromFlags("", *gatewayConfig)
 	must(err)
 	cfg.QPS = -1
-	debug.SetGCPercent(50) // as the manager has it
+	collectAsManager()
 	ctrl.SetLogger(logr.FromSlogHandler(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})))
 	op, err := operator.New(cfg, operator.Options{
 		Namespace: environment.OperatorNamespace, Region: benchRegion, GatewayBindAddress: "127.0.0.1:0", AuditLog: *gatewayAudit,
@@ -75,6 +75,13 @@ func TestGatewayProcess(t *testing.T) {
 	must(obey(&filler{op: op, there: map[string]int{"keys": realObjects, "secrets": realObjects, "policies": realObjects}}))
 }
 
+// collectAsManager sets the garbage collector as `strongroom manager` does.
+func collectAsManager() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(50)
+	}
+}
+
 // TestBareProcess is the process of the bare server: the ceiling for one that is made of the same parts. It speaks TLS, verifies
 // signatures, decodes the input and encodes an output as long as the gateway's, and does nothing else: it keeps no record, asks
 // no policy, and encrypts nothing.
@@ -87,7 +94,7 @@ func TestBareProcess(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	debug.SetGCPercent(50)
+	collectAsManager()
 	ca, err := authority.New("bare", time.Now())
 	must(err)
 	certificate, err := ca.Issue([]string{"localhost"}, time.Now())
@@ -187,8 +194,8 @@ func obey(f *filler) error {
 		answer := "done"
 		var err error
 		switch {
-		case what == "cpu":
-			answer = strconv.FormatInt(ownCPU().Nanoseconds(), 10)
+		case what == "usage":
+			answer = ownUsage()
 		case what == "collect":
 			runtime.GC()
 		case what == "fill":
@@ -220,9 +227,11 @@ func allocations(path string) error {
 	return profiles.Lookup("allocs").WriteTo(out, 0)
 }
 
-// ownCPU is what this process has used so far.
-func ownCPU() time.Duration {
+// ownUsage is a usage of this process.
+func ownUsage() string {
 	var u syscall.Rusage
 	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u)
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return fmt.Sprint(u.Utime.Nano()+u.Stime.Nano(), m.TotalAlloc, m.Mallocs)
 }
