@@ -145,8 +145,8 @@ func (e *exchange) protocol() protocol {
 }
 
 // event is the request's record.
-func (e *exchange) event() *audit.Event {
-	event := &audit.Event{
+func (e *exchange) event() audit.Event {
+	event := audit.Event{
 		Identity: e.call.Identity, Time: e.start, Operation: e.asked, Region: e.call.Region, SourceIP: e.call.SourceIP,
 		UserAgent: e.request.UserAgent(), RequestID: e.requestID, EventID: newID(),
 		ResourceARN: e.call.ResourceARN, ResourceAccount: e.call.ResourceAccount, Host: e.request.Host,

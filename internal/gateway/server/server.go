@@ -217,7 +217,8 @@ func (s *Server) invoke(e *exchange) (answer []byte, err error) {
 // record writes what happened to the trail.
 func (s *Server) record(e *exchange) error {
 	buffer := buffers.Get().(*[]byte)
-	line := e.event().Append((*buffer)[:0])
+	event := e.event()
+	line := event.Append((*buffer)[:0])
 	err := s.Trail.Append(line) // which keeps nothing of it
 	if cap(line) <= maximumPooled {
 		*buffer = line
