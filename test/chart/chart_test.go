@@ -178,7 +178,7 @@ var _ = Describe("The chart", func() {
 			Expect(crd.GetAnnotations()).NotTo(HaveKey("helm.sh/resource-policy"))
 		}
 		Expect(ofKind(render("--set", "crds.install=false"), "CustomResourceDefinition")).To(BeEmpty())
-		Expect(ofKind(render(), "CustomResourceDefinition")).To(HaveLen(3))
+		Expect(ofKind(render(), "CustomResourceDefinition")).To(HaveLen(6))
 	})
 
 	It("gives the manager the rights that the markers generate, and no others", func() {
@@ -217,7 +217,7 @@ var _ = Describe("The kustomization config/default", func() {
 		Expect(err).NotTo(HaveOccurred())
 		objects := parse(out)
 		apply(objects)
-		Expect(ofKind(objects, "CustomResourceDefinition")).To(HaveLen(3))
+		Expect(ofKind(objects, "CustomResourceDefinition")).To(HaveLen(6))
 		help, err := run(manager, "manager", "--help")
 		Expect(err).NotTo(HaveOccurred())
 		for _, arg := range deployment(objects).Spec.Template.Spec.Containers[0].Args[1:] {
