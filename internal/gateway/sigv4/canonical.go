@@ -181,11 +181,18 @@ func checkSigned(r *http.Request, f *fields) error {
 			return incomplete("SignedHeaders must be lower-case names in order, each once.")
 		}
 	}
-	missing := ""
+	if missing := f.unsigned(r.Header); missing != "" {
+		return invalid("'%s' must be a signed header.", missing)
+	}
+	return nil
+}
+
+// unsigned is the first header that must be signed and is not, so that a request is always answered alike; empty if there is none.
+func (f *fields) unsigned(headers http.Header) (missing string) {
 	if !slices.Contains(f.signedHeaders, "host") {
 		missing = "host"
 	}
-	for name := range r.Header {
+	for name := range headers {
 		if !f.mustSign(name) || slices.ContainsFunc(f.signedHeaders, func(s string) bool { return strings.EqualFold(s, name) }) {
 			continue
 		}
@@ -193,10 +200,7 @@ func checkSigned(r *http.Request, f *fields) error {
 			missing = name
 		}
 	}
-	if missing != "" { // the first of them, so that a request is always answered alike
-		return invalid("'%s' must be a signed header.", missing)
-	}
-	return nil
+	return missing
 }
 
 // mustSign says whether a header, named in any case, decides what a request does.
