@@ -45,7 +45,7 @@ e2e: environment ## Drive kubectl through the README's tour on a real control pl
 bench: environment ## Measure requests, CPU, memory and speed, and print a table
 	@set -euo pipefail; KUBEBUILDER_ASSETS="$(CONTROLPLANE)"; export KUBEBUILDER_ASSETS; \
 	go test ./internal/core/... -run '^$$' -bench . -benchmem; \
-	go test ./test/bench -count=1 -timeout 60m -v -bench-objects=$${OBJECTS:-1000}
+	go test ./test/bench -count=1 -timeout 60m -v -bench-objects=$${OBJECTS:-1000} $(BENCH_FLAGS)
 
 .PHONY: lint
 lint: environment ## Run golangci-lint

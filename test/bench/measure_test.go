@@ -146,27 +146,43 @@ func (b *bench) auditOffset() int64 {
 // audited counts, in the API server's audit log, what the manager asked for since an offset, by verb and resource. Requests
 // that are not about objects one by one (watches, lists, leases) are left out.
 func (b *bench) audited(offset int64) map[string]int {
+	counts := map[string]int{}
+	b.eachAudited(offset, func(e auditEvent) {
+		if e.Verb == "list" || e.ObjectRef.Namespace == "strongroom-system" || e.ObjectRef.Resource == "" {
+			return
+		}
+		counts[e.Verb+" "+strings.Trim(e.ObjectRef.Resource+"/"+e.ObjectRef.Subresource, "/")]++
+	})
+	return counts
+}
+
+// auditedAll lists everything that the manager asked for since an offset but watches, which go on.
+func (b *bench) auditedAll(offset int64) (all []auditEvent) {
+	b.eachAudited(offset, func(e auditEvent) { all = append(all, e) })
+	return all
+}
+
+// auditEvent is what is read of an event of the API server's audit log.
+type auditEvent struct {
+	Verb, RequestURI string
+	User             struct{ Username string }
+	ObjectRef        struct{ Resource, Subresource, Namespace string }
+}
+
+func (b *bench) eachAudited(offset int64, do func(auditEvent)) {
 	f, err := os.Open(b.auditLog())
 	b.must(err)
 	defer f.Close()
 	_, err = f.Seek(offset, io.SeekStart)
 	b.must(err)
-	counts := map[string]int{}
 	scanner := bufio.NewScanner(f)
 	scanner.Buffer(nil, 1<<20)
 	for scanner.Scan() {
-		var e struct {
-			Verb      string
-			User      struct{ Username string }
-			ObjectRef struct{ Resource, Subresource, Namespace string }
+		var e auditEvent
+		if json.Unmarshal(scanner.Bytes(), &e) == nil && e.User.Username == "bench-manager" && e.Verb != "watch" {
+			do(e)
 		}
-		if json.Unmarshal(scanner.Bytes(), &e) != nil || e.User.Username != "bench-manager" ||
-			e.Verb == "watch" || e.Verb == "list" || e.ObjectRef.Namespace == "strongroom-system" || e.ObjectRef.Resource == "" {
-			continue
-		}
-		counts[e.Verb+" "+strings.Trim(e.ObjectRef.Resource+"/"+e.ObjectRef.Subresource, "/")]++
 	}
-	return counts
 }
 
 // requests adds what was audited to the table and fails the test if it is more than limit an object.

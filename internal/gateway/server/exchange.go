@@ -8,11 +8,10 @@ import (
 	"net/http"
 	"net/netip"
 	"runtime"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
-
-	"github.com/google/uuid"
 
 	"strongroom.dev/strongroom/internal/gateway"
 	"strongroom.dev/strongroom/internal/gateway/audit"
@@ -41,7 +40,7 @@ type exchange struct {
 }
 
 func (s *Server) begin(r *http.Request) *exchange {
-	e := &exchange{request: r, start: s.Now(), requestID: uuid.NewString()}
+	e := &exchange{request: r, start: s.Now(), requestID: newID()}
 	e.call = gateway.Call{RequestID: e.requestID, Time: e.start, SourceIP: remote(r)}
 	return e
 }
@@ -90,7 +89,7 @@ func readFailure(err error) error {
 	return errTruncated
 }
 
-// buffers are those of answers.
+// buffers are those of answers and of records.
 var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 4096); return &b }}
 
 // maximumPooled is the capacity over which a buffer is not kept.
@@ -149,10 +148,10 @@ func (e *exchange) protocol() protocol {
 }
 
 // event is the request's record.
-func (e *exchange) event() *audit.Event {
-	event := &audit.Event{
+func (e *exchange) event() audit.Event {
+	event := audit.Event{
 		Identity: e.call.Identity, Time: e.start, Operation: e.asked, Region: e.call.Region, SourceIP: e.call.SourceIP,
-		UserAgent: e.request.UserAgent(), RequestID: e.requestID, EventID: uuid.NewString(),
+		UserAgent: e.request.UserAgent(), RequestID: e.requestID, EventID: newID(),
 		ResourceARN: e.call.ResourceARN, ResourceAccount: e.call.ResourceAccount, Host: e.request.Host,
 	}
 	if e.service != nil {
@@ -162,7 +161,7 @@ func (e *exchange) event() *audit.Event {
 		event.AccessKeyID = e.signed.AccessKeyID
 	}
 	if state := e.request.TLS; state != nil {
-		event.TLSVersion, event.CipherSuite = tlsVersion(state.Version), tls.CipherSuiteName(state.CipherSuite)
+		event.TLSVersion, event.CipherSuite = tlsVersion(state.Version), cipherSuites[state.CipherSuite]
 	}
 	if e.failure != nil {
 		event.ErrorCode, event.ErrorMessage = e.failure.code, e.failure.message
@@ -187,6 +186,15 @@ func tlsVersion(v uint16) string {
 	}
 	return ""
 }
+
+// cipherSuites are the names of those that a connection may have: crypto/tls makes its list anew at each question.
+var cipherSuites = func() map[uint16]string {
+	names := map[uint16]string{}
+	for _, suite := range slices.Concat(tls.CipherSuites(), tls.InsecureCipherSuites()) {
+		names[suite.ID] = suite.Name
+	}
+	return names
+}()
 
 // stack is where the code is, without values.
 func stack() string {

@@ -28,12 +28,20 @@ func (s *Server) routeTarget(e *exchange, target string) error {
 	if e.request.URL.Path != "/" && e.request.URL.Path != "" {
 		return refusal(unknownOperation, "%s is called at the path /.", shortened(target))
 	}
-	kind, _, err := mime.ParseMediaType(e.request.Header.Get("Content-Type"))
-	if want := e.service.protocol.requestType(); err != nil || kind != want {
+	if want := e.service.protocol.requestType(); !isType(e.request.Header.Get("Content-Type"), want) {
 		return refusal(unknownOperation, "The content type is to be %s.", want)
 	}
 	e.serve(name)
 	return nil
+}
+
+// isType says whether a Content-Type is of a media type, with parameters or, as SDKs send it, without.
+func isType(header, want string) bool {
+	if header == want {
+		return true
+	}
+	kind, _, err := mime.ParseMediaType(header)
+	return err == nil && kind == want
 }
 
 func (s *Server) routeQuery(e *exchange) error {

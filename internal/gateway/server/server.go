@@ -216,8 +216,14 @@ func (s *Server) invoke(e *exchange) (answer []byte, err error) {
 
 // record writes what happened to the trail.
 func (s *Server) record(e *exchange) error {
-	line := e.event().Append(make([]byte, 0, 2048))
-	err := s.Trail.Append(line)
+	buffer := buffers.Get().(*[]byte)
+	event := e.event()
+	line := event.Append((*buffer)[:0])
+	err := s.Trail.Append(line) // which keeps nothing of it
+	if cap(line) <= maximumPooled {
+		*buffer = line
+		buffers.Put(buffer)
+	}
 	s.untrailed.Store(err != nil)
 	return err
 }

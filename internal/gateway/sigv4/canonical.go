@@ -1,7 +1,6 @@
 package sigv4
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
@@ -138,27 +137,38 @@ func presignedFields(r *http.Request) (*fields, error) {
 	}, nil
 }
 
-// canonicalRequest is what was signed, made anew from what was received.
-func canonicalRequest(r *http.Request, f *fields, body []byte) ([]byte, error) {
+// canonicalHash is the SHA-256 of what was signed, made anew from what was received.
+func canonicalHash(r *http.Request, f *fields, body []byte) (sum [sha256.Size]byte, err error) {
 	if err := checkSigned(r, f); err != nil {
-		return nil, err
+		return sum, err
 	}
-	var b bytes.Buffer
-	b.WriteString(r.Method + "\n" + canonicalPath(r) + "\n" + canonicalQuery(r.URL.RawQuery, f.presigned) + "\n")
+	b := append(make([]byte, 0, 1024), r.Method...) // enough for what SDKs send
+	b = append(append(b, '\n'), canonicalPath(r)...)
+	b = append(append(b, '\n'), canonicalQuery(r.URL.RawQuery, f.presigned)...)
+	b = append(b, '\n')
 	for _, name := range f.signedHeaders {
 		value, err := headerValue(r, name)
 		if err != nil {
-			return nil, err
+			return sum, err
 		}
-		b.WriteString(name + ":" + value + "\n")
+		b = append(append(b, name...), ':')
+		b = append(append(b, value...), '\n')
 	}
-	sum := sha256.Sum256(body)
-	hash := hex.EncodeToString(sum[:])
-	if claimed := r.Header.Get("X-Amz-Content-Sha256"); claimed != "" && claimed != hash {
-		return nil, invalid("The value of x-amz-content-sha256 is not the SHA-256 of the body.")
+	b = append(b, '\n')
+	for i, name := range f.signedHeaders {
+		if i > 0 {
+			b = append(b, ';')
+		}
+		b = append(b, name...)
 	}
-	b.WriteString("\n" + strings.Join(f.signedHeaders, ";") + "\n" + hash)
-	return b.Bytes(), nil
+	b = append(b, '\n')
+	hashed := sha256.Sum256(body)
+	start := len(b)
+	b = hex.AppendEncode(b, hashed[:])
+	if claimed := r.Header.Get("X-Amz-Content-Sha256"); claimed != "" && claimed != string(b[start:]) {
+		return sum, invalid("The value of x-amz-content-sha256 is not the SHA-256 of the body.")
+	}
+	return sha256.Sum256(b), nil
 }
 
 // checkSigned checks that all headers that decide what a request does are signed, in order and once.
@@ -171,20 +181,32 @@ func checkSigned(r *http.Request, f *fields) error {
 			return incomplete("SignedHeaders must be lower-case names in order, each once.")
 		}
 	}
-	must := []string{"host"}
-	for name := range r.Header {
-		name = strings.ToLower(name)
-		if name == "content-type" && !f.presigned || strings.HasPrefix(name, "x-amz-") {
-			must = append(must, name)
-		}
-	}
-	slices.Sort(must)
-	for _, name := range must {
-		if !slices.Contains(f.signedHeaders, name) {
-			return invalid("'%s' must be a signed header.", name)
-		}
+	if missing := f.unsigned(r.Header); missing != "" {
+		return invalid("'%s' must be a signed header.", missing)
 	}
 	return nil
+}
+
+// unsigned is the first header that must be signed and is not, so that a request is always answered alike; empty if there is none.
+func (f *fields) unsigned(headers http.Header) (missing string) {
+	if !slices.Contains(f.signedHeaders, "host") {
+		missing = "host"
+	}
+	for name := range headers {
+		if !f.mustSign(name) || slices.ContainsFunc(f.signedHeaders, func(s string) bool { return strings.EqualFold(s, name) }) {
+			continue
+		}
+		if name = strings.ToLower(name); missing == "" || name < missing {
+			missing = name
+		}
+	}
+	return missing
+}
+
+// mustSign says whether a header, named in any case, decides what a request does.
+func (f *fields) mustSign(name string) bool {
+	const prefix = "x-amz-"
+	return len(name) >= len(prefix) && strings.EqualFold(name[:len(prefix)], prefix) || !f.presigned && strings.EqualFold(name, "content-type")
 }
 
 // headerValue joins a header's values, without the blanks around them and with single ones within.
@@ -202,17 +224,29 @@ func headerValue(r *http.Request, name string) (string, error) {
 	if len(values) > 1 && (name == "content-type" || strings.HasPrefix(name, "x-amz-")) {
 		return "", incomplete("The header '%s' occurs %d times.", name, len(values))
 	}
+	if len(values) == 1 {
+		return singleBlanks(values[0]), nil
+	}
 	out := make([]string, len(values))
 	for i, v := range values {
-		out[i] = strings.Join(strings.FieldsFunc(v, func(c rune) bool { return c == ' ' || c == '\t' }), " ")
+		out[i] = singleBlanks(v)
 	}
 	return strings.Join(out, ","), nil
+}
+
+// singleBlanks is a value without blanks around it and with single ones within. Most values are so already.
+func singleBlanks(v string) string {
+	v = strings.Trim(v, " \t")
+	if !strings.Contains(v, "  ") && strings.IndexByte(v, '\t') < 0 {
+		return v
+	}
+	return strings.Join(strings.FieldsFunc(v, func(c rune) bool { return c == ' ' || c == '\t' }), " ")
 }
 
 // canonicalPath is the path as it was sent, each segment encoded once more, as all services but S3 do.
 func canonicalPath(r *http.Request) string {
 	path := r.URL.EscapedPath()
-	if path == "" {
+	if path == "" || path == "/" {
 		return "/"
 	}
 	return encode(path, true)

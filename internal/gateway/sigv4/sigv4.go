@@ -63,16 +63,16 @@ type Key [sha256.Size]byte
 
 // DeriveKey derives a signing key. Date is YYYYMMDD.
 func DeriveKey(secret []byte, date, region, service string) Key {
-	k := mac(append([]byte("AWS4"), secret...), date)
+	k := mac(append([]byte("AWS4"), secret...), []byte(date))
 	for _, part := range []string{region, service, terminator} {
-		k = mac(k, part)
+		k = mac(k, []byte(part))
 	}
 	return Key(k)
 }
 
-func mac(key []byte, text string) []byte {
+func mac(key, text []byte) []byte {
 	h := hmac.New(sha256.New, key)
-	h.Write([]byte(text))
+	h.Write(text)
 	return h.Sum(nil)
 }
 
@@ -88,7 +88,7 @@ type Request struct {
 	// Signature as the client sent it, in hexadecimal. It tells one signed request from another.
 	Signature string
 
-	stringToSign string
+	stringToSign []byte
 }
 
 // Parse reads the signature of a request whose body was read whole. Errors are *Error.
@@ -113,20 +113,23 @@ func Parse(r *http.Request, body []byte) (*Request, error) {
 		return nil, invalid("Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '%s' != '%s', from '%s'.",
 			out.Date, day, p.date)
 	}
-	canonical, err := canonicalRequest(r, p, body)
+	sum, err := canonicalHash(r, p, body)
 	if err != nil {
 		return nil, err
 	}
-	sum := sha256.Sum256(canonical)
-	out.stringToSign = strings.Join([]string{algorithm, p.date, strings.Join(scope[1:], "/"), hex.EncodeToString(sum[:])}, "\n")
+	b := append(make([]byte, 0, 192), algorithm...)
+	b = append(append(b, '\n'), p.date...)
+	b = append(append(b, '\n'), p.credential[len(out.AccessKeyID)+1:]...)
+	out.stringToSign = hex.AppendEncode(append(b, '\n'), sum[:])
 	return out, nil
 }
 
 // Verify checks the signature by the key of its scope, and then the time. The comparison takes the same time wherever the two
 // differ.
 func (r *Request) Verify(key Key, now time.Time) error {
-	want := hex.EncodeToString(mac(key[:], r.stringToSign))
-	if subtle.ConstantTimeCompare([]byte(want), []byte(r.Signature)) != 1 {
+	var want [2 * sha256.Size]byte
+	hex.Encode(want[:], mac(key[:], r.stringToSign))
+	if subtle.ConstantTimeCompare(want[:], []byte(r.Signature)) != 1 {
 		return invalid("The request signature we calculated does not match the signature you provided. Check your AWS Secret Access " +
 			"Key and signing method. Consult the service documentation for details.")
 	}

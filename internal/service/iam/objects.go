@@ -32,14 +32,22 @@ var scratch = [...]sync.Pool{
 	envelopeKind: {New: func() any { return &v1alpha1.Envelope{} }},
 }
 
-// shared reads without a copy: what is read is the cache's own and must not be changed.
-var shared = []client.GetOption{client.UnsafeDisableDeepCopy}
+// shared reads without a copy: what is read is the cache's own and must not be changed. Frozen is for Envelopes, which never
+// change: to see one, nothing need be waited for. An access key that this process has revoked is gone from its user, which is.
+var (
+	shared = []client.GetOption{client.UnsafeDisableDeepCopy}
+	frozen = []client.GetOption{client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency}
+)
 
 // unchanged tells whether an object is there still, as it was. A deletion that has begun is a change.
 func (s *Service) unchanged(ctx context.Context, was *source) (bool, error) {
 	obj := scratch[was.kind].Get().(client.Object)
 	defer scratch[was.kind].Put(obj)
-	err := s.Client.Get(ctx, was.key, obj, shared...)
+	options := shared
+	if was.kind == envelopeKind {
+		options = frozen
+	}
+	err := s.Client.Get(ctx, was.key, obj, options...)
 	if apierrors.IsNotFound(err) {
 		return false, nil
 	}

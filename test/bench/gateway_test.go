@@ -1,0 +1,200 @@
+package bench
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/core/arn"
+	"strongroom.dev/strongroom/internal/gateway/serving"
+	"strongroom.dev/strongroom/test/environment"
+)
+
+var (
+	manyKeys     = flag.Int("bench-keys", 10_000, "keys of the gateway's second measurement")
+	manySecrets  = flag.Int("bench-secrets", 10_000, "secrets of the gateway's second measurement")
+	manyPolicies = flag.Int("bench-policies", 1000, "managed policies of the gateway's third measurement")
+	each         = flag.Duration("bench-time", 3*time.Second, "how long each operation of the gateway is measured")
+	profile      = flag.String("bench-profile", "", "folder for CPU and allocation profiles of the gateway, one of each measurement")
+)
+
+const (
+	gatewayAccount = "default"
+	// realObjects of a kind are made by the API server and controllers, and asked for by the requests. The rest, up to the
+	// numbers of the table, is in the gateway's cache alone: on these paths nobody asks the API server, which would take hours.
+	realObjects = 10
+	fewSecrets  = 100
+)
+
+// operations that are measured. The plaintexts, data keys and secrets have 64 bytes.
+var operations = []string{"Encrypt", "Decrypt", "GenerateDataKey", "GetSecretValue"}
+
+// gatewayBench is a gateway with an account to measure.
+type gatewayBench struct {
+	*bench
+	gateway, bare *peer
+	user          signer
+	keys          []string // ids
+	ciphertexts   []string // base64, one of each key
+}
+
+// TestGateway measures what a request to the gateway costs, with TLS, signatures, policies and audit, beside a bare server.
+func TestGateway(t *testing.T) {
+	if *objects == 0 { // does the harness work?
+		*manyKeys, *manySecrets, *manyPolicies, *each = 20, 200, 20, 200*time.Millisecond
+	}
+	g := &gatewayBench{bench: start(t)}
+	g.gateway = g.spawn("TestGatewayProcess", "-bench-gateway="+g.config, "-bench-audit="+filepath.Join(g.dir, "trail.log"))
+	g.account()
+	g.gateway.trust = g.bundle()
+	g.bare = g.spawn("TestBareProcess", "-bench-bare="+bareUser.secret)
+	g.encryptOnce()
+	g.gateway.command("fill secrets %d", fewSecrets)
+	offset := g.auditOffset()
+	served := 0
+	few := fmt.Sprintf("%d keys, %d secrets, %d policies", realObjects, fewSecrets, realObjects)
+	base := map[string]cost{}
+	for _, operation := range operations {
+		bare := g.measure(g.bare, bareUser, operation, "bare")
+		base[operation] = g.measure(g.gateway, g.user, operation, few)
+		g.row(operation, few, base[operation], bare)
+		served += base[operation].requests
+	}
+	for _, more := range []struct {
+		fill       string
+		to         int
+		operations []string
+	}{
+		{"keys", *manyKeys, operations[:3]},
+		{"secrets", *manySecrets, operations[3:]},
+		{"policies", *manyPolicies, []string{"Encrypt", "GetSecretValue"}},
+	} {
+		g.gateway.command("fill %s %d", more.fill, more.to)
+		for _, operation := range more.operations {
+			what := fmt.Sprintf("%d %s", more.to, more.fill)
+			many := g.measure(g.gateway, g.user, operation, what)
+			g.add(fmt.Sprintf("%s, %s", operation, what), "%s, %.2f of the first", many, many.cpu/base[operation].cpu)
+			served += many.requests
+		}
+	}
+	g.noRequests(offset, served)
+	g.print()
+}
+
+// row adds a measurement beside the bare server's.
+func (g *gatewayBench) row(operation, what string, c, bare cost) {
+	g.add(fmt.Sprintf("%s, %s", operation, what), "%s, %.2f of the bare server's %.1f µs", c, c.cpu/bare.cpu, bare.cpu)
+}
+
+// noRequests fails the test if the gateway has asked the API server anything while it was measured.
+func (g *gatewayBench) noRequests(offset int64, served int) {
+	time.Sleep(time.Second) // the log is written a little later
+	counts := g.auditedAll(offset)
+	g.add(fmt.Sprintf("API-server requests while %d were served", served), "%d", len(counts))
+	if len(counts) > 0 {
+		g.t.Errorf("the gateway asked the API server: %v", counts)
+	}
+}
+
+// account makes a user, whose ten policies allow everything together, and what the user asks for.
+func (g *gatewayBench) account() {
+	user := &v1alpha1.IAMUser{ObjectMeta: metav1.ObjectMeta{Namespace: gatewayAccount, Name: "bench"}}
+	user.Spec.AccessKeys = []v1alpha1.AccessKey{{Name: "main"}}
+	g.create(environment.KMSKey(gatewayAccount, "key"))
+	for i := range realObjects {
+		policy := &v1alpha1.IAMPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: gatewayAccount, Name: fmt.Sprintf("policy-%d", i)}}
+		policy.Spec.Document.Raw = document(i)
+		g.create(policy)
+		user.Spec.ManagedPolicyARNs = append(user.Spec.ManagedPolicyARNs,
+			fmt.Sprintf("arn:aws:iam::%s:policy/%s", arn.DeriveAccount(gatewayAccount), policy.Name))
+		key := environment.KMSKey(gatewayAccount, fmt.Sprintf("key-%d", i))
+		g.create(key)
+		g.keys = append(g.keys, key.Status.KeyID)
+		g.create(environment.Secret(gatewayAccount, secretName(i), func(s *v1alpha1.Secret) {
+			s.Spec.Generate.Password.Length = 64
+		}))
+	}
+	g.create(user)
+	var handed corev1.Secret
+	g.must(g.client.Get(g.ctx, client.ObjectKey{Namespace: gatewayAccount, Name: "bench-main"}, &handed))
+	g.user = signer{id: string(handed.Data["AWS_ACCESS_KEY_ID"]), secret: string(handed.Data["AWS_SECRET_ACCESS_KEY"])}
+}
+
+func secretName(i int) string { return fmt.Sprintf("secret-%d", i) }
+
+// document is a policy's. Only the last one allows what is measured.
+func document(i int) []byte {
+	action, resource := fmt.Sprintf("kms:Describe%d*", i), fmt.Sprintf("arn:aws:kms:*:*:key/team-%d-*", i)
+	if i == realObjects-1 {
+		action, resource = `kms:*","secretsmanager:*`, "*"
+	}
+	return fmt.Appendf(nil, `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["%s"],"Resource":"%s"},`+
+		`{"Effect":"Deny","Action":"s3:Delete%d*","Resource":"*","Condition":{"StringLike":{"aws:PrincipalArn":"*/other"}}}]}`,
+		action, resource, i)
+}
+
+// create makes an object and waits until it is ready.
+func (g *gatewayBench) create(obj interface {
+	client.Object
+	GetConditions() []metav1.Condition
+},
+) {
+	g.t.Helper()
+	g.must(g.client.Create(g.ctx, obj))
+	g.eventually(time.Minute, func() bool {
+		g.must(g.client.Get(g.ctx, client.ObjectKeyFromObject(obj), obj))
+		return meta.IsStatusConditionTrue(obj.GetConditions(), v1alpha1.ConditionReady)
+	})
+}
+
+// bundle is the authority that the gateway has published.
+func (g *gatewayBench) bundle() []byte {
+	var published corev1.ConfigMap
+	name := client.ObjectKey{Namespace: environment.OperatorNamespace, Name: serving.BundleConfigMapName}
+	g.must(g.client.Get(g.ctx, name, &published))
+	return []byte(published.Data[serving.BundleKey])
+}
+
+// encryptOnce encrypts under each key, for Decrypt.
+func (g *gatewayBench) encryptOnce() {
+	c := g.dial(g.gateway)
+	defer c.Close()
+	for _, request := range g.requests64(g.gateway, g.user, "Encrypt") {
+		var out struct{ CiphertextBlob string }
+		g.must(json.Unmarshal(c.mustDo(g.bench, request), &out))
+		g.ciphertexts = append(g.ciphertexts, out.CiphertextBlob)
+	}
+}
+
+// requests64 are signed requests of an operation, one of each object.
+func (g *gatewayBench) requests64(to *peer, by signer, operation string) (out [][]byte) {
+	plaintext := base64.StdEncoding.EncodeToString([]byte(strings.Repeat("strong64", 8)))
+	for i := range realObjects {
+		service, body := "kms", ""
+		switch operation {
+		case "Encrypt":
+			body = fmt.Sprintf(`{"KeyId":%q,"Plaintext":%q,"EncryptionContext":{"app":"shop"}}`, g.keys[i], plaintext)
+		case "Decrypt":
+			body = fmt.Sprintf(`{"CiphertextBlob":%q,"EncryptionContext":{"app":"shop"}}`, g.ciphertexts[i])
+		case "GenerateDataKey":
+			body = fmt.Sprintf(`{"KeyId":%q,"NumberOfBytes":64,"EncryptionContext":{"app":"shop"}}`, g.keys[i])
+		default:
+			service, body = "secretsmanager", fmt.Sprintf(`{"SecretId":%q}`, secretName(i))
+		}
+		request, err := by.sign(to.address, service, operation, body)
+		g.must(err)
+		out = append(out, request)
+	}
+	return out
+}
