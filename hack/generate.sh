@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # Generates what derives from the source into a tree (default: this one): deepcopy, apply configurations, CRDs, RBAC, and
-# the chart's copies of the last two and of the
-# admission policy.
+# the chart's copies of the last two and of the admission policy.
 #
 #   hack/generate.sh            writes
 #   hack/generate.sh --verify   writes into a copy and fails if that differs from the tree
