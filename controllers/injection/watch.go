@@ -87,4 +87,3 @@ func (r *Reconciler) all(ctx context.Context) []reconcile.Request {
 	slices.Sort(namespaces)
 	return requests(slices.Compact(namespaces)...)
 }
-

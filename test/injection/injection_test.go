@@ -64,6 +64,11 @@ func read(path ...string) []*unstructured.Unstructured {
 	GinkgoHelper()
 	text, err := os.ReadFile(filepath.Join(append([]string{environment.Root()}, path...)...))
 	Expect(err).NotTo(HaveOccurred())
+	return parse(text)
+}
+
+func parse(text []byte) []*unstructured.Unstructured {
+	GinkgoHelper()
 	var out []*unstructured.Unstructured
 	decoder := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(text), 4096)
 	for {

@@ -74,7 +74,7 @@ var _ = Describe("A pod that asks for it", func() {
 		Expect(p.Spec.Containers[0].Env).To(Equal(injected(want)))
 	},
 		Entry("has the name of its service account", "checkout", nil, ownRole+"checkout"),
-		Entry("has the name of the service account default, if it names none", "", nil, ownRole+"default"),
+		Entry("has the name of the service account default, which the API server gives to a pod that names none", "default", nil, ownRole+"default"),
 		Entry("an annotation names", "shop", map[string]string{v1alpha1.RoleAnnotation: "Reader"}, ownRole+"Reader"),
 		Entry("an annotation names with its path", "shop", map[string]string{v1alpha1.RoleAnnotation: "team/Reader"}, ownRole+"team/Reader"),
 		Entry("an annotation has the ARN of", "shop",
