@@ -147,7 +147,7 @@ var _ = Describe("What pods read", func() {
 		Expect(found(own).Data).To(Equal(whole(own)))
 		for _, m := range found(own).ManagedFields {
 			if m.Manager != "strongroom-gateway" {
-				Expect(string(m.FieldsV1.Raw)).NotTo(ContainSubstring("ca.crt"), m.Manager)
+				Expect(m.FieldsV1.GetRawString()).NotTo(ContainSubstring("ca.crt"), m.Manager)
 			}
 		}
 		published = certificate()
