@@ -18,15 +18,11 @@ import (
 	"strongroom.dev/strongroom/internal/claim"
 	"strongroom.dev/strongroom/internal/core/arn"
 	"strongroom.dev/strongroom/internal/fault"
+	serviceiam "strongroom.dev/strongroom/internal/service/iam"
 )
 
 // Object is an object of one of IAM's kinds.
-type Object interface {
-	client.Object
-	AWSName() string
-	AWSPath() string
-	GetIAMStatus() *v1alpha1.IAMStatus
-}
+type Object = serviceiam.Entity
 
 // Kind is what tells IAM's kinds apart.
 type Kind struct {
@@ -47,23 +43,9 @@ var (
 	Policy = Kind{"IAMPolicy", arn.PolicyID, arn.IAMPolicy, func() client.ObjectList { return &v1alpha1.IAMPolicyList{} }}
 )
 
-// NameIndex is the cache index of IAM's kinds by their names in AWS IAM, in lower case: names that differ by case alone are one
-// name.
-// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html#reference_iam-quotas-names
-const NameIndex = "iam-name"
-
-// IndexName lists the values of NameIndex.
-func IndexName(obj client.Object) []string {
-	o, ok := obj.(Object)
-	if !ok {
-		return nil
-	}
-	return []string{strings.ToLower(o.AWSName())}
-}
-
 // Indexes are the functions of the cache indexes of each of the kinds.
 func Indexes() map[string]client.IndexerFunc {
-	return map[string]client.IndexerFunc{NameIndex: IndexName}
+	return map[string]client.IndexerFunc{serviceiam.NameIndex: serviceiam.IndexName}
 }
 
 var errNameTaken = errors.New("the name is taken")
@@ -98,7 +80,7 @@ func Identify(ctx context.Context, reader client.Reader, k Kind, obj Object) (st
 
 // named lists the objects of a kind that have a name in AWS IAM. They are the cache's own: read them only.
 func named(ctx context.Context, reader client.Reader, k Kind, namespace, name string) ([]Object, error) {
-	return listed(ctx, reader, k, client.InNamespace(namespace), client.MatchingFields{NameIndex: strings.ToLower(name)})
+	return listed(ctx, reader, k, client.InNamespace(namespace), client.MatchingFields{serviceiam.NameIndex: strings.ToLower(name)})
 }
 
 func listed(ctx context.Context, reader client.Reader, k Kind, options ...client.ListOption) ([]Object, error) {

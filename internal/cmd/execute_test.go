@@ -167,7 +167,7 @@ func unreachable(t *testing.T) string {
 }
 
 func TestAnAPIServerThatIsNotThereIsAnErrorWithItsAddressAndWithoutTheToken(t *testing.T) {
-	got := strongroom(t, "manager", "--kubeconfig", unreachable(t), "--metrics-bind-address=0", "--health-probe-bind-address=0", "--leader-elect=false")
+	got := strongroom(t, "manager", "--kubeconfig", unreachable(t), "--metrics-bind-address=0", "--gateway-bind-address=0", "--health-probe-bind-address=0", "--leader-elect=false")
 	if got.code != 1 || !strings.Contains(got.stderr, "127.0.0.1:1") || strings.Contains(got.stderr, "CANARY") {
 		t.Errorf("%+v", got)
 	}

@@ -170,6 +170,25 @@ func TestACacheThatFailsCostsOnlyTheSeriesOfObjects(t *testing.T) {
 	}
 }
 
+func TestIAMsObjectsHaveTheirSeriesToo(t *testing.T) {
+	meta := metav1.ObjectMeta{Namespace: "shop", Name: "a"}
+	stalled := v1alpha1.IAMStatus{Conditions: []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, Reason: "MalformedPolicyDocument"}}}
+	c := newClient(
+		&v1alpha1.IAMUser{ObjectMeta: meta, Status: v1alpha1.IAMUserStatus{IAMStatus: stalled}},
+		&v1alpha1.IAMRole{ObjectMeta: meta, Status: stalled}, &v1alpha1.IAMPolicy{ObjectMeta: meta, Status: stalled},
+	)
+	want := `
+# HELP strongroom_object_ready Whether an object is Ready: 1 if so, 0 if not, with the reason of its condition.
+# TYPE strongroom_object_ready gauge
+`
+	for _, kind := range []string{"IAMPolicy", "IAMRole", "IAMUser"} {
+		want += `strongroom_object_ready{kind="` + kind + `",name="a",namespace="shop",reason="MalformedPolicyDocument"} 0` + "\n"
+	}
+	if err := testutil.CollectAndCompare(metrics.NewCollector(c, unsealed(t)), strings.NewReader(want), "strongroom_object_ready"); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestTheNamesOfTheMetricsAreAsPrometheusWantsThem(t *testing.T) {
 	s := secretIn("shop", "db", metav1.ConditionTrue, "Succeeded")
 	s.Status.NextRotationTime, s.Status.LastRotatedTime = &metav1.Time{Time: time.Unix(1, 0)}, &metav1.Time{Time: time.Unix(1, 0)}

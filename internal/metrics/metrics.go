@@ -82,6 +82,7 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 			timestamp(ch, lastRotationDesc, "Secret", &s.ObjectMeta, s.Status.LastRotatedTime)
 		}
 	}
+	c.collectIAM(ctx, ch)
 	var keys v1alpha1.KMSKeyList
 	if err := c.reader.List(ctx, &keys, client.UnsafeDisableDeepCopy); err == nil {
 		for i := range keys.Items {
@@ -91,6 +92,28 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 			if n := len(k.Status.KeyMaterials); n > 0 {
 				timestamp(ch, lastRotationDesc, "KMSKey", &k.ObjectMeta, &k.Status.KeyMaterials[n-1].CreatedTime)
 			}
+		}
+	}
+}
+
+// collectIAM collects whether users, roles and policies are in force.
+func (c *Collector) collectIAM(ctx context.Context, ch chan<- prometheus.Metric) {
+	var users v1alpha1.IAMUserList
+	if err := c.reader.List(ctx, &users, client.UnsafeDisableDeepCopy); err == nil {
+		for i := range users.Items {
+			ready(ch, "IAMUser", &users.Items[i].ObjectMeta, users.Items[i].Status.Conditions)
+		}
+	}
+	var roles v1alpha1.IAMRoleList
+	if err := c.reader.List(ctx, &roles, client.UnsafeDisableDeepCopy); err == nil {
+		for i := range roles.Items {
+			ready(ch, "IAMRole", &roles.Items[i].ObjectMeta, roles.Items[i].Status.Conditions)
+		}
+	}
+	var policies v1alpha1.IAMPolicyList
+	if err := c.reader.List(ctx, &policies, client.UnsafeDisableDeepCopy); err == nil {
+		for i := range policies.Items {
+			ready(ch, "IAMPolicy", &policies.Items[i].ObjectMeta, policies.Items[i].Status.Conditions)
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"strongroom.dev/strongroom/internal/core/trail"
 	"strongroom.dev/strongroom/internal/gateway"
+	gatewayiam "strongroom.dev/strongroom/internal/gateway/iam"
 	gatewaykms "strongroom.dev/strongroom/internal/gateway/kms"
 	gatewaysecrets "strongroom.dev/strongroom/internal/gateway/secretsmanager"
 	"strongroom.dev/strongroom/internal/gateway/server"
@@ -22,6 +23,7 @@ func (op *Operator) gatewayServices() []gateway.Service {
 	return []gateway.Service{
 		gatewaykms.New(gatewaykms.Dependencies{KMS: op.Services.KMS}),
 		gatewaysecrets.New(gatewaysecrets.Dependencies{Secrets: op.Services.Secrets}),
+		gatewayiam.New(gatewayiam.Dependencies{IAM: op.Services.IAM}),
 		gatewaysts.New(gatewaysts.Dependencies{IAM: op.Services.IAM}),
 	}
 }

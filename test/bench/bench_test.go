@@ -119,7 +119,7 @@ func (b *bench) add(what, format string, args ...any) {
 
 func (b *bench) startManager() {
 	args := []string{"manager", "--kubeconfig", b.config, "--namespace", environment.OperatorNamespace,
-		"--leader-elect=false", "--metrics-bind-address=0", "--health-probe-bind-address=0", "--log-level=error"}
+		"--leader-elect=false", "--metrics-bind-address=0", "--gateway-bind-address=0", "--health-probe-bind-address=0", "--log-level=error"}
 	if *pprof != "" {
 		args = append(args, "--pprof-bind-address", *pprof)
 	}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -277,6 +278,25 @@ var _ = Describe("Users' roles", func() {
 			Expect(r.Rules).NotTo(BeEmpty())
 			for _, rule := range r.Rules {
 				Expect(rule.Resources).NotTo(ContainElement(Or(Equal("envelopes"), Equal("*"))))
+			}
+		}
+	})
+
+	It("let an admin alone give rights of AWS's, as Kubernetes' own roles do", func() {
+		for _, role := range ofKind(render(), "ClusterRole") {
+			if role.GetName() == "strongroom" {
+				continue
+			}
+			text, err := sigsyaml.Marshal(role.Object)
+			Expect(err).NotTo(HaveOccurred())
+			r := &rbacv1.ClusterRole{}
+			Expect(sigsyaml.UnmarshalStrict(text, r)).To(Succeed())
+			for _, rule := range r.Rules {
+				if slices.Contains(rule.Verbs, "create") && slices.Contains(rule.Resources, "iamusers") {
+					Expect(r.Name).To(Equal("strongroom-admin"))
+					Expect(r.Labels).NotTo(HaveKey("rbac.authorization.k8s.io/aggregate-to-edit"))
+					Expect(r.Labels).To(HaveKey("rbac.authorization.k8s.io/aggregate-to-admin"))
+				}
 			}
 		}
 	})

@@ -72,7 +72,7 @@ stop_instance() {
 
 start_manager() {
   "$work/strongroom" manager --kubeconfig "$data/manager.kubeconfig" --namespace strongroom-system \
-    --metrics-bind-address 0 --health-probe-bind-address 0 >>"$data/logs/manager.log" 2>&1 &
+    --metrics-bind-address 0 --gateway-bind-address 0 --health-probe-bind-address 0 >>"$data/logs/manager.log" 2>&1 &
   manager=$!
 }
 

@@ -66,7 +66,7 @@ func launch(config string, flags ...string) *process {
 	path, err := binary()
 	Expect(err).NotTo(HaveOccurred())
 	args := append([]string{
-		"manager", "--kubeconfig", config, "--namespace", environment.OperatorNamespace, "--metrics-bind-address=0", "--health-probe-bind-address=0",
+		"manager", "--kubeconfig", config, "--namespace", environment.OperatorNamespace, "--metrics-bind-address=0", "--gateway-bind-address=0", "--health-probe-bind-address=0",
 	}, flags...)
 	p := &process{cmd: exec.Command(path, args...), log: &bytes.Buffer{}, ended: make(chan error, 1)}
 	p.cmd.Stderr = p.log

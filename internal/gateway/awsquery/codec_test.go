@@ -130,7 +130,7 @@ func TestAMalformedFormIsRefusedWithoutQuotingIt(t *testing.T) {
 }
 
 func TestAnAnswerIsWhatAWSAnswers(t *testing.T) {
-	got := string(awsquery.Append(nil, "AssumeRole", namespace, &sts.AssumeRoleOutput{
+	got := string(awsquery.Append(nil, "AssumeRole", "AssumeRoleResult", namespace, &sts.AssumeRoleOutput{
 		Credentials: &types.Credentials{
 			AccessKeyId: ptr.To("ASIA"), SecretAccessKey: ptr.To("a<b&\"c\">\r"), SessionToken: ptr.To(""),
 			Expiration: ptr.To(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)),
@@ -148,7 +148,7 @@ func TestAnAnswerIsWhatAWSAnswers(t *testing.T) {
 }
 
 func TestAnOutputWithoutMembersHasNoResult(t *testing.T) {
-	got := string(awsquery.Append(nil, "DeleteRole", "urn:x", &iam.DeleteRoleOutput{}, "1"))
+	got := string(awsquery.Append(nil, "DeleteRole", "", "urn:x", &iam.DeleteRoleOutput{}, "1"))
 	want := `<DeleteRoleResponse xmlns="urn:x"><ResponseMetadata><RequestId>1</RequestId></ResponseMetadata></DeleteRoleResponse>`
 	if got != want {
 		t.Errorf("got %s", got)
@@ -156,15 +156,15 @@ func TestAnOutputWithoutMembersHasNoResult(t *testing.T) {
 }
 
 func TestAbsentAndEmptyListsDiffer(t *testing.T) {
-	absent := string(awsquery.Append(nil, "ListRoleTags", "urn:x", &iam.ListRoleTagsOutput{}, "1"))
-	empty := string(awsquery.Append(nil, "ListRoleTags", "urn:x", &iam.ListRoleTagsOutput{Tags: []iamtypes.Tag{}}, "1"))
+	absent := string(awsquery.Append(nil, "ListRoleTags", "ListRoleTagsResult", "urn:x", &iam.ListRoleTagsOutput{}, "1"))
+	empty := string(awsquery.Append(nil, "ListRoleTags", "ListRoleTagsResult", "urn:x", &iam.ListRoleTagsOutput{Tags: []iamtypes.Tag{}}, "1"))
 	if strings.Contains(absent, "<Tags>") || !strings.Contains(empty, "<Tags></Tags>") || !strings.Contains(absent, "<IsTruncated>false<") {
 		t.Errorf("absent %s\nempty %s", absent, empty)
 	}
 }
 
 func TestMapsHaveEntriesInTheOrderOfTheirKeys(t *testing.T) {
-	got := string(awsquery.Append(nil, "Simulate", "urn:x", &iamtypes.EvaluationResult{
+	got := string(awsquery.Append(nil, "Simulate", "SimulateResult", "urn:x", &iamtypes.EvaluationResult{
 		EvalDecisionDetails: map[string]iamtypes.PolicyEvaluationDecisionType{"b": "allowed", "a": "explicitDeny"},
 	}, "1"))
 	want := `<EvalDecisionDetails><entry><key>a</key><value>explicitDeny</value></entry><entry><key>b</key><value>allowed</value></entry></EvalDecisionDetails>`
@@ -214,7 +214,7 @@ func FuzzDecode(f *testing.F) {
 			}
 			return
 		}
-		checkXML(t, awsquery.Append(nil, "Fuzz", "urn:x", &in, "1"))
+		checkXML(t, awsquery.Append(nil, "Fuzz", "FuzzResult", "urn:x", &in, "1"))
 	})
 }
 
@@ -233,6 +233,6 @@ func BenchmarkAppend(b *testing.B) {
 	dst := make([]byte, 0, 1024)
 	b.ReportAllocs()
 	for b.Loop() {
-		dst = awsquery.Append(dst[:0], "GetCallerIdentity", namespace, out, "id-1")
+		dst = awsquery.Append(dst[:0], "GetCallerIdentity", "GetCallerIdentityResult", namespace, out, "id-1")
 	}
 }

@@ -16,8 +16,9 @@ import (
 // are absent; an empty list, map or text is an element without content.
 
 // Append appends the answer of an operation, such as AssumeRole, in a service's XML namespace: its result is the output struct,
-// or a pointer to one. An output that has no members has no result element, as AWS answers.
-func Append(dst []byte, operation, namespace string, output any, requestID string) []byte {
+// or a pointer to one, within the element that the model calls the result wrapper, empty for an operation that answers nothing.
+// (UpdateRole has one, and nothing in it: SDKs look for it.)
+func Append(dst []byte, operation, wrapper, namespace string, output any, requestID string) []byte {
 	dst = append(dst, '<')
 	dst = append(dst, operation...)
 	dst = append(dst, `Response xmlns="`...)
@@ -27,12 +28,10 @@ func Append(dst []byte, operation, namespace string, output any, requestID strin
 	for v.Kind() == reflect.Pointer && !v.IsNil() {
 		v = v.Elem()
 	}
-	if v.Kind() == reflect.Struct {
-		if p := planOf(v.Type()); !p.empty {
-			dst = appendTag(dst, operation+"Result")
-			dst = p.append(dst, v)
-			dst = appendEnd(dst, operation+"Result")
-		}
+	if v.Kind() == reflect.Struct && wrapper != "" {
+		dst = appendTag(dst, wrapper)
+		dst = planOf(v.Type()).append(dst, v)
+		dst = appendEnd(dst, wrapper)
 	}
 	dst = append(dst, "<ResponseMetadata><RequestId>"...)
 	dst = appendText(dst, requestID)
@@ -69,8 +68,6 @@ type plan struct {
 	append func(dst []byte, v reflect.Value) []byte
 	// absent tells that a member with this value is left out; nil for never.
 	absent func(v reflect.Value) bool
-	// empty structs have no members.
-	empty bool
 }
 
 var plans sync.Map // of reflect.Type to *plan
@@ -141,7 +138,7 @@ func newStructPlan(t reflect.Type) *plan {
 			members = append(members, member{f.Name, f.Index[0], f.Type})
 		}
 	}
-	return &plan{empty: len(members) == 0, append: func(dst []byte, v reflect.Value) []byte {
+	return &plan{append: func(dst []byte, v reflect.Value) []byte {
 		for i := range members {
 			m := &members[i]
 			p, field := planOf(m.typ), v.Field(m.index)

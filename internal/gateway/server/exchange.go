@@ -56,6 +56,9 @@ func remote(r *http.Request) netip.Addr {
 	return addr.WithZone("")
 }
 
+// maximumTrusted is the length that memory is made for because a header says so. For more, it grows with what really comes.
+const maximumTrusted = 16 << 10
+
 // read reads the body whole: the signature is of all of it.
 func (e *exchange) read(s *Server) error {
 	limit := int64(maximumBody)
@@ -66,7 +69,7 @@ func (e *exchange) read(s *Server) error {
 		return errTooLarge
 	}
 	reader := http.MaxBytesReader(nil, e.request.Body, limit)
-	if n := e.request.ContentLength; n >= 0 {
+	if n := e.request.ContentLength; n >= 0 && n <= maximumTrusted {
 		e.body = make([]byte, n)
 		_, err := io.ReadFull(reader, e.body)
 		return readFailure(err)

@@ -37,7 +37,7 @@ func formOf(e *exchange) (*awsquery.Form, error) {
 func (queryProtocol) decode(e *exchange, into any) error { return e.form.Decode(into) }
 
 func (queryProtocol) answer(dst []byte, op *limits.Operation, output any, requestID string) []byte {
-	return awsquery.Append(dst, op.Name, op.Service.XMLNamespace, output, requestID)
+	return awsquery.Append(dst, op.Name, op.ResultWrapper, op.Service.XMLNamespace, output, requestID)
 }
 
 func (queryProtocol) failure(dst []byte, f *failure, s *service, requestID string) []byte {

@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"context"
 	"encoding/base64"
 	"errors"
 	"net/http"
@@ -11,8 +12,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awskms "github.com/aws/aws-sdk-go-v2/service/kms"
 	awssm "github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	awssts "github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/core/trail"
+	"strongroom.dev/strongroom/internal/gateway"
 	"strongroom.dev/strongroom/internal/gateway/audit"
 )
 
@@ -95,5 +99,34 @@ var _ = Describe("A record", func() {
 		records.fail(nil)
 		Expect(send(raw{target: listKeys, body: "{}"}.make()).status).To(Equal(http.StatusOK))
 		Expect(send(raw{target: createKey, body: `{"Description":"again"}`}.make()).status).To(Equal(http.StatusOK))
+	})
+})
+
+var _ = Describe("An operation that panics", func() {
+	It("fails its own request alone, tells nothing, and is recorded", func() {
+		none := func(context.Context, *gateway.Call, *awssts.GetCallerIdentityInput) (gateway.Resource[struct{}], error) {
+			return gateway.Resource[struct{}]{ARN: "*"}, nil
+		}
+		broken := func(context.Context, *gateway.Call, *awssts.GetCallerIdentityInput, struct{}) (*awssts.GetCallerIdentityOutput, error) {
+			panic(plaintext)
+		}
+		other := open(trail.NewWriter(records), gateway.Service{Name: "sts", Operations: []gateway.Operation{
+			gateway.Op("GetCallerIdentity", none, broken, gateway.ReadOnly, gateway.Unauthorized),
+		}})
+		former := door
+		door = other
+		DeferCleanup(func() {
+			door = former
+			other.Close()
+		})
+		for range 2 {
+			got := send(raw{service: "sts", contentType: "application/x-www-form-urlencoded", body: "Action=GetCallerIdentity&Version=2011-06-15"}.make())
+			Expect(got.status).To(Equal(http.StatusInternalServerError))
+			Expect(got.body).To(ContainSubstring("<Type>Receiver</Type><Code>InternalFailure</Code>"))
+			Expect(got.body).NotTo(ContainSubstring(plaintext))
+			Expect(records.last()).To(And(HaveKeyWithValue("errorCode", "InternalFailure"), HaveKeyWithValue("eventName", "GetCallerIdentity")))
+		}
+		Expect(records.text()).NotTo(ContainSubstring(plaintext))
+		Expect(send(raw{target: listKeys, body: "{}"}.make()).status).To(Equal(http.StatusOK))
 	})
 })

@@ -1,0 +1,158 @@
+package iam
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"strings"
+
+	sdk "github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/iam/types"
+	"k8s.io/utils/ptr"
+
+	"strongroom.dev/strongroom/internal/core/arn"
+	coreiam "strongroom.dev/strongroom/internal/core/iam"
+	"strongroom.dev/strongroom/internal/gateway"
+)
+
+func (a *api) simulations() []gateway.Operation {
+	return []gateway.Operation{
+		gateway.Op("SimulateCustomPolicy", none[sdk.SimulateCustomPolicyInput], a.simulateCustom, gateway.ReadOnly),
+		gateway.Op("SimulatePrincipalPolicy", func(_ context.Context, _ *gateway.Call, in *sdk.SimulatePrincipalPolicyInput) (gateway.Resource[struct{}], error) {
+			return gateway.Resource[struct{}]{ARN: deref(in.PolicySourceArn)}, nil
+		}, a.simulatePrincipal, gateway.ReadOnly),
+	}
+}
+
+// simulation is questions to put to policies: by the engine that decides about real requests.
+type simulation struct {
+	policies  coreiam.Policies
+	principal coreiam.Principal
+	actions   []string
+	resources []string
+	context   coreiam.Map
+}
+
+// compile parses documents of a request.
+func compile(documents []string, t coreiam.Type) ([]*coreiam.Policy, error) {
+	out := make([]*coreiam.Policy, 0, len(documents))
+	for _, d := range documents {
+		policy, err := coreiam.Parse([]byte(d), t)
+		if err != nil {
+			return nil, invalidInput("Invalid input document: " + err.Error())
+		}
+		out = append(out, policy)
+	}
+	return out, nil
+}
+
+// more adds the members that both operations have.
+func (s *simulation) more(boundaries []string, resourcePolicy *string, resources []string, entries []types.ContextEntry) error {
+	bounds, err := compile(boundaries, coreiam.Identity)
+	if err != nil {
+		return err
+	}
+	if len(bounds) > 1 {
+		return invalidInput("PermissionsBoundaryPolicyInputList has more than one policy.")
+	}
+	if len(bounds) == 1 {
+		s.policies.Boundary = bounds[0]
+	}
+	if resourcePolicy != nil {
+		parsed, err := compile([]string{*resourcePolicy}, coreiam.Resource)
+		if err != nil {
+			return err
+		}
+		s.policies.Resource = parsed[0]
+	}
+	if s.resources = resources; len(resources) == 0 {
+		s.resources = []string{"*"}
+	}
+	s.context = coreiam.Map{}
+	for _, e := range entries {
+		s.context[strings.ToLower(deref(e.ContextKeyName))] = e.ContextKeyValues
+	}
+	return nil
+}
+
+// result is one answer with its place in the request's order.
+type result struct {
+	place string
+	types.EvaluationResult
+}
+
+// run puts every action to every resource, and cuts a page out of the answers.
+func (s *simulation) run(marker *string, size *int32) (results []types.EvaluationResult, p page[result], err error) {
+	var all []result
+	for _, action := range s.actions {
+		for _, resource := range s.resources {
+			all = append(all, result{fmt.Sprintf("%08d", len(all)), s.evaluate(action, resource)})
+		}
+	}
+	p, err = paged(all, func(r result) string { return r.place }, marker, size)
+	results = []types.EvaluationResult{}
+	for _, r := range p.items {
+		results = append(results, r.EvaluationResult)
+	}
+	return results, p, err
+}
+
+func (s *simulation) evaluate(action, resource string) types.EvaluationResult {
+	policies := s.policies
+	if of := arn.Account(resource); arn.ValidateAccount(of) == nil {
+		policies.ResourceAccount = of
+	}
+	decision := coreiam.Evaluate(&coreiam.Request{Principal: s.principal, Action: action, Resource: resource, Context: s.context}, &policies)
+	return types.EvaluationResult{
+		EvalActionName: ptr.To(action), EvalResourceName: ptr.To(resource),
+		EvalDecision: types.PolicyEvaluationDecisionType(decision.Reason), MatchedStatements: []types.Statement{}, MissingContextValues: []string{},
+	}
+}
+
+func (a *api) simulateCustom(_ context.Context, call *gateway.Call, in *sdk.SimulateCustomPolicyInput, _ struct{}) (*sdk.SimulateCustomPolicyOutput, error) {
+	s := simulation{actions: in.ActionNames, principal: call.Identity.Principal}
+	var err error
+	if s.policies.Identity, err = compile(in.PolicyInputList, coreiam.Identity); err != nil {
+		return nil, err
+	}
+	if in.CallerArn != nil {
+		s.principal = coreiam.Principal{Account: arn.Account(*in.CallerArn), ARN: *in.CallerArn}
+	}
+	if err := s.more(in.PermissionsBoundaryPolicyInputList, in.ResourcePolicy, in.ResourceArns, in.ContextEntries); err != nil {
+		return nil, err
+	}
+	results, p, err := s.run(in.Marker, in.MaxItems)
+	return &sdk.SimulateCustomPolicyOutput{EvaluationResults: results, IsTruncated: p.truncated, Marker: p.marker}, err
+}
+
+// simulatePrincipal takes the policies that a user or role has now, and those of the request besides.
+func (a *api) simulatePrincipal(ctx context.Context, call *gateway.Call, in *sdk.SimulatePrincipalPolicyInput, _ struct{}) (*sdk.SimulatePrincipalPolicyOutput, error) {
+	identity, err := a.IAM.IdentityOf(ctx, call.Namespace(), deref(in.PolicySourceArn))
+	if err != nil {
+		return nil, err
+	}
+	if identity == nil {
+		return nil, noSuchPolicySource(deref(in.PolicySourceArn))
+	}
+	s := simulation{actions: in.ActionNames, principal: identity.Principal}
+	more, err := compile(in.PolicyInputList, coreiam.Identity)
+	if err != nil {
+		return nil, err
+	}
+	s.policies.Identity, s.policies.Boundary = append(more, identity.Identity...), identity.Boundary
+	boundary := s.policies.Boundary
+	if err := s.more(in.PermissionsBoundaryPolicyInputList, in.ResourcePolicy, in.ResourceArns, in.ContextEntries); err != nil {
+		return nil, err
+	}
+	if s.policies.Boundary == nil {
+		s.policies.Boundary = boundary
+	}
+	known := coreiam.Map{"aws:principalarn": {identity.Principal.ARN}, "aws:principalaccount": {identity.Principal.Account}}
+	for key, value := range identity.Tags {
+		known["aws:principaltag/"+key] = []string{value}
+	}
+	maps.Copy(known, s.context)
+	s.context = known
+	results, p, err := s.run(in.Marker, in.MaxItems)
+	return &sdk.SimulatePrincipalPolicyOutput{EvaluationResults: results, IsTruncated: p.truncated, Marker: p.marker}, err
+}
