@@ -18,6 +18,7 @@ import (
 	"strongroom.dev/strongroom/controllers/iampolicy"
 	"strongroom.dev/strongroom/controllers/iamrole"
 	"strongroom.dev/strongroom/controllers/iamuser"
+	"strongroom.dev/strongroom/controllers/injection"
 	"strongroom.dev/strongroom/controllers/kmskey"
 	"strongroom.dev/strongroom/controllers/secret"
 	"strongroom.dev/strongroom/internal/core/keyring"
@@ -36,14 +37,18 @@ type Services struct {
 	// Client reads from the cache and writes. Live reads from the API server.
 	Client client.Client
 	Live   client.Reader
+	// Namespace is Strongroom's own.
+	Namespace string
 	// Region is the one that ARNs name.
-	Region    string
-	Store     *store.Store
-	Keyring   *keyring.Holder
-	KMS       *kms.Service
-	Secrets   *secretsmanager.Service
-	IAM       *serviceiam.Service
-	Projector *projection.Projector
+	Region string
+	// GatewayURL is the address of the gateway for pods; empty if there is no gateway.
+	GatewayURL string
+	Store      *store.Store
+	Keyring    *keyring.Holder
+	KMS        *kms.Service
+	Secrets    *secretsmanager.Service
+	IAM        *serviceiam.Service
+	Projector  *projection.Projector
 	// RootProtection says where the root of trust is.
 	RootProtection func() (protected bool, message string)
 	// Now is the clock.
@@ -72,7 +77,7 @@ func Indexes() []Index {
 			secretsmanager.TombstoneIndex: secretsmanager.IndexTombstone,
 		}},
 		{&v1alpha1.IAMPolicy{}, iamIndexes(nil)},
-		{&v1alpha1.IAMRole{}, iamIndexes(nil)},
+		{&v1alpha1.IAMRole{}, iamIndexes(injection.Indexes())},
 		{&v1alpha1.IAMUser{}, iamIndexes(map[string]client.IndexerFunc{serviceiam.AccessKeyIndex: serviceiam.IndexAccessKey})},
 	}
 }
@@ -123,6 +128,11 @@ func NewIAMUser(s Services, recorder events.EventRecorder) *iamuser.Reconciler {
 	}
 }
 
+// NewInjection makes the reconciler of what pods read which take on roles.
+func NewInjection(s Services) *injection.Reconciler {
+	return &injection.Reconciler{Client: s.Client, Namespace: s.Namespace, Region: s.Region, EndpointURL: s.GatewayURL}
+}
+
 // Setup registers all controllers with a manager.
 func Setup(mgr ctrl.Manager, s Services, o Options) error {
 	recorder := mgr.GetEventRecorder(reportingController)
@@ -141,6 +151,11 @@ func Setup(mgr ctrl.Manager, s Services, o Options) error {
 	}
 	if err := NewIAMUser(s, recorder).SetupWithManager(mgr, options); err != nil {
 		return fmt.Errorf("setting up the IAMUser controller: %w", err)
+	}
+	if s.GatewayURL != "" {
+		if err := NewInjection(s).SetupWithManager(mgr, options); err != nil {
+			return fmt.Errorf("setting up the injection controller: %w", err)
+		}
 	}
 	err := NewEnvelope(s).SetupWithManager(mgr, controller.TypedOptions[envelope.Owner]{MaxConcurrentReconciles: 1})
 	if err != nil {

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Generates what derives from the source into a tree (default: this one): deepcopy, apply configurations, CRDs, RBAC,
-# the chart's copies of the last two, and the table of the AWS operations.
+# the chart's copies of the last two and of the admission policy, and the table of the AWS operations.
 #
 #   hack/generate.sh            writes
 #   hack/generate.sh --verify   writes into a copy and fails if that differs from the tree
@@ -16,6 +16,7 @@ generate() {
   mkdir -p charts/strongroom/files/crd
   cp config/crd/strongroom.dev_*.yaml charts/strongroom/files/crd/
   cp config/rbac/role.yaml charts/strongroom/files/role.yaml
+  cp config/injection/policy.yaml charts/strongroom/files/injection.yaml
   go run ./hack/compatibility >docs/aws-compatibility.md.new
   mv docs/aws-compatibility.md.new docs/aws-compatibility.md
 }

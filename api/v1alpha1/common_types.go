@@ -30,12 +30,34 @@ const (
 	// AccountIDLabel, on a Namespace, is the 12-digit AWS account id in the ARNs of its objects.
 	AccountIDLabel = Group + "/account-id"
 
+	// InjectLabel, on a Pod, asks for what an AWS SDK needs to reach the gateway as an IAMRole: with the value "true".
+	InjectLabel = Group + "/inject"
+	// RoleAnnotation, on a Pod with InjectLabel, is the path and name of its role in the account of its namespace: SHOP, or
+	// TEAM/SHOP. The name of the pod's service account when it is left out.
+	RoleAnnotation = Group + "/role"
+	// RoleARNAnnotation, on a Pod with InjectLabel, is the ARN of its role, of whatever account. It wins over RoleAnnotation.
+	RoleARNAnnotation = Group + "/role-arn"
+
 	// ReconcileAnnotation asks for one reconciliation. Each new value is handled once and echoed in
 	// status.lastHandledReconcileAt.
 	ReconcileAnnotation = Group + "/reconcile"
 	// RotateAnnotation asks for one rotation. Each new value is handled once and echoed in
 	// status.lastHandledRotateAt.
 	RotateAnnotation = Group + "/rotate"
+)
+
+// The ConfigMap that pods read which take on an IAMRole. Strongroom keeps it in each namespace of such pods.
+const (
+	// GatewayConfigMap is its name.
+	GatewayConfigMap = "strongroom-gateway-ca"
+	// GatewayAuthorityKey holds the certificates, in PEM, that the gateway's is to be verified by.
+	GatewayAuthorityKey = "ca.crt"
+	// GatewayAccountKey holds the namespace's account id. It is missing while the namespace has none of its own.
+	GatewayAccountKey = "account-id"
+	// GatewayEndpointKey holds the gateway's URL for pods.
+	GatewayEndpointKey = "endpoint-url"
+	// GatewayRegionKey holds the home region.
+	GatewayRegionKey = "region"
 )
 
 // Condition types. Ready is always present. Reconciling and Stalled follow kstatus: they are present only while true.

@@ -37,7 +37,11 @@ func install(ctx context.Context, k *kubectl, o options) error {
 	if _, err := k.run(ctx, manifest, "apply", "--server-side", "--force-conflicts", "-f", "-"); err != nil {
 		return err
 	}
-	for _, folder := range []string{"crd", "rbac"} {
+	folders := []string{"crd", "rbac"}
+	if o.cluster == "" { // the user's own may be older than the admission policies
+		folders = append(folders, "injection")
+	}
+	for _, folder := range folders {
 		_, err := k.run(ctx, "", "apply", "--server-side", "--force-conflicts", "-k", filepath.Join(o.tree, "config", folder))
 		if err != nil {
 			return err

@@ -32,7 +32,7 @@ func GatewayServices(s controllers.Services) []gateway.Service {
 
 // serve adds the gateway. Every replica serves, whichever of them leads.
 func (op *Operator) serve(o Options) error {
-	if o.GatewayBindAddress == "" || o.GatewayBindAddress == "0" {
+	if !o.serves() {
 		return nil
 	}
 	records, err := openTrail(o.AuditLog)
@@ -56,6 +56,18 @@ func (op *Operator) serve(o Options) error {
 		return fmt.Errorf("adding the gateway: %w", err)
 	}
 	return nil
+}
+
+// serves tells whether there is a gateway.
+func (o Options) serves() bool { return o.GatewayBindAddress != "" && o.GatewayBindAddress != "0" }
+
+// gatewayURL is the address of the gateway's Service for pods, empty if there is no gateway. It ends in .svc, which every
+// cluster's pods resolve whatever its domain is.
+func (o Options) gatewayURL() string {
+	if !o.serves() {
+		return ""
+	}
+	return "https://" + GatewayService + "." + o.Namespace + ".svc"
 }
 
 func openTrail(path string) (*trail.Writer, error) {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/selection"
@@ -205,6 +206,8 @@ func cacheOptions(digester *projection.Digester) cache.Options {
 				Label:     labels.NewSelector().Add(*managed),
 				Transform: digester.Transform(),
 			},
+			// Its name bounds the watch, and the right to it.
+			&corev1.ConfigMap{}:  {Field: fields.OneTermEqualSelector("metadata.name", v1alpha1.GatewayConfigMap)},
 			&corev1.Namespace{}:  {},
 			&v1alpha1.Secret{}:   {Transform: slim},
 			&v1alpha1.KMSKey{}:   {},
@@ -230,7 +233,8 @@ func (op *Operator) wire(o Options, digester *projection.Digester) {
 		Client: cached, Live: live, Tokens: op.direct, Store: envelopes, Keyring: holder, Now: o.Now, Cache: serviceiam.NewCache(o.Now),
 	}
 	op.Services = controllers.Services{
-		Client: cached, Live: live, Region: o.Region, Store: envelopes, Keyring: holder, KMS: keys, IAM: identities,
+		Client: cached, Live: live, Namespace: o.Namespace, Region: o.Region, GatewayURL: o.gatewayURL(),
+		Store: envelopes, Keyring: holder, KMS: keys, IAM: identities,
 		Secrets:        &secretsmanager.Service{Client: cached, Region: o.Region, KMS: keys, Store: envelopes, Now: o.Now},
 		Projector:      &projection.Projector{Client: cached, Live: live, Digester: digester},
 		RootProtection: op.Unsealer.Protection,

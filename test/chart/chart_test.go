@@ -107,6 +107,15 @@ func ofKind(objects []*unstructured.Unstructured, kind string) []*unstructured.U
 	return out
 }
 
+// kinds is how many CRDs there are.
+func kinds() int {
+	GinkgoHelper()
+	files, err := filepath.Glob(filepath.Join(environment.Root(), "config", "crd", "strongroom.dev_*.yaml"))
+	Expect(err).NotTo(HaveOccurred())
+	Expect(len(files)).To(BeNumerically(">", 2))
+	return len(files)
+}
+
 // apply sends objects to the API server by server-side apply, namespaces and CRDs first. Kinds of other projects'
 // CRDs are left out.
 func apply(objects []*unstructured.Unstructured) {
@@ -141,6 +150,8 @@ var full = []string{
 	"--set-json", `nodeSelector={"a":"b"}`, "--set-json", `tolerations=[{"operator":"Exists"}]`,
 	"--set-json", `topologySpreadConstraints=[{"maxSkew":1,"topologyKey":"zone","whenUnsatisfiable":"ScheduleAnyway"}]`,
 	"--set-json", `extraObjects=[{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"{{ .Release.Name }}-extra","namespace":"strongroom-system"}}]`,
+	"--set-json", `gateway={"regions":["eu-west-1","ap-southeast-2"],"names":["aws.example.com","192.0.2.1"],"auditLog":"/dev/stderr",` +
+		`"service":{"type":"LoadBalancer","annotations":{"c":"d"}}}`,
 	"--set-json", `podAnnotations={"x":"y"}`, "--set-json", `controller.extraEnv=[{"name":"A","value":"b"}]`,
 }
 
@@ -152,7 +163,8 @@ var _ = Describe("The chart", func() {
 	DescribeTable("is accepted by the API server as it is rendered", func(args ...string) { apply(render(args...)) },
 		Entry("with its defaults"),
 		Entry("with everything on", full[0], full[1], full[2], full[3], full[4], full[5], full[6], full[7], full[8], full[9],
-			full[10], full[11], full[12], full[13], full[14], full[15]),
+			full[10], full[11], full[12], full[13], full[14], full[15], full[16], full[17]),
+		Entry("without the gateway", "--set", "gateway.enabled=false"),
 	)
 
 	It("passes helm lint", func() {
@@ -169,6 +181,13 @@ var _ = Describe("The chart", func() {
 		Entry("a number of replicas that is none", "replicas=two"),
 		Entry("a log level that does not exist", "controller.logLevel=loud"),
 		Entry("a bad digest", "image.digest=sha256:zz"),
+		Entry("a misspelt key of the gateway", "gateway.region=us-east-1"),
+		Entry("a region that is none", "gateway.regions={us}"),
+		Entry("a name that is two", "gateway.names[0]=a b"),
+		Entry("a type of Service that would not select pods", "gateway.service.type=ExternalName"),
+		Entry("an audit log in no folder", "gateway.auditLog=audit.log"),
+		Entry("a misspelt key of injection", "injection.enable=true"),
+		Entry("the gateway's port for metrics", "metrics.port=8444"),
 	)
 
 	It("keeps its CRDs at an uninstall unless told otherwise, and leaves them out when told so", func() {
@@ -179,7 +198,7 @@ var _ = Describe("The chart", func() {
 			Expect(crd.GetAnnotations()).NotTo(HaveKey("helm.sh/resource-policy"))
 		}
 		Expect(ofKind(render("--set", "crds.install=false"), "CustomResourceDefinition")).To(BeEmpty())
-		Expect(ofKind(render(), "CustomResourceDefinition")).To(HaveLen(6))
+		Expect(ofKind(render(), "CustomResourceDefinition")).To(HaveLen(kinds()))
 	})
 
 	It("gives the manager the rights that the markers generate, and no others", func() {
@@ -218,7 +237,7 @@ var _ = Describe("The kustomization config/default", func() {
 		Expect(err).NotTo(HaveOccurred())
 		objects := parse(out)
 		apply(objects)
-		Expect(ofKind(objects, "CustomResourceDefinition")).To(HaveLen(6))
+		Expect(ofKind(objects, "CustomResourceDefinition")).To(HaveLen(kinds()))
 		help, err := run(manager, "manager", "--help")
 		Expect(err).NotTo(HaveOccurred())
 		for _, arg := range deployment(objects).Spec.Template.Spec.Containers[0].Args[1:] {

@@ -16,6 +16,7 @@ import (
 	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/authority"
 )
 
@@ -24,9 +25,9 @@ const (
 	// certificates. All replicas share it.
 	AuthoritySecretName = "strongroom-gateway-ca"
 	// BundleConfigMapName is the ConfigMap, in Strongroom's own namespace, whose key ca.crt clients trust.
-	BundleConfigMapName = "strongroom-gateway-ca"
+	BundleConfigMapName = v1alpha1.GatewayConfigMap
 	// BundleKey is the key of the ConfigMap.
-	BundleKey = "ca.crt"
+	BundleKey = v1alpha1.GatewayAuthorityKey
 
 	fieldOwner = "strongroom-gateway"
 	// retry is how long to wait after a failure of the API server's.
