@@ -57,7 +57,7 @@ func (d Decision) Allowed() bool { return d.Reason == Allowed }
 // Evaluate decides a request by AWS's order.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic_policy-eval-denyallow.html
 func Evaluate(r *Request, p *Policies) Decision {
-	q := &query{Request: r, folded: r.action()}
+	q := &query{Request: r, folded: r.action(), bounded: p.Boundary != nil}
 	if d, denied := q.denied(p); denied {
 		return d
 	}
@@ -95,6 +95,8 @@ func (q *query) byIdentity(p *Policies) Decision {
 type query struct {
 	*Request
 	folded string
+	// bounded tells that the principal has a permissions boundary.
+	bounded bool
 }
 
 // denied looks for an explicit Deny in every policy.
@@ -194,11 +196,18 @@ func (s *statement) applies(q *query) bool {
 	return s.effect == deny || !sc.unresolved
 }
 
+// principalApplies tells whether a statement speaks of who asks. A NotPrincipal that denies spares nobody who has a permissions
+// boundary, whomever it names, and a * that denies means AWS services too.
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-principalisawsservice
 func (s *statement) principalApplies(q *query) bool {
-	if s.principal != nil {
-		return s.principal.match(&q.Principal) != noMatch
+	switch {
+	case s.principal != nil:
+		return s.principal.match(&q.Principal) != noMatch || s.effect == deny && s.principal.everyone
+	case s.notPrincipal != nil:
+		return s.effect == deny && q.bounded || !s.notPrincipal.excludes(&q.Principal, s.effect)
 	}
-	return s.notPrincipal == nil || !s.notPrincipal.excludes(&q.Principal, s.effect)
+	return true
 }
 
 func (s *statement) actionApplies(action string) bool {

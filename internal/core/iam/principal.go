@@ -64,7 +64,7 @@ func (p *principals) match(who *Principal) match {
 		if contains(p.services, who.Service) || contains(p.services, "*") {
 			return byName
 		}
-		return noMatch // * does not name AWS services
+		return noMatch // * gives nothing to AWS services; what it denies them, principalApplies knows
 	}
 	switch account := contains(p.accounts, who.Account); {
 	case contains(p.federals, who.Federated), contains(p.named, who.ARN), account && who.isRoot():
@@ -83,11 +83,11 @@ func (p *principals) match(who *Principal) match {
 // is named in full: the account, the role of a session, and the user or session itself, as AWS documents. One that allows
 // leaves out whoever is named in any way. Both grant less.
 func (p *principals) excludes(who *Principal, effect effect) bool {
-	if effect == allow {
-		return p.match(who) != noMatch
-	}
 	if p.everyone {
 		return true
+	}
+	if effect == allow {
+		return p.match(who) != noMatch
 	}
 	if who.Service != "" {
 		return contains(p.services, who.Service)
