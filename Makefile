@@ -30,16 +30,17 @@ build: environment ## Build bin/strongroom
 	@go build -o bin/strongroom .
 
 .PHONY: test
-test: environment ## Install what the tests need, and prove everything
+test: environment clients ## Install what the tests need, and prove everything
 	@set -euo pipefail; \
 	KUBEBUILDER_ASSETS="$(CONTROLPLANE)"; HELM="$$(hack/tool.sh helm hack/helm helm.sh/helm/v4/cmd/helm)"; \
 	export KUBEBUILDER_ASSETS HELM; \
 	echo "[test] packages ..."; go test -p 2 -timeout 20m ./...; \
-	echo "[test] the README's tour on a real control plane ..."; test/e2e/transcript.sh
+	echo "[test] the README's tour on a real control plane ..."; test/e2e/transcript.sh; \
+	echo "[test] AWS's own clients on a real control plane ..."; test/e2e/clients.sh
 
 .PHONY: e2e
-e2e: environment ## Drive kubectl through the README's tour on a real control plane
-	@set -euo pipefail; KUBEBUILDER_ASSETS="$(CONTROLPLANE)"; export KUBEBUILDER_ASSETS; test/e2e/transcript.sh
+e2e: environment clients ## Drive kubectl through the README's tour, and AWS's own clients, on a real control plane
+	@set -euo pipefail; KUBEBUILDER_ASSETS="$(CONTROLPLANE)"; export KUBEBUILDER_ASSETS; test/e2e/transcript.sh; test/e2e/clients.sh
 
 .PHONY: bench
 bench: environment ## Measure requests, CPU, memory and speed, and print a table
@@ -67,6 +68,10 @@ controlplane: environment ## Build etcd and Kubernetes from Go modules
 .PHONY: environment
 environment:
 	@hack/check-environment.sh
+
+.PHONY: clients
+clients:
+	@hack/clients.sh
 
 .PHONY: help
 help: ## List the targets

@@ -5,70 +5,7 @@
 # KUBEBUILDER_ASSETS names the folder of the control plane's programs: `make e2e` sets it.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-: "${KUBEBUILDER_ASSETS:?run it by make e2e}"
-
-work=$(mktemp -d)
-data=$work/data
-instance= manager=
-passed=0
-
-cleanup() {
-  status=$?
-  [ -z "$manager" ] || kill -9 "$manager" 2>/dev/null || true
-  stop_instance
-  if [ $status -ne 0 ]; then
-    for log in "$data"/logs/*.log; do
-      echo "--- the end of $log"
-      tail -n 25 "$log"
-    done
-    echo "$passed passed, 1 failed"
-  fi
-  rm -rf "$work"
-}
-trap cleanup EXIT
-
-ok() {
-  passed=$((passed + 1))
-  echo "ok  $*"
-}
-
-fail() {
-  echo "FAIL  $*" >&2
-  exit 1
-}
-
-# eventually SECONDS DESCRIPTION COMMAND...: until the command succeeds.
-eventually() {
-  local deadline=$((SECONDS + $1)) description=$2
-  shift 2
-  until "$@" >"$work/last" 2>&1; do
-    if [ $SECONDS -ge $deadline ]; then
-      cat "$work/last"
-      fail "$description"
-    fi
-    sleep 0.2
-  done
-  ok "$description"
-}
-
-start_instance() { # [arguments of hack/run]
-  "$work/run" --data-dir "$data" "$@" >>"$work/run.log" 2>&1 &
-  instance=$!
-  local deadline=$((SECONDS + 180))
-  until [ -e "$data/ready" ]; do
-    kill -0 $instance 2>/dev/null || { cat "$work/run.log"; fail "the instance ended"; }
-    [ $SECONDS -lt $deadline ] || { cat "$work/run.log"; fail "the instance is not ready after 3 minutes"; }
-    sleep 0.2
-  done
-}
-
-stop_instance() {
-  [ -n "$instance" ] || return 0
-  kill -INT "$instance" 2>/dev/null || true
-  wait "$instance" || true
-  instance=
-  rm -f "$data/ready"
-}
+. test/e2e/instance.sh
 
 start_manager() {
   "$work/strongroom" manager --kubeconfig "$data/manager.kubeconfig" --namespace strongroom-system \
@@ -84,10 +21,7 @@ keys_are_not() { [ "$(projected)" != "$1" ]; }
 echoed() { [ "$(kubectl get sms -n shop session-key -o jsonpath='{.status.lastHandledRotateAt}')" = "$1" ]; }
 gone() { ! kubectl get "$@" 2>/dev/null; }
 
-echo "[e2e] building ..."
-go build -o "$work/strongroom" .
-go build -o "$work/run" ./hack/run
-
+build_programs
 echo "[e2e] make run, in a folder of its own"
 start_instance --manager "$work/strongroom"
 . "$data/env"

@@ -102,12 +102,13 @@ func derive(r *sigv4.Request, c serviceiam.Credential) sigv4.Key {
 	return sigv4.DeriveKey(c.Secret.Reveal(), r.Date, r.Region, r.Service)
 }
 
-// replays remembers the signatures of requests that change something, for as long as they would be accepted.
+// replays remembers the signatures of requests that change something, for as long as they would be accepted, and when each came
+// first.
 type replays struct {
 	mu       sync.Mutex
 	maximum  int
 	rotated  int64 // seconds
-	new, old map[string]struct{}
+	new, old map[string]int64
 }
 
 const (
@@ -115,14 +116,18 @@ const (
 	maximumReplays = 1 << 18
 	// replayWindow is how long a signature is good for, in seconds: Skew before the server's time, and after.
 	replayWindow = int64(2 * sigv4.Skew / 1e9)
+	// repeatable is for how many seconds after the first a signature is taken again. Signatures tell the second and no more, and
+	// not every SDK puts an id into what it signs: to make two keys of the same kind, or to try a request again at once, boto3
+	// sends the same signature twice.
+	repeatable = 5
 )
 
 func newReplays(maximum int) *replays {
-	return &replays{maximum: maximum, new: map[string]struct{}{}, old: map[string]struct{}{}}
+	return &replays{maximum: maximum, new: map[string]int64{}, old: map[string]int64{}}
 }
 
 var (
-	errReplayed   = refusal(invalidSignature, "The request was received before: a request that changes something is carried out once. Sign it again.")
+	errReplayed   = refusal(invalidSignature, "The request was received before, more than %d seconds ago. Sign it again.", repeatable)
 	errManyWrites = refusal(throttled, "Rate exceeded")
 	errLongLived  = refusal(invalidSignature, "A presigned request that changes something is good for at most 10 minutes here.")
 )
@@ -144,19 +149,22 @@ func (r *replays) take(signature string, now int64) error {
 	defer r.mu.Unlock()
 	switch age := now - r.rotated; {
 	case age >= 2*replayWindow:
-		r.old, r.new, r.rotated = map[string]struct{}{}, map[string]struct{}{}, now
+		r.old, r.new, r.rotated = map[string]int64{}, map[string]int64{}, now
 	case age >= replayWindow:
-		r.old, r.new, r.rotated = r.new, map[string]struct{}{}, now
+		r.old, r.new, r.rotated = r.new, map[string]int64{}, now
 	}
-	if _, seen := r.new[signature]; seen {
+	first, seen := r.new[signature]
+	if !seen {
+		first, seen = r.old[signature]
+	}
+	switch {
+	case seen && now-first > repeatable:
 		return errReplayed
-	}
-	if _, seen := r.old[signature]; seen {
-		return errReplayed
-	}
-	if len(r.new) >= r.maximum {
+	case seen:
+		return nil // and the time of the first stays, or a replay could be kept going
+	case len(r.new) >= r.maximum:
 		return errManyWrites
 	}
-	r.new[signature] = struct{}{}
+	r.new[signature] = now
 	return nil
 }

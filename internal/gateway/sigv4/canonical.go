@@ -121,10 +121,13 @@ func presignedFields(r *http.Request) (*fields, error) {
 	if err := checkAlgorithm(get("X-Amz-Algorithm")); err != nil {
 		return nil, err
 	}
-	for _, name := range []string{"X-Amz-Credential", "X-Amz-Signature", "X-Amz-SignedHeaders", "X-Amz-Date", "X-Amz-Expires"} {
+	for _, name := range []string{"X-Amz-Credential", "X-Amz-Signature", "X-Amz-SignedHeaders", "X-Amz-Date"} {
 		if get(name) == "" {
 			return nil, incomplete("AWS query-string parameters must include '%s' once.", name)
 		}
+	}
+	if len(query["X-Amz-Expires"]) == 0 { // aws-sdk-go-v2 leaves it out for STS, and AWS takes that for its usual time
+		query.Set("X-Amz-Expires", strconv.Itoa(int(Skew/time.Second)))
 	}
 	seconds, err := strconv.Atoi(get("X-Amz-Expires"))
 	if err != nil || seconds < 1 || time.Duration(seconds)*time.Second > MaximumExpiry {

@@ -299,3 +299,12 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestAPresignedURLWithoutATimeIsGoodForTheUsualOne(t *testing.T) {
+	r := httptest.NewRequest(http.MethodGet, "https://gateway.example/?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIA%2F20261125%2Fus-east-1%2Fsts%2Faws4_request"+
+		"&X-Amz-Date=20261125T120000Z&X-Amz-SignedHeaders=host&X-Amz-Signature="+strings.Repeat("a", 64), nil)
+	parsed, err := sigv4.Parse(r, nil)
+	if err != nil || parsed.Expires != sigv4.Skew {
+		t.Errorf("%+v, %v", parsed, err)
+	}
+}

@@ -1,0 +1,49 @@
+package server
+
+import (
+	"errors"
+	"testing"
+)
+
+func TestASignatureIsTakenAgainForSecondsAndNeverAfterThem(t *testing.T) {
+	const start = int64(1_800_000_000)
+	for after, want := range map[int64]error{
+		0: nil, repeatable: nil, repeatable + 1: errReplayed,
+		replayWindow - 1: errReplayed, replayWindow: errReplayed, // as long as a signature is good, it is remembered
+	} {
+		r := newReplays(10)
+		if err := r.take("a", start); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.take("a", start+after); !errors.Is(err, want) {
+			t.Errorf("after %d seconds: %v, want %v", after, err, want)
+		}
+	}
+}
+
+func TestARepetitionDoesNotProlongTheTime(t *testing.T) {
+	const start = int64(1_800_000_000)
+	r := newReplays(10)
+	for _, after := range []int64{0, repeatable - 1, repeatable} {
+		if err := r.take("a", start+after); err != nil {
+			t.Fatalf("after %d seconds: %v", after, err)
+		}
+	}
+	if err := r.take("a", start+repeatable+1); !errors.Is(err, errReplayed) {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestTheMemoryOfSignaturesIsBoundedAndEmptiesWithTime(t *testing.T) {
+	const start = int64(1_800_000_000)
+	r := newReplays(1)
+	if err := r.take("a", start); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.take("b", start); !errors.Is(err, errManyWrites) {
+		t.Errorf("one more than are remembered: %v", err)
+	}
+	if err := r.take("b", start+2*replayWindow); err != nil {
+		t.Errorf("after the windows: %v", err)
+	}
+}
