@@ -123,6 +123,7 @@ func injected(role string) []corev1.EnvVar {
 	return []corev1.EnvVar{
 		fromConfigMap("STRONGROOM_ACCOUNT_ID", "account-id"),
 		fromConfigMap("AWS_ENDPOINT_URL", "endpoint-url"),
+		fromConfigMap("AWS_ENDPOINT_URL_STS", "endpoint-url"),
 		fromConfigMap("AWS_REGION", "region"),
 		fromConfigMap("AWS_DEFAULT_REGION", "region"),
 		plain("AWS_ROLE_ARN", role),

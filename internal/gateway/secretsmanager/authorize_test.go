@@ -247,6 +247,34 @@ var _ = Describe("A secret under a customer's key", func() {
 		be(getError("new"), "ResourceNotFoundException", "Secrets Manager can't find the specified secret.")
 	})
 
+	It("is neither read nor written against the word of the key's own policy", func() {
+		make("db", "alias/mine")
+		statement := func(text string) *v1alpha1.PolicyDocument {
+			d := &v1alpha1.PolicyDocument{}
+			d.Raw = []byte(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"` + account + `"},"Action":"kms:*","Resource":"*"}` + text + `]}`)
+			return d
+		}
+		policy := func(text string) {
+			world.Update(key, func() { key.Spec.Policy = statement(text) })
+			world.ReconcileKey(key)
+		}
+		read := func() error {
+			_, err := do[sdk.GetSecretValueOutput](administrator, "GetSecretValue", &sdk.GetSecretValueInput{SecretId: ptr.To("db")})
+			return err
+		}
+		policy("")
+		Expect(read()).To(Succeed())
+		policy(`,{"Effect":"Deny","Principal":"*","Action":"kms:Decrypt","Resource":"*"}`)
+		be(read(), "AccessDeniedException", "Access to KMS is not allowed")
+		policy(`,{"Effect":"Deny","Principal":"*","Action":"kms:Decrypt","Resource":"*","Condition":{"StringNotEquals":{"kms:ViaService":"secretsmanager.us-east-1.amazonaws.com"}}}`)
+		Expect(read()).To(Succeed())
+		policy(`,{"Effect":"Deny","Principal":"*","Action":"kms:GenerateDataKey","Resource":"*"}`)
+		Expect(read()).To(Succeed())
+		_, err := do[sdk.PutSecretValueOutput](administrator, "PutSecretValue",
+			&sdk.PutSecretValueInput{SecretId: ptr.To("db"), ClientRequestToken: token(), SecretString: ptr.To("x")})
+		be(err, "AccessDeniedException", "Access to KMS is not allowed")
+	})
+
 	It("that is disabled is neither read nor written, in AWS's words", func() {
 		make("db", "alias/mine")
 		world.Update(key, func() { key.Spec.Enabled = ptr.To(false) })

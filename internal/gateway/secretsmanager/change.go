@@ -50,7 +50,7 @@ func (a *api) updateSecret(ctx context.Context, call *gateway.Call, in *sdk.Upda
 		return nil, err
 	}
 	if in.KmsKeyId != nil && !u.key.Default {
-		if err := mayUse(call, u.key, u.arn, *in.ClientRequestToken); err != nil {
+		if err := a.mayUse(call, u.key, u.arn, *in.ClientRequestToken); err != nil {
 			return nil, err
 		}
 	}

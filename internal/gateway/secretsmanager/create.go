@@ -65,7 +65,7 @@ func (a *api) createSecret(ctx context.Context, call *gateway.Call, in *sdk.Crea
 		Description: deref(in.Description), Tags: tagsOf(in.Tags),
 	}
 	if !c.key.Default {
-		if err := mayUse(call, c.key, c.secretARN(call), input.Token); err != nil {
+		if err := a.mayUse(call, c.key, c.secretARN(call), input.Token); err != nil {
 			return nil, err
 		}
 		input.KeyName = c.key.Key.Name

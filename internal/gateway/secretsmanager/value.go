@@ -33,7 +33,7 @@ func (a *api) getSecretValue(ctx context.Context, call *gateway.Call, in *sdk.Ge
 	if err != nil {
 		return nil, decryption(err)
 	}
-	if err := useKey(call, sealed.Key, kmsDecrypt, t.arn, v.ID); err != nil {
+	if err := a.useKey(call, sealed.Key, kmsDecrypt, t.arn, v.ID); err != nil {
 		return nil, err
 	}
 	value, err := a.Secrets.Open(ctx, sealed)
@@ -106,7 +106,7 @@ func (a *api) put(ctx context.Context, call *gateway.Call, in secretsmanager.Put
 	if in.Key, err = a.Secrets.AwaitKey(ctx, in.Secret); err != nil {
 		return versions.Version{}, encryption(err)
 	}
-	if err := useKey(call, in.Key, kmsGenerateDataKey, a.Secrets.ARNOf(in.Secret), in.Token); err != nil {
+	if err := a.useKey(call, in.Key, kmsGenerateDataKey, a.Secrets.ARNOf(in.Secret), in.Token); err != nil {
 		return versions.Version{}, err
 	}
 	v, err := do(ctx, in)

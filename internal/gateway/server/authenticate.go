@@ -140,11 +140,15 @@ func (s *Server) refuseReplay(e *exchange) error {
 	if e.signed.Expires > 2*sigv4.Skew {
 		return errLongLived
 	}
-	return s.replays.take(e.signed.Signature, e.start.Unix())
+	again := int64(repeatable)
+	if e.signed.Expires > 0 {
+		again = 0 // a presigned request is meant to be handed on: it is good for once
+	}
+	return s.replays.take(e.signed.Signature, e.start.Unix(), again)
 }
 
 // take notes a signature. Those of the window before this one are still known, so each is for a whole window at least.
-func (r *replays) take(signature string, now int64) error {
+func (r *replays) take(signature string, now, again int64) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch age := now - r.rotated; {
@@ -158,7 +162,7 @@ func (r *replays) take(signature string, now int64) error {
 		first, seen = r.old[signature]
 	}
 	switch {
-	case seen && now-first > repeatable:
+	case seen && (again == 0 || now < first || now-first > again):
 		return errReplayed
 	case seen:
 		return nil // and the time of the first stays, or a replay could be kept going

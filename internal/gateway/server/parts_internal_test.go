@@ -32,15 +32,15 @@ func TestASignatureIsRememberedForAsLongAsItWouldBeAccepted(t *testing.T) {
 	for after := int64(0); after <= 3*replayWindow; after += 7 {
 		r := newReplays(1000)
 		for second := int64(0); second < after; second += 60 { // others come in between, and move the windows
-			if err := r.take(fmt.Sprint("other ", second), start+second); err != nil {
+			if err := r.take(fmt.Sprint("other ", second), start+second, 0); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if err := r.take("mine", start+after); err != nil {
+		if err := r.take("mine", start+after, 0); err != nil {
 			t.Fatal(err)
 		}
 		for later := int64(0); later <= replayWindow; later += 30 {
-			if err := r.take("mine", start+after+later); !errors.Is(err, errReplayed) {
+			if err := r.take("mine", start+after+later, 0); !errors.Is(err, errReplayed) {
 				t.Fatalf("taken at %d, %d s later: %v", after, later, err)
 			}
 		}
@@ -52,7 +52,7 @@ func TestSignaturesAreForgottenInTheEnd(t *testing.T) {
 	now := int64(1_800_000_000)
 	for window := range 100 {
 		for i := range 10 {
-			if err := r.take(fmt.Sprint(window, i), now); err != nil {
+			if err := r.take(fmt.Sprint(window, i), now, 0); err != nil {
 				t.Fatalf("window %d: %v", window, err)
 			}
 		}
@@ -66,17 +66,17 @@ func TestSignaturesAreForgottenInTheEnd(t *testing.T) {
 func TestWhenThereIsNoRoomForASignatureTheRequestIsRefusedAndNotLetThrough(t *testing.T) {
 	r := newReplays(2)
 	for _, s := range []string{"a", "b"} {
-		if err := r.take(s, 1_800_000_000); err != nil {
+		if err := r.take(s, 1_800_000_000, 0); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := r.take("c", 1_800_000_001); !errors.Is(err, errManyWrites) {
+	if err := r.take("c", 1_800_000_001, 0); !errors.Is(err, errManyWrites) {
 		t.Errorf("the third: %v", err)
 	}
-	if err := r.take("a", 1_800_000_001); !errors.Is(err, errReplayed) {
+	if err := r.take("a", 1_800_000_001, 0); !errors.Is(err, errReplayed) {
 		t.Errorf("the first again: %v", err)
 	}
-	if err := r.take("c", 1_800_000_000+replayWindow); err != nil {
+	if err := r.take("c", 1_800_000_000+replayWindow, 0); err != nil {
 		t.Errorf("the third in the next window: %v", err)
 	}
 }
@@ -84,10 +84,10 @@ func TestWhenThereIsNoRoomForASignatureTheRequestIsRefusedAndNotLetThrough(t *te
 func TestAClockThatIsSetBackForgetsNothing(t *testing.T) {
 	r := newReplays(10)
 	now := int64(1_800_000_000)
-	if err := r.take("a", now); err != nil {
+	if err := r.take("a", now, 0); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.take("a", now-5*replayWindow); !errors.Is(err, errReplayed) {
+	if err := r.take("a", now-5*replayWindow, 0); !errors.Is(err, errReplayed) {
 		t.Errorf("%v", err)
 	}
 }

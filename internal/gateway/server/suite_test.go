@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -52,6 +53,8 @@ var (
 	world   *environment.World
 	door    *httptest.Server
 	records *lines
+	// ahead is how far the server's clock is ahead.
+	ahead atomic.Int64
 )
 
 var _ = BeforeSuite(func() {
@@ -75,7 +78,8 @@ func open(w *trail.Writer, more ...gateway.Service) *httptest.Server {
 			kms.New(kms.Dependencies{KMS: world.Services.KMS}),
 			secretsmanager.New(secretsmanager.Dependencies{Secrets: world.Services.Secrets}),
 		}, more...),
-		Regions: []string{region, "eu-west-1"}, Credentials: known{}, Trail: w, Now: time.Now, Log: GinkgoLogr,
+		Regions: []string{region, "eu-west-1"}, Credentials: known{}, Trail: w, Log: GinkgoLogr,
+		Now: func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) },
 	})
 	Expect(err).NotTo(HaveOccurred())
 	out := httptest.NewUnstartedServer(s)

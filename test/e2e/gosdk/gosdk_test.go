@@ -192,6 +192,18 @@ func TestAServiceAccountsTokenReadsWhatItsRoleMayAndNothingElse(t *testing.T) {
 	reads(t, c)
 }
 
+// The same by nothing but the environment that an injected pod has. The SDK asks STS before it has looked at AWS_ENDPOINT_URL, which
+// is why such a pod has AWS_ENDPOINT_URL_STS too.
+func TestTheEnvironmentOfAPodIsAllThatTheSDKNeeds(t *testing.T) {
+	for _, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"} {
+		t.Setenv(name, "")
+	}
+	t.Setenv("AWS_ENDPOINT_URL_STS", os.Getenv("AWS_ENDPOINT_URL"))
+	t.Setenv("AWS_ROLE_ARN", os.Getenv("E2E_ROLE_ARN"))
+	t.Setenv("AWS_WEB_IDENTITY_TOKEN_FILE", os.Getenv("E2E_TOKEN_FILE"))
+	reads(t, loaded(t))
+}
+
 func reads(t *testing.T, c aws.Config) {
 	t.Helper()
 	read := func(name string) (*secretsmanager.GetSecretValueOutput, error) {
