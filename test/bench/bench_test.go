@@ -26,7 +26,7 @@ import (
 	"strongroom.dev/strongroom/test/environment"
 )
 
-var objects = flag.Int("bench-objects", 0, "number of Secrets of the first round; the second has five times as many. 0 checks the harness with 20")
+var objects = flag.Int("bench-objects", 0, "number of Secrets of the first round; the second has five times as many, the third four times. 0 checks the harness with 20")
 
 var pprof = flag.String("bench-pprof", "", "loopback address at which the manager serves its profiles, to look into what is measured")
 
@@ -46,6 +46,7 @@ type bench struct {
 	// roundOffset is where the audit log of the round begins.
 	roundOffset int64
 	manager     *exec.Cmd
+	total       int // of the Secrets that there are
 }
 
 func TestCost(t *testing.T) {
@@ -66,6 +67,9 @@ func TestCost(t *testing.T) {
 	b.add("manager CPU beside the floor controller's, first and second round", "%.2f and %.2f", small/floorCPU, large/floorCPU)
 	b.rotate("small", n)
 	b.restart(6 * n)
+	b.key("more")
+	b.round("more", 4*n)
+	b.restart(10 * n)
 	b.print()
 }
 
@@ -161,7 +165,8 @@ func (b *bench) round(namespace string, n int) (speed, perObject float64) {
 	b.add(what+"manager CPU an object", "%.2f ms", manager*1000/float64(n))
 	b.add(what+"API server CPU an object, with its creation", "%.2f ms", server*1000/float64(n))
 	b.requests(what+"requests of the manager an object", offset, n, 3)
-	b.add(what+"resident memory of the manager", "%.0f MB", b.memory())
+	b.total += n
+	b.add(fmt.Sprintf("resident memory of the manager with %d Secrets in all", b.total), "%.0f MB", b.memory())
 	return float64(n) / took.Seconds(), manager * 1000 / float64(n)
 }
 
