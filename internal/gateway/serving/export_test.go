@@ -1,0 +1,6 @@
+package serving
+
+import "context"
+
+// Renew is what Keep does when the time has come.
+func (c *Certificate) Renew(ctx context.Context) error { return c.renew(ctx) }
