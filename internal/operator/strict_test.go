@@ -24,16 +24,16 @@ func beNotCached() OmegaMatcher {
 var _ = Describe("The client", func() {
 	It("refuses to read a kind that is not watched, rather than to begin to watch all of it", func(ctx SpecContext) {
 		op := run(ctx, operator.Options{WithoutControllers: true})
-		for _, o := range []client.Object{&corev1.ConfigMap{}, &corev1.Pod{}, &coordinationv1.Lease{}} {
+		for _, o := range []client.Object{&corev1.ServiceAccount{}, &corev1.Pod{}, &coordinationv1.Lease{}} {
 			err := op.Services.Client.Get(ctx, client.ObjectKey{Namespace: namespace, Name: "x"}, o)
 			Expect(err).To(beNotCached(), "%T", o)
 		}
-		Expect(op.Services.Client.List(ctx, &corev1.ConfigMapList{})).To(beNotCached())
+		Expect(op.Services.Client.List(ctx, &corev1.ServiceAccountList{})).To(beNotCached())
 	})
 
 	It("does not begin to watch a kind because it writes one of it", func(ctx SpecContext) {
 		op := run(ctx, operator.Options{WithoutControllers: true})
-		made := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "made"}}
+		made := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "made"}}
 		Expect(op.Services.Client.Create(ctx, made)).To(beNotCached())
 		Expect(op.Services.Client.Create(ctx, made, client.DisableReadYourWritesConsistency)).To(Succeed())
 		Expect(op.GetCache().Get(ctx, client.ObjectKeyFromObject(made), made)).To(beNotCached())
