@@ -66,7 +66,7 @@ stop_manager() { stop "$manager"; manager=; }
 
 # What hack/run has installed is the chart's from now on.
 helm() {
-  if [ "$1" = install ]; then set -- "$@" --take-ownership; fi
+  if [ "$1" = install ]; then set -- "$@" --take-ownership --force-conflicts; fi
   (cd "$root" && "$HELM" "$@" >>"$work/helm.log")
 }
 
