@@ -199,7 +199,7 @@ func TestServing(t *testing.T) {
 		}
 	})
 	t.Run("versions of TLS before 1.2 are refused", func(t *testing.T) {
-		old := &tls.Config{RootCAs: trusted, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11} //nolint:gosec // is what is refused
+		old := &tls.Config{RootCAs: trusted, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}
 		if c, err := tls.DialWithDialer(&net.Dialer{}, "tcp", g.Bound().String(), old); err == nil {
 			_ = c.Close()
 			t.Error("TLS 1.1 was accepted")
