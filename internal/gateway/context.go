@@ -44,13 +44,19 @@ func (k keys) global(key string) (value string, global bool) {
 
 // globals reads the global keys of a request.
 var globals = map[string]func(*Call) string{
-	"aws:principalarn":          func(c *Call) string { return principalARN(c.Identity.Principal) },
-	"aws:principalaccount":      func(c *Call) string { return c.Account() },
-	"aws:principaltype":         func(c *Call) string { return principalType(c.Identity.Principal) },
-	"aws:userid":                func(c *Call) string { return c.Identity.UserID },
-	"aws:username":              username,
-	"aws:sourceidentity":        func(c *Call) string { return c.Identity.SourceIdentity },
-	"aws:tokenissuetime":        issued,
+	"aws:principalarn":     func(c *Call) string { return principalARN(c.Identity.Principal) },
+	"aws:principalaccount": func(c *Call) string { return c.Account() },
+	"aws:principaltype":    func(c *Call) string { return principalType(c.Identity.Principal) },
+	"aws:userid":           func(c *Call) string { return c.Identity.UserID },
+	"aws:username":         username,
+	"aws:sourceidentity":   func(c *Call) string { return c.Identity.SourceIdentity },
+	"aws:tokenissuetime":   issued,
+	"aws:multifactorauthpresent": func(c *Call) string {
+		if c.Identity.Issued.IsZero() {
+			return "" // AWS has it in temporary credentials alone
+		}
+		return "false"
+	},
 	"aws:sourceip":              func(c *Call) string { return c.SourceIP.Unmap().String() },
 	"aws:securetransport":       func(*Call) string { return "true" }, // there is no other listener
 	"aws:requestedregion":       func(c *Call) string { return c.Region },

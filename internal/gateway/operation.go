@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"strongroom.dev/strongroom/internal/core/iam"
+	"strongroom.dev/strongroom/internal/gateway/audit"
 	serviceiam "strongroom.dev/strongroom/internal/service/iam"
 )
 
@@ -25,9 +26,9 @@ type Call struct {
 	// Service is the signing name, such as kms; Operation is AWS's, such as Encrypt.
 	Service, Operation string
 
-	// ResourceARN and ResourceAccount are what the request is about, noted by [Op] for the audit record. Both are empty
-	// before, and for an operation that is about nothing in particular.
-	ResourceARN, ResourceAccount string
+	// Resources are what the request is about, noted by [Op] for the audit record: one, or several for an operation that carries out
+	// others (BatchGetSecretValue). None before, and for an operation that is about nothing in particular.
+	Resources []audit.Resource
 }
 
 // Account is the caller's account id.
@@ -82,6 +83,9 @@ type Operation struct {
 	ReadOnly bool
 	// Unsigned operations take callers without a credential, such as sts:AssumeRoleWithWebIdentity.
 	Unsigned bool
+	// Issues says that the operation issues credentials: its answer is recorded though it changes nothing, so that what they are
+	// used for can be traced to it. Secrets and tokens are hidden.
+	Issues bool
 	// Unauthorized operations need no permission, such as sts:GetCallerIdentity.
 	Unauthorized bool
 
@@ -100,6 +104,9 @@ type Option func(*Operation)
 
 // ReadOnly marks an operation that changes nothing.
 func ReadOnly(o *Operation) { o.ReadOnly = true }
+
+// Issues marks an operation that issues credentials.
+func Issues(o *Operation) { o.Issues = true }
 
 // Unsigned marks an operation that takes callers without a credential.
 func Unsigned(o *Operation) { o.Unsigned = true }
@@ -124,7 +131,7 @@ func Op[I, O, T any](name string, resolve Resolve[I, T], handle Handle[I, O, T],
 			return nil, err
 		}
 		if resource.ARN != "*" {
-			call.ResourceARN, call.ResourceAccount = resource.ARN, cmp.Or(resource.Account, call.Account())
+			call.Resources = append(call.Resources, audit.Resource{ARN: resource.ARN, Account: cmp.Or(resource.Account, call.Account())})
 		}
 		if !op.Unauthorized {
 			err := call.Authorize(Question{

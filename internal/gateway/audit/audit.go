@@ -45,11 +45,14 @@ type Event struct {
 	RequestID, EventID string
 	// ReadOnly says that the operation changes nothing.
 	ReadOnly bool
-	// ResourceARN and ResourceAccount are what the request is about; empty for an operation without a resource.
-	ResourceARN, ResourceAccount string
+	// Resources are what the request is about; none for an operation without a resource.
+	Resources []Resource
 	// TLSVersion, CipherSuite and Host are the connection's.
 	TLSVersion, CipherSuite, Host string
 }
+
+// Resource is what a request is about.
+type Resource struct{ ARN, Account string }
 
 // Append appends the record, one line without a line break.
 func (e *Event) Append(dst []byte) []byte {
@@ -73,12 +76,7 @@ func (e *Event) Append(dst []byte) []byte {
 	dst = text(dst, "eventID", e.EventID)
 	dst = append(dst, `,"readOnly":`...)
 	dst = strconv.AppendBool(dst, e.ReadOnly)
-	if e.ResourceARN != "" {
-		dst = append(dst, `,"resources":[{"ARN":`...)
-		dst = quote(dst, e.ResourceARN)
-		dst = text(dst, "accountId", e.ResourceAccount)
-		dst = append(dst, `}]`...)
-	}
+	dst = e.appendResources(dst)
 	dst = append(dst, `,"eventType":"AwsApiCall"`...)
 	dst = text(dst, "apiVersion", e.APIVersion)
 	dst = append(dst, `,"managementEvent":true`...)
@@ -94,6 +92,21 @@ func (e *Event) Append(dst []byte) []byte {
 		dst = append(dst, '}')
 	}
 	return append(dst, '}')
+}
+
+func (e *Event) appendResources(dst []byte) []byte {
+	if len(e.Resources) == 0 {
+		return dst
+	}
+	for i, r := range e.Resources {
+		if i == 0 {
+			dst = append(dst, `,"resources":[{"ARN":`...)
+		} else {
+			dst = append(dst, `,{"ARN":`...)
+		}
+		dst = append(text(quote(dst, r.ARN), "accountId", r.Account), '}')
+	}
+	return append(dst, ']')
 }
 
 // appendIdentity appends who asked.

@@ -113,7 +113,7 @@ func TestARequestWithoutParametersHasNullAndOneWithoutAResourceHasNone(t *testin
 
 func TestARecordNamesItsResourceAndItsConnection(t *testing.T) {
 	got := parsed(t, &audit.Event{
-		ResourceARN: "arn:aws:kms:us-east-1:123456789012:key/1", ResourceAccount: "123456789012", Service: "kms", ReadOnly: true,
+		Resources: []audit.Resource{{ARN: "arn:aws:kms:us-east-1:123456789012:key/1", Account: "123456789012"}}, Service: "kms", ReadOnly: true,
 		TLSVersion: "TLSv1.3", CipherSuite: "TLS_AES_128_GCM_SHA256", Host: "gateway", SourceIP: netip.MustParseAddr("::ffff:192.0.2.1"),
 	})
 	for name, want := range map[string]any{
@@ -133,7 +133,7 @@ func FuzzAppend(f *testing.F) {
 	f.Fuzz(func(t *testing.T, service, operation, message, agent, arn, policy string) {
 		event := audit.Event{
 			Service: service, Operation: operation, APIVersion: service, Region: arn, UserAgent: agent, ErrorCode: operation, ErrorMessage: message,
-			RequestID: agent, EventID: arn, ResourceARN: arn, ResourceAccount: service, TLSVersion: operation, CipherSuite: agent, Host: message,
+			RequestID: agent, EventID: arn, Resources: []audit.Resource{{ARN: arn, Account: service}, {ARN: service}}, TLSVersion: operation, CipherSuite: agent, Host: message,
 			Identity: &iam.Identity{
 				Type: iam.TypeAssumedRole, Name: agent, UserID: message, AccessKeyID: policy, Issued: issued, SourceIdentity: operation,
 				Principal: coreiam.Principal{Account: service, ARN: arn, RoleARN: message},

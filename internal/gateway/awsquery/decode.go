@@ -26,7 +26,9 @@ const (
 	// MaximumParameters of a form. The largest request of IAM, a simulation, has some thousands.
 	MaximumParameters = 8192
 	// MaximumDepth is how many parts the name of a parameter has. The deepest shape of STS and IAM needs 6.
-	MaximumDepth = 16
+	MaximumDepth = 8
+	// maximumNodes are the parts of all names together: no shape needs more than four for a parameter, most one.
+	maximumNodes = 2 * MaximumParameters
 	// maximumName is the longest name of a parameter in bytes.
 	maximumName = 512
 )
@@ -40,7 +42,8 @@ type Form struct {
 	// Action and Version name the operation.
 	Action, Version string
 
-	root node
+	root  node
+	nodes int
 }
 
 // node is a parameter, or what its name leads to.
@@ -96,6 +99,9 @@ func (f *Form) add(name, value string) error {
 		}
 		next := at.children[part]
 		if next == nil {
+			if f.nodes++; f.nodes > maximumNodes {
+				return malformed("the names of the parameters have more than %d parts", maximumNodes)
+			}
 			next = &node{}
 			at.children[part] = next
 		}

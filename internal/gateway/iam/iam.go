@@ -56,7 +56,7 @@ const (
 // find makes the resource of a user or role that is named. What is there and what is not differ in Missing, and in the tags
 // that policies see. The path of one that is not there is taken to be /.
 func find[T iam.Entity](ctx context.Context, a *api, call *gateway.Call, word, name string, keys coreiam.Map) (gateway.Resource[T], error) {
-	out := gateway.Resource[T]{ARN: "arn:aws:iam::" + call.Account() + ":" + word + "/" + name, Context: keys}
+	out := gateway.Resource[T]{ARN: "arn:aws:iam::" + call.Account() + ":" + word + "/" + name, Named: word + " " + name, Context: keys}
 	found, ok, err := iam.ByName[T](ctx, a.IAM, call.Namespace(), name)
 	if err != nil {
 		return out, err
@@ -88,6 +88,17 @@ func (a *api) user(ctx context.Context, call *gateway.Call, name *string, keys c
 
 func (a *api) role(ctx context.Context, call *gateway.Call, name *string, keys contextKeys) (gateway.Resource[*v1alpha1.IAMRole], error) {
 	return find[*v1alpha1.IAMRole](ctx, a, call, wordRole, deref(name), keys)
+}
+
+// bounded adds iam:PermissionsBoundary for the operations whose policies may ask for the boundary that the user or role has.
+func bounded[T iam.Entity](r gateway.Resource[T], err error) (gateway.Resource[T], error) {
+	if err != nil || r.Missing != nil {
+		return r, err
+	}
+	if has := iam.PermissionsOf(r.Value).PermissionsBoundary; has != "" {
+		r.Context.(contextKeys)["iam:permissionsboundary"] = []string{has}
+	}
+	return r, nil
 }
 
 // policy finds a managed policy of the account by its ARN. Those that every account has are read, and not changed.

@@ -1,6 +1,7 @@
 package iam_test
 
 import (
+	"fmt"
 	"strings"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -282,7 +283,71 @@ var _ = Describe("A user without permission", func() {
 	})
 })
 
+var _ = Describe("A delegate", func() {
+	It("who must leave a boundary where it is cannot take it away, nor change what is behind it", func() {
+		limit := "arn:aws:iam::" + account + ":policy/Limit"
+		_, err := admin.CreatePolicy(ctx, &sdk.CreatePolicyInput{PolicyName: s("Limit"), PolicyDocument: s(read)})
+		Expect(err).NotTo(HaveOccurred())
+		_, err = admin.CreateUser(ctx, &sdk.CreateUserInput{UserName: s("limited"), PermissionsBoundary: &limit})
+		Expect(err).NotTo(HaveOccurred())
+		delegate := newUser("delegate", "arn:aws:iam::aws:policy/IAMFullAccess")
+		_, err = admin.PutUserPolicy(ctx, &sdk.PutUserPolicyInput{UserName: s("delegate"), PolicyName: s("not-behind-the-limit"), PolicyDocument: s(
+			`{"Version":"2012-10-17","Statement":{"Effect":"Deny","Action":["iam:DeleteUserPermissionsBoundary","iam:PutUserPolicy"],"Resource":"*",` +
+				`"Condition":{"StringEquals":{"iam:PermissionsBoundary":"` + limit + `"}}}}`)})
+		Expect(err).NotTo(HaveOccurred())
+		remove := func() error {
+			_, err := delegate.DeleteUserPermissionsBoundary(ctx, &sdk.DeleteUserPermissionsBoundaryInput{UserName: s("limited")})
+			return err
+		}
+		Consistently(func() string { return code(remove()) }, "300ms").Should(Equal("AccessDenied"))
+		_, err = delegate.PutUserPolicy(ctx, &sdk.PutUserPolicyInput{UserName: s("limited"), PolicyName: s("x"), PolicyDocument: s(read)})
+		Expect(code(err)).To(Equal("AccessDenied"))
+		_, err = delegate.CreateUser(ctx, &sdk.CreateUserInput{UserName: s("unlimited")})
+		Expect(err).NotTo(HaveOccurred())
+		_, err = delegate.PutUserPolicy(ctx, &sdk.PutUserPolicyInput{UserName: s("unlimited"), PolicyName: s("x"), PolicyDocument: s(read)})
+		Expect(err).NotTo(HaveOccurred())
+	})
+
+	It("who may not tag cannot choose tags for whom it makes", func() {
+		maker := newUser("maker", "arn:aws:iam::aws:policy/IAMFullAccess")
+		_, err := admin.PutUserPolicy(ctx, &sdk.PutUserPolicyInput{UserName: s("maker"), PolicyName: s("no-tags"), PolicyDocument: s(
+			`{"Version":"2012-10-17","Statement":{"Effect":"Deny","Action":["iam:TagUser","iam:TagRole"],"Resource":"*"}}`)})
+		Expect(err).NotTo(HaveOccurred())
+		tags := []types.Tag{{Key: s("team"), Value: s("security")}}
+		Eventually(func() string {
+			_, err := maker.CreateUser(ctx, &sdk.CreateUserInput{UserName: s("chosen"), Tags: tags})
+			return code(err)
+		}, "1s").Should(Equal("AccessDenied"))
+		_, err = maker.CreateRole(ctx, &sdk.CreateRoleInput{RoleName: s("chosen"), AssumeRolePolicyDocument: s(everybody), Tags: tags})
+		Expect(code(err)).To(Equal("AccessDenied"))
+		_, err = maker.CreateUser(ctx, &sdk.CreateUserInput{UserName: s("chosen-without")})
+		Expect(err).NotTo(HaveOccurred())
+	})
+})
+
 var _ = Describe("A simulation", func() {
+	It("works out a page alone, however many questions there are", func() {
+		many := make([]string, 1000)
+		for i := range many {
+			many[i] = fmt.Sprintf("arn:aws:s3:::bucket/%d", i)
+		}
+		in := &sdk.SimulateCustomPolicyInput{
+			PolicyInputList: []string{read}, ActionNames: []string{"iam:GetUser", "iam:GetRole"}, ResourceArns: many, MaxItems: aws.Int32(900),
+		}
+		var places []string
+		pages := sdk.NewSimulateCustomPolicyPaginator(admin, in)
+		for pages.HasMorePages() {
+			page, err := pages.NextPage(ctx)
+			Expect(err).NotTo(HaveOccurred())
+			for _, r := range page.EvaluationResults {
+				places = append(places, *r.EvalActionName+*r.EvalResourceName)
+			}
+		}
+		Expect(places).To(HaveLen(2000))
+		Expect(places[999]).To(Equal("iam:GetUser" + many[999]))
+		Expect(places[1000]).To(Equal("iam:GetRole" + many[0]))
+	})
+
 	It("decides as a real request would be decided", func() {
 		out, err := admin.SimulateCustomPolicy(ctx, &sdk.SimulateCustomPolicyInput{
 			PolicyInputList: []string{read, `{"Version":"2012-10-17","Statement":{"Effect":"Deny","Action":"iam:GetUser","Resource":"*"}}`},

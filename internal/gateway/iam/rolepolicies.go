@@ -14,12 +14,12 @@ import (
 func (a *api) rolePolicies() []gateway.Operation {
 	return []gateway.Operation{
 		gateway.Op("AttachRolePolicy", func(ctx context.Context, c *gateway.Call, in *sdk.AttachRolePolicyInput) (roleResource, error) {
-			return a.role(ctx, c, ptr.To(deref(in.RoleName)), with("iam:policyarn", in.PolicyArn))
+			return bounded(a.role(ctx, c, ptr.To(deref(in.RoleName)), with("iam:policyarn", in.PolicyArn)))
 		}, func(ctx context.Context, c *gateway.Call, in *sdk.AttachRolePolicyInput, o *v1alpha1.IAMRole) (*sdk.AttachRolePolicyOutput, error) {
 			return &sdk.AttachRolePolicyOutput{}, attach(ctx, a, c, o, in.PolicyArn)
 		}),
 		gateway.Op("DetachRolePolicy", func(ctx context.Context, c *gateway.Call, in *sdk.DetachRolePolicyInput) (roleResource, error) {
-			return a.role(ctx, c, ptr.To(deref(in.RoleName)), with("iam:policyarn", in.PolicyArn))
+			return bounded(a.role(ctx, c, ptr.To(deref(in.RoleName)), with("iam:policyarn", in.PolicyArn)))
 		}, func(ctx context.Context, _ *gateway.Call, in *sdk.DetachRolePolicyInput, o *v1alpha1.IAMRole) (*sdk.DetachRolePolicyOutput, error) {
 			return &sdk.DetachRolePolicyOutput{}, detach(ctx, a, o, in.PolicyArn)
 		}),
@@ -30,12 +30,12 @@ func (a *api) rolePolicies() []gateway.Operation {
 			return &sdk.ListAttachedRolePoliciesOutput{AttachedPolicies: p.items, IsTruncated: p.truncated, Marker: p.marker}, err
 		}, gateway.ReadOnly),
 		gateway.Op("PutRolePolicy", func(ctx context.Context, c *gateway.Call, in *sdk.PutRolePolicyInput) (roleResource, error) {
-			return a.role(ctx, c, ptr.To(deref(in.RoleName)), contextKeys{})
+			return bounded(a.role(ctx, c, ptr.To(deref(in.RoleName)), contextKeys{}))
 		}, func(ctx context.Context, _ *gateway.Call, in *sdk.PutRolePolicyInput, o *v1alpha1.IAMRole) (*sdk.PutRolePolicyOutput, error) {
 			return &sdk.PutRolePolicyOutput{}, putInline(ctx, a, o, in.PolicyName, in.PolicyDocument)
 		}),
 		gateway.Op("DeleteRolePolicy", func(ctx context.Context, c *gateway.Call, in *sdk.DeleteRolePolicyInput) (roleResource, error) {
-			return a.role(ctx, c, ptr.To(deref(in.RoleName)), contextKeys{})
+			return bounded(a.role(ctx, c, ptr.To(deref(in.RoleName)), contextKeys{}))
 		}, func(ctx context.Context, _ *gateway.Call, in *sdk.DeleteRolePolicyInput, o *v1alpha1.IAMRole) (*sdk.DeleteRolePolicyOutput, error) {
 			return &sdk.DeleteRolePolicyOutput{}, deleteInline(ctx, a, o, in.PolicyName)
 		}),
@@ -57,7 +57,7 @@ func (a *api) rolePolicies() []gateway.Operation {
 			return &sdk.PutRolePermissionsBoundaryOutput{}, bound(ctx, a, c, o, in.PermissionsBoundary)
 		}),
 		gateway.Op("DeleteRolePermissionsBoundary", func(ctx context.Context, c *gateway.Call, in *sdk.DeleteRolePermissionsBoundaryInput) (roleResource, error) {
-			return a.role(ctx, c, ptr.To(deref(in.RoleName)), contextKeys{})
+			return bounded(a.role(ctx, c, ptr.To(deref(in.RoleName)), contextKeys{}))
 		}, func(ctx context.Context, c *gateway.Call, _ *sdk.DeleteRolePermissionsBoundaryInput, o *v1alpha1.IAMRole) (*sdk.DeleteRolePermissionsBoundaryOutput, error) {
 			return &sdk.DeleteRolePermissionsBoundaryOutput{}, bound(ctx, a, c, o, nil)
 		}),

@@ -63,6 +63,9 @@ func (a *api) createRole(ctx context.Context, call *gateway.Call, in *sdk.Create
 	if err := checkTags(in.Tags); err != nil {
 		return nil, err
 	}
+	if err := mayTag(call, "iam:TagRole", &v1alpha1.IAMRole{Spec: v1alpha1.IAMRoleSpec{Name: deref(in.RoleName), Path: deref(in.Path)}}, in.Tags); err != nil {
+		return nil, err
+	}
 	if err := a.attachable(ctx, call, in.PermissionsBoundary); err != nil {
 		return nil, err
 	}

@@ -2,8 +2,8 @@ package iam
 
 import (
 	"context"
-	"fmt"
 	"maps"
+	"strconv"
 	"strings"
 
 	sdk "github.com/aws/aws-sdk-go-v2/service/iam"
@@ -75,26 +75,30 @@ func (s *simulation) more(boundaries []string, resourcePolicy *string, resources
 	return nil
 }
 
-// result is one answer with its place in the request's order.
-type result struct {
-	place string
-	types.EvaluationResult
-}
-
-// run puts every action to every resource, and cuts a page out of the answers.
-func (s *simulation) run(marker *string, size *int32) (results []types.EvaluationResult, p page[result], err error) {
-	var all []result
-	for _, action := range s.actions {
-		for _, resource := range s.resources {
-			all = append(all, result{fmt.Sprintf("%08d", len(all)), s.evaluate(action, resource)})
+// run puts a page of the questions, every action to every resource: those alone are worked out that are answered. A marker is the
+// number of the first question of its page.
+func (s *simulation) run(ctx context.Context, marker *string, size *int32) (results []types.EvaluationResult, truncated bool, next *string, err error) {
+	first, total, most := 0, len(s.actions)*len(s.resources), usualPage
+	if marker != nil {
+		if first, err = strconv.Atoi(*marker); err != nil || first < 0 || first > total {
+			return nil, false, nil, invalid("Invalid Marker.")
 		}
 	}
-	p, err = paged(all, func(r result) string { return r.place }, marker, size)
-	results = []types.EvaluationResult{}
-	for _, r := range p.items {
-		results = append(results, r.EvaluationResult)
+	if size != nil {
+		most = int(*size)
 	}
-	return results, p, err
+	end := min(total, first+most)
+	results = make([]types.EvaluationResult, 0, end-first)
+	for i := first; i < end; i++ {
+		if err := ctx.Err(); err != nil {
+			return nil, false, nil, err
+		}
+		results = append(results, s.evaluate(s.actions[i/len(s.resources)], s.resources[i%len(s.resources)]))
+	}
+	if end < total {
+		next = ptr.To(strconv.Itoa(end))
+	}
+	return results, end < total, next, nil
 }
 
 func (s *simulation) evaluate(action, resource string) types.EvaluationResult {
@@ -109,7 +113,7 @@ func (s *simulation) evaluate(action, resource string) types.EvaluationResult {
 	}
 }
 
-func (a *api) simulateCustom(_ context.Context, call *gateway.Call, in *sdk.SimulateCustomPolicyInput, _ struct{}) (*sdk.SimulateCustomPolicyOutput, error) {
+func (a *api) simulateCustom(ctx context.Context, call *gateway.Call, in *sdk.SimulateCustomPolicyInput, _ struct{}) (*sdk.SimulateCustomPolicyOutput, error) {
 	s := simulation{actions: in.ActionNames, principal: call.Identity.Principal}
 	var err error
 	if s.policies.Identity, err = compile(in.PolicyInputList, coreiam.Identity); err != nil {
@@ -121,8 +125,8 @@ func (a *api) simulateCustom(_ context.Context, call *gateway.Call, in *sdk.Simu
 	if err := s.more(in.PermissionsBoundaryPolicyInputList, in.ResourcePolicy, in.ResourceArns, in.ContextEntries); err != nil {
 		return nil, err
 	}
-	results, p, err := s.run(in.Marker, in.MaxItems)
-	return &sdk.SimulateCustomPolicyOutput{EvaluationResults: results, IsTruncated: p.truncated, Marker: p.marker}, err
+	results, truncated, next, err := s.run(ctx, in.Marker, in.MaxItems)
+	return &sdk.SimulateCustomPolicyOutput{EvaluationResults: results, IsTruncated: truncated, Marker: next}, err
 }
 
 // simulatePrincipal takes the policies that a user or role has now, and those of the request besides.
@@ -153,6 +157,6 @@ func (a *api) simulatePrincipal(ctx context.Context, call *gateway.Call, in *sdk
 	}
 	maps.Copy(known, s.context)
 	s.context = known
-	results, p, err := s.run(in.Marker, in.MaxItems)
-	return &sdk.SimulatePrincipalPolicyOutput{EvaluationResults: results, IsTruncated: p.truncated, Marker: p.marker}, err
+	results, truncated, next, err := s.run(ctx, in.Marker, in.MaxItems)
+	return &sdk.SimulatePrincipalPolicyOutput{EvaluationResults: results, IsTruncated: truncated, Marker: next}, err
 }

@@ -14,12 +14,12 @@ import (
 func (a *api) userPolicies() []gateway.Operation {
 	return []gateway.Operation{
 		gateway.Op("AttachUserPolicy", func(ctx context.Context, c *gateway.Call, in *sdk.AttachUserPolicyInput) (userResource, error) {
-			return a.user(ctx, c, ptr.To(deref(in.UserName)), with("iam:policyarn", in.PolicyArn))
+			return bounded(a.user(ctx, c, ptr.To(deref(in.UserName)), with("iam:policyarn", in.PolicyArn)))
 		}, func(ctx context.Context, c *gateway.Call, in *sdk.AttachUserPolicyInput, o *v1alpha1.IAMUser) (*sdk.AttachUserPolicyOutput, error) {
 			return &sdk.AttachUserPolicyOutput{}, attach(ctx, a, c, o, in.PolicyArn)
 		}),
 		gateway.Op("DetachUserPolicy", func(ctx context.Context, c *gateway.Call, in *sdk.DetachUserPolicyInput) (userResource, error) {
-			return a.user(ctx, c, ptr.To(deref(in.UserName)), with("iam:policyarn", in.PolicyArn))
+			return bounded(a.user(ctx, c, ptr.To(deref(in.UserName)), with("iam:policyarn", in.PolicyArn)))
 		}, func(ctx context.Context, _ *gateway.Call, in *sdk.DetachUserPolicyInput, o *v1alpha1.IAMUser) (*sdk.DetachUserPolicyOutput, error) {
 			return &sdk.DetachUserPolicyOutput{}, detach(ctx, a, o, in.PolicyArn)
 		}),
@@ -30,12 +30,12 @@ func (a *api) userPolicies() []gateway.Operation {
 			return &sdk.ListAttachedUserPoliciesOutput{AttachedPolicies: p.items, IsTruncated: p.truncated, Marker: p.marker}, err
 		}, gateway.ReadOnly),
 		gateway.Op("PutUserPolicy", func(ctx context.Context, c *gateway.Call, in *sdk.PutUserPolicyInput) (userResource, error) {
-			return a.user(ctx, c, ptr.To(deref(in.UserName)), contextKeys{})
+			return bounded(a.user(ctx, c, ptr.To(deref(in.UserName)), contextKeys{}))
 		}, func(ctx context.Context, _ *gateway.Call, in *sdk.PutUserPolicyInput, o *v1alpha1.IAMUser) (*sdk.PutUserPolicyOutput, error) {
 			return &sdk.PutUserPolicyOutput{}, putInline(ctx, a, o, in.PolicyName, in.PolicyDocument)
 		}),
 		gateway.Op("DeleteUserPolicy", func(ctx context.Context, c *gateway.Call, in *sdk.DeleteUserPolicyInput) (userResource, error) {
-			return a.user(ctx, c, ptr.To(deref(in.UserName)), contextKeys{})
+			return bounded(a.user(ctx, c, ptr.To(deref(in.UserName)), contextKeys{}))
 		}, func(ctx context.Context, _ *gateway.Call, in *sdk.DeleteUserPolicyInput, o *v1alpha1.IAMUser) (*sdk.DeleteUserPolicyOutput, error) {
 			return &sdk.DeleteUserPolicyOutput{}, deleteInline(ctx, a, o, in.PolicyName)
 		}),
@@ -57,7 +57,7 @@ func (a *api) userPolicies() []gateway.Operation {
 			return &sdk.PutUserPermissionsBoundaryOutput{}, bound(ctx, a, c, o, in.PermissionsBoundary)
 		}),
 		gateway.Op("DeleteUserPermissionsBoundary", func(ctx context.Context, c *gateway.Call, in *sdk.DeleteUserPermissionsBoundaryInput) (userResource, error) {
-			return a.user(ctx, c, ptr.To(deref(in.UserName)), contextKeys{})
+			return bounded(a.user(ctx, c, ptr.To(deref(in.UserName)), contextKeys{}))
 		}, func(ctx context.Context, c *gateway.Call, _ *sdk.DeleteUserPermissionsBoundaryInput, o *v1alpha1.IAMUser) (*sdk.DeleteUserPermissionsBoundaryOutput, error) {
 			return &sdk.DeleteUserPermissionsBoundaryOutput{}, bound(ctx, a, c, o, nil)
 		}),

@@ -57,8 +57,19 @@ func (a *api) resolveCreateUser(_ context.Context, call *gateway.Call, in *sdk.C
 	return gateway.Resource[struct{}]{ARN: iam.ARNOf(call.Account(), user), Context: keys}, nil
 }
 
+// mayTag asks for the right to tag what is made with tags.
+func mayTag(call *gateway.Call, action string, e iam.Entity, tags []types.Tag) error {
+	if len(tags) == 0 {
+		return nil
+	}
+	return call.Authorize(gateway.Question{Action: action, Resource: iam.ARNOf(call.Account(), e), Context: requestTags(tags)})
+}
+
 func (a *api) createUser(ctx context.Context, call *gateway.Call, in *sdk.CreateUserInput, _ struct{}) (*sdk.CreateUserOutput, error) {
 	if err := checkTags(in.Tags); err != nil {
+		return nil, err
+	}
+	if err := mayTag(call, "iam:TagUser", &v1alpha1.IAMUser{Spec: v1alpha1.IAMUserSpec{Name: deref(in.UserName), Path: deref(in.Path)}}, in.Tags); err != nil {
 		return nil, err
 	}
 	if err := a.attachable(ctx, call, in.PermissionsBoundary); err != nil {

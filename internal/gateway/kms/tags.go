@@ -94,7 +94,7 @@ func tagsOf(in []types.Tag) ([]v1alpha1.Tag, error) {
 		switch {
 		case strings.HasPrefix(strings.ToLower(key), "aws:"):
 			return nil, &types.TagException{Message: aws.String("Tag keys cannot start with aws:")}
-		case slices.ContainsFunc(out, func(t v1alpha1.Tag) bool { return t.Key == key }):
+		case slices.ContainsFunc(out, func(t v1alpha1.Tag) bool { return strings.EqualFold(t.Key, key) }):
 			return nil, &types.TagException{Message: aws.String("Duplicate tag keys")}
 		}
 		out = append(out, v1alpha1.Tag{Key: key, Value: aws.ToString(t.TagValue)})

@@ -56,6 +56,15 @@ func (a *api) createSecret(ctx context.Context, call *gateway.Call, in *sdk.Crea
 	if err := checkTags(in.Tags); err != nil {
 		return nil, err
 	}
+	if len(in.Tags) > 0 {
+		err := call.Authorize(gateway.Question{
+			Action: SigningName + ":TagResource", Resource: c.secretARN(call), Named: c.name,
+			Context: &conditionKeys{secretID: c.secretARN(call), requestTags: in.Tags, tags: tagsOf(in.Tags)},
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
 	value, err := valueOf(in.SecretString, in.SecretBinary)
 	if err != nil {
 		return nil, err
@@ -107,15 +116,16 @@ func checkTags(tags []types.Tag) error {
 	seen := make(map[string]bool, len(tags))
 	for i := range tags {
 		key := deref(tags[i].Key)
+		folded := strings.ToLower(key) // policies ask for tags whatever their case
 		switch {
 		case key == "" || len(key) > 128 || len(deref(tags[i].Value)) > 256:
 			return invalidParameter("A tag has a key of 1 to 128 characters and a value of at most 256.")
 		case reserved(key):
 			return invalidParameter("Tag keys can't begin with aws:.")
-		case seen[key]:
+		case seen[folded]:
 			return invalidParameter("Duplicate tag keys found. Tag keys must be unique.")
 		}
-		seen[key] = true
+		seen[folded] = true
 	}
 	if len(tags) > secretsmanager.MaximumTags {
 		return invalidParameter("A secret can have at most 50 tags.")

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"hash/maphash"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -19,6 +20,9 @@ func (s *Server) authenticate(e *exchange) error {
 	if e.operation != nil && e.operation.Unsigned && !isSigned(e) {
 		e.call.Identity = &serviceiam.Identity{Type: serviceiam.TypeUnknown}
 		e.call.Region = s.Regions[0]
+		if len(e.body) > maximumUnsigned {
+			return errTooLarge
+		}
 		return nil
 	}
 	signed, err := sigv4.Parse(e.request, e.body)
@@ -48,6 +52,9 @@ func (s *Server) authenticate(e *exchange) error {
 	e.call.Identity = credential.Identity
 	return nil
 }
+
+// maximumUnsigned is the longest body of a request that nobody answers for: a token of 20,000 bytes, a policy and what is around them.
+const maximumUnsigned = 64 << 10
 
 // isSigned says whether a request has a signature. SDKs sign what needs none if they have credentials.
 func isSigned(e *exchange) bool {
@@ -107,23 +114,28 @@ func derive(r *sigv4.Request, c serviceiam.Credential) sigv4.Key {
 type replays struct {
 	mu       sync.Mutex
 	maximum  int
+	share    int   // of the maximum, that one account may have
 	rotated  int64 // seconds
 	new, old map[string]int64
+	of       map[string]int // how many of new an account has
 }
 
 const (
 	// maximumReplays is how many are remembered in one window; when there are more, requests wait for the next.
 	maximumReplays = 1 << 18
-	// replayWindow is how long a signature is good for, in seconds: Skew before the server's time, and after.
-	replayWindow = int64(2 * sigv4.Skew / 1e9)
+	// replayShare is how many of them one account may have, so that none can stop the others' writes.
+	replayShare = maximumReplays / 16
+	// replayWindow is how long a signature may be good for, in seconds: Skew before the server's time, and after it Skew, or for a
+	// presigned request up to 2 Skew.
+	replayWindow = int64(3 * sigv4.Skew / 1e9)
 	// repeatable is for how many seconds after the first a signature is taken again. Signatures tell the second and no more, and
 	// not every SDK puts an id into what it signs: to make two keys of the same kind, or to try a request again at once, boto3
 	// sends the same signature twice.
 	repeatable = 5
 )
 
-func newReplays(maximum int) *replays {
-	return &replays{maximum: maximum, new: map[string]int64{}, old: map[string]int64{}}
+func newReplays(maximum, share int) *replays {
+	return &replays{maximum: maximum, share: share, new: map[string]int64{}, old: map[string]int64{}, of: map[string]int{}}
 }
 
 var (
@@ -144,18 +156,18 @@ func (s *Server) refuseReplay(e *exchange) error {
 	if e.signed.Expires > 0 {
 		again = 0 // a presigned request is meant to be handed on: it is good for once
 	}
-	return s.replays.take(e.signed.Signature, e.start.Unix(), again)
+	return s.replays.take(e.call.Account(), e.signed.Signature, e.start.Unix(), again)
 }
 
 // take notes a signature. Those of the window before this one are still known, so each is for a whole window at least.
-func (r *replays) take(signature string, now, again int64) error {
+func (r *replays) take(account, signature string, now, again int64) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch age := now - r.rotated; {
 	case age >= 2*replayWindow:
-		r.old, r.new, r.rotated = map[string]int64{}, map[string]int64{}, now
+		r.old, r.new, r.of, r.rotated = map[string]int64{}, map[string]int64{}, map[string]int{}, now
 	case age >= replayWindow:
-		r.old, r.new, r.rotated = r.new, map[string]int64{}, now
+		r.old, r.new, r.of, r.rotated = r.new, map[string]int64{}, map[string]int{}, now
 	}
 	first, seen := r.new[signature]
 	if !seen {
@@ -166,9 +178,10 @@ func (r *replays) take(signature string, now, again int64) error {
 		return errReplayed
 	case seen:
 		return nil // and the time of the first stays, or a replay could be kept going
-	case len(r.new) >= r.maximum:
+	case len(r.new) >= r.maximum, r.of[account] >= r.share:
 		return errManyWrites
 	}
-	r.new[signature] = now
+	r.of[account]++
+	r.new[strings.Clone(signature)] = now // it is a part of the header, or of the whole query
 	return nil
 }

@@ -100,6 +100,15 @@ func (e *exchange) buffer() []byte {
 	return (*e.out)[:0]
 }
 
+// answered notes the answer that was made in the buffer. If it had to grow, what was written before is overwritten where it was.
+func (e *exchange) answered(body []byte) []byte {
+	if was := (*e.out)[:cap(*e.out)]; len(was) > 0 && len(body) > 0 && &was[0] != &body[0] {
+		clear(was)
+	}
+	*e.out = body
+	return body
+}
+
 // wipe overwrites what may be secret: the body, the members of the input and the output that are, and the answer.
 func (e *exchange) wipe() {
 	clear(e.body)
@@ -131,9 +140,6 @@ func (e *exchange) send(w http.ResponseWriter, body []byte) {
 	}
 	w.WriteHeader(status)
 	_, _ = w.Write(body) //nolint:gosec // it is of a type that no browser runs, and encoded
-	if e.out != nil {
-		*e.out = body
-	}
 }
 
 // protocol is the service's, or for a request that names none the one that it looks like.
@@ -152,7 +158,7 @@ func (e *exchange) event() audit.Event {
 	event := audit.Event{
 		Identity: e.call.Identity, Time: e.start, Operation: e.asked, Region: e.call.Region, SourceIP: e.call.SourceIP,
 		UserAgent: e.request.UserAgent(), RequestID: e.requestID, EventID: newID(),
-		ResourceARN: e.call.ResourceARN, ResourceAccount: e.call.ResourceAccount, Host: e.request.Host,
+		Resources: e.call.Resources, Host: e.request.Host,
 	}
 	if e.service != nil {
 		event.Service, event.APIVersion = e.service.SigningName, e.service.APIVersion
@@ -169,7 +175,7 @@ func (e *exchange) event() audit.Event {
 	if e.operation != nil {
 		event.ReadOnly = e.operation.ReadOnly
 		event.Parameters = audit.Members{Value: e.input, Plan: e.operation.input}
-		if e.failure == nil && !e.operation.ReadOnly {
+		if e.failure == nil && (!e.operation.ReadOnly || e.operation.Issues) {
 			event.Response = audit.Members{Value: e.output, Plan: e.operation.output}
 		}
 	}

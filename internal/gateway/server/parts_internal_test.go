@@ -30,17 +30,17 @@ import (
 func TestASignatureIsRememberedForAsLongAsItWouldBeAccepted(t *testing.T) {
 	const start = int64(1_800_000_000)
 	for after := int64(0); after <= 3*replayWindow; after += 7 {
-		r := newReplays(1000)
+		r := newReplays(1000, 1000)
 		for second := int64(0); second < after; second += 60 { // others come in between, and move the windows
-			if err := r.take(fmt.Sprint("other ", second), start+second, 0); err != nil {
+			if err := r.take("111122223333", fmt.Sprint("other ", second), start+second, 0); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if err := r.take("mine", start+after, 0); err != nil {
+		if err := r.take("111122223333", "mine", start+after, 0); err != nil {
 			t.Fatal(err)
 		}
 		for later := int64(0); later <= replayWindow; later += 30 {
-			if err := r.take("mine", start+after+later, 0); !errors.Is(err, errReplayed) {
+			if err := r.take("111122223333", "mine", start+after+later, 0); !errors.Is(err, errReplayed) {
 				t.Fatalf("taken at %d, %d s later: %v", after, later, err)
 			}
 		}
@@ -48,11 +48,11 @@ func TestASignatureIsRememberedForAsLongAsItWouldBeAccepted(t *testing.T) {
 }
 
 func TestSignaturesAreForgottenInTheEnd(t *testing.T) {
-	r := newReplays(10)
+	r := newReplays(10, 10)
 	now := int64(1_800_000_000)
 	for window := range 100 {
 		for i := range 10 {
-			if err := r.take(fmt.Sprint(window, i), now, 0); err != nil {
+			if err := r.take("111122223333", fmt.Sprint(window, i), now, 0); err != nil {
 				t.Fatalf("window %d: %v", window, err)
 			}
 		}
@@ -64,30 +64,63 @@ func TestSignaturesAreForgottenInTheEnd(t *testing.T) {
 }
 
 func TestWhenThereIsNoRoomForASignatureTheRequestIsRefusedAndNotLetThrough(t *testing.T) {
-	r := newReplays(2)
+	r := newReplays(2, 2)
 	for _, s := range []string{"a", "b"} {
-		if err := r.take(s, 1_800_000_000, 0); err != nil {
+		if err := r.take("111122223333", s, 1_800_000_000, 0); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := r.take("c", 1_800_000_001, 0); !errors.Is(err, errManyWrites) {
+	if err := r.take("111122223333", "c", 1_800_000_001, 0); !errors.Is(err, errManyWrites) {
 		t.Errorf("the third: %v", err)
 	}
-	if err := r.take("a", 1_800_000_001, 0); !errors.Is(err, errReplayed) {
+	if err := r.take("111122223333", "a", 1_800_000_001, 0); !errors.Is(err, errReplayed) {
 		t.Errorf("the first again: %v", err)
 	}
-	if err := r.take("c", 1_800_000_000+replayWindow, 0); err != nil {
+	if err := r.take("111122223333", "c", 1_800_000_000+replayWindow, 0); err != nil {
 		t.Errorf("the third in the next window: %v", err)
 	}
 }
 
+func TestOneAccountCannotTakeTheRoomOfTheOthers(t *testing.T) {
+	r := newReplays(100, 3)
+	for i := range 3 {
+		if err := r.take("111122223333", fmt.Sprint("a", i), 1_800_000_000, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := r.take("111122223333", "one more", 1_800_000_000, 0); !errors.Is(err, errManyWrites) {
+		t.Errorf("over its share: %v", err)
+	}
+	if err := r.take("444455556666", "another's", 1_800_000_000, 0); err != nil {
+		t.Errorf("another account: %v", err)
+	}
+	if err := r.take("111122223333", "one more", 1_800_000_000+replayWindow, 0); err != nil {
+		t.Errorf("in the next window: %v", err)
+	}
+}
+
+func TestAnAnswerThatGrewLeavesNothingWhereItWas(t *testing.T) {
+	e := &exchange{}
+	old := e.buffer()[:0]
+	first := append(old, "secret"...)
+	was := first[:cap(first)]
+	grown := append(first, make([]byte, cap(first))...)
+	e.answered(grown)
+	if strings.Contains(string(was), "secret") {
+		t.Error("the beginning is still there")
+	}
+	if string(grown[:6]) != "secret" {
+		t.Error("the answer was overwritten")
+	}
+}
+
 func TestAClockThatIsSetBackForgetsNothing(t *testing.T) {
-	r := newReplays(10)
+	r := newReplays(10, 10)
 	now := int64(1_800_000_000)
-	if err := r.take("a", now, 0); err != nil {
+	if err := r.take("111122223333", "a", now, 0); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.take("a", now-5*replayWindow, 0); !errors.Is(err, errReplayed) {
+	if err := r.take("111122223333", "a", now-5*replayWindow, 0); !errors.Is(err, errReplayed) {
 		t.Errorf("%v", err)
 	}
 }

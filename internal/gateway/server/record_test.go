@@ -83,6 +83,19 @@ var _ = Describe("A record", func() {
 		Expect(records.text()).NotTo(ContainSubstring(secretKey))
 	})
 
+	It("names every secret that a batch read", func() {
+		sm := smClient(adminKey)
+		for _, name := range []string{"one", "two"} {
+			_, err := sm.CreateSecret(ctx, &awssm.CreateSecretInput{Name: &name, SecretString: aws.String(plaintext)})
+			Expect(err).NotTo(HaveOccurred())
+		}
+		out, err := sm.BatchGetSecretValue(ctx, &awssm.BatchGetSecretValueInput{SecretIdList: []string{"one", "two"}})
+		Expect(err).NotTo(HaveOccurred())
+		Expect(out.SecretValues).To(HaveLen(2))
+		Expect(records.last()["resources"]).To(ConsistOf(
+			HaveKeyWithValue("ARN", *out.SecretValues[0].ARN), HaveKeyWithValue("ARN", *out.SecretValues[1].ARN)))
+	})
+
 	It("that cannot be written fails its request, and nothing is changed until one can", func() {
 		records.fail(errors.New("no space left on device"))
 		DeferCleanup(func() { records.fail(nil) })

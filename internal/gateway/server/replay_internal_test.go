@@ -11,11 +11,11 @@ func TestASignatureIsTakenAgainForSecondsAndNeverAfterThem(t *testing.T) {
 		0: nil, repeatable: nil, repeatable + 1: errReplayed,
 		replayWindow - 1: errReplayed, replayWindow: errReplayed, // as long as a signature is good, it is remembered
 	} {
-		r := newReplays(10)
-		if err := r.take("a", start, repeatable); err != nil {
+		r := newReplays(10, 10)
+		if err := r.take("111122223333", "a", start, repeatable); err != nil {
 			t.Fatal(err)
 		}
-		if err := r.take("a", start+after, repeatable); !errors.Is(err, want) {
+		if err := r.take("111122223333", "a", start+after, repeatable); !errors.Is(err, want) {
 			t.Errorf("after %d seconds: %v, want %v", after, err, want)
 		}
 	}
@@ -23,27 +23,27 @@ func TestASignatureIsTakenAgainForSecondsAndNeverAfterThem(t *testing.T) {
 
 func TestARepetitionDoesNotProlongTheTime(t *testing.T) {
 	const start = int64(1_800_000_000)
-	r := newReplays(10)
+	r := newReplays(10, 10)
 	for _, after := range []int64{0, repeatable - 1, repeatable} {
-		if err := r.take("a", start+after, repeatable); err != nil {
+		if err := r.take("111122223333", "a", start+after, repeatable); err != nil {
 			t.Fatalf("after %d seconds: %v", after, err)
 		}
 	}
-	if err := r.take("a", start+repeatable+1, repeatable); !errors.Is(err, errReplayed) {
+	if err := r.take("111122223333", "a", start+repeatable+1, repeatable); !errors.Is(err, errReplayed) {
 		t.Errorf("%v", err)
 	}
 }
 
 func TestTheMemoryOfSignaturesIsBoundedAndEmptiesWithTime(t *testing.T) {
 	const start = int64(1_800_000_000)
-	r := newReplays(1)
-	if err := r.take("a", start, repeatable); err != nil {
+	r := newReplays(1, 1)
+	if err := r.take("111122223333", "a", start, repeatable); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.take("b", start, repeatable); !errors.Is(err, errManyWrites) {
+	if err := r.take("111122223333", "b", start, repeatable); !errors.Is(err, errManyWrites) {
 		t.Errorf("one more than are remembered: %v", err)
 	}
-	if err := r.take("b", start+2*replayWindow, repeatable); err != nil {
+	if err := r.take("111122223333", "b", start+2*replayWindow, repeatable); err != nil {
 		t.Errorf("after the windows: %v", err)
 	}
 }

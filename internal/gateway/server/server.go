@@ -81,7 +81,7 @@ type operation struct {
 func New(o Options) (*Server, error) {
 	s := &Server{
 		Options: o, services: map[string]*service{}, targets: map[string]*service{}, versions: map[string]*service{},
-		keys: newSigningKeys(), replays: newReplays(maximumReplays),
+		keys: newSigningKeys(), replays: newReplays(maximumReplays, replayShare),
 	}
 	for i := range o.Services {
 		compiled, err := compile(&o.Services[i])
@@ -170,8 +170,16 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	e.send(w, answer)
 }
 
-// carryOut is the steps until there is an answer.
-func (s *Server) carryOut(e *exchange) ([]byte, error) {
+// carryOut is the steps until there is an answer. A panic is an internal failure of this request alone.
+func (s *Server) carryOut(e *exchange) (answer []byte, err error) {
+	defer func() {
+		if recovered := recover(); recovered != nil {
+			// What was recovered may hold what was asked: it is not logged.
+			s.Log.Error(errInternal, "A request panicked", "operation", e.call.Service+":"+e.call.Operation,
+				"requestID", e.requestID, "stack", stack())
+			answer, err = nil, errInternal
+		}
+	}()
 	if err := e.read(s); err != nil {
 		return nil, err
 	}
@@ -193,25 +201,22 @@ func (s *Server) carryOut(e *exchange) ([]byte, error) {
 	return s.invoke(e)
 }
 
-// invoke has the operation carried out. A panic is an internal failure of this request alone.
-func (s *Server) invoke(e *exchange) (answer []byte, err error) {
-	defer func() {
-		if recovered := recover(); recovered != nil {
-			// What was recovered may hold what was asked: it is not logged.
-			s.Log.Error(errInternal, "An operation panicked", "operation", e.call.Service+":"+e.call.Operation,
-				"requestID", e.requestID, "stack", stack())
-			answer, err = nil, errInternal
-		}
-	}()
+// patience is how long an operation may take: less than the listener has for an answer.
+const patience = 50 * time.Second
+
+// invoke has the operation carried out.
+func (s *Server) invoke(e *exchange) ([]byte, error) {
 	if s.untrailed.Load() && !e.operation.ReadOnly {
 		return nil, errUntrailed
 	}
-	out, err := e.operation.Invoke(e.request.Context(), &e.call, e.input)
+	ctx, cancel := context.WithTimeout(e.request.Context(), patience)
+	defer cancel()
+	out, err := e.operation.Invoke(ctx, &e.call, e.input)
 	if err != nil {
 		return nil, s.inner(e, err)
 	}
 	e.output = out
-	return e.service.protocol.answer(e.buffer(), e.operation.limits, out, e.requestID), nil
+	return e.answered(e.service.protocol.answer(e.buffer(), e.operation.limits, out, e.requestID)), nil
 }
 
 // record writes what happened to the trail.

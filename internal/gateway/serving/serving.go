@@ -23,7 +23,7 @@ const (
 	writeTimeout      = 60 * time.Second
 	idleTimeout       = 2 * time.Minute
 	maximumHeader     = 32 << 10
-	maximumStreams    = 250
+	maximumStreams    = 64
 	// MaximumConnections that are open at once. More wait.
 	MaximumConnections = 4096
 )

@@ -32,12 +32,12 @@ type api struct{ Dependencies }
 func New(d Dependencies) gateway.Service {
 	a := &api{d}
 	return gateway.Service{Name: SigningName, Operations: []gateway.Operation{
-		gateway.Op("AssumeRole", a.resolveAssume, a.assumeRole, gateway.ReadOnly),
-		gateway.Op("AssumeRoleWithWebIdentity", a.resolveWeb, a.assumeWithWebIdentity, gateway.ReadOnly, gateway.Unsigned, gateway.Unauthorized),
+		gateway.Op("AssumeRole", a.resolveAssume, a.assumeRole, gateway.ReadOnly, gateway.Issues),
+		gateway.Op("AssumeRoleWithWebIdentity", a.resolveWeb, a.assumeWithWebIdentity, gateway.ReadOnly, gateway.Issues, gateway.Unsigned, gateway.Unauthorized),
 		gateway.Op("DecodeAuthorizationMessage", none[sdk.DecodeAuthorizationMessageInput], a.decodeMessage, gateway.ReadOnly),
 		gateway.Op("GetAccessKeyInfo", none[sdk.GetAccessKeyInfoInput], a.accessKeyInfo, gateway.ReadOnly),
 		gateway.Op("GetCallerIdentity", none[sdk.GetCallerIdentityInput], a.callerIdentity, gateway.ReadOnly, gateway.Unauthorized),
-		gateway.Op("GetSessionToken", none[sdk.GetSessionTokenInput], a.sessionToken, gateway.ReadOnly, gateway.Unauthorized),
+		gateway.Op("GetSessionToken", none[sdk.GetSessionTokenInput], a.sessionToken, gateway.ReadOnly, gateway.Issues, gateway.Unauthorized),
 	}}
 }
 

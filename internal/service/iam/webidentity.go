@@ -109,12 +109,24 @@ func (s *Service) ReviewToken(ctx context.Context, token string) (*WebIdentity, 
 	if !slices.Contains(claims.Audience, TokenAudience) {
 		return nil, ErrTokenAudience
 	}
+	if claims.Expires > 0 && float64(s.Now().Unix()) >= claims.Expires {
+		return nil, ErrTokenExpired // by its own word: nobody needs to be asked
+	}
+	select { // whoever calls here is nobody yet: the API server is not asked for more at once
+	case reviews <- struct{}{}:
+		defer func() { <-reviews }()
+	case <-ctx.Done():
+		return nil, fmt.Errorf("waiting for the review of a token: %w", ctx.Err())
+	}
 	review := &authenticationv1.TokenReview{Spec: authenticationv1.TokenReviewSpec{Token: token, Audiences: []string{TokenAudience}}}
 	if err := s.Tokens.Create(ctx, review); err != nil {
 		return nil, fmt.Errorf("asking the API server for the review of a token: %w", err)
 	}
 	return reviewed(claims, &review.Status, s.Now())
 }
+
+// reviews bounds the TokenReviews that are asked for at once.
+var reviews = make(chan struct{}, 16)
 
 // reviewed reads the API server's answer.
 func reviewed(claims *tokenClaims, status *authenticationv1.TokenReviewStatus, now time.Time) (*WebIdentity, error) {

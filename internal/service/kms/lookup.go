@@ -81,7 +81,15 @@ func (s *Service) FindOpening(ctx context.Context, region string, h keys.Header)
 		return nil, err
 	}
 	for i := range found {
-		if _, ok := claimedMaterial(&found[i], h); ok && arn.Region(found[i].Status.ARN) == region {
+		if _, ok := claimedMaterial(&found[i], h); !ok || arn.Region(found[i].Status.ARN) != region {
+			continue
+		}
+		// A namespace that has lost its account id to an older one, or has another now, has no key in that account any more.
+		owner, err := account.Namespace(ctx, s.Reader, arn.Account(found[i].Status.ARN))
+		if err != nil {
+			return nil, err
+		}
+		if owner == found[i].Namespace {
 			return &found[i], nil
 		}
 	}
