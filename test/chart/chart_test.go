@@ -54,6 +54,8 @@ var _ = BeforeSuite(func() {
 	api, err = client.New(cfg, client.Options{Scheme: operator.Scheme()})
 	Expect(err).NotTo(HaveOccurred())
 	api = client.WithFieldValidation(api, metav1.FieldValidationStrict)
+	own := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{"name": "strongroom-system"}}}
+	apply([]*unstructured.Unstructured{own}) // as helm's --create-namespace does
 
 	manager = filepath.Join(GinkgoT().TempDir(), "strongroom")
 	build := exec.Command("go", "build", "-o", manager, ".")
