@@ -1,4 +1,4 @@
-// Package iampolicy reconciles IAMPolicys: it says what they are in AWS IAM, and whether what they say can be put in force.
+// Package iampolicy reconciles IAMPolicies: it says what they are in AWS IAM, and whether what they say can be put in force.
 package iampolicy
 
 import (
@@ -17,7 +17,7 @@ import (
 	"strongroom.dev/strongroom/internal/core/iam"
 )
 
-// Reconciler reconciles IAMPolicys.
+// Reconciler reconciles IAMPolicies.
 type Reconciler struct {
 	// Client reads from the cache and writes.
 	Client client.Client
@@ -28,7 +28,7 @@ type Reconciler struct {
 // +kubebuilder:rbac:groups=strongroom.dev,resources=iampolicies,verbs=get;list;watch
 // +kubebuilder:rbac:groups=strongroom.dev,resources=iampolicies/status,verbs=update
 
-// Reconcile makes one pass over a IAMPolicy. All that it writes is the status, at the end.
+// Reconcile makes one pass over an IAMPolicy. All that it writes is the status, at the end.
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	policy := &v1alpha1.IAMPolicy{}
 	if err := r.Client.Get(ctx, req.NamespacedName, policy); err != nil {

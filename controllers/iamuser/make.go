@@ -19,15 +19,8 @@ import (
 	"strongroom.dev/strongroom/internal/core/secretbytes"
 	"strongroom.dev/strongroom/internal/core/versions"
 	"strongroom.dev/strongroom/internal/fault"
+	serviceiam "strongroom.dev/strongroom/internal/service/iam"
 	"strongroom.dev/strongroom/internal/store"
-)
-
-// The keys of the core Secret that an access key is handed out in: the names of the environment variables that AWS's SDKs read,
-// so that a pod takes it with envFrom.
-// https://docs.aws.amazon.com/sdkref/latest/guide/environment-variables.html
-const (
-	accessKeyIDKey     = "AWS_ACCESS_KEY_ID"
-	secretAccessKeyKey = "AWS_SECRET_ACCESS_KEY"
 )
 
 var (
@@ -250,7 +243,7 @@ func (r *Reconciler) handOut(ctx context.Context, user *v1alpha1.IAMUser, key *v
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: user.Namespace, Name: user.SecretNameOf(key), Labels: map[string]string{v1alpha1.AccessKeyIDLabel: id},
 		},
-		Data: map[string][]byte{accessKeyIDKey: []byte(id), secretAccessKeyKey: secret.Reveal()},
+		Data: map[string][]byte{serviceiam.AccessKeyIDEntry: []byte(id), serviceiam.SecretAccessKeyEntry: secret.Reveal()},
 	}
 	err := r.Client.Create(ctx, out)
 	if apierrors.IsAlreadyExists(err) {

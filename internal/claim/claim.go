@@ -12,7 +12,7 @@ func Elder[T any, P interface {
 }](this metav1.Object, claimants []T) string {
 	eldest := this
 	for i := range claimants {
-		if other := metav1.Object(P(&claimants[i])); other.GetName() != this.GetName() && before(other, eldest) {
+		if other := metav1.Object(P(&claimants[i])); other.GetName() != this.GetName() && Before(other, eldest) {
 			eldest = other
 		}
 	}
@@ -22,7 +22,8 @@ func Elder[T any, P interface {
 	return eldest.GetName()
 }
 
-func before(a, b metav1.Object) bool {
+// Before tells whether an object has the older right than another: the order that Elder decides by.
+func Before(a, b metav1.Object) bool {
 	at, bt := a.GetCreationTimestamp(), b.GetCreationTimestamp()
 	if at.Equal(&bt) {
 		return a.GetName() < b.GetName()

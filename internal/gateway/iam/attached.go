@@ -32,6 +32,27 @@ func (a *api) attachedTo(ctx context.Context, call *gateway.Call, policyARN stri
 	return users, roles, nil
 }
 
+// attachments counts the users and roles that each managed policy is attached to.
+func (a *api) attachments(ctx context.Context, call *gateway.Call) (map[string]int32, error) {
+	users, err := iam.List[*v1alpha1.IAMUser](ctx, a.IAM, call.Namespace())
+	if err != nil {
+		return nil, err
+	}
+	roles, err := iam.List[*v1alpha1.IAMRole](ctx, a.IAM, call.Namespace())
+	out := map[string]int32{}
+	for _, u := range users {
+		for _, policyARN := range u.Spec.ManagedPolicyARNs {
+			out[policyARN]++
+		}
+	}
+	for _, r := range roles {
+		for _, policyARN := range r.Spec.ManagedPolicyARNs {
+			out[policyARN]++
+		}
+	}
+	return out, err
+}
+
 func (a *api) listEntities(ctx context.Context, call *gateway.Call, in *sdk.ListEntitiesForPolicyInput, r readable) (*sdk.ListEntitiesForPolicyOutput, error) {
 	users, roles, err := a.attachedTo(ctx, call, r.arn)
 	if err != nil {

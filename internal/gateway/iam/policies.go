@@ -79,22 +79,19 @@ func (r *readable) document() *string {
 	return encoded(&r.own.Spec.Document)
 }
 
-func (a *api) policyTo(ctx context.Context, call *gateway.Call, r *readable) (*types.Policy, error) {
-	users, roles, err := a.attachedTo(ctx, call, r.arn)
-	if err != nil {
-		return nil, err
-	}
+// policyTo is a policy as it is answered. The attachments are those of all policies.
+func policyTo(r *readable, attachments map[string]int32) *types.Policy {
 	out := &types.Policy{
-		Arn: ptr.To(r.arn), DefaultVersionId: ptr.To(r.version()), IsAttachable: true, AttachmentCount: ptr.To(int32(len(users) + len(roles))),
+		Arn: ptr.To(r.arn), DefaultVersionId: ptr.To(r.version()), IsAttachable: true, AttachmentCount: ptr.To(attachments[r.arn]),
 	}
 	if r.own == nil {
 		out.PolicyName, out.Path = ptr.To(r.arn[strings.LastIndexByte(r.arn, '/')+1:]), ptr.To("/")
 		out.PolicyId = ptr.To(arn.UniqueID(arn.PolicyID, r.arn))
-		return out, nil
+		return out
 	}
 	out.PolicyName, out.Path, out.PolicyId = ptr.To(r.own.AWSName()), ptr.To(r.own.AWSPath()), ptr.To(iam.UniqueIDOf(r.own))
 	out.CreateDate, out.UpdateDate, out.Description = created(r.own), created(r.own), text(r.own.Spec.Description)
-	return out, nil
+	return out
 }
 
 func (a *api) resolveCreatePolicy(_ context.Context, call *gateway.Call, in *sdk.CreatePolicyInput) (gateway.Resource[struct{}], error) {
@@ -127,8 +124,7 @@ func (a *api) createPolicy(ctx context.Context, call *gateway.Call, in *sdk.Crea
 	if err != nil {
 		return nil, answer(err, wordPolicy, name)
 	}
-	out, err := a.policyTo(ctx, call, &readable{arn: iam.ARNOf(call.Account(), made), own: made})
-	return &sdk.CreatePolicyOutput{Policy: out}, err
+	return &sdk.CreatePolicyOutput{Policy: policyTo(&readable{arn: iam.ARNOf(call.Account(), made), own: made}, nil)}, nil
 }
 
 func (a *api) createVersion(ctx context.Context, _ *gateway.Call, in *sdk.CreatePolicyVersionInput, p *v1alpha1.IAMPolicy) (*sdk.CreatePolicyVersionOutput, error) {
@@ -165,8 +161,8 @@ func (a *api) deletePolicy(ctx context.Context, call *gateway.Call, _ *sdk.Delet
 }
 
 func (a *api) getPolicy(ctx context.Context, call *gateway.Call, _ *sdk.GetPolicyInput, r readable) (*sdk.GetPolicyOutput, error) {
-	out, err := a.policyTo(ctx, call, &r)
-	return &sdk.GetPolicyOutput{Policy: out}, err
+	attachments, err := a.attachments(ctx, call)
+	return &sdk.GetPolicyOutput{Policy: policyTo(&r, attachments)}, err
 }
 
 func (a *api) getVersion(_ context.Context, _ *gateway.Call, in *sdk.GetPolicyVersionInput, r readable) (*sdk.GetPolicyVersionOutput, error) {
@@ -206,12 +202,13 @@ func (a *api) listPolicies(ctx context.Context, call *gateway.Call, in *sdk.List
 			all = append(all, readable{arn: iam.ARNOf(call.Account(), p), own: p})
 		}
 	}
+	attachments, err := a.attachments(ctx, call)
+	if err != nil {
+		return nil, err
+	}
 	var listed []types.Policy
 	for i := range all {
-		policy, err := a.policyTo(ctx, call, &all[i])
-		if err != nil {
-			return nil, err
-		}
+		policy := policyTo(&all[i], attachments)
 		policy.Description = nil // AWS leaves it out of lists
 		if strings.HasPrefix(*policy.Path, deref(in.PathPrefix)) && (!in.OnlyAttached || *policy.AttachmentCount > 0) {
 			listed = append(listed, *policy)

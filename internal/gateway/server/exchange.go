@@ -120,7 +120,7 @@ func (e *exchange) wipe() {
 	if e.out == nil {
 		return
 	}
-	clear(*e.out)
+	clear((*e.out)[:cap(*e.out)]) // all of it: what was being written when an encoder gave up, too
 	if cap(*e.out) <= maximumPooled {
 		buffers.Put(e.out)
 	}

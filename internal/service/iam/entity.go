@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/claim"
 	"strongroom.dev/strongroom/internal/core/arn"
 )
 
@@ -117,19 +118,11 @@ func List[T Entity](ctx context.Context, s *Service, namespace string, options .
 func ByName[T Entity](ctx context.Context, s *Service, namespace, name string) (found T, ok bool, err error) {
 	same, err := List[T](ctx, s, namespace, client.MatchingFields{NameIndex: strings.ToLower(name)})
 	for _, e := range same {
-		if !ok || older(e, found) {
+		if !ok || claim.Before(e, found) {
 			found, ok = e, true
 		}
 	}
 	return found, ok, err
-}
-
-func older(a, b Entity) bool {
-	at, bt := a.GetCreationTimestamp(), b.GetCreationTimestamp()
-	if at.Equal(&bt) {
-		return a.GetName() < b.GetName()
-	}
-	return at.Before(&bt)
 }
 
 var dnsName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)

@@ -24,7 +24,11 @@ const (
 	accessKeyPatience = 10 * time.Second
 	accessKeyPoll     = 20 * time.Millisecond
 
-	// SecretAccessKeyEntry is the key of the core Secret that the secret half of an access key is handed out in.
+	// AccessKeyIDEntry is the key of the id in the core Secret that an access key is handed out in. Both names are those of the
+	// environment variables that AWS's SDKs read, so that a pod takes it with envFrom.
+	// https://docs.aws.amazon.com/sdkref/latest/guide/environment-variables.html
+	AccessKeyIDEntry = "AWS_ACCESS_KEY_ID"
+	// SecretAccessKeyEntry is that of the secret half.
 	SecretAccessKeyEntry = "AWS_SECRET_ACCESS_KEY"
 )
 
@@ -38,7 +42,8 @@ var (
 // RequestAccessKey asks for an access key of a user and waits for its controller to make it. The secret is read from the core
 // Secret that it is handed out in; the caller wipes it. It fails with ErrTooManyAccessKeys, ErrAccessKeyPending and ErrGone.
 //
-// Crash-safe: the one write is of spec, and what it asks for is made in any case.
+// Crash-safe: the write that asks is of spec, and what it asks for is made in any case. A key that is not made in time is asked for
+// no longer, so that a client that tries again does not come to a second one.
 func (s *Service) RequestAccessKey(ctx context.Context, user *v1alpha1.IAMUser) (*v1alpha1.AccessKeyStatus, secretbytes.Bytes, error) {
 	name := "api-" + strings.ToLower(rand.Text()[:10])
 	err := Change(ctx, s, user, func(u *v1alpha1.IAMUser) error {
@@ -53,13 +58,21 @@ func (s *Service) RequestAccessKey(ctx context.Context, user *v1alpha1.IAMUser) 
 	}
 	key, err := s.awaitAccessKey(ctx, client.ObjectKeyFromObject(user), name)
 	if err != nil {
-		return nil, secretbytes.Bytes{}, err
+		return nil, secretbytes.Bytes{}, errors.Join(err, s.unrequest(context.WithoutCancel(ctx), user, name))
 	}
 	core := &corev1.Secret{}
 	if err := s.Live.Get(ctx, client.ObjectKey{Namespace: user.Namespace, Name: key.SecretName}, core); err != nil {
 		return nil, secretbytes.Bytes{}, fmt.Errorf("reading the access key that was handed out: %w", err)
 	}
 	return key, secretbytes.Own(core.Data[SecretAccessKeyEntry]), nil
+}
+
+// unrequest takes a key that was asked for out of spec again.
+func (s *Service) unrequest(ctx context.Context, user *v1alpha1.IAMUser, name string) error {
+	return Change(ctx, s, user, func(u *v1alpha1.IAMUser) error {
+		u.Spec.AccessKeys = slices.DeleteFunc(u.Spec.AccessKeys, func(k v1alpha1.AccessKey) bool { return k.Name == name })
+		return nil
+	})
 }
 
 func (s *Service) awaitAccessKey(ctx context.Context, user client.ObjectKey, name string) (*v1alpha1.AccessKeyStatus, error) {
