@@ -10,6 +10,7 @@ import (
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/controllers/kmskey"
 	"strongroom.dev/strongroom/internal/core/versions"
+	"strongroom.dev/strongroom/internal/service/parameterstore"
 	"strongroom.dev/strongroom/internal/service/secretsmanager"
 	"strongroom.dev/strongroom/internal/store"
 )
@@ -17,6 +18,8 @@ import (
 const (
 	kindSecret = "Secret"
 	kindKMSKey = "KMSKey"
+
+	kindParameter = parameterstore.OwnerKind
 )
 
 // object is what matters of an owner, whatever its kind.
@@ -42,6 +45,8 @@ func (r *Reconciler) object(ctx context.Context, owner Owner, options ...client.
 		obj = &v1alpha1.Secret{}
 	case kindKMSKey:
 		obj = &v1alpha1.KMSKey{}
+	case kindParameter:
+		obj = &v1alpha1.Parameter{}
 	default:
 		return &object{}, nil // not an owner of ours to judge: nothing is decided
 	}
@@ -55,13 +60,15 @@ func (r *Reconciler) object(ctx context.Context, owner Owner, options ...client.
 	return identify(obj), nil
 }
 
-// identify takes an object of either kind, without its tombstone.
+// identify takes an object of any kind, without its tombstone.
 func identify(obj client.Object) *object {
 	switch o := obj.(type) {
 	case *v1alpha1.Secret:
 		return &object{arn: o.Status.ARN, index: secretsmanager.IndexOf(o), window: secretsmanager.RecoveryWindow(o)}
 	case *v1alpha1.KMSKey:
 		return &object{arn: o.Status.ARN, index: kmskey.IndexOf(o), window: kmskey.PendingWindow(o)}
+	case *v1alpha1.Parameter:
+		return &object{arn: o.Status.ARN, index: parameterstore.IndexOf(o), window: parameterstore.RecoveryWindow(o)}
 	}
 	return nil
 }
@@ -74,6 +81,9 @@ func lastWords(obj client.Object) *object {
 	case *v1alpha1.Secret:
 		last.tombstone = secretsmanager.TombstoneOf(o)
 		last.forced = secretsmanager.IsForced(o)
+	case *v1alpha1.Parameter:
+		last.tombstone = parameterstore.TombstoneOf(o)
+		last.forced = parameterstore.IsForced(o)
 	case *v1alpha1.KMSKey:
 		last.tombstone = store.Tombstone{Spec: store.SpecOf(o.Spec), Index: last.index, KeyID: o.Status.KeyID}
 	}

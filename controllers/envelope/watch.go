@@ -25,6 +25,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, options controller.Typed
 		Watches(&v1alpha1.Envelope{}, handler.TypedEnqueueRequestsFromMapFunc(r.ofEnvelope)).
 		Watches(&v1alpha1.Secret{}, r.ofOwner(kindSecret)).
 		Watches(&v1alpha1.KMSKey{}, r.ofOwner(kindKMSKey)).
+		Watches(&v1alpha1.Parameter{}, r.ofOwner(kindParameter)).
 		WithOptions(options).
 		Complete(reconcile.TypedFunc[Owner](r.Reconcile))
 }
