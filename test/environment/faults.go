@@ -119,11 +119,15 @@ func (r *Reconcilers) Faulty() (*Reconcilers, *FaultyClient) {
 	s.KMS = &service
 	s.Secrets = r.SecretsOver(faulty)
 	s.Secrets.KMS = s.KMS
+	parameters := *r.Services.Parameters
+	parameters.Client, parameters.Store, parameters.KMS = faulty, s.Store, s.KMS
+	s.Parameters = &parameters
 	s.Projector = &projection.Projector{Client: faulty, Live: s.Live, Digester: r.Services.Projector.Digester}
 	recorder := events.NewFakeRecorder(1000)
 	return &Reconcilers{
 		Operator: r.Operator, Events: recorder,
 		Secret:    controllers.NewSecret(s, recorder),
+		Parameter: controllers.NewParameter(s, recorder),
 		KMSKey:    controllers.NewKMSKey(s, recorder),
 		Envelope:  controllers.NewEnvelope(s),
 		IAMPolicy: controllers.NewIAMPolicy(s, recorder),

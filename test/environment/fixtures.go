@@ -18,6 +18,7 @@ import (
 	"strongroom.dev/strongroom/controllers/iamrole"
 	"strongroom.dev/strongroom/controllers/iamuser"
 	"strongroom.dev/strongroom/controllers/kmskey"
+	"strongroom.dev/strongroom/controllers/parameter"
 	"strongroom.dev/strongroom/controllers/secret"
 	"strongroom.dev/strongroom/internal/operator"
 	"strongroom.dev/strongroom/internal/unseal"
@@ -28,6 +29,7 @@ type Reconcilers struct {
 	*Operator
 	Events    *events.FakeRecorder
 	Secret    *secret.Reconciler
+	Parameter *parameter.Reconciler
 	KMSKey    *kmskey.Reconciler
 	Envelope  *envelope.Reconciler
 	IAMPolicy *iampolicy.Reconciler
@@ -45,6 +47,7 @@ func RunReconcilers(ctx context.Context, cp *ControlPlane) (*Reconcilers, error)
 	return &Reconcilers{
 		Operator: op, Events: recorder,
 		Secret:    controllers.NewSecret(op.Services, recorder),
+		Parameter: controllers.NewParameter(op.Services, recorder),
 		KMSKey:    controllers.NewKMSKey(op.Services, recorder),
 		Envelope:  controllers.NewEnvelope(op.Services),
 		IAMPolicy: controllers.NewIAMPolicy(op.Services, recorder),
@@ -103,6 +106,21 @@ func Secret(namespace, name string, changes ...func(*v1alpha1.Secret)) *v1alpha1
 		change(s)
 	}
 	return s
+}
+
+// Parameter is a parameter to create: a String, shown in a ConfigMap of its own name. Change what a test is about.
+func Parameter(namespace, name string, changes ...func(*v1alpha1.Parameter)) *v1alpha1.Parameter {
+	p := &v1alpha1.Parameter{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
+		Spec: v1alpha1.ParameterSpec{
+			Type: v1alpha1.ParameterString, Value: "info",
+			Target: &v1alpha1.ParameterTarget{ConfigMap: &v1alpha1.ParameterTargetKey{Key: "LOG_LEVEL"}},
+		},
+	}
+	for _, change := range changes {
+		change(p)
+	}
+	return p
 }
 
 // NamespaceObject is an empty Namespace to read into.
