@@ -230,8 +230,8 @@ func remade(err error) bool {
 
 func (p *Projector) refused(t *Target, err error) error {
 	err = fmt.Errorf("writing %s: %w", t.what(), err)
-	if apierrors.IsInvalid(err) && !remade(err) {
-		return fault.Stalled(v1alpha1.ReasonInvalidTemplate, err) // for example data that its type forbids
+	if (apierrors.IsInvalid(err) || apierrors.IsBadRequest(err)) && !remade(err) {
+		return fault.Stalled(v1alpha1.ReasonInvalidTemplate, err) // for example data that its type forbids, or control characters
 	}
 	return err
 }
