@@ -92,6 +92,9 @@ var _ = Describe("An enumeration", func() {
 				Expect(m.try(value)).To(Succeed(), value)
 			}
 			for _, other := range []string{"Other", strings.ToLower(values[0]), ""} {
+				if slices.Contains(values, other) {
+					continue
+				}
 				err := m.try(other)
 				Expect(err).To(MatchError(ContainSubstring(m.field())), other)
 				for _, value := range values {

@@ -17,7 +17,7 @@ import (
 // around are beginnings and ends between which a letter is repeated, for patterns that are not of one class of characters.
 var around = [][3]string{
 	{"", "a", ""}, {"", "1", ""}, {"", "A", ""}, {"", "a", "-a-1"}, {"1", "1", "h"}, {"cluster-", "a", ""},
-	{"arn:aws:kms:us-east-1:123456789012:", "a", ""}, {"a.b.", "c", ""}, {"", "1", "h"},
+	{"arn:aws:kms:us-east-1:123456789012:", "a", ""}, {"a.b.", "c", ""}, {"", "1", "h"}, {"tag:", "a", ""},
 }
 
 // sized is a value of a size: UTF-16 units, bytes or entries, or the number itself. It matches the pattern if one is known.
