@@ -101,6 +101,9 @@ func (k *signingKeys) verify(r *sigv4.Request, c serviceiam.Credential, now time
 	if err := r.Verify(key, now); err != nil {
 		return err
 	}
+	// The strings are parts of a header: cloned, so that they do not keep all of it.
+	name.accessKeyID, name.date = strings.Clone(name.accessKeyID), strings.Clone(name.date)
+	name.region, name.service = strings.Clone(name.region), strings.Clone(name.service)
 	k.keys.Add(name, key)
 	return nil
 }
