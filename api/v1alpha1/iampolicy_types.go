@@ -39,7 +39,6 @@ type PolicyVersion struct {
 	// +required
 	// +kubebuilder:validation:MinLength=2
 	// +kubebuilder:validation:MaxLength=20
-	// +kubebuilder:validation:XValidation:rule="self.matches('^v[1-9][0-9]*$')",message="versionId is v and a number"
 	VersionID string `json:"versionId"`
 	// createdTime of the version.
 	// +required

@@ -21,8 +21,8 @@ var notes = map[string]string{
 	"secretsmanager:UpdateSecret":        "`Type` is refused with `InvalidParameterException`",
 	"secretsmanager:BatchGetSecretValue": "each secret needs `secretsmanager:GetSecretValue` too",
 
-	"iam": "Over [IAMUser](iamuser.md), [IAMRole](iamrole.md) and [IAMPolicy](iampolicy.md): what is made here is there for `kubectl`, and the reverse. " +
-		"Groups, passwords, MFA devices, identity providers and service-linked roles are not served.",
+	"iam": "Over [IAMUser](iamuser.md), [IAMRole](iamrole.md), [IAMGroup](iamgroup.md) and [IAMPolicy](iampolicy.md): what is made here is there for `kubectl`, and the reverse. " +
+		"Passwords, MFA devices, identity providers and service-linked roles are not served.",
 
 	"sts": "Nothing is stored: a session is in its token. There are no MFA devices: `SerialNumber` and `TokenCode` are refused.",
 	"sts:AssumeRole": "root accounts may assume no role, as in AWS; `ProvidedContexts` is refused; with tags or a source identity it also needs " +

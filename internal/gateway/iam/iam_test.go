@@ -237,8 +237,8 @@ var _ = Describe("A managed policy", func() {
 			g.Expect(err).NotTo(HaveOccurred())
 			g.Expect(plain(version.PolicyVersion.Document)).To(ContainSubstring("iam:List*"))
 		}, "1s").Should(Succeed())
-		_, err = admin.GetPolicyVersion(ctx, &sdk.GetPolicyVersionInput{PolicyArn: policy, VersionId: s("v1")})
-		Expect(code(err)).To(Equal("NoSuchEntity"))
+		_, err = admin.DeletePolicyVersion(ctx, &sdk.DeletePolicyVersionInput{PolicyArn: policy, VersionId: s("v1")})
+		Expect(err).NotTo(HaveOccurred())
 
 		_, err = admin.DetachUserPolicy(ctx, &sdk.DetachUserPolicyInput{UserName: s("reader"), PolicyArn: policy})
 		Expect(err).NotTo(HaveOccurred())

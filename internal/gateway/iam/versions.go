@@ -105,7 +105,7 @@ func (a *api) listVersions(_ context.Context, _ *gateway.Call, in *sdk.ListPolic
 func newestFirst(v types.PolicyVersion) string {
 	n, err := strconv.ParseInt((*v.VersionId)[1:], 10, 64)
 	if err != nil {
-		return *v.VersionId // the schema lets none be
+		return *v.VersionId // Strongroom writes none
 	}
 	return fmt.Sprintf("%019d", math.MaxInt64-n)
 }
