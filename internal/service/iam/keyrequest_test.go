@@ -2,7 +2,6 @@ package iam_test
 
 import (
 	"context"
-	"testing"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -12,20 +11,11 @@ import (
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/service/iam"
-	"strongroom.dev/strongroom/test/environment"
 )
-
-func TestRequests(t *testing.T) {
-	RegisterFailHandler(Fail)
-	RunSpecs(t, "Requests for access keys")
-}
 
 // No controller runs here, so no key is made.
 var _ = Describe("An access key that is not made in time", func() {
 	It("is asked for no longer, so that whoever tries again does not come to a second one", func() {
-		ctx := context.Background()
-		world := environment.NewWorld(ctx)
-		world.Fresh()
 		user := &v1alpha1.IAMUser{
 			ObjectMeta: metav1.ObjectMeta{Namespace: world.Namespace, Name: "alice"},
 			Spec:       v1alpha1.IAMUserSpec{AccessKeys: []v1alpha1.AccessKey{{Name: "own"}}},
