@@ -86,6 +86,11 @@ type signingKeyOf struct {
 	secret                             uint64
 }
 
+// clone is a name to be kept. Its strings are no parts of a header, or of a query, which they would keep whole.
+func (n signingKeyOf) clone() signingKeyOf {
+	return signingKeyOf{strings.Clone(n.accessKeyID), strings.Clone(n.date), strings.Clone(n.region), strings.Clone(n.service), n.secret}
+}
+
 func newSigningKeys() *signingKeys {
 	return &signingKeys{seed: maphash.MakeSeed(), keys: lru.New(maximumSigningKeys)}
 }
@@ -101,10 +106,7 @@ func (k *signingKeys) verify(r *sigv4.Request, c serviceiam.Credential, now time
 	if err := r.Verify(key, now); err != nil {
 		return err
 	}
-	// The strings are parts of a header: cloned, so that they do not keep all of it.
-	name.accessKeyID, name.date = strings.Clone(name.accessKeyID), strings.Clone(name.date)
-	name.region, name.service = strings.Clone(name.region), strings.Clone(name.service)
-	k.keys.Add(name, key)
+	k.keys.Add(name.clone(), key)
 	return nil
 }
 
