@@ -131,7 +131,9 @@ var _ = Describe("An IAMGroup", func() {
 	})
 
 	It("waits for a policy that is not there, and heals when it is", func() {
-		g := group("waiting", func(s *v1alpha1.IAMGroupSpec) { s.ManagedPolicyARNs = []string{"arn:aws:iam::" + account() + ":policy/later"} })
+		g := group("waiting", func(s *v1alpha1.IAMGroupSpec) {
+			s.ManagedPolicyARNs = []string{"arn:aws:iam::" + account() + ":policy/later"}
+		})
 		is(g, v1alpha1.ReasonPolicyNotFound, "spec.managedPolicyArns[0]")
 		p := &v1alpha1.IAMPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: world.Namespace, Name: "later"}, Spec: v1alpha1.IAMPolicySpec{Document: document(allow)}}
 		world.Create(p)

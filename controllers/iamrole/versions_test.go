@@ -19,7 +19,9 @@ func ids(p *v1alpha1.IAMPolicy) (out []string) {
 }
 
 var _ = Describe("An IAMPolicy's versions", func() {
-	doc := func(n int) v1alpha1.PolicyDocument { return document(strings.Replace(allow, "kms:*", fmt.Sprint("kms:A", n), 1)) }
+	doc := func(n int) v1alpha1.PolicyDocument {
+		return document(strings.Replace(allow, "kms:*", fmt.Sprint("kms:A", n), 1))
+	}
 
 	It("are each document that it has had, at most five, and the default is the one in spec", func() {
 		p := policy("reader", allow)
