@@ -361,6 +361,14 @@ var _ = Describe("A simulation", func() {
 		Expect(decisions).To(Equal([]string{"iam:GetRole allowed", "iam:GetUser explicitDeny", "kms:Encrypt implicitDeny"}))
 	})
 
+	It("of organizations is refused, since there are none", func() {
+		_, err := admin.SimulateCustomPolicy(ctx, &sdk.SimulateCustomPolicyInput{
+			PolicyInputList: []string{read}, ActionNames: []string{"iam:GetRole"},
+			OrderedOrganizationPolicyInputList: []types.OrderedOrganizationPolicyType{{ServiceControlPolicyInputList: []string{read}}},
+		})
+		Expect(code(err)).To(Equal("InvalidInput"))
+	})
+
 	It("of a user takes what the user has", func() {
 		newUser("simulated", readOnly)
 		out, err := admin.SimulatePrincipalPolicy(ctx, &sdk.SimulatePrincipalPolicyInput{
