@@ -62,7 +62,9 @@ var (
 	escaped = regexp.MustCompile(`\\u([0-9A-F]{4})`)
 )
 
-func goPattern(pattern string) string { return escaped.ReplaceAllString(java.Replace(pattern), `\x{$1}`) }
+func goPattern(pattern string) string {
+	return escaped.ReplaceAllString(java.Replace(pattern), `\x{$1}`)
+}
 
 func matches(s *limits.Shape, value string) bool {
 	if s.Pattern == "" {

@@ -55,6 +55,34 @@ var _ = Describe("A change of a policy's versions", func() {
 		Expect(have(p)).To(Equal("v1 v2* v3"))
 	})
 
+	It("deletes one, whose number does not come again", func() {
+		p := policy("get", allowGet)
+		for n := range 2 {
+			_, err := service.CreatePolicyVersion(ctx, p, numbered(n), false)
+			Expect(err).NotTo(HaveOccurred())
+		}
+		Expect(service.DeletePolicyVersion(ctx, p, "v3")).To(Succeed())
+		Expect(have(p)).To(Equal("v1* v2"))
+		made, err := service.CreatePolicyVersion(ctx, p, numbered(3), true)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(made.VersionID).To(Equal("v4"))
+		Expect(have(p)).To(Equal("v1 v2 v4*"))
+		Expect(service.DeletePolicyVersion(ctx, p, "v3")).To(MatchError(iam.ErrNoVersion))
+	})
+
+	It("keeps no document that is no policy, nor its number", func() {
+		p := policy("get", allowGet)
+		world.Update(p, func() { p.Spec.Document = document(malformed) })
+		Expect(have(p)).To(Equal("v1 v2*"))
+		Expect(service.DeletePolicyVersion(ctx, p, "v2")).To(MatchError(iam.ErrDefaultVersion))
+		Expect(service.SetDefaultPolicyVersion(ctx, p, "v1")).To(Succeed())
+		Expect(have(p)).To(Equal("v1*"))
+		Expect(p.Status.Versions).To(HaveLen(1))
+		made, err := service.CreatePolicyVersion(ctx, p, numbered(1), false)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(made.VersionID).To(Equal("v3"))
+	})
+
 	// A death between the two writes leaves spec in force, and the next attempt does what was asked.
 	It("that dies at either write leaves what was in force, or what was asked for", func() {
 		dying := replica()
