@@ -11,6 +11,7 @@ import (
 	sdk "github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 )
@@ -273,10 +274,17 @@ var _ = Describe("A group's policies", func() {
 		_, err := admin.DeleteGroupPolicy(ctx, &sdk.DeleteGroupPolicyInput{GroupName: s("breaking"), PolicyName: s("broken")})
 		Expect(err).NotTo(HaveOccurred())
 		Eventually(use, "1s").Should(BeEmpty())
+		reason := func() string {
+			ready := meta.FindStatusCondition(object("unlucky", &v1alpha1.IAMUser{}).Status.Conditions, v1alpha1.ConditionReady)
+			return ready.Reason
+		}
+		Eventually(reason).Should(Equal(v1alpha1.ReasonSucceeded))
 		Expect(cp.Client.Delete(ctx, group)).To(Succeed())
 		Eventually(use, "1s").Should(Equal("AccessDenied"))
+		Eventually(reason).Should(Equal(v1alpha1.ReasonGroupNotFound), "the user's controller sees the group go")
 		newGroup("breaking")
 		Eventually(use, "1s").Should(BeEmpty())
+		Eventually(reason).Should(Equal(v1alpha1.ReasonSucceeded))
 	})
 })
 
