@@ -92,8 +92,8 @@ func (m *Module) Clone(soPIN, pin, transportKey []byte) ([]*hsmpb.WrappedDomainK
 		return nil, err
 	}
 	trusted, failed := m.trust(soPIN, key)
-	if err := m.loginUser(pin); err != nil {
-		return nil, err
+	if err := m.loginUser(pin); err != nil { // the process starts anew, and the parent judges the PIN there
+		return nil, fmt.Errorf("%w: the user could not log in again: %s", hsm.ErrModuleLost, err) //nolint:errorlint // it must not count as the officer's wrong PIN
 	}
 	if failed != nil {
 		return nil, failed
