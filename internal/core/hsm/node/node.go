@@ -67,7 +67,7 @@ func (o Options) check() error {
 type Node struct {
 	hsmpb.UnimplementedNodeServer
 	Options
-	process       *child.Process
+	process             *child.Process
 	userPIN, officerPIN guard
 
 	login sync.Mutex // held while a PIN is tried or the token initialised
