@@ -210,7 +210,7 @@ func (m *Module) receive(wrapped []byte, template []*pkcs11.Attribute, check []b
 		if kind := wrap("C_UnwrapKey", err); lostOrUnsupported(kind) {
 			return 0, kind
 		}
-		return 0, fmt.Errorf("%w: it was wrapped for another transport key, or with another hash", hsm.ErrInvalidCiphertext)
+		return 0, fmt.Errorf("%w: it was wrapped for another transport key, or with another hash (%w)", hsm.ErrInvalidCiphertext, err)
 	}
 	got, err := m.checkValue(key)
 	if err == nil && string(got) != string(check) {

@@ -36,7 +36,7 @@ func (k epochKeys) message(epoch int64) *hsmpb.DomainKey {
 func domainTemplate(label string, purposes ...uint) []*pkcs11.Attribute {
 	template := []*pkcs11.Attribute{
 		attr(pkcs11.CKA_TOKEN, true), attr(pkcs11.CKA_PRIVATE, true), attr(pkcs11.CKA_LABEL, label), attr(pkcs11.CKA_SENSITIVE, true),
-		attr(pkcs11.CKA_EXTRACTABLE, true), attr(pkcs11.CKA_WRAP_WITH_TRUSTED, true), attr(pkcs11.CKA_MODIFIABLE, false),
+		attr(pkcs11.CKA_EXTRACTABLE, true), attr(pkcs11.CKA_WRAP_WITH_TRUSTED, true),
 		attr(pkcs11.CKA_SIGN, true), // for the key check value
 	}
 	for _, purpose := range []uint{pkcs11.CKA_ENCRYPT, pkcs11.CKA_DECRYPT, pkcs11.CKA_WRAP, pkcs11.CKA_UNWRAP, pkcs11.CKA_DERIVE, pkcs11.CKA_VERIFY} {
