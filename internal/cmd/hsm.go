@@ -86,7 +86,7 @@ func (f *hsmFlags) run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("--bind-address: %w", err)
 	}
-	defer listener.Close() //nolint:errcheck // the server closes it
+	defer listener.Close()
 	probes, err := serveProbes(ctx, f.probeAddress, n.Ready)
 	if err != nil {
 		return err

@@ -88,7 +88,7 @@ type remote struct {
 func (r *remote) Error() string { return r.text }
 
 func (r *remote) Is(target error) bool {
-	return target == r.err || target == ErrModule && r.err == ErrModuleLost //nolint:errorlint // these are the sentinels themselves
+	return target == r.err || target == ErrModule && r.err == ErrModuleLost // these are the sentinels themselves
 }
 
 // FromReason is the error of a Reason with a text. A reason that is not known, of a newer node, is ErrModule.

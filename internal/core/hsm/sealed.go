@@ -22,10 +22,12 @@ const (
 	format = 1
 	// suite is AES-256-GCM by the module, with a nonce that the module's generator made. Suite 1 is Strongroom's own.
 	suite = 16
-	// HeaderSize, NonceSize and TagSize are parts of a Sealed, in bytes.
+	// HeaderSize is the size of a header, in bytes.
 	HeaderSize = 12
-	NonceSize  = 12
-	TagSize    = 16
+	// NonceSize is the size of a nonce, in bytes.
+	NonceSize = 12
+	// TagSize is the size of a tag, in bytes.
+	TagSize = 16
 	// Overhead is what sealing adds.
 	Overhead = HeaderSize + NonceSize + TagSize
 )

@@ -58,7 +58,7 @@ func Socket() (net.Conn, error) {
 	if f == nil {
 		return nil, errors.New("there is no file descriptor 3: this command is for strongroom hsm to start")
 	}
-	defer f.Close() //nolint:errcheck // FileConn has its own copy
+	defer f.Close() // FileConn has its own copy
 	c, err := net.FileConn(f)
 	if err != nil {
 		return nil, fmt.Errorf("file descriptor 3 is no socket: this command is for strongroom hsm to start: %w", err)
@@ -100,7 +100,7 @@ func (p *Process) once(ctx context.Context) error {
 	defer func() {
 		_ = conn.Close() // a child whose parent is gone ends
 		_ = cmd.Process.Kill()
-		<-exited
+		_ = <-exited
 	}()
 	if err := p.config.Started(ctx, conn); err != nil {
 		p.set(nil, nil, err)
@@ -123,7 +123,7 @@ func (p *Process) start() (*exec.Cmd, *Conn, error) {
 		return nil, nil, err
 	}
 	ours, theirs := os.NewFile(uintptr(fds[0]), "child"), os.NewFile(uintptr(fds[1]), "parent")
-	defer theirs.Close() //nolint:errcheck // the child has its own copy
+	defer theirs.Close() // the child has its own copy
 	socket, err := net.FileConn(ours)
 	_ = ours.Close()
 	if err != nil {

@@ -50,9 +50,8 @@ type Cluster struct {
 	intN  func(int) int
 	nodes []*node
 
-	mu      sync.Mutex
-	checked bool
-	epoch   int64 // that new keys are wrapped under; 0 before the first check, or if there is none
+	mu    sync.Mutex
+	epoch int64 // that new keys are wrapped under; 0 before the first check, or if there is none
 }
 
 type node struct {
@@ -76,7 +75,7 @@ func New(o Options) (*Cluster, error) {
 		c.now = time.Now
 	}
 	if c.intN == nil {
-		c.intN = rand.IntN //nolint:gosec // which node is asked is no secret
+		c.intN = rand.IntN // which node is asked is no secret
 	}
 	for _, address := range o.Addresses {
 		if slices.ContainsFunc(c.nodes, func(n *node) bool { return n.address == address }) {

@@ -282,9 +282,9 @@ func TestAWrongPINIsTriedOnceAndTheRightOneWorksAfterwards(t *testing.T) {
 }
 
 func TestAWrongOfficersPINDoesNotHurtTheNodeAndIsTriedOnce(t *testing.T) {
-	c, nodes, a := cluster(t, 1)
+	_, nodes, a := cluster(t, 1)
 	joiner := hsmtest.Start(t, a, "", "")
-	c = dial(t, a, mtls.Operator, nodes[0], joiner)
+	c := dial(t, a, mtls.Operator, nodes[0], joiner)
 	awaitState(t, c, joiner.Address, hsmpb.State_STATE_UNINITIALIZED)
 	api, err := c.Node(joiner.Address)
 	must(t, err)

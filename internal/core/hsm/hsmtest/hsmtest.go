@@ -196,7 +196,7 @@ func Start(t testing.TB, a *Authority, dir, address string, changes ...Change) *
 		PIN: pin("pin", PIN), SOPIN: pin("so-pin", SOPIN), StateDir: dir, TLS: a.Source(t, mtls.Node, "node"),
 		Logger: slog.New(slog.NewJSONHandler(t.Output(), nil)),
 		Command: func() *exec.Cmd {
-			cmd := exec.Command(os.Args[0])
+			cmd := exec.Command(os.Args[0]) //nolint:gosec // this test's own binary
 			cmd.Env = append(os.Environ(), asModule+"=1", conf)
 			return cmd
 		},

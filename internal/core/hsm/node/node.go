@@ -57,6 +57,10 @@ func (o Options) check() error {
 	case o.PIN == nil:
 		return fmt.Errorf("%w: there is no PIN", hsm.ErrInvalidArgument)
 	}
+	return o.checkStateDir()
+}
+
+func (o Options) checkStateDir() error {
 	if info, err := os.Stat(o.StateDir); err != nil || !info.IsDir() {
 		return fmt.Errorf("%w: the state directory %q is not there", hsm.ErrInvalidArgument, o.StateDir)
 	}

@@ -158,7 +158,7 @@ func (g guard) write(a attempt) error {
 	if err != nil {
 		return fmt.Errorf("noting that a PIN is tried: %w", err)
 	}
-	defer os.Remove(f.Name()) //nolint:errcheck // it is renamed by then
+	defer os.Remove(f.Name()) // it is renamed by then
 	_, err = f.Write(b)
 	if err == nil {
 		err = f.Sync()
