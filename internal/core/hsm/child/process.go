@@ -95,12 +95,12 @@ func (p *Process) once(ctx context.Context) error {
 		p.set(nil, nil, fmt.Errorf("%w: its process cannot be started: %w", hsm.ErrModule, err))
 		return err
 	}
-	exited := make(chan error, 1)
-	go func() { exited <- cmd.Wait() }()
+	exited := make(chan struct{})
+	go func() { defer close(exited); _ = cmd.Wait() }() // how it ended is told by its connection
 	defer func() {
 		_ = conn.Close() // a child whose parent is gone ends
 		_ = cmd.Process.Kill()
-		_ = <-exited
+		<-exited
 	}()
 	if err := p.config.Started(ctx, conn); err != nil {
 		p.set(nil, nil, err)
