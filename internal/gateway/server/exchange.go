@@ -16,7 +16,6 @@ import (
 	"strongroom.dev/strongroom/internal/gateway"
 	"strongroom.dev/strongroom/internal/gateway/admission"
 	"strongroom.dev/strongroom/internal/gateway/audit"
-	"strongroom.dev/strongroom/internal/gateway/awsquery"
 	"strongroom.dev/strongroom/internal/gateway/sigv4"
 )
 
@@ -33,7 +32,7 @@ type exchange struct {
 	// asked is the operation's name as the request has it, whether it is served or not.
 	asked  string
 	signed *sigv4.Request // nil for an unsigned request
-	form   *awsquery.Form // of a query
+	form   []byte         // of a query: the body, or the URL's
 	call   gateway.Call
 
 	input, output any

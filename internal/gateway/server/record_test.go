@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"net/http"
+	"strings"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -138,6 +139,15 @@ var _ = Describe("An operation that panics", func() {
 			Expect(got.body).To(ContainSubstring("<Type>Receiver</Type><Code>InternalFailure</Code>"))
 			Expect(got.body).NotTo(ContainSubstring(plaintext))
 			Expect(records.last()).To(And(HaveKeyWithValue("errorCode", "InternalFailure"), HaveKeyWithValue("eventName", "GetCallerIdentity")))
+		}
+		By("reading of a form no more than its operation before it is known who sent it")
+		for key, want := range map[string]string{"AKIAUNKNOWN000000000": "<Code>InvalidClientTokenId</Code>", adminKey: "<Code>MalformedInput</Code>"} {
+			for _, rest := range []string{"x=%zz", "a=1&a=2", "%41ction=Other", strings.Repeat("a&", 10_000)} {
+				got := send(raw{service: "sts", key: key, contentType: "application/x-www-form-urlencoded",
+					body: "Action=GetCallerIdentity&Version=2011-06-15&" + rest}.make())
+				Expect(got.body).To(ContainSubstring(want), rest)
+				Expect(records.last()).To(HaveKeyWithValue("eventName", "GetCallerIdentity"))
+			}
 		}
 		Expect(records.text()).NotTo(ContainSubstring(plaintext))
 		Expect(send(raw{target: listKeys, body: "{}"}.make()).status).To(Equal(http.StatusOK))
