@@ -14,6 +14,7 @@ import (
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/controllers/envelope"
+	"strongroom.dev/strongroom/controllers/iamgroup"
 	"strongroom.dev/strongroom/controllers/iamobject"
 	"strongroom.dev/strongroom/controllers/iampolicy"
 	"strongroom.dev/strongroom/controllers/iamrole"
@@ -76,9 +77,12 @@ func Indexes() []Index {
 			store.OwnerIndex: store.IndexOwner, store.KeyIndex: store.IndexKey,
 			secretsmanager.TombstoneIndex: secretsmanager.IndexTombstone,
 		}},
+		{&v1alpha1.IAMGroup{}, iamIndexes(nil)},
 		{&v1alpha1.IAMPolicy{}, iamIndexes(nil)},
 		{&v1alpha1.IAMRole{}, iamIndexes(injection.Indexes())},
-		{&v1alpha1.IAMUser{}, iamIndexes(map[string]client.IndexerFunc{serviceiam.AccessKeyIndex: serviceiam.IndexAccessKey})},
+		{&v1alpha1.IAMUser{}, iamIndexes(map[string]client.IndexerFunc{
+			serviceiam.AccessKeyIndex: serviceiam.IndexAccessKey, serviceiam.GroupIndex: serviceiam.IndexGroup,
+		})},
 	}
 }
 
@@ -111,9 +115,14 @@ func NewEnvelope(s Services) *envelope.Reconciler {
 	return &envelope.Reconciler{Client: s.Client, Store: s.Store, Keyring: s.Keyring, Now: s.Now}
 }
 
+// NewIAMGroup makes the reconciler of IAMGroups.
+func NewIAMGroup(s Services, recorder events.EventRecorder) *iamgroup.Reconciler {
+	return &iamgroup.Reconciler{Client: s.Client, Events: recorder}
+}
+
 // NewIAMPolicy makes the reconciler of IAMPolicies.
 func NewIAMPolicy(s Services, recorder events.EventRecorder) *iampolicy.Reconciler {
-	return &iampolicy.Reconciler{Client: s.Client, Events: recorder}
+	return &iampolicy.Reconciler{Client: s.Client, Events: recorder, Now: s.Now}
 }
 
 // NewIAMRole makes the reconciler of IAMRoles.
@@ -124,7 +133,7 @@ func NewIAMRole(s Services, recorder events.EventRecorder) *iamrole.Reconciler {
 // NewIAMUser makes the reconciler of IAMUsers.
 func NewIAMUser(s Services, recorder events.EventRecorder) *iamuser.Reconciler {
 	return &iamuser.Reconciler{
-		Client: s.Client, Live: s.Live, Store: s.Store, Keyring: s.Keyring, Events: recorder, Now: s.Now,
+		Client: s.Client, Live: s.Live, Store: s.Store, IAM: s.IAM, Events: recorder, Now: s.Now,
 	}
 }
 
@@ -142,6 +151,9 @@ func Setup(mgr ctrl.Manager, s Services, o Options) error {
 	}
 	if err := NewSecret(s, recorder).SetupWithManager(mgr, options); err != nil {
 		return fmt.Errorf("setting up the Secret controller: %w", err)
+	}
+	if err := NewIAMGroup(s, recorder).SetupWithManager(mgr, options); err != nil {
+		return fmt.Errorf("setting up the IAMGroup controller: %w", err)
 	}
 	if err := NewIAMPolicy(s, recorder).SetupWithManager(mgr, options); err != nil {
 		return fmt.Errorf("setting up the IAMPolicy controller: %w", err)

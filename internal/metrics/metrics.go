@@ -96,7 +96,7 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
-// collectIAM collects whether users, roles and policies are in force.
+// collectIAM collects whether users, roles, groups and policies are in force.
 func (c *Collector) collectIAM(ctx context.Context, ch chan<- prometheus.Metric) {
 	var users v1alpha1.IAMUserList
 	if err := c.reader.List(ctx, &users, client.UnsafeDisableDeepCopy); err == nil {
@@ -108,6 +108,12 @@ func (c *Collector) collectIAM(ctx context.Context, ch chan<- prometheus.Metric)
 	if err := c.reader.List(ctx, &roles, client.UnsafeDisableDeepCopy); err == nil {
 		for i := range roles.Items {
 			ready(ch, "IAMRole", &roles.Items[i].ObjectMeta, roles.Items[i].Status.Conditions)
+		}
+	}
+	var groups v1alpha1.IAMGroupList
+	if err := c.reader.List(ctx, &groups, client.UnsafeDisableDeepCopy); err == nil {
+		for i := range groups.Items {
+			ready(ch, "IAMGroup", &groups.Items[i].ObjectMeta, groups.Items[i].Status.Conditions)
 		}
 	}
 	var policies v1alpha1.IAMPolicyList

@@ -215,7 +215,7 @@ func cacheOptions(digester *projection.Digester) cache.Options {
 			&v1alpha1.Secret{}:   {Transform: slim},
 			&v1alpha1.KMSKey{}:   {},
 			&v1alpha1.Envelope{}: {Transform: slim},
-			&v1alpha1.IAMUser{}:  {}, &v1alpha1.IAMRole{}: {}, &v1alpha1.IAMPolicy{}: {},
+			&v1alpha1.IAMUser{}:  {}, &v1alpha1.IAMRole{}: {}, &v1alpha1.IAMGroup{}: {}, &v1alpha1.IAMPolicy{}: {},
 		},
 	}
 }

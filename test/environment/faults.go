@@ -126,6 +126,7 @@ func (r *Reconcilers) Faulty() (*Reconcilers, *FaultyClient) {
 		Secret:    controllers.NewSecret(s, recorder),
 		KMSKey:    controllers.NewKMSKey(s, recorder),
 		Envelope:  controllers.NewEnvelope(s),
+		IAMGroup:  controllers.NewIAMGroup(s, recorder),
 		IAMPolicy: controllers.NewIAMPolicy(s, recorder),
 		IAMRole:   controllers.NewIAMRole(s, recorder),
 		IAMUser:   controllers.NewIAMUser(s, recorder),

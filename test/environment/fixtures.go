@@ -14,6 +14,7 @@ import (
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/controllers"
 	"strongroom.dev/strongroom/controllers/envelope"
+	"strongroom.dev/strongroom/controllers/iamgroup"
 	"strongroom.dev/strongroom/controllers/iampolicy"
 	"strongroom.dev/strongroom/controllers/iamrole"
 	"strongroom.dev/strongroom/controllers/iamuser"
@@ -30,6 +31,7 @@ type Reconcilers struct {
 	Secret    *secret.Reconciler
 	KMSKey    *kmskey.Reconciler
 	Envelope  *envelope.Reconciler
+	IAMGroup  *iamgroup.Reconciler
 	IAMPolicy *iampolicy.Reconciler
 	IAMRole   *iamrole.Reconciler
 	IAMUser   *iamuser.Reconciler
@@ -47,6 +49,7 @@ func RunReconcilers(ctx context.Context, cp *ControlPlane) (*Reconcilers, error)
 		Secret:    controllers.NewSecret(op.Services, recorder),
 		KMSKey:    controllers.NewKMSKey(op.Services, recorder),
 		Envelope:  controllers.NewEnvelope(op.Services),
+		IAMGroup:  controllers.NewIAMGroup(op.Services, recorder),
 		IAMPolicy: controllers.NewIAMPolicy(op.Services, recorder),
 		IAMRole:   controllers.NewIAMRole(op.Services, recorder),
 		IAMUser:   controllers.NewIAMUser(op.Services, recorder),
