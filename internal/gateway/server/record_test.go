@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awskms "github.com/aws/aws-sdk-go-v2/service/kms"
 	awssm "github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	smtypes "github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 	awssts "github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
@@ -82,6 +83,25 @@ var _ = Describe("A record", func() {
 			Expect(records.text()).NotTo(ContainSubstring(base64.StdEncoding.EncodeToString(secret)))
 		}
 		Expect(records.text()).NotTo(ContainSubstring(secretKey))
+	})
+
+	It("names the secret that was made by the ARN that it got, and one that was not by what is known of it", func() {
+		sm := smClient(adminKey)
+		for _, value := range []*string{aws.String(plaintext), nil} {
+			name := aws.String("with")
+			if value == nil {
+				name = aws.String("without")
+			}
+			out, err := sm.CreateSecret(ctx, &awssm.CreateSecretInput{Name: name, SecretString: value, Tags: []smtypes.Tag{{Key: aws.String("a"), Value: aws.String("b")}}})
+			Expect(err).NotTo(HaveOccurred())
+			Expect(records.last()).To(And(
+				HaveKeyWithValue("resources", ConsistOf(HaveKeyWithValue("ARN", *out.ARN))),
+				HaveKeyWithValue("responseElements", And(HaveKeyWithValue("arn", *out.ARN), Not(HaveKey("aRN")))),
+			))
+		}
+		_, err := smClient(nobodyKey).CreateSecret(ctx, &awssm.CreateSecretInput{Name: aws.String("denied"), SecretString: aws.String(plaintext)})
+		Expect(err).To(HaveOccurred())
+		Expect(records.last()["resources"]).To(ConsistOf(HaveKeyWithValue("ARN", HaveSuffix(":secret:denied-??????"))))
 	})
 
 	It("names every secret that a batch read", func() {
