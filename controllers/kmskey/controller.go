@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/controllers/outcome"
 	"strongroom.dev/strongroom/internal/core/keyring"
 	"strongroom.dev/strongroom/internal/service/kms"
 	"strongroom.dev/strongroom/internal/store"
@@ -47,7 +48,8 @@ type Reconciler struct {
 // pass is what one reconciliation knows.
 type pass struct {
 	key *v1alpha1.KMSKey
-	// former is the status as it was read.
+	// before is the object as it was read, and former its status.
+	before *v1alpha1.KMSKey
 	former *v1alpha1.KMSKeyStatus
 	now    time.Time
 	// restored tells that the index was rebuilt or brought back.
@@ -66,6 +68,12 @@ type pass struct {
 	requeue time.Duration
 }
 
+// read keeps the object as it is in the API server.
+func (p *pass) read() {
+	p.before = p.key.DeepCopy()
+	p.former = &p.before.Status
+}
+
 // Reconcile makes one pass over a KMSKey.
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	if err := r.Keyring.AwaitAttempt(ctx); err != nil {
@@ -75,12 +83,13 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if err := r.Client.Get(ctx, req.NamespacedName, key); err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
-	p := &pass{key: key, former: key.Status.DeepCopy(), now: r.Now()}
+	p := &pass{key: key, now: r.Now()}
+	p.read()
 	if !key.DeletionTimestamp.IsZero() {
 		return r.delete(ctx, p)
 	}
 	if err := r.finalizer(ctx, p); err != nil {
-		return ctrl.Result{}, err
+		return outcome.Again(err)
 	}
 	err := r.run(ctx, p)
 	return r.summarise(ctx, p, err)
@@ -96,7 +105,7 @@ func (r *Reconciler) finalizer(ctx context.Context, p *pass) error {
 	if err := r.Client.Patch(ctx, p.key, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {
 		return fmt.Errorf("adding the finalizer: %w", err)
 	}
-	p.former = p.key.Status.DeepCopy()
+	p.read()
 	return nil
 }
 

@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/controllers/outcome"
 	"strongroom.dev/strongroom/internal/conditions"
 	"strongroom.dev/strongroom/internal/core/versions"
 	"strongroom.dev/strongroom/internal/service/kms"
@@ -37,7 +38,10 @@ func (r *Reconciler) delete(ctx context.Context, p *pass) (ctrl.Result, error) {
 		return ctrl.Result{}, err
 	}
 	if len(holders) > 0 && p.key.Status.ARN != "" {
-		return ctrl.Result{RequeueAfter: blockedRecheck}, r.blocked(ctx, p, holders)
+		if err := r.blocked(ctx, p, holders); err != nil {
+			return outcome.Again(err)
+		}
+		return ctrl.Result{RequeueAfter: blockedRecheck}, nil
 	}
 	meta.RemoveStatusCondition(&p.key.Status.Conditions, v1alpha1.ConditionDeletionBlocked)
 	if len(p.key.Status.KeyMaterials) > 0 {
@@ -49,7 +53,7 @@ func (r *Reconciler) delete(ctx context.Context, p *pass) (ctrl.Result, error) {
 	controllerutil.RemoveFinalizer(p.key, Finalizer)
 	err = r.Client.Patch(ctx, p.key, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
 	if client.IgnoreNotFound(err) != nil {
-		return ctrl.Result{}, fmt.Errorf("removing the finalizer: %w", err)
+		return outcome.Again(fmt.Errorf("removing the finalizer: %w", err))
 	}
 	return ctrl.Result{}, nil
 }
@@ -67,7 +71,7 @@ func (r *Reconciler) blocked(ctx context.Context, p *pass, holders []v1alpha1.En
 		v1alpha1.ReasonInUse, message)
 	conditions.Set(&status.Conditions, p.key.Generation, v1alpha1.ConditionReady, metav1.ConditionFalse,
 		v1alpha1.ReasonInUse, message)
-	return r.write(ctx, p)
+	return r.reporter().Write(ctx, p.before, p.key)
 }
 
 // ownersOf names up to five owners of Envelopes.

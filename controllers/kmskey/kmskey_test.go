@@ -198,7 +198,7 @@ var _ = Describe("Deletion of a KMSKey", func() {
 		Expect(s.Status.Conditions).To(ContainElement(And(
 			HaveField("Type", v1alpha1.ConditionReady), HaveField("Reason", v1alpha1.ReasonKeyUnusable))), "its next version cannot be made")
 		current := s.Status.Versions[0]
-		_, err = env.Services.Secrets.Value(ctx, s.Namespace, s.Name, s.Status.ARN, versions.Version{ID: current.VersionID, Sequence: current.Sequence})
+		_, err = env.Services.Secrets.Versions().Value(ctx, env.Services.Secrets.SubjectOf(s), versions.Version{ID: current.VersionID, Sequence: current.Sequence})
 		Expect(err).NotTo(HaveOccurred(), "a key that is held back must go on decrypting")
 		_, _, err = env.Services.KMS.GenerateDataKey(ctx, k, nil)
 		Expect(err).To(MatchError(ContainSubstring("being deleted")))

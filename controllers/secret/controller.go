@@ -21,6 +21,7 @@ import (
 	"strongroom.dev/strongroom/internal/fault"
 	"strongroom.dev/strongroom/internal/projection"
 	"strongroom.dev/strongroom/internal/service/kms"
+	"strongroom.dev/strongroom/internal/service/sealed"
 	"strongroom.dev/strongroom/internal/service/secretsmanager"
 	"strongroom.dev/strongroom/internal/store"
 )
@@ -58,7 +59,8 @@ type Reconciler struct {
 // pass is what one reconciliation knows. Steps read and change it; nothing else carries facts between them.
 type pass struct {
 	secret *v1alpha1.Secret
-	// former is the status as it was read.
+	// before is the object as it was read, and former its status.
+	before *v1alpha1.Secret
 	former *v1alpha1.SecretStatus
 	now    time.Time
 
@@ -75,6 +77,11 @@ type pass struct {
 	requeue time.Duration
 }
 
+// subject is whose versions this pass is about.
+func (p *pass) subject() sealed.Subject {
+	return sealed.Subject{Namespace: p.secret.Namespace, Name: p.secret.Name, ARN: p.arn}
+}
+
 // Reconcile makes one pass over a Secret.
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	if err := r.Keyring.AwaitAttempt(ctx); err != nil {
@@ -87,7 +94,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if !secret.DeletionTimestamp.IsZero() {
 		return ctrl.Result{}, nil
 	}
-	p := &pass{secret: secret, former: secret.Status.DeepCopy(), now: r.Now()}
+	before := secret.DeepCopy()
+	p := &pass{secret: secret, before: before, former: &before.Status, now: r.Now()}
 	err := r.run(ctx, p)
 	p.fresh.Wipe()
 	return r.summarise(ctx, p, err)

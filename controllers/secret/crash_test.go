@@ -162,7 +162,7 @@ func value(s *v1alpha1.Secret, stage string) string {
 	GinkgoHelper()
 	for _, v := range secretIndex(s) {
 		if v.Has(stage) {
-			b, err := env.Services.Secrets.Value(ctx, s.Namespace, s.Name, s.Status.ARN, v)
+			b, err := env.Services.Secrets.Versions().Value(ctx, env.Services.Secrets.SubjectOf(s), v)
 			Expect(err).NotTo(HaveOccurred())
 			return string(b.Reveal())
 		}

@@ -19,8 +19,10 @@ const (
 	// then is a fight: both would write for ever.
 	maximumHeals = 5
 	healPeriod   = time.Minute
+	// longestPause is how often a fight is tried again in the end.
+	longestPause = 5 * time.Minute
 	// forgetAfter is when nothing is remembered any more of a target that was written. A fight is tried again sooner.
-	forgetAfter = 2 * longestWait
+	forgetAfter = 2 * longestPause
 )
 
 var errFight = errors.New("somebody else writes the target again and again")
@@ -49,14 +51,14 @@ const (
 )
 
 // decideHeal is the decision whether to heal a target. A fight is over when the target has stayed as it should be for
-// healPeriod. Attempts in between become rarer, down to one in longestWait.
+// healPeriod. Attempts in between become rarer, down to one in longestPause.
 func decideHeal(h heals, inSync bool, now time.Time) stance {
 	fighting := !h.since.IsZero()
 	if len(h.times) == 0 || !fighting && (inSync || len(h.times) < maximumHeals || now.Sub(h.times[0]) >= healPeriod) {
 		return peace
 	}
 	last := h.times[len(h.times)-1]
-	switch pause := min(max(healPeriod, last.Sub(h.since)), longestWait); {
+	switch pause := min(max(healPeriod, last.Sub(h.since)), longestPause); {
 	case inSync && now.Sub(last) >= healPeriod:
 		return peace
 	case inSync, !fighting, now.Sub(last) < pause:
@@ -99,7 +101,7 @@ func (f *fights) put(secret types.NamespacedName, h heals, now time.Time) {
 		f.of = map[types.NamespacedName]heals{}
 	}
 	f.of[secret] = h
-	if now.Sub(f.swept) < longestWait {
+	if now.Sub(f.swept) < longestPause {
 		return
 	}
 	f.swept = now

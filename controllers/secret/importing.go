@@ -70,7 +70,7 @@ func (p *pass) wantsImport() bool {
 func (r *Reconciler) importIfOther(ctx context.Context, p *pass, value secretbytes.Bytes) error {
 	why := triggerFirst
 	if current, ok := p.index.ByStage(versions.Current); ok {
-		stored, err := r.Secrets.Value(ctx, p.secret.Namespace, p.secret.Name, p.arn, current)
+		stored, err := r.Secrets.Versions().Value(ctx, p.subject(), current)
 		if err != nil {
 			return err
 		}

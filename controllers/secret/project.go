@@ -47,7 +47,7 @@ func (r *Reconciler) values(ctx context.Context, p *pass) (value render.Value, e
 	}
 	if p.fresh.Len() > 0 { // a value is never empty
 		value.Current = secretbytes.Copy(p.fresh.Reveal())
-	} else if value.Current, err = r.Secrets.Value(ctx, p.secret.Namespace, p.secret.Name, p.arn, current); err != nil {
+	} else if value.Current, err = r.Secrets.Versions().Value(ctx, p.subject(), current); err != nil {
 		return value, err
 	}
 	previous, ok := p.index.ByStage(versions.Previous)
@@ -55,7 +55,7 @@ func (r *Reconciler) values(ctx context.Context, p *pass) (value render.Value, e
 		return value, nil
 	}
 	value.HasPrevious = true
-	value.Previous, err = r.Secrets.Value(ctx, p.secret.Namespace, p.secret.Name, p.arn, previous)
+	value.Previous, err = r.Secrets.Versions().Value(ctx, p.subject(), previous)
 	return value, err
 }
 

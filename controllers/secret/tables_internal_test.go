@@ -228,20 +228,6 @@ func TestTheTimeOfALookIsTheNearestThatIsAskedFor(t *testing.T) {
 	}
 }
 
-func TestRetriesAreSpreadByATenth(t *testing.T) {
-	spread := map[time.Duration]bool{}
-	for range 100 {
-		d := jittered(time.Minute)
-		if d < time.Minute || d > 66*time.Second {
-			t.Fatal(d)
-		}
-		spread[d] = true
-	}
-	if len(spread) < 50 {
-		t.Errorf("%d different times of 100", len(spread))
-	}
-}
-
 func TestRecoveryWindows(t *testing.T) {
 	for days, want := range map[int32]time.Duration{0: 720 * time.Hour, 7: 168 * time.Hour, 30: 720 * time.Hour} {
 		s := &v1alpha1.Secret{Spec: v1alpha1.SecretSpec{Deletion: &v1alpha1.SecretDeletion{RecoveryWindowInDays: days}}}

@@ -12,7 +12,7 @@ import (
 	"strongroom.dev/strongroom/internal/core/versions"
 	"strongroom.dev/strongroom/internal/fault"
 	"strongroom.dev/strongroom/internal/service/kms"
-	"strongroom.dev/strongroom/internal/service/secretsmanager"
+	"strongroom.dev/strongroom/internal/service/sealed"
 )
 
 // version makes sure that there is a current version, and makes the next one when it is time.
@@ -81,7 +81,7 @@ func (r *Reconciler) ready(ctx context.Context, p *pass) error {
 // resume commits, in this pass, the versions whose Envelopes earlier passes made before they ended, or requests that have not
 // committed them yet.
 func (r *Reconciler) resume(ctx context.Context, p *pass) error {
-	ix, err := r.Secrets.Resume(ctx, p.secret.Namespace, p.secret.Name, p.arn, p.index)
+	ix, err := r.Secrets.Versions().Resume(ctx, p.subject(), p.index)
 	if len(ix) > len(p.index) {
 		p.foundFrom = sourceOf(p.secret)
 		if p.trigger != triggerRestored {
@@ -118,21 +118,16 @@ func (r *Reconciler) put(ctx context.Context, p *pass, value secretbytes.Bytes, 
 	if err != nil {
 		return err
 	}
-	id, err := r.Secrets.NewVersionID()
-	if err != nil {
-		return err
-	}
-	made, err := r.Secrets.Put(ctx, secretsmanager.PutInput{
-		Namespace: p.secret.Namespace, Name: p.secret.Name, ARN: p.arn, ID: id,
+	version, made, err := r.Secrets.Put(ctx, p.subject(), sealed.Content{
 		Sequence: p.index.Last() + 1, Stages: []string{versions.Current}, Key: key, Value: value,
 	})
 	if err != nil {
 		return err
 	}
-	if made.ID == id { // not an earlier attempt's, whose value is another
+	if made { // not an earlier attempt's, whose value is another
 		p.fresh = secretbytes.Copy(value.Reveal())
 	}
-	p.index = p.index.Add(made)
+	p.index = p.index.Add(version)
 	p.trigger = why
 	return nil
 }

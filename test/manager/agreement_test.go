@@ -60,7 +60,7 @@ func agree(op *environment.Operator, s *v1alpha1.Secret, asked int) {
 	current := s.Status.Versions[len(s.Status.Versions)-1]
 	Expect(current.VersionID).To(Equal(s.Status.CurrentVersionID))
 	Expect(current.Stages).To(ContainElement(versions.Current))
-	value, err := op.Services.Secrets.Value(ctx, s.Namespace, s.Name, s.Status.ARN, versions.Version{ID: current.VersionID, Sequence: current.Sequence})
+	value, err := op.Services.Secrets.Versions().Value(ctx, op.Services.Secrets.SubjectOf(s), versions.Version{ID: current.VersionID, Sequence: current.Sequence})
 	Expect(err).NotTo(HaveOccurred())
 	native := &corev1.Secret{}
 	Expect(cp.Client.Get(ctx, client.ObjectKeyFromObject(s), native)).To(Succeed())

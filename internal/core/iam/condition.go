@@ -134,11 +134,13 @@ func (c *condition) holds(sc *scope) bool {
 // one compares one value of the request by the operator, negated or not.
 func (c *condition) one(value string, sc *scope) bool { return c.any(value, sc) != c.negated }
 
-// any tells whether one of the policy's values matches. Several are alternatives; of a negated operator, that makes none of
-// them may match.
+// any tells whether one of the policy's values matches. Several are alternatives, so that one which names a variable that the
+// request lacks is of no concern beside one that matches; of a negated operator, that makes none of them may match.
 func (c *condition) any(value string, sc *scope) bool {
+	before := sc.unresolved
 	for _, v := range c.values {
 		if v.matches(value, sc) {
+			sc.unresolved = before
 			return true
 		}
 	}

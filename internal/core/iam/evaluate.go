@@ -223,8 +223,10 @@ func (s *statement) resourceApplies(resource string, sc *scope) bool {
 	if s.anyResource {
 		return true
 	}
+	before := sc.unresolved
 	for i := range s.resources {
-		if s.resources[i].match(resource, sc) {
+		if s.resources[i].match(resource, sc) { // whatever the others are
+			sc.unresolved = before
 			return !s.notResource
 		}
 	}

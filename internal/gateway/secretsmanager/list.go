@@ -10,6 +10,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"strongroom.dev/strongroom/internal/gateway"
+	"strongroom.dev/strongroom/internal/service/sealed"
 	"strongroom.dev/strongroom/internal/service/secretsmanager"
 )
 
@@ -109,12 +110,13 @@ func (a *api) listSecretVersionIds(ctx context.Context, _ *gateway.Call, in *sdk
 
 // keyIDs names the key of a version as AWS does; nothing if the version or its key is gone.
 func (a *api) keyIDs(ctx context.Context, one secretsmanager.Listed, v version) []string {
-	sealed, err := a.Secrets.Fetch(ctx, one.Secret.Namespace, one.Secret.Name, one.ARN, v)
+	of := sealed.Subject{Namespace: one.Secret.Namespace, Name: one.Secret.Name, ARN: one.ARN}
+	found, err := a.Secrets.Versions().Fetch(ctx, of, v)
 	switch {
 	case err != nil:
 		return nil
-	case secretsmanager.IsDefaultKey(sealed.Key):
+	case secretsmanager.IsDefaultKey(found.Key):
 		return []string{"DefaultEncryptionKey"}
 	}
-	return []string{sealed.Key.Status.ARN}
+	return []string{found.Key.Status.ARN}
 }

@@ -29,21 +29,21 @@ func (a *api) getSecretValue(ctx context.Context, call *gateway.Call, in *sdk.Ge
 	if err != nil {
 		return nil, err
 	}
-	sealed, err := a.Secrets.Fetch(ctx, t.secret.Namespace, t.secret.Name, t.arn, v)
+	found, err := a.Secrets.Versions().Fetch(ctx, a.Secrets.SubjectOf(t.secret), v)
 	if err != nil {
 		return nil, decryption(err)
 	}
-	if err := a.useKey(call, sealed.Key, kmsDecrypt, t.arn, v.ID); err != nil {
+	if err := a.useKey(call, found.Key, kmsDecrypt, t.arn, v.ID); err != nil {
 		return nil, err
 	}
-	value, err := a.Secrets.Open(ctx, sealed)
+	value, err := a.Secrets.Versions().Open(ctx, found)
 	if err != nil {
 		return nil, decryption(err)
 	}
 	out := &sdk.GetSecretValueOutput{
 		ARN: &t.arn, Name: ptr.To(t.secret.AWSName()), VersionId: &v.ID, VersionStages: v.Stages, CreatedDate: &v.Created,
 	}
-	if sealed.Envelope.Spec.Binary {
+	if found.Envelope.Spec.Binary {
 		out.SecretBinary = value.Reveal() // the answer's own from here on
 		return out, nil
 	}

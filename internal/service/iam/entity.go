@@ -12,6 +12,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -37,6 +38,8 @@ type Entity interface {
 	AWSName() string
 	AWSPath() string
 	GetIAMStatus() *v1alpha1.IAMStatus
+	GetConditions() []metav1.Condition
+	SetConditions(conditions []metav1.Condition)
 }
 
 // NameIndex is the cache index of IAM's kinds by their names in AWS IAM, in lower case: names that differ by case alone are one

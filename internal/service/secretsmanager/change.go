@@ -79,7 +79,7 @@ func (s *Service) Untag(ctx context.Context, secret *v1alpha1.Secret, keys []str
 func (s *Service) MoveStage(ctx context.Context, secret *v1alpha1.Secret, stage, from, to string) error {
 	secret = secret.DeepCopy()
 	for range maximumTries {
-		ix, err := s.Resume(ctx, secret.Namespace, secret.Name, s.ARNOf(secret), IndexOf(secret))
+		ix, err := s.Versions().Resume(ctx, s.SubjectOf(secret), IndexOf(secret))
 		if err != nil {
 			return err
 		}

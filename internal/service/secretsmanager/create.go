@@ -11,6 +11,7 @@ import (
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/arn"
 	"strongroom.dev/strongroom/internal/core/versions"
+	"strongroom.dev/strongroom/internal/service/sealed"
 )
 
 // CreateInput is a secret that a request makes.
@@ -113,7 +114,7 @@ func (s *Service) newSecret(in CreateInput) (*v1alpha1.Secret, error) {
 
 // newARN makes the ARN of a new secret: its six characters are random, and so tell it from an earlier secret of the name.
 func (s *Service) newARN(region, account, name string) (string, error) {
-	random, err := s.NewVersionID()
+	random, err := sealed.NewID(s.Random)
 	if err != nil {
 		return "", err
 	}

@@ -163,7 +163,7 @@ func (s *Service) recommit(ctx context.Context, secret, exhumed *v1alpha1.Secret
 		if len(ix) == 0 {
 			ix = IndexOf(exhumed)
 		}
-		ix, err := s.Resume(ctx, secret.Namespace, secret.Name, s.ARNOf(secret), ix)
+		ix, err := s.Versions().Resume(ctx, s.SubjectOf(secret), ix)
 		if err != nil {
 			return nil, err
 		}

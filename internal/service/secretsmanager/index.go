@@ -1,16 +1,13 @@
 package secretsmanager
 
 import (
-	"context"
-	"errors"
-	"fmt"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/versions"
-	"strongroom.dev/strongroom/internal/store"
+	"strongroom.dev/strongroom/internal/service/sealed"
 )
 
 // IndexOf is the index of versions that status holds.
@@ -62,46 +59,9 @@ func listOf(ix versions.Index) []v1alpha1.SecretVersion {
 	return out
 }
 
-// Prune deletes the Envelopes that an index let go, after the commit; what a crash leaves here is swept.
-func (s *Service) Prune(ctx context.Context, namespace, name, arn string, gone versions.Index) error {
-	for _, v := range gone {
-		e, err := s.Store.Get(ctx, namespace, v1alpha1.EnvelopeSecretVersion, Owner(name), arn, v)
-		if errors.Is(err, store.ErrMissing) {
-			continue
-		}
-		if err == nil {
-			err = s.Store.Delete(ctx, e)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// Resume takes into an index the versions whose Envelopes were made and not committed: one after a crash, or another
-// writer's in flight; more if status was set back. Nothing else may be done with them: a projection may show them already.
-// Only what opens gets in: somebody else may have put an Envelope there. The caller commits the index.
-func (s *Service) Resume(ctx context.Context, namespace, name, arn string, ix versions.Index) (versions.Index, error) {
-	envelopes, err := s.Store.OfOwner(ctx, namespace, Owner(name))
-	if err != nil {
-		return ix, err
-	}
-	for {
-		v, found := InFlight(envelopes, arn, ix)
-		if !found {
-			return ix, nil
-		}
-		if err := s.Verify(ctx, namespace, name, arn, v); err != nil {
-			return ix, err
-		}
-		taken := ix.Add(v)
-		if len(taken) == len(ix) {
-			return ix, fmt.Errorf("%w: status.versions has version %s under another sequence; remove the list there "+
-				"(--subresource=status) to have it rebuilt", store.ErrTampered, v.ID)
-		}
-		ix = taken
-	}
+// SubjectOf is whose versions a secret's are. ARN is empty as long as it has none.
+func (s *Service) SubjectOf(secret *v1alpha1.Secret) sealed.Subject {
+	return sealed.Subject{Namespace: secret.Namespace, Name: secret.Name, ARN: s.ARNOf(secret)}
 }
 
 // RecoveryWindow is how long a deleted secret can be had back.

@@ -17,6 +17,7 @@ import (
 	"strongroom.dev/strongroom/internal/core/secretbytes"
 	"strongroom.dev/strongroom/internal/core/versions"
 	"strongroom.dev/strongroom/internal/service/kms"
+	"strongroom.dev/strongroom/internal/service/sealed"
 	"strongroom.dev/strongroom/internal/service/secretsmanager"
 	"strongroom.dev/strongroom/internal/store"
 	"strongroom.dev/strongroom/test/environment"
@@ -42,7 +43,7 @@ var _ = Describe("A version that is put", func() {
 			HaveField("Subject", subject), HaveField("Version", v.ID), HaveField("KeyARN", key.Status.ARN)))
 		Expect(e.Spec.Ciphertext).To(HaveLen(keys.Overhead + len("hunter2")))
 		Expect(read(v)).To(Equal("hunter2"))
-		Expect(service().Verify(ctx, world.Namespace, "db", subject, v)).To(Succeed())
+		Expect(service().Versions().Verify(ctx, of(), v)).To(Succeed())
 	})
 
 	// https://docs.aws.amazon.com/secretsmanager/latest/userguide/security-encryption.html: each value under a data key of
@@ -105,10 +106,10 @@ var _ = Describe("A version that is put", func() {
 
 	It("leaves the caller's value to the caller, and gives each reader bytes of its own", func() {
 		in := input(1, "hunter2", versions.Current)
-		v, err := service().Put(ctx, in)
+		v, _, err := service().Put(ctx, of(), in)
 		Expect(err).NotTo(HaveOccurred())
 		Expect(string(in.Value.Reveal())).To(Equal("hunter2"), "the caller wipes it when it is done with it")
-		first, err := service().Value(ctx, world.Namespace, "db", subject, v)
+		first, err := service().Versions().Value(ctx, of(), v)
 		Expect(err).NotTo(HaveOccurred())
 		first.Wipe()
 		Expect(read(v)).To(Equal("hunter2"))
@@ -119,7 +120,7 @@ var _ = Describe("A version that is put", func() {
 var _ = DescribeTable("The length of a value",
 	func(length int, taken bool) {
 		value := strings.Repeat("é\x00", length)[:length] // bytes count, be they characters or not
-		v, err := service().Put(ctx, input(1, value, versions.Current))
+		v, _, err := service().Put(ctx, of(), input(1, value, versions.Current))
 		if taken {
 			Expect(err).NotTo(HaveOccurred())
 			Expect(read(v)).To(Equal(value))
@@ -156,7 +157,7 @@ var _ = Describe("A version's id", func() {
 	// RFC 9562, appendix A.3, has the random bits 919108F752D133205BACF847DB4148A8.
 	DescribeTable("is made of random bits as RFC 9562, section 5.4, says",
 		func(random []byte, id string) {
-			v, err := service(fixed(random)).Put(ctx, input(1, "x", versions.Current))
+			v, _, err := service(fixed(random)).Put(ctx, of(), input(1, "x", versions.Current))
 			Expect(err).NotTo(HaveOccurred())
 			Expect(v.ID).To(Equal(id))
 		},
@@ -167,7 +168,7 @@ var _ = Describe("A version's id", func() {
 	)
 
 	It("is not made of a random source that fails", func() {
-		_, err := service(fixed(make([]byte, 15))).Put(ctx, input(1, "x", versions.Current))
+		_, _, err := service(fixed(make([]byte, 15))).Put(ctx, of(), input(1, "x", versions.Current))
 		Expect(err).To(MatchError(ContainSubstring("random")))
 		Expect(world.Envelopes(v1alpha1.EnvelopeSecretVersion)).To(BeEmpty())
 	})
@@ -177,7 +178,7 @@ var _ = Describe("A sequence number", func() {
 	It("that an earlier attempt used keeps that attempt's value, and the new one is dropped", func() {
 		first := put(1, "first")
 		world.Clock.Advance(time.Hour)
-		again, err := service().Put(ctx, input(1, "second", versions.Pending))
+		again, _, err := service().Put(ctx, of(), input(1, "second", versions.Pending))
 		Expect(err).NotTo(HaveOccurred())
 		Expect(again).To(Equal(first))
 		Expect(read(again)).To(Equal("first"))
@@ -189,7 +190,7 @@ var _ = Describe("A sequence number", func() {
 			s.Store = &store.Store{Client: writes, Live: world.Services.Live}
 		})
 		writes.FailAt(1, true)
-		_, err := faulty.Put(ctx, input(1, "first", versions.Current))
+		_, _, err := faulty.Put(ctx, of(), input(1, "first", versions.Current))
 		Expect(err).To(MatchError(environment.ErrInjected))
 		Expect(read(put(1, "second"))).To(Equal("first"))
 	})
@@ -204,7 +205,7 @@ var _ = Describe("A sequence number", func() {
 				defer GinkgoRecover()
 				<-start
 				var err error
-				given[i], err = service().Put(ctx, input(1, fmt.Sprint("value of writer ", i), versions.Current))
+				given[i], _, err = service().Put(ctx, of(), input(1, fmt.Sprint("value of writer ", i), versions.Current))
 				Expect(err).NotTo(HaveOccurred())
 			})
 		}
@@ -218,9 +219,8 @@ var _ = Describe("A sequence number", func() {
 
 	It("is each secret's own", func() {
 		mine := put(1, "mine")
-		other := input(1, "theirs", versions.Current)
-		other.ARN, other.Name = subject[:len(subject)-1]+"x", "other"
-		theirs, err := service().Put(ctx, other)
+		other := sealed.Subject{Namespace: world.Namespace, Name: "other", ARN: subject[:len(subject)-1] + "x"}
+		theirs, _, err := service().Put(ctx, other, input(1, "theirs", versions.Current))
 		Expect(err).NotTo(HaveOccurred())
 		Expect(theirs.ID).NotTo(Equal(mine.ID))
 		Expect(read(mine)).To(Equal("mine"))
@@ -252,7 +252,7 @@ var _ = Describe("A data key in the clear", func() {
 			if fail {
 				writes.FailAt(1, false)
 			}
-			_, err := s.Put(ctx, input(1, "hunter2", versions.Current))
+			_, _, err := s.Put(ctx, of(), input(1, "hunter2", versions.Current))
 			Expect(err != nil).To(Equal(fail))
 			Expect(w.given).To(HaveLen(1))
 			Expect(w.given[0]).To(And(HaveLen(32), HaveEach(byte(0))))

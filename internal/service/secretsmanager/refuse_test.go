@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"testing"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -17,6 +16,7 @@ import (
 	"strongroom.dev/strongroom/internal/core/keyring"
 	"strongroom.dev/strongroom/internal/core/versions"
 	"strongroom.dev/strongroom/internal/service/kms"
+	"strongroom.dev/strongroom/internal/service/sealed"
 	"strongroom.dev/strongroom/internal/service/secretsmanager"
 	"strongroom.dev/strongroom/internal/store"
 )
@@ -30,11 +30,11 @@ var _ = Describe("An Envelope that was exchanged", func() {
 			older, newer := put(1, "older"), put(2, "newer")
 			former := envelopeOf(older)
 			world.Exchange(envelopeOf(newer), func(e *v1alpha1.Envelope) { change(e, former) })
-			value, err := service().Value(ctx, world.Namespace, "db", subject, newer)
+			value, err := service().Versions().Value(ctx, of(), newer)
 			Expect(err).To(MatchError(store.ErrTampered))
 			Expect(err).To(MatchError(ContainSubstring(store.Name(v1alpha1.EnvelopeSecretVersion, subject, 2))))
 			Expect(value.Len()).To(BeZero())
-			faultOf(service().Verify(ctx, world.Namespace, "db", subject, newer), v1alpha1.ReasonEnvelopeTampered, true)
+			faultOf(service().Versions().Verify(ctx, of(), newer), v1alpha1.ReasonEnvelopeTampered, true)
 			Expect(read(older)).To(Equal("older"), "the others are not touched")
 		},
 		Entry("for the older one", forge(func(e, older *v1alpha1.Envelope) { e.Spec = older.Spec })),
@@ -69,14 +69,13 @@ var _ = Describe("An Envelope that was exchanged", func() {
 
 	It("that belongs to another Secret of the same AWS name is not handed out to this one", func() {
 		v := put(1, "mine")
-		value, err := service().Value(ctx, world.Namespace, "thief", subject, v)
+		thief := sealed.Subject{Namespace: world.Namespace, Name: "thief", ARN: subject}
+		value, err := service().Versions().Value(ctx, thief, v)
 		Expect(err).To(MatchError(store.ErrTampered))
 		Expect(err).To(MatchError(ContainSubstring("belongs to Secret db, not to Secret thief")))
 		Expect(value.Len()).To(BeZero())
-		faultOf(service().Verify(ctx, world.Namespace, "thief", subject, v), v1alpha1.ReasonEnvelopeTampered, true)
-		in := input(1, "theirs", versions.Current)
-		in.Name = "thief"
-		_, err = service().Put(ctx, in)
+		faultOf(service().Versions().Verify(ctx, thief, v), v1alpha1.ReasonEnvelopeTampered, true)
+		_, _, err = service().Put(ctx, thief, input(1, "theirs", versions.Current))
 		Expect(err).To(MatchError(store.ErrTampered), "nor taken for what it made earlier")
 		Expect(read(v)).To(Equal("mine"))
 	})
@@ -120,7 +119,7 @@ var _ = Describe("An Envelope that was exchanged", func() {
 			}
 			change(forged, older)
 			world.Create(forged)
-			_, err := service().Put(ctx, input(2, "newer", versions.Current))
+			_, _, err := service().Put(ctx, of(), input(2, "newer", versions.Current))
 			Expect(err).To(MatchError(store.ErrTampered))
 			faultOf(err, v1alpha1.ReasonEnvelopeTampered, true)
 		},
@@ -141,7 +140,7 @@ var _ = Describe("A key that cannot be used", func() {
 		v := put(1, "mine")
 		world.Update(key, func() { key.Spec.Enabled = ptr.To(false) })
 		world.ReconcileKey(key)
-		_, err := service().Put(ctx, input(2, "newer", versions.Current))
+		_, _, err := service().Put(ctx, of(), input(2, "newer", versions.Current))
 		faultOf(err, v1alpha1.ReasonKeyUnusable, false)
 		_, err = read(v)
 		faultOf(err, v1alpha1.ReasonKeyUnusable, false)
@@ -157,7 +156,7 @@ var _ = Describe("A key that cannot be used", func() {
 		_, err := read(v)
 		Expect(err).To(MatchError(keyring.ErrSealed))
 		faultOf(err, v1alpha1.ReasonSealed, false)
-		_, err = service().Put(ctx, input(2, "newer", versions.Current))
+		_, _, err = service().Put(ctx, of(), input(2, "newer", versions.Current))
 		faultOf(err, v1alpha1.ReasonSealed, false)
 		unseal()
 		Expect(read(v)).To(Equal("mine"))
@@ -169,33 +168,33 @@ var _ = Describe("An error", func() {
 	It("never quotes a value, whatever goes wrong", func() {
 		const canary = "CANARY-hunter2-CANARY"
 		var errs []error
-		failed := func(_ versions.Version, err error) {
+		failed := func(_ versions.Version, _ bool, err error) {
 			GinkgoHelper()
 			Expect(err).To(HaveOccurred())
 			errs = append(errs, err)
 		}
-		in := func(n int64) secretsmanager.PutInput { return input(n, canary, versions.Current) }
+		in := func(n int64) sealed.Content { return input(n, canary, versions.Current) }
 		tooLong := in(9)
 		tooLong.Value = input(9, strings.Repeat(canary, 4000)).Value
-		failed(service().Put(ctx, tooLong))
+		failed(service().Put(ctx, of(), tooLong))
 		noStage := in(9)
 		noStage.Stages = []string{""} // what the API server refuses, quoting what it refuses
-		failed(service().Put(ctx, noStage))
+		failed(service().Put(ctx, of(), noStage))
 		_, writes := world.Faulty()
 		writes.FailAt(1, false)
-		failed(service(func(s *secretsmanager.Service, _ *kms.Service) { s.Store = &store.Store{Client: writes} }).Put(ctx, in(9)))
+		failed(service(func(s *secretsmanager.Service, _ *kms.Service) { s.Store = &store.Store{Client: writes} }).Put(ctx, of(), in(9)))
 
 		v := put(1, canary)
 		world.Exchange(envelopeOf(v), func(e *v1alpha1.Envelope) { e.Spec.Ciphertext[100] ^= 1 })
-		failed(service().Put(ctx, in(1)))
+		failed(service().Put(ctx, of(), in(1)))
 		_, err := read(v)
-		failed(v, err)
+		failed(v, false, err)
 		world.Seal(errors.New("the root is gone"))
-		failed(service().Put(ctx, in(2)))
+		failed(service().Put(ctx, of(), in(2)))
 		disabled := in(2)
 		disabled.Key = key.DeepCopy()
 		disabled.Key.Status.KeyState = v1alpha1.KeyStateDisabled
-		failed(service().Put(ctx, disabled))
+		failed(service().Put(ctx, of(), disabled))
 
 		for _, err := range errs {
 			for _, form := range []string{"%v", "%+v", "%#v", "%q"} {
@@ -209,38 +208,3 @@ var _ = Describe("An error", func() {
 		}
 	})
 })
-
-func TestTheVersionInFlightIsTheOneAfterTheIndexesLast(t *testing.T) {
-	of := func(class v1alpha1.EnvelopeClass, arn string, sequence int64) v1alpha1.Envelope {
-		return v1alpha1.Envelope{Spec: v1alpha1.EnvelopeSpec{
-			Class: class, Subject: arn, Sequence: sequence, Version: fmt.Sprintf("%s/%d", arn, sequence),
-		}}
-	}
-	version := func(n int64) v1alpha1.Envelope { return of(v1alpha1.EnvelopeSecretVersion, "arn", n) }
-	index := func(sequences ...int64) (ix versions.Index) {
-		for _, n := range sequences {
-			ix = append(ix, versions.Version{ID: fmt.Sprintf("arn/%d", n), Sequence: n})
-		}
-		return ix
-	}
-	for name, tt := range map[string]struct {
-		envelopes []v1alpha1.Envelope
-		index     versions.Index
-		want      string // nothing for none
-	}{
-		"nothing":                         {nil, nil, ""},
-		"all are committed":               {[]v1alpha1.Envelope{version(1), version(2)}, index(1, 2), ""},
-		"the first":                       {[]v1alpha1.Envelope{version(1)}, nil, "arn/1"},
-		"the next, in whatever order":     {[]v1alpha1.Envelope{version(3), version(1), version(2)}, index(1, 2), "arn/3"},
-		"the next of a pruned index":      {[]v1alpha1.Envelope{version(8), version(9)}, index(7, 8), "arn/9"},
-		"one after a gap is not the next": {[]v1alpha1.Envelope{version(1), version(3)}, index(1), ""},
-		"an older one that was pruned":    {[]v1alpha1.Envelope{version(1), version(2)}, index(2), ""},
-		"another secret's":                {[]v1alpha1.Envelope{of(v1alpha1.EnvelopeSecretVersion, "other", 1)}, nil, ""},
-		"a tombstone":                     {[]v1alpha1.Envelope{of(v1alpha1.EnvelopeTombstone, "arn", 1)}, nil, ""},
-	} {
-		v, found := secretsmanager.InFlight(tt.envelopes, "arn", tt.index)
-		if v.ID != tt.want || found != (tt.want != "") {
-			t.Errorf("%s: %q, %t", name, v.ID, found)
-		}
-	}
-}

@@ -14,6 +14,7 @@ import (
 	"strongroom.dev/strongroom/internal/core/versions"
 	"strongroom.dev/strongroom/internal/fault"
 	"strongroom.dev/strongroom/internal/service/kms"
+	"strongroom.dev/strongroom/internal/service/sealed"
 	"strongroom.dev/strongroom/internal/service/secretsmanager"
 	"strongroom.dev/strongroom/test/environment"
 )
@@ -52,23 +53,23 @@ func service(changes ...func(*secretsmanager.Service, *kms.Service)) *secretsman
 	return &s
 }
 
+// of is the secret in the World's namespace.
+func of() sealed.Subject { return sealed.Subject{Namespace: world.Namespace, Name: "db", ARN: subject} }
+
 // input is a version to put.
-func input(sequence int64, value string, stages ...string) secretsmanager.PutInput {
-	return secretsmanager.PutInput{
-		Namespace: world.Namespace, Name: "db", ARN: subject, Sequence: sequence, Stages: stages, Key: key,
-		Value: secretbytes.Copy([]byte(value)),
-	}
+func input(sequence int64, value string, stages ...string) sealed.Content {
+	return sealed.Content{Sequence: sequence, Stages: stages, Key: key, Value: secretbytes.Copy([]byte(value))}
 }
 
 func put(sequence int64, value string) versions.Version {
 	GinkgoHelper()
-	v, err := service().Put(ctx, input(sequence, value, versions.Current))
+	v, _, err := service().Put(ctx, of(), input(sequence, value, versions.Current))
 	Expect(err).NotTo(HaveOccurred())
 	return v
 }
 
 func read(v versions.Version) (string, error) {
-	value, err := service().Value(ctx, world.Namespace, "db", subject, v)
+	value, err := service().Versions().Value(ctx, of(), v)
 	return string(value.Reveal()), err
 }
 

@@ -15,6 +15,7 @@ import (
 	"strongroom.dev/strongroom/internal/core/secretbytes"
 	"strongroom.dev/strongroom/internal/core/versions"
 	"strongroom.dev/strongroom/internal/fault"
+	"strongroom.dev/strongroom/internal/service/sealed"
 )
 
 // FieldOwner is the field manager of what requests make.
@@ -89,7 +90,7 @@ func checkSource(secret *v1alpha1.Secret) error {
 // returns has it.
 func (s *Service) place(ctx context.Context, secret *v1alpha1.Secret, in *PutValueInput) (versions.Version, versions.Index, error) {
 	subject := s.ARNOf(secret)
-	ix, err := s.Resume(ctx, secret.Namespace, secret.Name, subject, IndexOf(secret))
+	ix, err := s.Versions().Resume(ctx, s.SubjectOf(secret), IndexOf(secret))
 	if err != nil {
 		return versions.Version{}, ix, err
 	}
@@ -103,8 +104,8 @@ func (s *Service) place(ctx context.Context, secret *v1alpha1.Secret, in *PutVal
 		}
 		// Crash-safe: the Envelope's name has the sequence, so one writer alone makes it. Who finds another's, in flight or
 		// committed since this index was read, takes it into the index and goes behind it.
-		version, made, err := s.put(ctx, PutInput{
-			Namespace: secret.Namespace, Name: secret.Name, ARN: subject, ID: in.Token, Sequence: ix.Last() + 1,
+		version, made, err := s.Put(ctx, s.SubjectOf(secret), sealed.Content{
+			ID: in.Token, Sequence: ix.Last() + 1,
 			Stages: stages, Key: in.Key, Value: in.Value.Bytes, Binary: in.Value.Binary,
 		})
 		if err != nil {
@@ -138,16 +139,17 @@ func (s *Service) stagesFor(ix versions.Index, asked []string) ([]string, error)
 
 // sameValue is nil if a version has the value that a request brings.
 func (s *Service) sameValue(ctx context.Context, subject string, v versions.Version, in *PutValueInput) error {
-	sealed, err := s.Fetch(ctx, in.Secret.Namespace, in.Secret.Name, subject, v)
+	of := sealed.Subject{Namespace: in.Secret.Namespace, Name: in.Secret.Name, ARN: subject}
+	found, err := s.Versions().Fetch(ctx, of, v)
 	if err != nil {
 		return err
 	}
-	stored, err := s.Open(ctx, sealed)
+	stored, err := s.Versions().Open(ctx, found)
 	if err != nil {
 		return err
 	}
 	defer stored.Wipe()
-	if sealed.Envelope.Spec.Binary != in.Value.Binary || !stored.Equal(in.Value.Bytes) {
+	if found.Envelope.Spec.Binary != in.Value.Binary || !stored.Equal(in.Value.Bytes) {
 		return tokenInUse(in.Token, subject)
 	}
 	return nil
@@ -167,7 +169,7 @@ func (s *Service) commit(ctx context.Context, secret *v1alpha1.Secret, ix versio
 	if err := s.writeStatus(ctx, secret); err != nil {
 		return err
 	}
-	return s.Prune(ctx, secret.Namespace, secret.Name, subject, gone)
+	return s.Versions().Prune(ctx, s.SubjectOf(secret), gone)
 }
 
 func sameIndex(a, b versions.Index) bool {

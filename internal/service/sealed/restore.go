@@ -1,0 +1,182 @@
+package sealed
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+
+	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/core/versions"
+	"strongroom.dev/strongroom/internal/store"
+)
+
+// Lost is an object whose index is lost: it was deleted and is applied again within its recovery window, or its status was lost.
+type Lost struct {
+	// Namespace and Name of the object, and when it was created.
+	Namespace, Name string
+	Created         time.Time
+	// Mine tells whether an ARN that Envelopes of this owner have can be this object's.
+	Mine func(arn string) bool
+}
+
+// Restored is what was found of it.
+type Restored struct {
+	// ARN to go on with; empty if there is nothing to bring back.
+	ARN string
+	// Index of the versions that open.
+	Index versions.Index
+	// Spec is the last one, as JSON, if the object was deleted and that was seen.
+	Spec []byte
+	// Deleted tells that there is a tombstone, or more than an interrupted first pass leaves.
+	Deleted bool
+	// Damaged are the Envelopes that do not open, which the index leaves out.
+	Damaged []*v1alpha1.Envelope
+}
+
+// remains are a lost object's Envelopes.
+type remains struct {
+	tombstone *v1alpha1.Envelope
+	stored    []*v1alpha1.Envelope
+	// damaged are those that do not open, opened the versions of the others.
+	damaged []*v1alpha1.Envelope
+	opened  []versions.Version
+	// newest is why the newest of the damaged ones does not open.
+	newest error
+}
+
+// Restore brings back an index: Envelopes tell all; a tombstone also tells stages that were moved by hand. Only what opens gets
+// into it. If the version in force is among those that do not, that is the error, since an older value in its place would be a
+// rollback that nobody asked for. The caller commits the index.
+func (v *Versions) Restore(ctx context.Context, lost Lost) (out Restored, err error) {
+	envelopes, err := v.Store.OfOwner(ctx, lost.Namespace, v.Owner(lost.Name))
+	if err != nil {
+		return out, err
+	}
+	arn := v.newest(envelopes, lost.Mine)
+	if arn == "" {
+		return out, nil
+	}
+	r := v.remains(envelopes, arn)
+	if r.tombstone != nil && !lost.Created.Before(r.tombstone.Spec.ExpireTime.Time) {
+		return out, nil // applied when the recovery window was over: this is a new object
+	}
+	if err := v.tryAll(ctx, Subject{Namespace: lost.Namespace, Name: lost.Name, ARN: arn}, r); err != nil {
+		return out, err
+	}
+	content, err := v.lastWords(r)
+	if err != nil {
+		return out, err
+	}
+	ix, complete := v.indexOf(r, content)
+	if !complete {
+		return out, r.newest
+	}
+	return Restored{
+		ARN: arn, Index: ix, Spec: content.Spec, Deleted: r.tombstone != nil || len(r.stored) > 1, Damaged: r.damaged,
+	}, nil
+}
+
+// newest is the ARN of the newest version that can be the object's, empty if there is none.
+func (v *Versions) newest(envelopes []v1alpha1.Envelope, mine func(string) bool) string {
+	var newest *v1alpha1.Envelope
+	for i := range envelopes {
+		e := &envelopes[i]
+		if e.Spec.Class != v.Kind.Class || !mine(e.Spec.Subject) {
+			continue
+		}
+		if newest == nil || newest.Spec.CreatedTime.Before(&e.Spec.CreatedTime) {
+			newest = e
+		}
+	}
+	if newest == nil {
+		return ""
+	}
+	return newest.Spec.Subject
+}
+
+// remains takes the newest tombstone and the versions of one ARN out of an object's Envelopes.
+func (v *Versions) remains(envelopes []v1alpha1.Envelope, arn string) *remains {
+	r := &remains{}
+	for i := range envelopes {
+		e := &envelopes[i]
+		if e.Spec.Subject != arn {
+			continue
+		}
+		switch e.Spec.Class {
+		case v1alpha1.EnvelopeTombstone:
+			if e.Spec.ExpireTime != nil && (r.tombstone == nil || e.Spec.Sequence > r.tombstone.Spec.Sequence) {
+				r.tombstone = e
+			}
+		case v.Kind.Class:
+			r.stored = append(r.stored, e)
+		}
+	}
+	return r
+}
+
+// tryAll tells the versions that open from those that do not. What does not open while its key is not whole is no verdict on
+// the version, and is tried again.
+func (v *Versions) tryAll(ctx context.Context, of Subject, r *remains) error {
+	for _, e := range r.stored {
+		err := v.Verify(ctx, of, store.Version(e))
+		switch {
+		case err == nil:
+			r.opened = append(r.opened, store.Version(e))
+			continue
+		case !errors.Is(err, store.ErrTampered) || !v.whole(ctx, e):
+			return err
+		case !slices.ContainsFunc(r.damaged, func(d *v1alpha1.Envelope) bool { return d.Spec.Sequence > e.Spec.Sequence }):
+			r.newest = err
+		}
+		r.damaged = append(r.damaged, e)
+	}
+	return nil
+}
+
+// whole tells whether the key of an Envelope has all its material.
+func (v *Versions) whole(ctx context.Context, e *v1alpha1.Envelope) bool {
+	if len(e.Spec.EncryptedDataKey) == 0 {
+		return true
+	}
+	key, err := v.KMS.ByARN(ctx, e.Namespace, e.Spec.KeyARN)
+	return err == nil && meta.IsStatusConditionTrue(key.Status.Conditions, v1alpha1.ConditionReady)
+}
+
+// lastWords opens the tombstone, if it is of the newest version.
+func (v *Versions) lastWords(r *remains) (content store.Tombstone, err error) {
+	newest := int64(0)
+	for _, e := range r.stored {
+		newest = max(newest, e.Spec.Sequence)
+	}
+	if r.tombstone == nil || r.tombstone.Spec.Sequence != newest {
+		return content, nil
+	}
+	ring, err := v.Keyring.Get()
+	if err != nil {
+		return content, err
+	}
+	return store.OpenTombstone(ring, r.tombstone)
+}
+
+// indexOf is the index without the damaged versions. It is not complete if the version in force is one of them.
+func (v *Versions) indexOf(r *remains, content store.Tombstone) (ix versions.Index, complete bool) {
+	if len(content.Index) == 0 {
+		ix = versions.Rebuild(r.opened)
+		newer := func(d *v1alpha1.Envelope) bool { return d.Spec.Sequence > ix.Last() }
+		return ix, !slices.ContainsFunc(r.damaged, newer)
+	}
+	for _, version := range content.Index {
+		lost := slices.ContainsFunc(r.damaged, func(d *v1alpha1.Envelope) bool {
+			return d.Spec.Sequence == version.Sequence && d.Spec.Version == version.ID
+		})
+		if !lost {
+			ix = append(ix, version)
+		}
+	}
+	was, _ := v.Kind.InForce(content.Index)
+	is, found := v.Kind.InForce(ix)
+	return ix, len(r.damaged) == 0 || found && is.ID == was.ID
+}
