@@ -217,6 +217,7 @@ func (s *Service) Import(ctx context.Context, in *v1alpha1.Certificate, account 
 	if err != nil {
 		return nil, err
 	}
+	var own versions.Version // what this call has stored, once it has
 	for range maximumTries {
 		if c.Status.ARN == "" {
 			c.Status.ARN = s.NewARN(c, account)
@@ -226,14 +227,17 @@ func (s *Service) Import(ctx context.Context, in *v1alpha1.Certificate, account 
 		if err != nil {
 			return nil, err
 		}
-		v, made, err := s.Put(ctx, of, key, ix.Last()+1, bundle)
-		if err != nil {
-			return nil, err
+		if _, stored := ix.ByID(own.ID); !stored {
+			v, made, err := s.Put(ctx, of, key, ix.Last()+1, bundle)
+			if err != nil {
+				return nil, err
+			}
+			if !made {
+				continue // another writer's: Resume takes it into the index, and this one goes behind it
+			}
+			own, ix = v, ix.Add(v)
 		}
-		if !made {
-			continue // another writer's: Resume takes it into the index, and this one goes behind it
-		}
-		gone := Record(&c.Status, of.ARN, ix.Add(v), bundle.Chain)
+		gone := Record(&c.Status, of.ARN, ix, bundle.Chain)
 		c.Status.Type, c.Status.RenewalTime, c.Status.AuthorityARN, c.Status.ImportedFrom = v1alpha1.CertificateImported, nil, "", ""
 		err = s.Client.Status().Update(ctx, c)
 		switch {
@@ -242,12 +246,8 @@ func (s *Service) Import(ctx context.Context, in *v1alpha1.Certificate, account 
 		case !apierrors.IsConflict(err):
 			return nil, fmt.Errorf("writing the status of Certificate %s: %w", c.Name, err)
 		}
-		// The Envelope that was made is next in sequence: whoever writes next commits it.
 		if err := s.Client.Get(ctx, client.ObjectKeyFromObject(in), c); err != nil {
 			return nil, fmt.Errorf("reading Certificate %s: %w", c.Name, err)
-		}
-		if _, known := IndexOf(c).ByID(v.ID); known {
-			return c, nil
 		}
 	}
 	return nil, errContended

@@ -100,10 +100,11 @@ func (s *Service) Authority(ctx context.Context, ca *v1alpha1.CertificateAuthori
 	if err != nil {
 		return nil, err
 	}
-	return s.authorityOf(ca, chain, signer)
+	return s.AuthorityOf(ca, chain, signer)
 }
 
-func (s *Service) authorityOf(ca *v1alpha1.CertificateAuthority, chain []*x509.Certificate, signer crypto.Signer) (*pki.Authority, error) {
+// AuthorityOf is what issues with a chain and a key that are known already. The fault says KeyMismatch.
+func (s *Service) AuthorityOf(ca *v1alpha1.CertificateAuthority, chain []*x509.Certificate, signer crypto.Signer) (*pki.Authority, error) {
 	a, err := pki.NewAuthority(chain, signer)
 	if errors.Is(err, pki.ErrMismatch) {
 		return nil, fault.Stalled(v1alpha1.ReasonKeyMismatch, fmt.Errorf("KMSKey %s is not the one that the certificate of %s was made for: %w; "+
