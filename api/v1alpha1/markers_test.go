@@ -93,13 +93,18 @@ spec: {generate: {uuid: {}}}`, `
 spec: {valueFrom: {secretKeyRef: {name: s, key: k}, policy: Once}}`},
 	"IAMPolicy": {`
 spec: {name: aws, path: /p/, description: d, document: {Version: "2012-10-17"}}
+status: {observedGeneration: 1, arn: a, uniqueId: u, lastHandledReconcileAt: a, defaultVersionId: v1, lastVersion: 1,
+  versions: [{versionId: v1, createdTime: "2026-11-24T12:00:00Z", document: {Version: "2012-10-17"}}]}`},
+	"IAMGroup": {`
+spec: {name: aws, path: /p/,
+  policies: [{name: p, document: {Version: "2012-10-17"}}], managedPolicyArns: ["arn:aws:iam::aws:policy/ReadOnlyAccess"]}
 status: {observedGeneration: 1, arn: a, uniqueId: u, lastHandledReconcileAt: a}`},
 	"IAMRole": {`
 spec: {name: aws, path: /p/, description: d, serviceAccounts: [a], assumeRolePolicy: {Version: "2012-10-17"}, maxSessionDuration: 3600,
   policies: [{name: p, document: {Version: "2012-10-17"}}], managedPolicyArns: ["arn:aws:iam::aws:policy/ReadOnlyAccess"], permissionsBoundary: "arn:aws:iam::aws:policy/ReadOnlyAccess", tags: [{key: k, value: v}]}
 status: {observedGeneration: 1, arn: a, uniqueId: u, lastHandledReconcileAt: a}`},
 	"IAMUser": {`
-spec: {name: aws, path: /p/, accessKeys: [{name: k, inactive: true, secretName: s}],
+spec: {name: aws, path: /p/, accessKeys: [{name: k, inactive: true, secretName: s}], groups: [g],
   policies: [{name: p, document: {Version: "2012-10-17"}}], managedPolicyArns: ["arn:aws:iam::aws:policy/ReadOnlyAccess"], permissionsBoundary: "arn:aws:iam::aws:policy/ReadOnlyAccess", tags: [{key: k, value: v}]}
 status: {observedGeneration: 1, arn: a, uniqueId: u, lastHandledReconcileAt: a, lastAccessKeySequence: 1,
   accessKeys: [{name: k, sequence: 1, accessKeyId: AKIAAAAAAAAAAAAAAAAA, secretName: s, createdTime: "2026-11-24T12:00:00Z"}]}`},
@@ -137,6 +142,9 @@ func item(path string, n int, first any) any {
 	case "spec.aliases":
 		return fmt.Sprint("alias/", n)
 	case "status.versions":
+		if version, ok := first.(map[string]any); ok && version["document"] != nil {
+			return map[string]any{"versionId": fmt.Sprint("v", n+1), "createdTime": "2026-11-24T12:00:00Z", "document": map[string]any{}}
+		}
 		return map[string]any{"versionId": fmt.Sprintf("%032d", n), "sequence": int64(1), "createdTime": "2026-11-24T12:00:00Z"}
 	case "status.keyMaterials":
 		return map[string]any{"id": long, "sequence": int64(n + 1), "state": "NON_CURRENT", "createdTime": "2026-11-24T12:00:00Z"}
