@@ -145,6 +145,10 @@ func filler(path string, n int) string {
 		return "{" + strings.Repeat(" ", n-2) + "}"
 	case path == "spec.rotation.duration" && n == 3:
 		return "24h"
+	case strings.HasSuffix(path, ".ipRanges[]") && n == 4:
+		return "::/0"
+	case strings.HasSuffix(path, ".ipRanges[]") && n == 43:
+		return "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff/128"
 	case path == "spec.validity" && n >= 2:
 		return strings.Repeat("9", n-1) + "d"
 	case path == "spec.renewBefore" && n >= 2:
