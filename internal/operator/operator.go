@@ -239,7 +239,7 @@ func (op *Operator) wire(o Options, digester *projection.Digester) {
 		Client: cached, Live: live, Tokens: op.direct, Store: envelopes, Keyring: holder, Now: o.Now, Cache: serviceiam.NewCache(o.Now),
 	}
 	authorities := &acmpca.Service{
-		Client: cached, Region: o.Region, KMS: keys, Signers: acmpca.SignersOf(keys), Store: envelopes, Keyring: holder, Now: o.Now,
+		Client: cached, Region: o.Region, KMS: keys, Store: envelopes, Keyring: holder, Now: o.Now,
 	}
 	op.Services = controllers.Services{
 		Client: cached, Live: live, Direct: op.direct, Namespace: o.Namespace, Region: o.Region, GatewayURL: o.gatewayURL(),
