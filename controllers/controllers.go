@@ -13,6 +13,8 @@ import (
 	"k8s.io/client-go/tools/events"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/controllers/certificate"
+	"strongroom.dev/strongroom/controllers/certificateauthority"
 	"strongroom.dev/strongroom/controllers/envelope"
 	"strongroom.dev/strongroom/controllers/iamgroup"
 	"strongroom.dev/strongroom/controllers/iamobject"
@@ -24,6 +26,8 @@ import (
 	"strongroom.dev/strongroom/controllers/secret"
 	"strongroom.dev/strongroom/internal/core/keyring"
 	"strongroom.dev/strongroom/internal/projection"
+	"strongroom.dev/strongroom/internal/service/acm"
+	"strongroom.dev/strongroom/internal/service/acmpca"
 	serviceiam "strongroom.dev/strongroom/internal/service/iam"
 	"strongroom.dev/strongroom/internal/service/kms"
 	"strongroom.dev/strongroom/internal/service/secretsmanager"
@@ -38,6 +42,8 @@ type Services struct {
 	// Client reads from the cache and writes. Live reads from the API server.
 	Client client.Client
 	Live   client.Reader
+	// Direct has no cache: for kinds that are not worth a watch.
+	Direct client.Client
 	// Namespace is Strongroom's own.
 	Namespace string
 	// Region is the one that ARNs name.
@@ -48,8 +54,11 @@ type Services struct {
 	Keyring    *keyring.Holder
 	KMS        *kms.Service
 	Secrets    *secretsmanager.Service
-	IAM        *serviceiam.Service
-	Projector  *projection.Projector
+	// Certificates and Authorities issue.
+	Certificates *acm.Service
+	Authorities  *acmpca.Service
+	IAM          *serviceiam.Service
+	Projector    *projection.Projector
 	// RootProtection says where the root of trust is.
 	RootProtection func() (protected bool, message string)
 	// Now is the clock.
@@ -73,6 +82,8 @@ func Indexes() []Index {
 	return []Index{
 		{&v1alpha1.Secret{}, secret.Indexes()},
 		{&v1alpha1.KMSKey{}, kmskey.Indexes()},
+		{&v1alpha1.Certificate{}, certificate.Indexes()},
+		{&v1alpha1.CertificateAuthority{}, certificateauthority.Indexes()},
 		{&v1alpha1.Envelope{}, map[string]client.IndexerFunc{
 			store.OwnerIndex: store.IndexOwner, store.KeyIndex: store.IndexKey,
 			secretsmanager.TombstoneIndex: secretsmanager.IndexTombstone,
@@ -107,6 +118,20 @@ func NewKMSKey(s Services, recorder events.EventRecorder) *kmskey.Reconciler {
 	return &kmskey.Reconciler{
 		Client: s.Client, Region: s.Region, KMS: s.KMS, Store: s.Store, Keyring: s.Keyring,
 		RootProtection: s.RootProtection, Events: recorder, Now: s.Now,
+	}
+}
+
+// NewCertificate makes the reconciler of Certificates.
+func NewCertificate(s Services, recorder events.EventRecorder) *certificate.Reconciler {
+	return &certificate.Reconciler{
+		Client: s.Client, Live: s.Live, Certificates: s.Certificates, Keyring: s.Keyring, Projector: s.Projector, Events: recorder, Now: s.Now,
+	}
+}
+
+// NewCertificateAuthority makes the reconciler of CertificateAuthorities.
+func NewCertificateAuthority(s Services, recorder events.EventRecorder) *certificateauthority.Reconciler {
+	return &certificateauthority.Reconciler{
+		Client: s.Client, Direct: s.Direct, Authorities: s.Authorities, Keyring: s.Keyring, Events: recorder, Now: s.Now,
 	}
 }
 
@@ -154,6 +179,12 @@ func Setup(mgr ctrl.Manager, s Services, o Options) error {
 	}
 	if err := NewIAMGroup(s, recorder).SetupWithManager(mgr, options); err != nil {
 		return fmt.Errorf("setting up the IAMGroup controller: %w", err)
+	}
+	if err := NewCertificateAuthority(s, recorder).SetupWithManager(mgr, options); err != nil {
+		return fmt.Errorf("setting up the CertificateAuthority controller: %w", err)
+	}
+	if err := NewCertificate(s, recorder).SetupWithManager(mgr, options); err != nil {
+		return fmt.Errorf("setting up the Certificate controller: %w", err)
 	}
 	if err := NewIAMPolicy(s, recorder).SetupWithManager(mgr, options); err != nil {
 		return fmt.Errorf("setting up the IAMPolicy controller: %w", err)

@@ -145,6 +145,22 @@ const (
 	ReasonDisabled = "Disabled"
 	// ReasonCoreSecretRoot: the root of trust is a core Secret.
 	ReasonCoreSecretRoot = "CoreSecretRoot"
+	// ReasonAuthorityNotFound: the CertificateAuthority that spec.authorityRef names does not exist.
+	ReasonAuthorityNotFound = "AuthorityNotFound"
+	// ReasonAuthorityNotReady: the CertificateAuthority has no certificate yet, or no time left to issue for.
+	ReasonAuthorityNotReady = "AuthorityNotReady"
+	// ReasonInvalidName: a name in the spec is none that a certificate can have.
+	ReasonInvalidName = "InvalidName"
+	// ReasonNotPermitted: a name is outside the constraints of the authority, or an authority may not be below it.
+	ReasonNotPermitted = "NotPermitted"
+	// ReasonInvalidCertificate: a certificate, its chain or its key is malformed, weak, expired, or they do not belong together.
+	ReasonInvalidCertificate = "InvalidCertificate"
+	// ReasonKeyMismatch: the KMSKey is not the one that the authority's certificate was made for.
+	ReasonKeyMismatch = "KeyMismatch"
+	// ReasonNoCertificate: there is no certificate yet, and spec says not where it comes from: it is imported through the API.
+	ReasonNoCertificate = "NoCertificate"
+	// ReasonNotIssued: a serial number in spec.revoked is of no certificate that the authority issued and that has not expired.
+	ReasonNotIssued = "NotIssued"
 	// ReasonRotated is the event of a rotation.
 	ReasonRotated = "Rotated"
 	// ReasonRevoked is the event of an access key that was taken out of force.

@@ -34,6 +34,8 @@ var (
 
 func addKnownTypes(scheme *runtime.Scheme) error {
 	scheme.AddKnownTypes(SchemeGroupVersion,
+		&Certificate{}, &CertificateList{},
+		&CertificateAuthority{}, &CertificateAuthorityList{},
 		&Envelope{}, &EnvelopeList{},
 		&IAMGroup{}, &IAMGroupList{},
 		&IAMPolicy{}, &IAMPolicyList{},

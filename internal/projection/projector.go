@@ -97,7 +97,7 @@ func (p *Projector) create(ctx context.Context, t *Target) (Outcome, error) {
 			Labels:      map[string]string{v1alpha1.ManagedLabel: v1alpha1.ManagedProjection},
 			Annotations: map[string]string{v1alpha1.SubjectAnnotation: t.Owner.ARN},
 			OwnerReferences: []metav1.OwnerReference{{
-				APIVersion: v1alpha1.SchemeGroupVersion.String(), Kind: "Secret",
+				APIVersion: v1alpha1.SchemeGroupVersion.String(), Kind: t.Owner.kind(),
 				Name: t.Owner.Name, UID: t.Owner.UID, Controller: ptr.To(true),
 			}},
 		},
@@ -148,7 +148,7 @@ func (p *Projector) write(ctx context.Context, t *Target, existing *corev1.Secre
 		ac.WithType(t.secretType()).
 			WithAnnotations(map[string]string{v1alpha1.SubjectAnnotation: t.Owner.ARN}).
 			WithOwnerReferences(metav1ac.OwnerReference().
-				WithAPIVersion(v1alpha1.SchemeGroupVersion.String()).WithKind("Secret").
+				WithAPIVersion(v1alpha1.SchemeGroupVersion.String()).WithKind(t.Owner.kind()).
 				WithName(t.Owner.Name).WithUID(t.Owner.UID).WithController(true))
 	}
 	if err := p.dropFormerOwner(ctx, t, existing); err != nil {
@@ -206,7 +206,7 @@ func (p *Projector) Remove(ctx context.Context, namespace, name string, owner Ow
 		return client.IgnoreNotFound(err)
 	}
 	if controller := metav1.GetControllerOf(live); controller == nil || controller.UID != owner.UID {
-		return p.release(ctx, live, FieldOwner("projection", owner.Name))
+		return p.release(ctx, live, FieldOwner("projection", owner.Field()))
 	}
 	err := p.Client.Delete(ctx, live, client.Preconditions{UID: &live.UID, ResourceVersion: &live.ResourceVersion})
 	return client.IgnoreNotFound(err)
