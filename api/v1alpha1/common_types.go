@@ -89,7 +89,7 @@ const (
 	ReasonSuspended = "Suspended"
 	// ReasonKeyNotFound: the KMSKey that spec.kmsKeyRef names does not exist.
 	ReasonKeyNotFound = "KeyNotFound"
-	// ReasonKeyUnusable: the KMSKey exists and is not Enabled, or is not ready yet.
+	// ReasonKeyUnusable: the KMSKey exists and is not Enabled, is not ready yet, or is of another kind than is needed.
 	ReasonKeyUnusable = "KeyUnusable"
 	// ReasonSourceNotFound: the core Secret, or its key, that spec.valueFrom names does not exist.
 	ReasonSourceNotFound = "SourceNotFound"
@@ -105,13 +105,15 @@ const (
 	ReasonInvalidSchedule = "InvalidSchedule"
 	// ReasonTooManyRotations: a key was rotated on demand as often as AWS KMS allows.
 	ReasonTooManyRotations = "TooManyRotations"
+	// ReasonUnsupportedOperation: keys of this spec do not have what was asked for.
+	ReasonUnsupportedOperation = "UnsupportedOperation"
 	// ReasonConflict: the target belongs to somebody else.
 	ReasonConflict = "Conflict"
 	// ReasonCycle: the source that is followed is itself made of this secret, so that each change would make another.
 	ReasonCycle = "Cycle"
 	// ReasonInvalidSelector: a selector of spec.target.restart is not a label selector.
 	ReasonInvalidSelector = "InvalidSelector"
-	// ReasonInvalidName: the name can be no parameter's in AWS.
+	// ReasonInvalidName: the name can be no parameter's in AWS, or is none that a certificate can have.
 	ReasonInvalidName = "InvalidName"
 	// ReasonTooManyVersions: the oldest of a parameter's 100 versions has a label, so that it cannot make room for another.
 	ReasonTooManyVersions = "TooManyVersions"
@@ -129,6 +131,10 @@ const (
 	ReasonPolicyNotFound = "PolicyNotFound"
 	// ReasonPolicyNotReady: the IAMPolicy that is attached, or that is the permissions boundary, is not in force itself.
 	ReasonPolicyNotReady = "PolicyNotReady"
+	// ReasonGroupNotFound: no IAMGroup has the name that an IAMUser has in spec.groups.
+	ReasonGroupNotFound = "GroupNotFound"
+	// ReasonGroupNotReady: an IAMGroup that an IAMUser is in is not in force itself.
+	ReasonGroupNotReady = "GroupNotReady"
 	// ReasonForeignPolicy: a managed policy of another account is attached, or is the permissions boundary.
 	ReasonForeignPolicy = "ForeignPolicy"
 	// ReasonEnvelopeMissing: the index names a version whose Envelope is gone.
@@ -145,6 +151,20 @@ const (
 	ReasonDisabled = "Disabled"
 	// ReasonCoreSecretRoot: the root of trust is a core Secret.
 	ReasonCoreSecretRoot = "CoreSecretRoot"
+	// ReasonAuthorityNotFound: the CertificateAuthority that spec.authorityRef names does not exist.
+	ReasonAuthorityNotFound = "AuthorityNotFound"
+	// ReasonAuthorityNotReady: the CertificateAuthority has no certificate yet, or no time left to issue for.
+	ReasonAuthorityNotReady = "AuthorityNotReady"
+	// ReasonNotPermitted: a name is outside the constraints of the authority, or an authority may not be below it.
+	ReasonNotPermitted = "NotPermitted"
+	// ReasonInvalidCertificate: a certificate, its chain or its key is malformed, weak, expired, or they do not belong together.
+	ReasonInvalidCertificate = "InvalidCertificate"
+	// ReasonKeyMismatch: the KMSKey is not the one that the authority's certificate was made for.
+	ReasonKeyMismatch = "KeyMismatch"
+	// ReasonNoCertificate: there is no certificate yet, and spec says not where it comes from: it is imported through the API.
+	ReasonNoCertificate = "NoCertificate"
+	// ReasonNotIssued: a serial number in spec.revoked is of no certificate that the authority issued and that has not expired.
+	ReasonNotIssued = "NotIssued"
 	// ReasonRotated is the event of a rotation.
 	ReasonRotated = "Rotated"
 	// ReasonRevoked is the event of an access key that was taken out of force.

@@ -34,7 +34,10 @@ var (
 
 func addKnownTypes(scheme *runtime.Scheme) error {
 	scheme.AddKnownTypes(SchemeGroupVersion,
+		&Certificate{}, &CertificateList{},
+		&CertificateAuthority{}, &CertificateAuthorityList{},
 		&Envelope{}, &EnvelopeList{},
+		&IAMGroup{}, &IAMGroupList{},
 		&IAMPolicy{}, &IAMPolicyList{},
 		&IAMRole{}, &IAMRoleList{},
 		&IAMUser{}, &IAMUserList{},

@@ -14,7 +14,9 @@ import (
 	"strongroom.dev/strongroom/test/environment"
 )
 
-func keyOf(name string) client.ObjectKey { return client.ObjectKey{Namespace: world.Namespace, Name: name} }
+func keyOf(name string) client.ObjectKey {
+	return client.ObjectKey{Namespace: world.Namespace, Name: name}
+}
 
 // sweepUntilEntombed makes passes over the Envelopes of a deleted Parameter until it has a tombstone in the cache.
 func sweepUntilEntombed(name string) {

@@ -30,6 +30,8 @@ import (
 	"strongroom.dev/strongroom/internal/gateway/serving"
 	"strongroom.dev/strongroom/internal/metrics"
 	"strongroom.dev/strongroom/internal/projection"
+	"strongroom.dev/strongroom/internal/service/acm"
+	"strongroom.dev/strongroom/internal/service/acmpca"
 	serviceiam "strongroom.dev/strongroom/internal/service/iam"
 	"strongroom.dev/strongroom/internal/service/kms"
 	"strongroom.dev/strongroom/internal/service/parameterstore"
@@ -50,6 +52,9 @@ type Options struct {
 	GatewayBindAddress string
 	// GatewayNames are DNS names and IP addresses in the gateway's certificate, besides those of its Service and of loopback.
 	GatewayNames []string
+	// GatewaySourceShare is how much of the gateway's connections, and of the memory for requests that are not authenticated yet,
+	// one source address may have, in percent. 25 by default.
+	GatewaySourceShare int
 	// AuditLog is the file that audit records are appended to; "" or "-" is standard output.
 	AuditLog string
 	// LeaderElection lets one replica of several run the controllers. Off by default.
@@ -206,13 +211,14 @@ func cacheOptions(digester *projection.Digester) cache.Options {
 				Label:     labels.NewSelector().Add(*managed),
 				Transform: digester.Transform(),
 			},
-			&corev1.ConfigMap{}:   {Label: labels.NewSelector().Add(*managed)},
-			&corev1.Namespace{}:   {},
-			&v1alpha1.Secret{}:    {Transform: slim},
-			&v1alpha1.Parameter{}: {Transform: slim},
-			&v1alpha1.KMSKey{}:    {},
-			&v1alpha1.Envelope{}:  {Transform: slim},
-			&v1alpha1.IAMUser{}:   {}, &v1alpha1.IAMRole{}: {}, &v1alpha1.IAMPolicy{}: {},
+			&corev1.ConfigMap{}:     {Label: labels.NewSelector().Add(*managed)},
+			&corev1.Namespace{}:     {},
+			&v1alpha1.Secret{}:      {Transform: slim},
+			&v1alpha1.Parameter{}:   {Transform: slim},
+			&v1alpha1.KMSKey{}:      {},
+			&v1alpha1.Certificate{}: {}, &v1alpha1.CertificateAuthority{}: {},
+			&v1alpha1.Envelope{}: {Transform: slim},
+			&v1alpha1.IAMUser{}:  {}, &v1alpha1.IAMRole{}: {}, &v1alpha1.IAMGroup{}: {}, &v1alpha1.IAMPolicy{}: {},
 		},
 	}
 }
@@ -232,10 +238,15 @@ func (op *Operator) wire(o Options, digester *projection.Digester) {
 	identities := &serviceiam.Service{
 		Client: cached, Live: live, Tokens: op.direct, Store: envelopes, Keyring: holder, Now: o.Now, Cache: serviceiam.NewCache(o.Now),
 	}
+	authorities := &acmpca.Service{
+		Client: cached, Region: o.Region, KMS: keys, Store: envelopes, Keyring: holder, Now: o.Now,
+	}
 	op.Services = controllers.Services{
-		Client: cached, Live: live, Namespace: o.Namespace, Region: o.Region, GatewayURL: o.gatewayURL(),
+		Client: cached, Live: live, Direct: op.direct, Namespace: o.Namespace, Region: o.Region, GatewayURL: o.gatewayURL(),
 		Store: envelopes, Keyring: holder, KMS: keys, IAM: identities,
 		Secrets:        &secretsmanager.Service{Client: cached, Region: o.Region, KMS: keys, Store: envelopes, Now: o.Now},
+		Authorities:    authorities,
+		Certificates:   &acm.Service{Client: cached, Region: o.Region, Authorities: authorities, KMS: keys, Store: envelopes, Now: o.Now},
 		Parameters:     &parameterstore.Service{Client: cached, Region: o.Region, KMS: keys, Store: envelopes, Now: o.Now},
 		Projector:      &projection.Projector{Client: cached, Live: live, Digester: digester},
 		RootProtection: op.Unsealer.Protection,

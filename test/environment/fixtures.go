@@ -13,7 +13,10 @@ import (
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/controllers"
+	"strongroom.dev/strongroom/controllers/certificate"
+	"strongroom.dev/strongroom/controllers/certificateauthority"
 	"strongroom.dev/strongroom/controllers/envelope"
+	"strongroom.dev/strongroom/controllers/iamgroup"
 	"strongroom.dev/strongroom/controllers/iampolicy"
 	"strongroom.dev/strongroom/controllers/iamrole"
 	"strongroom.dev/strongroom/controllers/iamuser"
@@ -31,7 +34,12 @@ type Reconcilers struct {
 	Secret    *secret.Reconciler
 	Parameter *parameter.Reconciler
 	KMSKey    *kmskey.Reconciler
+
+	Certificate          *certificate.Reconciler
+	CertificateAuthority *certificateauthority.Reconciler
+
 	Envelope  *envelope.Reconciler
+	IAMGroup  *iamgroup.Reconciler
 	IAMPolicy *iampolicy.Reconciler
 	IAMRole   *iamrole.Reconciler
 	IAMUser   *iamuser.Reconciler
@@ -49,7 +57,12 @@ func RunReconcilers(ctx context.Context, cp *ControlPlane) (*Reconcilers, error)
 		Secret:    controllers.NewSecret(op.Services, recorder),
 		Parameter: controllers.NewParameter(op.Services, recorder),
 		KMSKey:    controllers.NewKMSKey(op.Services, recorder),
+
+		Certificate:          controllers.NewCertificate(op.Services, recorder),
+		CertificateAuthority: controllers.NewCertificateAuthority(op.Services, recorder),
+
 		Envelope:  controllers.NewEnvelope(op.Services),
+		IAMGroup:  controllers.NewIAMGroup(op.Services, recorder),
 		IAMPolicy: controllers.NewIAMPolicy(op.Services, recorder),
 		IAMRole:   controllers.NewIAMRole(op.Services, recorder),
 		IAMUser:   controllers.NewIAMUser(op.Services, recorder),

@@ -20,20 +20,50 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.AccessKeyApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("AccessKeyStatus"):
 		return &apiv1alpha1.AccessKeyStatusApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("AuthorityTarget"):
+		return &apiv1alpha1.AuthorityTargetApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("BytesGenerator"):
 		return &apiv1alpha1.BytesGeneratorApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("Certificate"):
+		return &apiv1alpha1.CertificateApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("CertificateAuthority"):
+		return &apiv1alpha1.CertificateAuthorityApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("CertificateAuthoritySpec"):
+		return &apiv1alpha1.CertificateAuthoritySpecApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("CertificateAuthorityStatus"):
+		return &apiv1alpha1.CertificateAuthorityStatusApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("CertificateRevocationList"):
+		return &apiv1alpha1.CertificateRevocationListApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("CertificateRevocationListStatus"):
+		return &apiv1alpha1.CertificateRevocationListStatusApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("CertificateSource"):
+		return &apiv1alpha1.CertificateSourceApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("CertificateSpec"):
+		return &apiv1alpha1.CertificateSpecApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("CertificateStatus"):
+		return &apiv1alpha1.CertificateStatusApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("CertificateSubject"):
+		return &apiv1alpha1.CertificateSubjectApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("CertificateTarget"):
+		return &apiv1alpha1.CertificateTargetApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Envelope"):
 		return &apiv1alpha1.EnvelopeApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("EnvelopeOwner"):
 		return &apiv1alpha1.EnvelopeOwnerApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("EnvelopeSpec"):
 		return &apiv1alpha1.EnvelopeSpecApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("IAMGroup"):
+		return &apiv1alpha1.IAMGroupApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("IAMGroupSpec"):
+		return &apiv1alpha1.IAMGroupSpecApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("IAMIdentity"):
 		return &apiv1alpha1.IAMIdentityApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("IAMPolicy"):
 		return &apiv1alpha1.IAMPolicyApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("IAMPolicySpec"):
 		return &apiv1alpha1.IAMPolicySpecApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("IAMPolicyStatus"):
+		return &apiv1alpha1.IAMPolicyStatusApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("IAMRole"):
 		return &apiv1alpha1.IAMRoleApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("IAMRoleSpec"):
@@ -46,6 +76,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.IAMUserSpecApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("IAMUserStatus"):
 		return &apiv1alpha1.IAMUserStatusApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("IdentityPolicies"):
+		return &apiv1alpha1.IdentityPoliciesApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("InlinePolicy"):
 		return &apiv1alpha1.InlinePolicyApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("JSONGenerator"):
@@ -64,6 +96,10 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.KMSKeyStatusApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("LocalReference"):
 		return &apiv1alpha1.LocalReferenceApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("NameConstraints"):
+		return &apiv1alpha1.NameConstraintsApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("NameSubtrees"):
+		return &apiv1alpha1.NameSubtreesApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Parameter"):
 		return &apiv1alpha1.ParameterApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("ParameterProjection"):
@@ -84,10 +120,14 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.PermissionsApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("PolicyDocument"):
 		return &apiv1alpha1.PolicyDocumentApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("PolicyVersion"):
+		return &apiv1alpha1.PolicyVersionApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("ProjectionStatus"):
 		return &apiv1alpha1.ProjectionStatusApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("RestartTarget"):
 		return &apiv1alpha1.RestartTargetApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("RevokedCertificate"):
+		return &apiv1alpha1.RevokedCertificateApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Secret"):
 		return &apiv1alpha1.SecretApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("SecretDeletion"):

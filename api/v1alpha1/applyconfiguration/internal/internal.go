@@ -53,6 +53,12 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: sequence
       type:
         scalar: numeric
+- name: dev.strongroom.strongroom.api.v1alpha1.AuthorityTarget
+  map:
+    fields:
+    - name: name
+      type:
+        scalar: string
 - name: dev.strongroom.strongroom.api.v1alpha1.BytesEncoding
   scalar: string
 - name: dev.strongroom.strongroom.api.v1alpha1.BytesGenerator
@@ -64,6 +70,384 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: length
       type:
         scalar: numeric
+- name: dev.strongroom.strongroom.api.v1alpha1.Certificate
+  map:
+    fields:
+    - name: apiVersion
+      type:
+        scalar: string
+    - name: kind
+      type:
+        scalar: string
+    - name: metadata
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta
+    - name: spec
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.CertificateSpec
+    - name: status
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.CertificateStatus
+      default:
+        conditions:
+        - lastTransitionTime: "1970-01-01T00:00:00Z"
+          message: Waiting for the controller
+          reason: Pending
+          status: Unknown
+          type: Ready
+        - lastTransitionTime: "1970-01-01T00:00:00Z"
+          message: Waiting for the controller
+          reason: Pending
+          status: "True"
+          type: Reconciling
+        observedGeneration: -1
+- name: dev.strongroom.strongroom.api.v1alpha1.CertificateAuthority
+  map:
+    fields:
+    - name: apiVersion
+      type:
+        scalar: string
+    - name: kind
+      type:
+        scalar: string
+    - name: metadata
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta
+    - name: spec
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.CertificateAuthoritySpec
+    - name: status
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.CertificateAuthorityStatus
+      default:
+        conditions:
+        - lastTransitionTime: "1970-01-01T00:00:00Z"
+          message: Waiting for the controller
+          reason: Pending
+          status: Unknown
+          type: Ready
+        - lastTransitionTime: "1970-01-01T00:00:00Z"
+          message: Waiting for the controller
+          reason: Pending
+          status: "True"
+          type: Reconciling
+        observedGeneration: -1
+- name: dev.strongroom.strongroom.api.v1alpha1.CertificateAuthoritySpec
+  map:
+    fields:
+    - name: authorityRef
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.LocalReference
+    - name: crl
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.CertificateRevocationList
+    - name: deletion
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.SecretDeletion
+    - name: keyAlgorithm
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.CertificateKeyAlgorithm
+    - name: kmsKeyRef
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.LocalReference
+    - name: nameConstraints
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.NameConstraints
+    - name: pathLength
+      type:
+        scalar: numeric
+    - name: region
+      type:
+        scalar: string
+    - name: renewBefore
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.CertificateValidity
+    - name: revoked
+      type:
+        list:
+          elementType:
+            namedType: dev.strongroom.strongroom.api.v1alpha1.RevokedCertificate
+          elementRelationship: associative
+          keys:
+          - serial
+    - name: subject
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.CertificateSubject
+    - name: tags
+      type:
+        list:
+          elementType:
+            namedType: dev.strongroom.strongroom.api.v1alpha1.Tag
+          elementRelationship: associative
+          keys:
+          - key
+    - name: target
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.AuthorityTarget
+    - name: type
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.CertificateAuthorityType
+    - name: validity
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.CertificateValidity
+- name: dev.strongroom.strongroom.api.v1alpha1.CertificateAuthorityStatus
+  map:
+    fields:
+    - name: arn
+      type:
+        scalar: string
+    - name: certificate
+      type:
+        scalar: string
+    - name: certificateChain
+      type:
+        scalar: string
+    - name: conditions
+      type:
+        list:
+          elementType:
+            namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Condition
+          elementRelationship: associative
+          keys:
+          - type
+    - name: crl
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.CertificateRevocationListStatus
+    - name: kmsKeyArn
+      type:
+        scalar: string
+    - name: lastHandledReconcileAt
+      type:
+        scalar: string
+    - name: lastHandledRotateAt
+      type:
+        scalar: string
+    - name: notAfter
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: notBefore
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: observedGeneration
+      type:
+        scalar: numeric
+    - name: renewalTime
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: serial
+      type:
+        scalar: string
+    - name: versions
+      type:
+        list:
+          elementType:
+            namedType: dev.strongroom.strongroom.api.v1alpha1.SecretVersion
+          elementRelationship: associative
+          keys:
+          - versionId
+- name: dev.strongroom.strongroom.api.v1alpha1.CertificateAuthorityType
+  scalar: string
+- name: dev.strongroom.strongroom.api.v1alpha1.CertificateKeyAlgorithm
+  scalar: string
+- name: dev.strongroom.strongroom.api.v1alpha1.CertificateRevocationList
+  map:
+    fields:
+    - name: expirationInDays
+      type:
+        scalar: numeric
+- name: dev.strongroom.strongroom.api.v1alpha1.CertificateRevocationListStatus
+  map:
+    fields:
+    - name: digest
+      type:
+        scalar: string
+    - name: nextUpdate
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: number
+      type:
+        scalar: numeric
+    - name: revoked
+      type:
+        scalar: numeric
+    - name: thisUpdate
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+- name: dev.strongroom.strongroom.api.v1alpha1.CertificateSource
+  map:
+    fields:
+    - name: policy
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.ImportPolicy
+    - name: secretRef
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.LocalReference
+- name: dev.strongroom.strongroom.api.v1alpha1.CertificateSpec
+  map:
+    fields:
+    - name: authorityRef
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.LocalReference
+    - name: deletion
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.SecretDeletion
+    - name: domainName
+      type:
+        scalar: string
+    - name: importFrom
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.CertificateSource
+    - name: keyAlgorithm
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.CertificateKeyAlgorithm
+    - name: kmsKeyRef
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.LocalReference
+    - name: region
+      type:
+        scalar: string
+    - name: renewBefore
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.CertificateValidity
+    - name: subjectAlternativeNames
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
+    - name: suspend
+      type:
+        scalar: boolean
+    - name: tags
+      type:
+        list:
+          elementType:
+            namedType: dev.strongroom.strongroom.api.v1alpha1.Tag
+          elementRelationship: associative
+          keys:
+          - key
+    - name: target
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.CertificateTarget
+    - name: validity
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.CertificateValidity
+- name: dev.strongroom.strongroom.api.v1alpha1.CertificateStatus
+  map:
+    fields:
+    - name: arn
+      type:
+        scalar: string
+    - name: authorityArn
+      type:
+        scalar: string
+    - name: chain
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: atomic
+    - name: conditions
+      type:
+        list:
+          elementType:
+            namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Condition
+          elementRelationship: associative
+          keys:
+          - type
+    - name: fingerprint
+      type:
+        scalar: string
+    - name: importedFrom
+      type:
+        scalar: string
+    - name: issuer
+      type:
+        scalar: string
+    - name: keyAlgorithm
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.CertificateKeyAlgorithm
+    - name: lastHandledReconcileAt
+      type:
+        scalar: string
+    - name: lastHandledRotateAt
+      type:
+        scalar: string
+    - name: names
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: atomic
+    - name: notAfter
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: notBefore
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: observedGeneration
+      type:
+        scalar: numeric
+    - name: projection
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.ProjectionStatus
+    - name: renewalTime
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: serial
+      type:
+        scalar: string
+    - name: type
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.CertificateType
+    - name: versions
+      type:
+        list:
+          elementType:
+            namedType: dev.strongroom.strongroom.api.v1alpha1.SecretVersion
+          elementRelationship: associative
+          keys:
+          - versionId
+- name: dev.strongroom.strongroom.api.v1alpha1.CertificateSubject
+  map:
+    fields:
+    - name: commonName
+      type:
+        scalar: string
+    - name: country
+      type:
+        scalar: string
+    - name: locality
+      type:
+        scalar: string
+    - name: organization
+      type:
+        scalar: string
+    - name: organizationalUnit
+      type:
+        scalar: string
+    - name: state
+      type:
+        scalar: string
+- name: dev.strongroom.strongroom.api.v1alpha1.CertificateTarget
+  map:
+    fields:
+    - name: creationPolicy
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.CreationPolicy
+    - name: name
+      type:
+        scalar: string
+    - name: restart
+      type:
+        list:
+          elementType:
+            namedType: dev.strongroom.strongroom.api.v1alpha1.RestartTarget
+          elementRelationship: atomic
+- name: dev.strongroom.strongroom.api.v1alpha1.CertificateType
+  scalar: string
+- name: dev.strongroom.strongroom.api.v1alpha1.CertificateValidity
+  scalar: string
 - name: dev.strongroom.strongroom.api.v1alpha1.CreationPolicy
   scalar: string
 - name: dev.strongroom.strongroom.api.v1alpha1.Envelope
@@ -134,6 +518,60 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: version
       type:
         scalar: string
+- name: dev.strongroom.strongroom.api.v1alpha1.IAMGroup
+  map:
+    fields:
+    - name: apiVersion
+      type:
+        scalar: string
+    - name: kind
+      type:
+        scalar: string
+    - name: metadata
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta
+    - name: spec
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.IAMGroupSpec
+    - name: status
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.IAMStatus
+      default:
+        conditions:
+        - lastTransitionTime: "1970-01-01T00:00:00Z"
+          message: Waiting for the controller
+          reason: Pending
+          status: Unknown
+          type: Ready
+        - lastTransitionTime: "1970-01-01T00:00:00Z"
+          message: Waiting for the controller
+          reason: Pending
+          status: "True"
+          type: Reconciling
+        observedGeneration: -1
+- name: dev.strongroom.strongroom.api.v1alpha1.IAMGroupSpec
+  map:
+    fields:
+    - name: managedPolicyArns
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
+    - name: name
+      type:
+        scalar: string
+    - name: path
+      type:
+        scalar: string
+    - name: policies
+      type:
+        list:
+          elementType:
+            namedType: dev.strongroom.strongroom.api.v1alpha1.InlinePolicy
+          elementRelationship: associative
+          keys:
+          - name
 - name: dev.strongroom.strongroom.api.v1alpha1.IAMPolicy
   map:
     fields:
@@ -151,7 +589,7 @@ var schemaYAML = typed.YAMLObject(`types:
         namedType: dev.strongroom.strongroom.api.v1alpha1.IAMPolicySpec
     - name: status
       type:
-        namedType: dev.strongroom.strongroom.api.v1alpha1.IAMStatus
+        namedType: dev.strongroom.strongroom.api.v1alpha1.IAMPolicyStatus
       default:
         conditions:
         - lastTransitionTime: "1970-01-01T00:00:00Z"
@@ -180,6 +618,43 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: path
       type:
         scalar: string
+- name: dev.strongroom.strongroom.api.v1alpha1.IAMPolicyStatus
+  map:
+    fields:
+    - name: arn
+      type:
+        scalar: string
+    - name: conditions
+      type:
+        list:
+          elementType:
+            namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Condition
+          elementRelationship: associative
+          keys:
+          - type
+    - name: defaultVersionId
+      type:
+        scalar: string
+    - name: lastHandledReconcileAt
+      type:
+        scalar: string
+    - name: lastVersion
+      type:
+        scalar: numeric
+    - name: observedGeneration
+      type:
+        scalar: numeric
+    - name: uniqueId
+      type:
+        scalar: string
+    - name: versions
+      type:
+        list:
+          elementType:
+            namedType: dev.strongroom.strongroom.api.v1alpha1.PolicyVersion
+          elementRelationship: associative
+          keys:
+          - versionId
 - name: dev.strongroom.strongroom.api.v1alpha1.IAMRole
   map:
     fields:
@@ -325,6 +800,12 @@ var schemaYAML = typed.YAMLObject(`types:
           elementRelationship: associative
           keys:
           - name
+    - name: groups
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
     - name: managedPolicyArns
       type:
         list:
@@ -575,6 +1056,42 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: name
       type:
         scalar: string
+- name: dev.strongroom.strongroom.api.v1alpha1.NameConstraints
+  map:
+    fields:
+    - name: excluded
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.NameSubtrees
+    - name: permitted
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.NameSubtrees
+- name: dev.strongroom.strongroom.api.v1alpha1.NameSubtrees
+  map:
+    fields:
+    - name: dnsDomains
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
+    - name: emailAddresses
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
+    - name: ipRanges
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
+    - name: uriDomains
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
 - name: dev.strongroom.strongroom.api.v1alpha1.Parameter
   map:
     fields:
@@ -805,6 +1322,18 @@ var schemaYAML = typed.YAMLObject(`types:
         elementType:
           namedType: __untyped_deduced_
         elementRelationship: separable
+- name: dev.strongroom.strongroom.api.v1alpha1.PolicyVersion
+  map:
+    fields:
+    - name: createdTime
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: document
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.PolicyDocument
+    - name: versionId
+      type:
+        scalar: string
 - name: dev.strongroom.strongroom.api.v1alpha1.ProjectionStatus
   map:
     fields:
@@ -834,6 +1363,17 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: selector
       type:
         namedType: io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector
+- name: dev.strongroom.strongroom.api.v1alpha1.RevocationReason
+  scalar: string
+- name: dev.strongroom.strongroom.api.v1alpha1.RevokedCertificate
+  map:
+    fields:
+    - name: reason
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.RevocationReason
+    - name: serial
+      type:
+        scalar: string
 - name: dev.strongroom.strongroom.api.v1alpha1.RotationType
   scalar: string
 - name: dev.strongroom.strongroom.api.v1alpha1.Secret
