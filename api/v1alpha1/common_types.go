@@ -70,6 +70,8 @@ const (
 	ConditionStalled = "Stalled"
 	// ConditionDeletionBlocked is True on a KMSKey whose deletion waits for what is still encrypted under it.
 	ConditionDeletionBlocked = "DeletionBlocked"
+	// ConditionAvailable is True on an HSMCluster while at least one node serves.
+	ConditionAvailable = "Available"
 	// ConditionRootProtected says whether the root of trust is kept outside the Kubernetes API, where a
 	// reader of its Secrets cannot get at it.
 	ConditionRootProtected = "RootProtected"
@@ -87,7 +89,7 @@ const (
 	ReasonSuspended = "Suspended"
 	// ReasonKeyNotFound: the KMSKey that spec.kmsKeyRef names does not exist.
 	ReasonKeyNotFound = "KeyNotFound"
-	// ReasonKeyUnusable: the KMSKey exists and is not Enabled, or is not ready yet.
+	// ReasonKeyUnusable: the KMSKey exists and is not Enabled, is not ready yet, or is of another kind than is needed.
 	ReasonKeyUnusable = "KeyUnusable"
 	// ReasonSourceNotFound: the core Secret, or its key, that spec.valueFrom names does not exist.
 	ReasonSourceNotFound = "SourceNotFound"
@@ -103,6 +105,8 @@ const (
 	ReasonInvalidSchedule = "InvalidSchedule"
 	// ReasonTooManyRotations: a key was rotated on demand as often as AWS KMS allows.
 	ReasonTooManyRotations = "TooManyRotations"
+	// ReasonUnsupportedOperation: keys of this spec do not have what was asked for.
+	ReasonUnsupportedOperation = "UnsupportedOperation"
 	// ReasonConflict: the target belongs to somebody else.
 	ReasonConflict = "Conflict"
 	// ReasonCycle: the source that is followed is itself made of this secret, so that each change would make another.
@@ -141,6 +145,18 @@ const (
 	ReasonInUse = "InUse"
 	// ReasonDisabled: spec.enabled is false.
 	ReasonDisabled = "Disabled"
+	// ReasonNodesUnavailable: an HSM node, or all of them, does not serve. The message says which and why.
+	ReasonNodesUnavailable = "NodesUnavailable"
+	// ReasonDomainKeyLost: no HSM node holds the domain key that the cluster had, so what was made under it opens nowhere.
+	ReasonDomainKeyLost = "DomainKeyLost"
+	// ReasonKeyMismatch: an HSM node holds another domain key than the cluster's.
+	ReasonKeyMismatch = "KeyMismatch"
+	// ReasonNoHSMNodes: the manager was not told how to run HSM nodes, by --hsm-image or --hsm-local-directory.
+	ReasonNoHSMNodes = "NoHSMNodes"
+	// ReasonCustomKeyStoreNotFound: the HSMCluster that spec.customKeyStoreRef names does not exist, or is not for this namespace.
+	ReasonCustomKeyStoreNotFound = "CustomKeyStoreNotFound"
+	// ReasonCustomKeyStoreUnavailable: no node of the HSMCluster that holds the key serves.
+	ReasonCustomKeyStoreUnavailable = "CustomKeyStoreUnavailable"
 	// ReasonCoreSecretRoot: the root of trust is a core Secret.
 	ReasonCoreSecretRoot = "CoreSecretRoot"
 	// ReasonRotated is the event of a rotation.

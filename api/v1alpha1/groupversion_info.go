@@ -35,6 +35,7 @@ var (
 func addKnownTypes(scheme *runtime.Scheme) error {
 	scheme.AddKnownTypes(SchemeGroupVersion,
 		&Envelope{}, &EnvelopeList{},
+		&HSMCluster{}, &HSMClusterList{},
 		&IAMGroup{}, &IAMGroupList{},
 		&IAMPolicy{}, &IAMPolicyList{},
 		&IAMRole{}, &IAMRoleList{},

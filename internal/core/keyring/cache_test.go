@@ -43,7 +43,7 @@ func (c *clock) advance(d time.Duration) { c.nanos.Add(int64(d)) }
 
 func use(t testing.TB, c *keyring.MaterialCache, id string, v *vault) {
 	t.Helper()
-	if err := c.Use(id, v.load, func(m secretbytes.Bytes) error {
+	if err := keyring.Use(c, id, v.load, func(m secretbytes.Bytes) error {
 		if !m.Equal(repeated(7)) {
 			t.Errorf("%s: not the material", id)
 		}
@@ -114,8 +114,8 @@ func TestMaterialInUseIsWipedOnlyWhenItsLastUserIsGone(t *testing.T) {
 			var v vault
 			var clk clock
 			c := keyring.NewMaterialCache(1, time.Minute, clk.now)
-			err := c.Use("a", v.load, func(outer secretbytes.Bytes) error {
-				err := c.Use("a", v.load, func(inner secretbytes.Bytes) error {
+			err := keyring.Use(c, "a", v.load, func(outer secretbytes.Bytes) error {
+				err := keyring.Use(c, "a", v.load, func(inner secretbytes.Bytes) error {
 					evict(c, &clk, &v)
 					if wiped(inner.Reveal()) {
 						t.Error("wiped while two use it")
@@ -145,7 +145,7 @@ func TestAFailedLoadIsNotRemembered(t *testing.T) {
 	var v vault
 	c := keyring.NewMaterialCache(2, time.Minute, nil)
 	failure, half := errors.New("no such token"), bytes.Repeat([]byte{7}, 8)
-	err := c.Use("a", func() (secretbytes.Bytes, error) { return secretbytes.Own(half), failure }, func(secretbytes.Bytes) error {
+	err := keyring.Use(c, "a", func() (secretbytes.Bytes, error) { return secretbytes.Own(half), failure }, func(secretbytes.Bytes) error {
 		t.Error("used without material")
 		return nil
 	})
@@ -162,7 +162,7 @@ func TestAnErrorOfTheUserIsAnsweredAndTheMaterialStays(t *testing.T) {
 	var v vault
 	c := keyring.NewMaterialCache(2, time.Minute, nil)
 	failure := errors.New("it does not open")
-	if err := c.Use("a", v.load, func(secretbytes.Bytes) error { return failure }); !errors.Is(err, failure) {
+	if err := keyring.Use(c, "a", v.load, func(secretbytes.Bytes) error { return failure }); !errors.Is(err, failure) {
 		t.Errorf("%v", err)
 	}
 	use(t, c, "a", &v)
@@ -182,11 +182,11 @@ func TestAPanicLeavesTheCacheInOrder(t *testing.T) {
 		}()
 		f()
 	}
-	panics(func() { _ = c.Use("a", func() (secretbytes.Bytes, error) { panic("load") }, look) })
+	panics(func() { _ = keyring.Use(c, "a", func() (secretbytes.Bytes, error) { panic("load") }, look) })
 	if c.Len() != 0 {
 		t.Errorf("%d entries after a panicked load", c.Len())
 	}
-	panics(func() { _ = c.Use("a", v.load, func(secretbytes.Bytes) error { panic("use") }) })
+	panics(func() { _ = keyring.Use(c, "a", v.load, func(secretbytes.Bytes) error { panic("use") }) })
 	c.Forget("a")
 	if !wiped(v.made[0]) {
 		t.Error("the panicked user is still counted")
@@ -199,7 +199,7 @@ func TestConcurrentUsersShareOneLoad(t *testing.T) {
 	started, goOn := make(chan struct{}), make(chan struct{})
 	slow := func() (secretbytes.Bytes, error) { close(started); <-goOn; return v.load() }
 	var wg sync.WaitGroup
-	wg.Go(func() { _ = c.Use("a", slow, look) })
+	wg.Go(func() { _ = keyring.Use(c, "a", slow, look) })
 	<-started
 	for range 10 {
 		wg.Go(func() { use(t, c, "a", &v) })
@@ -225,7 +225,7 @@ func TestWhoWaitsForALoadThatFailsLoadsForItself(t *testing.T) {
 	}
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		if err := c.Use("a", cancelled, look); !errors.Is(err, context.Canceled) {
+		if err := keyring.Use(c, "a", cancelled, look); !errors.Is(err, context.Canceled) {
 			t.Errorf("the cancelled one: %v", err)
 		}
 	})
@@ -243,7 +243,7 @@ func TestWhoWaitsForALoadThatFailsLoadsForItself(t *testing.T) {
 func TestMaterialForgottenWhileItIsLoadedIsNotKept(t *testing.T) {
 	var v vault
 	c := keyring.NewMaterialCache(2, time.Minute, nil)
-	err := c.Use("a", func() (secretbytes.Bytes, error) { c.Forget("a"); return v.load() }, func(m secretbytes.Bytes) error {
+	err := keyring.Use(c, "a", func() (secretbytes.Bytes, error) { c.Forget("a"); return v.load() }, func(m secretbytes.Bytes) error {
 		if wiped(m.Reveal()) {
 			t.Error("wiped before its loader used it")
 		}
@@ -303,7 +303,7 @@ func TestNobodySeesWipedOrForeignMaterial(t *testing.T) {
 					}
 					return secretbytes.Own(b), nil
 				}
-				err := c.Use(fmt.Sprint(n), load, func(m secretbytes.Bytes) error {
+				err := keyring.Use(c, fmt.Sprint(n), load, func(m secretbytes.Bytes) error {
 					if !m.Equal(repeated(n)) {
 						t.Errorf("worker %d, round %d: material %d is not itself", worker, i, n)
 					}
