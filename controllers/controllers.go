@@ -14,6 +14,7 @@ import (
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/controllers/envelope"
+	"strongroom.dev/strongroom/controllers/hsmcluster"
 	"strongroom.dev/strongroom/controllers/iamgroup"
 	"strongroom.dev/strongroom/controllers/iamobject"
 	"strongroom.dev/strongroom/controllers/iampolicy"
@@ -23,7 +24,9 @@ import (
 	"strongroom.dev/strongroom/controllers/kmskey"
 	"strongroom.dev/strongroom/controllers/secret"
 	"strongroom.dev/strongroom/internal/core/keyring"
+	"strongroom.dev/strongroom/internal/hsmnodes"
 	"strongroom.dev/strongroom/internal/projection"
+	"strongroom.dev/strongroom/internal/service/cloudhsm"
 	serviceiam "strongroom.dev/strongroom/internal/service/iam"
 	"strongroom.dev/strongroom/internal/service/kms"
 	"strongroom.dev/strongroom/internal/service/secretsmanager"
@@ -49,7 +52,10 @@ type Services struct {
 	KMS        *kms.Service
 	Secrets    *secretsmanager.Service
 	IAM        *serviceiam.Service
+	HSM        *cloudhsm.Clusters
 	Projector  *projection.Projector
+	// HSMNodes is where HSM nodes run, nil if the manager was not told.
+	HSMNodes hsmnodes.Host
 	// RootProtection says where the root of trust is.
 	RootProtection func() (protected bool, message string)
 	// Now is the clock.
@@ -110,6 +116,11 @@ func NewKMSKey(s Services, recorder events.EventRecorder) *kmskey.Reconciler {
 	}
 }
 
+// NewHSMCluster makes the reconciler of HSMClusters.
+func NewHSMCluster(s Services, recorder events.EventRecorder) *hsmcluster.Reconciler {
+	return &hsmcluster.Reconciler{Client: s.Client, Live: s.Live, Clusters: s.HSM, Host: s.HSMNodes, Events: recorder, Now: s.Now}
+}
+
 // NewEnvelope makes the reconciler of Envelopes.
 func NewEnvelope(s Services) *envelope.Reconciler {
 	return &envelope.Reconciler{Client: s.Client, Store: s.Store, Keyring: s.Keyring, Now: s.Now}
@@ -151,6 +162,9 @@ func Setup(mgr ctrl.Manager, s Services, o Options) error {
 	}
 	if err := NewSecret(s, recorder).SetupWithManager(mgr, options); err != nil {
 		return fmt.Errorf("setting up the Secret controller: %w", err)
+	}
+	if err := NewHSMCluster(s, recorder).SetupWithManager(mgr, options); err != nil {
+		return fmt.Errorf("setting up the HSMCluster controller: %w", err)
 	}
 	if err := NewIAMGroup(s, recorder).SetupWithManager(mgr, options); err != nil {
 		return fmt.Errorf("setting up the IAMGroup controller: %w", err)
