@@ -54,6 +54,9 @@ type Options struct {
 	GatewayBindAddress string
 	// GatewayNames are DNS names and IP addresses in the gateway's certificate, besides those of its Service and of loopback.
 	GatewayNames []string
+	// GatewaySourceShare is how much of the gateway's connections, and of the memory for requests that are not authenticated yet,
+	// one source address may have, in percent. 25 by default.
+	GatewaySourceShare int
 	// AuditLog is the file that audit records are appended to; "" or "-" is standard output.
 	AuditLog string
 	// LeaderElection lets one replica of several run the controllers. Off by default.

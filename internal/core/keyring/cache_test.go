@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"strongroom.dev/strongroom/internal/core/keyring"
+	"strongroom.dev/strongroom/internal/core/keys"
 	"strongroom.dev/strongroom/internal/core/secretbytes"
 )
 
@@ -327,4 +328,44 @@ func TestNobodySeesWipedOrForeignMaterial(t *testing.T) {
 		}
 		return true
 	})
+}
+
+// parsed is material that is no bytes.
+type parsed struct{ wiped bool }
+
+func (p *parsed) Wipe() { p.wiped = true }
+
+func TestMaterialOfAnyTypeIsKeptAsItIsAndWipedAsAnyOther(t *testing.T) {
+	c := keyring.NewMaterialCache(10, time.Minute, nil)
+	key := &parsed{}
+	for range 2 {
+		err := keyring.Use(c, "a", func() (*parsed, error) { return key, nil }, func(lent *parsed) error {
+			if lent != key || lent.wiped {
+				t.Error("it is not what was loaded")
+			}
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	var v vault
+	if err := keyring.Use(c, "a", v.load, look); err == nil || v.loads != 0 {
+		t.Errorf("material was lent as another type: %v", err)
+	}
+	c.Clear()
+	if !key.wiped {
+		t.Error("it was not wiped")
+	}
+}
+
+func TestALoadThatFailsMayAnswerNothing(t *testing.T) {
+	c := keyring.NewMaterialCache(10, time.Minute, nil)
+	failure := errors.New("no such key")
+	if err := keyring.Use(c, "a", func() (*keys.PrivateKey, error) { return nil, failure }, func(*keys.PrivateKey) error { return nil }); !errors.Is(err, failure) {
+		t.Errorf("%v", err)
+	}
+	if c.Len() != 0 {
+		t.Errorf("%d entries", c.Len())
+	}
 }

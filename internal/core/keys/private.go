@@ -79,10 +79,15 @@ func parsePrivateKey(s Spec, pkcs8 []byte) (*PrivateKey, error) {
 	if err != nil {
 		return nil, ErrInvalidPrivateKey
 	}
-	return &PrivateKey{spec: s, key: signer, public: &PublicKey{spec: s, key: signer.Public(), der: der}}, nil
+	// Read anew, as Go's own public half is a part of the private key: whoever holds it would keep all of that from being erased.
+	public, err := ParsePublicKey(s, der)
+	if err != nil {
+		return nil, ErrInvalidPrivateKey
+	}
+	return &PrivateKey{spec: s, key: signer, public: public}, nil
 }
 
-// Public is the other half. It holds nothing of the private one, and stays when that is wiped.
+// Public is the other half. It holds nothing of the private one: it stays when that is wiped, and keeps it from nothing.
 func (k *PrivateKey) Public() *PublicKey { return k.public }
 
 // Sign signs a digest of the algorithm's length. It fails with ErrAlgorithm and ErrDigestLength.
