@@ -4,6 +4,7 @@ package cloudhsm
 import (
 	"crypto/sha256"
 	"encoding/base32"
+	"encoding/hex"
 	"fmt"
 	"strings"
 
@@ -19,6 +20,13 @@ import (
 func ClusterID(namespace, name string) string {
 	sum := sha256.Sum256([]byte("strongroom hsm cluster\x00" + namespace + "/" + name)) // neither has a slash
 	return "cluster-" + strings.ToLower(base32.StdEncoding.EncodeToString(sum[:]))[:11]
+}
+
+// KeyStoreID is the id of the custom key store of AWS KMS that a cluster is.
+// https://docs.aws.amazon.com/kms/latest/APIReference/API_CustomKeyStoresListEntry.html
+func KeyStoreID(namespace, name string) string {
+	sum := sha256.Sum256([]byte("strongroom custom key store\x00" + namespace + "/" + name))
+	return "cks-" + hex.EncodeToString(sum[:])[:17]
 }
 
 // Allows tells whether KMSKeys of a namespace may be in a cluster. Strongroom's own namespace is operators.
