@@ -204,6 +204,14 @@ func (m marker) try(value any) error {
 func (m marker) accompany(o *unstructured.Unstructured, value any) {
 	spec, _ := o.Object["spec"].(map[string]any)
 	switch {
+	case m.kind == key && value == nil && m.path == "spec.origin":
+		delete(spec, "customKeyStoreRef")
+	case m.kind == key && value == nil && m.path == "spec.customKeyStoreRef":
+		delete(spec, "origin")
+	case m.kind == hsm && value == nil && m.path == "spec.softHSM":
+		spec["pkcs11"] = map[string]any{"library": "/lib.so", "tokenLabel": "t", "pinSecretRef": map[string]any{"name": "p", "key": "k"}}
+	case m.kind == hsm && value == nil && m.path == "spec.pkcs11":
+		spec["softHSM"] = map[string]any{}
 	case m.kind != key || value == nil:
 	case m.path == "spec.keySpec" && value != "SYMMETRIC_DEFAULT":
 		spec["keyUsage"] = "SIGN_VERIFY"

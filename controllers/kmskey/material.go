@@ -21,7 +21,7 @@ import (
 
 var (
 	errTooManyRotations = errors.New("too many rotations on demand")
-	errNotRotated       = errors.New("the material of an asymmetric key is not rotated, since its public key is known elsewhere")
+	errNotRotated       = errors.New("the material of an asymmetric key, whose public key is known elsewhere, and of one in a custom key store is not rotated")
 )
 
 // rotationInput is all that the decision to rotate a key depends on.
