@@ -13,6 +13,8 @@ import (
 	"k8s.io/client-go/tools/events"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/controllers/certificate"
+	"strongroom.dev/strongroom/controllers/certificateauthority"
 	"strongroom.dev/strongroom/controllers/envelope"
 	"strongroom.dev/strongroom/controllers/hsmcluster"
 	"strongroom.dev/strongroom/controllers/iamgroup"
@@ -22,13 +24,17 @@ import (
 	"strongroom.dev/strongroom/controllers/iamuser"
 	"strongroom.dev/strongroom/controllers/injection"
 	"strongroom.dev/strongroom/controllers/kmskey"
+	"strongroom.dev/strongroom/controllers/parameter"
 	"strongroom.dev/strongroom/controllers/secret"
 	"strongroom.dev/strongroom/internal/core/keyring"
 	"strongroom.dev/strongroom/internal/hsmnodes"
 	"strongroom.dev/strongroom/internal/projection"
+	"strongroom.dev/strongroom/internal/service/acm"
+	"strongroom.dev/strongroom/internal/service/acmpca"
 	"strongroom.dev/strongroom/internal/service/cloudhsm"
 	serviceiam "strongroom.dev/strongroom/internal/service/iam"
 	"strongroom.dev/strongroom/internal/service/kms"
+	"strongroom.dev/strongroom/internal/service/parameterstore"
 	"strongroom.dev/strongroom/internal/service/secretsmanager"
 	"strongroom.dev/strongroom/internal/store"
 )
@@ -41,6 +47,8 @@ type Services struct {
 	// Client reads from the cache and writes. Live reads from the API server.
 	Client client.Client
 	Live   client.Reader
+	// Direct has no cache: for kinds that are not worth a watch.
+	Direct client.Client
 	// Namespace is Strongroom's own.
 	Namespace string
 	// Region is the one that ARNs name.
@@ -51,10 +59,15 @@ type Services struct {
 	Keyring    *keyring.Holder
 	KMS        *kms.Service
 	Secrets    *secretsmanager.Service
-	IAM        *serviceiam.Service
-	HSM        *cloudhsm.Clusters
-	Projector  *projection.Projector
-	// HSMNodes is where HSM nodes run, nil if the manager was not told.
+	// Certificates and Authorities issue.
+	Certificates *acm.Service
+	Authorities  *acmpca.Service
+	Parameters   *parameterstore.Service
+	IAM          *serviceiam.Service
+	Projector    *projection.Projector
+	// HSM is the connections to HSM nodes.
+	HSM *cloudhsm.Clusters
+	// HSMNodes is where they run, nil if the manager was not told.
 	HSMNodes hsmnodes.Host
 	// RootProtection says where the root of trust is.
 	RootProtection func() (protected bool, message string)
@@ -78,10 +91,14 @@ type Index struct {
 func Indexes() []Index {
 	return []Index{
 		{&v1alpha1.Secret{}, secret.Indexes()},
+		{&v1alpha1.Parameter{}, parameter.Indexes()},
 		{&v1alpha1.KMSKey{}, kmskey.Indexes()},
+		{&v1alpha1.Certificate{}, certificate.Indexes()},
+		{&v1alpha1.CertificateAuthority{}, certificateauthority.Indexes()},
 		{&v1alpha1.Envelope{}, map[string]client.IndexerFunc{
 			store.OwnerIndex: store.IndexOwner, store.KeyIndex: store.IndexKey,
 			secretsmanager.TombstoneIndex: secretsmanager.IndexTombstone,
+			parameterstore.TombstoneIndex: parameterstore.IndexTombstone,
 		}},
 		{&v1alpha1.IAMGroup{}, iamIndexes(nil)},
 		{&v1alpha1.IAMPolicy{}, iamIndexes(nil)},
@@ -108,6 +125,13 @@ func NewSecret(s Services, recorder events.EventRecorder) *secret.Reconciler {
 	}
 }
 
+// NewParameter makes the reconciler of Parameters.
+func NewParameter(s Services, recorder events.EventRecorder) *parameter.Reconciler {
+	return &parameter.Reconciler{
+		Client: s.Client, Live: s.Live, Parameters: s.Parameters, Keyring: s.Keyring, Projector: s.Projector, Events: recorder, Now: s.Now,
+	}
+}
+
 // NewKMSKey makes the reconciler of KMSKeys.
 func NewKMSKey(s Services, recorder events.EventRecorder) *kmskey.Reconciler {
 	return &kmskey.Reconciler{
@@ -119,6 +143,20 @@ func NewKMSKey(s Services, recorder events.EventRecorder) *kmskey.Reconciler {
 // NewHSMCluster makes the reconciler of HSMClusters.
 func NewHSMCluster(s Services, recorder events.EventRecorder) *hsmcluster.Reconciler {
 	return &hsmcluster.Reconciler{Client: s.Client, Live: s.Live, Clusters: s.HSM, Host: s.HSMNodes, Events: recorder, Now: s.Now}
+}
+
+// NewCertificate makes the reconciler of Certificates.
+func NewCertificate(s Services, recorder events.EventRecorder) *certificate.Reconciler {
+	return &certificate.Reconciler{
+		Client: s.Client, Live: s.Live, Certificates: s.Certificates, Keyring: s.Keyring, Projector: s.Projector, Events: recorder, Now: s.Now,
+	}
+}
+
+// NewCertificateAuthority makes the reconciler of CertificateAuthorities.
+func NewCertificateAuthority(s Services, recorder events.EventRecorder) *certificateauthority.Reconciler {
+	return &certificateauthority.Reconciler{
+		Client: s.Client, Direct: s.Direct, Authorities: s.Authorities, Keyring: s.Keyring, Events: recorder, Now: s.Now,
+	}
 }
 
 // NewEnvelope makes the reconciler of Envelopes.
@@ -168,6 +206,15 @@ func Setup(mgr ctrl.Manager, s Services, o Options) error {
 	}
 	if err := NewIAMGroup(s, recorder).SetupWithManager(mgr, options); err != nil {
 		return fmt.Errorf("setting up the IAMGroup controller: %w", err)
+	}
+	if err := NewCertificateAuthority(s, recorder).SetupWithManager(mgr, options); err != nil {
+		return fmt.Errorf("setting up the CertificateAuthority controller: %w", err)
+	}
+	if err := NewCertificate(s, recorder).SetupWithManager(mgr, options); err != nil {
+		return fmt.Errorf("setting up the Certificate controller: %w", err)
+	}
+	if err := NewParameter(s, recorder).SetupWithManager(mgr, options); err != nil {
+		return fmt.Errorf("setting up the Parameter controller: %w", err)
 	}
 	if err := NewIAMPolicy(s, recorder).SetupWithManager(mgr, options); err != nil {
 		return fmt.Errorf("setting up the IAMPolicy controller: %w", err)

@@ -2,8 +2,8 @@ package v1alpha1
 
 // Labels and annotations that users and other controllers may rely on.
 const (
-	// ManagedLabel marks the core Secrets that Strongroom watches: its projections (value ManagedProjection) and the
-	// import sources whose owner asks for them to be followed (value ManagedSource). Core Secrets without it are
+	// ManagedLabel marks the core Secrets and ConfigMaps that Strongroom watches: its projections (value ManagedProjection) and the
+	// import sources whose owner asks for them to be followed (value ManagedSource). Those without it are
 	// never listed or watched.
 	ManagedLabel = Group + "/managed"
 	// ManagedProjection is ManagedLabel's value on a projection.
@@ -11,6 +11,8 @@ const (
 	// ManagedSource is ManagedLabel's value that a user sets on a core Secret named by valueFrom with
 	// policy Follow, so that its changes are imported at once.
 	ManagedSource = "source"
+	// ManagedGateway is ManagedLabel's value on the ConfigMap that pods find the gateway by, GatewayConfigMap.
+	ManagedGateway = "gateway"
 
 	// SubjectAnnotation holds, on a projection, the ARN of the secret that it shows; on a Secret that was made through the
 	// API, its own, so that neither a lost status nor an earlier secret of the name changes it.
@@ -113,6 +115,10 @@ const (
 	ReasonCycle = "Cycle"
 	// ReasonInvalidSelector: a selector of spec.target.restart is not a label selector.
 	ReasonInvalidSelector = "InvalidSelector"
+	// ReasonInvalidName: the name can be no parameter's in AWS, or is none that a certificate can have.
+	ReasonInvalidName = "InvalidName"
+	// ReasonTooManyVersions: the oldest of a parameter's 100 versions has a label, so that it cannot make room for another.
+	ReasonTooManyVersions = "TooManyVersions"
 	// ReasonNameConflict: an older object of the namespace has the same AWS name, or a key has the same alias.
 	ReasonNameConflict = "NameConflict"
 	// ReasonAccountConflict: an older namespace has the same account id.
@@ -149,8 +155,8 @@ const (
 	ReasonNodesUnavailable = "NodesUnavailable"
 	// ReasonDomainKeyLost: no HSM node holds the domain key that the cluster had, so what was made under it opens nowhere.
 	ReasonDomainKeyLost = "DomainKeyLost"
-	// ReasonKeyMismatch: an HSM node holds another domain key than the cluster's.
-	ReasonKeyMismatch = "KeyMismatch"
+	// ReasonDomainKeyMismatch: an HSM node holds another domain key than the cluster's.
+	ReasonDomainKeyMismatch = "DomainKeyMismatch"
 	// ReasonNoHSMNodes: the manager was not told how to run HSM nodes, by --hsm-image or --hsm-local-directory.
 	ReasonNoHSMNodes = "NoHSMNodes"
 	// ReasonCustomKeyStoreNotFound: the HSMCluster that spec.customKeyStoreRef names does not exist, or is not for this namespace.
@@ -159,6 +165,20 @@ const (
 	ReasonCustomKeyStoreUnavailable = "CustomKeyStoreUnavailable"
 	// ReasonCoreSecretRoot: the root of trust is a core Secret.
 	ReasonCoreSecretRoot = "CoreSecretRoot"
+	// ReasonAuthorityNotFound: the CertificateAuthority that spec.authorityRef names does not exist.
+	ReasonAuthorityNotFound = "AuthorityNotFound"
+	// ReasonAuthorityNotReady: the CertificateAuthority has no certificate yet, or no time left to issue for.
+	ReasonAuthorityNotReady = "AuthorityNotReady"
+	// ReasonNotPermitted: a name is outside the constraints of the authority, or an authority may not be below it.
+	ReasonNotPermitted = "NotPermitted"
+	// ReasonInvalidCertificate: a certificate, its chain or its key is malformed, weak, expired, or they do not belong together.
+	ReasonInvalidCertificate = "InvalidCertificate"
+	// ReasonKeyMismatch: the KMSKey is not the one that the authority's certificate was made for.
+	ReasonKeyMismatch = "KeyMismatch"
+	// ReasonNoCertificate: there is no certificate yet, and spec says not where it comes from: it is imported through the API.
+	ReasonNoCertificate = "NoCertificate"
+	// ReasonNotIssued: a serial number in spec.revoked is of no certificate that the authority issued and that has not expired.
+	ReasonNotIssued = "NotIssued"
 	// ReasonRotated is the event of a rotation.
 	ReasonRotated = "Rotated"
 	// ReasonRevoked is the event of an access key that was taken out of force.

@@ -3,7 +3,7 @@ package v1alpha1
 import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 // EnvelopeClass says what an Envelope's payload is.
-// +kubebuilder:validation:Enum=SecretVersion;KeyMaterial;DomainKey;Tombstone;AccessKey
+// +kubebuilder:validation:Enum=SecretVersion;KeyMaterial;DomainKey;Tombstone;AccessKey;ParameterVersion;PrivateKey;IssuedCertificate;Revocation
 type EnvelopeClass string
 
 // The classes of Envelopes.
@@ -16,8 +16,16 @@ const (
 	EnvelopeDomainKey EnvelopeClass = "DomainKey"
 	// EnvelopeTombstone holds the last spec and index of a deleted object until its recovery window ends.
 	EnvelopeTombstone EnvelopeClass = "Tombstone"
+	// EnvelopeParameterVersion holds one version of a Parameter's value.
+	EnvelopeParameterVersion EnvelopeClass = "ParameterVersion"
 	// EnvelopeAccessKey holds the secret half of an IAMUser's access key.
 	EnvelopeAccessKey EnvelopeClass = "AccessKey"
+	// EnvelopePrivateKey holds a Certificate's private key together with its certificate's chain.
+	EnvelopePrivateKey EnvelopeClass = "PrivateKey"
+	// EnvelopeIssuedCertificate holds a certificate that a CertificateAuthority issued, or its own.
+	EnvelopeIssuedCertificate EnvelopeClass = "IssuedCertificate"
+	// EnvelopeRevocation says that a certificate which a CertificateAuthority issued is revoked, since when and why.
+	EnvelopeRevocation EnvelopeClass = "Revocation"
 )
 
 // EnvelopeOwner names the object that an Envelope belongs to, by kind and name, so that an object that was deleted, or
@@ -80,7 +88,8 @@ type EnvelopeSpec struct {
 	// +required
 	CreatedTime metav1.Time `json:"createdTime"`
 
-	// expireTime, of a Tombstone: when the recovery window ends.
+	// expireTime, of a Tombstone: when the recovery window ends; of an IssuedCertificate and its Revocation: when the certificate
+	// does.
 	// +optional
 	ExpireTime *metav1.Time `json:"expireTime,omitempty"`
 

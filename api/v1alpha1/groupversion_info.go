@@ -34,6 +34,8 @@ var (
 
 func addKnownTypes(scheme *runtime.Scheme) error {
 	scheme.AddKnownTypes(SchemeGroupVersion,
+		&Certificate{}, &CertificateList{},
+		&CertificateAuthority{}, &CertificateAuthorityList{},
 		&Envelope{}, &EnvelopeList{},
 		&HSMCluster{}, &HSMClusterList{},
 		&IAMGroup{}, &IAMGroupList{},
@@ -41,6 +43,7 @@ func addKnownTypes(scheme *runtime.Scheme) error {
 		&IAMRole{}, &IAMRoleList{},
 		&IAMUser{}, &IAMUserList{},
 		&KMSKey{}, &KMSKeyList{},
+		&Parameter{}, &ParameterList{},
 		&Secret{}, &SecretList{},
 	)
 	metav1.AddToGroupVersion(scheme, SchemeGroupVersion)

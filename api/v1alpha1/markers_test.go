@@ -115,6 +115,25 @@ spec: {name: aws, path: /p/, accessKeys: [{name: k, inactive: true, secretName: 
   policies: [{name: p, document: {Version: "2012-10-17"}}], managedPolicyArns: ["arn:aws:iam::aws:policy/ReadOnlyAccess"], permissionsBoundary: "arn:aws:iam::aws:policy/ReadOnlyAccess", tags: [{key: k, value: v}]}
 status: {observedGeneration: 1, arn: a, uniqueId: u, lastHandledReconcileAt: a, lastAccessKeySequence: 1,
   accessKeys: [{name: k, sequence: 1, accessKeyId: AKIAAAAAAAAAAAAAAAAA, secretName: s, createdTime: "2026-11-24T12:00:00Z"}]}`},
+	"CertificateAuthority": {`
+spec: {type: Subordinate, authorityRef: {name: r}, subject: {commonName: c, organization: o, organizationalUnit: u, country: DE, state: s, locality: l},
+  keyAlgorithm: RSA_2048, kmsKeyRef: {name: k}, validity: 9999d, renewBefore: 1d, pathLength: 0, crl: {expirationInDays: 7}, target: {name: t},
+  nameConstraints: {permitted: {dnsDomains: [a], ipRanges: [10.0.0.0/8], emailAddresses: [a], uriDomains: [a]},
+    excluded: {dnsDomains: [a], ipRanges: [10.0.0.0/8], emailAddresses: [a], uriDomains: [a]}},
+  revoked: [{serial: "00000000000000000000000000000000", reason: UNSPECIFIED}], deletion: {recoveryWindowInDays: 8}, region: us-east-1, tags: [{key: k, value: v}]}
+status: {observedGeneration: 1, arn: a, kmsKeyArn: k, certificate: c, certificateChain: c, serial: s, notBefore: "2026-11-24T12:00:00Z", notAfter: "2026-11-24T12:00:00Z",
+  renewalTime: "2026-11-24T12:00:00Z", lastHandledReconcileAt: a, lastHandledRotateAt: b,
+  crl: {number: 1, thisUpdate: "2026-11-24T12:00:00Z", nextUpdate: "2026-11-24T12:00:00Z", revoked: 1, digest: d},
+  versions: [{versionId: "` + long + `", sequence: 1, stages: [AWSCURRENT], createdTime: "2026-11-24T12:00:00Z"}]}`},
+	"Certificate": {`
+spec: {domainName: a, subjectAlternativeNames: [b], keyAlgorithm: RSA_2048, authorityRef: {name: r}, validity: 9999d, renewBefore: 1d, kmsKeyRef: {name: k},
+  target: {name: t, creationPolicy: Owner, restart: [{kind: Deployment, name: w}]}, deletion: {recoveryWindowInDays: 8}, region: us-east-1,
+  tags: [{key: k, value: v}], suspend: true}
+status: {observedGeneration: 1, arn: a, type: PRIVATE, serial: s, fingerprint: f, names: [nn], keyAlgorithm: RSA_2048, notBefore: "2026-11-24T12:00:00Z",
+  notAfter: "2026-11-24T12:00:00Z", renewalTime: "2026-11-24T12:00:00Z", issuer: i, chain: [c], authorityArn: a, importedFrom: s,
+  projection: {name: t, keys: [a], digest: d}, lastHandledReconcileAt: a, lastHandledRotateAt: b,
+  versions: [{versionId: "` + long + `", sequence: 1, stages: [AWSCURRENT], createdTime: "2026-11-24T12:00:00Z"}]}`, `
+spec: {importFrom: {secretRef: {name: s}, policy: Once}}`},
 	"Envelope": {`
 spec: {class: SecretVersion, owner: {kind: Secret, name: a}, subject: arn, version: v, sequence: 1, stages: [AWSCURRENT],
   binary: true, createdTime: "2026-11-24T12:00:00Z", expireTime: "2026-11-24T12:00:00Z", keyArn: k, encryptedDataKey: QUJD, ciphertext: QUJD}`},
@@ -135,6 +154,18 @@ func filler(path string, n int) string {
 		return "{" + strings.Repeat(" ", n-2) + "}"
 	case path == "spec.rotation.duration" && n == 3:
 		return "24h"
+	case strings.HasSuffix(path, ".ipRanges[]") && n == 4:
+		return "::/0"
+	case strings.HasSuffix(path, ".ipRanges[]") && n == 43:
+		return "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff/128"
+	case path == "spec.validity" && n >= 2:
+		return strings.Repeat("9", n-1) + "d"
+	case path == "spec.renewBefore" && n >= 2:
+		return "1" + strings.Repeat("0", n-2) + "h"
+	case path == "spec.subject.country" && n == 2:
+		return "DE"
+	case path == "spec.revoked[].serial":
+		return strings.Repeat("a", n)
 	}
 	if (path == "spec.permissionsBoundary" || path == "spec.managedPolicyArns[]") && n >= 25 {
 		return "arn:aws:iam::aws:policy/" + strings.Repeat("x", n-24)
@@ -159,6 +190,10 @@ func item(path string, n int, first any) any {
 		return map[string]any{"name": fmt.Sprint("n", n), "state": "ACTIVE"}
 	case "status.domainKeys":
 		return map[string]any{"epoch": int64(n + 1), "keyCheckValue": "0011223344", "wrappingKeyCheckValue": "0011223344"}
+	case "spec.revoked":
+		return map[string]any{"serial": fmt.Sprintf("%032x", n)}
+	case "spec.nameConstraints.permitted.ipRanges", "spec.nameConstraints.excluded.ipRanges":
+		return fmt.Sprintf("10.%d.0.0/16", n)
 	case "status.keyMaterials":
 		return map[string]any{"id": long, "sequence": int64(n + 1), "state": "NON_CURRENT", "createdTime": "2026-11-24T12:00:00Z"}
 	case "spec.tags":

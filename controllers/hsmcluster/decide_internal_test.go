@@ -40,8 +40,8 @@ func TestADomainKeyIsMadeOnceAndNeverWhileANodeThatMayHaveItIsAway(t *testing.T)
 		"one of which the only holder is away":    {keysOf(first), []node{away, empty}, action{}, ""},
 		"one of which all are away":               {keysOf(first), []node{away, away}, action{}, ""},
 		"one whose tokens are all empty":          {keysOf(first), []node{empty, empty}, action{}, v1alpha1.ReasonDomainKeyLost},
-		"one with another's token":                {keysOf(first), []node{with(first), with(other)}, action{}, v1alpha1.ReasonKeyMismatch},
-		"one with another's token alone":          {keysOf(first), []node{with(other)}, action{}, v1alpha1.ReasonKeyMismatch},
+		"one with another's token":                {keysOf(first), []node{with(first), with(other)}, action{}, v1alpha1.ReasonDomainKeyMismatch},
+		"one with another's token alone":          {keysOf(first), []node{with(other)}, action{}, v1alpha1.ReasonDomainKeyMismatch},
 		"one whose record was lost with a status": {nil, []node{with(first), with(first)}, action{donor: 0}, ""},
 	} {
 		got := decideDomainKeys(tt.recorded, tt.nodes)

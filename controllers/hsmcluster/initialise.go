@@ -44,7 +44,7 @@ func decideDomainKeys(recorded []v1alpha1.HSMDomainKey, nodes []node) action {
 	for i, n := range nodes {
 		for _, k := range n.keys {
 			if foreign(recorded, k) {
-				return action{err: fault.Stalled(v1alpha1.ReasonKeyMismatch, fmt.Errorf("%w: node %d, epoch %d: key check value %s; put the right token in its place, or an empty one, which gets the cluster's", errForeign, i, k.Epoch, k.KeyCheckValue))}
+				return action{err: fault.Stalled(v1alpha1.ReasonDomainKeyMismatch, fmt.Errorf("%w: node %d, epoch %d: key check value %s; put the right token in its place, or an empty one, which gets the cluster's", errForeign, i, k.Epoch, k.KeyCheckValue))}
 			}
 		}
 		if n.state == hsmpb.State_STATE_ACTIVE && len(n.keys) > most {
@@ -181,7 +181,7 @@ func (r *Reconciler) health(ctx context.Context, p *pass) error {
 // unhealthy is the fault of a cluster whose nodes do not all serve.
 func unhealthy(p *pass) error {
 	if errors.Is(p.health.Err, hsm.ErrMismatch) {
-		return fault.Stalled(v1alpha1.ReasonKeyMismatch, p.health.Err)
+		return fault.Stalled(v1alpha1.ReasonDomainKeyMismatch, p.health.Err)
 	}
 	var out []string
 	for _, n := range nodesOf(p) {

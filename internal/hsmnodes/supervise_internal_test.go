@@ -63,9 +63,13 @@ func TestAProgramThatIsNotThereIsSaid(t *testing.T) {
 
 func TestWhatAProgramSaidLastIsTold(t *testing.T) {
 	dir := t.TempDir()
-	s := supervise(dir, func() *exec.Cmd { return exec.Command("sh", "-c", "echo one; echo '{\"msg\":\"no token\",\"err\":\"because\"}'; exit 3") })
+	s := supervise(dir, func() *exec.Cmd {
+		return exec.Command("sh", "-c", "echo one; echo '{\"msg\":\"no token\",\"err\":\"because\"}'; exit 3")
+	})
 	defer s.end()
-	within(t, "it says so", func() bool { return strings.Contains(s.message(), "no token because") && strings.Contains(s.message(), "exit status 3") })
+	within(t, "it says so", func() bool {
+		return strings.Contains(s.message(), "no token because") && strings.Contains(s.message(), "exit status 3")
+	})
 }
 
 // What runs on after a manager was killed is no second process on one token.

@@ -16,9 +16,11 @@ import (
 	"strongroom.dev/strongroom/internal/core/secretbytes"
 )
 
-// Target is the core Secret that should be.
+// Target is the core Secret or ConfigMap that should be.
 type Target struct {
-	// Namespace and Name of the core Secret.
+	// ConfigMap tells that it is a ConfigMap, whose data is text and no secret. It has no type.
+	ConfigMap bool
+	// Namespace and Name of the core Secret or ConfigMap.
 	Namespace, Name string
 	// Type is Opaque if empty.
 	Type string
@@ -28,18 +30,37 @@ type Target struct {
 	Data map[string]secretbytes.Bytes
 	// FormerKeys are the keys that were written before; those that are no more in Data are taken out.
 	FormerKeys []string
-	// Owner is the Secret that it shows.
+	// Owner is the object that it shows.
 	Owner Owner
 }
 
 // Owner is the object that a target belongs to.
 type Owner struct {
-	// Name and UID of the Secret.
+	// Kind of the object; Secret if empty.
+	Kind string
+	// Name and UID of the object.
 	Name string
 	UID  types.UID
-	// ARN of the secret.
+	// ARN of the secret, or of whatever it is.
 	ARN string
 }
+
+func (o Owner) kind() string {
+	if o.Kind == "" {
+		return secretKind
+	}
+	return o.Kind
+}
+
+// Field is what field managers and annotations tell the object by: its name, with its kind if it is no Secret.
+func (o Owner) Field() string {
+	if o.kind() == secretKind {
+		return o.Name
+	}
+	return o.Kind + "/" + o.Name
+}
+
+const secretKind = "Secret"
 
 // Keys are the keys of the data, sorted.
 func (t *Target) Keys() []string { return slices.Sorted(maps.Keys(t.Data)) }
@@ -63,7 +84,7 @@ func (t *Target) secretType() corev1.SecretType {
 
 // fieldOwner is the field manager of one object's projection. Each has its own, since several may merge into one core
 // Secret and an apply takes away what its manager no longer names. The hash keeps it within 128 bytes.
-func (t *Target) fieldOwner() string { return FieldOwner("projection", t.Owner.Name) }
+func (t *Target) fieldOwner() string { return FieldOwner("projection", t.Owner.Field()) }
 
 // FieldOwner is the field manager for one purpose of one object.
 func FieldOwner(purpose, name string) string {
@@ -95,7 +116,7 @@ func Judge(t *Target, existing *corev1.Secret) (Verdict, string) {
 	ours := controller != nil && controller.UID == t.Owner.UID
 	sameARN := existing.Annotations[v1alpha1.SubjectAnnotation] == t.Owner.ARN
 	switch {
-	case controller != nil && !ours && (!sameARN || !isSecretNamed(controller, t.Owner.Name)):
+	case controller != nil && !ours && (!sameARN || !isOwner(controller, t.Owner)):
 		if t.policy() != v1alpha1.CreationPolicyMerge {
 			return Foreign, fmt.Sprintf("%s %s controls it; name another target, or set creationPolicy to Merge", controller.Kind, controller.Name)
 		}
@@ -103,17 +124,17 @@ func Judge(t *Target, existing *corev1.Secret) (Verdict, string) {
 		return Foreign, foreignMakers(existing) + " made it; delete it, name another target, or set " +
 			"creationPolicy to Adopt or Merge"
 	}
-	if t.policy() != v1alpha1.CreationPolicyMerge && existing.Type != t.secretType() {
+	if t.policy() != v1alpha1.CreationPolicyMerge && !t.ConfigMap && existing.Type != t.secretType() {
 		return OtherType, fmt.Sprintf("its type is %s, not %s, and Kubernetes does not let a type change; "+
 			"delete it to have it made anew", existing.Type, t.secretType())
 	}
 	return Ours, ""
 }
 
-// isSecretNamed tells whether a controller reference is to a Strongroom Secret of that name: with the same ARN, it is an
-// earlier incarnation of the same secret, which was deleted and applied again.
-func isSecretNamed(ref *metav1.OwnerReference, name string) bool {
-	return ref.Kind == "Secret" && ref.Name == name && strings.HasPrefix(ref.APIVersion, v1alpha1.Group+"/")
+// isOwner tells whether a controller reference is to an object of the owner's kind and name: with the same ARN, it is an
+// earlier incarnation of the same one, which was deleted and applied again.
+func isOwner(ref *metav1.OwnerReference, owner Owner) bool {
+	return ref.Kind == owner.kind() && ref.Name == owner.Name && strings.HasPrefix(ref.APIVersion, v1alpha1.Group+"/")
 }
 
 // foreignMakers names the field managers of an object, as the best answer to the question who made it.

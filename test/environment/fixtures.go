@@ -13,12 +13,15 @@ import (
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/controllers"
+	"strongroom.dev/strongroom/controllers/certificate"
+	"strongroom.dev/strongroom/controllers/certificateauthority"
 	"strongroom.dev/strongroom/controllers/envelope"
 	"strongroom.dev/strongroom/controllers/iamgroup"
 	"strongroom.dev/strongroom/controllers/iampolicy"
 	"strongroom.dev/strongroom/controllers/iamrole"
 	"strongroom.dev/strongroom/controllers/iamuser"
 	"strongroom.dev/strongroom/controllers/kmskey"
+	"strongroom.dev/strongroom/controllers/parameter"
 	"strongroom.dev/strongroom/controllers/secret"
 	"strongroom.dev/strongroom/internal/operator"
 	"strongroom.dev/strongroom/internal/unseal"
@@ -29,7 +32,12 @@ type Reconcilers struct {
 	*Operator
 	Events    *events.FakeRecorder
 	Secret    *secret.Reconciler
+	Parameter *parameter.Reconciler
 	KMSKey    *kmskey.Reconciler
+
+	Certificate          *certificate.Reconciler
+	CertificateAuthority *certificateauthority.Reconciler
+
 	Envelope  *envelope.Reconciler
 	IAMGroup  *iamgroup.Reconciler
 	IAMPolicy *iampolicy.Reconciler
@@ -47,7 +55,12 @@ func RunReconcilers(ctx context.Context, cp *ControlPlane) (*Reconcilers, error)
 	return &Reconcilers{
 		Operator: op, Events: recorder,
 		Secret:    controllers.NewSecret(op.Services, recorder),
+		Parameter: controllers.NewParameter(op.Services, recorder),
 		KMSKey:    controllers.NewKMSKey(op.Services, recorder),
+
+		Certificate:          controllers.NewCertificate(op.Services, recorder),
+		CertificateAuthority: controllers.NewCertificateAuthority(op.Services, recorder),
+
 		Envelope:  controllers.NewEnvelope(op.Services),
 		IAMGroup:  controllers.NewIAMGroup(op.Services, recorder),
 		IAMPolicy: controllers.NewIAMPolicy(op.Services, recorder),
@@ -106,6 +119,21 @@ func Secret(namespace, name string, changes ...func(*v1alpha1.Secret)) *v1alpha1
 		change(s)
 	}
 	return s
+}
+
+// Parameter is a parameter to create: a String, shown in a ConfigMap of its own name. Change what a test is about.
+func Parameter(namespace, name string, changes ...func(*v1alpha1.Parameter)) *v1alpha1.Parameter {
+	p := &v1alpha1.Parameter{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
+		Spec: v1alpha1.ParameterSpec{
+			Type: v1alpha1.ParameterString, Value: "info",
+			Target: &v1alpha1.ParameterTarget{ConfigMap: &v1alpha1.ParameterTargetKey{Key: "LOG_LEVEL"}},
+		},
+	}
+	for _, change := range changes {
+		change(p)
+	}
+	return p
 }
 
 // NamespaceObject is an empty Namespace to read into.

@@ -20,8 +20,32 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.AccessKeyApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("AccessKeyStatus"):
 		return &apiv1alpha1.AccessKeyStatusApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("AuthorityTarget"):
+		return &apiv1alpha1.AuthorityTargetApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("BytesGenerator"):
 		return &apiv1alpha1.BytesGeneratorApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("Certificate"):
+		return &apiv1alpha1.CertificateApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("CertificateAuthority"):
+		return &apiv1alpha1.CertificateAuthorityApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("CertificateAuthoritySpec"):
+		return &apiv1alpha1.CertificateAuthoritySpecApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("CertificateAuthorityStatus"):
+		return &apiv1alpha1.CertificateAuthorityStatusApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("CertificateRevocationList"):
+		return &apiv1alpha1.CertificateRevocationListApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("CertificateRevocationListStatus"):
+		return &apiv1alpha1.CertificateRevocationListStatusApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("CertificateSource"):
+		return &apiv1alpha1.CertificateSourceApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("CertificateSpec"):
+		return &apiv1alpha1.CertificateSpecApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("CertificateStatus"):
+		return &apiv1alpha1.CertificateStatusApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("CertificateSubject"):
+		return &apiv1alpha1.CertificateSubjectApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("CertificateTarget"):
+		return &apiv1alpha1.CertificateTargetApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("CustomKeyStoreReference"):
 		return &apiv1alpha1.CustomKeyStoreReferenceApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Envelope"):
@@ -84,6 +108,24 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.KMSKeyStatusApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("LocalReference"):
 		return &apiv1alpha1.LocalReferenceApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("NameConstraints"):
+		return &apiv1alpha1.NameConstraintsApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("NameSubtrees"):
+		return &apiv1alpha1.NameSubtreesApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("Parameter"):
+		return &apiv1alpha1.ParameterApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("ParameterProjection"):
+		return &apiv1alpha1.ParameterProjectionApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("ParameterSpec"):
+		return &apiv1alpha1.ParameterSpecApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("ParameterStatus"):
+		return &apiv1alpha1.ParameterStatusApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("ParameterTarget"):
+		return &apiv1alpha1.ParameterTargetApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("ParameterTargetKey"):
+		return &apiv1alpha1.ParameterTargetKeyApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("ParameterVersion"):
+		return &apiv1alpha1.ParameterVersionApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("PasswordGenerator"):
 		return &apiv1alpha1.PasswordGeneratorApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Permissions"):
@@ -98,6 +140,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.ProjectionStatusApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("RestartTarget"):
 		return &apiv1alpha1.RestartTargetApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("RevokedCertificate"):
+		return &apiv1alpha1.RevokedCertificateApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Secret"):
 		return &apiv1alpha1.SecretApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("SecretDeletion"):

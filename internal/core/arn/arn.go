@@ -108,3 +108,40 @@ func part(arn string, n int) string {
 	}
 	return parts[n]
 }
+
+// Certificate is the ARN of a certificate of AWS Certificate Manager.
+func Certificate(region, account, id string) string {
+	return join("acm", region, account, "certificate/"+id)
+}
+
+// CertificateAuthority is the ARN of an authority of AWS Private CA.
+func CertificateAuthority(region, account, id string) string {
+	return join("acm-pca", region, account, "certificate-authority/"+id)
+}
+
+// IssuedCertificate is the ARN of a certificate that an authority issued, by its serial number in hexadecimal digits.
+func IssuedCertificate(authorityARN, serial string) string {
+	return authorityARN + "/certificate/" + serial
+}
+
+// Authority is the ARN of the authority that issued a certificate, and that ARN itself if it is an authority's.
+func Authority(arn string) string {
+	authority, _, _ := strings.Cut(arn, "/certificate/")
+	return authority
+}
+
+// IsCertificate tells whether an ARN is that of a certificate of a region and account.
+func IsCertificate(arn, region, account string) bool {
+	return isIn(arn, Certificate(region, account, ""))
+}
+
+// IsCertificateAuthority tells whether an ARN is that of an authority of a region and account.
+func IsCertificateAuthority(arn, region, account string) bool {
+	return isIn(arn, CertificateAuthority(region, account, ""))
+}
+
+// isIn tells whether an ARN is a prefix and an id without a slash.
+func isIn(arn, prefix string) bool {
+	id, found := strings.CutPrefix(arn, prefix)
+	return found && id != "" && !strings.Contains(id, "/")
+}

@@ -1,21 +1,21 @@
 // Package authority issues the certificates of Strongroom's own servers: a root certificate of its own, and short-lived ones
-// under it. It is not the authority behind the kind Certificate.
+// under it. It is not the authority behind the kind Certificate,
+// which is a CertificateAuthority; both issue by internal/core/pki.
 // https://www.rfc-editor.org/rfc/rfc5280
 package authority
 
 import (
+	"crypto"
 	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"net"
-	"net/url"
 	"time"
+
+	"strongroom.dev/strongroom/internal/core/pki"
 )
 
 const (
@@ -23,8 +23,6 @@ const (
 	Validity = 10 * 365 * 24 * time.Hour
 	// LeafValidity of a server's certificate.
 	LeafValidity = 30 * 24 * time.Hour
-	// backdate is how far a client's clock may be behind.
-	backdate = time.Hour
 
 	certificateBlock = "CERTIFICATE"
 	keyBlock         = "PRIVATE KEY"
@@ -36,26 +34,20 @@ var ErrInvalid = errors.New("not an authority's certificate and key")
 // Authority is a certificate that issues others, and its key. It is immutable.
 type Authority struct {
 	certificate *x509.Certificate
-	key         *ecdsa.PrivateKey
+	key         crypto.Signer
 }
 
 // New makes an Authority with a P-256 key.
 func New(name string, now time.Time) (*Authority, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	key, err := pki.GenerateKey(pki.ECPrime256v1)
 	if err != nil {
 		return nil, fmt.Errorf("making an authority's key: %w", err)
 	}
-	template := &x509.Certificate{
+	none := 0
+	certificate, err := pki.NewRoot(key, pki.AuthorityRequest{
 		Subject:   pkix.Name{CommonName: name, Organization: []string{"Strongroom"}},
-		NotBefore: now.Add(-backdate), NotAfter: now.Add(Validity),
-		IsCA: true, BasicConstraintsValid: true, MaxPathLenZero: true,
-		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		return nil, fmt.Errorf("making an authority's certificate: %w", err)
-	}
-	certificate, err := x509.ParseCertificate(der)
+		NotBefore: pki.Backdate(now, Validity), NotAfter: now.Add(Validity), PathLength: &none,
+	}, nil)
 	if err != nil {
 		return nil, fmt.Errorf("making an authority's certificate: %w", err)
 	}
@@ -103,46 +95,34 @@ func (a *Authority) Issue(names []string, now time.Time) (*tls.Certificate, erro
 // Identity is whom a certificate is for.
 type Identity struct {
 	CommonName string
-	// Names are DNS names and IP addresses of a server.
+	// Names are DNS names and IP addresses of a server, and a URI that names who it is to the other side.
 	Names []string
-	// URI names who it is to the other side, and may be nil.
-	URI *url.URL
 	// Usages are those of a server, of a client, or both.
 	Usages []x509.ExtKeyUsage
 }
 
 // IssueTo makes a certificate, with a key that is in memory alone.
 func (a *Authority) IssueTo(who Identity, now time.Time) (*tls.Certificate, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	key, err := pki.GenerateKey(pki.ECPrime256v1)
 	if err != nil {
 		return nil, fmt.Errorf("making a certificate's key: %w", err)
 	}
-	template := &x509.Certificate{
-		Subject:     pkix.Name{CommonName: who.CommonName},
-		NotBefore:   now.Add(-backdate),
-		NotAfter:    earlier(now.Add(LeafValidity), a.certificate.NotAfter),
-		KeyUsage:    x509.KeyUsageDigitalSignature,
-		ExtKeyUsage: who.Usages,
-	}
-	for _, name := range who.Names {
-		if ip := net.ParseIP(name); ip != nil {
-			template.IPAddresses = append(template.IPAddresses, ip)
-		} else {
-			template.DNSNames = append(template.DNSNames, name)
-		}
-	}
-	if who.URI != nil {
-		template.URIs = []*url.URL{who.URI}
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, a.certificate, key.Public(), a.key)
+	issuer, err := pki.NewAuthority([]*x509.Certificate{a.certificate}, a.key)
 	if err != nil {
 		return nil, fmt.Errorf("issuing a certificate: %w", err)
 	}
-	leaf, err := x509.ParseCertificate(der)
+	parsed, err := pki.ParseNames(who.Names)
 	if err != nil {
 		return nil, fmt.Errorf("issuing a certificate: %w", err)
 	}
-	return &tls.Certificate{Certificate: [][]byte{der, a.certificate.Raw}, PrivateKey: key, Leaf: leaf}, nil
+	leaf, err := issuer.Issue(key.Public(), pki.LeafRequest{
+		Subject: pkix.Name{CommonName: who.CommonName}, Names: parsed, NotBefore: pki.Backdate(now, LeafValidity), NotAfter: now.Add(LeafValidity),
+		Usages: who.Usages,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("issuing a certificate: %w", err)
+	}
+	return &tls.Certificate{Certificate: [][]byte{leaf.Raw, a.certificate.Raw}, PrivateKey: key, Leaf: leaf}, nil
 }
 
 // PEM is a certificate's chain, and its key in PKCS #8.
@@ -171,12 +151,5 @@ func (a *Authority) Pool() *x509.CertPool {
 
 // RenewalTime of a certificate: when two thirds of its life are over.
 func RenewalTime(c *x509.Certificate) time.Time {
-	return c.NotBefore.Add(c.NotAfter.Sub(c.NotBefore) * 2 / 3)
-}
-
-func earlier(a, b time.Time) time.Time {
-	if a.Before(b) {
-		return a
-	}
-	return b
+	return pki.RenewalTime(c.NotBefore, c.NotAfter, 0, "")
 }

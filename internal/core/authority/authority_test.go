@@ -128,7 +128,7 @@ func TestACertificateForBothSidesNamesWhoItIsAndIsKnownAsItsAuthoritys(t *testin
 	a, other := newAuthority(t), newAuthority(t)
 	uri := &url.URL{Scheme: "spiffe", Host: "strongroom.dev", Path: "/hsm/c/operator/manager"}
 	both := []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
-	made, err := a.IssueTo(authority.Identity{CommonName: "x", Names: []string{"*.nodes.ns.svc", "127.0.0.1"}, URI: uri, Usages: both}, now)
+	made, err := a.IssueTo(authority.Identity{CommonName: "x", Names: []string{"*.nodes.ns.svc", "127.0.0.1", uri.String()}, Usages: both}, now)
 	if err != nil {
 		t.Fatal(err)
 	}

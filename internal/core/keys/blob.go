@@ -41,8 +41,14 @@ const (
 	KindSessionToken Kind = 11
 	// KindAuthorizationMessage is what DecodeAuthorizationMessage opens: why a request was denied.
 	KindAuthorizationMessage Kind = 12
+	// KindPrivateKey is a certificate's private key together with its chain.
+	KindPrivateKey Kind = 13
+	// KindIssuedCertificate is a certificate that an authority issued.
+	KindIssuedCertificate Kind = 14
+	// KindRevocation is what is known of the revocation of one.
+	KindRevocation Kind = 15
 
-	lastKind = KindAuthorizationMessage
+	lastKind = KindRevocation
 )
 
 const (

@@ -82,7 +82,7 @@ func (m *operatorMaterial) get(id string, a *authority.Authority, now time.Time)
 		return m.last, nil
 	}
 	certificate, err := a.IssueTo(authority.Identity{
-		CommonName: "strongroom-manager", URI: mtls.Name(id, mtls.Operator, "manager"), Usages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+		CommonName: "strongroom-manager", Names: []string{mtls.Name(id, mtls.Operator, "manager").String()}, Usages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 	}, now)
 	if err != nil {
 		return nil, err

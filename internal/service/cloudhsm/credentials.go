@@ -8,6 +8,7 @@ import (
 	"encoding/base32"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -142,7 +143,7 @@ func (c *Clusters) RecordDomainKeys(ctx context.Context, id string, domainKeys [
 // keys and PINs, so certificates of their own would keep nothing from each other.
 func (c *Credentials) NodeCertificate(names []string, now time.Time) (chain, key []byte, err error) {
 	certificate, err := c.Authority.IssueTo(authority.Identity{
-		CommonName: "strongroom-hsm", Names: names, URI: mtls.Name(c.ClusterID, mtls.Node, "node"),
+		CommonName: "strongroom-hsm", Names: append(slices.Clone(names), mtls.Name(c.ClusterID, mtls.Node, "node").String()),
 		Usages: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 	}, now)
 	if err != nil {

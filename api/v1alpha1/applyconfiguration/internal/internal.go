@@ -53,6 +53,12 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: sequence
       type:
         scalar: numeric
+- name: dev.strongroom.strongroom.api.v1alpha1.AuthorityTarget
+  map:
+    fields:
+    - name: name
+      type:
+        scalar: string
 - name: dev.strongroom.strongroom.api.v1alpha1.BytesEncoding
   scalar: string
 - name: dev.strongroom.strongroom.api.v1alpha1.BytesGenerator
@@ -64,6 +70,384 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: length
       type:
         scalar: numeric
+- name: dev.strongroom.strongroom.api.v1alpha1.Certificate
+  map:
+    fields:
+    - name: apiVersion
+      type:
+        scalar: string
+    - name: kind
+      type:
+        scalar: string
+    - name: metadata
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta
+    - name: spec
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.CertificateSpec
+    - name: status
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.CertificateStatus
+      default:
+        conditions:
+        - lastTransitionTime: "1970-01-01T00:00:00Z"
+          message: Waiting for the controller
+          reason: Pending
+          status: Unknown
+          type: Ready
+        - lastTransitionTime: "1970-01-01T00:00:00Z"
+          message: Waiting for the controller
+          reason: Pending
+          status: "True"
+          type: Reconciling
+        observedGeneration: -1
+- name: dev.strongroom.strongroom.api.v1alpha1.CertificateAuthority
+  map:
+    fields:
+    - name: apiVersion
+      type:
+        scalar: string
+    - name: kind
+      type:
+        scalar: string
+    - name: metadata
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta
+    - name: spec
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.CertificateAuthoritySpec
+    - name: status
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.CertificateAuthorityStatus
+      default:
+        conditions:
+        - lastTransitionTime: "1970-01-01T00:00:00Z"
+          message: Waiting for the controller
+          reason: Pending
+          status: Unknown
+          type: Ready
+        - lastTransitionTime: "1970-01-01T00:00:00Z"
+          message: Waiting for the controller
+          reason: Pending
+          status: "True"
+          type: Reconciling
+        observedGeneration: -1
+- name: dev.strongroom.strongroom.api.v1alpha1.CertificateAuthoritySpec
+  map:
+    fields:
+    - name: authorityRef
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.LocalReference
+    - name: crl
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.CertificateRevocationList
+    - name: deletion
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.SecretDeletion
+    - name: keyAlgorithm
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.CertificateKeyAlgorithm
+    - name: kmsKeyRef
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.LocalReference
+    - name: nameConstraints
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.NameConstraints
+    - name: pathLength
+      type:
+        scalar: numeric
+    - name: region
+      type:
+        scalar: string
+    - name: renewBefore
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.CertificateValidity
+    - name: revoked
+      type:
+        list:
+          elementType:
+            namedType: dev.strongroom.strongroom.api.v1alpha1.RevokedCertificate
+          elementRelationship: associative
+          keys:
+          - serial
+    - name: subject
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.CertificateSubject
+    - name: tags
+      type:
+        list:
+          elementType:
+            namedType: dev.strongroom.strongroom.api.v1alpha1.Tag
+          elementRelationship: associative
+          keys:
+          - key
+    - name: target
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.AuthorityTarget
+    - name: type
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.CertificateAuthorityType
+    - name: validity
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.CertificateValidity
+- name: dev.strongroom.strongroom.api.v1alpha1.CertificateAuthorityStatus
+  map:
+    fields:
+    - name: arn
+      type:
+        scalar: string
+    - name: certificate
+      type:
+        scalar: string
+    - name: certificateChain
+      type:
+        scalar: string
+    - name: conditions
+      type:
+        list:
+          elementType:
+            namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Condition
+          elementRelationship: associative
+          keys:
+          - type
+    - name: crl
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.CertificateRevocationListStatus
+    - name: kmsKeyArn
+      type:
+        scalar: string
+    - name: lastHandledReconcileAt
+      type:
+        scalar: string
+    - name: lastHandledRotateAt
+      type:
+        scalar: string
+    - name: notAfter
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: notBefore
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: observedGeneration
+      type:
+        scalar: numeric
+    - name: renewalTime
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: serial
+      type:
+        scalar: string
+    - name: versions
+      type:
+        list:
+          elementType:
+            namedType: dev.strongroom.strongroom.api.v1alpha1.SecretVersion
+          elementRelationship: associative
+          keys:
+          - versionId
+- name: dev.strongroom.strongroom.api.v1alpha1.CertificateAuthorityType
+  scalar: string
+- name: dev.strongroom.strongroom.api.v1alpha1.CertificateKeyAlgorithm
+  scalar: string
+- name: dev.strongroom.strongroom.api.v1alpha1.CertificateRevocationList
+  map:
+    fields:
+    - name: expirationInDays
+      type:
+        scalar: numeric
+- name: dev.strongroom.strongroom.api.v1alpha1.CertificateRevocationListStatus
+  map:
+    fields:
+    - name: digest
+      type:
+        scalar: string
+    - name: nextUpdate
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: number
+      type:
+        scalar: numeric
+    - name: revoked
+      type:
+        scalar: numeric
+    - name: thisUpdate
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+- name: dev.strongroom.strongroom.api.v1alpha1.CertificateSource
+  map:
+    fields:
+    - name: policy
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.ImportPolicy
+    - name: secretRef
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.LocalReference
+- name: dev.strongroom.strongroom.api.v1alpha1.CertificateSpec
+  map:
+    fields:
+    - name: authorityRef
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.LocalReference
+    - name: deletion
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.SecretDeletion
+    - name: domainName
+      type:
+        scalar: string
+    - name: importFrom
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.CertificateSource
+    - name: keyAlgorithm
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.CertificateKeyAlgorithm
+    - name: kmsKeyRef
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.LocalReference
+    - name: region
+      type:
+        scalar: string
+    - name: renewBefore
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.CertificateValidity
+    - name: subjectAlternativeNames
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
+    - name: suspend
+      type:
+        scalar: boolean
+    - name: tags
+      type:
+        list:
+          elementType:
+            namedType: dev.strongroom.strongroom.api.v1alpha1.Tag
+          elementRelationship: associative
+          keys:
+          - key
+    - name: target
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.CertificateTarget
+    - name: validity
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.CertificateValidity
+- name: dev.strongroom.strongroom.api.v1alpha1.CertificateStatus
+  map:
+    fields:
+    - name: arn
+      type:
+        scalar: string
+    - name: authorityArn
+      type:
+        scalar: string
+    - name: chain
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: atomic
+    - name: conditions
+      type:
+        list:
+          elementType:
+            namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Condition
+          elementRelationship: associative
+          keys:
+          - type
+    - name: fingerprint
+      type:
+        scalar: string
+    - name: importedFrom
+      type:
+        scalar: string
+    - name: issuer
+      type:
+        scalar: string
+    - name: keyAlgorithm
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.CertificateKeyAlgorithm
+    - name: lastHandledReconcileAt
+      type:
+        scalar: string
+    - name: lastHandledRotateAt
+      type:
+        scalar: string
+    - name: names
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: atomic
+    - name: notAfter
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: notBefore
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: observedGeneration
+      type:
+        scalar: numeric
+    - name: projection
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.ProjectionStatus
+    - name: renewalTime
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: serial
+      type:
+        scalar: string
+    - name: type
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.CertificateType
+    - name: versions
+      type:
+        list:
+          elementType:
+            namedType: dev.strongroom.strongroom.api.v1alpha1.SecretVersion
+          elementRelationship: associative
+          keys:
+          - versionId
+- name: dev.strongroom.strongroom.api.v1alpha1.CertificateSubject
+  map:
+    fields:
+    - name: commonName
+      type:
+        scalar: string
+    - name: country
+      type:
+        scalar: string
+    - name: locality
+      type:
+        scalar: string
+    - name: organization
+      type:
+        scalar: string
+    - name: organizationalUnit
+      type:
+        scalar: string
+    - name: state
+      type:
+        scalar: string
+- name: dev.strongroom.strongroom.api.v1alpha1.CertificateTarget
+  map:
+    fields:
+    - name: creationPolicy
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.CreationPolicy
+    - name: name
+      type:
+        scalar: string
+    - name: restart
+      type:
+        list:
+          elementType:
+            namedType: dev.strongroom.strongroom.api.v1alpha1.RestartTarget
+          elementRelationship: atomic
+- name: dev.strongroom.strongroom.api.v1alpha1.CertificateType
+  scalar: string
+- name: dev.strongroom.strongroom.api.v1alpha1.CertificateValidity
+  scalar: string
 - name: dev.strongroom.strongroom.api.v1alpha1.CreationPolicy
   scalar: string
 - name: dev.strongroom.strongroom.api.v1alpha1.CustomKeyStoreReference
@@ -816,6 +1200,42 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: name
       type:
         scalar: string
+- name: dev.strongroom.strongroom.api.v1alpha1.NameConstraints
+  map:
+    fields:
+    - name: excluded
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.NameSubtrees
+    - name: permitted
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.NameSubtrees
+- name: dev.strongroom.strongroom.api.v1alpha1.NameSubtrees
+  map:
+    fields:
+    - name: dnsDomains
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
+    - name: emailAddresses
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
+    - name: ipRanges
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
+    - name: uriDomains
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
 - name: dev.strongroom.strongroom.api.v1alpha1.PKCS11
   map:
     fields:
@@ -828,6 +1248,197 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: tokenLabel
       type:
         scalar: string
+- name: dev.strongroom.strongroom.api.v1alpha1.Parameter
+  map:
+    fields:
+    - name: apiVersion
+      type:
+        scalar: string
+    - name: kind
+      type:
+        scalar: string
+    - name: metadata
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta
+    - name: spec
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.ParameterSpec
+    - name: status
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.ParameterStatus
+      default:
+        conditions:
+        - lastTransitionTime: "1970-01-01T00:00:00Z"
+          message: Waiting for the controller
+          reason: Pending
+          status: Unknown
+          type: Ready
+        - lastTransitionTime: "1970-01-01T00:00:00Z"
+          message: Waiting for the controller
+          reason: Pending
+          status: "True"
+          type: Reconciling
+        observedGeneration: -1
+- name: dev.strongroom.strongroom.api.v1alpha1.ParameterProjection
+  map:
+    fields:
+    - name: digest
+      type:
+        scalar: string
+    - name: key
+      type:
+        scalar: string
+    - name: kind
+      type:
+        scalar: string
+    - name: name
+      type:
+        scalar: string
+- name: dev.strongroom.strongroom.api.v1alpha1.ParameterSpec
+  map:
+    fields:
+    - name: allowedPattern
+      type:
+        scalar: string
+    - name: dataType
+      type:
+        scalar: string
+    - name: deletion
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.SecretDeletion
+    - name: description
+      type:
+        scalar: string
+    - name: generate
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.SecretGenerator
+    - name: kmsKeyRef
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.LocalReference
+    - name: name
+      type:
+        scalar: string
+    - name: region
+      type:
+        scalar: string
+    - name: suspend
+      type:
+        scalar: boolean
+    - name: tags
+      type:
+        list:
+          elementType:
+            namedType: dev.strongroom.strongroom.api.v1alpha1.Tag
+          elementRelationship: associative
+          keys:
+          - key
+    - name: target
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.ParameterTarget
+    - name: tier
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.ParameterTier
+    - name: type
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.ParameterType
+    - name: value
+      type:
+        scalar: string
+    - name: valueFrom
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.SecretValueSource
+- name: dev.strongroom.strongroom.api.v1alpha1.ParameterStatus
+  map:
+    fields:
+    - name: arn
+      type:
+        scalar: string
+    - name: conditions
+      type:
+        list:
+          elementType:
+            namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Condition
+          elementRelationship: associative
+          keys:
+          - type
+    - name: importedFrom
+      type:
+        scalar: string
+    - name: lastHandledReconcileAt
+      type:
+        scalar: string
+    - name: lastHandledRotateAt
+      type:
+        scalar: string
+    - name: lastModifiedTime
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: observedGeneration
+      type:
+        scalar: numeric
+    - name: projection
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.ParameterProjection
+    - name: tier
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.ParameterTier
+    - name: version
+      type:
+        scalar: numeric
+    - name: versions
+      type:
+        list:
+          elementType:
+            namedType: dev.strongroom.strongroom.api.v1alpha1.ParameterVersion
+          elementRelationship: associative
+          keys:
+          - version
+- name: dev.strongroom.strongroom.api.v1alpha1.ParameterTarget
+  map:
+    fields:
+    - name: configMap
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.ParameterTargetKey
+    - name: restart
+      type:
+        list:
+          elementType:
+            namedType: dev.strongroom.strongroom.api.v1alpha1.RestartTarget
+          elementRelationship: atomic
+    - name: secret
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.ParameterTargetKey
+- name: dev.strongroom.strongroom.api.v1alpha1.ParameterTargetKey
+  map:
+    fields:
+    - name: creationPolicy
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.CreationPolicy
+    - name: key
+      type:
+        scalar: string
+    - name: name
+      type:
+        scalar: string
+- name: dev.strongroom.strongroom.api.v1alpha1.ParameterTier
+  scalar: string
+- name: dev.strongroom.strongroom.api.v1alpha1.ParameterType
+  scalar: string
+- name: dev.strongroom.strongroom.api.v1alpha1.ParameterVersion
+  map:
+    fields:
+    - name: createdTime
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: labels
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
+    - name: version
+      type:
+        scalar: numeric
 - name: dev.strongroom.strongroom.api.v1alpha1.PasswordGenerator
   map:
     fields:
@@ -908,6 +1519,17 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: selector
       type:
         namedType: io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector
+- name: dev.strongroom.strongroom.api.v1alpha1.RevocationReason
+  scalar: string
+- name: dev.strongroom.strongroom.api.v1alpha1.RevokedCertificate
+  map:
+    fields:
+    - name: reason
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.RevocationReason
+    - name: serial
+      type:
+        scalar: string
 - name: dev.strongroom.strongroom.api.v1alpha1.RotationType
   scalar: string
 - name: dev.strongroom.strongroom.api.v1alpha1.Secret

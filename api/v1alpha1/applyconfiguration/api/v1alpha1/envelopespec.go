@@ -30,7 +30,8 @@ type EnvelopeSpecApplyConfiguration struct {
 	Binary *bool `json:"binary,omitempty"`
 	// createdTime of the version. It stays when a backup tool makes the object again.
 	CreatedTime *v1.Time `json:"createdTime,omitempty"`
-	// expireTime, of a Tombstone: when the recovery window ends.
+	// expireTime, of a Tombstone: when the recovery window ends; of an IssuedCertificate and its Revocation: when the certificate
+	// does.
 	ExpireTime *v1.Time `json:"expireTime,omitempty"`
 	// keyArn of the key that encrypts: a KMS key, or the domain key by its epoch.
 	KeyARN *string `json:"keyArn,omitempty"`

@@ -1,0 +1,149 @@
+// Package certificateauthority reconciles CertificateAuthorities: it makes their KMSKey if there is none, has their certificate issued and
+// renewed, revokes, and makes revocation lists.
+//
+// A pass changes nothing but through its steps, in this order, each of which can be repeated: key, Envelope of the certificate, revocations,
+// the ConfigMap, status. The status holds the index of certificates, so writing it commits.
+package certificateauthority
+
+import (
+	"context"
+	"crypto"
+	"crypto/x509"
+	"fmt"
+	"time"
+
+	"k8s.io/client-go/tools/events"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/account"
+	"strongroom.dev/strongroom/internal/core/arn"
+	"strongroom.dev/strongroom/internal/core/keyring"
+	"strongroom.dev/strongroom/internal/core/versions"
+	"strongroom.dev/strongroom/internal/service/acmpca"
+	"strongroom.dev/strongroom/internal/service/sealed"
+	"strongroom.dev/strongroom/internal/store"
+)
+
+// Reconciler reconciles CertificateAuthorities.
+type Reconciler struct {
+	// Client reads from the cache and writes. Direct has no cache: it reads and writes the ConfigMaps of targets.
+	Client client.Client
+	Direct client.Client
+	// Authorities issues and revokes.
+	Authorities *acmpca.Service
+	// Keyring opens certificates.
+	Keyring *keyring.Holder
+	// Events tells users what happened.
+	Events events.EventRecorder
+	// Now is the clock.
+	Now func() time.Time
+}
+
+// +kubebuilder:rbac:groups=strongroom.dev,resources=certificateauthorities,verbs=get;list;watch
+// +kubebuilder:rbac:groups=strongroom.dev,resources=certificateauthorities/status,verbs=update
+// +kubebuilder:rbac:groups="",resources=configmaps,verbs=get;create;patch
+
+// pass is what one reconciliation knows.
+type pass struct {
+	ca     *v1alpha1.CertificateAuthority
+	before *v1alpha1.CertificateAuthority
+	now    time.Time
+
+	arn   string
+	index versions.Index
+	// indexed tells that index is known, so that it may be committed; certified that the step certify is done.
+	indexed, certified bool
+	// found tells that the version in force was found and not made: resumed or restored.
+	found bool
+	// chain is the certificate in force and those above it; nil if it is not known.
+	chain []*x509.Certificate
+	// keyARN is the KMSKey's, and signer what signs.
+	keyARN string
+	signer crypto.Signer
+	// requeue is when to look again, 0 for never.
+	requeue time.Duration
+}
+
+func (p *pass) subject() sealed.Subject {
+	return sealed.Subject{Namespace: p.ca.Namespace, Name: p.ca.Name, ARN: p.arn}
+}
+
+// Reconcile makes one pass over a CertificateAuthority.
+func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	if err := r.Keyring.AwaitAttempt(ctx); err != nil {
+		return ctrl.Result{}, err
+	}
+	ca := &v1alpha1.CertificateAuthority{}
+	if err := r.Client.Get(ctx, req.NamespacedName, ca); err != nil {
+		return ctrl.Result{}, client.IgnoreNotFound(err) // a deleted one's Envelopes are controllers/envelope's
+	}
+	if !ca.DeletionTimestamp.IsZero() {
+		return ctrl.Result{}, nil
+	}
+	p := &pass{ca: ca, before: ca.DeepCopy(), now: r.Now()}
+	return r.summarise(ctx, p, r.run(ctx, p))
+}
+
+func (r *Reconciler) run(ctx context.Context, p *pass) error {
+	for _, step := range []func(context.Context, *pass) error{r.identify, r.restore, r.resume} {
+		if err := step(ctx, p); err != nil {
+			return err
+		}
+	}
+	p.indexed = true
+	for _, step := range []func(context.Context, *pass) error{r.key, r.certify, r.revoke, r.publish} {
+		if err := step(ctx, p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// identify settles the authority's account and ARN. An ARN that status holds stays, since Envelopes are bound to it.
+func (r *Reconciler) identify(ctx context.Context, p *pass) error {
+	id, err := account.Resolve(ctx, r.Client, p.ca.Namespace)
+	if err != nil {
+		return err
+	}
+	p.arn = p.ca.Status.ARN
+	if p.arn != "" && !arn.IsCertificateAuthority(p.arn, r.Authorities.RegionOf(p.ca), arn.Account(p.arn)) {
+		return fmt.Errorf("%w: status.arn is no authority's; remove it there (--subresource=status) to have it rebuilt", store.ErrTampered)
+	}
+	if p.arn == "" {
+		p.arn = r.Authorities.NewARN(p.ca, id)
+		return nil // without it, what status lists says nothing: restore finds both
+	}
+	p.index = acmpca.IndexOf(p.ca)
+	return nil
+}
+
+// restore brings back the index of an authority that has none: it was deleted and is applied again within its recovery window, or its
+// status was lost.
+func (r *Reconciler) restore(ctx context.Context, p *pass) error {
+	if len(p.index) > 0 {
+		return nil
+	}
+	region, id := r.Authorities.RegionOf(p.ca), arn.Account(p.arn)
+	restored, err := r.Authorities.Versions().Restore(ctx, sealed.Lost{
+		Namespace: p.ca.Namespace, Name: p.ca.Name, Created: p.ca.CreationTimestamp.Time,
+		Mine: func(subject string) bool { return arn.IsCertificateAuthority(subject, region, id) },
+	})
+	if err != nil || restored.ARN == "" {
+		return err
+	}
+	p.arn, p.index, p.found = restored.ARN, restored.Index, true
+	if restored.Deleted {
+		r.event(p.ca, eventRestored(p.arn))
+	}
+	return nil
+}
+
+// resume commits, in this pass, the certificates whose Envelopes earlier passes made before they ended.
+func (r *Reconciler) resume(ctx context.Context, p *pass) error {
+	ix, err := r.Authorities.Versions().Resume(ctx, p.subject(), p.index)
+	p.found = p.found || len(ix) > len(p.index)
+	p.index = ix
+	return err
+}
