@@ -16,6 +16,7 @@ import (
 	"strongroom.dev/strongroom/controllers/certificate"
 	"strongroom.dev/strongroom/controllers/certificateauthority"
 	"strongroom.dev/strongroom/controllers/envelope"
+	"strongroom.dev/strongroom/controllers/hsmcluster"
 	"strongroom.dev/strongroom/controllers/iamgroup"
 	"strongroom.dev/strongroom/controllers/iamobject"
 	"strongroom.dev/strongroom/controllers/iampolicy"
@@ -26,9 +27,11 @@ import (
 	"strongroom.dev/strongroom/controllers/parameter"
 	"strongroom.dev/strongroom/controllers/secret"
 	"strongroom.dev/strongroom/internal/core/keyring"
+	"strongroom.dev/strongroom/internal/hsmnodes"
 	"strongroom.dev/strongroom/internal/projection"
 	"strongroom.dev/strongroom/internal/service/acm"
 	"strongroom.dev/strongroom/internal/service/acmpca"
+	"strongroom.dev/strongroom/internal/service/cloudhsm"
 	serviceiam "strongroom.dev/strongroom/internal/service/iam"
 	"strongroom.dev/strongroom/internal/service/kms"
 	"strongroom.dev/strongroom/internal/service/parameterstore"
@@ -62,6 +65,10 @@ type Services struct {
 	Parameters   *parameterstore.Service
 	IAM          *serviceiam.Service
 	Projector    *projection.Projector
+	// HSM is the connections to HSM nodes.
+	HSM *cloudhsm.Clusters
+	// HSMNodes is where they run, nil if the manager was not told.
+	HSMNodes hsmnodes.Host
 	// RootProtection says where the root of trust is.
 	RootProtection func() (protected bool, message string)
 	// Now is the clock.
@@ -133,6 +140,11 @@ func NewKMSKey(s Services, recorder events.EventRecorder) *kmskey.Reconciler {
 	}
 }
 
+// NewHSMCluster makes the reconciler of HSMClusters.
+func NewHSMCluster(s Services, recorder events.EventRecorder) *hsmcluster.Reconciler {
+	return &hsmcluster.Reconciler{Client: s.Client, Live: s.Live, Clusters: s.HSM, Host: s.HSMNodes, Events: recorder, Now: s.Now}
+}
+
 // NewCertificate makes the reconciler of Certificates.
 func NewCertificate(s Services, recorder events.EventRecorder) *certificate.Reconciler {
 	return &certificate.Reconciler{
@@ -188,6 +200,9 @@ func Setup(mgr ctrl.Manager, s Services, o Options) error {
 	}
 	if err := NewSecret(s, recorder).SetupWithManager(mgr, options); err != nil {
 		return fmt.Errorf("setting up the Secret controller: %w", err)
+	}
+	if err := NewHSMCluster(s, recorder).SetupWithManager(mgr, options); err != nil {
+		return fmt.Errorf("setting up the HSMCluster controller: %w", err)
 	}
 	if err := NewIAMGroup(s, recorder).SetupWithManager(mgr, options); err != nil {
 		return fmt.Errorf("setting up the IAMGroup controller: %w", err)

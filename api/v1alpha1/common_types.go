@@ -72,6 +72,8 @@ const (
 	ConditionStalled = "Stalled"
 	// ConditionDeletionBlocked is True on a KMSKey whose deletion waits for what is still encrypted under it.
 	ConditionDeletionBlocked = "DeletionBlocked"
+	// ConditionAvailable is True on an HSMCluster while at least one node serves.
+	ConditionAvailable = "Available"
 	// ConditionRootProtected says whether the root of trust is kept outside the Kubernetes API, where a
 	// reader of its Secrets cannot get at it.
 	ConditionRootProtected = "RootProtected"
@@ -149,6 +151,18 @@ const (
 	ReasonInUse = "InUse"
 	// ReasonDisabled: spec.enabled is false.
 	ReasonDisabled = "Disabled"
+	// ReasonNodesUnavailable: an HSM node, or all of them, does not serve. The message says which and why.
+	ReasonNodesUnavailable = "NodesUnavailable"
+	// ReasonDomainKeyLost: no HSM node holds the domain key that the cluster had, so what was made under it opens nowhere.
+	ReasonDomainKeyLost = "DomainKeyLost"
+	// ReasonDomainKeyMismatch: an HSM node holds another domain key than the cluster's.
+	ReasonDomainKeyMismatch = "DomainKeyMismatch"
+	// ReasonNoHSMNodes: the manager was not told how to run HSM nodes, by --hsm-image or --hsm-local-directory.
+	ReasonNoHSMNodes = "NoHSMNodes"
+	// ReasonCustomKeyStoreNotFound: the HSMCluster that spec.customKeyStoreRef names does not exist, or is not for this namespace.
+	ReasonCustomKeyStoreNotFound = "CustomKeyStoreNotFound"
+	// ReasonCustomKeyStoreUnavailable: no node of the HSMCluster that holds the key serves.
+	ReasonCustomKeyStoreUnavailable = "CustomKeyStoreUnavailable"
 	// ReasonCoreSecretRoot: the root of trust is a core Secret.
 	ReasonCoreSecretRoot = "CoreSecretRoot"
 	// ReasonAuthorityNotFound: the CertificateAuthority that spec.authorityRef names does not exist.

@@ -34,6 +34,35 @@ const (
 	KeyUsageSignVerify KeyUsage = "SIGN_VERIFY"
 )
 
+// KeyOrigin is where a key's material is generated and used.
+// https://docs.aws.amazon.com/kms/latest/APIReference/API_CreateKey.html#KMS-CreateKey-request-Origin
+// +kubebuilder:validation:Enum=AWS_KMS;AWS_CLOUDHSM
+type KeyOrigin string
+
+// The origins.
+const (
+	// KeyOriginKMS is Strongroom itself.
+	KeyOriginKMS KeyOrigin = "AWS_KMS"
+	// KeyOriginCloudHSM is an HSMCluster.
+	KeyOriginCloudHSM KeyOrigin = "AWS_CLOUDHSM"
+)
+
+// CustomKeyStoreReference names an HSMCluster.
+type CustomKeyStoreReference struct {
+	// name of the HSMCluster.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$')",message="name is a DNS name: lower-case letters, digits, dashes and dots, for example vault-floor"
+	Name string `json:"name"`
+	// namespace of the HSMCluster, which must allow the key's namespace. The key's own when it is left out.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",message="namespace is a DNS label: lower-case letters, digits and dashes, for example strongroom-system"
+	Namespace string `json:"namespace,omitempty"`
+}
+
 // KeyState is AWS KMS's state of a key.
 // https://docs.aws.amazon.com/kms/latest/developerguide/key-state.html
 // +kubebuilder:validation:Enum=Creating;Enabled;Disabled;PendingDeletion;Unavailable
@@ -85,6 +114,10 @@ const (
 // +kubebuilder:validation:XValidation:rule="!has(self.keySpec) || self.keySpec == 'SYMMETRIC_DEFAULT' || has(self.keyUsage) && self.keyUsage == 'SIGN_VERIFY'",message="an asymmetric key signs: set keyUsage to SIGN_VERIFY, or leave keySpec out for a key that encrypts",fieldPath=".keyUsage"
 // +kubebuilder:validation:XValidation:rule="has(self.keySpec) && self.keySpec != 'SYMMETRIC_DEFAULT' || !has(self.keyUsage) || self.keyUsage == 'ENCRYPT_DECRYPT'",message="a symmetric key encrypts: leave keyUsage out, or set keySpec to that of a key that signs, for example ECC_NIST_P256",fieldPath=".keyUsage"
 // +kubebuilder:validation:XValidation:rule="!has(self.keySpec) || self.keySpec == 'SYMMETRIC_DEFAULT' || !has(self.rotation) || !self.rotation.enabled",message="the material of an asymmetric key is not rotated, since its public key is known elsewhere: leave rotation out, and create another KMSKey when it is time",fieldPath=".rotation"
+// +kubebuilder:validation:XValidation:rule="has(self.customKeyStoreRef) == (has(self.origin) && self.origin == 'AWS_CLOUDHSM')",message="origin AWS_CLOUDHSM and customKeyStoreRef go together: give both, or neither",fieldPath=".customKeyStoreRef"
+// +kubebuilder:validation:XValidation:rule="(has(self.origin) ? self.origin : 'AWS_KMS') == (has(oldSelf.origin) ? oldSelf.origin : 'AWS_KMS')",message="origin cannot be changed: the key material is there; create another KMSKey",fieldPath=".origin",reason=FieldValueForbidden
+// +kubebuilder:validation:XValidation:rule="has(self.customKeyStoreRef) == has(oldSelf.customKeyStoreRef) && (!has(self.customKeyStoreRef) || self.customKeyStoreRef == oldSelf.customKeyStoreRef)",message="customKeyStoreRef cannot be changed: the key material is of that HSMCluster; create another KMSKey",fieldPath=".customKeyStoreRef",reason=FieldValueForbidden
+// +kubebuilder:validation:XValidation:rule="!has(self.origin) || self.origin == 'AWS_KMS' || !has(self.rotation) || !self.rotation.enabled",message="key material in a custom key store is not rotated, as in AWS KMS: leave rotation out, and create another KMSKey when it is time",fieldPath=".rotation"
 type KMSKeySpec struct {
 	// description of the key, for people.
 	// +optional
@@ -111,6 +144,15 @@ type KMSKeySpec struct {
 	// SIGN_VERIFY for an asymmetric one. It cannot be changed.
 	// +optional
 	KeyUsage KeyUsage `json:"keyUsage,omitempty"`
+
+	// origin of the key material: AWS_KMS, which is also what is used when it is left out, or AWS_CLOUDHSM: it is generated and used in
+	// the HSMCluster that customKeyStoreRef names, and leaves it only wrapped under the cluster's own keys. It cannot be changed.
+	// +optional
+	Origin KeyOrigin `json:"origin,omitempty"`
+
+	// customKeyStoreRef is the HSMCluster that has the key. Required for origin AWS_CLOUDHSM, and for it alone. It cannot be changed.
+	// +optional
+	CustomKeyStoreRef *CustomKeyStoreReference `json:"customKeyStoreRef,omitempty"`
 
 	// enabled lets the key be used. True when it is left out.
 	// +optional

@@ -55,7 +55,7 @@ func walk(kind, path string, schema map[string]any) []marker {
 		return nil
 	}
 	out := []marker{{kind, path, schema}}
-	if path == "spec.target.restart[].selector" {
+	if path == "spec.target.restart[].selector" || path == "spec.allowedNamespaces" {
 		return out
 	}
 	properties, _, _ := unstructured.NestedMap(schema, "properties")
@@ -75,7 +75,14 @@ spec: {description: d, aliases: [alias/a], keySpec: SYMMETRIC_DEFAULT, keyUsage:
   rotation: {enabled: true, periodInDays: 100}, deletion: {pendingWindowInDays: 8}, region: us-east-1, policy: {Version: "2012-10-17"}, tags: [{key: k, value: v}]}
 status: {observedGeneration: 1, keyId: k, arn: a, keyState: Enabled, onDemandRotations: 1, nextRotationTime: "2026-11-24T12:00:00Z",
   lastHandledReconcileAt: a, lastHandledRotateAt: b,
-  keyMaterials: [{id: "` + long + `", sequence: 1, state: CURRENT, rotationType: AUTOMATIC, createdTime: "2026-11-24T12:00:00Z"}]}`},
+  keyMaterials: [{id: "` + long + `", sequence: 1, state: CURRENT, rotationType: AUTOMATIC, createdTime: "2026-11-24T12:00:00Z"}]}`, `
+spec: {origin: AWS_CLOUDHSM, customKeyStoreRef: {name: a, namespace: b}}`},
+	"HSMCluster": {`
+spec: {size: 3, mode: FIPS, softHSM: {}, allowedNamespaces: {}}
+status: {observedGeneration: 1, clusterId: c, state: ACTIVE, lastHandledReconcileAt: a,
+  nodes: [{name: node, state: ACTIVE, endpoint: "h:1", module: m, firmware: f, message: m}],
+  domainKeys: [{epoch: 1, keyCheckValue: "0011223344", wrappingKeyCheckValue: "0011223344"}]}`, `
+spec: {size: 1, pkcs11: {library: /lib.so, tokenLabel: t, pinSecretRef: {name: p, key: k}}}`},
 	"Secret": {`
 spec: {name: aws, region: us-east-1, tags: [{key: k, value: v}], description: d, kmsKeyRef: {name: k}, suspend: true, deletion: {recoveryWindowInDays: 8},
   generate: {password: {length: 5, excludeCharacters: a, excludeNumbers: true, excludePunctuation: true, excludeUppercase: true,
@@ -152,6 +159,8 @@ spec: {class: SecretVersion, owner: {kind: Secret, name: a}, subject: arn, versi
 // filler is a valid text of a length, where text of one letter is none.
 func filler(path string, n int) string {
 	switch {
+	case path == "spec.pkcs11.library" && n >= 1:
+		return "/" + strings.Repeat("x", n-1)
 	case path == "spec.aliases[]" && n >= 7:
 		return "alias/" + strings.Repeat("x", n-6)
 	case path == "spec.region" && n >= 6:
@@ -197,6 +206,10 @@ func item(kind, path string, n int, first any) any {
 			return map[string]any{"versionId": fmt.Sprint("v", n+1), "createdTime": "2026-11-24T12:00:00Z", "document": map[string]any{}}
 		}
 		return map[string]any{"versionId": fmt.Sprintf("%032d", n), "sequence": int64(1), "createdTime": "2026-11-24T12:00:00Z"}
+	case "status.nodes":
+		return map[string]any{"name": fmt.Sprint("n", n), "state": "ACTIVE"}
+	case "status.domainKeys":
+		return map[string]any{"epoch": int64(n + 1), "keyCheckValue": "0011223344", "wrappingKeyCheckValue": "0011223344"}
 	case "spec.revoked":
 		return map[string]any{"serial": fmt.Sprintf("%032x", n)}
 	case "spec.nameConstraints.permitted.ipRanges", "spec.nameConstraints.excluded.ipRanges":
@@ -246,10 +259,20 @@ func (m marker) try(value any) error {
 func (m marker) accompany(o *unstructured.Unstructured, value any) {
 	spec, _ := o.Object["spec"].(map[string]any)
 	switch {
+	case m.kind == key && value == nil && m.path == "spec.origin":
+		delete(spec, "customKeyStoreRef")
+	case m.kind == key && value == nil && m.path == "spec.customKeyStoreRef":
+		delete(spec, "origin")
+	case m.kind == hsm && value == nil && m.path == "spec.softHSM":
+		spec["pkcs11"] = map[string]any{"library": "/lib.so", "tokenLabel": "t", "pinSecretRef": map[string]any{"name": "p", "key": "k"}}
+	case m.kind == hsm && value == nil && m.path == "spec.pkcs11":
+		spec["softHSM"] = map[string]any{}
 	case m.kind != key || value == nil:
 	case m.path == "spec.keySpec" && value != "SYMMETRIC_DEFAULT":
 		spec["keyUsage"] = "SIGN_VERIFY"
 		delete(spec, "rotation")
+	case m.path == "spec.origin" && value == "AWS_KMS":
+		delete(spec, "customKeyStoreRef")
 	case m.path == "spec.keyUsage" && value == "SIGN_VERIFY":
 		spec["keySpec"] = "ECC_NIST_P256"
 		delete(spec, "rotation")

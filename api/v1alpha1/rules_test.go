@@ -51,6 +51,17 @@ func signing(keySpec, more string) string {
 	return "{keySpec: " + keySpec + ", keyUsage: SIGN_VERIFY" + more + "}"
 }
 
+// aModule is a PKCS#11 module.
+const aModule = "{library: /opt/vendor/lib.so, tokenLabel: t, pinSecretRef: {name: p, key: k}}"
+
+func inStore(store string) string { return "{origin: AWS_CLOUDHSM, customKeyStoreRef: " + store + "}" }
+
+func softHSM(rest string) string { return "{size: 1, softHSM: {}" + rest + "}" }
+
+func module(library, label string) string {
+	return "{size: 1, pkcs11: {library: " + library + ", tokenLabel: " + label + ", pinSecretRef: {name: p, key: k}}}"
+}
+
 const aRegion = "a region is written as AWS does"
 
 var (
@@ -59,6 +70,37 @@ var (
 )
 
 var rules = append(slices.Concat(iamRules(), certificateRules(), parameterRules()), []rule{
+	{kind: key, path: "spec", message: "origin AWS_CLOUDHSM and customKeyStoreRef go together", field: "spec.customKeyStoreRef",
+		accepts: []string{"{}", "{origin: AWS_KMS}", inStore("{name: a}")}, refuses: []string{"{origin: AWS_CLOUDHSM}", "{customKeyStoreRef: {name: a}}"}},
+	{kind: key, path: "spec", message: "origin cannot be changed", field: "spec.origin", changes: true,
+		accepts: []string{"{}", "{origin: AWS_KMS}", inStore("{name: a}"), "{origin: AWS_CLOUDHSM, customKeyStoreRef: {name: a}, description: d}"},
+		refuses: []string{"{}", inStore("{name: a}"), inStore("{name: a}"), "{}"}},
+	{kind: key, path: "spec", message: "customKeyStoreRef cannot be changed", field: "spec.customKeyStoreRef", changes: true,
+		accepts: []string{inStore("{name: a, namespace: b}"), "{origin: AWS_CLOUDHSM, customKeyStoreRef: {name: a, namespace: b}, enabled: false}"},
+		refuses: []string{inStore("{name: a}"), inStore("{name: b}"), inStore("{name: a}"), inStore("{name: a, namespace: default}"), inStore("{name: a, namespace: b}"), inStore("{name: a}")}},
+	{kind: key, path: "spec", message: "key material in a custom key store is not rotated", field: "spec.rotation",
+		accepts: []string{"{origin: AWS_CLOUDHSM, customKeyStoreRef: {name: a}, rotation: {enabled: false}}"}, refuses: []string{"{origin: AWS_CLOUDHSM, customKeyStoreRef: {name: a}, rotation: {enabled: true}}"}},
+	{kind: key, path: "spec.customKeyStoreRef.name", message: "name is a DNS name", field: "spec.customKeyStoreRef.name",
+		accepts: []string{inStore("{name: a.b-c}")}, refuses: []string{inStore("{name: A}"), inStore("{name: -a}"), inStore("{name: a_b}")}},
+	{kind: key, path: "spec.customKeyStoreRef.namespace", message: "namespace is a DNS label", field: "spec.customKeyStoreRef.namespace",
+		accepts: []string{inStore("{name: a, namespace: a-b}")}, refuses: []string{inStore("{name: a, namespace: A}"), inStore("{name: a, namespace: a.b}")}},
+	{kind: hsm, path: "spec", message: "give exactly one of softHSM and pkcs11", field: "spec",
+		accepts: []string{softHSM(""), "{size: 1, pkcs11: " + aModule + "}"}, refuses: []string{"{size: 1}", softHSM(", pkcs11: " + aModule)}},
+	{kind: hsm, path: "spec", message: "softHSM and pkcs11 cannot take each other's place", field: "spec", changes: true,
+		accepts: []string{softHSM(""), "{size: 2, softHSM: {}}"}, refuses: []string{softHSM(""), "{size: 1, pkcs11: " + aModule + "}"}},
+	{kind: hsm, path: "spec", message: "mode cannot be changed", field: "spec.mode", changes: true,
+		accepts: []string{softHSM(""), softHSM(", mode: FIPS"), softHSM(", mode: NON_FIPS"), "{size: 3, softHSM: {}, mode: NON_FIPS}"},
+		refuses: []string{softHSM(""), softHSM(", mode: NON_FIPS"), softHSM(", mode: NON_FIPS"), softHSM("")}},
+	{kind: hsm, path: "spec.pkcs11.library", message: "library is an absolute path", field: "spec.pkcs11.library",
+		accepts: []string{module("/a", "t"), module("/opt/a-b_c.d+e/lib.so", "t")}, refuses: []string{module("a/b", "t"), module("/opt/../etc/x.so", "t"), module("'/a b'", "t")}},
+	{kind: hsm, path: "spec.pkcs11.tokenLabel", message: "tokenLabel is of letters", field: "spec.pkcs11.tokenLabel",
+		accepts: []string{module("/a", "A.b-c_1")}, refuses: []string{module("/a", "'a b'"), module("/a", "ä")}},
+	{kind: hsm, path: "spec.pkcs11.tokenLabel", message: "tokenLabel cannot be changed", field: "spec.pkcs11.tokenLabel", changes: true,
+		accepts: []string{module("/a", "t"), module("/b", "t")}, refuses: []string{module("/a", "t"), module("/a", "u")}},
+	{kind: hsm, path: "spec.pkcs11.pinSecretRef.name", message: "name is a DNS name", field: "spec.pkcs11.pinSecretRef.name",
+		accepts: []string{module("/a", "t")}, refuses: []string{"{size: 1, pkcs11: {library: /a, tokenLabel: t, pinSecretRef: {name: A, key: k}}}"}},
+	{kind: hsm, path: "spec.pkcs11.pinSecretRef.key", message: "^[-._a-zA-Z0-9]+$", field: "spec.pkcs11.pinSecretRef.key",
+		accepts: []string{module("/a", "t")}, refuses: []string{"{size: 1, pkcs11: {library: /a, tokenLabel: t, pinSecretRef: {name: a, key: 'a b'}}}"}},
 	{kind: key, path: "", message: "alias/aws/SERVICE is reserved", field: "spec.aliases",
 		accepts: []string{"{}", "{aliases: [alias/aws, alias/awsx/a, alias/a/aws/b]}"},
 		refuses: []string{"{aliases: [alias/aws/secretsmanager]}", "{aliases: [alias/a, alias/aws/rule]}", "{aliases: [alias/aws/]}"}},

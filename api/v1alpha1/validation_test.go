@@ -63,6 +63,7 @@ const (
 	long   = "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx" // 64
 	secret = "Secret"
 	key    = "KMSKey"
+	hsm    = "HSMCluster"
 )
 
 func with(generate, rest string) string { return "{generate: {" + generate + "}" + rest + "}" }
@@ -93,6 +94,15 @@ var _ = DescribeTable("Accepted", func(kind, spec string) { Expect(create(kind, 
 	Entry("a key on P-521", key, signing("ECC_NIST_P521", "")),
 	Entry("an asymmetric key whose rotation is off", key, signing("RSA_2048", ", rotation: {enabled: false}")),
 	Entry("a symmetric key by name", key, "{keySpec: SYMMETRIC_DEFAULT, keyUsage: ENCRYPT_DECRYPT}"),
+
+	Entry("a key in an HSMCluster", key, "{origin: AWS_CLOUDHSM, customKeyStoreRef: {name: vault-floor, namespace: strongroom-system}}"),
+	Entry("a key that signs in an HSMCluster of its own namespace", key, "{keySpec: ECC_NIST_P256, keyUsage: SIGN_VERIFY, origin: AWS_CLOUDHSM, customKeyStoreRef: {name: vault-floor}}"),
+	Entry("a key of Strongroom itself by name", key, "{origin: AWS_KMS}"),
+	Entry("an HSMCluster with SoftHSM", hsm, "{size: 3, mode: FIPS, softHSM: {}}"),
+	Entry("the smallest HSMCluster", hsm, "{size: 1, softHSM: {}}"),
+	Entry("an HSMCluster with another library", hsm, "{size: 10, mode: NON_FIPS, pkcs11: "+aModule+"}"),
+	Entry("an HSMCluster for all namespaces", hsm, "{size: 1, softHSM: {}, allowedNamespaces: {}}"),
+	Entry("an HSMCluster for some namespaces", hsm, "{size: 1, softHSM: {}, allowedNamespaces: {matchLabels: {a: b}}}"),
 
 	Entry("a password with AWS's defaults", secret, password("")),
 	Entry("a password of 4 characters", secret, password("length: 4")),
@@ -145,6 +155,23 @@ var _ = DescribeTable("Refused with a message that names the field and the remed
 	Entry("a symmetric key that signs", key, "{keyUsage: SIGN_VERIFY}", "spec.keyUsage", "ECC_NIST_P256"),
 	Entry("an asymmetric key that rotates", key, signing("RSA_2048", ", rotation: {enabled: true}"), "spec.rotation", "leave rotation out"),
 	Entry("a field of a key that does not exist", key, "{rotations: {}}", "spec.rotations", "unknown field"),
+
+	Entry("an HSMCluster without a spec", hsm, "", "spec", "Required"),
+	Entry("an HSMCluster without a size", hsm, "{softHSM: {}}", "spec.size", "Required"),
+	Entry("an HSMCluster of no nodes", hsm, "{size: 0, softHSM: {}}", "spec.size", "1"),
+	Entry("an HSMCluster of too many nodes", hsm, "{size: 11, softHSM: {}}", "spec.size", "10"),
+	Entry("an HSMCluster of no module", hsm, "{size: 1}", "exactly one of softHSM and pkcs11"),
+	Entry("an HSMCluster of two modules", hsm, "{size: 1, softHSM: {}, pkcs11: "+aModule+"}", "exactly one of softHSM and pkcs11"),
+	Entry("a mode that is not there", hsm, "{size: 1, softHSM: {}, mode: fips}", "spec.mode", "NON_FIPS"),
+	Entry("a library that is no path", hsm, "{size: 1, pkcs11: {library: lib.so, tokenLabel: t, pinSecretRef: {name: p, key: k}}}", "spec.pkcs11.library", "absolute path"),
+	Entry("a module without a PIN", hsm, "{size: 1, pkcs11: {library: /lib.so, tokenLabel: t}}", "spec.pkcs11.pinSecretRef", "Required"),
+	Entry("a quorum, which is not there yet", hsm, "{size: 1, softHSM: {}, quorum: {approvals: 2}}", "spec.quorum", "unknown field"),
+	Entry("a backup, which is not there yet", hsm, "{size: 1, softHSM: {}, backup: {retention: 7}}", "spec.backup", "unknown field"),
+	Entry("an origin without a key store", key, "{origin: AWS_CLOUDHSM}", "spec.customKeyStoreRef", "go together"),
+	Entry("a key store without an origin", key, "{customKeyStoreRef: {name: a}}", "spec.customKeyStoreRef", "go together"),
+	Entry("a key store of Strongroom's own keys", key, "{origin: AWS_KMS, customKeyStoreRef: {name: a}}", "spec.customKeyStoreRef", "go together"),
+	Entry("rotation in a key store", key, "{origin: AWS_CLOUDHSM, customKeyStoreRef: {name: a}, rotation: {enabled: true}}", "spec.rotation", "not rotated"),
+	Entry("an origin that is not there", key, "{origin: EXTERNAL}", "spec.origin", "AWS_CLOUDHSM"),
 
 	Entry("no spec", secret, "", "spec", "Required"),
 	Entry("two sources of a value", secret, "{generate: {uuid: {}}, valueFrom: {secretKeyRef: {name: a, key: b}}}", "at most one of"),

@@ -14,13 +14,14 @@ import (
 	"strongroom.dev/strongroom/internal/conditions"
 	"strongroom.dev/strongroom/internal/core/schedule"
 	"strongroom.dev/strongroom/internal/fault"
+	"strongroom.dev/strongroom/internal/service/cloudhsm"
 	"strongroom.dev/strongroom/internal/service/kms"
 	"strongroom.dev/strongroom/internal/store"
 )
 
 var (
 	errTooManyRotations = errors.New("too many rotations on demand")
-	errNotRotated       = errors.New("the material of an asymmetric key is not rotated, since its public key is known elsewhere")
+	errNotRotated       = errors.New("the material of an asymmetric key, whose public key is known elsewhere, and of one in a custom key store is not rotated")
 )
 
 // rotationInput is all that the decision to rotate a key depends on.
@@ -99,7 +100,7 @@ func (r *Reconciler) material(ctx context.Context, p *pass) error {
 	in := rotationInput{
 		hasMaterial:  len(status.KeyMaterials) > 0,
 		enabled:      kms.Enabled(p.key),
-		fixed:        !kms.SpecOf(p.key).Rotates(),
+		fixed:        !kms.Rotates(p.key),
 		requested:    conditions.Echo(p.key.Annotations[v1alpha1.RotateAnnotation]),
 		handled:      status.LastHandledRotateAt,
 		onDemand:     status.OnDemandRotations,
@@ -163,7 +164,7 @@ func (r *Reconciler) verify(ctx context.Context, p *pass) error {
 	var first error
 	for _, m := range p.key.Status.KeyMaterials {
 		err := r.KMS.VerifyMaterial(ctx, p.key, m)
-		lost := errors.Is(err, store.ErrMissing) || errors.Is(err, store.ErrTampered)
+		lost := errors.Is(err, store.ErrMissing) || errors.Is(err, store.ErrTampered) || errors.Is(err, cloudhsm.ErrUnavailable)
 		if err != nil && !lost {
 			return cmp.Or(first, err) // sealed says nothing about the key
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
@@ -21,7 +22,7 @@ import (
 // Indexes are the functions of the cache indexes of KMSKeys.
 func Indexes() map[string]client.IndexerFunc {
 	return map[string]client.IndexerFunc{
-		kms.AliasIndex: kms.IndexAlias, kms.ARNIndex: kms.IndexARN, kms.KeyIDIndex: kms.IndexKeyID,
+		kms.AliasIndex: kms.IndexAlias, kms.ARNIndex: kms.IndexARN, kms.KeyIDIndex: kms.IndexKeyID, kms.KeyStoreIndex: kms.IndexKeyStore,
 	}
 }
 
@@ -32,6 +33,8 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, options controller.Optio
 		For(&v1alpha1.KMSKey{}).
 		Watches(&v1alpha1.Envelope{}, handler.EnqueueRequestsFromMapFunc(r.ofEnvelope),
 			builder.WithPredicates(predicate.Funcs{CreateFunc: ownMaterial})).
+		Watches(&v1alpha1.HSMCluster{}, handler.EnqueueRequestsFromMapFunc(r.ofKeyStore),
+			builder.WithPredicates(predicate.Funcs{UpdateFunc: keyStoreChanged})).
 		Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.ofNamespace),
 			builder.WithPredicates(predicate.LabelChangedPredicate{})).
 		WithOptions(options).
@@ -58,6 +61,28 @@ func (r *Reconciler) ofEnvelope(ctx context.Context, obj client.Object) []reconc
 		return nil
 	}
 	return []reconcile.Request{request(key.Namespace, key.Name)}
+}
+
+// keyStoreChanged lets an HSMCluster through that came back or went, or that is for others now.
+func keyStoreChanged(e event.UpdateEvent) bool {
+	before, ok := e.ObjectOld.(*v1alpha1.HSMCluster)
+	after, same := e.ObjectNew.(*v1alpha1.HSMCluster)
+	return ok && same && (before.Generation != after.Generation || len(before.Status.DomainKeys) != len(after.Status.DomainKeys) ||
+		meta.IsStatusConditionTrue(before.Status.Conditions, v1alpha1.ConditionAvailable) != meta.IsStatusConditionTrue(after.Status.Conditions, v1alpha1.ConditionAvailable))
+}
+
+// ofKeyStore maps an HSMCluster to the keys that are in it.
+func (r *Reconciler) ofKeyStore(ctx context.Context, obj client.Object) []reconcile.Request {
+	var list v1alpha1.KMSKeyList
+	if err := r.Client.List(ctx, &list, client.MatchingFields{kms.KeyStoreIndex: client.ObjectKeyFromObject(obj).String()}); err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "listing the KMSKeys of an HSMCluster")
+		return nil
+	}
+	out := make([]reconcile.Request, 0, len(list.Items))
+	for i := range list.Items {
+		out = append(out, request(list.Items[i].Namespace, list.Items[i].Name))
+	}
+	return out
 }
 
 func (r *Reconciler) ofNamespace(ctx context.Context, obj client.Object) []reconcile.Request {

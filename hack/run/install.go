@@ -48,7 +48,7 @@ func install(ctx context.Context, k *kubectl, o options) error {
 		}
 	}
 	_, err := k.run(ctx, "", "wait", "--for=condition=Established", "--timeout=30s",
-		"crd/secrets.strongroom.dev", "crd/kmskeys.strongroom.dev", "crd/envelopes.strongroom.dev",
+		"crd/secrets.strongroom.dev", "crd/kmskeys.strongroom.dev", "crd/envelopes.strongroom.dev", "crd/hsmclusters.strongroom.dev",
 		"crd/iamusers.strongroom.dev", "crd/iamroles.strongroom.dev", "crd/iamgroups.strongroom.dev", "crd/iampolicies.strongroom.dev")
 	return err
 }
@@ -90,6 +90,7 @@ func startManager(ctx context.Context, g *group, k *kubectl, o options, gateway 
 	say("starting strongroom as service account %s/strongroom-manager ...", namespace)
 	err = g.start("strongroom", o.manager, "manager", "--kubeconfig", admin, "--namespace", namespace,
 		"--gateway-bind-address="+gateway, "--regions="+o.regions, "--audit-log="+filepath.Join(o.dataDir, "logs", "audit.log"),
+		"--hsm-local-directory="+filepath.Join(o.dataDir, "hsm"),
 		fmt.Sprintf("--health-probe-bind-address=127.0.0.1:%d", health),
 		fmt.Sprintf("--metrics-bind-address=127.0.0.1:%d", metrics))
 	if err != nil {

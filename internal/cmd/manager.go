@@ -64,6 +64,10 @@ func newManager() *cobra.Command {
 	flags.StringVar(&f.HealthProbeBindAddress, "health-probe-bind-address", ":8081",
 		"address that serves /healthz and /readyz; 0 serves none")
 	flags.StringVar(&f.PprofBindAddress, "pprof-bind-address", "0", "loopback address that serves Go's profiles, without authentication; 0 serves none")
+	flags.StringVar(&f.HSMImage, "hsm-image", "", "image of the nodes of HSMClusters, made by Dockerfile.hsm; they run as StatefulSets in Strongroom's own namespace")
+	flags.StringVar(&f.HSMStorageClass, "hsm-storage-class", "", "storage class of the volumes with their tokens; the cluster's default one when it is left out")
+	flags.StringVar(&f.HSMLocalDirectory, "hsm-local-directory", "",
+		"directory with the tokens of HSM nodes that run as processes of this machine, to try them out; for one manager alone, built with cgo")
 	flags.IntVar(&f.Concurrency, "concurrency", 8, "number of objects of a kind that are reconciled at once")
 	flags.DurationVar(&f.GracefulShutdownTimeout, "graceful-shutdown-timeout", 30*time.Second, "how long running passes may take to end")
 	flags.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
@@ -110,6 +114,9 @@ func (f *managerFlags) check() error {
 	}
 	if host, _, err := net.SplitHostPort(f.PprofBindAddress); f.PprofBindAddress != "0" && (err != nil || !isLoopback(host)) {
 		return fmt.Errorf("--pprof-bind-address is %q: give one on loopback, such as 127.0.0.1:6060, or 0", f.PprofBindAddress)
+	}
+	if f.HSMImage != "" && f.HSMLocalDirectory != "" {
+		return errors.New("--hsm-image and --hsm-local-directory are given: HSM nodes run as pods or as processes, so give one of them")
 	}
 	if f.Concurrency < 1 || f.Concurrency > 1024 {
 		return fmt.Errorf("--concurrency is %d: give 1 to 1024", f.Concurrency)

@@ -5,6 +5,8 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"os"
+	"os/exec"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -28,10 +30,12 @@ import (
 	"strongroom.dev/strongroom/internal/account"
 	"strongroom.dev/strongroom/internal/core/keyring"
 	"strongroom.dev/strongroom/internal/gateway/serving"
+	"strongroom.dev/strongroom/internal/hsmnodes"
 	"strongroom.dev/strongroom/internal/metrics"
 	"strongroom.dev/strongroom/internal/projection"
 	"strongroom.dev/strongroom/internal/service/acm"
 	"strongroom.dev/strongroom/internal/service/acmpca"
+	"strongroom.dev/strongroom/internal/service/cloudhsm"
 	serviceiam "strongroom.dev/strongroom/internal/service/iam"
 	"strongroom.dev/strongroom/internal/service/kms"
 	"strongroom.dev/strongroom/internal/service/parameterstore"
@@ -72,6 +76,15 @@ type Options struct {
 	Concurrency int
 	// GracefulShutdownTimeout is how long running passes may take to end. 30 s by default.
 	GracefulShutdownTimeout time.Duration
+	// HSMImage is the image of HSM nodes, which run as StatefulSets in Namespace; HSMStorageClass is that of their volumes, the cluster's default one if it is
+	// empty. Without HSMImage and HSMLocalDirectory, HSMClusters are Stalled.
+	HSMImage, HSMStorageClass string
+	// HSMLocalDirectory lets HSM nodes run as processes of this machine, with their tokens in it. For one manager alone.
+	HSMLocalDirectory string
+	// HSMCommand is the program strongroom with arguments, for HSMLocalDirectory. This program by default.
+	HSMCommand func(arguments ...string) *exec.Cmd
+	// HSMCheckInterval is how often the health of HSM nodes is looked at. 5 s by default.
+	HSMCheckInterval time.Duration
 	// Now is the clock. time.Now by default.
 	Now func() time.Time
 	// SkipControllerNames lets several managers live in one process, as tests do.
@@ -133,6 +146,14 @@ func New(cfg *rest.Config, o Options) (*Operator, error) {
 	if err := mgr.Add(op.Services.KMS.Materials); err != nil {
 		return nil, fmt.Errorf("adding the cache of key material: %w", err)
 	}
+	if err := mgr.Add(op.Services.HSM); err != nil {
+		return nil, fmt.Errorf("adding the connections to HSM nodes: %w", err)
+	}
+	if local, ok := op.Services.HSMNodes.(*hsmnodes.Local); ok {
+		if err := mgr.Add(local); err != nil {
+			return nil, fmt.Errorf("adding the HSM nodes of this machine: %w", err)
+		}
+	}
 	if err := mgr.Add(op.Services.IAM.Cache); err != nil {
 		return nil, fmt.Errorf("adding the cache of credentials: %w", err)
 	}
@@ -159,6 +180,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.HSMCommand == nil {
+		o.HSMCommand = func(arguments ...string) *exec.Cmd { return exec.Command(os.Args[0], arguments...) } //nolint:gosec // this program itself
 	}
 	if o.MetricsBindAddress == "" {
 		o.MetricsBindAddress = "0"
@@ -216,6 +240,7 @@ func cacheOptions(digester *projection.Digester) cache.Options {
 			&v1alpha1.Secret{}:      {Transform: slim},
 			&v1alpha1.Parameter{}:   {Transform: slim},
 			&v1alpha1.KMSKey{}:      {},
+			&v1alpha1.HSMCluster{}:  {},
 			&v1alpha1.Certificate{}: {}, &v1alpha1.CertificateAuthority{}: {},
 			&v1alpha1.Envelope{}: {Transform: slim},
 			&v1alpha1.IAMUser{}:  {}, &v1alpha1.IAMRole{}: {}, &v1alpha1.IAMGroup{}: {}, &v1alpha1.IAMPolicy{}: {},
@@ -231,8 +256,11 @@ func (op *Operator) wire(o Options, digester *projection.Digester) {
 		Client: cached, Live: live, Namespace: o.Namespace, Holder: holder, Now: o.Now,
 		Log: op.GetLogger().WithName("unseal"),
 	}
+	clusters := &cloudhsm.Clusters{
+		Reader: cached, Live: live, Direct: op.direct, Namespace: o.Namespace, Now: o.Now, Interval: o.HSMCheckInterval,
+	}
 	keys := &kms.Service{
-		Reader: cached, Client: cached, Live: live, Region: o.Region, Store: envelopes, Keyring: holder, Now: o.Now,
+		KeyStores: clusters, Reader: cached, Client: cached, Live: live, Region: o.Region, Store: envelopes, Keyring: holder, Now: o.Now,
 		Materials: keyring.NewMaterialCache(0, 0, nil), Policies: kms.NewPolicyCache(0),
 	}
 	identities := &serviceiam.Service{
@@ -249,9 +277,24 @@ func (op *Operator) wire(o Options, digester *projection.Digester) {
 		Certificates:   &acm.Service{Client: cached, Region: o.Region, Authorities: authorities, KMS: keys, Store: envelopes, Now: o.Now},
 		Parameters:     &parameterstore.Service{Client: cached, Region: o.Region, KMS: keys, Store: envelopes, Now: o.Now},
 		Projector:      &projection.Projector{Client: cached, Live: live, Digester: digester},
+		HSM:            clusters,
+		HSMNodes:       op.hsmNodes(o),
 		RootProtection: op.Unsealer.Protection,
 		Now:            o.Now,
 	}
+}
+
+// hsmNodes is where HSM nodes run.
+func (op *Operator) hsmNodes(o Options) hsmnodes.Host {
+	switch {
+	case o.HSMLocalDirectory != "":
+		return &hsmnodes.Local{Directory: o.HSMLocalDirectory, Command: o.HSMCommand}
+	case o.HSMImage != "":
+		return &hsmnodes.Kubernetes{
+			Client: op.direct, Live: op.GetAPIReader(), Namespace: o.Namespace, Image: o.HSMImage, StorageClass: o.HSMStorageClass, Now: o.Now,
+		}
+	}
+	return nil
 }
 
 // index registers the cache's indexes before anything starts.

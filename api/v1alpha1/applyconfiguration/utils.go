@@ -46,12 +46,24 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.CertificateSubjectApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("CertificateTarget"):
 		return &apiv1alpha1.CertificateTargetApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("CustomKeyStoreReference"):
+		return &apiv1alpha1.CustomKeyStoreReferenceApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Envelope"):
 		return &apiv1alpha1.EnvelopeApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("EnvelopeOwner"):
 		return &apiv1alpha1.EnvelopeOwnerApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("EnvelopeSpec"):
 		return &apiv1alpha1.EnvelopeSpecApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("HSMCluster"):
+		return &apiv1alpha1.HSMClusterApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("HSMClusterSpec"):
+		return &apiv1alpha1.HSMClusterSpecApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("HSMClusterStatus"):
+		return &apiv1alpha1.HSMClusterStatusApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("HSMDomainKey"):
+		return &apiv1alpha1.HSMDomainKeyApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("HSMNode"):
+		return &apiv1alpha1.HSMNodeApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("IAMGroup"):
 		return &apiv1alpha1.IAMGroupApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("IAMGroupSpec"):
@@ -118,6 +130,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.PasswordGeneratorApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Permissions"):
 		return &apiv1alpha1.PermissionsApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("PKCS11"):
+		return &apiv1alpha1.PKCS11ApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("PolicyDocument"):
 		return &apiv1alpha1.PolicyDocumentApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("PolicyVersion"):

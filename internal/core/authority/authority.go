@@ -89,26 +89,64 @@ func (a *Authority) KeyPEM() ([]byte, error) {
 
 // Issue makes a server's certificate for DNS names and IP addresses, with a key that is in memory alone.
 func (a *Authority) Issue(names []string, now time.Time) (*tls.Certificate, error) {
+	return a.IssueTo(Identity{CommonName: "strongroom-gateway", Names: names, Usages: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}, now)
+}
+
+// Identity is whom a certificate is for.
+type Identity struct {
+	CommonName string
+	// Names are DNS names and IP addresses of a server, and a URI that names who it is to the other side.
+	Names []string
+	// Usages are those of a server, of a client, or both.
+	Usages []x509.ExtKeyUsage
+}
+
+// IssueTo makes a certificate, with a key that is in memory alone.
+func (a *Authority) IssueTo(who Identity, now time.Time) (*tls.Certificate, error) {
 	key, err := pki.GenerateKey(pki.ECPrime256v1)
 	if err != nil {
-		return nil, fmt.Errorf("making a server's key: %w", err)
+		return nil, fmt.Errorf("making a certificate's key: %w", err)
 	}
 	issuer, err := pki.NewAuthority([]*x509.Certificate{a.certificate}, a.key)
 	if err != nil {
-		return nil, fmt.Errorf("issuing a server's certificate: %w", err)
+		return nil, fmt.Errorf("issuing a certificate: %w", err)
 	}
-	parsed, err := pki.ParseNames(names)
+	parsed, err := pki.ParseNames(who.Names)
 	if err != nil {
-		return nil, fmt.Errorf("issuing a server's certificate: %w", err)
+		return nil, fmt.Errorf("issuing a certificate: %w", err)
 	}
 	leaf, err := issuer.Issue(key.Public(), pki.LeafRequest{
-		Subject: pkix.Name{CommonName: "strongroom-gateway"}, Names: parsed, NotBefore: pki.Backdate(now, LeafValidity), NotAfter: now.Add(LeafValidity),
-		Usages: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		Subject: pkix.Name{CommonName: who.CommonName}, Names: parsed, NotBefore: pki.Backdate(now, LeafValidity), NotAfter: now.Add(LeafValidity),
+		Usages: who.Usages,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("issuing a server's certificate: %w", err)
+		return nil, fmt.Errorf("issuing a certificate: %w", err)
 	}
 	return &tls.Certificate{Certificate: [][]byte{leaf.Raw, a.certificate.Raw}, PrivateKey: key, Leaf: leaf}, nil
+}
+
+// PEM is a certificate's chain, and its key in PKCS #8.
+func PEM(c *tls.Certificate) (chain, key []byte, err error) {
+	for _, der := range c.Certificate {
+		chain = append(chain, pem.EncodeToMemory(&pem.Block{Type: certificateBlock, Bytes: der})...)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(c.PrivateKey)
+	if err != nil {
+		return nil, nil, fmt.Errorf("writing a certificate's key: %w", err)
+	}
+	return chain, pem.EncodeToMemory(&pem.Block{Type: keyBlock, Bytes: der}), nil
+}
+
+// Issued tells whether a certificate is this authority's and good at now.
+func (a *Authority) Issued(c *x509.Certificate, now time.Time) bool {
+	return c.CheckSignatureFrom(a.certificate) == nil && now.Before(c.NotAfter) && !now.Before(c.NotBefore)
+}
+
+// Pool has the authority's certificate alone.
+func (a *Authority) Pool() *x509.CertPool {
+	pool := x509.NewCertPool()
+	pool.AddCert(a.certificate)
+	return pool
 }
 
 // RenewalTime of a certificate: when two thirds of its life are over.

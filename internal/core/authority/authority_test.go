@@ -1,9 +1,11 @@
 package authority_test
 
 import (
+	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
+	"net/url"
 	"testing"
 	"time"
 
@@ -119,5 +121,33 @@ func TestACertificateDoesNotOutliveItsAuthority(t *testing.T) {
 	}
 	if want := now.Add(authority.Validity); !leaf.Leaf.NotAfter.Equal(want) {
 		t.Errorf("good until %s, the authority until %s", leaf.Leaf.NotAfter, want)
+	}
+}
+
+func TestACertificateForBothSidesNamesWhoItIsAndIsKnownAsItsAuthoritys(t *testing.T) {
+	a, other := newAuthority(t), newAuthority(t)
+	uri := &url.URL{Scheme: "spiffe", Host: "strongroom.dev", Path: "/hsm/c/operator/manager"}
+	both := []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
+	made, err := a.IssueTo(authority.Identity{CommonName: "x", Names: []string{"*.nodes.ns.svc", "127.0.0.1", uri.String()}, Usages: both}, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(made.Leaf.URIs) != 1 || made.Leaf.URIs[0].String() != uri.String() {
+		t.Errorf("%v", made.Leaf.URIs)
+	}
+	for _, usage := range both {
+		if _, err := made.Leaf.Verify(x509.VerifyOptions{DNSName: "one.nodes.ns.svc", Roots: a.Pool(), CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{usage}}); err != nil {
+			t.Error(err)
+		}
+	}
+	if !a.Issued(made.Leaf, now) || other.Issued(made.Leaf, now) || a.Issued(made.Leaf, now.Add(authority.LeafValidity)) || a.Issued(made.Leaf, now.Add(-2*time.Hour)) {
+		t.Error("whose it is, and when, is not told")
+	}
+	chain, private, err := authority.PEM(made)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if pair, err := tls.X509KeyPair(chain, private); err != nil || len(pair.Certificate) != 2 || !pair.Leaf.Equal(made.Leaf) {
+		t.Errorf("%v", err)
 	}
 }

@@ -54,6 +54,8 @@ const (
 const (
 	version1  = 1
 	suiteHKDF = 1
+	// suiteModule is of blobs whose body a hardware module made, see NewModuleBlob.
+	suiteModule = 2
 
 	headerSize = 36
 	saltSize   = 32
@@ -140,7 +142,7 @@ func Seal(key secretbytes.Bytes, h Header, ctx Context, plaintext secretbytes.By
 // Every failure is ErrInvalidCiphertext itself.
 func Open(key secretbytes.Bytes, h Header, ctx Context, blob []byte) (secretbytes.Bytes, error) {
 	actual, err := ParseHeader(blob)
-	if err != nil || actual != h || key.Len() != KeySize || ctx.Validate() != nil {
+	if err != nil || blob[1] != suiteHKDF || actual != h || key.Len() != KeySize || ctx.Validate() != nil {
 		return secretbytes.Bytes{}, ErrInvalidCiphertext
 	}
 	// The additional data is made from what the caller expects, never from the blob.
@@ -164,11 +166,12 @@ func Open(key secretbytes.Bytes, h Header, ctx Context, blob []byte) (secretbyte
 // ParseHeader reads a blob's header, to find the key that opens it and to decide whether the caller may use it. Nothing
 // is authenticated before Open. Every failure is ErrInvalidCiphertext itself.
 func ParseHeader(blob []byte) (Header, error) {
-	if len(blob) < Overhead || len(blob) > MaxPlaintext+Overhead {
+	if len(blob) <= headerSize || len(blob) > MaxPlaintext+Overhead {
 		return Header{}, ErrInvalidCiphertext
 	}
 	kind := Kind(blob[2])
-	if blob[0] != version1 || blob[1] != suiteHKDF || kind == 0 || kind > lastKind || blob[3] != 0 {
+	known := blob[1] == suiteHKDF && len(blob) >= Overhead || blob[1] == suiteModule
+	if blob[0] != version1 || !known || kind == 0 || kind > lastKind || blob[3] != 0 {
 		return Header{}, ErrInvalidCiphertext
 	}
 	return Header{Kind: kind, KeyID: [16]byte(blob[4:20]), MaterialID: [16]byte(blob[20:36])}, nil

@@ -1,6 +1,7 @@
 package kms
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -11,6 +12,7 @@ import (
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/keyring"
 	"strongroom.dev/strongroom/internal/core/keys"
+	"strongroom.dev/strongroom/internal/service/cloudhsm"
 	"strongroom.dev/strongroom/internal/service/kms"
 	"strongroom.dev/strongroom/internal/store"
 )
@@ -81,6 +83,10 @@ func answer(key *v1alpha1.KMSKey, err error) error {
 		return validation("The encryption context is longer than %d bytes", keys.MaxContext)
 	case errors.Is(err, keyring.ErrSealed), errors.Is(err, store.ErrMissing), errors.Is(err, store.ErrTampered):
 		return &types.KeyUnavailableException{Message: aws.String("The key material is not available; try again later.")}
+	case errors.Is(err, cloudhsm.ErrUnavailable):
+		return &types.KeyUnavailableException{Message: aws.String("No HSM of the key's custom key store is available; try again later.")}
+	case errors.Is(err, context.DeadlineExceeded):
+		return &types.DependencyTimeoutException{Message: aws.String("The HSMs of the key's custom key store did not answer in time; try again.")}
 	case errors.Is(err, kms.ErrGone) && key != nil:
 		return notFound("Key '%s' does not exist", key.Status.ARN)
 	}

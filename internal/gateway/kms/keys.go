@@ -14,6 +14,7 @@ import (
 	"strongroom.dev/strongroom/internal/core/iam"
 	"strongroom.dev/strongroom/internal/core/keys"
 	"strongroom.dev/strongroom/internal/gateway"
+	"strongroom.dev/strongroom/internal/service/cloudhsm"
 	"strongroom.dev/strongroom/internal/service/kms"
 )
 
@@ -146,11 +147,15 @@ func metadata(key *v1alpha1.KMSKey) *types.KeyMetadata {
 		CreationDate: aws.Time(key.CreationTimestamp.UTC()), Description: &key.Spec.Description,
 		Enabled: state == v1alpha1.KeyStateEnabled, KeyState: types.KeyState(state), KeyManager: types.KeyManagerTypeCustomer,
 		KeySpec: types.KeySpec(spec), CustomerMasterKeySpec: types.CustomerMasterKeySpec(spec), //nolint:staticcheck // AWS answers it too
-		KeyUsage: types.KeyUsageType(kms.UsageOf(key)), Origin: types.OriginTypeAwsKms, MultiRegion: aws.Bool(false),
+		KeyUsage: types.KeyUsageType(kms.UsageOf(key)), Origin: types.OriginType(cmp.Or(key.Spec.Origin, v1alpha1.KeyOriginKMS)), MultiRegion: aws.Bool(false),
 		SigningAlgorithms: signingAlgorithms(spec),
 	}
 	if spec.Symmetric() {
 		m.EncryptionAlgorithms = []types.EncryptionAlgorithmSpec{symmetric}
+	}
+	if kms.InModule(key) {
+		store := cloudhsm.KeyStoreOf(key)
+		m.CloudHsmClusterId, m.CustomKeyStoreId = aws.String(cloudhsm.ClusterID(store.Namespace, store.Name)), aws.String(cloudhsm.KeyStoreID(store.Namespace, store.Name))
 	}
 	if kms.Managed(key) {
 		m.KeyManager = types.KeyManagerTypeAws

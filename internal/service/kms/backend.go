@@ -33,4 +33,9 @@ type Backend interface {
 }
 
 // backend is the one that has a key's material.
-func (s *Service) backend(*v1alpha1.KMSKey) Backend { return software{s} }
+func (s *Service) backend(key *v1alpha1.KMSKey) Backend {
+	if InModule(key) {
+		return module{s, key}
+	}
+	return software{s}
+}

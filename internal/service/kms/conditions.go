@@ -1,6 +1,7 @@
 package kms
 
 import (
+	"cmp"
 	"strings"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
@@ -73,7 +74,7 @@ func (c *Conditions) ofKey(key string) ([]string, bool) {
 	case "kms:keyusage":
 		return one(string(UsageOf(c.Key)))
 	case "kms:keyorigin":
-		return one("AWS_KMS")
+		return one(string(cmp.Or(c.Key.Spec.Origin, v1alpha1.KeyOriginKMS)))
 	case "kms:multiregion":
 		return one("false")
 	case "kms:resourcealiases":

@@ -18,6 +18,7 @@ import (
 	"strongroom.dev/strongroom/internal/core/keyring"
 	"strongroom.dev/strongroom/internal/core/keys"
 	"strongroom.dev/strongroom/internal/fault"
+	"strongroom.dev/strongroom/internal/service/cloudhsm"
 	"strongroom.dev/strongroom/internal/store"
 )
 
@@ -41,6 +42,8 @@ type Service struct {
 	Keyring *keyring.Holder
 	// Materials is the one place where opened key material is kept.
 	Materials *keyring.MaterialCache
+	// KeyStores are the HSMClusters that keys of origin AWS_CLOUDHSM are in.
+	KeyStores *cloudhsm.Clusters
 	// Policies keeps compiled key policies; without it each use compiles.
 	Policies *PolicyCache
 	// Random is crypto/rand if nil.

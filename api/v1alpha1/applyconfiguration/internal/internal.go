@@ -450,6 +450,15 @@ var schemaYAML = typed.YAMLObject(`types:
   scalar: string
 - name: dev.strongroom.strongroom.api.v1alpha1.CreationPolicy
   scalar: string
+- name: dev.strongroom.strongroom.api.v1alpha1.CustomKeyStoreReference
+  map:
+    fields:
+    - name: name
+      type:
+        scalar: string
+    - name: namespace
+      type:
+        scalar: string
 - name: dev.strongroom.strongroom.api.v1alpha1.Envelope
   map:
     fields:
@@ -518,6 +527,133 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: version
       type:
         scalar: string
+- name: dev.strongroom.strongroom.api.v1alpha1.HSMCluster
+  map:
+    fields:
+    - name: apiVersion
+      type:
+        scalar: string
+    - name: kind
+      type:
+        scalar: string
+    - name: metadata
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta
+    - name: spec
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.HSMClusterSpec
+    - name: status
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.HSMClusterStatus
+      default:
+        conditions:
+        - lastTransitionTime: "1970-01-01T00:00:00Z"
+          message: Waiting for the controller
+          reason: Pending
+          status: Unknown
+          type: Ready
+        - lastTransitionTime: "1970-01-01T00:00:00Z"
+          message: Waiting for the controller
+          reason: Pending
+          status: "True"
+          type: Reconciling
+        observedGeneration: -1
+- name: dev.strongroom.strongroom.api.v1alpha1.HSMClusterSpec
+  map:
+    fields:
+    - name: allowedNamespaces
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector
+    - name: mode
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.HSMMode
+    - name: pkcs11
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.PKCS11
+    - name: size
+      type:
+        scalar: numeric
+    - name: softHSM
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.SoftHSM
+- name: dev.strongroom.strongroom.api.v1alpha1.HSMClusterState
+  scalar: string
+- name: dev.strongroom.strongroom.api.v1alpha1.HSMClusterStatus
+  map:
+    fields:
+    - name: clusterId
+      type:
+        scalar: string
+    - name: conditions
+      type:
+        list:
+          elementType:
+            namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Condition
+          elementRelationship: associative
+          keys:
+          - type
+    - name: domainKeys
+      type:
+        list:
+          elementType:
+            namedType: dev.strongroom.strongroom.api.v1alpha1.HSMDomainKey
+          elementRelationship: associative
+          keys:
+          - epoch
+    - name: lastHandledReconcileAt
+      type:
+        scalar: string
+    - name: nodes
+      type:
+        list:
+          elementType:
+            namedType: dev.strongroom.strongroom.api.v1alpha1.HSMNode
+          elementRelationship: associative
+          keys:
+          - name
+    - name: observedGeneration
+      type:
+        scalar: numeric
+    - name: state
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.HSMClusterState
+- name: dev.strongroom.strongroom.api.v1alpha1.HSMDomainKey
+  map:
+    fields:
+    - name: epoch
+      type:
+        scalar: numeric
+    - name: keyCheckValue
+      type:
+        scalar: string
+    - name: wrappingKeyCheckValue
+      type:
+        scalar: string
+- name: dev.strongroom.strongroom.api.v1alpha1.HSMMode
+  scalar: string
+- name: dev.strongroom.strongroom.api.v1alpha1.HSMNode
+  map:
+    fields:
+    - name: endpoint
+      type:
+        scalar: string
+    - name: firmware
+      type:
+        scalar: string
+    - name: message
+      type:
+        scalar: string
+    - name: module
+      type:
+        scalar: string
+    - name: name
+      type:
+        scalar: string
+    - name: state
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.HSMState
+- name: dev.strongroom.strongroom.api.v1alpha1.HSMState
+  scalar: string
 - name: dev.strongroom.strongroom.api.v1alpha1.IAMGroup
   map:
     fields:
@@ -934,6 +1070,9 @@ var schemaYAML = typed.YAMLObject(`types:
           elementType:
             scalar: string
           elementRelationship: associative
+    - name: customKeyStoreRef
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.CustomKeyStoreReference
     - name: deletion
       type:
         namedType: dev.strongroom.strongroom.api.v1alpha1.KeyDeletion
@@ -949,6 +1088,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: keyUsage
       type:
         namedType: dev.strongroom.strongroom.api.v1alpha1.KeyUsage
+    - name: origin
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.KeyOrigin
     - name: policy
       type:
         namedType: dev.strongroom.strongroom.api.v1alpha1.PolicyDocument
@@ -1035,6 +1177,8 @@ var schemaYAML = typed.YAMLObject(`types:
         namedType: dev.strongroom.strongroom.api.v1alpha1.KeyMaterialState
 - name: dev.strongroom.strongroom.api.v1alpha1.KeyMaterialState
   scalar: string
+- name: dev.strongroom.strongroom.api.v1alpha1.KeyOrigin
+  scalar: string
 - name: dev.strongroom.strongroom.api.v1alpha1.KeyRotation
   map:
     fields:
@@ -1092,6 +1236,18 @@ var schemaYAML = typed.YAMLObject(`types:
           elementType:
             scalar: string
           elementRelationship: associative
+- name: dev.strongroom.strongroom.api.v1alpha1.PKCS11
+  map:
+    fields:
+    - name: library
+      type:
+        scalar: string
+    - name: pinSecretRef
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.SecretKeyReference
+    - name: tokenLabel
+      type:
+        scalar: string
 - name: dev.strongroom.strongroom.api.v1alpha1.Parameter
   map:
     fields:
@@ -1586,6 +1742,18 @@ var schemaYAML = typed.YAMLObject(`types:
         scalar: string
 - name: dev.strongroom.strongroom.api.v1alpha1.ServiceAccountReference
   scalar: string
+- name: dev.strongroom.strongroom.api.v1alpha1.SoftHSM
+  map:
+    elementType:
+      scalar: untyped
+      list:
+        elementType:
+          namedType: __untyped_atomic_
+        elementRelationship: atomic
+      map:
+        elementType:
+          namedType: __untyped_deduced_
+        elementRelationship: separable
 - name: dev.strongroom.strongroom.api.v1alpha1.Tag
   map:
     fields:

@@ -23,6 +23,11 @@ type KMSKeySpecApplyConfiguration struct {
 	// keyUsage is what the key is for: ENCRYPT_DECRYPT, which is also what is used when it is left out, for a symmetric key, and
 	// SIGN_VERIFY for an asymmetric one. It cannot be changed.
 	KeyUsage *apiv1alpha1.KeyUsage `json:"keyUsage,omitempty"`
+	// origin of the key material: AWS_KMS, which is also what is used when it is left out, or AWS_CLOUDHSM: it is generated and used in
+	// the HSMCluster that customKeyStoreRef names, and leaves it only wrapped under the cluster's own keys. It cannot be changed.
+	Origin *apiv1alpha1.KeyOrigin `json:"origin,omitempty"`
+	// customKeyStoreRef is the HSMCluster that has the key. Required for origin AWS_CLOUDHSM, and for it alone. It cannot be changed.
+	CustomKeyStoreRef *CustomKeyStoreReferenceApplyConfiguration `json:"customKeyStoreRef,omitempty"`
 	// enabled lets the key be used. True when it is left out.
 	Enabled *bool `json:"enabled,omitempty"`
 	// rotation of the key material. Old material is kept, so everything that was encrypted stays readable. Symmetric keys alone
@@ -80,6 +85,22 @@ func (b *KMSKeySpecApplyConfiguration) WithKeySpec(value apiv1alpha1.KeySpec) *K
 // If called multiple times, the KeyUsage field is set to the value of the last call.
 func (b *KMSKeySpecApplyConfiguration) WithKeyUsage(value apiv1alpha1.KeyUsage) *KMSKeySpecApplyConfiguration {
 	b.KeyUsage = &value
+	return b
+}
+
+// WithOrigin sets the Origin field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Origin field is set to the value of the last call.
+func (b *KMSKeySpecApplyConfiguration) WithOrigin(value apiv1alpha1.KeyOrigin) *KMSKeySpecApplyConfiguration {
+	b.Origin = &value
+	return b
+}
+
+// WithCustomKeyStoreRef sets the CustomKeyStoreRef field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the CustomKeyStoreRef field is set to the value of the last call.
+func (b *KMSKeySpecApplyConfiguration) WithCustomKeyStoreRef(value *CustomKeyStoreReferenceApplyConfiguration) *KMSKeySpecApplyConfiguration {
+	b.CustomKeyStoreRef = value
 	return b
 }
 

@@ -1,0 +1,147 @@
+// Package hsmcluster reconciles HSMClusters: it lets their nodes run, initialises tokens, brings the domain keys to all of them, and says
+// how they are.
+package hsmcluster
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/tools/events"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+
+	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/controllers/outcome"
+	"strongroom.dev/strongroom/internal/conditions"
+	hsmclient "strongroom.dev/strongroom/internal/core/hsm/client"
+	"strongroom.dev/strongroom/internal/hsmnodes"
+	"strongroom.dev/strongroom/internal/service/cloudhsm"
+)
+
+// Finalizer keeps a deleted HSMCluster until no KMSKey is in it.
+const Finalizer = v1alpha1.Group + "/hsmcluster"
+
+// resync is how often a cluster in which nothing happens is looked at whole. Health is looked at every few seconds besides.
+const resync = 10 * time.Minute
+
+// Reconciler reconciles HSMClusters.
+type Reconciler struct {
+	// Client reads from the cache and writes. Live reads core Secrets.
+	Client client.Client
+	Live   client.Reader
+	// Clusters has credentials and connections.
+	Clusters *cloudhsm.Clusters
+	// Host is where nodes run, nil if the manager was not told.
+	Host hsmnodes.Host
+	// Events tells users what happened.
+	Events events.EventRecorder
+	// Now is the clock.
+	Now func() time.Time
+}
+
+// +kubebuilder:rbac:groups=strongroom.dev,resources=hsmclusters,verbs=get;list;watch;patch
+// +kubebuilder:rbac:groups=strongroom.dev,resources=hsmclusters/status,verbs=update
+
+// pass is what one reconciliation knows.
+type pass struct {
+	cluster, before *v1alpha1.HSMCluster
+	now             time.Time
+
+	credentials *cloudhsm.Credentials
+	// nodes that run, and the client that asks them.
+	nodes  []hsmnodes.Node
+	client *hsmclient.Cluster
+	// health is nil before nodes were asked.
+	health *hsmclient.Health
+	// renewal is when the nodes' certificate must be renewed.
+	renewal time.Time
+	// created tells that this pass made the first domain key.
+	created bool
+}
+
+// Reconcile makes one pass over an HSMCluster. All that it writes to the object is the finalizer first and status at the end.
+func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	hc := &v1alpha1.HSMCluster{}
+	if err := r.Client.Get(ctx, req.NamespacedName, hc); err != nil {
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	p := &pass{cluster: hc, before: hc.DeepCopy(), now: r.Now()}
+	if !hc.DeletionTimestamp.IsZero() {
+		return r.delete(ctx, p)
+	}
+	if err := r.finalizer(ctx, p); err != nil {
+		return outcome.Again(err)
+	}
+	defer p.wipe()
+	err := r.run(ctx, p)
+	return r.summarise(ctx, p, err)
+}
+
+func (p *pass) wipe() {
+	if p.credentials != nil {
+		p.credentials.Wipe()
+	}
+}
+
+// finalizer puts the finalizer on before there is anything that it protects.
+func (r *Reconciler) finalizer(ctx context.Context, p *pass) error {
+	if controllerutil.ContainsFinalizer(p.cluster, Finalizer) {
+		return nil
+	}
+	before := p.cluster.DeepCopy()
+	controllerutil.AddFinalizer(p.cluster, Finalizer)
+	if err := r.Client.Patch(ctx, p.cluster, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {
+		return fmt.Errorf("adding the finalizer: %w", err)
+	}
+	p.before = p.cluster.DeepCopy()
+	return nil
+}
+
+// run is the order of steps.
+func (r *Reconciler) run(ctx context.Context, p *pass) error {
+	for _, step := range []func(context.Context, *pass) error{
+		r.identify,
+		r.runNodes,
+		r.initialise,
+		r.health,
+	} {
+		if err := step(ctx, p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// summarise puts what this pass came to into status and ends it.
+func (r *Reconciler) summarise(ctx context.Context, p *pass, err error) (ctrl.Result, error) {
+	status := &p.cluster.Status
+	status.LastHandledReconcileAt = conditions.Echo(p.cluster.Annotations[v1alpha1.ReconcileAnnotation])
+	status.ObservedGeneration = p.cluster.Generation
+	status.Nodes = nodesOf(p)
+	status.State = stateOf(status)
+	available(p.cluster)
+	return r.reporter().End(ctx, &outcome.Pass{
+		Before: p.before, Object: p.cluster, Err: err, Requeue: p.requeue(),
+		Message: fmt.Sprintf("All %d nodes serve", len(status.Nodes)),
+		Committed: func(context.Context) error {
+			if p.created {
+				r.Events.Eventf(p.cluster, nil, corev1.EventTypeNormal, v1alpha1.ReasonCreated, "Initialize", "%s has its domain key, made in node %s", status.ClusterID, p.nodes[0].Name)
+			}
+			return nil
+		},
+	})
+}
+
+func (p *pass) requeue() time.Duration {
+	if p.renewal.IsZero() {
+		return resync
+	}
+	return max(min(resync, p.renewal.Sub(p.now)), time.Second)
+}
+
+func (r *Reconciler) reporter() outcome.Reporter {
+	return outcome.Reporter{Client: r.Client, Events: r.Events, Now: r.Now}
+}

@@ -1,0 +1,115 @@
+package hsmcluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/core/secretbytes"
+	"strongroom.dev/strongroom/internal/fault"
+	"strongroom.dev/strongroom/internal/hsmnodes"
+	"strongroom.dev/strongroom/internal/service/cloudhsm"
+)
+
+var (
+	errNoHost = errors.New("the manager was not told where HSM nodes run: start it with --hsm-image, or with --hsm-local-directory")
+	errNoPIN  = errors.New("the PIN is not there")
+)
+
+// identify gives a cluster its id, and its authority and PINs before anything is made with them. What the record knows of domain keys wins over a
+// status that was lost.
+func (r *Reconciler) identify(ctx context.Context, p *pass) error {
+	status := &p.cluster.Status
+	status.ClusterID = cloudhsm.ClusterID(p.cluster.Namespace, p.cluster.Name)
+	credentials, err := r.Clusters.Credentials(ctx, p.cluster)
+	if err != nil {
+		return err
+	}
+	p.credentials = credentials
+	if len(credentials.DomainKeys) >= len(status.DomainKeys) {
+		status.DomainKeys = credentials.DomainKeys
+	}
+	return nil
+}
+
+// wanted is what nodes are to be.
+func wanted(hc *v1alpha1.HSMCluster) hsmnodes.Cluster {
+	c := hsmnodes.Cluster{
+		ID: cloudhsm.ClusterID(hc.Namespace, hc.Name), Owner: hc.Namespace + "/" + hc.Name, Size: int(hc.Spec.Size),
+		FIPS: hc.Spec.Mode != v1alpha1.HSMModeNonFIPS, SoftHSM: hc.Spec.SoftHSM != nil,
+	}
+	if m := hc.Spec.PKCS11; m != nil {
+		c.Library, c.TokenLabel = m.Library, m.TokenLabel
+	}
+	return c
+}
+
+// runNodes lets the nodes run, with a certificate that is renewed when two thirds of its life are over.
+func (r *Reconciler) runNodes(ctx context.Context, p *pass) error {
+	if r.Host == nil {
+		return fault.Stalled(v1alpha1.ReasonNoHSMNodes, errNoHost)
+	}
+	c := wanted(p.cluster)
+	files, err := r.files(ctx, p, c)
+	if err != nil {
+		return err
+	}
+	defer files.Wipe()
+	if p.nodes, err = r.Host.Apply(ctx, c, files); err != nil {
+		return fmt.Errorf("running nodes: %w", err)
+	}
+	var addresses []string
+	for _, n := range p.nodes {
+		addresses = append(addresses, n.Address)
+	}
+	p.client, err = r.Clusters.Connect(ctx, client.ObjectKeyFromObject(p.cluster), addresses)
+	return err
+}
+
+func (r *Reconciler) files(ctx context.Context, p *pass, c hsmnodes.Cluster) (*hsmnodes.Files, error) {
+	names := r.Host.Names(c)
+	certificate, key, err := r.Host.Certificate(ctx, c)
+	if err != nil {
+		return nil, fmt.Errorf("reading the nodes' certificate: %w", err)
+	}
+	renewal, good := p.credentials.GoodCertificate(certificate, key, names, p.now)
+	if !good {
+		clear(key)
+		if certificate, key, err = p.credentials.NodeCertificate(names, p.now); err != nil {
+			return nil, err
+		}
+		renewal, _ = p.credentials.GoodCertificate(certificate, key, names, p.now)
+	}
+	p.renewal = renewal
+	files := &hsmnodes.Files{Certificate: certificate, Key: key, Authority: p.credentials.Authority.CertificatePEM()}
+	if p.cluster.Spec.PKCS11 == nil {
+		files.PIN, files.SOPIN = secretbytes.Copy(p.credentials.PIN.Reveal()), secretbytes.Copy(p.credentials.SOPIN.Reveal())
+		return files, nil
+	}
+	if files.PIN, err = r.userPIN(ctx, p.cluster); err != nil {
+		clear(key)
+		return nil, err
+	}
+	return files, nil
+}
+
+// userPIN reads the PIN that a user gives, live: core Secrets of others are not watched.
+func (r *Reconciler) userPIN(ctx context.Context, hc *v1alpha1.HSMCluster) (secretbytes.Bytes, error) {
+	ref := hc.Spec.PKCS11.PINSecretRef
+	var secret corev1.Secret
+	err := r.Live.Get(ctx, client.ObjectKey{Namespace: hc.Namespace, Name: ref.Name}, &secret)
+	if err != nil && !apierrors.IsNotFound(err) {
+		return secretbytes.Bytes{}, fmt.Errorf("reading the PIN: %w", err)
+	}
+	pin := secret.Data[ref.Key]
+	if err != nil || len(pin) == 0 {
+		return secretbytes.Bytes{}, fault.Waiting(v1alpha1.ReasonSourceNotFound,
+			fmt.Errorf("%w: key %q of core Secret %s/%s; create it, or name another in spec.pkcs11.pinSecretRef", errNoPIN, ref.Key, hc.Namespace, ref.Name))
+	}
+	return secretbytes.Own(pin), nil
+}

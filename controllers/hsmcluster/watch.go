@@ -1,0 +1,42 @@
+package hsmcluster
+
+import (
+	"context"
+
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/service/cloudhsm"
+)
+
+// SetupWithManager registers the controller. The cache must have kms.KeyStoreIndex.
+func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, options controller.Options) error {
+	return ctrl.NewControllerManagedBy(mgr).
+		Named("hsmcluster").
+		For(&v1alpha1.HSMCluster{}, builder.WithPredicates(predicate.Or[client.Object](predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{}))).
+		WatchesRawSource(source.Channel(r.Clusters.Changes(), &handler.EnqueueRequestForObject{})).
+		Watches(&v1alpha1.KMSKey{}, handler.EnqueueRequestsFromMapFunc(ofKey), builder.WithPredicates(predicate.Funcs{
+			CreateFunc: func(event.CreateEvent) bool { return false }, UpdateFunc: func(event.UpdateEvent) bool { return false },
+			GenericFunc: func(event.GenericEvent) bool { return false },
+		})).
+		WithOptions(options).
+		Complete(r)
+}
+
+// ofKey maps a KMSKey that is gone to the cluster that may have waited for it.
+func ofKey(_ context.Context, obj client.Object) []reconcile.Request {
+	key, ok := obj.(*v1alpha1.KMSKey)
+	if !ok || key.Spec.CustomKeyStoreRef == nil {
+		return nil
+	}
+	return []reconcile.Request{{NamespacedName: types.NamespacedName(cloudhsm.KeyStoreOf(key))}}
+}

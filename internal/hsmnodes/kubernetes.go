@@ -1,0 +1,147 @@
+package hsmnodes
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"sync"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/applyconfigurations/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+const (
+	fieldOwner = client.FieldOwner("strongroom-hsmcluster")
+	// reapply is how often what runs is written again although nothing changed, which undoes what others changed.
+	reapply = 10 * time.Minute
+
+	certificateKey, keyKey, authorityKey, pinKey, soPINKey = "tls.crt", "tls.key", "ca.crt", "pin", "so-pin"
+)
+
+// Kubernetes runs nodes as the pods of a StatefulSet in Strongroom's own namespace, whichever the HSMCluster's is: who may use a
+// cluster can so neither read its PINs nor enter its pods.
+type Kubernetes struct {
+	// Client writes without a cache, and Live reads from the API server.
+	Client client.Client
+	Live   client.Reader
+	// Namespace is Strongroom's own.
+	Namespace string
+	// Image of the nodes.
+	Image string
+	// StorageClass and Storage of tokens; the default class if it is empty.
+	StorageClass string
+	// Now is the clock.
+	Now func() time.Time
+
+	mu      sync.Mutex
+	applied map[string]applied
+}
+
+type applied struct {
+	digest string
+	at     time.Time
+}
+
+var _ Host = (*Kubernetes)(nil)
+
+// +kubebuilder:rbac:groups=apps,namespace=strongroom-system,resources=statefulsets,verbs=create;patch;delete
+// +kubebuilder:rbac:groups="",namespace=strongroom-system,resources=services,verbs=create;patch;delete
+// +kubebuilder:rbac:groups="",namespace=strongroom-system,resources=secrets,verbs=get;create;patch;delete
+// +kubebuilder:rbac:groups=policy,namespace=strongroom-system,resources=poddisruptionbudgets,verbs=create;patch;delete
+// +kubebuilder:rbac:groups=networking.k8s.io,namespace=strongroom-system,resources=networkpolicies,verbs=create;patch;delete
+
+// Names implements Host.
+func (k *Kubernetes) Names(c Cluster) []string {
+	return []string{fmt.Sprintf("*.%s.%s.svc", c.ID, k.Namespace)}
+}
+
+// Certificate implements Host.
+func (k *Kubernetes) Certificate(ctx context.Context, c Cluster) (certificate, key []byte, err error) {
+	var secret corev1.Secret
+	err = k.Live.Get(ctx, client.ObjectKey{Namespace: k.Namespace, Name: c.ID}, &secret)
+	if err != nil {
+		return nil, nil, client.IgnoreNotFound(err)
+	}
+	return secret.Data[certificateKey], secret.Data[keyKey], nil
+}
+
+// Apply implements Host. The core Secret comes first, since pods wait for it.
+func (k *Kubernetes) Apply(ctx context.Context, c Cluster, f *Files) ([]Node, error) {
+	secret := v1.Secret(c.ID, k.Namespace).WithLabels(labels(c)).WithData(map[string][]byte{
+		certificateKey: f.Certificate, keyKey: f.Key, authorityKey: f.Authority, pinKey: f.PIN.Reveal(), soPINKey: f.SOPIN.Reveal(),
+	})
+	configurations := []runtime.ApplyConfiguration{secret}
+	for _, obj := range []any{k.service(c), k.disruptionBudget(c), k.networkPolicy(c), k.statefulSet(c, f.SOPIN.Len() > 0)} {
+		ac, err := unstructuredOf(obj)
+		if err != nil {
+			return nil, err
+		}
+		configurations = append(configurations, ac)
+	}
+	if err := k.applyAll(ctx, c, configurations); err != nil {
+		return nil, err
+	}
+	var nodes []Node
+	for number := range c.Size {
+		pod := c.ID + "-" + strconv.Itoa(number)
+		nodes = append(nodes, Node{Name: pod, Address: fmt.Sprintf("%s.%s.%s.svc:%d", pod, c.ID, k.Namespace, port)})
+	}
+	return nodes, nil
+}
+
+// applyAll writes all objects, unless they are as they were written last, not long ago.
+func (k *Kubernetes) applyAll(ctx context.Context, c Cluster, configurations []runtime.ApplyConfiguration) error {
+	hash := sha256.New()
+	for _, ac := range configurations {
+		if err := json.NewEncoder(hash).Encode(ac); err != nil {
+			return fmt.Errorf("encoding what nodes run as: %w", err)
+		}
+	}
+	now := applied{hex.EncodeToString(hash.Sum(nil)), k.Now()}
+	k.mu.Lock()
+	last := k.applied[c.ID]
+	k.mu.Unlock()
+	if age := now.at.Sub(last.at); last.digest == now.digest && age >= 0 && age < reapply {
+		return nil
+	}
+	for _, ac := range configurations {
+		if err := k.Client.Apply(ctx, ac, fieldOwner, client.ForceOwnership); err != nil {
+			return fmt.Errorf("applying what the nodes of %s run as: %w", c.ID, err)
+		}
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.applied == nil {
+		k.applied = map[string]applied{}
+	}
+	k.applied[c.ID] = now
+	return nil
+}
+
+// Remove implements Host. The volumes stay, and so do the cluster's authority and PINs.
+func (k *Kubernetes) Remove(ctx context.Context, c Cluster) error {
+	k.mu.Lock()
+	delete(k.applied, c.ID)
+	k.mu.Unlock()
+	meta := metav1.ObjectMeta{Namespace: k.Namespace, Name: c.ID}
+	for _, obj := range []client.Object{
+		&appsv1.StatefulSet{ObjectMeta: meta}, &corev1.Service{ObjectMeta: meta}, &policyv1.PodDisruptionBudget{ObjectMeta: meta},
+		&networkingv1.NetworkPolicy{ObjectMeta: meta}, &corev1.Secret{ObjectMeta: meta},
+	} {
+		if err := k.Client.Delete(ctx, obj); err != nil && !apierrors.IsNotFound(err) {
+			return fmt.Errorf("deleting what the nodes of %s run as: %w", c.ID, err)
+		}
+	}
+	return nil
+}
