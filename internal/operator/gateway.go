@@ -13,6 +13,7 @@ import (
 	gatewaysecrets "strongroom.dev/strongroom/internal/gateway/secretsmanager"
 	"strongroom.dev/strongroom/internal/gateway/server"
 	"strongroom.dev/strongroom/internal/gateway/serving"
+	gatewayssm "strongroom.dev/strongroom/internal/gateway/ssm"
 	gatewaysts "strongroom.dev/strongroom/internal/gateway/sts"
 )
 
@@ -25,6 +26,7 @@ func GatewayServices(s controllers.Services) []gateway.Service {
 	return []gateway.Service{
 		gatewaykms.New(gatewaykms.Dependencies{KMS: s.KMS}),
 		gatewaysecrets.New(gatewaysecrets.Dependencies{Secrets: s.Secrets}),
+		gatewayssm.New(gatewayssm.Dependencies{Parameters: s.Parameters}),
 		gatewayiam.New(gatewayiam.Dependencies{IAM: s.IAM}),
 		gatewaysts.New(gatewaysts.Dependencies{IAM: s.IAM}),
 	}

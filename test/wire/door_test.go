@@ -29,6 +29,7 @@ import (
 	"strongroom.dev/strongroom/internal/gateway/limits"
 	"strongroom.dev/strongroom/internal/gateway/secretsmanager"
 	"strongroom.dev/strongroom/internal/gateway/server"
+	"strongroom.dev/strongroom/internal/gateway/ssm"
 	"strongroom.dev/strongroom/internal/gateway/sts"
 	serviceiam "strongroom.dev/strongroom/internal/service/iam"
 )
@@ -45,7 +46,7 @@ const (
 func services() []gateway.Service {
 	return []gateway.Service{
 		gatewayiam.New(gatewayiam.Dependencies{}), kms.New(kms.Dependencies{}), secretsmanager.New(secretsmanager.Dependencies{}),
-		sts.New(sts.Dependencies{}),
+		sts.New(sts.Dependencies{}), ssm.New(ssm.Dependencies{}),
 	}
 }
 
