@@ -42,10 +42,8 @@ type action struct {
 func decideDomainKeys(recorded []v1alpha1.HSMDomainKey, nodes []node) action {
 	donor, most := -1, 0
 	for i, n := range nodes {
-		for _, k := range n.keys {
-			if foreign(recorded, k) {
-				return action{err: fault.Stalled(v1alpha1.ReasonDomainKeyMismatch, fmt.Errorf("%w: node %d, epoch %d: key check value %s; put the right token in its place, or an empty one, which gets the cluster's", errForeign, i, k.Epoch, k.KeyCheckValue))}
-			}
+		if err := checkForeign(recorded, i, n); err != nil {
+			return action{err: err}
 		}
 		if n.state == hsmpb.State_STATE_ACTIVE && len(n.keys) > most {
 			donor, most = i, len(n.keys)
@@ -68,6 +66,17 @@ func decideDomainKeys(recorded []v1alpha1.HSMDomainKey, nodes []node) action {
 		}
 	}
 	return out
+}
+
+// checkForeign fails if a node holds another domain key than the cluster's.
+func checkForeign(recorded []v1alpha1.HSMDomainKey, number int, n node) error {
+	for _, k := range n.keys {
+		if foreign(recorded, k) {
+			return fault.Stalled(v1alpha1.ReasonDomainKeyMismatch, fmt.Errorf("%w: node %d, epoch %d: key check value %s; put the right token in its place, or an empty one, which gets the cluster's",
+				errForeign, number, k.Epoch, k.KeyCheckValue))
+		}
+	}
+	return nil
 }
 
 // foreign tells whether a key is another than the recorded one of its epoch.

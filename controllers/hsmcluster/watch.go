@@ -3,7 +3,6 @@ package hsmcluster
 import (
 	"context"
 
-	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -38,5 +37,5 @@ func ofKey(_ context.Context, obj client.Object) []reconcile.Request {
 	if !ok || key.Spec.CustomKeyStoreRef == nil {
 		return nil
 	}
-	return []reconcile.Request{{NamespacedName: types.NamespacedName(cloudhsm.KeyStoreOf(key))}}
+	return []reconcile.Request{{NamespacedName: cloudhsm.KeyStoreOf(key)}}
 }

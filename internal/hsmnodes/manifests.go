@@ -108,7 +108,7 @@ func (k *Kubernetes) statefulSet(c Cluster, officer bool) *appsv1.StatefulSet {
 	return &appsv1.StatefulSet{
 		TypeMeta: metav1.TypeMeta{APIVersion: "apps/v1", Kind: "StatefulSet"}, ObjectMeta: k.meta(c),
 		Spec: appsv1.StatefulSetSpec{
-			Replicas: ptr.To(int32(c.Size)), ServiceName: c.ID, PodManagementPolicy: appsv1.ParallelPodManagement, //nolint:gosec // 1 to 10
+			Replicas: ptr.To(int32(c.Size)), ServiceName: c.ID, PodManagementPolicy: appsv1.ParallelPodManagement,
 			Selector: &metav1.LabelSelector{MatchLabels: selector(c)},
 			// Keys are on the volumes: they stay, whatever happens to the HSMCluster.
 			PersistentVolumeClaimRetentionPolicy: &appsv1.StatefulSetPersistentVolumeClaimRetentionPolicy{

@@ -150,7 +150,7 @@ func (s *supervised) endFormer() {
 
 // isNode tells whether a process is the node of this directory, and not another that got its number since.
 func (s *supervised) isNode(pid int) bool {
-	arguments, err := exec.Command("ps", "-ww", "-o", "command=", "-p", strconv.Itoa(pid)).Output() //nolint:gosec,noctx // a number, and it does not wait
+	arguments, err := exec.Command("ps", "-ww", "-o", "command=", "-p", strconv.Itoa(pid)).Output() //nolint:noctx // a number, and it does not wait
 	return err == nil && bytes.Contains(arguments, []byte(filepath.Join(s.dir, "state")))
 }
 

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 
-	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
@@ -200,7 +199,7 @@ func (m module) ask(ctx context.Context, use func(cluster *hsmclient.Cluster, id
 		return err
 	}
 	if err = use(cluster, id); err != nil && ctx.Err() == nil && cloudhsm.Failed(err) {
-		return cloudhsm.Unavailable(types.NamespacedName(name), err)
+		return cloudhsm.Unavailable(name, err)
 	}
 	return err
 }
