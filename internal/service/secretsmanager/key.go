@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -54,32 +53,9 @@ func (s *Service) Key(ctx context.Context, secret *v1alpha1.Secret) (*v1alpha1.K
 	return nil, fault.Waiting(v1alpha1.ReasonKeyUnusable, errors.New("the account's own key "+name+" is being made"))
 }
 
-const (
-	// keyPatience is how long a request waits for the account's own key, which the first secret of an account has made.
-	keyPatience = 10 * time.Second
-	keyInterval = 20 * time.Millisecond
-)
-
 // AwaitKey is Key for a caller that cannot come back later: it waits for an account's own key that is being made.
 func (s *Service) AwaitKey(ctx context.Context, secret *v1alpha1.Secret) (*v1alpha1.KMSKey, error) {
-	ctx, cancel := context.WithTimeout(ctx, keyPatience)
-	defer cancel()
-	for {
-		key, err := s.Key(ctx, secret)
-		if err == nil || fault.Of(err).Reason != v1alpha1.ReasonKeyUnusable || !beingMade(key) {
-			return key, err
-		}
-		select {
-		case <-ctx.Done():
-			return nil, err
-		case <-time.After(keyInterval):
-		}
-	}
-}
-
-// beingMade tells that a key has no state yet: its controller is about to make its material.
-func beingMade(key *v1alpha1.KMSKey) bool {
-	return key == nil || key.Name == DefaultKeyName && (key.Status.KeyState == "" || key.Status.KeyState == v1alpha1.KeyStateCreating)
+	return kms.AwaitOwn(ctx, DefaultKeyName, func(ctx context.Context) (*v1alpha1.KMSKey, error) { return s.Key(ctx, secret) })
 }
 
 // IsDefaultKey tells that a key is the account's own, which needs no permission of its own.

@@ -1,13 +1,12 @@
 package secretsmanager
 
 import (
-	"crypto/sha256"
-	"encoding/base32"
 	"strings"
 
 	"github.com/aws/smithy-go"
 
 	"strongroom.dev/strongroom/internal/core/arn"
+	"strongroom.dev/strongroom/internal/service/objectname"
 )
 
 // MaximumName is the length of a secret's name.
@@ -103,53 +102,11 @@ func (id *ID) PolicyARN(region, account string) string {
 // objectName is metadata.name of a Secret that is made through the API: the AWS name if that is a name for Kubernetes too and
 // the region is home, and else one that is derived from both.
 func (s *Service) objectName(region, name string) string {
-	if region == s.Region && dnsSafe(name) {
+	if region == s.Region && objectname.DNSSafe(name) {
 		return name
 	}
 	return derivedName(region, name)
 }
 
-// dnsSafe tells whether a name can be metadata.name (RFC 1123 subdomain).
-func dnsSafe(name string) bool {
-	if len(name) > 253 {
-		return false
-	}
-	before := byte('.')
-	for i := range len(name) {
-		c := name[i]
-		letter := c >= 'a' && c <= 'z' || c >= '0' && c <= '9'
-		switch {
-		case letter, c == '-' && before != '.', c == '.' && before != '.' && before != '-':
-		default:
-			return false
-		}
-		before = c
-	}
-	return before != '-' && before != '.'
-}
-
-var nameEncoding = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
-
-// readable is how much of an AWS name is seen in a derived one.
-const readable = 180
-
-// derivedName is a readable part and 80 bits of SHA-256, so that no two names of a namespace meet.
-func derivedName(region, name string) string {
-	sum := sha256.Sum256([]byte("secret\x00" + region + "\x00" + name))
-	out := make([]byte, 0, readable+17)
-	for i := 0; i < len(name) && len(out) < readable; i++ {
-		c := name[i]
-		switch {
-		case c >= 'A' && c <= 'Z':
-			out = append(out, c+'a'-'A')
-		case alphanumeric(c):
-			out = append(out, c)
-		case len(out) > 0 && out[len(out)-1] != '-':
-			out = append(out, '-')
-		}
-	}
-	if len(out) > 0 && out[len(out)-1] != '-' {
-		out = append(out, '-')
-	}
-	return string(nameEncoding.AppendEncode(out, sum[:10]))
-}
+// derivedName is the name of a Secret whose own is none for Kubernetes, or that somebody else has.
+func derivedName(region, name string) string { return objectname.Derived("secret", name, region, name) }
