@@ -30,7 +30,7 @@ build: environment ## Build bin/strongroom
 	@go build -o bin/strongroom .
 
 .PHONY: test
-test: environment clients ## Install what the tests need, and prove everything
+test: environment clients softhsm ## Install what the tests need, and prove everything
 	@set -euo pipefail; \
 	KUBEBUILDER_ASSETS="$(CONTROLPLANE)"; HELM="$$(hack/tool.sh helm hack/helm helm.sh/helm/v4/cmd/helm)"; \
 	export KUBEBUILDER_ASSETS HELM; \
@@ -45,7 +45,7 @@ e2e: environment clients ## Drive kubectl through the README's tour, AWS's own c
 	export KUBEBUILDER_ASSETS HELM; test/e2e/transcript.sh; test/e2e/clients.sh; test/e2e/restore.sh
 
 .PHONY: bench
-bench: environment ## Measure requests, CPU, memory and speed, and print a table
+bench: environment softhsm ## Measure requests, CPU, memory and speed, and print a table
 	@set -euo pipefail; KUBEBUILDER_ASSETS="$(CONTROLPLANE)"; export KUBEBUILDER_ASSETS; \
 	go test ./internal/core/... -run '^$$' -bench . -benchmem; \
 	go test ./test/bench -count=1 -timeout 60m -v -bench-objects=$${OBJECTS:-1000} $(BENCH_FLAGS)
@@ -74,6 +74,10 @@ environment:
 .PHONY: clients
 clients:
 	@hack/clients.sh
+
+.PHONY: softhsm
+softhsm:
+	@hack/softhsm.sh
 
 .PHONY: help
 help: ## List the targets

@@ -13,7 +13,10 @@ import (
 	"k8s.io/client-go/tools/events"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/controllers/certificate"
+	"strongroom.dev/strongroom/controllers/certificateauthority"
 	"strongroom.dev/strongroom/controllers/envelope"
+	"strongroom.dev/strongroom/controllers/iamgroup"
 	"strongroom.dev/strongroom/controllers/iamobject"
 	"strongroom.dev/strongroom/controllers/iampolicy"
 	"strongroom.dev/strongroom/controllers/iamrole"
@@ -23,6 +26,8 @@ import (
 	"strongroom.dev/strongroom/controllers/secret"
 	"strongroom.dev/strongroom/internal/core/keyring"
 	"strongroom.dev/strongroom/internal/projection"
+	"strongroom.dev/strongroom/internal/service/acm"
+	"strongroom.dev/strongroom/internal/service/acmpca"
 	serviceiam "strongroom.dev/strongroom/internal/service/iam"
 	"strongroom.dev/strongroom/internal/service/kms"
 	"strongroom.dev/strongroom/internal/service/secretsmanager"
@@ -37,6 +42,8 @@ type Services struct {
 	// Client reads from the cache and writes. Live reads from the API server.
 	Client client.Client
 	Live   client.Reader
+	// Direct has no cache: for kinds that are not worth a watch.
+	Direct client.Client
 	// Namespace is Strongroom's own.
 	Namespace string
 	// Region is the one that ARNs name.
@@ -47,8 +54,11 @@ type Services struct {
 	Keyring    *keyring.Holder
 	KMS        *kms.Service
 	Secrets    *secretsmanager.Service
-	IAM        *serviceiam.Service
-	Projector  *projection.Projector
+	// Certificates and Authorities issue.
+	Certificates *acm.Service
+	Authorities  *acmpca.Service
+	IAM          *serviceiam.Service
+	Projector    *projection.Projector
 	// RootProtection says where the root of trust is.
 	RootProtection func() (protected bool, message string)
 	// Now is the clock.
@@ -72,13 +82,18 @@ func Indexes() []Index {
 	return []Index{
 		{&v1alpha1.Secret{}, secret.Indexes()},
 		{&v1alpha1.KMSKey{}, kmskey.Indexes()},
+		{&v1alpha1.Certificate{}, certificate.Indexes()},
+		{&v1alpha1.CertificateAuthority{}, certificateauthority.Indexes()},
 		{&v1alpha1.Envelope{}, map[string]client.IndexerFunc{
 			store.OwnerIndex: store.IndexOwner, store.KeyIndex: store.IndexKey,
 			secretsmanager.TombstoneIndex: secretsmanager.IndexTombstone,
 		}},
+		{&v1alpha1.IAMGroup{}, iamIndexes(nil)},
 		{&v1alpha1.IAMPolicy{}, iamIndexes(nil)},
 		{&v1alpha1.IAMRole{}, iamIndexes(injection.Indexes())},
-		{&v1alpha1.IAMUser{}, iamIndexes(map[string]client.IndexerFunc{serviceiam.AccessKeyIndex: serviceiam.IndexAccessKey})},
+		{&v1alpha1.IAMUser{}, iamIndexes(map[string]client.IndexerFunc{
+			serviceiam.AccessKeyIndex: serviceiam.IndexAccessKey, serviceiam.GroupIndex: serviceiam.IndexGroup,
+		})},
 	}
 }
 
@@ -106,14 +121,33 @@ func NewKMSKey(s Services, recorder events.EventRecorder) *kmskey.Reconciler {
 	}
 }
 
+// NewCertificate makes the reconciler of Certificates.
+func NewCertificate(s Services, recorder events.EventRecorder) *certificate.Reconciler {
+	return &certificate.Reconciler{
+		Client: s.Client, Live: s.Live, Certificates: s.Certificates, Keyring: s.Keyring, Projector: s.Projector, Events: recorder, Now: s.Now,
+	}
+}
+
+// NewCertificateAuthority makes the reconciler of CertificateAuthorities.
+func NewCertificateAuthority(s Services, recorder events.EventRecorder) *certificateauthority.Reconciler {
+	return &certificateauthority.Reconciler{
+		Client: s.Client, Direct: s.Direct, Authorities: s.Authorities, Keyring: s.Keyring, Events: recorder, Now: s.Now,
+	}
+}
+
 // NewEnvelope makes the reconciler of Envelopes.
 func NewEnvelope(s Services) *envelope.Reconciler {
 	return &envelope.Reconciler{Client: s.Client, Store: s.Store, Keyring: s.Keyring, Now: s.Now}
 }
 
+// NewIAMGroup makes the reconciler of IAMGroups.
+func NewIAMGroup(s Services, recorder events.EventRecorder) *iamgroup.Reconciler {
+	return &iamgroup.Reconciler{Client: s.Client, Events: recorder}
+}
+
 // NewIAMPolicy makes the reconciler of IAMPolicies.
 func NewIAMPolicy(s Services, recorder events.EventRecorder) *iampolicy.Reconciler {
-	return &iampolicy.Reconciler{Client: s.Client, Events: recorder}
+	return &iampolicy.Reconciler{Client: s.Client, Events: recorder, Now: s.Now}
 }
 
 // NewIAMRole makes the reconciler of IAMRoles.
@@ -124,7 +158,7 @@ func NewIAMRole(s Services, recorder events.EventRecorder) *iamrole.Reconciler {
 // NewIAMUser makes the reconciler of IAMUsers.
 func NewIAMUser(s Services, recorder events.EventRecorder) *iamuser.Reconciler {
 	return &iamuser.Reconciler{
-		Client: s.Client, Live: s.Live, Store: s.Store, Keyring: s.Keyring, Events: recorder, Now: s.Now,
+		Client: s.Client, Live: s.Live, Store: s.Store, IAM: s.IAM, Events: recorder, Now: s.Now,
 	}
 }
 
@@ -142,6 +176,15 @@ func Setup(mgr ctrl.Manager, s Services, o Options) error {
 	}
 	if err := NewSecret(s, recorder).SetupWithManager(mgr, options); err != nil {
 		return fmt.Errorf("setting up the Secret controller: %w", err)
+	}
+	if err := NewIAMGroup(s, recorder).SetupWithManager(mgr, options); err != nil {
+		return fmt.Errorf("setting up the IAMGroup controller: %w", err)
+	}
+	if err := NewCertificateAuthority(s, recorder).SetupWithManager(mgr, options); err != nil {
+		return fmt.Errorf("setting up the CertificateAuthority controller: %w", err)
+	}
+	if err := NewCertificate(s, recorder).SetupWithManager(mgr, options); err != nil {
+		return fmt.Errorf("setting up the Certificate controller: %w", err)
 	}
 	if err := NewIAMPolicy(s, recorder).SetupWithManager(mgr, options); err != nil {
 		return fmt.Errorf("setting up the IAMPolicy controller: %w", err)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Generates what derives from the source into a tree (default: this one): deepcopy, apply configurations, CRDs, RBAC,
+# Generates what derives from the source into a tree (default: this one): deepcopy, apply configurations, CRDs, RBAC, the HSM node's API,
 # the chart's copies of the last two and of the admission policy, and the table of the AWS operations.
 #
 #   hack/generate.sh            writes
@@ -7,9 +7,13 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 controller_gen=$(hack/tool.sh controller-gen hack/tools sigs.k8s.io/controller-tools/cmd/controller-gen)
-outputs=(api config/crd config/rbac charts/strongroom/files docs/aws-compatibility.md)
+proto=$(hack/tool.sh proto hack/proto .)
+protoc_gen_go=$(hack/tool.sh protoc-gen-go hack/proto google.golang.org/protobuf/cmd/protoc-gen-go)
+protoc_gen_go_grpc=$(hack/tool.sh protoc-gen-go-grpc hack/proto google.golang.org/grpc/cmd/protoc-gen-go-grpc)
+outputs=(api internal/core/hsm/hsmpb config/crd config/rbac charts/strongroom/files docs/aws-compatibility.md)
 
 generate() {
+  "$proto" "$protoc_gen_go,$protoc_gen_go_grpc" internal/core/hsm/hsmpb node.proto
   "$controller_gen" object crd paths=./api/... output:crd:dir=config/crd
   "$controller_gen" applyconfiguration paths=./api/...
   "$controller_gen" rbac:roleName=strongroom-manager paths=./controllers/... paths=./internal/... output:rbac:dir=config/rbac

@@ -63,8 +63,8 @@ var _ = Describe("A bound", func() {
 	for _, m := range markers() {
 		for _, b := range bounds {
 			limit, found := m.schema[b.keyword]
-			if !found {
-				continue
+			if !found || m.kind == "IAMGroup" && m.path == "spec.managedPolicyArns" && b.keyword == "maxItems" {
+				continue // a rule of groups lets ten through: rules_test.go
 			}
 			tried++
 			It(fmt.Sprintf("of %s %s, %s %v, lets its edge through and nothing over it", m.kind, m.path, b.keyword, limit), func() {
@@ -161,7 +161,7 @@ var _ = Describe("A list that is a map", func() {
 			continue
 		}
 		It(fmt.Sprintf("of %s %s refuses two items with one %s", m.kind, m.path, keys[0]), func() {
-			one := item(m.path, 1, nil)
+			one := item(m.path, 1, marker{m.kind, m.path + "[]", nil}.at())
 			Expect(m.try([]any{one, one})).To(MatchError(And(ContainSubstring(m.field()+"[1]"), ContainSubstring("Duplicate"))))
 		})
 	}

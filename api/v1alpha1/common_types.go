@@ -123,6 +123,10 @@ const (
 	ReasonPolicyNotFound = "PolicyNotFound"
 	// ReasonPolicyNotReady: the IAMPolicy that is attached, or that is the permissions boundary, is not in force itself.
 	ReasonPolicyNotReady = "PolicyNotReady"
+	// ReasonGroupNotFound: no IAMGroup has the name that an IAMUser has in spec.groups.
+	ReasonGroupNotFound = "GroupNotFound"
+	// ReasonGroupNotReady: an IAMGroup that an IAMUser is in is not in force itself.
+	ReasonGroupNotReady = "GroupNotReady"
 	// ReasonForeignPolicy: a managed policy of another account is attached, or is the permissions boundary.
 	ReasonForeignPolicy = "ForeignPolicy"
 	// ReasonEnvelopeMissing: the index names a version whose Envelope is gone.

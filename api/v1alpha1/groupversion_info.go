@@ -37,6 +37,7 @@ func addKnownTypes(scheme *runtime.Scheme) error {
 		&Certificate{}, &CertificateList{},
 		&CertificateAuthority{}, &CertificateAuthorityList{},
 		&Envelope{}, &EnvelopeList{},
+		&IAMGroup{}, &IAMGroupList{},
 		&IAMPolicy{}, &IAMPolicyList{},
 		&IAMRole{}, &IAMRoleList{},
 		&IAMUser{}, &IAMUserList{},

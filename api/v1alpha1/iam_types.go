@@ -15,9 +15,9 @@ type PolicyDocument struct {
 	apiextensionsv1.JSON `json:",inline"`
 }
 
-// InlinePolicy is a policy that is part of one role or user.
+// InlinePolicy is a policy that is part of one role, user or group.
 type InlinePolicy struct {
-	// name of the policy, unique within the role or user.
+	// name of the policy, unique within the role, user or group.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=128
@@ -43,8 +43,9 @@ type Tag struct {
 	Value string `json:"value,omitempty"`
 }
 
-// Permissions are the policies of a role or user.
-type Permissions struct {
+// IdentityPolicies are the policies that an identity has: a role, a user or a group.
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_identity-vs-resource.html
+type IdentityPolicies struct {
 	// policies that are part of this object. Together with managedPolicyArns they say what it may do: by default nothing.
 	// +optional
 	// +listType=map
@@ -61,6 +62,11 @@ type Permissions struct {
 	// +kubebuilder:validation:items:MaxLength=2048
 	// +kubebuilder:validation:XValidation:rule="self.all(a, a.matches('^arn:aws:iam::([0-9]{12}|aws):policy/.+$'))",message="a managed policy is arn:aws:iam::ACCOUNT:policy/NAME, or arn:aws:iam::aws:policy/NAME for one that every account has"
 	ManagedPolicyARNs []string `json:"managedPolicyArns,omitempty"`
+}
+
+// Permissions are what says what a role or user may do.
+type Permissions struct {
+	IdentityPolicies `json:",inline"`
 
 	// permissionsBoundary is the ARN of the managed policy that limits what the others can allow.
 	// https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html
@@ -85,7 +91,7 @@ type IAMIdentity struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=2048
 	ARN string `json:"arn,omitempty"`
-	// uniqueId of the object, as AWS writes it: AIDA for a user, AROA for a role, ANPA for a policy, and 17 characters. A
+	// uniqueId of the object, as AWS writes it: AIDA for a user, AROA for a role, AGPA for a group, ANPA for a policy, and 17 characters. A
 	// deleted object's never comes back, so that whoever is made under its name later gets nothing that was its.
 	// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-unique-ids
 	// +optional

@@ -26,9 +26,51 @@ type IAMPolicySpec struct {
 	// +kubebuilder:validation:MaxLength=1000
 	Description string `json:"description,omitempty"`
 
-	// document says what is allowed and denied.
+	// document says what is allowed and denied: the default version. Another document is another version, and the one before is
+	// kept in status.versions.
 	// +required
 	Document PolicyDocument `json:"document"`
+}
+
+// PolicyVersion is one version of a managed policy. It does not change.
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_managed-versioning.html
+type PolicyVersion struct {
+	// versionId: v and a number. One that is gone does not come back.
+	// +required
+	// +kubebuilder:validation:MinLength=2
+	// +kubebuilder:validation:MaxLength=20
+	VersionID string `json:"versionId"`
+	// createdTime of the version.
+	// +required
+	CreatedTime metav1.Time `json:"createdTime"`
+	// document of the version.
+	// +required
+	Document PolicyDocument `json:"document"`
+}
+
+// IAMPolicyStatus is what is known of the policy.
+//
+// The versions are in status and not in spec: a version that AWS's API makes is nothing that a manifest says, so whoever applies
+// manifests neither sees nor removes it, and a change of spec.document by whatever way is a version like any other.
+type IAMPolicyStatus struct {
+	IAMStatus `json:",inline"`
+
+	// defaultVersionId is the version that spec.document is.
+	// +optional
+	// +kubebuilder:validation:MaxLength=20
+	DefaultVersionID string `json:"defaultVersionId,omitempty"`
+
+	// versions of the policy that are kept, the eldest first: the default one, and at most four others.
+	// +optional
+	// +listType=map
+	// +listMapKey=versionId
+	// +kubebuilder:validation:MaxItems=5
+	Versions []PolicyVersion `json:"versions,omitempty"`
+
+	// lastVersion is the number of the newest version that there ever was, so that none comes again.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	LastVersion int64 `json:"lastVersion,omitempty"`
 }
 
 // IAMPolicy is a managed policy as in AWS IAM: roles and users name it by its ARN.
@@ -52,7 +94,7 @@ type IAMPolicy struct {
 	// status is what is known of it.
 	// +optional
 	// +kubebuilder:default={"observedGeneration":-1,"conditions":{{"type":"Ready","status":"Unknown","reason":"Pending","message":"Waiting for the controller","lastTransitionTime":"1970-01-01T00:00:00Z"},{"type":"Reconciling","status":"True","reason":"Pending","message":"Waiting for the controller","lastTransitionTime":"1970-01-01T00:00:00Z"}}}
-	Status IAMStatus `json:"status,omitzero"`
+	Status IAMPolicyStatus `json:"status,omitzero"`
 }
 
 // IAMPolicyList is a list of IAMPolicy objects.
@@ -86,4 +128,4 @@ func (p *IAMPolicy) AWSPath() string {
 }
 
 // GetIAMStatus is the part of status that every IAM object has. It may be changed.
-func (p *IAMPolicy) GetIAMStatus() *IAMStatus { return &p.Status }
+func (p *IAMPolicy) GetIAMStatus() *IAMStatus { return &p.Status.IAMStatus }

@@ -29,6 +29,22 @@ type IAMUserSpec struct {
 	// +kubebuilder:validation:XValidation:rule="self.all(a, !has(a.secretName) || self.exists_one(b, has(b.secretName) && b.secretName == a.secretName))",message="two access keys have one secretName: each is handed out in a core Secret of its own"
 	AccessKeys []AccessKey `json:"accessKeys,omitempty"`
 
+	// groups that the user is in, as metadata.name of IAMGroups of this namespace: what their policies say is said of the user
+	// too. At most ten, as in AWS. A group that is not there takes all permissions away, since it may have denied something.
+	//
+	// The user holds the membership, and not the group: to join or leave is one write of one object, which two replicas cannot
+	// half do; a user has ten groups at most, while a group may have as many users as there are; and what a user may do is
+	// told by reading the user. A group is named by its object and not by its name in AWS IAM, which UpdateGroup changes: so
+	// that too is one write, and nobody falls out of a group that is renamed.
+	// https://docs.aws.amazon.com/IAM/latest/UserGuide/id_groups.html
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=10
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="self.all(g, g.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$'))",message="a group is metadata.name of an IAMGroup: lower-case letters, digits, dashes and dots"
+	Groups []string `json:"groups,omitempty"`
+
 	Permissions `json:",inline"`
 }
 

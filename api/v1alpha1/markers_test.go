@@ -93,16 +93,40 @@ spec: {generate: {uuid: {}}}`, `
 spec: {valueFrom: {secretKeyRef: {name: s, key: k}, policy: Once}}`},
 	"IAMPolicy": {`
 spec: {name: aws, path: /p/, description: d, document: {Version: "2012-10-17"}}
+status: {observedGeneration: 1, arn: a, uniqueId: u, lastHandledReconcileAt: a, defaultVersionId: v1, lastVersion: 1,
+  versions: [{versionId: v1, createdTime: "2026-11-24T12:00:00Z", document: {Version: "2012-10-17"}}]}`},
+	"IAMGroup": {`
+spec: {name: aws, path: /p/,
+  policies: [{name: p, document: {Version: "2012-10-17"}}], managedPolicyArns: ["arn:aws:iam::aws:policy/ReadOnlyAccess"]}
 status: {observedGeneration: 1, arn: a, uniqueId: u, lastHandledReconcileAt: a}`},
 	"IAMRole": {`
 spec: {name: aws, path: /p/, description: d, serviceAccounts: [a], assumeRolePolicy: {Version: "2012-10-17"}, maxSessionDuration: 3600,
   policies: [{name: p, document: {Version: "2012-10-17"}}], managedPolicyArns: ["arn:aws:iam::aws:policy/ReadOnlyAccess"], permissionsBoundary: "arn:aws:iam::aws:policy/ReadOnlyAccess", tags: [{key: k, value: v}]}
 status: {observedGeneration: 1, arn: a, uniqueId: u, lastHandledReconcileAt: a}`},
 	"IAMUser": {`
-spec: {name: aws, path: /p/, accessKeys: [{name: k, inactive: true, secretName: s}],
+spec: {name: aws, path: /p/, accessKeys: [{name: k, inactive: true, secretName: s}], groups: [g],
   policies: [{name: p, document: {Version: "2012-10-17"}}], managedPolicyArns: ["arn:aws:iam::aws:policy/ReadOnlyAccess"], permissionsBoundary: "arn:aws:iam::aws:policy/ReadOnlyAccess", tags: [{key: k, value: v}]}
 status: {observedGeneration: 1, arn: a, uniqueId: u, lastHandledReconcileAt: a, lastAccessKeySequence: 1,
   accessKeys: [{name: k, sequence: 1, accessKeyId: AKIAAAAAAAAAAAAAAAAA, secretName: s, createdTime: "2026-11-24T12:00:00Z"}]}`},
+	"CertificateAuthority": {`
+spec: {type: Subordinate, authorityRef: {name: r}, subject: {commonName: c, organization: o, organizationalUnit: u, country: DE, state: s, locality: l},
+  keyAlgorithm: RSA_2048, kmsKeyRef: {name: k}, validity: 9999d, renewBefore: 1d, pathLength: 0, crl: {expirationInDays: 7}, target: {name: t},
+  nameConstraints: {permitted: {dnsDomains: [a], ipRanges: [10.0.0.0/8], emailAddresses: [a], uriDomains: [a]},
+    excluded: {dnsDomains: [a], ipRanges: [10.0.0.0/8], emailAddresses: [a], uriDomains: [a]}},
+  revoked: [{serial: "00000000000000000000000000000000", reason: UNSPECIFIED}], deletion: {recoveryWindowInDays: 8}, region: us-east-1, tags: [{key: k, value: v}]}
+status: {observedGeneration: 1, arn: a, kmsKeyArn: k, certificate: c, certificateChain: c, serial: s, notBefore: "2026-11-24T12:00:00Z", notAfter: "2026-11-24T12:00:00Z",
+  renewalTime: "2026-11-24T12:00:00Z", lastHandledReconcileAt: a, lastHandledRotateAt: b,
+  crl: {number: 1, thisUpdate: "2026-11-24T12:00:00Z", nextUpdate: "2026-11-24T12:00:00Z", revoked: 1, digest: d},
+  versions: [{versionId: "` + long + `", sequence: 1, stages: [AWSCURRENT], createdTime: "2026-11-24T12:00:00Z"}]}`},
+	"Certificate": {`
+spec: {domainName: a, subjectAlternativeNames: [b], keyAlgorithm: RSA_2048, authorityRef: {name: r}, validity: 9999d, renewBefore: 1d, kmsKeyRef: {name: k},
+  target: {name: t, creationPolicy: Owner, restart: [{kind: Deployment, name: w}]}, deletion: {recoveryWindowInDays: 8}, region: us-east-1,
+  tags: [{key: k, value: v}], suspend: true}
+status: {observedGeneration: 1, arn: a, type: PRIVATE, serial: s, fingerprint: f, names: [nn], keyAlgorithm: RSA_2048, notBefore: "2026-11-24T12:00:00Z",
+  notAfter: "2026-11-24T12:00:00Z", renewalTime: "2026-11-24T12:00:00Z", issuer: i, chain: [c], authorityArn: a, importedFrom: s,
+  projection: {name: t, keys: [a], digest: d}, lastHandledReconcileAt: a, lastHandledRotateAt: b,
+  versions: [{versionId: "` + long + `", sequence: 1, stages: [AWSCURRENT], createdTime: "2026-11-24T12:00:00Z"}]}`, `
+spec: {importFrom: {secretRef: {name: s}, policy: Once}}`},
 	"Envelope": {`
 spec: {class: SecretVersion, owner: {kind: Secret, name: a}, subject: arn, version: v, sequence: 1, stages: [AWSCURRENT],
   binary: true, createdTime: "2026-11-24T12:00:00Z", expireTime: "2026-11-24T12:00:00Z", keyArn: k, encryptedDataKey: QUJD, ciphertext: QUJD}`},
@@ -121,6 +145,14 @@ func filler(path string, n int) string {
 		return "{" + strings.Repeat(" ", n-2) + "}"
 	case path == "spec.rotation.duration" && n == 3:
 		return "24h"
+	case path == "spec.validity" && n >= 2:
+		return strings.Repeat("9", n-1) + "d"
+	case path == "spec.renewBefore" && n >= 2:
+		return "1" + strings.Repeat("0", n-2) + "h"
+	case path == "spec.subject.country" && n == 2:
+		return "DE"
+	case path == "spec.revoked[].serial":
+		return strings.Repeat("a", n)
 	}
 	if (path == "spec.permissionsBoundary" || path == "spec.managedPolicyArns[]") && n >= 25 {
 		return "arn:aws:iam::aws:policy/" + strings.Repeat("x", n-24)
@@ -137,7 +169,14 @@ func item(path string, n int, first any) any {
 	case "spec.aliases":
 		return fmt.Sprint("alias/", n)
 	case "status.versions":
+		if version, ok := first.(map[string]any); ok && version["document"] != nil {
+			return map[string]any{"versionId": fmt.Sprint("v", n+1), "createdTime": "2026-11-24T12:00:00Z", "document": map[string]any{}}
+		}
 		return map[string]any{"versionId": fmt.Sprintf("%032d", n), "sequence": int64(1), "createdTime": "2026-11-24T12:00:00Z"}
+	case "spec.revoked":
+		return map[string]any{"serial": fmt.Sprintf("%032x", n)}
+	case "spec.nameConstraints.permitted.ipRanges", "spec.nameConstraints.excluded.ipRanges":
+		return fmt.Sprintf("10.%d.0.0/16", n)
 	case "status.keyMaterials":
 		return map[string]any{"id": long, "sequence": int64(n + 1), "state": "NON_CURRENT", "createdTime": "2026-11-24T12:00:00Z"}
 	case "spec.tags":

@@ -133,7 +133,9 @@ func (r *Reconciler) issue(ctx context.Context, p *pass) error {
 }
 
 // requested is the rotate annotation as status echoes it.
-func (p *pass) requested() string { return conditions.Echo(p.ca.Annotations[v1alpha1.RotateAnnotation]) }
+func (p *pass) requested() string {
+	return conditions.Echo(p.ca.Annotations[v1alpha1.RotateAnnotation])
+}
 
 // lookAgain asks for another pass after d, or sooner if something else asks for it.
 func (p *pass) lookAgain(d time.Duration) {
@@ -184,4 +186,3 @@ func (p *pass) identified() *v1alpha1.CertificateAuthority {
 }
 
 func pemOf(chain []*x509.Certificate) string { return string(pki.CertificatesPEM(chain)) }
-

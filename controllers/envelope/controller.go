@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/core/arn"
 	"strongroom.dev/strongroom/internal/core/keyring"
 	"strongroom.dev/strongroom/internal/fault"
 	"strongroom.dev/strongroom/internal/store"
@@ -138,10 +139,24 @@ func (r *Reconciler) entomb(ctx context.Context, owner Owner, subject string, gr
 	return nil
 }
 
+// subjectOf is the ARN of the object that an Envelope is of: a record of what an authority issued goes with the authority.
+func subjectOf(e *v1alpha1.Envelope) string {
+	if isRecord(e) {
+		return arn.Authority(e.Spec.Subject)
+	}
+	return e.Spec.Subject
+}
+
+// isRecord tells whether an Envelope is what an authority knows of a certificate that it issued to somebody else.
+func isRecord(e *v1alpha1.Envelope) bool {
+	return (e.Spec.Class == v1alpha1.EnvelopeIssuedCertificate || e.Spec.Class == v1alpha1.EnvelopeRevocation) && e.Spec.ExpireTime != nil
+}
+
 func bySubject(envelopes []v1alpha1.Envelope) map[string][]v1alpha1.Envelope {
 	out := map[string][]v1alpha1.Envelope{}
 	for i := range envelopes {
-		out[envelopes[i].Spec.Subject] = append(out[envelopes[i].Spec.Subject], envelopes[i])
+		subject := subjectOf(&envelopes[i])
+		out[subject] = append(out[subject], envelopes[i])
 	}
 	return out
 }

@@ -61,7 +61,7 @@ func decideLive(in input) decision {
 		switch {
 		case e.Spec.Class == v1alpha1.EnvelopeTombstone:
 			d.delete = append(d.delete, e)
-		case e.Spec.Class == v1alpha1.EnvelopeKeyMaterial:
+		case e.Spec.Class == v1alpha1.EnvelopeKeyMaterial, isRecord(&e): // an authority's controller looks after its records
 			continue
 		case named || len(in.object.index) == 0 || e.Spec.Sequence > in.object.index.Last():
 			continue

@@ -10,6 +10,8 @@ import (
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/controllers/kmskey"
 	"strongroom.dev/strongroom/internal/core/versions"
+	"strongroom.dev/strongroom/internal/service/acm"
+	"strongroom.dev/strongroom/internal/service/acmpca"
 	"strongroom.dev/strongroom/internal/service/secretsmanager"
 	"strongroom.dev/strongroom/internal/store"
 )
@@ -17,6 +19,9 @@ import (
 const (
 	kindSecret = "Secret"
 	kindKMSKey = "KMSKey"
+
+	kindCertificate = "Certificate"
+	kindAuthority   = "CertificateAuthority"
 )
 
 // object is what matters of an owner, whatever its kind.
@@ -42,6 +47,10 @@ func (r *Reconciler) object(ctx context.Context, owner Owner, options ...client.
 		obj = &v1alpha1.Secret{}
 	case kindKMSKey:
 		obj = &v1alpha1.KMSKey{}
+	case kindCertificate:
+		obj = &v1alpha1.Certificate{}
+	case kindAuthority:
+		obj = &v1alpha1.CertificateAuthority{}
 	default:
 		return &object{}, nil // not an owner of ours to judge: nothing is decided
 	}
@@ -55,13 +64,17 @@ func (r *Reconciler) object(ctx context.Context, owner Owner, options ...client.
 	return identify(obj), nil
 }
 
-// identify takes an object of either kind, without its tombstone.
+// identify takes an object of any of the kinds, without its tombstone.
 func identify(obj client.Object) *object {
 	switch o := obj.(type) {
 	case *v1alpha1.Secret:
 		return &object{arn: o.Status.ARN, index: secretsmanager.IndexOf(o), window: secretsmanager.RecoveryWindow(o)}
 	case *v1alpha1.KMSKey:
 		return &object{arn: o.Status.ARN, index: kmskey.IndexOf(o), window: kmskey.PendingWindow(o)}
+	case *v1alpha1.Certificate:
+		return &object{arn: o.Status.ARN, index: acm.IndexOf(o), window: acm.RecoveryWindow(o)}
+	case *v1alpha1.CertificateAuthority:
+		return &object{arn: o.Status.ARN, index: acmpca.IndexOf(o), window: acmpca.RecoveryWindow(o)}
 	}
 	return nil
 }
@@ -76,6 +89,11 @@ func lastWords(obj client.Object) *object {
 		last.forced = secretsmanager.IsForced(o)
 	case *v1alpha1.KMSKey:
 		last.tombstone = store.Tombstone{Spec: store.SpecOf(o.Spec), Index: last.index, KeyID: o.Status.KeyID}
+	case *v1alpha1.Certificate:
+		last.tombstone = store.Tombstone{Spec: store.SpecOf(o.Spec), Index: last.index}
+		last.forced = o.Annotations[v1alpha1.ForceDeleteAnnotation] == "true"
+	case *v1alpha1.CertificateAuthority:
+		last.tombstone = store.Tombstone{Spec: store.SpecOf(o.Spec), Index: last.index}
 	}
 	return last
 }
@@ -97,7 +115,7 @@ func (r *Reconciler) lastState(owner Owner, subject string, group []v1alpha1.Env
 	}
 	var all []versions.Version
 	for i := range group {
-		if group[i].Spec.Class != v1alpha1.EnvelopeTombstone {
+		if e := &group[i]; e.Spec.Class != v1alpha1.EnvelopeTombstone && !isRecord(e) {
 			all = append(all, store.Version(&group[i]))
 		}
 	}

@@ -25,6 +25,8 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, options controller.Typed
 		Watches(&v1alpha1.Envelope{}, handler.TypedEnqueueRequestsFromMapFunc(r.ofEnvelope)).
 		Watches(&v1alpha1.Secret{}, r.ofOwner(kindSecret)).
 		Watches(&v1alpha1.KMSKey{}, r.ofOwner(kindKMSKey)).
+		Watches(&v1alpha1.Certificate{}, r.ofOwner(kindCertificate)).
+		Watches(&v1alpha1.CertificateAuthority{}, r.ofOwner(kindAuthority)).
 		WithOptions(options).
 		Complete(reconcile.TypedFunc[Owner](r.Reconcile))
 }
@@ -40,7 +42,10 @@ func (r *Reconciler) ofEnvelope(ctx context.Context, obj client.Object) []Owner 
 	if e.Spec.Class != v1alpha1.EnvelopeTombstone && e.DeletionTimestamp.IsZero() {
 		// A handler of events must not wait for other events, as a read of one's own writes does.
 		live, err := r.object(ctx, owner, client.DisableReadYourWritesConsistency)
-		if err == nil && live != nil && live.arn == e.Spec.Subject {
+		if err == nil && live != nil && live.arn == subjectOf(e) {
+			if isRecord(e) {
+				return nil // of a live authority, whose controller looks after its records
+			}
 			if _, named := live.index.ByID(e.Spec.Version); named || e.Spec.Sequence > live.index.Last() {
 				return nil
 			}

@@ -40,6 +40,7 @@ type Kind struct {
 var (
 	User   = Kind{"IAMUser", arn.UserID, arn.IAMUser, func() client.ObjectList { return &v1alpha1.IAMUserList{} }}
 	Role   = Kind{"IAMRole", arn.RoleID, arn.IAMRole, func() client.ObjectList { return &v1alpha1.IAMRoleList{} }}
+	Group  = Kind{"IAMGroup", arn.GroupID, arn.IAMGroup, func() client.ObjectList { return &v1alpha1.IAMGroupList{} }}
 	Policy = Kind{"IAMPolicy", arn.PolicyID, arn.IAMPolicy, func() client.ObjectList { return &v1alpha1.IAMPolicyList{} }}
 )
 

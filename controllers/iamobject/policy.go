@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strings"
 
-	"k8s.io/apimachinery/pkg/api/meta"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
@@ -68,18 +67,23 @@ func parse(field string, document *v1alpha1.PolicyDocument, t iam.Type) error {
 	return fault.Stalled(v1alpha1.ReasonMalformedPolicyDocument, err)
 }
 
-// Attached looks whether the managed policies and the boundary of an object of an account are in force. It fails with a fault
-// that says which is not and why; that of one that may yet appear ends when it does.
-func Attached(ctx context.Context, reader client.Reader, namespace, account string, p *v1alpha1.Permissions) error {
+// Attached looks whether the managed policies of an object of an account are in force. It fails with a fault that says which is
+// not and why; that of one that may yet appear ends when it does.
+func Attached(ctx context.Context, reader client.Reader, namespace, account string, p *v1alpha1.IdentityPolicies) error {
 	for i, policy := range p.ManagedPolicyARNs {
 		if err := attached(ctx, reader, namespace, account, policy); err != nil {
 			return fmt.Errorf("spec.managedPolicyArns[%d]: %w", i, err)
 		}
 	}
-	if p.PermissionsBoundary == "" {
+	return nil
+}
+
+// Boundary is Attached for a permissions boundary, which may be empty.
+func Boundary(ctx context.Context, reader client.Reader, namespace, account, policyARN string) error {
+	if policyARN == "" {
 		return nil
 	}
-	if err := attached(ctx, reader, namespace, account, p.PermissionsBoundary); err != nil {
+	if err := attached(ctx, reader, namespace, account, policyARN); err != nil {
 		return fmt.Errorf("spec.permissionsBoundary: %w", err)
 	}
 	return nil
@@ -111,8 +115,7 @@ func attachedOwn(ctx context.Context, reader client.Reader, namespace, account, 
 		if !ok || arn.IAMPolicy(account, o.AWSPath(), o.AWSName()) != policyARN || !o.GetDeletionTimestamp().IsZero() {
 			continue
 		}
-		ready := meta.FindStatusCondition(policy.Status.Conditions, v1alpha1.ConditionReady)
-		if policy.Status.ARN == policyARN && ready != nil && ready.Status == "True" && ready.ObservedGeneration == policy.Generation {
+		if policy.Status.ARN == policyARN && inForce(policy) {
 			return nil
 		}
 		err = fault.Waiting(v1alpha1.ReasonPolicyNotReady, fmt.Errorf("%w: IAMPolicy %s, which is %s, says why", errNotReady, policy.Name, policyARN))

@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
+	serviceiam "strongroom.dev/strongroom/internal/service/iam"
 )
 
 // OfNamespace asks for a pass over all objects of a kind in a namespace that changed: its account id may have.
@@ -37,22 +38,23 @@ func OfPolicy(reader client.Reader, k Kind) handler.EventHandler {
 
 // names tells whether an object has a policy's ARN, of whatever account: the namespace's may just be changing.
 func names(o Object, policy *v1alpha1.IAMPolicy) bool {
-	var p *v1alpha1.Permissions
-	switch o := o.(type) {
-	case *v1alpha1.IAMUser:
-		p = &o.Spec.Permissions
-	case *v1alpha1.IAMRole:
-		p = &o.Spec.Permissions
-	default:
-		return false
-	}
 	suffix := ":policy" + policy.AWSPath() + policy.AWSName()
-	return strings.HasSuffix(p.PermissionsBoundary, suffix) ||
-		slices.ContainsFunc(p.ManagedPolicyARNs, func(a string) bool { return strings.HasSuffix(a, suffix) })
+	if p := serviceiam.PermissionsOf(o); p != nil && strings.HasSuffix(p.PermissionsBoundary, suffix) {
+		return true
+	}
+	p := serviceiam.PoliciesOf(o)
+	return p != nil && slices.ContainsFunc(p.ManagedPolicyARNs, func(a string) bool { return strings.HasSuffix(a, suffix) })
 }
 
-func requests(ctx context.Context, reader client.Reader, k Kind, namespace string, want func(Object) bool) []reconcile.Request {
-	all, err := listed(ctx, reader, k, client.InNamespace(namespace))
+// OfGroup asks for a pass over the users that are in a group which changed, appeared or went.
+func OfGroup(reader client.Reader) handler.EventHandler {
+	return handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, obj client.Object) []reconcile.Request {
+		return requests(ctx, reader, User, obj.GetNamespace(), func(Object) bool { return true }, client.MatchingFields{serviceiam.GroupIndex: obj.GetName()})
+	})
+}
+
+func requests(ctx context.Context, reader client.Reader, k Kind, namespace string, want func(Object) bool, options ...client.ListOption) []reconcile.Request {
+	all, err := listed(ctx, reader, k, append(options, client.InNamespace(namespace))...)
 	if err != nil {
 		ctrl.LoggerFrom(ctx).Error(err, "listing the objects of a namespace")
 		return nil

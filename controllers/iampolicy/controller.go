@@ -1,8 +1,10 @@
-// Package iampolicy reconciles IAMPolicies: it says what they are in AWS IAM, and whether what they say can be put in force.
+// Package iampolicy reconciles IAMPolicies: it says what they are in AWS IAM, and whether what they say can be put in force, and
+// it keeps their versions.
 package iampolicy
 
 import (
 	"context"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/tools/events"
@@ -15,6 +17,7 @@ import (
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/controllers/iamobject"
 	"strongroom.dev/strongroom/internal/core/iam"
+	serviceiam "strongroom.dev/strongroom/internal/service/iam"
 )
 
 // Reconciler reconciles IAMPolicies.
@@ -23,6 +26,8 @@ type Reconciler struct {
 	Client client.Client
 	// Events tells users what happened.
 	Events events.EventRecorder
+	// Now is the clock.
+	Now func() time.Time
 }
 
 // +kubebuilder:rbac:groups=strongroom.dev,resources=iampolicies,verbs=get;list;watch
@@ -46,7 +51,11 @@ func (r *Reconciler) run(ctx context.Context, policy *v1alpha1.IAMPolicy) error 
 	if _, err := iamobject.Identify(ctx, r.Client, iamobject.Policy, policy); err != nil {
 		return err
 	}
-	return iamobject.Document("spec.document", &policy.Spec.Document, iam.Identity, iam.MaximumManagedPolicy)
+	if err := iamobject.Document("spec.document", &policy.Spec.Document, iam.Identity, iam.MaximumManagedPolicy); err != nil {
+		return err
+	}
+	serviceiam.RecordVersion(policy, r.Now())
+	return nil
 }
 
 // SetupWithManager registers the controller. The cache must have iamobject.Indexes.

@@ -55,7 +55,10 @@ func (r *Reconciler) run(ctx context.Context, role *v1alpha1.IAMRole) error {
 	if err := iamobject.Inline(role.Spec.Policies, iam.MaximumRolePolicies); err != nil {
 		return err
 	}
-	return iamobject.Attached(ctx, r.Client, role.Namespace, account, &role.Spec.Permissions)
+	if err := iamobject.Attached(ctx, r.Client, role.Namespace, account, &role.Spec.IdentityPolicies); err != nil {
+		return err
+	}
+	return iamobject.Boundary(ctx, r.Client, role.Namespace, account, role.Spec.PermissionsBoundary)
 }
 
 // SetupWithManager registers the controller. The cache must have iamobject.Indexes.

@@ -101,7 +101,7 @@ var _ = Describe("An IAMPolicy", func() {
 		id, version := p.Status.UniqueID, p.ResourceVersion
 		policyIs(p, v1alpha1.ReasonSucceeded)
 		Expect(p.ResourceVersion).To(Equal(version), "a second pass changes nothing")
-		p.Status = v1alpha1.IAMStatus{}
+		p.Status = v1alpha1.IAMPolicyStatus{}
 		Expect(world.ControlPlane.Client.Status().Update(ctx, p)).To(Succeed())
 		world.Seen(p)
 		policyIs(p, v1alpha1.ReasonSucceeded)

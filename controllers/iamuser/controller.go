@@ -5,7 +5,6 @@ package iamuser
 import (
 	"context"
 	"fmt"
-	"io"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -20,8 +19,8 @@ import (
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/controllers/iamobject"
 	"strongroom.dev/strongroom/internal/core/iam"
-	"strongroom.dev/strongroom/internal/core/keyring"
 	"strongroom.dev/strongroom/internal/fault"
+	serviceiam "strongroom.dev/strongroom/internal/service/iam"
 	"strongroom.dev/strongroom/internal/store"
 )
 
@@ -33,13 +32,11 @@ type Reconciler struct {
 	// Client reads from the cache and writes. Live reads core Secrets, which the cache does not hold, from the API server.
 	Client client.Client
 	Live   client.Reader
-	// Store keeps access keys, and Keyring seals them.
-	Store   *store.Store
-	Keyring *keyring.Holder
+	// Store keeps access keys, and IAM seals and opens them.
+	Store *store.Store
+	IAM   *serviceiam.Service
 	// Events tells users what happened.
 	Events events.EventRecorder
-	// Random is crypto/rand if it is nil.
-	Random io.Reader
 	// Now is the clock.
 	Now func() time.Time
 }
@@ -50,7 +47,7 @@ type Reconciler struct {
 
 // Reconcile makes one pass over an IAMUser.
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
-	if err := r.Keyring.AwaitAttempt(ctx); err != nil {
+	if err := r.IAM.Keyring.AwaitAttempt(ctx); err != nil {
 		return ctrl.Result{}, err
 	}
 	user := &v1alpha1.IAMUser{}
@@ -85,7 +82,11 @@ func (r *Reconciler) policies(ctx context.Context, user *v1alpha1.IAMUser, accou
 	if err := iamobject.Inline(user.Spec.Policies, iam.MaximumUserPolicies); err != nil {
 		return err
 	}
-	return iamobject.Attached(ctx, r.Client, user.Namespace, account, &user.Spec.Permissions)
+	err := iamobject.Attached(ctx, r.Client, user.Namespace, account, &user.Spec.IdentityPolicies)
+	if err == nil {
+		err = iamobject.Boundary(ctx, r.Client, user.Namespace, account, user.Spec.PermissionsBoundary)
+	}
+	return fault.Join(err, iamobject.Groups(ctx, r.Client, user))
 }
 
 // finalizer puts the finalizer on before there is an access key that must be revoked.
@@ -124,6 +125,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, options controller.Optio
 		Named("iamuser").
 		For(&v1alpha1.IAMUser{}).
 		Watches(&v1alpha1.IAMPolicy{}, iamobject.OfPolicy(r.Client, iamobject.User)).
+		Watches(&v1alpha1.IAMGroup{}, iamobject.OfGroup(r.Client)).
 		Watches(&corev1.Namespace{}, iamobject.OfNamespace(r.Client, iamobject.User), builder.WithPredicates(predicate.LabelChangedPredicate{})).
 		WithOptions(options).
 		Complete(r)

@@ -14,13 +14,10 @@ import (
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/accesskey"
 	"strongroom.dev/strongroom/internal/core/arn"
-	"strongroom.dev/strongroom/internal/core/keyring"
-	"strongroom.dev/strongroom/internal/core/keys"
 	"strongroom.dev/strongroom/internal/core/secretbytes"
 	"strongroom.dev/strongroom/internal/core/versions"
 	"strongroom.dev/strongroom/internal/fault"
 	serviceiam "strongroom.dev/strongroom/internal/service/iam"
-	"strongroom.dev/strongroom/internal/store"
 )
 
 var (
@@ -29,11 +26,6 @@ var (
 	errIDTaken        = errors.New("the access key id is taken; another is tried")
 	errLeftover       = errors.New("an access key that never came into force is in the way")
 )
-
-// owner names a user in Envelopes.
-func owner(user *v1alpha1.IAMUser) v1alpha1.EnvelopeOwner {
-	return v1alpha1.EnvelopeOwner{Kind: "IAMUser", Name: user.Name}
-}
 
 // accessKeys makes the access keys that spec asks for and status lacks, and looks whether the others open.
 func (r *Reconciler) accessKeys(ctx context.Context, user *v1alpha1.IAMUser, account string) error {
@@ -62,28 +54,11 @@ func (r *Reconciler) verify(ctx context.Context, user *v1alpha1.IAMUser, account
 		return fault.Stalled(v1alpha1.ReasonAccountChanged, fmt.Errorf("%w: %s was made for account %s, and this is %s now; give the "+
 			"namespace its label %s back, or remove the key and add another", errAccountChanged, key.AccessKeyID, of, account, v1alpha1.AccountIDLabel))
 	}
-	e, err := r.Store.Get(ctx, user.Namespace, v1alpha1.EnvelopeAccessKey, owner(user), user.Status.ARN,
-		versions.Version{ID: key.AccessKeyID, Sequence: key.Sequence})
-	if err != nil {
-		return err
-	}
-	secret, err := r.open(e)
+	secret, err := r.IAM.OpenAccessKey(ctx, user, key)
 	if err == nil {
 		secret.Wipe()
 	}
 	return err
-}
-
-func (r *Reconciler) open(e *v1alpha1.Envelope) (secretbytes.Bytes, error) {
-	ring, err := r.Keyring.Get()
-	if err != nil {
-		return secretbytes.Bytes{}, err
-	}
-	secret, err := ring.Open(keys.KindAccessKey, store.Binding(e), e.Spec.Ciphertext)
-	if err != nil {
-		return secretbytes.Bytes{}, fmt.Errorf("%w: access key %s does not open", store.ErrTampered, e.Name)
-	}
-	return secret, nil
 }
 
 // pending are the Envelopes of access keys that an earlier pass made and did not bring into force, the newest of each name. After
@@ -132,10 +107,7 @@ func (r *Reconciler) make(ctx context.Context, user *v1alpha1.IAMUser, account s
 			return err
 		}
 	}
-	if err := store.CheckIdentity(e, owner(user), user.Status.ARN, store.Version(e)); err != nil {
-		return err
-	}
-	secret, err := r.open(e)
+	secret, err := r.IAM.OpenNewAccessKey(user, e)
 	if err != nil {
 		return err
 	}
@@ -163,18 +135,14 @@ func stages(user *v1alpha1.IAMUser, name string) []string {
 func (r *Reconciler) envelope(ctx context.Context, user *v1alpha1.IAMUser, account string, key *v1alpha1.AccessKey, sequence int64) (
 	*v1alpha1.Envelope, error,
 ) {
-	ring, err := r.Keyring.Get()
-	if err != nil {
-		return nil, err
-	}
-	id, err := accesskey.New(r.Random, accesskey.LongTerm, account)
+	id, err := accesskey.New(r.IAM.Random, accesskey.LongTerm, account)
 	if err != nil {
 		return nil, err
 	}
 	if err := r.unique(ctx, user.Namespace, id); err != nil {
 		return nil, err
 	}
-	e, err := r.seal(ring, user, versions.Version{ID: id, Sequence: sequence, Created: r.Now(), Stages: stages(user, key.Name)})
+	e, err := r.IAM.SealAccessKey(user, versions.Version{ID: id, Sequence: sequence, Created: r.Now(), Stages: stages(user, key.Name)})
 	if err != nil {
 		return nil, err
 	}
@@ -200,19 +168,6 @@ func (r *Reconciler) unique(ctx context.Context, namespace, id string) error {
 		}
 	}
 	return nil
-}
-
-func (r *Reconciler) seal(ring *keyring.Keyring, user *v1alpha1.IAMUser, v versions.Version) (*v1alpha1.Envelope, error) {
-	secret, err := accesskey.NewSecret(r.Random)
-	if err != nil {
-		return nil, err
-	}
-	defer secret.Wipe()
-	e := store.New(user.Namespace, v1alpha1.EnvelopeAccessKey, owner(user), user.Status.ARN, v, store.DomainKey(ring))
-	if e.Spec.Ciphertext, err = ring.Seal(keys.KindAccessKey, store.Binding(e), secret); err != nil {
-		return nil, fmt.Errorf("sealing an access key: %w", err)
-	}
-	return e, nil
 }
 
 // free looks whether the core Secret's name can be had, before anything is made for it. One that bears an access key's id may be

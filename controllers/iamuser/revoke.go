@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
+	serviceiam "strongroom.dev/strongroom/internal/service/iam"
 )
 
 // revokeRemoved revokes the access keys that spec names no more, and removes what passes left that died before they brought a
@@ -76,7 +77,7 @@ func (r *Reconciler) revokeAll(ctx context.Context, user *v1alpha1.IAMUser) erro
 
 // envelopes of a user's access keys. They are the cache's own: read them only.
 func (r *Reconciler) envelopes(ctx context.Context, user *v1alpha1.IAMUser) ([]v1alpha1.Envelope, error) {
-	all, err := r.Store.OfOwner(ctx, user.Namespace, owner(user))
+	all, err := r.Store.OfOwner(ctx, user.Namespace, serviceiam.AccessKeyOwner(user))
 	if err != nil {
 		return nil, err
 	}

@@ -8,7 +8,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
-	"strongroom.dev/strongroom/internal/fault"
 )
 
 // An event costs a request, so the ordinary life of a secret makes none: status tells it. Events are for what nobody
@@ -51,10 +50,6 @@ func eventDropped(damaged []*v1alpha1.Envelope) happening {
 		fmt.Sprintf("%d versions do not open and are not restored: Envelopes %s; to have one back, restore its Envelope from a backup "+
 			"and, within an hour, remove status.versions (--subresource=status)", len(damaged), strings.Join(names, ", ")),
 	}
-}
-
-func eventFault(f *fault.Fault) happening {
-	return happening{corev1.EventTypeWarning, f.Reason, "Reconcile", fault.Message(f)}
 }
 
 func (r *Reconciler) event(secret *v1alpha1.Secret, e happening) {

@@ -21,8 +21,13 @@ var notes = map[string]string{
 	"secretsmanager:UpdateSecret":        "`Type` is refused with `InvalidParameterException`",
 	"secretsmanager:BatchGetSecretValue": "each secret needs `secretsmanager:GetSecretValue` too",
 
-	"iam": "Over [IAMUser](iamuser.md), [IAMRole](iamrole.md) and [IAMPolicy](iampolicy.md): what is made here is there for `kubectl`, and the reverse. " +
-		"Groups, passwords, MFA devices, identity providers and service-linked roles are not served.",
+	"iam": "Over [IAMUser](iamuser.md), [IAMRole](iamrole.md), [IAMGroup](iamgroup.md) and [IAMPolicy](iampolicy.md): what is made here is there for `kubectl`, and the reverse. " +
+		"Passwords, MFA devices, identity providers and service-linked roles are not served.",
+
+	"iam:AddUserToGroup":          "the user's `groups` are changed, and not the group",
+	"iam:CreatePolicyVersion":     "a change of `spec.document` by `kubectl` is a version too",
+	"iam:SimulateCustomPolicy":    "`OrderedOrganizationPolicyInputList` is refused with `InvalidInput`",
+	"iam:SimulatePrincipalPolicy": "of a user with its groups, a role, or a group; `PolicyExclusionList` is refused",
 
 	"sts": "Nothing is stored: a session is in its token. There are no MFA devices: `SerialNumber` and `TokenCode` are refused.",
 	"sts:AssumeRole": "root accounts may assume no role, as in AWS; `ProvidedContexts` is refused; with tags or a source identity it also needs " +

@@ -175,13 +175,14 @@ func TestIAMsObjectsHaveTheirSeriesToo(t *testing.T) {
 	stalled := v1alpha1.IAMStatus{Conditions: []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, Reason: "MalformedPolicyDocument"}}}
 	c := newClient(
 		&v1alpha1.IAMUser{ObjectMeta: meta, Status: v1alpha1.IAMUserStatus{IAMStatus: stalled}},
-		&v1alpha1.IAMRole{ObjectMeta: meta, Status: stalled}, &v1alpha1.IAMPolicy{ObjectMeta: meta, Status: stalled},
+		&v1alpha1.IAMRole{ObjectMeta: meta, Status: stalled}, &v1alpha1.IAMGroup{ObjectMeta: meta, Status: stalled},
+		&v1alpha1.IAMPolicy{ObjectMeta: meta, Status: v1alpha1.IAMPolicyStatus{IAMStatus: stalled}},
 	)
 	want := `
 # HELP strongroom_object_ready Whether an object is Ready: 1 if so, 0 if not, with the reason of its condition.
 # TYPE strongroom_object_ready gauge
 `
-	for _, kind := range []string{"IAMPolicy", "IAMRole", "IAMUser"} {
+	for _, kind := range []string{"IAMGroup", "IAMPolicy", "IAMRole", "IAMUser"} {
 		want += `strongroom_object_ready{kind="` + kind + `",name="a",namespace="shop",reason="MalformedPolicyDocument"} 0` + "\n"
 	}
 	if err := testutil.CollectAndCompare(metrics.NewCollector(c, unsealed(t)), strings.NewReader(want), "strongroom_object_ready"); err != nil {

@@ -27,6 +27,10 @@ var (
 		"When an object will be rotated.", objectLabels, nil)
 	lastRotationDesc = prometheus.NewDesc("strongroom_last_rotated_timestamp_seconds",
 		"When an object's value or key material was last made.", objectLabels, nil)
+	notAfterDesc = prometheus.NewDesc("strongroom_certificate_expiration_timestamp_seconds",
+		"When the certificate of an object expires.", objectLabels, nil)
+	renewalDesc = prometheus.NewDesc("strongroom_certificate_renewal_timestamp_seconds",
+		"When the certificate of an object will be renewed.", objectLabels, nil)
 	sealedDesc = prometheus.NewDesc("strongroom_sealed",
 		"Whether the keyring is sealed, so that nothing can be encrypted or decrypted.", nil, nil)
 )
@@ -59,7 +63,7 @@ func Register(reader client.Reader, holder *keyring.Holder) error {
 
 // Describe lists the metrics.
 func (c *Collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{readyDesc, nextRotationDesc, lastRotationDesc, sealedDesc} {
+	for _, d := range []*prometheus.Desc{readyDesc, nextRotationDesc, lastRotationDesc, notAfterDesc, renewalDesc, sealedDesc} {
 		ch <- d
 	}
 }
@@ -83,6 +87,7 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 		}
 	}
 	c.collectIAM(ctx, ch)
+	c.collectCertificates(ctx, ch)
 	var keys v1alpha1.KMSKeyList
 	if err := c.reader.List(ctx, &keys, client.UnsafeDisableDeepCopy); err == nil {
 		for i := range keys.Items {
@@ -96,7 +101,29 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
-// collectIAM collects whether users, roles and policies are in force.
+// collectCertificates collects what cert-manager's users look at: when a certificate expires, and when it will be renewed.
+func (c *Collector) collectCertificates(ctx context.Context, ch chan<- prometheus.Metric) {
+	var certificates v1alpha1.CertificateList
+	if err := c.reader.List(ctx, &certificates, client.UnsafeDisableDeepCopy); err == nil {
+		for i := range certificates.Items {
+			o := &certificates.Items[i]
+			ready(ch, "Certificate", &o.ObjectMeta, o.Status.Conditions)
+			timestamp(ch, notAfterDesc, "Certificate", &o.ObjectMeta, o.Status.NotAfter)
+			timestamp(ch, renewalDesc, "Certificate", &o.ObjectMeta, o.Status.RenewalTime)
+		}
+	}
+	var authorities v1alpha1.CertificateAuthorityList
+	if err := c.reader.List(ctx, &authorities, client.UnsafeDisableDeepCopy); err == nil {
+		for i := range authorities.Items {
+			o := &authorities.Items[i]
+			ready(ch, "CertificateAuthority", &o.ObjectMeta, o.Status.Conditions)
+			timestamp(ch, notAfterDesc, "CertificateAuthority", &o.ObjectMeta, o.Status.NotAfter)
+			timestamp(ch, renewalDesc, "CertificateAuthority", &o.ObjectMeta, o.Status.RenewalTime)
+		}
+	}
+}
+
+// collectIAM collects whether users, roles, groups and policies are in force.
 func (c *Collector) collectIAM(ctx context.Context, ch chan<- prometheus.Metric) {
 	var users v1alpha1.IAMUserList
 	if err := c.reader.List(ctx, &users, client.UnsafeDisableDeepCopy); err == nil {
@@ -108,6 +135,12 @@ func (c *Collector) collectIAM(ctx context.Context, ch chan<- prometheus.Metric)
 	if err := c.reader.List(ctx, &roles, client.UnsafeDisableDeepCopy); err == nil {
 		for i := range roles.Items {
 			ready(ch, "IAMRole", &roles.Items[i].ObjectMeta, roles.Items[i].Status.Conditions)
+		}
+	}
+	var groups v1alpha1.IAMGroupList
+	if err := c.reader.List(ctx, &groups, client.UnsafeDisableDeepCopy); err == nil {
+		for i := range groups.Items {
+			ready(ch, "IAMGroup", &groups.Items[i].ObjectMeta, groups.Items[i].Status.Conditions)
 		}
 	}
 	var policies v1alpha1.IAMPolicyList

@@ -31,6 +31,8 @@ import (
 	"strongroom.dev/strongroom/internal/gateway/serving"
 	"strongroom.dev/strongroom/internal/metrics"
 	"strongroom.dev/strongroom/internal/projection"
+	"strongroom.dev/strongroom/internal/service/acm"
+	"strongroom.dev/strongroom/internal/service/acmpca"
 	serviceiam "strongroom.dev/strongroom/internal/service/iam"
 	"strongroom.dev/strongroom/internal/service/kms"
 	"strongroom.dev/strongroom/internal/service/secretsmanager"
@@ -207,12 +209,13 @@ func cacheOptions(digester *projection.Digester) cache.Options {
 				Transform: digester.Transform(),
 			},
 			// Its name bounds the watch, and the right to it.
-			&corev1.ConfigMap{}:  {Field: fields.OneTermEqualSelector("metadata.name", v1alpha1.GatewayConfigMap)},
-			&corev1.Namespace{}:  {},
-			&v1alpha1.Secret{}:   {Transform: slim},
-			&v1alpha1.KMSKey{}:   {},
+			&corev1.ConfigMap{}:     {Field: fields.OneTermEqualSelector("metadata.name", v1alpha1.GatewayConfigMap)},
+			&corev1.Namespace{}:     {},
+			&v1alpha1.Secret{}:      {Transform: slim},
+			&v1alpha1.KMSKey{}:      {},
+			&v1alpha1.Certificate{}: {}, &v1alpha1.CertificateAuthority{}: {},
 			&v1alpha1.Envelope{}: {Transform: slim},
-			&v1alpha1.IAMUser{}:  {}, &v1alpha1.IAMRole{}: {}, &v1alpha1.IAMPolicy{}: {},
+			&v1alpha1.IAMUser{}:  {}, &v1alpha1.IAMRole{}: {}, &v1alpha1.IAMGroup{}: {}, &v1alpha1.IAMPolicy{}: {},
 		},
 	}
 }
@@ -232,10 +235,15 @@ func (op *Operator) wire(o Options, digester *projection.Digester) {
 	identities := &serviceiam.Service{
 		Client: cached, Live: live, Tokens: op.direct, Store: envelopes, Keyring: holder, Now: o.Now, Cache: serviceiam.NewCache(o.Now),
 	}
+	authorities := &acmpca.Service{
+		Client: cached, Region: o.Region, KMS: keys, Signers: acmpca.SignersOf(keys), Store: envelopes, Keyring: holder, Now: o.Now,
+	}
 	op.Services = controllers.Services{
-		Client: cached, Live: live, Namespace: o.Namespace, Region: o.Region, GatewayURL: o.gatewayURL(),
+		Client: cached, Live: live, Direct: op.direct, Namespace: o.Namespace, Region: o.Region, GatewayURL: o.gatewayURL(),
 		Store: envelopes, Keyring: holder, KMS: keys, IAM: identities,
 		Secrets:        &secretsmanager.Service{Client: cached, Region: o.Region, KMS: keys, Store: envelopes, Now: o.Now},
+		Authorities:    authorities,
+		Certificates:   &acm.Service{Client: cached, Region: o.Region, Authorities: authorities, KMS: keys, Store: envelopes, Now: o.Now},
 		Projector:      &projection.Projector{Client: cached, Live: live, Digester: digester},
 		RootProtection: op.Unsealer.Protection,
 		Now:            o.Now,

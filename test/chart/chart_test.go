@@ -294,7 +294,7 @@ var _ = Describe("Users' roles", func() {
 			r := &rbacv1.ClusterRole{}
 			Expect(sigsyaml.UnmarshalStrict(text, r)).To(Succeed())
 			for _, rule := range r.Rules {
-				if slices.Contains(rule.Verbs, "create") && slices.Contains(rule.Resources, "iamusers") {
+				if slices.Contains(rule.Verbs, "create") && (slices.Contains(rule.Resources, "iamusers") || slices.Contains(rule.Resources, "iamgroups")) {
 					Expect(r.Name).To(Equal("strongroom-admin"))
 					Expect(r.Labels).NotTo(HaveKey("rbac.authorization.k8s.io/aggregate-to-edit"))
 					Expect(r.Labels).To(HaveKey("rbac.authorization.k8s.io/aggregate-to-admin"))

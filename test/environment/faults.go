@@ -11,6 +11,7 @@ import (
 
 	"strongroom.dev/strongroom/controllers"
 	"strongroom.dev/strongroom/internal/projection"
+	"strongroom.dev/strongroom/internal/service/acmpca"
 	"strongroom.dev/strongroom/internal/service/secretsmanager"
 	"strongroom.dev/strongroom/internal/store"
 )
@@ -119,13 +120,25 @@ func (r *Reconcilers) Faulty() (*Reconcilers, *FaultyClient) {
 	s.KMS = &service
 	s.Secrets = r.SecretsOver(faulty)
 	s.Secrets.KMS = s.KMS
+	authorities := r.Services.Authorities
+	s.Authorities = &acmpca.Service{
+		Client: faulty, Region: authorities.Region, KMS: s.KMS, Signers: authorities.Signers, Store: s.Store, Keyring: authorities.Keyring, Now: authorities.Now,
+	}
+	certificates := *r.Services.Certificates
+	certificates.Client, certificates.Authorities, certificates.KMS, certificates.Store = faulty, s.Authorities, s.KMS, s.Store
+	s.Certificates = &certificates
 	s.Projector = &projection.Projector{Client: faulty, Live: s.Live, Digester: r.Services.Projector.Digester}
 	recorder := events.NewFakeRecorder(1000)
 	return &Reconcilers{
 		Operator: r.Operator, Events: recorder,
-		Secret:    controllers.NewSecret(s, recorder),
-		KMSKey:    controllers.NewKMSKey(s, recorder),
+		Secret: controllers.NewSecret(s, recorder),
+		KMSKey: controllers.NewKMSKey(s, recorder),
+
+		Certificate:          controllers.NewCertificate(s, recorder),
+		CertificateAuthority: controllers.NewCertificateAuthority(s, recorder),
+
 		Envelope:  controllers.NewEnvelope(s),
+		IAMGroup:  controllers.NewIAMGroup(s, recorder),
 		IAMPolicy: controllers.NewIAMPolicy(s, recorder),
 		IAMRole:   controllers.NewIAMRole(s, recorder),
 		IAMUser:   controllers.NewIAMUser(s, recorder),

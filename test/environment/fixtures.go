@@ -13,7 +13,10 @@ import (
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/controllers"
+	"strongroom.dev/strongroom/controllers/certificate"
+	"strongroom.dev/strongroom/controllers/certificateauthority"
 	"strongroom.dev/strongroom/controllers/envelope"
+	"strongroom.dev/strongroom/controllers/iamgroup"
 	"strongroom.dev/strongroom/controllers/iampolicy"
 	"strongroom.dev/strongroom/controllers/iamrole"
 	"strongroom.dev/strongroom/controllers/iamuser"
@@ -26,10 +29,15 @@ import (
 // Reconcilers are the controllers of an operator without a running controller, for tests that call Reconcile.
 type Reconcilers struct {
 	*Operator
-	Events    *events.FakeRecorder
-	Secret    *secret.Reconciler
-	KMSKey    *kmskey.Reconciler
+	Events *events.FakeRecorder
+	Secret *secret.Reconciler
+	KMSKey *kmskey.Reconciler
+
+	Certificate          *certificate.Reconciler
+	CertificateAuthority *certificateauthority.Reconciler
+
 	Envelope  *envelope.Reconciler
+	IAMGroup  *iamgroup.Reconciler
 	IAMPolicy *iampolicy.Reconciler
 	IAMRole   *iamrole.Reconciler
 	IAMUser   *iamuser.Reconciler
@@ -44,9 +52,14 @@ func RunReconcilers(ctx context.Context, cp *ControlPlane) (*Reconcilers, error)
 	recorder := events.NewFakeRecorder(1000)
 	return &Reconcilers{
 		Operator: op, Events: recorder,
-		Secret:    controllers.NewSecret(op.Services, recorder),
-		KMSKey:    controllers.NewKMSKey(op.Services, recorder),
+		Secret: controllers.NewSecret(op.Services, recorder),
+		KMSKey: controllers.NewKMSKey(op.Services, recorder),
+
+		Certificate:          controllers.NewCertificate(op.Services, recorder),
+		CertificateAuthority: controllers.NewCertificateAuthority(op.Services, recorder),
+
 		Envelope:  controllers.NewEnvelope(op.Services),
+		IAMGroup:  controllers.NewIAMGroup(op.Services, recorder),
 		IAMPolicy: controllers.NewIAMPolicy(op.Services, recorder),
 		IAMRole:   controllers.NewIAMRole(op.Services, recorder),
 		IAMUser:   controllers.NewIAMUser(op.Services, recorder),

@@ -24,6 +24,7 @@ import (
 	"strongroom.dev/strongroom/internal/core/secretbytes"
 	"strongroom.dev/strongroom/internal/core/trail"
 	"strongroom.dev/strongroom/internal/gateway"
+	gatewayiam "strongroom.dev/strongroom/internal/gateway/iam"
 	"strongroom.dev/strongroom/internal/gateway/kms"
 	"strongroom.dev/strongroom/internal/gateway/limits"
 	"strongroom.dev/strongroom/internal/gateway/secretsmanager"
@@ -43,7 +44,8 @@ const (
 // one that is not fails there, with an error that is no limit's.
 func services() []gateway.Service {
 	return []gateway.Service{
-		kms.New(kms.Dependencies{}), secretsmanager.New(secretsmanager.Dependencies{}), sts.New(sts.Dependencies{}),
+		gatewayiam.New(gatewayiam.Dependencies{}), kms.New(kms.Dependencies{}), secretsmanager.New(secretsmanager.Dependencies{}),
+		sts.New(sts.Dependencies{}),
 	}
 }
 

@@ -12,8 +12,8 @@ import (
 
 // The fewest cases that there must be, so that the test cannot shrink unseen. Raise them as more is served.
 const (
-	leastRefused  = 400
-	leastAccepted = 700
+	leastRefused  = 950
+	leastAccepted = 1400
 )
 
 // maximumBody is the smallest of the services' limits: what is larger is refused before it is read.
@@ -37,6 +37,9 @@ func TestEveryMemberOfEveryServedOperationIsHeldToItsLimitsInAWSsWords(t *testin
 			served := &service.Operations[i]
 			op, _ := model.Operation(served.Name)
 			for _, p := range places(op) {
+				if untold[op.Name+" "+strings.SplitN(p.path, ".", 2)[0]] {
+					continue
+				}
 				for _, a := range attempts(&p, model.Protocol == "query") {
 					if len(encode(t, op, p.request(a.value))) > maximumBody {
 						tooLarge++
@@ -60,6 +63,12 @@ func TestEveryMemberOfEveryServedOperationIsHeldToItsLimitsInAWSsWords(t *testin
 	if refused < leastRefused || accepted < leastAccepted {
 		t.Errorf("%d cases were refused and %d accepted; there were at least %d and %d", refused, accepted, leastRefused, leastAccepted)
 	}
+}
+
+// untold are members that this test cannot send: the entries of one are structures of nothing but lists, which a query leaves out when
+// they are empty; those of the other are a union, which is refused as a whole.
+var untold = map[string]bool{
+	"SimulateCustomPolicy orderedOrganizationPolicyInputList": true, "SimulatePrincipalPolicy policyExclusionList": true,
 }
 
 // codeOf is the error's name: that of IAM's and STS's has no Exception.

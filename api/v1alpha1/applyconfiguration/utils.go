@@ -52,12 +52,18 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.EnvelopeOwnerApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("EnvelopeSpec"):
 		return &apiv1alpha1.EnvelopeSpecApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("IAMGroup"):
+		return &apiv1alpha1.IAMGroupApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("IAMGroupSpec"):
+		return &apiv1alpha1.IAMGroupSpecApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("IAMIdentity"):
 		return &apiv1alpha1.IAMIdentityApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("IAMPolicy"):
 		return &apiv1alpha1.IAMPolicyApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("IAMPolicySpec"):
 		return &apiv1alpha1.IAMPolicySpecApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("IAMPolicyStatus"):
+		return &apiv1alpha1.IAMPolicyStatusApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("IAMRole"):
 		return &apiv1alpha1.IAMRoleApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("IAMRoleSpec"):
@@ -70,6 +76,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.IAMUserSpecApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("IAMUserStatus"):
 		return &apiv1alpha1.IAMUserStatusApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("IdentityPolicies"):
+		return &apiv1alpha1.IdentityPoliciesApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("InlinePolicy"):
 		return &apiv1alpha1.InlinePolicyApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("JSONGenerator"):
@@ -98,6 +106,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.PermissionsApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("PolicyDocument"):
 		return &apiv1alpha1.PolicyDocumentApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("PolicyVersion"):
+		return &apiv1alpha1.PolicyVersionApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("ProjectionStatus"):
 		return &apiv1alpha1.ProjectionStatusApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("RestartTarget"):

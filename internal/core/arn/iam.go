@@ -12,6 +12,9 @@ func IAMUser(account, path, name string) string { return iam(account, "user"+pat
 // IAMRole is the ARN of a role of an account. The path begins and ends with a slash: / for none.
 func IAMRole(account, path, name string) string { return iam(account, "role"+path+name) }
 
+// IAMGroup is the ARN of a group of an account. The path begins and ends with a slash: / for none.
+func IAMGroup(account, path, name string) string { return iam(account, "group"+path+name) }
+
 // IAMPolicy is the ARN of a managed policy of an account. The path begins and ends with a slash: / for none.
 func IAMPolicy(account, path, name string) string { return iam(account, "policy"+path+name) }
 
@@ -29,6 +32,7 @@ type IDPrefix string
 const (
 	UserID   IDPrefix = "AIDA"
 	RoleID   IDPrefix = "AROA"
+	GroupID  IDPrefix = "AGPA"
 	PolicyID IDPrefix = "ANPA"
 )
 

@@ -16,6 +16,8 @@ func TestTheARNsOfIAMAreThoseOfAWSsExamples(t *testing.T) {
 		"arn:aws:iam::123456789012:user/division_abc/subdivision_xyz/JaneDoe":                     arn.IAMUser("123456789012", "/division_abc/subdivision_xyz/", "JaneDoe"),
 		"arn:aws:iam::123456789012:role/S3Access":                                                 arn.IAMRole("123456789012", "/", "S3Access"),
 		"arn:aws:iam::123456789012:role/application_abc/component_xyz/RDSAccess":                  arn.IAMRole("123456789012", "/application_abc/component_xyz/", "RDSAccess"),
+		"arn:aws:iam::123456789012:group/Developers":                                              arn.IAMGroup("123456789012", "/", "Developers"),
+		"arn:aws:iam::123456789012:group/division_abc/subdivision_xyz/product_A/Developers":       arn.IAMGroup("123456789012", "/division_abc/subdivision_xyz/product_A/", "Developers"),
 		"arn:aws:iam::123456789012:policy/UsersManageOwnCredentials":                              arn.IAMPolicy("123456789012", "/", "UsersManageOwnCredentials"),
 		"arn:aws:iam::123456789012:policy/division_abc/subdivision_xyz/UsersManageOwnCredentials": arn.IAMPolicy("123456789012", "/division_abc/subdivision_xyz/", "UsersManageOwnCredentials"),
 	} {
@@ -29,8 +31,8 @@ func TestTheARNsOfIAMAreThoseOfAWSsExamples(t *testing.T) {
 }
 
 func TestAUniqueIDIsOfAWSsShapeAndOfOneObject(t *testing.T) {
-	shape := regexp.MustCompile(`^(AIDA|AROA|ANPA)[A-Z2-7]{17}$`)
-	prefixes := rapid.SampledFrom([]arn.IDPrefix{arn.UserID, arn.RoleID, arn.PolicyID})
+	shape := regexp.MustCompile(`^(AIDA|AROA|AGPA|ANPA)[A-Z2-7]{17}$`)
+	prefixes := rapid.SampledFrom([]arn.IDPrefix{arn.UserID, arn.RoleID, arn.GroupID, arn.PolicyID})
 	rapid.Check(t, func(t *rapid.T) {
 		prefix, uid, other := prefixes.Draw(t, "prefix"), uids.Draw(t, "uid"), uids.Draw(t, "other")
 		id := arn.UniqueID(prefix, uid)

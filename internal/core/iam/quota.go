@@ -15,6 +15,8 @@ const (
 	MaximumUserPolicies = 2048
 	// MaximumRolePolicies is the size of all inline policies of a role together.
 	MaximumRolePolicies = 10240
+	// MaximumGroupPolicies is the size of all inline policies of a group together.
+	MaximumGroupPolicies = 5120
 	// MaximumTrustPolicy is the size of a role's trust policy. AWS's default is 2,048.
 	MaximumTrustPolicy = 4096
 )

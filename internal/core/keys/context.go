@@ -34,6 +34,10 @@ func (c Context) encodedSize() int {
 	return size
 }
 
+// Encode is the context as bytes that can be read back in one way only, for ciphers outside of this package: equal contexts are equal
+// bytes, and different ones different.
+func (c Context) Encode() []byte { return c.append(make([]byte, 0, c.encodedSize())) }
+
 // append writes the context so that it can be read back in one way only: different contexts are different bytes.
 func (c Context) append(b []byte) []byte {
 	names := make([]string, 0, len(c)) // and not slices.Sorted, which allocates seven times

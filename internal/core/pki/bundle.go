@@ -1,6 +1,7 @@
 package pki
 
 import (
+	"bytes"
 	"crypto/x509"
 	"encoding/binary"
 	"fmt"
@@ -52,7 +53,7 @@ func ParseBundle(text secretbytes.Bytes) (b Bundle, err error) {
 		return Bundle{}, err
 	}
 	for i, part := range parts[1:] {
-		c, err := ParseCertificate(part)
+		c, err := ParseCertificate(bytes.Clone(part)) // which the certificate keeps, and the caller wipes the text
 		if err != nil {
 			return Bundle{}, fmt.Errorf("certificate %d: %w", i+1, err)
 		}

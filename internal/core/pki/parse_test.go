@@ -180,6 +180,12 @@ func TestAKeyAndItsChainComeBackTogetherOrNotAtAll(t *testing.T) {
 		if err != nil || !got.Key.Equal(b.Key) || len(got.Chain) != 2 || !got.Chain[0].Equal(leaf) {
 			t.Fatalf("%s: %v", a, err)
 		}
+		again := secretbytes.Copy(text.Reveal())
+		kept, _ := pki.ParseBundle(again)
+		again.Wipe()
+		if !kept.Key.Equal(b.Key) || !kept.Chain[0].Equal(leaf) {
+			t.Errorf("%s: what was read goes with the text", a)
+		}
 		for n := range text.Len() {
 			if _, err := pki.ParseBundle(secretbytes.Copy(text.Reveal()[:n])); err == nil {
 				t.Fatalf("%s: its first %d bytes are enough", a, n)

@@ -15,58 +15,85 @@ import (
 	"strongroom.dev/strongroom/internal/service/iam"
 )
 
-// maximumAttached managed policies of a user or role.
+// The managed policies that can be attached to a user or role, and to a group.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
-const maximumAttached = 25
+const (
+	maximumAttached        = 25
+	maximumAttachedToGroup = 10
+)
 
-// attachedTo are the users and roles that a managed policy is attached to.
-func (a *api) attachedTo(ctx context.Context, call *gateway.Call, policyARN string) (users []*v1alpha1.IAMUser, roles []*v1alpha1.IAMRole, err error) {
-	if users, err = iam.List[*v1alpha1.IAMUser](ctx, a.IAM, call.Namespace()); err != nil {
-		return nil, nil, err
-	}
-	if roles, err = iam.List[*v1alpha1.IAMRole](ctx, a.IAM, call.Namespace()); err != nil {
-		return nil, nil, err
-	}
-	users = slices.DeleteFunc(users, func(u *v1alpha1.IAMUser) bool { return !slices.Contains(u.Spec.ManagedPolicyARNs, policyARN) })
-	roles = slices.DeleteFunc(roles, func(r *v1alpha1.IAMRole) bool { return !slices.Contains(r.Spec.ManagedPolicyARNs, policyARN) })
-	return users, roles, nil
+// holders are the identities that policies are attached to.
+type holders struct {
+	users  []*v1alpha1.IAMUser
+	roles  []*v1alpha1.IAMRole
+	groups []*v1alpha1.IAMGroup
 }
 
-// attachments counts the users and roles that each managed policy is attached to.
+// holders are those of the caller's account.
+func (a *api) holders(ctx context.Context, call *gateway.Call) (h holders, err error) {
+	if h.users, err = iam.List[*v1alpha1.IAMUser](ctx, a.IAM, call.Namespace()); err != nil {
+		return h, err
+	}
+	if h.roles, err = iam.List[*v1alpha1.IAMRole](ctx, a.IAM, call.Namespace()); err != nil {
+		return h, err
+	}
+	h.groups, err = iam.List[*v1alpha1.IAMGroup](ctx, a.IAM, call.Namespace())
+	return h, err
+}
+
+// attachedTo are the identities that a managed policy is attached to.
+func (a *api) attachedTo(ctx context.Context, call *gateway.Call, policyARN string) (holders, error) {
+	h, err := a.holders(ctx, call)
+	return holders{having(h.users, policyARN), having(h.roles, policyARN), having(h.groups, policyARN)}, err
+}
+
+func having[T iam.Entity](all []T, policyARN string) (out []T) {
+	for _, e := range all {
+		if slices.Contains(iam.PoliciesOf(e).ManagedPolicyARNs, policyARN) {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// attachments counts the identities that each managed policy is attached to.
 func (a *api) attachments(ctx context.Context, call *gateway.Call) (map[string]int32, error) {
-	users, err := iam.List[*v1alpha1.IAMUser](ctx, a.IAM, call.Namespace())
-	if err != nil {
-		return nil, err
-	}
-	roles, err := iam.List[*v1alpha1.IAMRole](ctx, a.IAM, call.Namespace())
+	h, err := a.holders(ctx, call)
 	out := map[string]int32{}
-	for _, u := range users {
-		for _, policyARN := range u.Spec.ManagedPolicyARNs {
-			out[policyARN]++
-		}
-	}
-	for _, r := range roles {
-		for _, policyARN := range r.Spec.ManagedPolicyARNs {
-			out[policyARN]++
-		}
-	}
+	count(out, h.users)
+	count(out, h.roles)
+	count(out, h.groups)
 	return out, err
 }
 
+func count[T iam.Entity](into map[string]int32, all []T) {
+	for _, e := range all {
+		for _, policyARN := range iam.PoliciesOf(e).ManagedPolicyARNs {
+			into[policyARN]++
+		}
+	}
+}
+
 func (a *api) listEntities(ctx context.Context, call *gateway.Call, in *sdk.ListEntitiesForPolicyInput, r readable) (*sdk.ListEntitiesForPolicyOutput, error) {
-	users, roles, err := a.attachedTo(ctx, call, r.arn)
+	h, err := a.attachedTo(ctx, call, r.arn)
 	if err != nil {
 		return nil, err
 	}
 	out := &sdk.ListEntitiesForPolicyOutput{PolicyGroups: []types.PolicyGroup{}, PolicyUsers: []types.PolicyUser{}, PolicyRoles: []types.PolicyRole{}}
-	if in.EntityFilter == "" || in.EntityFilter == types.EntityTypeUser {
-		for _, u := range users {
+	wants := func(t types.EntityType) bool { return in.EntityFilter == "" || in.EntityFilter == t }
+	if wants(types.EntityTypeUser) {
+		for _, u := range h.users {
 			out.PolicyUsers = append(out.PolicyUsers, types.PolicyUser{UserName: ptr.To(u.AWSName()), UserId: ptr.To(iam.UniqueIDOf(u))})
 		}
 	}
-	if in.EntityFilter == "" || in.EntityFilter == types.EntityTypeRole {
-		for _, r := range roles {
+	if wants(types.EntityTypeRole) {
+		for _, r := range h.roles {
 			out.PolicyRoles = append(out.PolicyRoles, types.PolicyRole{RoleName: ptr.To(r.AWSName()), RoleId: ptr.To(iam.UniqueIDOf(r))})
+		}
+	}
+	if wants(types.EntityTypeGroup) {
+		for _, g := range h.groups {
+			out.PolicyGroups = append(out.PolicyGroups, types.PolicyGroup{GroupName: ptr.To(g.AWSName()), GroupId: ptr.To(iam.UniqueIDOf(g))})
 		}
 	}
 	return out, nil
@@ -89,12 +116,16 @@ func attach[T iam.Entity](ctx context.Context, a *api, call *gateway.Call, e T, 
 	if err := a.attachable(ctx, call, policyARN); err != nil {
 		return err
 	}
-	return changed(ctx, a, e, func(p *v1alpha1.Permissions) error {
+	most := maximumAttached
+	if wordOf(e) == wordGroup {
+		most = maximumAttachedToGroup
+	}
+	return repoliced(ctx, a, e, func(p *v1alpha1.IdentityPolicies) error {
 		if slices.Contains(p.ManagedPolicyARNs, *policyARN) {
 			return nil
 		}
-		if len(p.ManagedPolicyARNs) >= maximumAttached {
-			return limit("Cannot exceed quota for PoliciesPer" + title(wordOf(e)) + ": " + itoa(maximumAttached))
+		if len(p.ManagedPolicyARNs) >= most {
+			return limit("Cannot exceed quota for PoliciesPer" + title(wordOf(e)) + ": " + itoa(most))
 		}
 		p.ManagedPolicyARNs = append(p.ManagedPolicyARNs, *policyARN)
 		return nil
@@ -102,7 +133,7 @@ func attach[T iam.Entity](ctx context.Context, a *api, call *gateway.Call, e T, 
 }
 
 func detach[T iam.Entity](ctx context.Context, a *api, e T, policyARN *string) error {
-	return changed(ctx, a, e, func(p *v1alpha1.Permissions) error {
+	return repoliced(ctx, a, e, func(p *v1alpha1.IdentityPolicies) error {
 		at := slices.Index(p.ManagedPolicyARNs, deref(policyARN))
 		if at < 0 {
 			message := "Policy " + deref(policyARN) + " was not found."
@@ -113,7 +144,7 @@ func detach[T iam.Entity](ctx context.Context, a *api, e T, policyARN *string) e
 	})
 }
 
-func attachedOf(p *v1alpha1.Permissions, prefix *string, marker *string, size *int32) (page[types.AttachedPolicy], error) {
+func attachedOf(p *v1alpha1.IdentityPolicies, prefix *string, marker *string, size *int32) (page[types.AttachedPolicy], error) {
 	out := []types.AttachedPolicy{}
 	for _, policyARN := range p.ManagedPolicyARNs {
 		resource := policyARN[strings.Index(policyARN, ":policy/")+len(":policy"):]
@@ -125,17 +156,16 @@ func attachedOf(p *v1alpha1.Permissions, prefix *string, marker *string, size *i
 	return paged(out, func(p types.AttachedPolicy) string { return *p.PolicyArn }, marker, size)
 }
 
-// putInline puts a policy that is part of a user or role, in the place of one of its name.
+// putInline puts a policy that is part of a user, role or group, in the place of one of its name.
 func putInline[T iam.Entity](ctx context.Context, a *api, e T, name, text *string) error {
 	d, err := document(text, coreiam.Identity)
 	if err != nil {
 		return err
 	}
-	most := coreiam.MaximumRolePolicies
-	if wordOf(e) == wordUser {
-		most = coreiam.MaximumUserPolicies
-	}
-	return changed(ctx, a, e, func(p *v1alpha1.Permissions) error {
+	most := map[string]int{
+		wordUser: coreiam.MaximumUserPolicies, wordRole: coreiam.MaximumRolePolicies, wordGroup: coreiam.MaximumGroupPolicies,
+	}[wordOf(e)]
+	return repoliced(ctx, a, e, func(p *v1alpha1.IdentityPolicies) error {
 		p.Policies = slices.DeleteFunc(p.Policies, func(o v1alpha1.InlinePolicy) bool { return o.Name == *name })
 		p.Policies = append(p.Policies, v1alpha1.InlinePolicy{Name: *name, Document: d})
 		size := 0
@@ -147,7 +177,7 @@ func putInline[T iam.Entity](ctx context.Context, a *api, e T, name, text *strin
 }
 
 func deleteInline[T iam.Entity](ctx context.Context, a *api, e T, name *string) error {
-	return changed(ctx, a, e, func(p *v1alpha1.Permissions) error {
+	return repoliced(ctx, a, e, func(p *v1alpha1.IdentityPolicies) error {
 		at := inlineAt(p, name)
 		if at < 0 {
 			return noSuchInline(wordOf(e), deref(name))
@@ -157,13 +187,13 @@ func deleteInline[T iam.Entity](ctx context.Context, a *api, e T, name *string) 
 	})
 }
 
-func inlineAt(p *v1alpha1.Permissions, name *string) int {
+func inlineAt(p *v1alpha1.IdentityPolicies, name *string) int {
 	return slices.IndexFunc(p.Policies, func(o v1alpha1.InlinePolicy) bool { return o.Name == deref(name) })
 }
 
-// inline is the document of a policy that is part of a user or role.
+// inline is the document of a policy that is part of a user, role or group.
 func inline(e iam.Entity, name *string) (*string, error) {
-	p := iam.PermissionsOf(e)
+	p := iam.PoliciesOf(e)
 	at := inlineAt(p, name)
 	if at < 0 {
 		return nil, noSuchInline(wordOf(e), deref(name))
@@ -171,7 +201,7 @@ func inline(e iam.Entity, name *string) (*string, error) {
 	return encoded(&p.Policies[at].Document), nil
 }
 
-func inlineNames(p *v1alpha1.Permissions, marker *string, size *int32) (page[string], error) {
+func inlineNames(p *v1alpha1.IdentityPolicies, marker *string, size *int32) (page[string], error) {
 	out := []string{}
 	for i := range p.Policies {
 		out = append(out, p.Policies[i].Name)

@@ -137,3 +137,9 @@ func roleTo(account string, r *v1alpha1.IAMRole) *types.Role {
 	}
 	return out
 }
+
+func groupTo(account string, g *v1alpha1.IAMGroup) *types.Group {
+	return &types.Group{
+		Arn: ptr.To(iam.ARNOf(account, g)), CreateDate: created(g), Path: ptr.To(g.AWSPath()), GroupId: ptr.To(iam.UniqueIDOf(g)), GroupName: ptr.To(g.AWSName()),
+	}
+}

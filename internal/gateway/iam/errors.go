@@ -27,6 +27,11 @@ func noSuchPolicy(arn string) error {
 	return &types.NoSuchEntityException{Message: &message}
 }
 
+func noSuchVersion(arn string, version *string) error {
+	message := "Policy " + arn + " version " + deref(version) + " does not exist or is not attachable."
+	return &types.NoSuchEntityException{Message: &message}
+}
+
 func noSuchInline(word, name string) error {
 	message := "The " + word + " policy with name " + name + " cannot be found."
 	return &types.NoSuchEntityException{Message: &message}
@@ -69,6 +74,15 @@ func answer(err error, word, name string) error {
 		return exists(word, name)
 	case errors.Is(err, iam.ErrGone):
 		return noSuch(word, name)
+	case errors.Is(err, iam.ErrTooManyGroups):
+		return limit("Cannot exceed quota for GroupsPerUser: " + itoa(iam.MaximumGroups))
+	case errors.Is(err, iam.ErrGroupNotEmpty):
+		return conflict("Cannot delete entity, must remove users from group first.")
+	case errors.Is(err, iam.ErrTooManyVersions):
+		return limit("A managed policy can have up to " + itoa(iam.MaximumPolicyVersions) +
+			" versions. Before you create a new version, you must delete an existing version.")
+	case errors.Is(err, iam.ErrDefaultVersion):
+		return conflict("Cannot delete the default version of a policy.")
 	case errors.Is(err, iam.ErrTooManyAccessKeys):
 		return limit("Cannot exceed quota for AccessKeysPerUser: 2")
 	case apierrors.IsConflict(err):

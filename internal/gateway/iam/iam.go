@@ -1,8 +1,7 @@
-// Package iam is AWS IAM's API over IAMUsers, IAMRoles and IAMPolicies: what it makes is there for kubectl, and the reverse.
+// Package iam is AWS IAM's API over IAMUsers, IAMRoles, IAMGroups and IAMPolicies: what it makes is there for kubectl, and the reverse.
 // https://docs.aws.amazon.com/IAM/latest/APIReference/welcome.html
 //
-// An object is what its spec says: what an answer tells of it does not wait for its controller. Groups, passwords, MFA devices,
-// providers and service-linked roles are not served.
+// An object is what its spec says: what an answer tells of it does not wait for its controller. Passwords, MFA devices, providers and service-linked roles are not served.
 package iam
 
 import (
@@ -34,7 +33,8 @@ func New(d Dependencies) gateway.Service {
 	a := &api{d}
 	var all []gateway.Operation
 	for _, group := range [][]gateway.Operation{
-		a.users(), a.accessKeys(), a.roles(), a.policies(), a.userPolicies(), a.rolePolicies(), a.simulations(),
+		a.users(), a.accessKeys(), a.roles(), a.groups(), a.memberships(), a.policies(), a.policyVersions(), a.userPolicies(), a.rolePolicies(),
+		a.groupPolicies(), a.simulations(),
 	} {
 		all = append(all, group...)
 	}
@@ -50,10 +50,11 @@ func none[I any](context.Context, *gateway.Call, *I) (gateway.Resource[struct{}]
 const (
 	wordUser   = "user"
 	wordRole   = "role"
+	wordGroup  = "group"
 	wordPolicy = "policy"
 )
 
-// find makes the resource of a user or role that is named. What is there and what is not differ in Missing, and in the tags
+// find makes the resource of a user, role or group that is named. What is there and what is not differ in Missing, and in the tags
 // that policies see. The path of one that is not there is taken to be /.
 func find[T iam.Entity](ctx context.Context, a *api, call *gateway.Call, word, name string, keys coreiam.Map) (gateway.Resource[T], error) {
 	out := gateway.Resource[T]{ARN: "arn:aws:iam::" + call.Account() + ":" + word + "/" + name, Named: word + " " + name, Context: keys}
@@ -88,6 +89,10 @@ func (a *api) user(ctx context.Context, call *gateway.Call, name *string, keys c
 
 func (a *api) role(ctx context.Context, call *gateway.Call, name *string, keys contextKeys) (gateway.Resource[*v1alpha1.IAMRole], error) {
 	return find[*v1alpha1.IAMRole](ctx, a, call, wordRole, deref(name), keys)
+}
+
+func (a *api) group(ctx context.Context, call *gateway.Call, name *string, keys contextKeys) (gateway.Resource[*v1alpha1.IAMGroup], error) {
+	return find[*v1alpha1.IAMGroup](ctx, a, call, wordGroup, deref(name), keys)
 }
 
 // bounded adds iam:PermissionsBoundary for the operations whose policies may ask for the boundary that the user or role has.

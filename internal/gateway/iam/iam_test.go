@@ -237,8 +237,8 @@ var _ = Describe("A managed policy", func() {
 			g.Expect(err).NotTo(HaveOccurred())
 			g.Expect(plain(version.PolicyVersion.Document)).To(ContainSubstring("iam:List*"))
 		}, "1s").Should(Succeed())
-		_, err = admin.GetPolicyVersion(ctx, &sdk.GetPolicyVersionInput{PolicyArn: policy, VersionId: s("v1")})
-		Expect(code(err)).To(Equal("NoSuchEntity"))
+		_, err = admin.DeletePolicyVersion(ctx, &sdk.DeletePolicyVersionInput{PolicyArn: policy, VersionId: s("v1")})
+		Expect(err).NotTo(HaveOccurred())
 
 		_, err = admin.DetachUserPolicy(ctx, &sdk.DetachUserPolicyInput{UserName: s("reader"), PolicyArn: policy})
 		Expect(err).NotTo(HaveOccurred())
@@ -359,6 +359,14 @@ var _ = Describe("A simulation", func() {
 			decisions = append(decisions, *r.EvalActionName+" "+string(r.EvalDecision))
 		}
 		Expect(decisions).To(Equal([]string{"iam:GetRole allowed", "iam:GetUser explicitDeny", "kms:Encrypt implicitDeny"}))
+	})
+
+	It("of organizations is refused, since there are none", func() {
+		_, err := admin.SimulateCustomPolicy(ctx, &sdk.SimulateCustomPolicyInput{
+			PolicyInputList: []string{read}, ActionNames: []string{"iam:GetRole"},
+			OrderedOrganizationPolicyInputList: []types.OrderedOrganizationPolicyType{{ServiceControlPolicyInputList: []string{read}}},
+		})
+		Expect(code(err)).To(Equal("InvalidInput"))
 	})
 
 	It("of a user takes what the user has", func() {

@@ -2,7 +2,6 @@ package iam
 
 import (
 	"context"
-	"strconv"
 	"strings"
 
 	sdk "github.com/aws/aws-sdk-go-v2/service/iam"
@@ -18,33 +17,21 @@ import (
 	"strongroom.dev/strongroom/internal/service/iam"
 )
 
-// A policy has one version, which is called after its object's generation: v1, and another after each change. What a version was
-// before is in the history of whoever keeps the manifests, and not here.
-
 type policyResource = gateway.Resource[*v1alpha1.IAMPolicy]
 
 func (a *api) policies() []gateway.Operation {
 	return []gateway.Operation{
 		gateway.Op("CreatePolicy", a.resolveCreatePolicy, a.createPolicy),
-		gateway.Op("CreatePolicyVersion", func(ctx context.Context, c *gateway.Call, in *sdk.CreatePolicyVersionInput) (policyResource, error) {
-			return a.policy(ctx, c, in.PolicyArn)
-		}, a.createVersion),
 		gateway.Op("DeletePolicy", func(ctx context.Context, c *gateway.Call, in *sdk.DeletePolicyInput) (policyResource, error) {
 			return a.policy(ctx, c, in.PolicyArn)
 		}, a.deletePolicy),
 		gateway.Op("GetPolicy", func(ctx context.Context, c *gateway.Call, in *sdk.GetPolicyInput) (gateway.Resource[readable], error) {
 			return a.readable(ctx, c, in.PolicyArn)
 		}, a.getPolicy, gateway.ReadOnly),
-		gateway.Op("GetPolicyVersion", func(ctx context.Context, c *gateway.Call, in *sdk.GetPolicyVersionInput) (gateway.Resource[readable], error) {
-			return a.readable(ctx, c, in.PolicyArn)
-		}, a.getVersion, gateway.ReadOnly),
 		gateway.Op("ListEntitiesForPolicy", func(ctx context.Context, c *gateway.Call, in *sdk.ListEntitiesForPolicyInput) (gateway.Resource[readable], error) {
 			return a.readable(ctx, c, in.PolicyArn)
 		}, a.listEntities, gateway.ReadOnly),
 		gateway.Op("ListPolicies", none[sdk.ListPoliciesInput], a.listPolicies, gateway.ReadOnly),
-		gateway.Op("ListPolicyVersions", func(ctx context.Context, c *gateway.Call, in *sdk.ListPolicyVersionsInput) (gateway.Resource[readable], error) {
-			return a.readable(ctx, c, in.PolicyArn)
-		}, a.listVersions, gateway.ReadOnly),
 	}
 }
 
@@ -53,36 +40,36 @@ type readable struct {
 	arn     string
 	own     *v1alpha1.IAMPolicy // nil for one that every account has
 	builtin managed.Policy
+	// versions of it. That of one that every account has is v1.
+	versions iam.PolicyVersions
 }
 
 func (a *api) readable(ctx context.Context, call *gateway.Call, policyARN *string) (gateway.Resource[readable], error) {
 	if builtin, ok := managed.ByARN(deref(policyARN)); ok {
-		return gateway.Resource[readable]{ARN: builtin.ARN, Value: readable{arn: builtin.ARN, builtin: builtin}}, nil
+		return gateway.Resource[readable]{ARN: builtin.ARN, Value: everybodys(builtin)}, nil
 	}
 	own, err := a.policy(ctx, call, policyARN)
-	return gateway.Resource[readable]{ARN: own.ARN, Missing: own.Missing, Value: readable{arn: own.ARN, own: own.Value}}, err
+	out := gateway.Resource[readable]{ARN: own.ARN, Missing: own.Missing}
+	if own.Value != nil {
+		out.Value = ownOf(call, own.Value)
+	}
+	return out, err
 }
 
-func (r *readable) version() string {
-	if r.own == nil {
-		return "v1"
-	}
-	return "v" + strconv.FormatInt(r.own.Generation, 10)
+func ownOf(call *gateway.Call, p *v1alpha1.IAMPolicy) readable {
+	return readable{arn: iam.ARNOf(call.Account(), p), own: p, versions: iam.VersionsOf(p, call.Time)}
 }
 
-func (r *readable) document() *string {
-	if r.own == nil {
-		d := &v1alpha1.PolicyDocument{}
-		d.Raw = r.builtin.Document
-		return encoded(d)
-	}
-	return encoded(&r.own.Spec.Document)
+func everybodys(p managed.Policy) readable {
+	version := v1alpha1.PolicyVersion{VersionID: "v1"}
+	version.Document.Raw = p.Document
+	return readable{arn: p.ARN, builtin: p, versions: iam.PolicyVersions{Default: "v1", Kept: []v1alpha1.PolicyVersion{version}}}
 }
 
 // policyTo is a policy as it is answered. The attachments are those of all policies.
 func policyTo(r *readable, attachments map[string]int32) *types.Policy {
 	out := &types.Policy{
-		Arn: ptr.To(r.arn), DefaultVersionId: ptr.To(r.version()), IsAttachable: true, AttachmentCount: ptr.To(attachments[r.arn]),
+		Arn: ptr.To(r.arn), DefaultVersionId: ptr.To(r.versions.Default), IsAttachable: true, AttachmentCount: ptr.To(attachments[r.arn]),
 	}
 	if r.own == nil {
 		out.PolicyName, out.Path = ptr.To(r.arn[strings.LastIndexByte(r.arn, '/')+1:]), ptr.To("/")
@@ -90,7 +77,8 @@ func policyTo(r *readable, attachments map[string]int32) *types.Policy {
 		return out
 	}
 	out.PolicyName, out.Path, out.PolicyId = ptr.To(r.own.AWSName()), ptr.To(r.own.AWSPath()), ptr.To(iam.UniqueIDOf(r.own))
-	out.CreateDate, out.UpdateDate, out.Description = created(r.own), created(r.own), text(r.own.Spec.Description)
+	newest := r.versions.Kept[len(r.versions.Kept)-1]
+	out.CreateDate, out.UpdateDate, out.Description = created(r.own), ptr.To(newest.CreatedTime.UTC()), text(r.own.Spec.Description)
 	return out
 }
 
@@ -124,38 +112,20 @@ func (a *api) createPolicy(ctx context.Context, call *gateway.Call, in *sdk.Crea
 	if err != nil {
 		return nil, answer(err, wordPolicy, name)
 	}
-	return &sdk.CreatePolicyOutput{Policy: policyTo(&readable{arn: iam.ARNOf(call.Account(), made), own: made}, nil)}, nil
-}
-
-func (a *api) createVersion(ctx context.Context, _ *gateway.Call, in *sdk.CreatePolicyVersionInput, p *v1alpha1.IAMPolicy) (*sdk.CreatePolicyVersionOutput, error) {
-	if !in.SetAsDefault {
-		return nil, invalidInput("A policy has one version here: SetAsDefault is to be true.")
-	}
-	d, err := managedDocument(in.PolicyDocument)
-	if err != nil {
-		return nil, err
-	}
-	after := p
-	err = iam.Change(ctx, a.IAM, p, func(live *v1alpha1.IAMPolicy) error {
-		live.Spec.Document, after = d, live
-		return nil
-	})
-	if err != nil {
-		return nil, answer(err, wordPolicy, p.AWSName())
-	}
-	r := readable{own: after}
-	return &sdk.CreatePolicyVersionOutput{PolicyVersion: &types.PolicyVersion{
-		VersionId: ptr.To(r.version()), IsDefaultVersion: true, CreateDate: created(after),
-	}}, nil
+	r := ownOf(call, made)
+	return &sdk.CreatePolicyOutput{Policy: policyTo(&r, nil)}, nil
 }
 
 func (a *api) deletePolicy(ctx context.Context, call *gateway.Call, _ *sdk.DeletePolicyInput, p *v1alpha1.IAMPolicy) (*sdk.DeletePolicyOutput, error) {
-	users, roles, err := a.attachedTo(ctx, call, iam.ARNOf(call.Account(), p))
+	h, err := a.attachedTo(ctx, call, iam.ARNOf(call.Account(), p))
 	if err != nil {
 		return nil, err
 	}
-	if len(users)+len(roles) > 0 {
+	if len(h.users)+len(h.roles)+len(h.groups) > 0 {
 		return nil, conflict("Cannot delete a policy attached to entities.")
+	}
+	if versions := iam.VersionsOf(p, call.Time); len(versions.Kept) > 1 {
+		return nil, conflict("This policy has more than one version. Before you delete a policy, you must delete the policy's versions. The default version is deleted with the policy.")
 	}
 	return &sdk.DeletePolicyOutput{}, iam.Delete(ctx, a.IAM, p)
 }
@@ -165,32 +135,12 @@ func (a *api) getPolicy(ctx context.Context, call *gateway.Call, _ *sdk.GetPolic
 	return &sdk.GetPolicyOutput{Policy: policyTo(&r, attachments)}, err
 }
 
-func (a *api) getVersion(_ context.Context, _ *gateway.Call, in *sdk.GetPolicyVersionInput, r readable) (*sdk.GetPolicyVersionOutput, error) {
-	if deref(in.VersionId) != r.version() {
-		message := "Policy " + r.arn + " version " + deref(in.VersionId) + " does not exist or is not attachable."
-		return nil, &types.NoSuchEntityException{Message: &message}
-	}
-	v := &types.PolicyVersion{VersionId: ptr.To(r.version()), IsDefaultVersion: true, Document: r.document()}
-	if r.own != nil {
-		v.CreateDate = created(r.own)
-	}
-	return &sdk.GetPolicyVersionOutput{PolicyVersion: v}, nil
-}
-
-func (a *api) listVersions(_ context.Context, _ *gateway.Call, _ *sdk.ListPolicyVersionsInput, r readable) (*sdk.ListPolicyVersionsOutput, error) {
-	v := types.PolicyVersion{VersionId: ptr.To(r.version()), IsDefaultVersion: true}
-	if r.own != nil {
-		v.CreateDate = created(r.own)
-	}
-	return &sdk.ListPolicyVersionsOutput{Versions: []types.PolicyVersion{v}}, nil
-}
-
 func (a *api) listPolicies(ctx context.Context, call *gateway.Call, in *sdk.ListPoliciesInput, _ struct{}) (*sdk.ListPoliciesOutput, error) {
 	var all []readable
 	if in.Scope != types.PolicyScopeTypeLocal {
 		for _, policyARN := range managed.ARNs() {
 			builtin, _ := managed.ByARN(policyARN)
-			all = append(all, readable{arn: policyARN, builtin: builtin})
+			all = append(all, everybodys(builtin))
 		}
 	}
 	if in.Scope != types.PolicyScopeTypeAws {
@@ -199,7 +149,7 @@ func (a *api) listPolicies(ctx context.Context, call *gateway.Call, in *sdk.List
 			return nil, err
 		}
 		for _, p := range own {
-			all = append(all, readable{arn: iam.ARNOf(call.Account(), p), own: p})
+			all = append(all, ownOf(call, p))
 		}
 	}
 	attachments, err := a.attachments(ctx, call)

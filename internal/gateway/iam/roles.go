@@ -94,7 +94,7 @@ func trustDocument(text *string) (v1alpha1.PolicyDocument, error) {
 }
 
 func (a *api) deleteRole(ctx context.Context, _ *gateway.Call, _ *sdk.DeleteRoleInput, r *v1alpha1.IAMRole) (*sdk.DeleteRoleOutput, error) {
-	if err := bare(&r.Spec.Permissions); err != nil {
+	if err := bare(&r.Spec.IdentityPolicies); err != nil {
 		return nil, err
 	}
 	return &sdk.DeleteRoleOutput{}, iam.Delete(ctx, a.IAM, r)

@@ -114,6 +114,9 @@ func (s *simulation) evaluate(action, resource string) types.EvaluationResult {
 }
 
 func (a *api) simulateCustom(ctx context.Context, call *gateway.Call, in *sdk.SimulateCustomPolicyInput, _ struct{}) (*sdk.SimulateCustomPolicyOutput, error) {
+	if len(in.OrderedOrganizationPolicyInputList) > 0 {
+		return nil, invalidInput("There are no organizations here: leave OrderedOrganizationPolicyInputList out.")
+	}
 	s := simulation{actions: in.ActionNames, principal: call.Identity.Principal}
 	var err error
 	if s.policies.Identity, err = compile(in.PolicyInputList, coreiam.Identity); err != nil {
@@ -129,7 +132,7 @@ func (a *api) simulateCustom(ctx context.Context, call *gateway.Call, in *sdk.Si
 	return &sdk.SimulateCustomPolicyOutput{EvaluationResults: results, IsTruncated: truncated, Marker: next}, err
 }
 
-// simulatePrincipal takes the policies that a user or role has now, and those of the request besides.
+// simulatePrincipal takes the policies that a user, role or group has now, a user with its groups, and those of the request besides.
 func (a *api) simulatePrincipal(ctx context.Context, call *gateway.Call, in *sdk.SimulatePrincipalPolicyInput, _ struct{}) (*sdk.SimulatePrincipalPolicyOutput, error) {
 	identity, err := a.IAM.IdentityOf(ctx, call.Namespace(), deref(in.PolicySourceArn))
 	if err != nil {

@@ -95,14 +95,17 @@ func (a *api) deleteUser(ctx context.Context, _ *gateway.Call, _ *sdk.DeleteUser
 	if len(u.Spec.AccessKeys) > 0 {
 		return nil, conflict("Cannot delete entity, must delete access keys first.")
 	}
-	if err := bare(&u.Spec.Permissions); err != nil {
+	if err := bare(&u.Spec.IdentityPolicies); err != nil {
 		return nil, err
+	}
+	if len(u.Spec.Groups) > 0 {
+		return nil, conflict("Cannot delete entity, must remove users from group first.")
 	}
 	return &sdk.DeleteUserOutput{}, iam.Delete(ctx, a.IAM, u)
 }
 
 // bare refuses to delete what still has policies.
-func bare(p *v1alpha1.Permissions) error {
+func bare(p *v1alpha1.IdentityPolicies) error {
 	switch {
 	case len(p.Policies) > 0:
 		return conflict("Cannot delete entity, must delete policies first.")
@@ -178,12 +181,20 @@ func changed[T iam.Entity](ctx context.Context, a *api, e T, change func(*v1alph
 	return answer(err, wordOf(e), e.AWSName())
 }
 
+// repoliced changes the policies of a user, role or group.
+func repoliced[T iam.Entity](ctx context.Context, a *api, e T, change func(*v1alpha1.IdentityPolicies) error) error {
+	err := iam.Change(ctx, a.IAM, e, func(live T) error { return change(iam.PoliciesOf(live)) })
+	return answer(err, wordOf(e), e.AWSName())
+}
+
 func wordOf(e iam.Entity) string {
 	switch e.(type) {
 	case *v1alpha1.IAMUser:
 		return wordUser
 	case *v1alpha1.IAMRole:
 		return wordRole
+	case *v1alpha1.IAMGroup:
+		return wordGroup
 	}
 	return wordPolicy
 }

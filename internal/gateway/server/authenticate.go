@@ -86,6 +86,11 @@ type signingKeyOf struct {
 	secret                             uint64
 }
 
+// clone is a name to be kept. Its strings are no parts of a header, or of a query, which they would keep whole.
+func (n signingKeyOf) clone() signingKeyOf {
+	return signingKeyOf{strings.Clone(n.accessKeyID), strings.Clone(n.date), strings.Clone(n.region), strings.Clone(n.service), n.secret}
+}
+
 func newSigningKeys() *signingKeys {
 	return &signingKeys{seed: maphash.MakeSeed(), keys: lru.New(maximumSigningKeys)}
 }
@@ -101,7 +106,7 @@ func (k *signingKeys) verify(r *sigv4.Request, c serviceiam.Credential, now time
 	if err := r.Verify(key, now); err != nil {
 		return err
 	}
-	k.keys.Add(name, key)
+	k.keys.Add(name.clone(), key)
 	return nil
 }
 

@@ -50,6 +50,21 @@ type Signers interface {
 	Signer(ctx context.Context, key *v1alpha1.KMSKey) (crypto.Signer, error)
 }
 
+// SignersOf is what signs for KMSKeys in a service, if it can.
+func SignersOf(keys any) Signers {
+	if signers, ok := keys.(Signers); ok {
+		return signers
+	}
+	return nobody{}
+}
+
+// nobody signs.
+type nobody struct{}
+
+func (nobody) Signer(_ context.Context, key *v1alpha1.KMSKey) (crypto.Signer, error) {
+	return nil, fault.Stalled(v1alpha1.ReasonKeyUnusable, fmt.Errorf("KMSKey %s: asymmetric keys are not there yet", key.Name))
+}
+
 // Service issues and revokes certificates.
 type Service struct {
 	// Client reads from a cache that has ARNIndex, shows it its own writes, and writes.

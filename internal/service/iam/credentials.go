@@ -88,6 +88,9 @@ func (s *Service) remembered(ctx context.Context, key any, look func() (*known, 
 		return nil, err
 	}
 	if k.sources != nil {
+		if id, ok := key.(string); ok {
+			key = strings.Clone(id) // it is a part of a header, which is not to be kept for it
+		}
 		s.Cache.credentials.Add(key, k, credentialAge)
 	}
 	return k, nil
@@ -119,7 +122,7 @@ func (s *Service) accessKey(ctx context.Context, id string) (*known, error) {
 		}
 		return nil, fmt.Errorf("reading Envelope %s: %w", name.Name, err)
 	}
-	secret, err := s.OpenAccessKey(ctx, user, *key)
+	secret, err := s.OpenAccessKey(ctx, user, key)
 	if err != nil {
 		return nil, err
 	}
@@ -128,7 +131,7 @@ func (s *Service) accessKey(ctx context.Context, id string) (*known, error) {
 		return nil, err
 	}
 	identity := userIdentity(user, p)
-	identity.AccessKeyID = id
+	identity.AccessKeyID = strings.Clone(id)
 	return s.know(identity, secret, p, sourceOf(userKind, user), sourceOf(envelopeKind, envelope)), nil
 }
 
@@ -198,7 +201,7 @@ func tagMap(tags []v1alpha1.Tag) map[string]string {
 // and nothing tells when it will be.
 func (s *Service) know(identity *Identity, secret secretbytes.Bytes, p *permissions, sources ...source) *known {
 	k := &known{
-		credential: Credential{Identity: identity, Secret: secret, signing: &signingKeys{}},
+		credential: Credential{Identity: identity, Secret: secret},
 		namespace:  identity.Namespace, account: identity.Principal.Account,
 	}
 	if !p.incomplete {
@@ -208,51 +211,12 @@ func (s *Service) know(identity *Identity, secret secretbytes.Bytes, p *permissi
 }
 
 // decoy is a credential of nobody. Its secret is as long as a real one.
-func decoy() Credential { return Credential{Secret: decoySecret(), signing: decoyKeys} }
+func decoy() Credential { return Credential{Secret: decoySecret()} }
 
-var (
-	decoyKeys   = &signingKeys{}
-	decoySecret = sync.OnceValue(func() secretbytes.Bytes {
-		secret, err := accesskey.NewSecret(nil)
-		if err != nil {
-			panic(err) // crypto/rand does not fail
-		}
-		return secret
-	})
-)
-
-// Scope is what a signing key is good for, besides its secret. Date is YYYYMMDD.
-type Scope struct{ Date, Region, Service string }
-
-// maximumScopes is how many signing keys are remembered of one credential: as many services and regions as one uses in a
-// minute.
-const maximumScopes = 16
-
-// signingKeys are those derived from one secret. They live as long as it.
-type signingKeys struct {
-	mu   sync.Mutex
-	keys map[Scope][sha256.Size]byte
-}
-
-// SigningKey is a credential's signing key for a scope: derived by derive, which is sigv4.DeriveKey, or remembered from an
-// earlier request.
-func SigningKey[K ~[sha256.Size]byte](c Credential, scope Scope, derive func(secret []byte, date, region, service string) K) K {
-	if c.signing == nil {
-		return derive(c.Secret.Reveal(), scope.Date, scope.Region, scope.Service)
+var decoySecret = sync.OnceValue(func() secretbytes.Bytes {
+	secret, err := accesskey.NewSecret(nil)
+	if err != nil {
+		panic(err) // crypto/rand does not fail
 	}
-	c.signing.mu.Lock()
-	key, ok := c.signing.keys[scope]
-	c.signing.mu.Unlock()
-	if ok {
-		return K(key)
-	}
-	derived := derive(c.Secret.Reveal(), scope.Date, scope.Region, scope.Service)
-	c.signing.mu.Lock()
-	defer c.signing.mu.Unlock()
-	if len(c.signing.keys) >= maximumScopes || c.signing.keys == nil {
-		c.signing.keys = make(map[Scope][sha256.Size]byte, 4)
-	}
-	// The strings are of the request: cloned, so that they do not keep its buffers.
-	c.signing.keys[Scope{strings.Clone(scope.Date), strings.Clone(scope.Region), strings.Clone(scope.Service)}] = derived
-	return derived
-}
+	return secret
+})

@@ -32,7 +32,7 @@ var (
 	ErrGone = errors.New("the object is gone")
 )
 
-// Entity is a user, a role or a managed policy.
+// Entity is a user, a role, a group or a managed policy.
 type Entity interface {
 	client.Object
 	AWSName() string
@@ -63,6 +63,8 @@ func ARNOf(account string, e Entity) string {
 		return arn.IAMUser(account, e.AWSPath(), e.AWSName())
 	case *v1alpha1.IAMRole:
 		return arn.IAMRole(account, e.AWSPath(), e.AWSName())
+	case *v1alpha1.IAMGroup:
+		return arn.IAMGroup(account, e.AWSPath(), e.AWSName())
 	}
 	return arn.IAMPolicy(account, e.AWSPath(), e.AWSName())
 }
@@ -75,11 +77,24 @@ func UniqueIDOf(e Entity) string {
 		prefix = arn.UserID
 	case *v1alpha1.IAMRole:
 		prefix = arn.RoleID
+	case *v1alpha1.IAMGroup:
+		prefix = arn.GroupID
 	}
 	return arn.UniqueID(prefix, string(e.GetUID()))
 }
 
-// PermissionsOf are the policies of a user or role, nil for a managed policy.
+// PoliciesOf are the policies of a user, a role or a group, nil for a managed policy.
+func PoliciesOf(e Entity) *v1alpha1.IdentityPolicies {
+	if group, ok := e.(*v1alpha1.IAMGroup); ok {
+		return &group.Spec.IdentityPolicies
+	}
+	if p := PermissionsOf(e); p != nil {
+		return &p.IdentityPolicies
+	}
+	return nil
+}
+
+// PermissionsOf is what says what a user or role may do, nil for what is no principal: a group or a managed policy.
 func PermissionsOf(e Entity) *v1alpha1.Permissions {
 	switch o := e.(type) {
 	case *v1alpha1.IAMUser:
@@ -97,6 +112,8 @@ func listOf[T Entity]() client.ObjectList {
 		return &v1alpha1.IAMUserList{}
 	case *v1alpha1.IAMRole:
 		return &v1alpha1.IAMRoleList{}
+	case *v1alpha1.IAMGroup:
+		return &v1alpha1.IAMGroupList{}
 	}
 	return &v1alpha1.IAMPolicyList{}
 }
@@ -130,11 +147,12 @@ func ByName[T Entity](ctx context.Context, s *Service, namespace, name string) (
 
 var dnsName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
 
-// derivedName is metadata.name of an entity whose AWS name cannot be it. It derives from the name alone: of two replicas that make
-// one at once, the API server lets one.
-func derivedName(name string) string {
+// derivedName is metadata.name of an entity whose AWS name cannot be it. It derives from the name and the number of the attempt alone:
+// of two replicas that make one at once, the API server lets one. There is a second attempt if the first name is that of a
+// group which was renamed.
+func derivedName(name string, attempt int) string {
 	folded := strings.ToLower(name)
-	sum := sha256.Sum256([]byte(folded))
+	sum := sha256.Sum256([]byte(folded + strings.Repeat("\x00", attempt)))
 	slug := strings.Map(func(r rune) rune {
 		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
 			return r
@@ -145,7 +163,10 @@ func derivedName(name string) string {
 	return strings.TrimLeft(slug[:min(len(slug), 40)]+"-", "-") + suffix
 }
 
-// +kubebuilder:rbac:groups=strongroom.dev,resources=iampolicies;iamroles;iamusers,verbs=create;update;delete
+// derivedNames is how many names are tried for one entity.
+const derivedNames = 8
+
+// +kubebuilder:rbac:groups=strongroom.dev,resources=iamgroups;iampolicies;iamroles;iamusers,verbs=create;update;delete
 
 // Create makes an entity whose spec has its AWS name; unnamed takes that out of spec where metadata.name says it. It fails with
 // ErrExists. Atomic: the API server makes all of it or nothing.
@@ -153,27 +174,28 @@ func Create[T Entity](ctx context.Context, s *Service, e T, name string, unnamed
 	if _, taken, err := ByName[T](ctx, s, e.GetNamespace(), name); taken || err != nil {
 		return made, cmp.Or(err, ErrExists)
 	}
+	var attempts []T
 	if dnsName.MatchString(name) {
 		plain := e.DeepCopyObject().(T)
 		plain.SetName(name)
 		unnamed(plain)
-		err := s.Client.Create(ctx, plain, client.FieldOwner(FieldOwner))
+		attempts = append(attempts, plain)
+	}
+	for i := range derivedNames {
+		derived := e.DeepCopyObject().(T)
+		derived.SetName(derivedName(name, i))
+		attempts = append(attempts, derived)
+	}
+	for _, attempt := range attempts {
+		err := s.Client.Create(ctx, attempt, client.FieldOwner(FieldOwner))
 		if err == nil {
-			return plain, nil
+			return attempt, nil
 		}
-		if same, check := s.hasName(ctx, plain, err, name); same || check != nil {
+		if same, check := s.hasName(ctx, attempt, err, name); same || check != nil {
 			return made, cmp.Or(check, ErrExists)
 		}
 	}
-	e.SetName(derivedName(name))
-	err = s.Client.Create(ctx, e, client.FieldOwner(FieldOwner))
-	if apierrors.IsAlreadyExists(err) {
-		return made, ErrExists
-	}
-	if err != nil {
-		return made, fmt.Errorf("creating %T %s: %w", e, e.GetName(), err)
-	}
-	return e, nil
+	return made, ErrExists
 }
 
 // hasName tells whether what is in the place of an entity that could not be created is of its AWS name, and not just of its

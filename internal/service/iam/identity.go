@@ -1,4 +1,4 @@
-// Package iam is the use cases of AWS IAM and STS over IAMUser, IAMRole and IAMPolicy objects: who a credential is, and
+// Package iam is the use cases of AWS IAM and STS over IAMUser, IAMRole, IAMGroup and IAMPolicy objects: who a credential is, and
 // which policies have a say in what it asks. What it answers comes from the cache, with policies compiled once a change.
 package iam
 
@@ -59,8 +59,6 @@ type Credential struct {
 	Identity *Identity
 	// Secret is the secret access key. It belongs to the service: read it only until the next call, and do not wipe it.
 	Secret secretbytes.Bytes
-
-	signing *signingKeys
 }
 
 var (

@@ -14,7 +14,7 @@ import (
 	"strongroom.dev/strongroom/internal/core/arn"
 )
 
-// kind is one of the kinds of objects that credentials are made of.
+// kind is one of the kinds of objects that credentials are made of. Session tokens hold them: the numbers stay as they are.
 type kind uint8
 
 const (
@@ -22,6 +22,7 @@ const (
 	roleKind
 	policyKind
 	envelopeKind
+	groupKind
 )
 
 // scratch are objects to read into while a credential is checked: each is some kilobytes otherwise, for every request.
@@ -30,6 +31,7 @@ var scratch = [...]sync.Pool{
 	roleKind:     {New: func() any { return &v1alpha1.IAMRole{} }},
 	policyKind:   {New: func() any { return &v1alpha1.IAMPolicy{} }},
 	envelopeKind: {New: func() any { return &v1alpha1.Envelope{} }},
+	groupKind:    {New: func() any { return &v1alpha1.IAMGroup{} }},
 }
 
 // shared reads without a copy: what is read is the cache's own and must not be changed. Frozen is for Envelopes, which never

@@ -36,7 +36,7 @@ type documentKey struct {
 type compiled struct {
 	uid        types.UID
 	generation int64
-	// policies are the inline policies of a user or role, or the one of an IAMPolicy; nil if one is malformed.
+	// policies are the inline policies of a user, role or group, or the one of an IAMPolicy; nil if one is malformed.
 	policies []*iam.Policy
 	// trust of a role. nil and no error if it has none.
 	trust    *iam.Policy
@@ -101,8 +101,10 @@ type permissions struct {
 	policies []*iam.Policy
 	boundary *iam.Policy
 	session  []*iam.Policy
-	// sources are the IAMPolicies among them.
+	// sources are the IAMPolicies and IAMGroups among them.
 	sources []source
+	// broken: one cannot be read.
+	broken bool
 	// incomplete: one is not there.
 	incomplete bool
 }
@@ -111,36 +113,55 @@ func (p *permissions) identity() *Identity {
 	return &Identity{Identity: p.policies, Boundary: p.boundary, Session: p.session}
 }
 
-// permissions puts the policies of a user or role together.
+// permissions puts the policies of a user or role together: its own, those of the groups that a user is in, and its boundary.
 func (s *Service) permissions(ctx context.Context, k kind, owner client.Object, spec *v1alpha1.Permissions) (*permissions, error) {
-	var own *compiled
-	if role, ok := owner.(*v1alpha1.IAMRole); ok {
-		own = s.compileRole(role)
-	} else {
-		own = s.compile(k, owner, func(c *compiled) { c.inline(spec.Policies) })
+	p := &permissions{}
+	if err := s.identityPolicies(ctx, k, owner, &spec.IdentityPolicies, p); err != nil {
+		return nil, err
 	}
-	p := &permissions{policies: append([]*iam.Policy(nil), own.policies...)}
-	broken := own.broken
-	for _, arn := range spec.ManagedPolicyARNs {
-		policy, err := s.managed(ctx, owner.GetNamespace(), arn, p)
-		if err != nil {
+	if user, ok := owner.(*v1alpha1.IAMUser); ok {
+		if err := s.groupPolicies(ctx, user, p); err != nil {
 			return nil, err
 		}
-		broken = broken || policy == nil
-		p.policies = append(p.policies, policy)
 	}
 	if spec.PermissionsBoundary != "" {
 		boundary, err := s.managed(ctx, owner.GetNamespace(), spec.PermissionsBoundary, p)
 		if err != nil {
 			return nil, err
 		}
-		broken = broken || boundary == nil
+		p.broken = p.broken || boundary == nil
 		p.boundary = boundary
 	}
-	if broken {
+	p.close()
+	return p, nil
+}
+
+// identityPolicies adds the policies of one user, role or group.
+func (s *Service) identityPolicies(ctx context.Context, k kind, owner client.Object, spec *v1alpha1.IdentityPolicies, p *permissions) error {
+	var own *compiled
+	if role, ok := owner.(*v1alpha1.IAMRole); ok {
+		own = s.compileRole(role)
+	} else {
+		own = s.compile(k, owner, func(c *compiled) { c.inline(spec.Policies) })
+	}
+	p.policies = append(p.policies, own.policies...)
+	p.broken = p.broken || own.broken
+	for _, arn := range spec.ManagedPolicyARNs {
+		policy, err := s.managed(ctx, owner.GetNamespace(), arn, p)
+		if err != nil {
+			return err
+		}
+		p.broken = p.broken || policy == nil
+		p.policies = append(p.policies, policy)
+	}
+	return nil
+}
+
+// close denies everything if one of the policies cannot be read.
+func (p *permissions) close() {
+	if p.broken {
 		p.policies = []*iam.Policy{nothing}
 	}
-	return p, nil
 }
 
 // managed is a managed policy of a namespace's account, or of those that every account has; nil if there is none, or it is

@@ -12,7 +12,7 @@ import (
 
 // The cache indexes.
 const (
-	// ARNIndex finds IAMUsers, IAMRoles and IAMPolicies by status.arn.
+	// ARNIndex finds IAMUsers, IAMRoles, IAMGroups and IAMPolicies by status.arn.
 	ARNIndex = "arn"
 	// AccessKeyIndex finds IAMUsers by the ids of their access keys.
 	AccessKeyIndex = "accessKeyId"

@@ -340,7 +340,7 @@ func unknownOr(err error) error {
 }
 
 func (id *Identity) timed(accessKeyID string, c *claims) {
-	id.AccessKeyID = accessKeyID
+	id.AccessKeyID = strings.Clone(accessKeyID)
 	id.Issued, id.Expires = time.Unix(c.Issued, 0).UTC(), time.Unix(c.Expires, 0).UTC()
 }
 

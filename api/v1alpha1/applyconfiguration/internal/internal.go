@@ -518,6 +518,60 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: version
       type:
         scalar: string
+- name: dev.strongroom.strongroom.api.v1alpha1.IAMGroup
+  map:
+    fields:
+    - name: apiVersion
+      type:
+        scalar: string
+    - name: kind
+      type:
+        scalar: string
+    - name: metadata
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta
+    - name: spec
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.IAMGroupSpec
+    - name: status
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.IAMStatus
+      default:
+        conditions:
+        - lastTransitionTime: "1970-01-01T00:00:00Z"
+          message: Waiting for the controller
+          reason: Pending
+          status: Unknown
+          type: Ready
+        - lastTransitionTime: "1970-01-01T00:00:00Z"
+          message: Waiting for the controller
+          reason: Pending
+          status: "True"
+          type: Reconciling
+        observedGeneration: -1
+- name: dev.strongroom.strongroom.api.v1alpha1.IAMGroupSpec
+  map:
+    fields:
+    - name: managedPolicyArns
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
+    - name: name
+      type:
+        scalar: string
+    - name: path
+      type:
+        scalar: string
+    - name: policies
+      type:
+        list:
+          elementType:
+            namedType: dev.strongroom.strongroom.api.v1alpha1.InlinePolicy
+          elementRelationship: associative
+          keys:
+          - name
 - name: dev.strongroom.strongroom.api.v1alpha1.IAMPolicy
   map:
     fields:
@@ -535,7 +589,7 @@ var schemaYAML = typed.YAMLObject(`types:
         namedType: dev.strongroom.strongroom.api.v1alpha1.IAMPolicySpec
     - name: status
       type:
-        namedType: dev.strongroom.strongroom.api.v1alpha1.IAMStatus
+        namedType: dev.strongroom.strongroom.api.v1alpha1.IAMPolicyStatus
       default:
         conditions:
         - lastTransitionTime: "1970-01-01T00:00:00Z"
@@ -564,6 +618,43 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: path
       type:
         scalar: string
+- name: dev.strongroom.strongroom.api.v1alpha1.IAMPolicyStatus
+  map:
+    fields:
+    - name: arn
+      type:
+        scalar: string
+    - name: conditions
+      type:
+        list:
+          elementType:
+            namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Condition
+          elementRelationship: associative
+          keys:
+          - type
+    - name: defaultVersionId
+      type:
+        scalar: string
+    - name: lastHandledReconcileAt
+      type:
+        scalar: string
+    - name: lastVersion
+      type:
+        scalar: numeric
+    - name: observedGeneration
+      type:
+        scalar: numeric
+    - name: uniqueId
+      type:
+        scalar: string
+    - name: versions
+      type:
+        list:
+          elementType:
+            namedType: dev.strongroom.strongroom.api.v1alpha1.PolicyVersion
+          elementRelationship: associative
+          keys:
+          - versionId
 - name: dev.strongroom.strongroom.api.v1alpha1.IAMRole
   map:
     fields:
@@ -709,6 +800,12 @@ var schemaYAML = typed.YAMLObject(`types:
           elementRelationship: associative
           keys:
           - name
+    - name: groups
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
     - name: managedPolicyArns
       type:
         list:
@@ -1034,6 +1131,18 @@ var schemaYAML = typed.YAMLObject(`types:
         elementType:
           namedType: __untyped_deduced_
         elementRelationship: separable
+- name: dev.strongroom.strongroom.api.v1alpha1.PolicyVersion
+  map:
+    fields:
+    - name: createdTime
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: document
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.PolicyDocument
+    - name: versionId
+      type:
+        scalar: string
 - name: dev.strongroom.strongroom.api.v1alpha1.ProjectionStatus
   map:
     fields:

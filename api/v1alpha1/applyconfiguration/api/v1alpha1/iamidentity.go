@@ -9,7 +9,7 @@ package v1alpha1
 type IAMIdentityApplyConfiguration struct {
 	// arn of the object.
 	ARN *string `json:"arn,omitempty"`
-	// uniqueId of the object, as AWS writes it: AIDA for a user, AROA for a role, ANPA for a policy, and 17 characters. A
+	// uniqueId of the object, as AWS writes it: AIDA for a user, AROA for a role, AGPA for a group, ANPA for a policy, and 17 characters. A
 	// deleted object's never comes back, so that whoever is made under its name later gets nothing that was its.
 	// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-unique-ids
 	UniqueID *string `json:"uniqueId,omitempty"`

@@ -21,7 +21,7 @@ type IAMPolicyApplyConfiguration struct {
 	// spec is what the user wants.
 	Spec *IAMPolicySpecApplyConfiguration `json:"spec,omitempty"`
 	// status is what is known of it.
-	Status *IAMStatusApplyConfiguration `json:"status,omitempty"`
+	Status *IAMPolicyStatusApplyConfiguration `json:"status,omitempty"`
 }
 
 // IAMPolicy constructs a declarative configuration of the IAMPolicy type for use with
@@ -247,7 +247,7 @@ func (b *IAMPolicyApplyConfiguration) WithSpec(value *IAMPolicySpecApplyConfigur
 // WithStatus sets the Status field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the Status field is set to the value of the last call.
-func (b *IAMPolicyApplyConfiguration) WithStatus(value *IAMStatusApplyConfiguration) *IAMPolicyApplyConfiguration {
+func (b *IAMPolicyApplyConfiguration) WithStatus(value *IAMPolicyStatusApplyConfiguration) *IAMPolicyApplyConfiguration {
 	b.Status = value
 	return b
 }

@@ -14,7 +14,8 @@ type IAMPolicySpecApplyConfiguration struct {
 	Path *string `json:"path,omitempty"`
 	// description of the policy, for people.
 	Description *string `json:"description,omitempty"`
-	// document says what is allowed and denied.
+	// document says what is allowed and denied: the default version. Another document is another version, and the one before is
+	// kept in status.versions.
 	Document *PolicyDocumentApplyConfiguration `json:"document,omitempty"`
 }
 

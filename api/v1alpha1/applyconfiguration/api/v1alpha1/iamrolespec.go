@@ -92,7 +92,7 @@ func (b *IAMRoleSpecApplyConfiguration) WithPolicies(values ...*InlinePolicyAppl
 		if values[i] == nil {
 			panic("nil value passed to WithPolicies")
 		}
-		b.PermissionsApplyConfiguration.Policies = append(b.PermissionsApplyConfiguration.Policies, *values[i])
+		b.IdentityPoliciesApplyConfiguration.Policies = append(b.IdentityPoliciesApplyConfiguration.Policies, *values[i])
 	}
 	return b
 }
@@ -102,7 +102,7 @@ func (b *IAMRoleSpecApplyConfiguration) WithPolicies(values ...*InlinePolicyAppl
 // If called multiple times, values provided by each call will be appended to the ManagedPolicyARNs field.
 func (b *IAMRoleSpecApplyConfiguration) WithManagedPolicyARNs(values ...string) *IAMRoleSpecApplyConfiguration {
 	for i := range values {
-		b.PermissionsApplyConfiguration.ManagedPolicyARNs = append(b.PermissionsApplyConfiguration.ManagedPolicyARNs, values[i])
+		b.IdentityPoliciesApplyConfiguration.ManagedPolicyARNs = append(b.IdentityPoliciesApplyConfiguration.ManagedPolicyARNs, values[i])
 	}
 	return b
 }

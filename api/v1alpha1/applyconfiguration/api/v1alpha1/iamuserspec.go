@@ -13,7 +13,16 @@ type IAMUserSpecApplyConfiguration struct {
 	// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-friendly-names
 	Path *string `json:"path,omitempty"`
 	// accessKeys of the user. The secret half of each is written once, when it is made, into a core Secret.
-	AccessKeys                    []AccessKeyApplyConfiguration `json:"accessKeys,omitempty"`
+	AccessKeys []AccessKeyApplyConfiguration `json:"accessKeys,omitempty"`
+	// groups that the user is in, as metadata.name of IAMGroups of this namespace: what their policies say is said of the user
+	// too. At most ten, as in AWS. A group that is not there takes all permissions away, since it may have denied something.
+	//
+	// The user holds the membership, and not the group: to join or leave is one write of one object, which two replicas cannot
+	// half do; a user has ten groups at most, while a group may have as many users as there are; and what a user may do is
+	// told by reading the user. A group is named by its object and not by its name in AWS IAM, which UpdateGroup changes: so
+	// that too is one write, and nobody falls out of a group that is renamed.
+	// https://docs.aws.amazon.com/IAM/latest/UserGuide/id_groups.html
+	Groups                        []string `json:"groups,omitempty"`
 	PermissionsApplyConfiguration `json:""`
 }
 
@@ -52,6 +61,16 @@ func (b *IAMUserSpecApplyConfiguration) WithAccessKeys(values ...*AccessKeyApply
 	return b
 }
 
+// WithGroups adds the given value to the Groups field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the Groups field.
+func (b *IAMUserSpecApplyConfiguration) WithGroups(values ...string) *IAMUserSpecApplyConfiguration {
+	for i := range values {
+		b.Groups = append(b.Groups, values[i])
+	}
+	return b
+}
+
 // WithPolicies adds the given value to the Policies field in the declarative configuration
 // and returns the receiver, so that objects can be build by chaining "With" function invocations.
 // If called multiple times, values provided by each call will be appended to the Policies field.
@@ -60,7 +79,7 @@ func (b *IAMUserSpecApplyConfiguration) WithPolicies(values ...*InlinePolicyAppl
 		if values[i] == nil {
 			panic("nil value passed to WithPolicies")
 		}
-		b.PermissionsApplyConfiguration.Policies = append(b.PermissionsApplyConfiguration.Policies, *values[i])
+		b.IdentityPoliciesApplyConfiguration.Policies = append(b.IdentityPoliciesApplyConfiguration.Policies, *values[i])
 	}
 	return b
 }
@@ -70,7 +89,7 @@ func (b *IAMUserSpecApplyConfiguration) WithPolicies(values ...*InlinePolicyAppl
 // If called multiple times, values provided by each call will be appended to the ManagedPolicyARNs field.
 func (b *IAMUserSpecApplyConfiguration) WithManagedPolicyARNs(values ...string) *IAMUserSpecApplyConfiguration {
 	for i := range values {
-		b.PermissionsApplyConfiguration.ManagedPolicyARNs = append(b.PermissionsApplyConfiguration.ManagedPolicyARNs, values[i])
+		b.IdentityPoliciesApplyConfiguration.ManagedPolicyARNs = append(b.IdentityPoliciesApplyConfiguration.ManagedPolicyARNs, values[i])
 	}
 	return b
 }

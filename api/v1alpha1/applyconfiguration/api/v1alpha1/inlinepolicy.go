@@ -5,9 +5,9 @@ package v1alpha1
 // InlinePolicyApplyConfiguration represents a declarative configuration of the InlinePolicy type for use
 // with apply.
 //
-// InlinePolicy is a policy that is part of one role or user.
+// InlinePolicy is a policy that is part of one role, user or group.
 type InlinePolicyApplyConfiguration struct {
-	// name of the policy, unique within the role or user.
+	// name of the policy, unique within the role, user or group.
 	Name *string `json:"name,omitempty"`
 	// document says what is allowed and denied.
 	Document *PolicyDocumentApplyConfiguration `json:"document,omitempty"`

@@ -5,13 +5,9 @@ package v1alpha1
 // PermissionsApplyConfiguration represents a declarative configuration of the Permissions type for use
 // with apply.
 //
-// Permissions are the policies of a role or user.
+// Permissions are what says what a role or user may do.
 type PermissionsApplyConfiguration struct {
-	// policies that are part of this object. Together with managedPolicyArns they say what it may do: by default nothing.
-	Policies []InlinePolicyApplyConfiguration `json:"policies,omitempty"`
-	// managedPolicyArns of IAMPolicies of this account (arn:aws:iam::ACCOUNT:policy/NAME) and of the policies that every
-	// account has (arn:aws:iam::aws:policy/AdministratorAccess and others; docs/iam.md lists them).
-	ManagedPolicyARNs []string `json:"managedPolicyArns,omitempty"`
+	IdentityPoliciesApplyConfiguration `json:""`
 	// permissionsBoundary is the ARN of the managed policy that limits what the others can allow.
 	// https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html
 	PermissionsBoundary *string `json:"permissionsBoundary,omitempty"`
@@ -33,7 +29,7 @@ func (b *PermissionsApplyConfiguration) WithPolicies(values ...*InlinePolicyAppl
 		if values[i] == nil {
 			panic("nil value passed to WithPolicies")
 		}
-		b.Policies = append(b.Policies, *values[i])
+		b.IdentityPoliciesApplyConfiguration.Policies = append(b.IdentityPoliciesApplyConfiguration.Policies, *values[i])
 	}
 	return b
 }
@@ -43,7 +39,7 @@ func (b *PermissionsApplyConfiguration) WithPolicies(values ...*InlinePolicyAppl
 // If called multiple times, values provided by each call will be appended to the ManagedPolicyARNs field.
 func (b *PermissionsApplyConfiguration) WithManagedPolicyARNs(values ...string) *PermissionsApplyConfiguration {
 	for i := range values {
-		b.ManagedPolicyARNs = append(b.ManagedPolicyARNs, values[i])
+		b.IdentityPoliciesApplyConfiguration.ManagedPolicyARNs = append(b.IdentityPoliciesApplyConfiguration.ManagedPolicyARNs, values[i])
 	}
 	return b
 }
