@@ -255,4 +255,3 @@ func signatureAlgorithm(a x509.SignatureAlgorithm) string {
 	}
 	return strings.ToUpper(a.String())
 }
-

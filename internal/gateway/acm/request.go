@@ -33,7 +33,7 @@ func (a *api) resolveRequest(_ context.Context, call *gateway.Call, in *sdk.Requ
 			"and no public domain is validated here.")
 	case arn.ValidateAccount(arn.Account(authority)) != nil || !arn.IsCertificateAuthority(authority, arn.Region(authority), arn.Account(authority)):
 		return out, invalidARN("Invalid certificate authority ARN: " + authority)
-	case in.ValidationMethod != "" || len(in.DomainValidationOptions) > 0:
+	case in.ValidationMethod != "" || options.ValidationMethod != "" || len(in.DomainValidationOptions) > 0:
 		return out, invalidParameter("ValidationMethod and DomainValidationOptions are of public certificates: a private authority validates no domain.")
 	case in.ManagedBy != "":
 		return out, invalidParameter("ManagedBy is not supported: no service of AWS manages certificates here.")
