@@ -1,94 +1,132 @@
 package v1alpha1_test
 
-import (
-	"strings"
-
-	. "github.com/onsi/ginkgo/v2"
-	. "github.com/onsi/gomega"
-	"k8s.io/apimachinery/pkg/util/yaml"
-)
+import "strings"
 
 const (
 	certificate = "Certificate"
 	authority   = "CertificateAuthority"
+	aSerial     = "0a0b0c0d0e0f10111213141516171819"
 )
 
-// leafSpec is a certificate of an authority, with more.
+// leafSpec is a certificate of an authority, with more; rootSpec a root authority.
 func leafSpec(more string) string {
 	return "{domainName: shop.example.com, authorityRef: {name: internal}" + more + "}"
 }
 
-// rootSpec is a root authority, with more.
-func rootSpec(more string) string {
-	return "{type: Root, subject: {commonName: Shop internal CA}" + more + "}"
+func rootSpec(more string) string { return "{type: Root, subject: {commonName: Shop}" + more + "}" }
+
+func subjectSpec(more string) string { return "{type: Root, subject: {commonName: Shop" + more + "}}" }
+
+func subtrees(of, names string) string {
+	return rootSpec(", nameConstraints: {" + of + ": {" + names + "}}")
 }
 
-var _ = DescribeTable("Accepted of certificates", func(kind, spec string) { Expect(create(kind, "accepted", spec)).To(Succeed()) },
-	Entry("the sample's root", authority, rootSpec(", keyAlgorithm: EC_prime256v1, kmsKeyRef: {name: shop-ca}, validity: 3650d")),
-	Entry("the least root", authority, rootSpec("")),
-	Entry("a subordinate", authority, "{type: Subordinate, authorityRef: {name: root}, subject: {commonName: x, country: DE}, pathLength: 0}"),
-	Entry("constraints", authority, rootSpec(", nameConstraints: {permitted: {dnsDomains: [example.com, .example.org], ipRanges: [10.0.0.0/8, '2001:db8::/32']}}")),
-	Entry("a revocation", authority, rootSpec(", revoked: [{serial: 0a0b0c0d0e0f10111213141516171819}]")),
-	Entry("the sample's certificate", certificate, leafSpec(", subjectAlternativeNames: [www.shop.example.com], keyAlgorithm: EC_prime256v1, validity: 90d, renewBefore: 30d, target: {name: shop-tls}")),
-	Entry("the least certificate", certificate, leafSpec("")),
-	Entry("one that the API imports", certificate, "{}"),
-	Entry("an import", certificate, "{importFrom: {secretRef: {name: theirs}}, target: {name: ours}}"),
-	Entry("a time in hours", certificate, leafSpec(", validity: 2h, renewBefore: 1h")),
-	Entry("a renewal within the default validity", certificate, leafSpec(", renewBefore: 394d")),
-)
-
-var _ = DescribeTable("Refused of certificates", func(kind, spec, field string, says ...string) {
-	err := create(kind, "refused", spec)
-	Expect(err).To(HaveOccurred())
-	Expect(err.Error()).To(ContainSubstring(field))
-	for _, text := range says {
-		Expect(err.Error()).To(ContainSubstring(text))
+// each makes a spec of each value.
+func each(spec func(string) string, field string, values ...string) (out []string) {
+	for _, v := range values {
+		out = append(out, spec(", "+field+": "+v))
 	}
-},
-	Entry("a root with an issuer", authority, rootSpec(", authorityRef: {name: x}"), "spec.authorityRef", "Root is its own"),
-	Entry("a subordinate without one", authority, "{type: Subordinate, subject: {commonName: x}}", "spec.authorityRef", "names the issuer"),
-	Entry("a subordinate of itself", authority, "{type: Subordinate, authorityRef: {name: refused}, subject: {commonName: x}}", "spec.authorityRef", "does not issue its own"),
-	Entry("no subject", authority, "{type: Root}", "spec.subject", "Required"),
-	Entry("no common name", authority, "{type: Root, subject: {organization: x}}", "spec.subject.commonName", "Required"),
-	Entry("another type", authority, "{type: Leaf, subject: {commonName: x}}", "spec.type", "Subordinate"),
-	Entry("a weak key", authority, rootSpec(", keyAlgorithm: RSA_1024"), "spec.keyAlgorithm", "RSA_2048"),
-	Entry("a country in small letters", authority, rootSpec("")[:len(rootSpec(""))-2]+", country: de}}", "spec.subject.country", "capital"),
-	Entry("constraints of nothing", authority, rootSpec(", nameConstraints: {}"), "spec.nameConstraints", "at least 1"),
-	Entry("a range with a host", authority, rootSpec(", nameConstraints: {permitted: {ipRanges: [10.0.0.1/8]}}"), "ipRanges", "CIDR"),
-	Entry("a domain that is none", authority, rootSpec(", nameConstraints: {permitted: {dnsDomains: ['*.example.com']}}"), "dnsDomains", "DNS name"),
-	Entry("a serial number in capitals", authority, rootSpec(", revoked: [{serial: 0A0B0C0D0E0F10111213141516171819}]"), "spec.revoked[0].serial"),
-	Entry("a reason that AWS has not", authority, rootSpec(", revoked: [{serial: "+strings.Repeat("a", 32)+", reason: CERTIFICATE_HOLD}]"), "spec.revoked[0].reason"),
-	Entry("a renewal before its begin", authority, rootSpec(", validity: 10d, renewBefore: 240h"), "spec.renewBefore", "shorter than validity"),
-	Entry("a path length below 0", authority, rootSpec(", pathLength: -1"), "spec.pathLength"),
-	Entry("a certificate of nobody", certificate, "{domainName: a.example.com}", "spec.domainName", "set both, or neither"),
-	Entry("a certificate for nothing", certificate, "{authorityRef: {name: x}}", "spec.domainName", "set both, or neither"),
-	Entry("issued and imported", certificate, leafSpec(", importFrom: {secretRef: {name: x}}"), "spec", "at most one"),
-	Entry("an import with a validity", certificate, "{importFrom: {secretRef: {name: x}}, validity: 90d}", "spec.authorityRef", "set authorityRef"),
-	Entry("an import of its own target", certificate, "{importFrom: {secretRef: {name: x}}, target: {name: x}}", "spec.target.name", "imported from"),
-	Entry("an import of its own target by default", certificate, "{importFrom: {secretRef: {name: refused}}, target: {}}", "spec.target.name", "imported from"),
-	Entry("a merge", certificate, leafSpec(", target: {creationPolicy: Merge}"), "spec.target.creationPolicy", "not merged"),
-	Entry("a time in weeks", certificate, leafSpec(", validity: 3w"), "spec.validity", "days or hours"),
-	Entry("no time", certificate, leafSpec(", validity: 0d"), "spec.validity", "days or hours"),
-	Entry("a renewal that is all of the validity", certificate, leafSpec(", validity: 90d, renewBefore: 90d"), "spec.renewBefore", "shorter than validity"),
-	Entry("a renewal beyond the default validity", certificate, leafSpec(", renewBefore: 395d"), "spec.renewBefore", "395d"),
-	Entry("ACME, which is not there yet", certificate, "{acme: {}}", "spec.acme"),
-)
+	return out
+}
 
-var _ = DescribeTable("What cannot be changed of certificates", func(kind, before, after, field string) {
-	o := object(kind, "unchanging-"+strings.ToLower(kind), before)
-	Expect(strict.Create(ctx, o)).To(Succeed())
-	DeferCleanup(func() { Expect(cp.Client.Delete(ctx, o)).To(Succeed()) })
-	spec := map[string]any{}
-	Expect(yaml.Unmarshal([]byte(after), &spec)).To(Succeed())
-	o.Object["spec"] = spec
-	Expect(strict.Update(ctx, o)).To(MatchError(And(ContainSubstring(field), ContainSubstring("cannot be changed"))))
-},
-	Entry("the type", authority, rootSpec(""), "{type: Subordinate, authorityRef: {name: x}, subject: {commonName: Shop internal CA}}", "spec.type"),
-	Entry("the subject", authority, rootSpec(""), "{type: Root, subject: {commonName: other}}", "spec.subject"),
-	Entry("the key", authority, rootSpec(""), rootSpec(", kmsKeyRef: {name: x}"), "spec.kmsKeyRef"),
-	Entry("the key algorithm", authority, rootSpec(""), rootSpec(", keyAlgorithm: EC_prime256v1"), "spec.keyAlgorithm"),
-	Entry("the path length", authority, rootSpec(", pathLength: 1"), rootSpec(", pathLength: 2"), "spec.pathLength"),
-	Entry("constraints that were not there", authority, rootSpec(""), rootSpec(", nameConstraints: {permitted: {dnsDomains: [a]}}"), "nameConstraints"),
-	Entry("the region of an authority", authority, rootSpec(""), rootSpec(", region: eu-west-1"), "spec.region"),
-	Entry("the region of a certificate", certificate, leafSpec(""), leafSpec(", region: eu-west-1"), "spec.region"),
-)
+// certificateRules are the rules of Certificate and CertificateAuthority.
+func certificateRules() []rule {
+	dnsName := "name is a DNS name"
+	times, noTimes := []string{"90d", "1h", "99999d"}, []string{"3w", "0d", "01d", "1.5d", "-1d", `"1d\n"`}
+	out := []rule{
+		{kind: authority, path: "", message: "an authority does not issue its own certificate", field: "spec.authorityRef",
+			accepts: []string{"{type: Subordinate, authorityRef: {name: other}, subject: {commonName: x}}"},
+			refuses: []string{"{type: Subordinate, authorityRef: {name: rule}, subject: {commonName: x}}"}},
+		{kind: authority, path: "", message: "pathLength and nameConstraints cannot be changed", field: "spec", changes: true,
+			accepts: []string{rootSpec(""), rootSpec("")},
+			refuses: []string{rootSpec(""), rootSpec(", pathLength: 1"), rootSpec(", pathLength: 1"), rootSpec(""),
+				rootSpec(""), subtrees("permitted", "dnsDomains: [a]"), subtrees("permitted", "dnsDomains: [a]"), rootSpec("")}},
+		{kind: authority, path: "spec", message: "type cannot be changed", field: "spec.type", changes: true,
+			accepts: []string{rootSpec(""), rootSpec(", validity: 9d")},
+			refuses: []string{rootSpec(""), "{type: Subordinate, authorityRef: {name: x}, subject: {commonName: Shop}}"}},
+		{kind: authority, path: "spec", message: "subject cannot be changed", field: "spec.subject", changes: true,
+			accepts: []string{rootSpec(""), rootSpec("")}, refuses: []string{rootSpec(""), "{type: Root, subject: {commonName: other}}"}},
+		{kind: authority, path: "spec", message: "keyAlgorithm cannot be changed", field: "spec.keyAlgorithm", changes: true,
+			accepts: []string{rootSpec(""), rootSpec(", keyAlgorithm: RSA_2048")}, refuses: []string{rootSpec(""), rootSpec(", keyAlgorithm: EC_prime256v1")}},
+		{kind: authority, path: "spec", message: "kmsKeyRef cannot be changed", field: "spec.kmsKeyRef", changes: true,
+			accepts: []string{rootSpec(", kmsKeyRef: {name: a}"), rootSpec(", kmsKeyRef: {name: a}")},
+			refuses: []string{rootSpec(""), rootSpec(", kmsKeyRef: {name: a}"), rootSpec(", kmsKeyRef: {name: a}"), rootSpec(", kmsKeyRef: {name: b}")}},
+		{kind: authority, path: "spec", message: "authorityRef names the issuer of a Subordinate authority", field: "spec.authorityRef",
+			accepts: []string{rootSpec(""), "{type: Subordinate, authorityRef: {name: x}, subject: {commonName: x}}"},
+			refuses: []string{rootSpec(", authorityRef: {name: x}"), "{type: Subordinate, subject: {commonName: x}}"}},
+		{kind: authority, path: "spec", message: "renewBefore is shorter than validity", field: "spec.renewBefore",
+			accepts: []string{rootSpec(", renewBefore: 3649d"), rootSpec(", validity: 10d, renewBefore: 239h")},
+			refuses: []string{rootSpec(", renewBefore: 3650d"), rootSpec(", validity: 10d, renewBefore: 240h")}},
+		{kind: authority, path: "spec.pathLength", message: "pathLength cannot be changed", field: "spec.pathLength", changes: true,
+			accepts: []string{rootSpec(", pathLength: 1"), rootSpec(", pathLength: 1")}, refuses: []string{rootSpec(", pathLength: 1"), rootSpec(", pathLength: 2")}},
+		{kind: authority, path: "spec.nameConstraints", message: "nameConstraints cannot be changed", field: "spec.nameConstraints", changes: true,
+			accepts: []string{subtrees("permitted", "dnsDomains: [a]"), subtrees("permitted", "dnsDomains: [a]")},
+			refuses: []string{subtrees("permitted", "dnsDomains: [a]"), subtrees("permitted", "dnsDomains: [b]")}},
+		{kind: authority, path: "spec.subject.country", message: "country is two capital letters", field: "spec.subject.country",
+			accepts: []string{subjectSpec(", country: DE")}, refuses: []string{subjectSpec(", country: de"), subjectSpec(", country: D1")}},
+		{kind: authority, path: "spec.revoked[].serial", message: "^[0-9a-f]+$", field: "spec.revoked[0].serial",
+			accepts: []string{rootSpec(", revoked: [{serial: " + aSerial + "}]")}, refuses: []string{rootSpec(", revoked: [{serial: " + strings.ToUpper(aSerial) + "}]")}},
+		{kind: authority, path: "spec.target.name", message: dnsName, field: "spec.target.name",
+			accepts: []string{rootSpec(", target: {name: a.b-c}")}, refuses: []string{rootSpec(", target: {name: A}"), rootSpec(", target: {name: a..b}")}},
+
+		{kind: certificate, path: "", message: "the target is the core Secret that is imported from", field: "spec.target.name",
+			accepts: []string{"{importFrom: {secretRef: {name: theirs}}, target: {name: ours}}", "{importFrom: {secretRef: {name: rule}}}"},
+			refuses: []string{"{importFrom: {secretRef: {name: x}}, target: {name: x}}", "{importFrom: {secretRef: {name: rule}}, target: {}}"}},
+		{kind: certificate, path: "spec", message: "domainName is what the authority of authorityRef issues for", field: "spec.domainName",
+			accepts: []string{leafSpec(""), "{}"}, refuses: []string{"{domainName: a.example.com}", "{authorityRef: {name: x}}"}},
+		{kind: certificate, path: "spec", message: "subjectAlternativeNames, keyAlgorithm, validity and renewBefore are of a certificate", field: "spec.authorityRef",
+			accepts: []string{leafSpec(", validity: 90d, subjectAlternativeNames: [a], keyAlgorithm: RSA_2048, renewBefore: 1d")},
+			refuses: []string{"{validity: 90d}", "{importFrom: {secretRef: {name: x}}, keyAlgorithm: RSA_2048}", "{subjectAlternativeNames: [a]}", "{renewBefore: 1d}"}},
+		{kind: certificate, path: "spec", message: "renewBefore is shorter than validity", field: "spec.renewBefore",
+			accepts: []string{leafSpec(", renewBefore: 394d"), leafSpec(", validity: 2h, renewBefore: 1h")},
+			refuses: []string{leafSpec(", renewBefore: 395d"), leafSpec(", validity: 90d, renewBefore: 90d"), leafSpec(", validity: 24h, renewBefore: 1d")}},
+		{kind: certificate, path: "spec", message: "at most one of the fields in [authorityRef importFrom] may be set", field: "spec",
+			accepts: []string{leafSpec("")}, refuses: []string{leafSpec(", importFrom: {secretRef: {name: x}}")}},
+		{kind: certificate, path: "spec.target.creationPolicy", message: "a key and its certificate are not merged", field: "spec.target.creationPolicy",
+			accepts: []string{leafSpec(", target: {creationPolicy: Adopt}")}, refuses: []string{leafSpec(", target: {creationPolicy: Merge}")}},
+		{kind: certificate, path: "spec.target.name", message: dnsName, field: "spec.target.name",
+			accepts: []string{leafSpec(", target: {name: a.b-c}")}, refuses: []string{leafSpec(", target: {name: A}"), leafSpec(", target: {name: a..b}")}},
+		{kind: certificate, path: "spec.importFrom.secretRef.name", message: dnsName, field: "spec.importFrom.secretRef.name",
+			accepts: []string{"{importFrom: {secretRef: {name: a.b-c}}}"}, refuses: []string{"{importFrom: {secretRef: {name: A}}}"}},
+		{kind: certificate, path: "spec.target.restart[]", message: "exactly one of the fields in [name selector] must be set", field: "spec.target.restart[0]",
+			accepts: []string{leafSpec(", target: {restart: [{kind: Deployment, name: a}]}")}, refuses: []string{leafSpec(", target: {restart: [{kind: Deployment}]}")}},
+		{kind: certificate, path: "spec.target.restart[].name", message: dnsName, field: "spec.target.restart[0].name",
+			accepts: []string{leafSpec(", target: {restart: [{kind: Deployment, name: a}]}")}, refuses: []string{leafSpec(", target: {restart: [{kind: Deployment, name: A}]}")}},
+		{kind: certificate, path: "spec.target.restart[].selector", message: "an empty selector would restart every workload", field: "spec.target.restart[0].selector",
+			accepts: []string{leafSpec(", target: {restart: [{kind: Deployment, selector: {matchLabels: {a: b}}}]}")},
+			refuses: []string{leafSpec(", target: {restart: [{kind: Deployment, selector: {}}]}")}},
+	}
+	for _, of := range []string{"permitted", "excluded"} {
+		path := "spec.nameConstraints." + of
+		out = append(out,
+			rule{kind: authority, path: path + ".dnsDomains", message: "a domain is a DNS name in lower case", field: path + ".dnsDomains",
+				accepts: []string{subtrees(of, "dnsDomains: [example.com, .example.org]")},
+				refuses: []string{subtrees(of, "dnsDomains: ['*.example.com']"), subtrees(of, "dnsDomains: [Example.com]"), subtrees(of, "dnsDomains: [a..b]")}},
+			rule{kind: authority, path: path + ".ipRanges", message: "a range is written in CIDR notation", field: path + ".ipRanges",
+				accepts: []string{subtrees(of, "ipRanges: [10.0.0.0/8, '2001:db8::/32']")},
+				refuses: []string{subtrees(of, "ipRanges: [10.0.0.1/8]"), subtrees(of, "ipRanges: [10.0.0.0]"), subtrees(of, "ipRanges: [example.com]")}})
+	}
+	for kind, spec := range map[string]func(string) string{authority: rootSpec, certificate: leafSpec} {
+		out = append(out,
+			rule{kind: kind, path: "spec", message: "region cannot be changed", field: "spec.region", changes: true,
+				accepts: []string{spec(", region: eu-west-1"), spec(", region: eu-west-1")},
+				refuses: []string{spec(""), spec(", region: eu-west-1"), spec(", region: eu-west-1"), spec(", region: eu-west-2")}},
+			rule{kind: kind, path: "spec.region", message: aRegion, field: "spec.region",
+				accepts: each(spec, "region", "us-gov-west-1"), refuses: each(spec, "region", "US-EAST-1", "us-east", "useast1")},
+			rule{kind: kind, path: "spec.validity", message: "a time is a whole number of days or hours", field: "spec.validity",
+				accepts: each(spec, "validity", times...), refuses: each(spec, "validity", noTimes...)},
+			rule{kind: kind, path: "spec.renewBefore", message: "a time is a whole number of days or hours", field: "spec.renewBefore",
+				accepts: each(spec, "renewBefore", "1d", "1h"), refuses: each(spec, "renewBefore", "3w", "0d")},
+			rule{kind: kind, path: "spec.kmsKeyRef.name", message: dnsName, field: "spec.kmsKeyRef.name",
+				accepts: each(spec, "kmsKeyRef", "{name: a.b-c}"), refuses: each(spec, "kmsKeyRef", "{name: A}")},
+			rule{kind: kind, path: "spec.tags[].key", message: "tag keys that begin with aws: are AWS's own", field: "spec.tags[0].key",
+				accepts: each(spec, "tags", "[{key: a}]"), refuses: each(spec, "tags", "[{key: 'aws:a'}]", "[{key: 'AWS:a'}]")})
+	}
+	for kind, specs := range map[string][2]string{
+		authority:   {"{type: Subordinate, authorityRef: {name: a.b}, subject: {commonName: x}}", "{type: Subordinate, authorityRef: {name: A}, subject: {commonName: x}}"},
+		certificate: {"{domainName: a, authorityRef: {name: a.b}}", "{domainName: a, authorityRef: {name: A}}"},
+	} {
+		out = append(out, rule{kind: kind, path: "spec.authorityRef.name", message: dnsName, field: "spec.authorityRef.name", accepts: specs[:1], refuses: specs[1:]})
+	}
+	return out
+}

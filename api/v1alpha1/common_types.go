@@ -87,7 +87,7 @@ const (
 	ReasonSuspended = "Suspended"
 	// ReasonKeyNotFound: the KMSKey that spec.kmsKeyRef names does not exist.
 	ReasonKeyNotFound = "KeyNotFound"
-	// ReasonKeyUnusable: the KMSKey exists and is not Enabled, or is not ready yet.
+	// ReasonKeyUnusable: the KMSKey exists and is not Enabled, is not ready yet, or is of another kind than is needed.
 	ReasonKeyUnusable = "KeyUnusable"
 	// ReasonSourceNotFound: the core Secret, or its key, that spec.valueFrom names does not exist.
 	ReasonSourceNotFound = "SourceNotFound"
@@ -103,6 +103,8 @@ const (
 	ReasonInvalidSchedule = "InvalidSchedule"
 	// ReasonTooManyRotations: a key was rotated on demand as often as AWS KMS allows.
 	ReasonTooManyRotations = "TooManyRotations"
+	// ReasonUnsupportedOperation: keys of this spec do not have what was asked for.
+	ReasonUnsupportedOperation = "UnsupportedOperation"
 	// ReasonConflict: the target belongs to somebody else.
 	ReasonConflict = "Conflict"
 	// ReasonCycle: the source that is followed is itself made of this secret, so that each change would make another.

@@ -4,19 +4,35 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 // KeySpec is AWS KMS's type of key.
 // https://docs.aws.amazon.com/kms/latest/APIReference/API_CreateKey.html#KMS-CreateKey-request-KeySpec
-// +kubebuilder:validation:Enum=SYMMETRIC_DEFAULT
+// +kubebuilder:validation:Enum=SYMMETRIC_DEFAULT;RSA_2048;RSA_3072;RSA_4096;ECC_NIST_P256;ECC_NIST_P384;ECC_NIST_P521
 type KeySpec string
 
-// KeySpecSymmetricDefault is a 256-bit AES key.
-const KeySpecSymmetricDefault KeySpec = "SYMMETRIC_DEFAULT"
+// The key specs.
+const (
+	// KeySpecSymmetricDefault is a 256-bit AES key.
+	KeySpecSymmetricDefault KeySpec = "SYMMETRIC_DEFAULT"
+	// RSA key pairs, of 2048, 3072 and 4096 bits.
+	KeySpecRSA2048 KeySpec = "RSA_2048"
+	KeySpecRSA3072 KeySpec = "RSA_3072"
+	KeySpecRSA4096 KeySpec = "RSA_4096"
+	// Key pairs on NIST's curves P-256, P-384 and P-521.
+	KeySpecECCNISTP256 KeySpec = "ECC_NIST_P256"
+	KeySpecECCNISTP384 KeySpec = "ECC_NIST_P384"
+	KeySpecECCNISTP521 KeySpec = "ECC_NIST_P521"
+)
 
 // KeyUsage is what a key may be used for.
 // https://docs.aws.amazon.com/kms/latest/APIReference/API_CreateKey.html#KMS-CreateKey-request-KeyUsage
-// +kubebuilder:validation:Enum=ENCRYPT_DECRYPT
+// +kubebuilder:validation:Enum=ENCRYPT_DECRYPT;SIGN_VERIFY
 type KeyUsage string
 
-// KeyUsageEncryptDecrypt lets a key encrypt, decrypt and make data keys.
-const KeyUsageEncryptDecrypt KeyUsage = "ENCRYPT_DECRYPT"
+// The key usages.
+const (
+	// KeyUsageEncryptDecrypt lets a symmetric key encrypt, decrypt and make data keys.
+	KeyUsageEncryptDecrypt KeyUsage = "ENCRYPT_DECRYPT"
+	// KeyUsageSignVerify lets an asymmetric key sign and verify.
+	KeyUsageSignVerify KeyUsage = "SIGN_VERIFY"
+)
 
 // KeyState is AWS KMS's state of a key.
 // https://docs.aws.amazon.com/kms/latest/developerguide/key-state.html
@@ -66,6 +82,9 @@ const (
 //
 // +kubebuilder:validation:XValidation:rule="(has(self.keySpec) ? self.keySpec : 'SYMMETRIC_DEFAULT') == (has(oldSelf.keySpec) ? oldSelf.keySpec : 'SYMMETRIC_DEFAULT')",message="keySpec cannot be changed: the key material is of that type; create another KMSKey",fieldPath=".keySpec",reason=FieldValueForbidden
 // +kubebuilder:validation:XValidation:rule="(has(self.keyUsage) ? self.keyUsage : 'ENCRYPT_DECRYPT') == (has(oldSelf.keyUsage) ? oldSelf.keyUsage : 'ENCRYPT_DECRYPT')",message="keyUsage cannot be changed; create another KMSKey",fieldPath=".keyUsage",reason=FieldValueForbidden
+// +kubebuilder:validation:XValidation:rule="!has(self.keySpec) || self.keySpec == 'SYMMETRIC_DEFAULT' || has(self.keyUsage) && self.keyUsage == 'SIGN_VERIFY'",message="an asymmetric key signs: set keyUsage to SIGN_VERIFY, or leave keySpec out for a key that encrypts",fieldPath=".keyUsage"
+// +kubebuilder:validation:XValidation:rule="has(self.keySpec) && self.keySpec != 'SYMMETRIC_DEFAULT' || !has(self.keyUsage) || self.keyUsage == 'ENCRYPT_DECRYPT'",message="a symmetric key encrypts: leave keyUsage out, or set keySpec to that of a key that signs, for example ECC_NIST_P256",fieldPath=".keyUsage"
+// +kubebuilder:validation:XValidation:rule="!has(self.keySpec) || self.keySpec == 'SYMMETRIC_DEFAULT' || !has(self.rotation) || !self.rotation.enabled",message="the material of an asymmetric key is not rotated, since its public key is known elsewhere: leave rotation out, and create another KMSKey when it is time",fieldPath=".rotation"
 type KMSKeySpec struct {
 	// description of the key, for people.
 	// +optional
@@ -83,19 +102,22 @@ type KMSKeySpec struct {
 	// +kubebuilder:validation:XValidation:rule="self.all(a, a.matches('^alias/[a-zA-Z0-9/_-]+$'))",message="an alias is alias/ and then letters, digits, slashes, underscores and dashes, for example alias/shop"
 	Aliases []string `json:"aliases,omitempty"`
 
-	// keySpec is the type of the key: SYMMETRIC_DEFAULT, which is also what is used when it is left out.
+	// keySpec is the type of the key: SYMMETRIC_DEFAULT, which is also what is used when it is left out, or that of an asymmetric
+	// key, whose private half never leaves Strongroom. It cannot be changed.
 	// +optional
 	KeySpec KeySpec `json:"keySpec,omitempty"`
 
-	// keyUsage is what the key is for: ENCRYPT_DECRYPT, which is also what is used when it is left out.
+	// keyUsage is what the key is for: ENCRYPT_DECRYPT, which is also what is used when it is left out, for a symmetric key, and
+	// SIGN_VERIFY for an asymmetric one. It cannot be changed.
 	// +optional
 	KeyUsage KeyUsage `json:"keyUsage,omitempty"`
 
-	// enabled lets the key encrypt and decrypt. True when it is left out.
+	// enabled lets the key be used. True when it is left out.
 	// +optional
 	Enabled *bool `json:"enabled,omitempty"`
 
-	// rotation of the key material. Old material is kept, so everything that was encrypted stays readable.
+	// rotation of the key material. Old material is kept, so everything that was encrypted stays readable. Symmetric keys alone
+	// are rotated.
 	// +optional
 	Rotation *KeyRotation `json:"rotation,omitempty"`
 
@@ -230,7 +252,7 @@ type KMSKeyStatus struct {
 	LastHandledRotateAt string `json:"lastHandledRotateAt,omitempty"`
 }
 
-// KMSKey is an encryption key as in AWS KMS: a container of key material that rotates underneath a stable id.
+// KMSKey is a key as in AWS KMS, which encrypts or signs: a container of key material that rotates underneath a stable id.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status

@@ -145,6 +145,10 @@ func filler(path string, n int) string {
 		return "{" + strings.Repeat(" ", n-2) + "}"
 	case path == "spec.rotation.duration" && n == 3:
 		return "24h"
+	case strings.HasSuffix(path, ".ipRanges[]") && n == 4:
+		return "::/0"
+	case strings.HasSuffix(path, ".ipRanges[]") && n == 43:
+		return "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff/128"
 	case path == "spec.validity" && n >= 2:
 		return strings.Repeat("9", n-1) + "d"
 	case path == "spec.renewBefore" && n >= 2:
@@ -209,12 +213,27 @@ func (m marker) try(value any) error {
 		if !replace(o.Object, strings.Split(m.path, "."), value) {
 			continue
 		}
+		m.accompany(o, value)
 		if !strings.HasPrefix(m.path, "status.") {
 			return strict.Create(ctx, o, client.DryRunAll)
 		}
 		return updateStatus(o)
 	}
 	return fmt.Errorf("no object of whole has the field %s: add it", m.path)
+}
+
+// accompany gives an object what a value needs beside it: a key's spec and its usage go together.
+func (m marker) accompany(o *unstructured.Unstructured, value any) {
+	spec, _ := o.Object["spec"].(map[string]any)
+	switch {
+	case m.kind != key || value == nil:
+	case m.path == "spec.keySpec" && value != "SYMMETRIC_DEFAULT":
+		spec["keyUsage"] = "SIGN_VERIFY"
+		delete(spec, "rotation")
+	case m.path == "spec.keyUsage" && value == "SIGN_VERIFY":
+		spec["keySpec"] = "ECC_NIST_P256"
+		delete(spec, "rotation")
+	}
 }
 
 // updateStatus tries a status on an object that has the spec.

@@ -46,6 +46,11 @@ func following(source, policy, target string) string {
 
 func templates(data string) string { return target("template: {data: " + data + "}") }
 
+// signing is the spec of an asymmetric key.
+func signing(keySpec, more string) string {
+	return "{keySpec: " + keySpec + ", keyUsage: SIGN_VERIFY" + more + "}"
+}
+
 const aRegion = "a region is written as AWS does"
 
 var (
@@ -53,14 +58,25 @@ var (
 	noRegions = []string{"{region: US-EAST-1}", "{region: us-east}", "{region: useast1}", `{region: "us-east-1\n"}`, "{region: '-us-east-1'}"}
 )
 
-var rules = append(iamRules(), []rule{
+var rules = append(append(iamRules(), certificateRules()...), []rule{
 	{kind: key, path: "", message: "alias/aws/SERVICE is reserved", field: "spec.aliases",
 		accepts: []string{"{}", "{aliases: [alias/aws, alias/awsx/a, alias/a/aws/b]}"},
 		refuses: []string{"{aliases: [alias/aws/secretsmanager]}", "{aliases: [alias/a, alias/aws/rule]}", "{aliases: [alias/aws/]}"}},
-	{kind: key, path: "spec", message: "keySpec cannot be changed", changes: true, unreachable: "spec.keySpec",
-		accepts: []string{"{}", "{keySpec: SYMMETRIC_DEFAULT}", "{keySpec: SYMMETRIC_DEFAULT}", "{}"}},
-	{kind: key, path: "spec", message: "keyUsage cannot be changed", changes: true, unreachable: "spec.keyUsage",
-		accepts: []string{"{}", "{keyUsage: ENCRYPT_DECRYPT}", "{keyUsage: ENCRYPT_DECRYPT}", "{}"}},
+	{kind: key, path: "spec", message: "keySpec cannot be changed", changes: true, field: "spec.keySpec",
+		accepts: []string{"{}", "{keySpec: SYMMETRIC_DEFAULT}", "{keySpec: SYMMETRIC_DEFAULT}", "{}", signing("RSA_2048", ""), signing("RSA_2048", ", description: d")},
+		refuses: []string{signing("RSA_2048", ""), signing("RSA_3072", ""), signing("ECC_NIST_P256", ""), "{}", "{}", signing("ECC_NIST_P384", "")}},
+	{kind: key, path: "spec", message: "keyUsage cannot be changed", changes: true, field: "spec.keyUsage",
+		accepts: []string{"{}", "{keyUsage: ENCRYPT_DECRYPT}", "{keyUsage: ENCRYPT_DECRYPT}", "{}"},
+		refuses: []string{signing("RSA_2048", ""), "{}", "{}", signing("ECC_NIST_P256", "")}},
+	{kind: key, path: "spec", message: "an asymmetric key signs", field: "spec.keyUsage",
+		accepts: []string{"{}", "{keySpec: SYMMETRIC_DEFAULT}", signing("RSA_2048", ""), signing("ECC_NIST_P521", "")},
+		refuses: []string{"{keySpec: RSA_2048}", "{keySpec: ECC_NIST_P256, keyUsage: ENCRYPT_DECRYPT}"}},
+	{kind: key, path: "spec", message: "a symmetric key encrypts", field: "spec.keyUsage",
+		accepts: []string{"{keyUsage: ENCRYPT_DECRYPT}", "{keySpec: SYMMETRIC_DEFAULT, keyUsage: ENCRYPT_DECRYPT}", signing("RSA_4096", "")},
+		refuses: []string{"{keyUsage: SIGN_VERIFY}", "{keySpec: SYMMETRIC_DEFAULT, keyUsage: SIGN_VERIFY}"}},
+	{kind: key, path: "spec", message: "the material of an asymmetric key is not rotated", field: "spec.rotation",
+		accepts: []string{"{keySpec: SYMMETRIC_DEFAULT, rotation: {enabled: true}}", "{rotation: {enabled: true}}", signing("RSA_2048", ", rotation: {enabled: false}")},
+		refuses: []string{signing("RSA_2048", ", rotation: {enabled: true}"), signing("ECC_NIST_P256", ", rotation: {enabled: true, periodInDays: 90}")}},
 	{kind: key, path: "", message: "region cannot be changed", field: "spec.region", changes: true,
 		accepts: []string{"{region: eu-west-1}", "{region: eu-west-1, description: d}", "{}", "{description: d}"},
 		refuses: []string{"{region: eu-west-1}", "{region: eu-west-2}", "{region: eu-west-1}", "{}", "{}", "{region: eu-west-1}"}},

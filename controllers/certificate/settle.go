@@ -162,23 +162,30 @@ func (r *Reconciler) importFrom(ctx context.Context, p *pass) error {
 		p.lookAgain(followInterval)
 	}
 	if !sameBundle(&bundle, &p.bundle) {
-		key, err := r.Certificates.Key(ctx, p.certificate)
-		if err != nil {
-			return err
-		}
-		version, made, err := r.Certificates.Put(ctx, p.subject(), key, p.index.Last()+1, bundle)
-		if err != nil {
-			return err
-		}
-		p.index = p.index.Add(version)
-		p.bundle.Key.Wipe()
-		if made {
-			p.bundle = pki.Bundle{Key: secretbytes.Copy(bundle.Key.Reveal()), Chain: bundle.Chain}
-		} else if err := r.open(ctx, p); err != nil {
+		if err := r.take(ctx, p, bundle); err != nil {
 			return err
 		}
 	}
 	p.imported()
+	return nil
+}
+
+// take stores what was imported as the next version.
+func (r *Reconciler) take(ctx context.Context, p *pass, bundle pki.Bundle) error {
+	key, err := r.Certificates.Key(ctx, p.certificate)
+	if err != nil {
+		return err
+	}
+	version, made, err := r.Certificates.Put(ctx, p.subject(), key, p.index.Last()+1, bundle)
+	if err != nil {
+		return err
+	}
+	p.index = p.index.Add(version)
+	p.bundle.Key.Wipe()
+	if !made { // an earlier attempt's
+		return r.open(ctx, p)
+	}
+	p.bundle = pki.Bundle{Key: secretbytes.Copy(bundle.Key.Reveal()), Chain: bundle.Chain}
 	return nil
 }
 

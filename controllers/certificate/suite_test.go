@@ -21,7 +21,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
-	"strongroom.dev/strongroom/internal/core/pki"
 	"strongroom.dev/strongroom/test/environment"
 )
 
@@ -47,7 +46,6 @@ var _ = BeforeSuite(func() {
 	DeferCleanup(func() { Expect(cp.Stop()).To(Succeed()) })
 	env, err = environment.RunReconcilers(ctx, cp)
 	Expect(err).NotTo(HaveOccurred())
-	env.Services.Authorities.Signers = &environment.Signers{Algorithm: pki.ECPrime256v1}
 	DeferCleanup(func() { Expect(env.Stop()).To(Succeed()) })
 })
 
@@ -57,18 +55,29 @@ var _ = BeforeEach(func() {
 	Expect(err).NotTo(HaveOccurred())
 	env.DrainEvents()
 	env.Clock.Set(time.Now())
-	for _, name := range []string{"shop-ca", "issuing-ca", "aws-acm"} {
+	for _, name := range []string{"shop-ca", "aws-acm"} {
 		key := environment.KMSKey(namespace, name)
 		if name == "aws-acm" {
 			key.Spec.Aliases = []string{"alias/aws/acm"}
+		} else {
+			key.Spec.KeySpec, key.Spec.KeyUsage = v1alpha1.KeySpecECCNISTP256, v1alpha1.KeyUsageSignVerify
 		}
 		create(key)
-		_, err := env.KMSKey.Reconcile(ctx, environment.Request(key))
-		Expect(err).NotTo(HaveOccurred())
-		refresh(key)
-		seen(key)
+		reconcileKey(name)
 	}
 })
+
+// reconcileKey brings a KMSKey that there is to Ready.
+func reconcileKey(name string) {
+	GinkgoHelper()
+	key := environment.KMSKey(namespace, name)
+	refresh(key)
+	seen(key)
+	_, err := env.KMSKey.Reconcile(ctx, environment.Request(key))
+	Expect(err).NotTo(HaveOccurred())
+	refresh(key)
+	seen(key)
+}
 
 func create(obj client.Object) {
 	GinkgoHelper()

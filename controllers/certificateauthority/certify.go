@@ -69,22 +69,13 @@ func (r *Reconciler) certify(ctx context.Context, p *pass) error {
 		if err := r.issue(ctx, p); err != nil {
 			return err
 		}
-	} else {
-		due, _, err := r.due(ctx, p)
-		if err != nil {
+	} else if due, _ := r.due(ctx, p); due {
+		if err := r.issue(ctx, p); err != nil {
 			return err
-		}
-		if due {
-			if err := r.issue(ctx, p); err != nil {
-				return err
-			}
 		}
 	}
 	p.certified = true
-	_, at, err := r.due(ctx, p)
-	if err != nil {
-		return err
-	}
+	_, at := r.due(ctx, p)
 	p.lookAgain(max(at.Sub(p.now), retryRenewal))
 	return nil
 }
@@ -92,7 +83,7 @@ func (r *Reconciler) certify(ctx context.Context, p *pass) error {
 // retryRenewal is how soon a renewal that is due and has to wait is looked at again. The authority above is watched.
 const retryRenewal = time.Hour
 
-func (r *Reconciler) due(ctx context.Context, p *pass) (bool, time.Time, error) {
+func (r *Reconciler) due(ctx context.Context, p *pass) (bool, time.Time) {
 	in := renewal{
 		notBefore: p.chain[0].NotBefore, notAfter: p.chain[0].NotAfter, renewBefore: acmpca.Duration(p.ca.Spec.RenewBefore, 0),
 		requested: p.requested(), handled: p.ca.Status.LastHandledRotateAt, seed: string(p.ca.UID), now: p.now,
@@ -106,8 +97,7 @@ func (r *Reconciler) due(ctx context.Context, p *pass) (bool, time.Time, error) 
 			in.issuerEnds = above.Status.NotAfter.Time
 		}
 	}
-	due, at := decide(in)
-	return due, at, nil
+	return decide(in)
 }
 
 // issue makes the next certificate and makes it the one in force in this pass's index.

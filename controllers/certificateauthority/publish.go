@@ -114,7 +114,7 @@ func (r *Reconciler) show(ctx context.Context, p *pass, next *v1alpha1.Certifica
 	if client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("reading ConfigMap %s: %w", name, err)
 	}
-	if owner := metav1.GetControllerOf(existing); err == nil && (owner == nil || owner.UID != p.ca.UID && !(owner.Kind == "CertificateAuthority" && owner.Name == p.ca.Name)) {
+	if owner := metav1.GetControllerOf(existing); err == nil && (owner == nil || owner.UID != p.ca.UID && (owner.Kind != "CertificateAuthority" || owner.Name != p.ca.Name)) {
 		return fault.Contested(v1alpha1.ReasonConflict, fmt.Errorf("ConfigMap %s is somebody else's; delete it, or name another target", name))
 	}
 	config := corev1ac.ConfigMap(name, p.ca.Namespace).

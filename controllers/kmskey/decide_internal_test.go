@@ -53,6 +53,11 @@ func TestWhenKeyMaterialIsMade(t *testing.T) {
 		{"25 that were met are no fault", rotationInput{hasMaterial: true, enabled: true, requested: "a", handled: "a", onDemand: 25}, false, none, time.Time{}, false},
 		{"nor are they in a disabled key", rotationInput{hasMaterial: true, requested: "a", onDemand: 25}, false, none, time.Time{}, false},
 
+		{"an asymmetric key gets its first", rotationInput{fixed: true, enabled: true, requested: "a", periodInDays: 90}, true, none, time.Time{}, false},
+		{"and no other, however long a period is over", rotationInput{fixed: true, hasMaterial: true, enabled: true, periodInDays: 90, last: daysAgo(900)}, false, none, time.Time{}, false},
+		{"and refuses a request", rotationInput{fixed: true, hasMaterial: true, enabled: true, requested: "a"}, false, none, time.Time{}, true},
+		{"also of a disabled key", rotationInput{fixed: true, hasMaterial: true, requested: "a"}, false, none, time.Time{}, true},
+
 		{"the shortest period is not over", rotationInput{hasMaterial: true, enabled: true, periodInDays: 90, last: daysAgo(90).Add(time.Second)}, false, none, now.Add(time.Second), false},
 		{"the shortest period is over", rotationInput{hasMaterial: true, enabled: true, periodInDays: 90, last: daysAgo(90).Add(-time.Hour)}, true, automatic, now.AddDate(0, 0, 90), false},
 		{"the longest is not over", rotationInput{hasMaterial: true, enabled: true, periodInDays: 2560, last: daysAgo(2559)}, false, none, now.AddDate(0, 0, 1), false},
@@ -68,7 +73,11 @@ func TestWhenKeyMaterialIsMade(t *testing.T) {
 			if (err != nil) != tt.fails || got.make != tt.make || got.rotation != tt.rotation {
 				t.Fatalf("make %t, %q, %v", got.make, got.rotation, err)
 			}
-			if tt.fails && (!errors.Is(err, errTooManyRotations) || !strings.Contains(err.Error(), v1alpha1.RotateAnnotation)) {
+			reason := errTooManyRotations
+			if tt.in.fixed {
+				reason = errNotRotated
+			}
+			if tt.fails && (!errors.Is(err, reason) || !strings.Contains(err.Error(), v1alpha1.RotateAnnotation)) {
 				t.Errorf("it does not say what to do: %v", err)
 			}
 			if tt.next.IsZero() != got.next.IsZero() || got.next.Before(tt.next) || got.next.Sub(tt.next) >= time.Hour {

@@ -18,12 +18,17 @@ import (
 	"strongroom.dev/strongroom/internal/store"
 )
 
-var errTooManyRotations = errors.New("too many rotations on demand")
+var (
+	errTooManyRotations = errors.New("too many rotations on demand")
+	errNotRotated       = errors.New("the material of an asymmetric key is not rotated, since its public key is known elsewhere")
+)
 
 // rotationInput is all that the decision to rotate a key depends on.
 type rotationInput struct {
 	hasMaterial bool
 	enabled     bool
+	// fixed tells that keys of this spec are not rotated.
+	fixed bool
 	// requested is the rotate annotation; handled is its value that was handled last.
 	requested, handled string
 	onDemand           int32
@@ -45,6 +50,13 @@ type rotationDecision struct {
 func decideRotation(in rotationInput) (rotationDecision, error) {
 	var out rotationDecision
 	var refused error // does not keep automatic rotation
+	if in.fixed {
+		out.make = !in.hasMaterial
+		if in.hasMaterial && in.requested != "" {
+			refused = fmt.Errorf("%w: remove the annotation %s and create another KMSKey", errNotRotated, v1alpha1.RotateAnnotation)
+		}
+		return out, refused
+	}
 	if !in.hasMaterial {
 		out.make = true
 	} else if in.enabled && in.requested != "" && in.requested != in.handled {
@@ -87,6 +99,7 @@ func (r *Reconciler) material(ctx context.Context, p *pass) error {
 	in := rotationInput{
 		hasMaterial:  len(status.KeyMaterials) > 0,
 		enabled:      kms.Enabled(p.key),
+		fixed:        !kms.SpecOf(p.key).Rotates(),
 		requested:    conditions.Echo(p.key.Annotations[v1alpha1.RotateAnnotation]),
 		handled:      status.LastHandledRotateAt,
 		onDemand:     status.OnDemandRotations,
@@ -124,7 +137,11 @@ func (r *Reconciler) material(ctx context.Context, p *pass) error {
 		p.requeue = max(decision.next.Sub(p.now), time.Second)
 	}
 	if refused != nil {
-		p.refused = fault.Stalled(v1alpha1.ReasonTooManyRotations, refused)
+		reason := v1alpha1.ReasonTooManyRotations
+		if errors.Is(refused, errNotRotated) {
+			reason = v1alpha1.ReasonUnsupportedOperation
+		}
+		p.refused = fault.Stalled(reason, refused)
 	}
 	return nil
 }

@@ -88,6 +88,23 @@ var _ = Describe("What somebody has to mend heals when it is mended:", func() {
 		isReady(s)
 	})
 
+	It("a key that signs, when another one is named", func() {
+		signing := environment.KMSKey(namespace, "signing", func(k *v1alpha1.KMSKey) {
+			k.Spec.KeySpec, k.Spec.KeyUsage = v1alpha1.KeySpecECCNISTP256, v1alpha1.KeyUsageSignVerify
+		})
+		create(signing)
+		reconcileKey(signing)
+		s := environment.Secret(namespace, "db", func(s *v1alpha1.Secret) { s.Spec.KMSKeyRef.Name = "signing" })
+		create(s)
+		reconcile(s)
+		is(s, metav1.ConditionFalse, v1alpha1.ReasonKeyUnusable, "SIGN_VERIFY", "name a KMSKey with another keyUsage")
+		Expect(condition(s, v1alpha1.ConditionStalled)).To(HaveField("Reason", v1alpha1.ReasonKeyUnusable), "only another key helps")
+		Expect(s.Status.Versions).To(BeEmpty())
+		update(s, func() { s.Spec.KMSKeyRef.Name = "key" })
+		reconcile(s)
+		isReady(s)
+	})
+
 	It("a key that is disabled, when it is enabled; what was projected stays and no version is lost", func() {
 		s := made("db", template("keys", both))
 		before := projected("db")

@@ -3,15 +3,18 @@ package main
 // notes are what is other than in AWS: of a service by its name, and of an operation as service:Operation. Each is of code that
 // is there; a note on an operation that is not served fails the generation.
 var notes = map[string]string{
-	"kms": "Keys are symmetric (`SYMMETRIC_DEFAULT`), of one region, made here. There are no grants: a grant token is refused with " +
+	"kms": "Keys are symmetric (`SYMMETRIC_DEFAULT`) or sign (`RSA_2048`, `RSA_3072`, `RSA_4096`, `ECC_NIST_P256`, `ECC_NIST_P384`, " +
+		"`ECC_NIST_P521`), of one region, made here. There are no grants: a grant token is refused with " +
 		"`InvalidGrantTokenException`. Custom key stores and Nitro enclaves (`Recipient`) are refused with `UnsupportedOperationException`. " +
 		"A request body has at most 256 KiB.",
-	"kms:CreateKey": "`KeySpec` other than `SYMMETRIC_DEFAULT`, `Origin` other than `AWS_KMS`, `MultiRegion`, `CustomKeyStoreId` and `XksKeyId` " +
+	"kms:CreateKey": "other `KeySpec`s, RSA keys that encrypt, curves that agree on keys, `Origin` other than `AWS_KMS`, `MultiRegion`, `CustomKeyStoreId` and `XksKeyId` " +
 		"are refused with `UnsupportedOperationException`",
 	"kms:Decrypt":           "an encryption context with keys that differ in case alone is refused, since policies could not tell them apart",
 	"kms:Encrypt":           "an encryption context with keys that differ in case alone is refused, since policies could not tell them apart",
 	"kms:GenerateDataKey":   "an encryption context with keys that differ in case alone is refused, since policies could not tell them apart",
 	"kms:GenerateRandom":    "`CustomKeyStoreId` and `Recipient` are refused with `UnsupportedOperationException`",
+	"kms:Sign":              "`MessageType` is `RAW` or `DIGEST`",
+	"kms:Verify":            "`MessageType` is `RAW` or `DIGEST`",
 	"kms:ReEncrypt":         "also needs `kms:ReEncryptTo` on the destination key",
 	"kms:RotateKeyOnDemand": "the key of a service is rotated by that service, and refused",
 

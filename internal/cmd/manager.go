@@ -19,6 +19,7 @@ import (
 	"k8s.io/klog/v2"
 	ctrl "sigs.k8s.io/controller-runtime"
 
+	"strongroom.dev/strongroom/internal/gateway/admission"
 	"strongroom.dev/strongroom/internal/operator"
 )
 
@@ -53,6 +54,9 @@ func newManager() *cobra.Command {
 	flags.StringVar(&f.GatewayBindAddress, "gateway-bind-address", ":8444", "address that serves the AWS APIs; 0 serves none")
 	flags.StringSliceVar(&f.GatewayNames, "gateway-names", nil,
 		"DNS names and IP addresses in the gateway's certificate, besides those of its Service and of loopback")
+	flags.IntVar(&f.GatewaySourceShare, "gateway-source-share", admission.DefaultShare,
+		"percentage of the connections and of the memory before authentication that one source address may have; "+
+			"100 behind a load balancer that hides its clients' addresses")
 	flags.StringVar(&f.AuditLog, "audit-log", "-", "file that a record of each request to the AWS APIs is appended to; - is standard output")
 	flags.BoolVar(&f.LeaderElection, "leader-elect", true, "let one replica of several run the controllers")
 	flags.StringVar(&f.MetricsBindAddress, "metrics-bind-address", ":8443", "address that serves /metrics; 0 serves none")
@@ -109,6 +113,9 @@ func (f *managerFlags) check() error {
 	}
 	if f.Concurrency < 1 || f.Concurrency > 1024 {
 		return fmt.Errorf("--concurrency is %d: give 1 to 1024", f.Concurrency)
+	}
+	if f.GatewaySourceShare < 5 || f.GatewaySourceShare > 100 {
+		return fmt.Errorf("--gateway-source-share is %d: give 5 to 100", f.GatewaySourceShare)
 	}
 	return nil
 }

@@ -60,6 +60,9 @@ type Resource[T any] struct {
 	Denial string
 	// Missing is answered after a permitted request: the resource is not there, or not usable.
 	Missing error
+	// Made is the ARN of what the operation made, for one that makes the resource under an ARN that is not known before: empty if
+	// the answer has none. The audit record names it in place of ARN. It may be nil.
+	Made func(out any) string
 	// Value is handed on to the operation.
 	Value T
 }
@@ -146,9 +149,15 @@ func Op[I, O, T any](name string, resolve Resolve[I, T], handle Handle[I, O, T],
 		if resource.Missing != nil {
 			return nil, resource.Missing
 		}
+		noted := len(call.Resources) - 1
 		out, err := handle(ctx, call, in, resource.Value)
 		if err != nil {
 			return nil, err
+		}
+		if resource.Made != nil && resource.ARN != "*" {
+			if made := resource.Made(out); made != "" {
+				call.Resources[noted].ARN = made
+			}
 		}
 		return out, nil
 	}

@@ -45,13 +45,15 @@ func (op *Operator) serve(o Options) error {
 	}
 	log := op.GetLogger().WithName("gateway")
 	handler, err := server.New(server.Options{
-		Services: GatewayServices(op.Services), Regions: o.regions(), Credentials: op.Services.IAM, Trail: records, Now: o.Now, Log: log,
+		Services: GatewayServices(op.Services), Regions: o.regions(), Credentials: op.Services.IAM, Trail: records, Now: o.Now,
+		SourceShare: o.GatewaySourceShare, Log: log,
 	})
 	if err != nil {
 		return fmt.Errorf("making the gateway: %w", err)
 	}
 	op.Gateway = &serving.Listener{
 		Address: o.GatewayBindAddress, Handler: handler, GracefulShutdownTimeout: o.GracefulShutdownTimeout, Log: log, Closer: records,
+		SourceShare: o.GatewaySourceShare,
 		Certificate: &serving.Certificate{
 			Client: op.direct, Namespace: o.Namespace, Names: o.gatewayNames(), Now: o.Now, Log: log,
 		},

@@ -52,6 +52,9 @@ type Options struct {
 	GatewayBindAddress string
 	// GatewayNames are DNS names and IP addresses in the gateway's certificate, besides those of its Service and of loopback.
 	GatewayNames []string
+	// GatewaySourceShare is how much of the gateway's connections, and of the memory for requests that are not authenticated yet,
+	// one source address may have, in percent. 25 by default.
+	GatewaySourceShare int
 	// AuditLog is the file that audit records are appended to; "" or "-" is standard output.
 	AuditLog string
 	// LeaderElection lets one replica of several run the controllers. Off by default.
@@ -236,7 +239,7 @@ func (op *Operator) wire(o Options, digester *projection.Digester) {
 		Client: cached, Live: live, Tokens: op.direct, Store: envelopes, Keyring: holder, Now: o.Now, Cache: serviceiam.NewCache(o.Now),
 	}
 	authorities := &acmpca.Service{
-		Client: cached, Region: o.Region, KMS: keys, Signers: acmpca.SignersOf(keys), Store: envelopes, Keyring: holder, Now: o.Now,
+		Client: cached, Region: o.Region, KMS: keys, Store: envelopes, Keyring: holder, Now: o.Now,
 	}
 	op.Services = controllers.Services{
 		Client: cached, Live: live, Direct: op.direct, Namespace: o.Namespace, Region: o.Region, GatewayURL: o.gatewayURL(),

@@ -37,8 +37,14 @@ const (
 	fewSecrets  = 100
 )
 
-// operations that are measured. The plaintexts, data keys and secrets have 64 bytes.
-var operations = []string{"Encrypt", "Decrypt", "GenerateDataKey", "GetSecretValue"}
+// operations that are measured. The plaintexts, data keys, messages and secrets have 64 bytes.
+// Sign is followed by the spec of the key that signs.
+var operations = []string{"Encrypt", "Decrypt", "GenerateDataKey", "GetSecretValue", "Sign ECC_NIST_P256", "Sign RSA_2048"}
+
+// signing are the algorithms that are measured, by the key specs.
+var signing = map[v1alpha1.KeySpec]string{
+	v1alpha1.KeySpecECCNISTP256: "ECDSA_SHA_256", v1alpha1.KeySpecRSA2048: "RSASSA_PKCS1_V1_5_SHA_256",
+}
 
 // gatewayBench is a gateway with an account to measure.
 type gatewayBench struct {
@@ -46,6 +52,7 @@ type gatewayBench struct {
 	gateway, bare *peer
 	user          signer
 	keys          []string // ids
+	signingKeys   map[v1alpha1.KeySpec]string
 	ciphertexts   []string // base64, one of each key
 }
 
@@ -77,7 +84,7 @@ func TestGateway(t *testing.T) {
 		operations []string
 	}{
 		{"keys", *manyKeys, operations[:3]},
-		{"secrets", *manySecrets, operations[3:]},
+		{"secrets", *manySecrets, operations[3:4]},
 		{"policies", *manyPolicies, []string{"Encrypt", "GetSecretValue"}},
 	} {
 		g.gateway.command("fill %s %d", more.fill, more.to)
@@ -124,6 +131,14 @@ func (g *gatewayBench) account() {
 		g.create(environment.Secret(gatewayAccount, secretName(i), func(s *v1alpha1.Secret) {
 			s.Spec.Generate.Password.Length = 64
 		}))
+	}
+	g.signingKeys = map[v1alpha1.KeySpec]string{}
+	for spec := range signing {
+		key := environment.KMSKey(gatewayAccount, strings.ToLower(strings.ReplaceAll(string(spec), "_", "-")), func(k *v1alpha1.KMSKey) {
+			k.Spec.KeySpec, k.Spec.KeyUsage = spec, v1alpha1.KeyUsageSignVerify
+		})
+		g.create(key)
+		g.signingKeys[spec] = key.Status.KeyID
 	}
 	g.create(user)
 	var handed corev1.Secret
@@ -182,17 +197,21 @@ func (g *gatewayBench) requests64(to *peer, by signer, operation string) (out []
 	plaintext := base64.StdEncoding.EncodeToString([]byte(strings.Repeat("strong64", 8)))
 	for i := range realObjects {
 		service, body := "kms", ""
-		switch operation {
+		name, spec, _ := strings.Cut(operation, " ")
+		switch name {
 		case "Encrypt":
 			body = fmt.Sprintf(`{"KeyId":%q,"Plaintext":%q,"EncryptionContext":{"app":"shop"}}`, g.keys[i], plaintext)
 		case "Decrypt":
 			body = fmt.Sprintf(`{"CiphertextBlob":%q,"EncryptionContext":{"app":"shop"}}`, g.ciphertexts[i])
 		case "GenerateDataKey":
 			body = fmt.Sprintf(`{"KeyId":%q,"NumberOfBytes":64,"EncryptionContext":{"app":"shop"}}`, g.keys[i])
+		case "Sign":
+			spec := v1alpha1.KeySpec(spec)
+			body = fmt.Sprintf(`{"KeyId":%q,"Message":%q,"SigningAlgorithm":%q}`, g.signingKeys[spec], plaintext, signing[spec])
 		default:
 			service, body = "secretsmanager", fmt.Sprintf(`{"SecretId":%q}`, secretName(i))
 		}
-		request, err := by.sign(to.address, service, operation, body)
+		request, err := by.sign(to.address, service, name, body)
 		g.must(err)
 		out = append(out, request)
 	}

@@ -171,6 +171,8 @@ func bareAnswer(dst []byte, target string, body []byte) ([]byte, error) {
 		in, out = &awskms.DecryptInput{}, &awskms.DecryptOutput{Plaintext: plain, KeyId: arn, EncryptionAlgorithm: "SYMMETRIC_DEFAULT", KeyMaterialId: arn}
 	case "TrentService.GenerateDataKey":
 		in, out = &awskms.GenerateDataKeyInput{}, &awskms.GenerateDataKeyOutput{Plaintext: plain, CiphertextBlob: blob, KeyId: arn, KeyMaterialId: arn}
+	case "TrentService.Sign":
+		in, out = &awskms.SignInput{}, &awskms.SignOutput{Signature: blob, KeyId: arn, SigningAlgorithm: "ECDSA_SHA_256"}
 	case "secretsmanager.GetSecretValue":
 		in, out = &awssm.GetSecretValueInput{}, &awssm.GetSecretValueOutput{
 			ARN: arn, Name: ptr.To("secret-1"), SecretString: ptr.To(string(plain)), VersionId: arn, VersionStages: []string{"AWSCURRENT"}, CreatedDate: &time.Time{},

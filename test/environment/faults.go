@@ -122,7 +122,7 @@ func (r *Reconcilers) Faulty() (*Reconcilers, *FaultyClient) {
 	s.Secrets.KMS = s.KMS
 	authorities := r.Services.Authorities
 	s.Authorities = &acmpca.Service{
-		Client: faulty, Region: authorities.Region, KMS: s.KMS, Signers: authorities.Signers, Store: s.Store, Keyring: authorities.Keyring, Now: authorities.Now,
+		Client: faulty, Region: authorities.Region, KMS: s.KMS, Store: s.Store, Keyring: authorities.Keyring, Now: authorities.Now,
 	}
 	certificates := *r.Services.Certificates
 	certificates.Client, certificates.Authorities, certificates.KMS, certificates.Store = faulty, s.Authorities, s.KMS, s.Store

@@ -1,20 +1,21 @@
 // Package authority issues the certificates of Strongroom's own servers: a root certificate of its own, and short-lived ones
-// under it. It is not the authority behind the kind Certificate.
+// under it. It is not the authority behind the kind Certificate,
+// which is a CertificateAuthority; both issue by internal/core/pki.
 // https://www.rfc-editor.org/rfc/rfc5280
 package authority
 
 import (
+	"crypto"
 	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"net"
 	"time"
+
+	"strongroom.dev/strongroom/internal/core/pki"
 )
 
 const (
@@ -22,8 +23,6 @@ const (
 	Validity = 10 * 365 * 24 * time.Hour
 	// LeafValidity of a server's certificate.
 	LeafValidity = 30 * 24 * time.Hour
-	// backdate is how far a client's clock may be behind.
-	backdate = time.Hour
 
 	certificateBlock = "CERTIFICATE"
 	keyBlock         = "PRIVATE KEY"
@@ -35,26 +34,20 @@ var ErrInvalid = errors.New("not an authority's certificate and key")
 // Authority is a certificate that issues others, and its key. It is immutable.
 type Authority struct {
 	certificate *x509.Certificate
-	key         *ecdsa.PrivateKey
+	key         crypto.Signer
 }
 
 // New makes an Authority with a P-256 key.
 func New(name string, now time.Time) (*Authority, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	key, err := pki.GenerateKey(pki.ECPrime256v1)
 	if err != nil {
 		return nil, fmt.Errorf("making an authority's key: %w", err)
 	}
-	template := &x509.Certificate{
+	none := 0
+	certificate, err := pki.NewRoot(key, pki.AuthorityRequest{
 		Subject:   pkix.Name{CommonName: name, Organization: []string{"Strongroom"}},
-		NotBefore: now.Add(-backdate), NotAfter: now.Add(Validity),
-		IsCA: true, BasicConstraintsValid: true, MaxPathLenZero: true,
-		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		return nil, fmt.Errorf("making an authority's certificate: %w", err)
-	}
-	certificate, err := x509.ParseCertificate(der)
+		NotBefore: pki.Backdate(now, Validity), NotAfter: now.Add(Validity), PathLength: &none,
+	}, nil)
 	if err != nil {
 		return nil, fmt.Errorf("making an authority's certificate: %w", err)
 	}
@@ -96,43 +89,29 @@ func (a *Authority) KeyPEM() ([]byte, error) {
 
 // Issue makes a server's certificate for DNS names and IP addresses, with a key that is in memory alone.
 func (a *Authority) Issue(names []string, now time.Time) (*tls.Certificate, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	key, err := pki.GenerateKey(pki.ECPrime256v1)
 	if err != nil {
 		return nil, fmt.Errorf("making a server's key: %w", err)
 	}
-	template := &x509.Certificate{
-		Subject:     pkix.Name{CommonName: "strongroom-gateway"},
-		NotBefore:   now.Add(-backdate),
-		NotAfter:    earlier(now.Add(LeafValidity), a.certificate.NotAfter),
-		KeyUsage:    x509.KeyUsageDigitalSignature,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-	}
-	for _, name := range names {
-		if ip := net.ParseIP(name); ip != nil {
-			template.IPAddresses = append(template.IPAddresses, ip)
-		} else {
-			template.DNSNames = append(template.DNSNames, name)
-		}
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, a.certificate, key.Public(), a.key)
+	issuer, err := pki.NewAuthority([]*x509.Certificate{a.certificate}, a.key)
 	if err != nil {
 		return nil, fmt.Errorf("issuing a server's certificate: %w", err)
 	}
-	leaf, err := x509.ParseCertificate(der)
+	parsed, err := pki.ParseNames(names)
 	if err != nil {
 		return nil, fmt.Errorf("issuing a server's certificate: %w", err)
 	}
-	return &tls.Certificate{Certificate: [][]byte{der, a.certificate.Raw}, PrivateKey: key, Leaf: leaf}, nil
+	leaf, err := issuer.Issue(key.Public(), pki.LeafRequest{
+		Subject: pkix.Name{CommonName: "strongroom-gateway"}, Names: parsed, NotBefore: pki.Backdate(now, LeafValidity), NotAfter: now.Add(LeafValidity),
+		Usages: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("issuing a server's certificate: %w", err)
+	}
+	return &tls.Certificate{Certificate: [][]byte{leaf.Raw, a.certificate.Raw}, PrivateKey: key, Leaf: leaf}, nil
 }
 
 // RenewalTime of a certificate: when two thirds of its life are over.
 func RenewalTime(c *x509.Certificate) time.Time {
-	return c.NotBefore.Add(c.NotAfter.Sub(c.NotBefore) * 2 / 3)
-}
-
-func earlier(a, b time.Time) time.Time {
-	if a.Before(b) {
-		return a
-	}
-	return b
+	return pki.RenewalTime(c.NotBefore, c.NotAfter, 0, "")
 }

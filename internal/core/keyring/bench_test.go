@@ -23,7 +23,7 @@ func BenchmarkUseOfCachedMaterial(b *testing.B) {
 	c := keyring.NewMaterialCache(1024, time.Minute, nil)
 	b.ReportAllocs()
 	for b.Loop() {
-		if err := c.Use("a", v.load, look); err != nil {
+		if err := keyring.Use(c, "a", v.load, look); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"sync"
 	"time"
-
-	"strongroom.dev/strongroom/internal/core/secretbytes"
 )
 
 const (
@@ -17,7 +15,17 @@ const (
 	DefaultCacheAge = 60 * time.Second
 )
 
-var errLoadPanicked = errors.New("loading the key material panicked")
+var (
+	errLoadPanicked = errors.New("loading the key material panicked")
+	errOtherType    = errors.New("the key material of that id is cached as another type: a mistake of the program")
+)
+
+// Material is what a MaterialCache holds: the bytes of a key, or a key that is parsed already, as secretbytes.Bytes and
+// *keys.PrivateKey are.
+type Material interface {
+	// Wipe erases the material; nobody uses it any more.
+	Wipe()
+}
 
 // MaterialCache holds unwrapped key material: a bounded number of pieces, each for a bounded time after it was loaded,
 // however often it is used. Material is lent and never handed out, and is erased as soon as it is out of the cache and
@@ -45,7 +53,7 @@ type entry struct {
 	recent, oldest *list.Element
 
 	ready    chan struct{}
-	material secretbytes.Bytes
+	material Material // nil if loading panicked
 	err      error
 }
 
@@ -70,30 +78,34 @@ func NewMaterialCache(size int, maxAge time.Duration, now func() time.Time) *Mat
 // Use lends the material of id to use, after load has loaded it if it is not here. It answers load's or use's error as
 // it is. A failed load is not remembered, and those who waited for it load for themselves.
 //
-// id must name the material entirely, the installation's key and the key material, as whoever gives the same id gets
-// the same bytes. What load answers belongs to the cache, which erases it: load must keep no copy and
+// id must name the material entirely, the installation's key, the key material and the type that it is opened as: whoever
+// gives the same id gets the same material. What load answers belongs to the cache, which erases it: load must keep no copy and
 // must not itself Use the same id, and use must not keep what it is lent or read it when it has returned.
-func (c *MaterialCache) Use(id string, load func() (secretbytes.Bytes, error), use func(secretbytes.Bytes) error) error {
+func Use[M Material](c *MaterialCache, id string, load func() (M, error), use func(M) error) error {
 	for {
 		e, mine := c.acquire(id)
-		again, err := c.useEntry(e, mine, load, use)
+		again, err := useEntry(c, e, mine, load, use)
 		if !again {
 			return err
 		}
 	}
 }
 
-func (c *MaterialCache) useEntry(e *entry, mine bool, load func() (secretbytes.Bytes, error), use func(secretbytes.Bytes) error) (again bool, err error) {
+func useEntry[M Material](c *MaterialCache, e *entry, mine bool, load func() (M, error), use func(M) error) (again bool, err error) {
 	defer c.release(e)
 	if mine {
-		c.fill(e, load)
+		c.fill(e, func() (Material, error) { return load() })
 	}
 	<-e.ready
 	if e.err != nil {
 		// Somebody else's load may have failed for a reason of its own, such as a cancelled request.
 		return !mine, e.err
 	}
-	return false, use(e.material)
+	material, ok := e.material.(M)
+	if !ok {
+		return false, errOtherType
+	}
+	return false, use(material)
 }
 
 // acquire answers the entry of id with one user more. If it is mine, there was none and the caller must fill it.
@@ -117,7 +129,7 @@ func (c *MaterialCache) acquire(id string) (e *entry, mine bool) {
 	return e, !ok
 }
 
-func (c *MaterialCache) fill(e *entry, load func() (secretbytes.Bytes, error)) {
+func (c *MaterialCache) fill(e *entry, load func() (Material, error)) {
 	e.err = errLoadPanicked
 	defer func() {
 		if e.err != nil {
@@ -170,7 +182,7 @@ func (c *MaterialCache) evict(e *entry) {
 // wipeIfUnused erases material that is out of the cache and that nobody is lent. While it is being loaded, its loader
 // is a user.
 func (c *MaterialCache) wipeIfUnused(e *entry) {
-	if e.recent == nil && e.users == 0 {
+	if e.recent == nil && e.users == 0 && e.material != nil {
 		e.material.Wipe()
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"strongroom.dev/strongroom/internal/core/keyring"
+	"strongroom.dev/strongroom/internal/core/keys"
 	"strongroom.dev/strongroom/internal/core/secretbytes"
 )
 
@@ -43,7 +44,7 @@ func (c *clock) advance(d time.Duration) { c.nanos.Add(int64(d)) }
 
 func use(t testing.TB, c *keyring.MaterialCache, id string, v *vault) {
 	t.Helper()
-	if err := c.Use(id, v.load, func(m secretbytes.Bytes) error {
+	if err := keyring.Use(c, id, v.load, func(m secretbytes.Bytes) error {
 		if !m.Equal(repeated(7)) {
 			t.Errorf("%s: not the material", id)
 		}
@@ -114,8 +115,8 @@ func TestMaterialInUseIsWipedOnlyWhenItsLastUserIsGone(t *testing.T) {
 			var v vault
 			var clk clock
 			c := keyring.NewMaterialCache(1, time.Minute, clk.now)
-			err := c.Use("a", v.load, func(outer secretbytes.Bytes) error {
-				err := c.Use("a", v.load, func(inner secretbytes.Bytes) error {
+			err := keyring.Use(c, "a", v.load, func(outer secretbytes.Bytes) error {
+				err := keyring.Use(c, "a", v.load, func(inner secretbytes.Bytes) error {
 					evict(c, &clk, &v)
 					if wiped(inner.Reveal()) {
 						t.Error("wiped while two use it")
@@ -145,7 +146,7 @@ func TestAFailedLoadIsNotRemembered(t *testing.T) {
 	var v vault
 	c := keyring.NewMaterialCache(2, time.Minute, nil)
 	failure, half := errors.New("no such token"), bytes.Repeat([]byte{7}, 8)
-	err := c.Use("a", func() (secretbytes.Bytes, error) { return secretbytes.Own(half), failure }, func(secretbytes.Bytes) error {
+	err := keyring.Use(c, "a", func() (secretbytes.Bytes, error) { return secretbytes.Own(half), failure }, func(secretbytes.Bytes) error {
 		t.Error("used without material")
 		return nil
 	})
@@ -162,7 +163,7 @@ func TestAnErrorOfTheUserIsAnsweredAndTheMaterialStays(t *testing.T) {
 	var v vault
 	c := keyring.NewMaterialCache(2, time.Minute, nil)
 	failure := errors.New("it does not open")
-	if err := c.Use("a", v.load, func(secretbytes.Bytes) error { return failure }); !errors.Is(err, failure) {
+	if err := keyring.Use(c, "a", v.load, func(secretbytes.Bytes) error { return failure }); !errors.Is(err, failure) {
 		t.Errorf("%v", err)
 	}
 	use(t, c, "a", &v)
@@ -182,11 +183,11 @@ func TestAPanicLeavesTheCacheInOrder(t *testing.T) {
 		}()
 		f()
 	}
-	panics(func() { _ = c.Use("a", func() (secretbytes.Bytes, error) { panic("load") }, look) })
+	panics(func() { _ = keyring.Use(c, "a", func() (secretbytes.Bytes, error) { panic("load") }, look) })
 	if c.Len() != 0 {
 		t.Errorf("%d entries after a panicked load", c.Len())
 	}
-	panics(func() { _ = c.Use("a", v.load, func(secretbytes.Bytes) error { panic("use") }) })
+	panics(func() { _ = keyring.Use(c, "a", v.load, func(secretbytes.Bytes) error { panic("use") }) })
 	c.Forget("a")
 	if !wiped(v.made[0]) {
 		t.Error("the panicked user is still counted")
@@ -199,7 +200,7 @@ func TestConcurrentUsersShareOneLoad(t *testing.T) {
 	started, goOn := make(chan struct{}), make(chan struct{})
 	slow := func() (secretbytes.Bytes, error) { close(started); <-goOn; return v.load() }
 	var wg sync.WaitGroup
-	wg.Go(func() { _ = c.Use("a", slow, look) })
+	wg.Go(func() { _ = keyring.Use(c, "a", slow, look) })
 	<-started
 	for range 10 {
 		wg.Go(func() { use(t, c, "a", &v) })
@@ -225,7 +226,7 @@ func TestWhoWaitsForALoadThatFailsLoadsForItself(t *testing.T) {
 	}
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		if err := c.Use("a", cancelled, look); !errors.Is(err, context.Canceled) {
+		if err := keyring.Use(c, "a", cancelled, look); !errors.Is(err, context.Canceled) {
 			t.Errorf("the cancelled one: %v", err)
 		}
 	})
@@ -243,7 +244,7 @@ func TestWhoWaitsForALoadThatFailsLoadsForItself(t *testing.T) {
 func TestMaterialForgottenWhileItIsLoadedIsNotKept(t *testing.T) {
 	var v vault
 	c := keyring.NewMaterialCache(2, time.Minute, nil)
-	err := c.Use("a", func() (secretbytes.Bytes, error) { c.Forget("a"); return v.load() }, func(m secretbytes.Bytes) error {
+	err := keyring.Use(c, "a", func() (secretbytes.Bytes, error) { c.Forget("a"); return v.load() }, func(m secretbytes.Bytes) error {
 		if wiped(m.Reveal()) {
 			t.Error("wiped before its loader used it")
 		}
@@ -303,7 +304,7 @@ func TestNobodySeesWipedOrForeignMaterial(t *testing.T) {
 					}
 					return secretbytes.Own(b), nil
 				}
-				err := c.Use(fmt.Sprint(n), load, func(m secretbytes.Bytes) error {
+				err := keyring.Use(c, fmt.Sprint(n), load, func(m secretbytes.Bytes) error {
 					if !m.Equal(repeated(n)) {
 						t.Errorf("worker %d, round %d: material %d is not itself", worker, i, n)
 					}
@@ -327,4 +328,44 @@ func TestNobodySeesWipedOrForeignMaterial(t *testing.T) {
 		}
 		return true
 	})
+}
+
+// parsed is material that is no bytes.
+type parsed struct{ wiped bool }
+
+func (p *parsed) Wipe() { p.wiped = true }
+
+func TestMaterialOfAnyTypeIsKeptAsItIsAndWipedAsAnyOther(t *testing.T) {
+	c := keyring.NewMaterialCache(10, time.Minute, nil)
+	key := &parsed{}
+	for range 2 {
+		err := keyring.Use(c, "a", func() (*parsed, error) { return key, nil }, func(lent *parsed) error {
+			if lent != key || lent.wiped {
+				t.Error("it is not what was loaded")
+			}
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	var v vault
+	if err := keyring.Use(c, "a", v.load, look); err == nil || v.loads != 0 {
+		t.Errorf("material was lent as another type: %v", err)
+	}
+	c.Clear()
+	if !key.wiped {
+		t.Error("it was not wiped")
+	}
+}
+
+func TestALoadThatFailsMayAnswerNothing(t *testing.T) {
+	c := keyring.NewMaterialCache(10, time.Minute, nil)
+	failure := errors.New("no such key")
+	if err := keyring.Use(c, "a", func() (*keys.PrivateKey, error) { return nil, failure }, func(*keys.PrivateKey) error { return nil }); !errors.Is(err, failure) {
+		t.Errorf("%v", err)
+	}
+	if c.Len() != 0 {
+		t.Errorf("%d entries", c.Len())
+	}
 }

@@ -35,14 +35,14 @@ func TestACiphertextOpensThroughAllLevelsAfterTheDomainKeyWasRotated(t *testing.
 	}
 	h := keys.Header{Kind: keys.KindCiphertext, KeyID: header.KeyID, MaterialID: header.MaterialID}
 	var blob []byte
-	if err := cache.Use("key", material, func(m secretbytes.Bytes) (err error) {
+	if err := keyring.Use(cache, "key", material, func(m secretbytes.Bytes) (err error) {
 		blob, err = keys.Seal(m, h, nil, secretbytes.Copy([]byte("hunter2")))
 		return err
 	}); err != nil {
 		t.Fatal(err)
 	}
 	open := func() error {
-		return cache.Use("key", material, func(m secretbytes.Bytes) error {
+		return keyring.Use(cache, "key", material, func(m secretbytes.Bytes) error {
 			got, err := keys.Open(m, h, nil, blob)
 			if err == nil && string(got.Reveal()) != "hunter2" {
 				return errors.New("another plaintext")

@@ -67,7 +67,7 @@ func TestTheCacheDoesWhatASimpleModelDoes(t *testing.T) {
 					made[name] = append(made[name], m.Reveal())
 					return m, nil
 				}
-				err := c.Use(name, load, func(m secretbytes.Bytes) error {
+				err := keyring.Use(c, name, load, func(m secretbytes.Bytes) error {
 					if !m.Equal(repeated(name[0])) {
 						t.Fatalf("%s is not its material", name)
 					}

@@ -206,7 +206,7 @@ func TestAKeyringIsReplacedWhileOthersWrapAndUnwrap(t *testing.T) {
 				case <-stop:
 					return
 				}
-				if err := cache.Use(hex.EncodeToString(token[8:24]), func() (secretbytes.Bytes, error) {
+				if err := keyring.Use(cache, hex.EncodeToString(token[8:24]), func() (secretbytes.Bytes, error) {
 					return ring.UnwrapToken(header, location, token)
 				}, func(m secretbytes.Bytes) error {
 					if m.Len() != 32 || wiped(m.Reveal()) {

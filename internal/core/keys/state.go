@@ -120,27 +120,28 @@ func (s State) Permits(op Operation) error {
 type group int
 
 const (
-	always     group = iota
-	crypto           // uses key material
-	publicKey        // reads the public half of it
-	grant            // CreateGrant
-	metadata         // changes what describes the key
-	toggle           // EnableKey, DisableKey
-	rotate           // makes new material, or decides when
-	rotateRead       // GetKeyRotationStatus
-	schedule         // ScheduleKeyDeletion
-	cancel           // CancelKeyDeletion
-	importing        // GetParametersForImport, ImportKeyMaterial
-	unimport         // DeleteImportedKeyMaterial
-	multi            // ReplicateKey, UpdatePrimaryRegion
+	always        group = iota
+	cryptographic       // uses key material
+	publicKey           // reads the public half of it
+	grant               // CreateGrant
+	metadata            // changes what describes the key
+	toggle              // EnableKey, DisableKey
+	rotate              // makes new material, or decides when
+	rotateRead          // GetKeyRotationStatus
+	schedule            // ScheduleKeyDeletion
+	cancel              // CancelKeyDeletion
+	importing           // GetParametersForImport, ImportKeyMaterial
+	unimport            // DeleteImportedKeyMaterial
+	multi               // ReplicateKey, UpdatePrimaryRegion
 	groupCount
 )
 
 // groups has an entry for every Operation.
 var groups = map[Operation]group{
-	Encrypt: crypto, Decrypt: crypto, ReEncrypt: crypto, GenerateDataKey: crypto, GenerateDataKeyWithoutPlaintext: crypto,
-	GenerateDataKeyPair: crypto, GenerateDataKeyPairWithoutPlaintext: crypto, Sign: crypto, Verify: crypto,
-	GenerateMac: crypto, VerifyMac: crypto, DeriveSharedSecret: crypto, Encapsulate: crypto, Decapsulate: crypto,
+	Encrypt: cryptographic, Decrypt: cryptographic, ReEncrypt: cryptographic, GenerateDataKey: cryptographic,
+	GenerateDataKeyWithoutPlaintext: cryptographic, GenerateDataKeyPair: cryptographic,
+	GenerateDataKeyPairWithoutPlaintext: cryptographic, Sign: cryptographic, Verify: cryptographic, GenerateMac: cryptographic,
+	VerifyMac: cryptographic, DeriveSharedSecret: cryptographic, Encapsulate: cryptographic, Decapsulate: cryptographic,
 	GetPublicKey: publicKey,
 
 	DescribeKey: always, GetKeyLastUsage: always, GetKeyPolicy: always, PutKeyPolicy: always, ListKeyPolicies: always,
@@ -166,29 +167,29 @@ type rule struct {
 var rules = map[State]rule{
 	Enabled: {[groupCount]error{cancel: ErrInvalidState}, "no deletion is scheduled"},
 	Disabled: {[groupCount]error{
-		crypto: ErrDisabled, publicKey: ErrDisabled, grant: ErrDisabled, rotate: ErrDisabled, multi: ErrDisabled,
+		cryptographic: ErrDisabled, publicKey: ErrDisabled, grant: ErrDisabled, rotate: ErrDisabled, multi: ErrDisabled,
 		cancel: ErrInvalidState,
 	}, "enable the key first"},
 	PendingDeletion: {[groupCount]error{
-		crypto: ErrInvalidState, publicKey: ErrInvalidState, grant: ErrInvalidState, metadata: ErrInvalidState,
+		cryptographic: ErrInvalidState, publicKey: ErrInvalidState, grant: ErrInvalidState, metadata: ErrInvalidState,
 		toggle: ErrInvalidState, rotate: ErrInvalidState, schedule: ErrInvalidState, importing: ErrInvalidState,
 		unimport: ErrInvalidState, multi: ErrInvalidState,
 	}, "cancel its deletion and enable it first"},
 	PendingReplicaDeletion: {[groupCount]error{
-		crypto: ErrInvalidState, publicKey: ErrInvalidState, grant: ErrInvalidState, metadata: ErrInvalidState,
+		cryptographic: ErrInvalidState, publicKey: ErrInvalidState, grant: ErrInvalidState, metadata: ErrInvalidState,
 		toggle: ErrInvalidState, rotate: ErrInvalidState, schedule: ErrInvalidState, importing: ErrInvalidState,
 		unimport: ErrInvalidState, multi: ErrInvalidState,
 	}, "cancel its deletion and enable it first"},
 	PendingImport: {[groupCount]error{
-		crypto: ErrInvalidState, publicKey: ErrInvalidState, grant: ErrInvalidState, toggle: ErrInvalidState,
+		cryptographic: ErrInvalidState, publicKey: ErrInvalidState, grant: ErrInvalidState, toggle: ErrInvalidState,
 		rotate: ErrUnsupported, rotateRead: ErrUnsupported, cancel: ErrInvalidState, multi: ErrInvalidState,
 	}, "import its key material first"},
 	Unavailable: {[groupCount]error{
-		crypto: ErrInvalidState, publicKey: ErrInvalidState, rotate: ErrInvalidState, cancel: ErrInvalidState,
+		cryptographic: ErrInvalidState, publicKey: ErrInvalidState, rotate: ErrInvalidState, cancel: ErrInvalidState,
 		importing: ErrInvalidState, unimport: ErrInvalidState, multi: ErrInvalidState,
 	}, "see the key's conditions for why its key material cannot be opened"},
 	Creating: {[groupCount]error{
-		crypto: ErrInvalidState, publicKey: ErrInvalidState, grant: ErrInvalidState, toggle: ErrInvalidState,
+		cryptographic: ErrInvalidState, publicKey: ErrInvalidState, grant: ErrInvalidState, toggle: ErrInvalidState,
 		rotate: ErrInvalidState, schedule: ErrInvalidState, cancel: ErrInvalidState, importing: ErrInvalidState,
 		unimport: ErrInvalidState, multi: ErrInvalidState,
 	}, "try again when the key is Enabled"},

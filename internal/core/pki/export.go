@@ -17,9 +17,10 @@ const (
 	// exportSalt is the length of the salt in bytes (NIST SP 800-132, section 5.1: at least 16).
 	exportSalt = 16
 
-	// MinimumPassphrase and MaximumPassphrase are the lengths of a passphrase in bytes.
+	// MinimumPassphrase is the length of the shortest passphrase in bytes.
 	// https://docs.aws.amazon.com/acm/latest/APIReference/API_ExportCertificate.html
 	MinimumPassphrase = 4
+	// MaximumPassphrase is the longest.
 	MaximumPassphrase = 128
 )
 

@@ -139,7 +139,7 @@ func isLabel(label string) bool {
 		return false
 	}
 	for i := range len(label) {
-		if c := label[i]; !(c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '-') {
+		if c := label[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' {
 			return false
 		}
 	}

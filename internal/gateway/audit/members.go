@@ -115,6 +115,15 @@ func (made planning) fill(p *Plan, shape *limits.Shape, typ reflect.Type) (err e
 	return err
 }
 
+// memberName is how CloudTrail writes a member: with a small first letter, as in aWSAccountId of KMS, but for the ARN of Secrets
+// Manager, which is arn.
+func memberName(name string) string {
+	if name == "ARN" {
+		return "arn"
+	}
+	return strings.ToLower(name[:1]) + name[1:]
+}
+
 func (made planning) fields(shape *limits.Shape, typ reflect.Type) (fields []field, err error) {
 	for _, m := range shape.Members {
 		name := strings.ToUpper(m.Name[:1]) + m.Name[1:]
@@ -126,7 +135,7 @@ func (made planning) fields(shape *limits.Shape, typ reflect.Type) (fields []fie
 		if err != nil {
 			return nil, err
 		}
-		key := quote(nil, strings.ToLower(m.Name[:1])+m.Name[1:])
+		key := quote(nil, memberName(m.Name))
 		fields = append(fields, field{key: append(key, ':'), index: f.Index[0], plan: plan})
 	}
 	return fields, nil

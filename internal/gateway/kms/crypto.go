@@ -51,9 +51,11 @@ func common(key *v1alpha1.KMSKey, operation keys.Operation, algorithm types.Encr
 	if err := stateError(key, operation); err != nil {
 		return err
 	}
+	if err := usageError(key, operation); err != nil {
+		return err
+	}
 	if algorithm != "" && algorithm != symmetric {
-		return &types.InvalidKeyUsageException{Message: aws.String("Algorithm " + string(algorithm) +
-			" and key spec SYMMETRIC_DEFAULT are incompatible.")}
+		return incompatible(string(algorithm), keys.SymmetricDefault)
 	}
 	return nil
 }

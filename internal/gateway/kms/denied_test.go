@@ -24,20 +24,25 @@ var onKeys = map[string]func(key string) any{
 	"ReEncrypt":                       func(k string) any { return &awskms.ReEncryptInput{SourceKeyId: &k, DestinationKeyId: &k} },
 	"GenerateDataKey":                 func(k string) any { return &awskms.GenerateDataKeyInput{KeyId: &k} },
 	"GenerateDataKeyWithoutPlaintext": func(k string) any { return &awskms.GenerateDataKeyWithoutPlaintextInput{KeyId: &k} },
-	"GetKeyPolicy":                    func(k string) any { return &awskms.GetKeyPolicyInput{KeyId: &k} },
-	"PutKeyPolicy":                    func(k string) any { return &awskms.PutKeyPolicyInput{KeyId: &k, Policy: aws.String("{}")} },
-	"ListKeyPolicies":                 func(k string) any { return &awskms.ListKeyPoliciesInput{KeyId: &k} },
-	"EnableKey":                       func(k string) any { return &awskms.EnableKeyInput{KeyId: &k} },
-	"DisableKey":                      func(k string) any { return &awskms.DisableKeyInput{KeyId: &k} },
-	"UpdateKeyDescription":            func(k string) any { return &awskms.UpdateKeyDescriptionInput{KeyId: &k} },
-	"EnableKeyRotation":               func(k string) any { return &awskms.EnableKeyRotationInput{KeyId: &k} },
-	"DisableKeyRotation":              func(k string) any { return &awskms.DisableKeyRotationInput{KeyId: &k} },
-	"GetKeyRotationStatus":            func(k string) any { return &awskms.GetKeyRotationStatusInput{KeyId: &k} },
-	"RotateKeyOnDemand":               func(k string) any { return &awskms.RotateKeyOnDemandInput{KeyId: &k} },
-	"ListKeyRotations":                func(k string) any { return &awskms.ListKeyRotationsInput{KeyId: &k} },
-	"TagResource":                     func(k string) any { return &awskms.TagResourceInput{KeyId: &k} },
-	"UntagResource":                   func(k string) any { return &awskms.UntagResourceInput{KeyId: &k} },
-	"ListResourceTags":                func(k string) any { return &awskms.ListResourceTagsInput{KeyId: &k} },
+	"Sign":                            func(k string) any { return &awskms.SignInput{KeyId: &k, Message: []byte("x")} },
+	"Verify": func(k string) any {
+		return &awskms.VerifyInput{KeyId: &k, Message: []byte("x"), Signature: []byte("x")}
+	},
+	"GetPublicKey":         func(k string) any { return &awskms.GetPublicKeyInput{KeyId: &k} },
+	"GetKeyPolicy":         func(k string) any { return &awskms.GetKeyPolicyInput{KeyId: &k} },
+	"PutKeyPolicy":         func(k string) any { return &awskms.PutKeyPolicyInput{KeyId: &k, Policy: aws.String("{}")} },
+	"ListKeyPolicies":      func(k string) any { return &awskms.ListKeyPoliciesInput{KeyId: &k} },
+	"EnableKey":            func(k string) any { return &awskms.EnableKeyInput{KeyId: &k} },
+	"DisableKey":           func(k string) any { return &awskms.DisableKeyInput{KeyId: &k} },
+	"UpdateKeyDescription": func(k string) any { return &awskms.UpdateKeyDescriptionInput{KeyId: &k} },
+	"EnableKeyRotation":    func(k string) any { return &awskms.EnableKeyRotationInput{KeyId: &k} },
+	"DisableKeyRotation":   func(k string) any { return &awskms.DisableKeyRotationInput{KeyId: &k} },
+	"GetKeyRotationStatus": func(k string) any { return &awskms.GetKeyRotationStatusInput{KeyId: &k} },
+	"RotateKeyOnDemand":    func(k string) any { return &awskms.RotateKeyOnDemandInput{KeyId: &k} },
+	"ListKeyRotations":     func(k string) any { return &awskms.ListKeyRotationsInput{KeyId: &k} },
+	"TagResource":          func(k string) any { return &awskms.TagResourceInput{KeyId: &k} },
+	"UntagResource":        func(k string) any { return &awskms.UntagResourceInput{KeyId: &k} },
+	"ListResourceTags":     func(k string) any { return &awskms.ListResourceTagsInput{KeyId: &k} },
 }
 
 // onNone are the inputs of the operations that are about no key, or about an alias.
@@ -53,7 +58,7 @@ var onNone = map[string]func(alias string) any{
 
 var anyNames = map[string]bool{
 	"DescribeKey": true, "Encrypt": true, "Decrypt": true, "ReEncrypt": true, "GenerateDataKey": true,
-	"GenerateDataKeyWithoutPlaintext": true,
+	"GenerateDataKeyWithoutPlaintext": true, "Sign": true, "Verify": true, "GetPublicKey": true,
 }
 
 const (

@@ -75,6 +75,8 @@ func answer(key *v1alpha1.KMSKey, err error) error {
 		return err
 	case errors.Is(err, keys.ErrInvalidCiphertext):
 		return &types.InvalidCiphertextException{}
+	case errors.Is(err, keys.ErrInvalidSignature):
+		return &types.KMSInvalidSignatureException{} // AWS says no more
 	case errors.Is(err, keys.ErrTooLarge):
 		return validation("The encryption context is longer than %d bytes", keys.MaxContext)
 	case errors.Is(err, keyring.ErrSealed), errors.Is(err, store.ErrMissing), errors.Is(err, store.ErrTampered):

@@ -3,6 +3,7 @@ package kms
 import (
 	"cmp"
 	"context"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awskms "github.com/aws/aws-sdk-go-v2/service/kms"
@@ -38,7 +39,7 @@ func (o *operations) creating(_ context.Context, call *gateway.Call, in *awskms.
 	return gateway.Resource[[]v1alpha1.Tag]{ARN: "*", Value: tags, Context: &kms.Conditions{
 		CallerAccount: call.Account(), RequestTags: tags, More: iam.Map{
 			"kms:keyspec":                        {specOf(in)},
-			"kms:keyusage":                       {cmp.Or(string(in.KeyUsage), "ENCRYPT_DECRYPT")},
+			"kms:keyusage":                       {usageOf(in)},
 			"kms:keyorigin":                      {cmp.Or(string(in.Origin), "AWS_KMS")},
 			"kms:multiregion":                    {boolean(aws.ToBool(in.MultiRegion))},
 			"kms:bypasspolicylockoutsafetycheck": {boolean(in.BypassPolicyLockoutSafetyCheck)},
@@ -61,7 +62,7 @@ func (o *operations) createKey(ctx context.Context, call *gateway.Call, in *awsk
 	}
 	spec := v1alpha1.KMSKeySpec{
 		Description: aws.ToString(in.Description), Tags: tags,
-		KeySpec: v1alpha1.KeySpecSymmetricDefault, KeyUsage: v1alpha1.KeyUsageEncryptDecrypt, Region: call.Region,
+		KeySpec: v1alpha1.KeySpec(specOf(in)), KeyUsage: v1alpha1.KeyUsage(usageOf(in)), Region: call.Region,
 	}
 	key := kms.New(call.Namespace(), spec)
 	keyARN := arn.KMSKey(call.Region, call.Account(), key.Name)
@@ -93,15 +94,25 @@ func specOf(in *awskms.CreateKeyInput) string {
 	return cmp.Or(string(in.KeySpec), string(in.CustomerMasterKeySpec), string(v1alpha1.KeySpecSymmetricDefault)) //nolint:staticcheck // see creatable
 }
 
+// usageOf is the key usage that is asked for.
+func usageOf(in *awskms.CreateKeyInput) string {
+	return cmp.Or(string(in.KeyUsage), string(v1alpha1.KeyUsageEncryptDecrypt))
+}
+
 // creatable tells whether there are such keys.
 func creatable(in *awskms.CreateKeyInput) error {
-	switch {
+	switch spec := keys.Spec(specOf(in)); {
 	case in.KeySpec != "" && in.CustomerMasterKeySpec != "": //nolint:staticcheck // older SDKs and Terraform send the old name
 		return validation("You cannot specify KeySpec and CustomerMasterKeySpec in the same request. CustomerMasterKeySpec is deprecated.")
-	case specOf(in) != string(v1alpha1.KeySpecSymmetricDefault):
-		return unsupported("KeySpec %s is not supported: SYMMETRIC_DEFAULT is.", specOf(in))
-	case in.KeyUsage != "" && in.KeyUsage != types.KeyUsageTypeEncryptDecrypt:
-		return validation("KeyUsage %s is not compatible with KeySpec SYMMETRIC_DEFAULT", in.KeyUsage)
+	case !spec.Known():
+		return unsupported("KeySpec %s is not supported.", spec)
+	case in.KeyUsage == "" && !spec.Symmetric():
+		return validation("You must specify a KeyUsage value for all KMS keys except for symmetric encryption keys.")
+	case in.KeyUsage == types.KeyUsageTypeEncryptDecrypt && strings.HasPrefix(string(spec), "RSA_"),
+		in.KeyUsage == types.KeyUsageTypeKeyAgreement && strings.HasPrefix(string(spec), "ECC_"): // which AWS has
+		return unsupported("KeyUsage %s is not supported for KeySpec %s: SIGN_VERIFY is.", in.KeyUsage, spec)
+	case !spec.Allows(keys.Usage(usageOf(in))):
+		return validation("KeyUsage %s is not compatible with KeySpec %s", in.KeyUsage, spec)
 	case in.CustomKeyStoreId != nil || in.XksKeyId != nil:
 		return unsupported("Custom key stores are not supported.")
 	case in.Origin != "" && in.Origin != types.OriginTypeAwsKms:
@@ -122,19 +133,22 @@ func (o *operations) describeKey(_ context.Context, _ *gateway.Call, in *awskms.
 // metadata is a key as AWS describes it.
 // https://docs.aws.amazon.com/kms/latest/APIReference/API_KeyMetadata.html
 func metadata(key *v1alpha1.KMSKey) *types.KeyMetadata {
-	state := kms.StateFor(key, keys.DescribeKey)
+	state, spec := kms.StateFor(key, keys.DescribeKey), kms.SpecOf(key)
 	m := &types.KeyMetadata{
 		KeyId: &key.Status.KeyID, Arn: &key.Status.ARN, AWSAccountId: aws.String(arn.Account(key.Status.ARN)),
 		CreationDate: aws.Time(key.CreationTimestamp.UTC()), Description: &key.Spec.Description,
 		Enabled: state == v1alpha1.KeyStateEnabled, KeyState: types.KeyState(state), KeyManager: types.KeyManagerTypeCustomer,
-		KeySpec: types.KeySpecSymmetricDefault, CustomerMasterKeySpec: types.CustomerMasterKeySpecSymmetricDefault, //nolint:staticcheck // AWS answers it too
-		KeyUsage: types.KeyUsageTypeEncryptDecrypt, Origin: types.OriginTypeAwsKms, MultiRegion: aws.Bool(false),
-		EncryptionAlgorithms: []types.EncryptionAlgorithmSpec{symmetric},
+		KeySpec: types.KeySpec(spec), CustomerMasterKeySpec: types.CustomerMasterKeySpec(spec), //nolint:staticcheck // AWS answers it too
+		KeyUsage: types.KeyUsageType(kms.UsageOf(key)), Origin: types.OriginTypeAwsKms, MultiRegion: aws.Bool(false),
+		SigningAlgorithms: signingAlgorithms(spec),
+	}
+	if spec.Symmetric() {
+		m.EncryptionAlgorithms = []types.EncryptionAlgorithmSpec{symmetric}
 	}
 	if kms.Managed(key) {
 		m.KeyManager = types.KeyManagerTypeAws
 	}
-	if material, ok := kms.CurrentMaterial(key); ok {
+	if material, ok := kms.CurrentMaterial(key); ok && spec.Rotates() {
 		m.CurrentKeyMaterialId = &material.ID
 	}
 	return m

@@ -88,7 +88,22 @@ var _ = Describe("CreateKey", func() {
 		Expect(world.ControlPlane.Client.List(ctx, &list, client.InNamespace(world.Namespace))).To(Succeed())
 		Expect(list.Items).To(BeEmpty())
 	},
-		Entry("RSA", func(in *awskms.CreateKeyInput) { in.KeySpec = types.KeySpecRsa2048 }, "UnsupportedOperationException"),
+		Entry("a curve that NIST does not have", func(in *awskms.CreateKeyInput) {
+			in.KeySpec, in.KeyUsage = types.KeySpecEccSecgP256k1, types.KeyUsageTypeSignVerify
+		}, "UnsupportedOperationException"),
+		Entry("an asymmetric key without a usage", func(in *awskms.CreateKeyInput) { in.KeySpec = types.KeySpecRsa2048 }, "ValidationException"),
+		Entry("RSA that encrypts", func(in *awskms.CreateKeyInput) {
+			in.KeySpec, in.KeyUsage = types.KeySpecRsa2048, types.KeyUsageTypeEncryptDecrypt
+		}, "UnsupportedOperationException"),
+		Entry("a curve that agrees on keys", func(in *awskms.CreateKeyInput) {
+			in.KeySpec, in.KeyUsage = types.KeySpecEccNistP256, types.KeyUsageTypeKeyAgreement
+		}, "UnsupportedOperationException"),
+		Entry("a curve that encrypts", func(in *awskms.CreateKeyInput) {
+			in.KeySpec, in.KeyUsage = types.KeySpecEccNistP256, types.KeyUsageTypeEncryptDecrypt
+		}, "ValidationException"),
+		Entry("RSA of many regions", func(in *awskms.CreateKeyInput) {
+			in.KeySpec, in.KeyUsage, in.MultiRegion = types.KeySpecRsa2048, types.KeyUsageTypeSignVerify, aws.Bool(true)
+		}, "UnsupportedOperationException"),
 		Entry("two specs", func(in *awskms.CreateKeyInput) {
 			in.KeySpec, in.CustomerMasterKeySpec = types.KeySpecSymmetricDefault, types.CustomerMasterKeySpecSymmetricDefault //nolint:staticcheck // the old name is what it is about
 		}, "ValidationException"),

@@ -24,7 +24,7 @@ type operations struct{ *kms.Service }
 func New(d Dependencies) gateway.Service {
 	o := &operations{d.KMS}
 	return gateway.Service{Name: "kms", Operations: concat(
-		o.cryptographic(), o.keys(), o.aliases(), o.policies(), o.rotations(), o.tags(),
+		o.cryptographic(), o.signatures(), o.keys(), o.aliases(), o.policies(), o.rotations(), o.tags(),
 	)}
 }
 

@@ -34,6 +34,15 @@ func (o *operations) rotations() []gateway.Operation {
 	}
 }
 
+// rotatable refuses what would rotate an asymmetric key. Its rotation status can be asked for, and is off.
+// https://docs.aws.amazon.com/kms/latest/developerguide/rotate-keys.html
+func rotatable(key *v1alpha1.KMSKey) error {
+	if spec := kms.SpecOf(key); !spec.Rotates() {
+		return unsupported("%s has the key spec %s, whose key material is not rotated.", key.Status.ARN, spec)
+	}
+	return nil
+}
+
 func periodOr(value *int32, usual int32) *int32 {
 	if value == nil {
 		return &usual
@@ -49,6 +58,9 @@ func (o *operations) enableKeyRotation(ctx context.Context, _ *gateway.Call, in 
 		return nil, validation("1 validation error detected: Value '%d' at 'rotationPeriodInDays' failed to satisfy constraint: "+
 			"Member must have value between 90 and 2560", days)
 	}
+	if err := rotatable(t.key); err != nil {
+		return nil, err
+	}
 	return &awskms.EnableKeyRotationOutput{}, o.change(ctx, t.key, keys.EnableKeyRotation, func(k *v1alpha1.KMSKey) {
 		k.Spec.Rotation = &v1alpha1.KeyRotation{Enabled: true, PeriodInDays: days}
 	})
@@ -57,6 +69,9 @@ func (o *operations) enableKeyRotation(ctx context.Context, _ *gateway.Call, in 
 func (o *operations) disableKeyRotation(ctx context.Context, _ *gateway.Call, _ *awskms.DisableKeyRotationInput, t target) (
 	*awskms.DisableKeyRotationOutput, error,
 ) {
+	if err := rotatable(t.key); err != nil {
+		return nil, err
+	}
 	return &awskms.DisableKeyRotationOutput{}, o.change(ctx, t.key, keys.DisableKeyRotation, func(k *v1alpha1.KMSKey) {
 		k.Spec.Rotation = nil
 	})
@@ -88,6 +103,9 @@ func (o *operations) getKeyRotationStatus(_ context.Context, _ *gateway.Call, _ 
 func (o *operations) rotateKeyOnDemand(ctx context.Context, call *gateway.Call, _ *awskms.RotateKeyOnDemandInput, t target) (
 	*awskms.RotateKeyOnDemandOutput, error,
 ) {
+	if err := rotatable(t.key); err != nil {
+		return nil, err
+	}
 	if kms.Managed(t.key) {
 		return nil, unsupported("%s is rotated by its service.", t.key.Status.ARN)
 	}

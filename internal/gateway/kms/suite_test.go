@@ -85,16 +85,28 @@ func (c *caller) in(region string) *caller {
 // try carries out an operation.
 func try[O any](c *caller, name string, in any) (*O, error) {
 	GinkgoHelper()
+	out, err := answered(c, name, in)
+	if err != nil {
+		return nil, err
+	}
+	return out.(*O), nil
+}
+
+// invoke is try where the answer is no matter.
+func invoke(c *caller, name string, in any) error {
+	GinkgoHelper()
+	_, err := answered(c, name, in)
+	return err
+}
+
+func answered(c *caller, name string, in any) (any, error) {
+	GinkgoHelper()
 	op, ok := operations[name]
 	Expect(ok).To(BeTrue(), name)
 	call := c.call
 	requests++
 	call.Operation, call.RequestID = name, fmt.Sprint("request-", requests)
-	out, err := op.Invoke(ctx, &call, in)
-	if err != nil {
-		return nil, err
-	}
-	return out.(*O), nil
+	return op.Invoke(ctx, &call, in)
 }
 
 func must[O any](c *caller, name string, in any) *O {

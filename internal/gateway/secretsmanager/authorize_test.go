@@ -275,6 +275,17 @@ var _ = Describe("A secret under a customer's key", func() {
 		be(err, "AccessDeniedException", "Access to KMS is not allowed")
 	})
 
+	It("that signs encrypts no secret, in AWS's words", func() {
+		signing := world.ReadyKey("signing", func(k *v1alpha1.KMSKey) {
+			k.Spec.KeySpec, k.Spec.KeyUsage = v1alpha1.KeySpecECCNISTP256, v1alpha1.KeyUsageSignVerify
+		})
+		_, err := do[sdk.CreateSecretOutput](administrator, "CreateSecret",
+			&sdk.CreateSecretInput{Name: ptr.To("signed"), ClientRequestToken: token(), SecretString: ptr.To("x"), KmsKeyId: &signing.Status.ARN})
+		be(err, "EncryptionFailure", "Secrets Manager can't encrypt the protected secret text using the provided KMS key. "+
+			"Check that the KMS key is available, enabled, and not in an invalid state.")
+		be(getError("signed"), "ResourceNotFoundException", "Secrets Manager can't find the specified secret.")
+	})
+
 	It("that is disabled is neither read nor written, in AWS's words", func() {
 		make("db", "alias/mine")
 		world.Update(key, func() { key.Spec.Enabled = ptr.To(false) })

@@ -28,6 +28,7 @@ func (a *api) resolveCreate(ctx context.Context, call *gateway.Call, in *sdk.Cre
 	out.Value.name, out.Named = name, name
 	id := secretsmanager.ID{Name: name}
 	out.ARN = id.PolicyARN(call.Region, call.Account())
+	out.Made = func(made any) string { return deref(made.(*sdk.CreateSecretOutput).ARN) }
 	keys := &conditionKeys{
 		secretID: out.ARN, name: in.Name, description: in.Description, keyID: in.KmsKeyId, requestTags: in.Tags,
 		tags: tagsOf(in.Tags), // AWS asks for the tags that the secret will have

@@ -14,8 +14,8 @@ import (
 	"time"
 
 	"strongroom.dev/strongroom/internal/gateway"
+	"strongroom.dev/strongroom/internal/gateway/admission"
 	"strongroom.dev/strongroom/internal/gateway/audit"
-	"strongroom.dev/strongroom/internal/gateway/awsquery"
 	"strongroom.dev/strongroom/internal/gateway/sigv4"
 )
 
@@ -25,13 +25,14 @@ type exchange struct {
 	start     time.Time
 	requestID string
 	body      []byte
+	held      admission.Held // the memory of the body, until the request is authenticated
 
 	service   *service
 	operation *operation
 	// asked is the operation's name as the request has it, whether it is served or not.
 	asked  string
 	signed *sigv4.Request // nil for an unsigned request
-	form   *awsquery.Form // of a query
+	form   []byte         // of a query: the body, or the URL's
 	call   gateway.Call
 
 	input, output any
@@ -58,8 +59,9 @@ func remote(r *http.Request) netip.Addr {
 // maximumTrusted is the length that memory is made for because a header says so. For more, it grows with what really comes.
 const maximumTrusted = 16 << 10
 
-// read reads the body whole: the signature is of all of it.
-func (e *exchange) read(s *Server) error {
+// read reads the body whole: the signature is of all of it. There is memory for it before it is read, of which the request holds
+// its part until it is authenticated, or over.
+func (s *Server) read(e *exchange) (err error) {
 	limit := int64(maximumBody)
 	if prefix, _ := targetOf(e.request.Header.Get("X-Amz-Target")); s.targets[prefix] != nil {
 		limit = s.targets[prefix].maximumBody
@@ -67,15 +69,42 @@ func (e *exchange) read(s *Server) error {
 	if e.request.ContentLength > limit {
 		return errTooLarge
 	}
-	reader := http.MaxBytesReader(nil, e.request.Body, limit)
-	if n := e.request.ContentLength; n >= 0 && n <= maximumTrusted {
-		e.body = make([]byte, n)
-		_, err := io.ReadFull(reader, e.body)
-		return readFailure(err)
+	length := e.request.ContentLength
+	if length < 0 {
+		length = limit
 	}
-	var err error
-	e.body, err = io.ReadAll(reader)
+	e.held, err = s.memory.Acquire(e.request.Context(), admission.SourceOf(e.call.SourceIP), admission.Overhead+length)
+	if err != nil {
+		return errNoMemory
+	}
+	e.body, err = readBody(http.MaxBytesReader(nil, e.request.Body, limit), length, e.request.ContentLength >= 0)
 	return readFailure(err)
+}
+
+// readBody reads a body of at most so many bytes, or of exactly as many. Memory for it is doubled, so that what is held is at
+// most what was counted, and half of that again while it is moved. What is left behind is overwritten.
+func readBody(r io.Reader, length int64, exactly bool) (body []byte, err error) {
+	body = make([]byte, 0, min(length, maximumTrusted))
+	for {
+		if len(body) == cap(body) {
+			if exactly && int64(len(body)) == length {
+				return body, nil
+			}
+			grown := append(make([]byte, 0, min(max(2*int64(cap(body)), 512), length+1)), body...)
+			clear(body)
+			body = grown
+		}
+		n, err := r.Read(body[len(body):cap(body)])
+		body = body[:len(body)+n]
+		switch {
+		case errors.Is(err, io.EOF) && exactly && int64(len(body)) < length:
+			return body, io.ErrUnexpectedEOF
+		case errors.Is(err, io.EOF):
+			return body, nil
+		case err != nil:
+			return body, err
+		}
+	}
 }
 
 func readFailure(err error) error {
@@ -109,9 +138,11 @@ func (e *exchange) answered(body []byte) []byte {
 	return body
 }
 
-// wipe overwrites what may be secret: the body, the members of the input and the output that are, and the answer.
+// wipe overwrites what may be secret: the body, the members of the input and the output that are, and the answer. It
+// gives back what memory is held.
 func (e *exchange) wipe() {
 	clear(e.body)
+	e.held.Release()
 	if e.operation == nil {
 		return
 	}

@@ -67,6 +67,7 @@ var (
 	errInternal  = refusal(internal, "An internal failure has occurred. Strongroom's log says more under the request's id.")
 	errUntrailed = refusal(internal, "The audit trail cannot be written, so nothing is changed.")
 	errTooLarge  = refusal(tooLarge, "The request's body is too large.")
+	errNoMemory  = refusal(unavailable, "Too many requests are being received. Try again.")
 	errTruncated = refusal(serialization, "The request's body ended early.")
 )
 

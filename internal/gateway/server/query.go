@@ -19,22 +19,22 @@ const (
 func (queryProtocol) requestType() string { return formType }
 func (queryProtocol) answerType() string  { return xmlType }
 
-// formOf is the form of a query: the body of a POST, or the URL's query of a GET, as presigned requests are.
-func formOf(e *exchange) (*awsquery.Form, error) {
+// formOf is the form of a query, unread: the body of a POST, or the URL's query of a GET, as presigned requests are.
+func formOf(e *exchange) ([]byte, error) {
 	switch e.request.Method {
 	case http.MethodGet:
-		return awsquery.Parse(e.request.URL.RawQuery)
+		return []byte(e.request.URL.RawQuery), nil
 	case http.MethodPost:
 		kind, _, err := mime.ParseMediaType(e.request.Header.Get("Content-Type"))
 		if err != nil || kind != formType {
 			return nil, refusal(unknownOperation, "The request has no X-Amz-Target, and its content type is not %s.", formType)
 		}
-		return awsquery.Parse(string(e.body))
+		return e.body, nil
 	}
 	return nil, refusal(unknownOperation, "A request is a POST, or a GET of a query.")
 }
 
-func (queryProtocol) decode(e *exchange, into any) error { return e.form.Decode(into) }
+func (queryProtocol) decode(e *exchange, into any) error { return awsquery.Decode(e.form, into) }
 
 func (queryProtocol) answer(dst []byte, op *limits.Operation, output any, requestID string) []byte {
 	return awsquery.Append(dst, op.Name, op.ResultWrapper, op.Service.XMLNamespace, output, requestID)

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"net/http"
+	"strings"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -12,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awskms "github.com/aws/aws-sdk-go-v2/service/kms"
 	awssm "github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	smtypes "github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 	awssts "github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
@@ -83,6 +85,25 @@ var _ = Describe("A record", func() {
 		Expect(records.text()).NotTo(ContainSubstring(secretKey))
 	})
 
+	It("names the secret that was made by the ARN that it got, and one that was not by what is known of it", func() {
+		sm := smClient(adminKey)
+		for _, value := range []*string{aws.String(plaintext), nil} {
+			name := aws.String("with")
+			if value == nil {
+				name = aws.String("without")
+			}
+			out, err := sm.CreateSecret(ctx, &awssm.CreateSecretInput{Name: name, SecretString: value, Tags: []smtypes.Tag{{Key: aws.String("a"), Value: aws.String("b")}}})
+			Expect(err).NotTo(HaveOccurred())
+			Expect(records.last()).To(And(
+				HaveKeyWithValue("resources", ConsistOf(HaveKeyWithValue("ARN", *out.ARN))),
+				HaveKeyWithValue("responseElements", And(HaveKeyWithValue("arn", *out.ARN), Not(HaveKey("aRN")))),
+			))
+		}
+		_, err := smClient(nobodyKey).CreateSecret(ctx, &awssm.CreateSecretInput{Name: aws.String("denied"), SecretString: aws.String(plaintext)})
+		Expect(err).To(HaveOccurred())
+		Expect(records.last()["resources"]).To(ConsistOf(HaveKeyWithValue("ARN", HaveSuffix(":secret:denied-??????"))))
+	})
+
 	It("names every secret that a batch read", func() {
 		sm := smClient(adminKey)
 		for _, name := range []string{"one", "two"} {
@@ -138,6 +159,15 @@ var _ = Describe("An operation that panics", func() {
 			Expect(got.body).To(ContainSubstring("<Type>Receiver</Type><Code>InternalFailure</Code>"))
 			Expect(got.body).NotTo(ContainSubstring(plaintext))
 			Expect(records.last()).To(And(HaveKeyWithValue("errorCode", "InternalFailure"), HaveKeyWithValue("eventName", "GetCallerIdentity")))
+		}
+		By("reading of a form no more than its operation before it is known who sent it")
+		for key, want := range map[string]string{"AKIAUNKNOWN000000000": "<Code>InvalidClientTokenId</Code>", adminKey: "<Code>MalformedInput</Code>"} {
+			for _, rest := range []string{"x=%zz", "a=1&a=2", "%41ction=Other", strings.Repeat("a&", 10_000)} {
+				got := send(raw{service: "sts", key: key, contentType: "application/x-www-form-urlencoded",
+					body: "Action=GetCallerIdentity&Version=2011-06-15&" + rest}.make())
+				Expect(got.body).To(ContainSubstring(want), rest)
+				Expect(records.last()).To(HaveKeyWithValue("eventName", "GetCallerIdentity"))
+			}
 		}
 		Expect(records.text()).NotTo(ContainSubstring(plaintext))
 		Expect(send(raw{target: listKeys, body: "{}"}.make()).status).To(Equal(http.StatusOK))

@@ -4,10 +4,12 @@ import (
 	"mime"
 	"net/http"
 	"strings"
+
+	"strongroom.dev/strongroom/internal/gateway/awsquery"
 )
 
 // route finds out which service and operation a request asks. JSON services name both in X-Amz-Target. Query services name
-// the operation in the form, and the service by its API's version.
+// the operation in the form, and the service by its API's version: nothing else of the form is read before it is known who sent it.
 func (s *Server) route(e *exchange) error {
 	if target := e.request.Header.Get("X-Amz-Target"); target != "" {
 		return s.routeTarget(e, target)
@@ -49,7 +51,10 @@ func (s *Server) routeQuery(e *exchange) error {
 	if err != nil {
 		return err
 	}
-	action, version := form.Action, form.Version
+	action, version, err := awsquery.Names(form)
+	if err != nil {
+		return err
+	}
 	e.asked, e.form = action, form
 	e.service = s.versions[version]
 	switch {

@@ -3,6 +3,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -15,6 +16,7 @@ import (
 
 	"strongroom.dev/strongroom/internal/core/trail"
 	"strongroom.dev/strongroom/internal/gateway"
+	"strongroom.dev/strongroom/internal/gateway/admission"
 	"strongroom.dev/strongroom/internal/gateway/audit"
 	"strongroom.dev/strongroom/internal/gateway/limits"
 	serviceiam "strongroom.dev/strongroom/internal/service/iam"
@@ -27,7 +29,7 @@ type Credentials interface {
 	Credential(ctx context.Context, accessKeyID, sessionToken string) (serviceiam.Credential, error)
 }
 
-// Options are what a Server stands on. All are required but Log.
+// Options are what a Server stands on. All are required but SourceShare and Log.
 type Options struct {
 	// Services are those served.
 	Services []gateway.Service
@@ -39,6 +41,9 @@ type Options struct {
 	Trail *trail.Writer
 	// Now is the clock.
 	Now func() time.Time
+	// SourceShare is how much of the memory for requests that are not authenticated yet one source may have, in percent.
+	// admission.DefaultShare if 0.
+	SourceShare int
 	// Log says what went wrong inside, never what was asked.
 	Log logr.Logger
 }
@@ -51,6 +56,7 @@ type Server struct {
 	versions  map[string]*service // by the Version of a query
 	keys      *signingKeys
 	replays   *replays
+	memory    *admission.Memory
 	untrailed atomic.Bool // the last record could not be written
 }
 
@@ -82,6 +88,7 @@ func New(o Options) (*Server, error) {
 	s := &Server{
 		Options: o, services: map[string]*service{}, targets: map[string]*service{}, versions: map[string]*service{},
 		keys: newSigningKeys(), replays: newReplays(maximumReplays, replayShare),
+		memory: admission.NewMemory(admission.MaximumMemory, cmp.Or(o.SourceShare, admission.DefaultShare), admission.Patience),
 	}
 	for i := range o.Services {
 		compiled, err := compile(&o.Services[i])
@@ -180,7 +187,7 @@ func (s *Server) carryOut(e *exchange) (answer []byte, err error) {
 			answer, err = nil, errInternal
 		}
 	}()
-	if err := e.read(s); err != nil {
+	if err := s.read(e); err != nil {
 		return nil, err
 	}
 	if err := s.route(e); err != nil {
@@ -188,6 +195,9 @@ func (s *Server) carryOut(e *exchange) (answer []byte, err error) {
 	}
 	if err := s.authenticate(e); err != nil {
 		return nil, err
+	}
+	if e.signed != nil {
+		e.held.Release() // the caller is somebody
 	}
 	if e.operation == nil {
 		return nil, e.unknownOperation()

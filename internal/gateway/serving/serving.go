@@ -1,6 +1,7 @@
 package serving
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -14,6 +15,8 @@ import (
 
 	"github.com/go-logr/logr"
 	"golang.org/x/net/netutil"
+
+	"strongroom.dev/strongroom/internal/gateway/admission"
 )
 
 // The limits of connections. A client that is slower is cut off.
@@ -26,6 +29,8 @@ const (
 	maximumStreams    = 64
 	// MaximumConnections that are open at once. More wait.
 	MaximumConnections = 4096
+	// maximumReceived is what may have come over one HTTP/2 connection, and was not read yet: RFC 9113's initial window.
+	maximumReceived = 64 << 10
 )
 
 // Listener serves a handler over HTTPS, HTTP/1.1 and 2. It is a manager's Runnable.
@@ -38,7 +43,9 @@ type Listener struct {
 	Certificate *Certificate
 	// GracefulShutdownTimeout is how long running requests may take to end.
 	GracefulShutdownTimeout time.Duration
-	Log                     logr.Logger
+	// SourceShare is how many of the connections one source may have, in percent. admission.DefaultShare if 0.
+	SourceShare int
+	Log         logr.Logger
 	// Closer is closed when the last request has ended.
 	Closer io.Closer
 
@@ -89,7 +96,7 @@ func (l *Listener) serve(ctx context.Context) error {
 	}
 	l.Log.Info("Serving the AWS APIs", "address", socket.Addr().String())
 	ended := make(chan error, 1)
-	go func() { ended <- server.ServeTLS(netutil.LimitListener(socket, MaximumConnections), "", "") }()
+	go func() { ended <- server.ServeTLS(l.limit(socket), "", "") }()
 	select {
 	case err := <-ended:
 		return fmt.Errorf("serving the AWS APIs: %w", err)
@@ -103,14 +110,22 @@ func (l *Listener) serve(ctx context.Context) error {
 	return nil
 }
 
+// limit bounds the connections, all and each source's.
+func (l *Listener) limit(socket net.Listener) net.Listener {
+	return admission.LimitSources(netutil.LimitListener(socket, MaximumConnections),
+		MaximumConnections, cmp.Or(l.SourceShare, admission.DefaultShare), refusedConnections.Inc)
+}
+
 func (l *Listener) server() *http.Server {
 	return &http.Server{
 		Handler:           l.Handler,
 		TLSConfig:         &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: l.Certificate.Get, NextProtos: []string{"h2", "http/1.1"}},
 		ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
 		MaxHeaderBytes: maximumHeader,
-		HTTP2:          &http.HTTP2Config{MaxConcurrentStreams: maximumStreams},
-		ErrorLog:       log.New(quiet{l.Log}, "", 0),
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams: maximumStreams, MaxReceiveBufferPerConnection: maximumReceived, MaxReceiveBufferPerStream: maximumReceived,
+		},
+		ErrorLog: log.New(quiet{l.Log}, "", 0),
 	}
 }
 

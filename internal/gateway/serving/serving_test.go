@@ -10,12 +10,14 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/go-logr/logr"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -35,7 +37,7 @@ type nothing struct{}
 
 func (nothing) Close() error { return nil }
 
-func replica(t *testing.T, c client.Client, namespace string, now func() time.Time) *gateway {
+func replica(t *testing.T, c client.Client, namespace string, now func() time.Time, change ...func(*gateway)) *gateway {
 	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
 	g := &gateway{ended: make(chan error, 1), stop: stop, Listener: &serving.Listener{
@@ -43,6 +45,9 @@ func replica(t *testing.T, c client.Client, namespace string, now func() time.Ti
 		Handler:     http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "served") }),
 		Certificate: &serving.Certificate{Client: c, Namespace: namespace, Names: []string{"127.0.0.1", "gateway.test"}, Now: now, Log: logr.Discard()},
 	}}
+	for _, f := range change {
+		f(g)
+	}
 	go func() { g.ended <- g.Start(ctx) }()
 	t.Cleanup(stop)
 	for deadline := time.Now().Add(20 * time.Second); g.Ready(nil) != nil; time.Sleep(10 * time.Millisecond) {
@@ -180,6 +185,42 @@ func TestServing(t *testing.T) {
 		first.stop()
 		if err := <-first.ended; err != nil {
 			t.Errorf("a replica that is stopped failed: %v", err)
+		}
+	})
+	t.Run("a source gets its share of the connections, and the next is closed at once and counted", func(t *testing.T) {
+		ns := namespace(t)
+		g := replica(t, cp.Client, ns, time.Now, func(g *gateway) { g.SourceShare = 1 })
+		trusted := bundle(t, cp.Client, ns)
+		var open []*tls.Conn
+		for range serving.MaximumConnections / 100 {
+			open = append(open, g.dial(t, trusted))
+		}
+		before := testutil.ToFloat64(serving.RefusedConnections)
+		over, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", g.Bound().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer over.Close()
+		_ = over.SetReadDeadline(time.Now().Add(5 * time.Second))
+		if _, err := over.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("one more than the share: %v", err)
+		}
+		if n := testutil.ToFloat64(serving.RefusedConnections) - before; n != 1 {
+			t.Errorf("%v refusals were counted", n)
+		}
+		if got := ask(t, open[0]); got != "served" {
+			t.Errorf("one of those before it is answered %q", got)
+		}
+		_ = open[1].Close()
+		for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+			config := &tls.Config{RootCAs: trusted, MinVersion: tls.VersionTLS12}
+			if c, err := tls.Dial("tcp", g.Bound().String(), config); err == nil {
+				_ = c.Close()
+				return
+			}
+			if time.Now().After(deadline) {
+				t.Fatal("a place that was given back is not given again")
+			}
 		}
 	})
 	ns := namespace(t)

@@ -35,9 +35,10 @@ const (
 	DefaultValidity = 395 * 24 * time.Hour
 	// DefaultRecoveryWindow of a deleted certificate that names none.
 	DefaultRecoveryWindow = 30 * 24 * time.Hour
-	// DefaultKeyName is the KMSKey of an account's own key for certificates, DefaultKeyAlias its alias.
+	// DefaultKeyName is the KMSKey of an account's own key for certificates.
 	// https://docs.aws.amazon.com/acm/latest/userguide/data-protection.html
-	DefaultKeyName  = "aws-acm"
+	DefaultKeyName = "aws-acm"
+	// DefaultKeyAlias is its alias.
 	DefaultKeyAlias = "alias/aws/acm"
 	// MessageInForce is what Ready says of a certificate.
 	MessageInForce = "The certificate is in force"

@@ -122,14 +122,16 @@ func (s *Service) signer(ctx context.Context, ca *v1alpha1.CertificateAuthority)
 	if err != nil {
 		return nil, err
 	}
-	return s.Signers.Signer(ctx, key)
+	return s.KMS.Signer(ctx, key)
 }
 
 // keySpecs are AWS KMS's types of keys for the key algorithms.
 // https://docs.aws.amazon.com/kms/latest/developerguide/symm-asymm-choose-key-spec.html
 var keySpecs = map[v1alpha1.CertificateKeyAlgorithm]v1alpha1.KeySpec{
-	v1alpha1.KeyAlgorithmRSA2048: "RSA_2048", v1alpha1.KeyAlgorithmRSA3072: "RSA_3072", v1alpha1.KeyAlgorithmRSA4096: "RSA_4096",
-	v1alpha1.KeyAlgorithmECPrime256v1: "ECC_NIST_P256", v1alpha1.KeyAlgorithmECSecp384r1: "ECC_NIST_P384", v1alpha1.KeyAlgorithmECSecp521r1: "ECC_NIST_P521",
+	v1alpha1.KeyAlgorithmRSA2048: v1alpha1.KeySpecRSA2048, v1alpha1.KeyAlgorithmRSA3072: v1alpha1.KeySpecRSA3072,
+	v1alpha1.KeyAlgorithmRSA4096:      v1alpha1.KeySpecRSA4096,
+	v1alpha1.KeyAlgorithmECPrime256v1: v1alpha1.KeySpecECCNISTP256, v1alpha1.KeyAlgorithmECSecp384r1: v1alpha1.KeySpecECCNISTP384,
+	v1alpha1.KeyAlgorithmECSecp521r1: v1alpha1.KeySpecECCNISTP521,
 }
 
 // AlgorithmOf is the key algorithm of an authority.
@@ -155,7 +157,7 @@ func (s *Service) EstablishKey(ctx context.Context, ca *v1alpha1.CertificateAuth
 		}
 		return nil, nil, s.createKey(ctx, ca)
 	}
-	signer, err := s.Signers.Signer(ctx, key)
+	signer, err := s.KMS.Signer(ctx, key)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -171,7 +173,7 @@ func (s *Service) createKey(ctx context.Context, ca *v1alpha1.CertificateAuthori
 		ObjectMeta: metav1.ObjectMeta{Namespace: ca.Namespace, Name: ca.KMSKeyName()},
 		Spec: v1alpha1.KMSKeySpec{
 			Description: "Key of the CertificateAuthority " + ca.Name,
-			KeySpec:     keySpecs[AlgorithmOf(ca)], KeyUsage: "SIGN_VERIFY", Region: ca.Spec.Region,
+			KeySpec:     keySpecs[AlgorithmOf(ca)], KeyUsage: v1alpha1.KeyUsageSignVerify, Region: ca.Spec.Region,
 		},
 	}, client.FieldOwner(v1alpha1.Group+"/certificateauthority"))
 	if err != nil && !apierrors.IsAlreadyExists(err) {

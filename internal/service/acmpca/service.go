@@ -16,7 +16,6 @@ package acmpca
 
 import (
 	"context"
-	"crypto"
 	"errors"
 	"fmt"
 	"io"
@@ -45,35 +44,14 @@ const (
 	MessageInForce = "The authority is in force"
 )
 
-// Signers find what signs for a KMSKey of usage SIGN_VERIFY. The fault says KeyUnusable.
-type Signers interface {
-	Signer(ctx context.Context, key *v1alpha1.KMSKey) (crypto.Signer, error)
-}
-
-// SignersOf is what signs for KMSKeys in a service, if it can.
-func SignersOf(keys any) Signers {
-	if signers, ok := keys.(Signers); ok {
-		return signers
-	}
-	return nobody{}
-}
-
-// nobody signs.
-type nobody struct{}
-
-func (nobody) Signer(_ context.Context, key *v1alpha1.KMSKey) (crypto.Signer, error) {
-	return nil, fault.Stalled(v1alpha1.ReasonKeyUnusable, fmt.Errorf("KMSKey %s: asymmetric keys are not there yet", key.Name))
-}
-
 // Service issues and revokes certificates.
 type Service struct {
 	// Client reads from a cache that has ARNIndex, shows it its own writes, and writes.
 	Client client.Client
 	// Region is the operator's own: that of authorities which name none.
 	Region string
-	// KMS finds KMSKeys, and Signers what signs for them.
-	KMS     *kms.Service
-	Signers Signers
+	// KMS finds KMSKeys, and signs by them.
+	KMS *kms.Service
 	// Store keeps Envelopes, which Keyring seals: certificates are no secret, and must be what they were.
 	Store   *store.Store
 	Keyring *keyring.Holder

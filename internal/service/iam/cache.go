@@ -24,14 +24,16 @@ const (
 	maximumAccounts = 4096
 )
 
-// Cache is what Credential remembers from one request to the next: credentials with the objects that they were made of, and
-// compiled policies. Nothing in it is believed without a look at those objects in the informers' cache, so that a change is in
+// Cache is what Credential remembers from one request to the next: credentials with the objects that they were made of,
+// compiled policies, and which tokens the API server refused just now. Nothing in it is believed without a look at those objects in the informers' cache, so that a change is in
 // force with the next request. It is safe for concurrent use; replicas share nothing.
 //
 // Secrets in it are not wiped when they go, since a request may still be reading them: they were made within secretbytes.Do,
 // so that the garbage collector erases them.
 type Cache struct {
 	credentials, documents, accounts *expiring.LRUExpireCache
+
+	tokens *tokens
 }
 
 type clock func() time.Time
@@ -48,6 +50,7 @@ func NewCache(now func() time.Time) *Cache {
 		credentials: expiring.NewLRUExpireCacheWithClock(maximumCredentials, clock(now)),
 		documents:   expiring.NewLRUExpireCacheWithClock(maximumDocuments, clock(now)),
 		accounts:    expiring.NewLRUExpireCacheWithClock(maximumAccounts, clock(now)),
+		tokens:      newTokens(clock(now)),
 	}
 }
 
@@ -94,7 +97,7 @@ func (c *Cache) Len() (credentials, documents int) {
 }
 
 func (c *Cache) parts() []*expiring.LRUExpireCache {
-	return []*expiring.LRUExpireCache{c.credentials, c.documents, c.accounts}
+	return []*expiring.LRUExpireCache{c.credentials, c.documents, c.accounts, c.tokens.refused, c.tokens.issuers}
 }
 
 // source is one object that something was made of, as it was then.

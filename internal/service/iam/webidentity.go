@@ -64,6 +64,8 @@ type tokenClaims struct {
 	Issuer   string   `json:"iss"`
 	Audience audience `json:"aud"`
 	Expires  float64  `json:"exp"`
+	Begins   float64  `json:"nbf"`
+	Subject  string   `json:"sub"`
 }
 
 // audience is one or several.
@@ -97,7 +99,7 @@ func parseToken(token string) (*tokenClaims, error) {
 
 // ReviewToken asks the API server whose a service account's token is, with one TokenReview for the audience TokenAudience. The
 // API server looks whether the token's service account, and the pod that it is bound to, are there still. A token that cannot
-// be one of its own is refused without asking.
+// be one of its own is refused without asking, and so is one that was refused within refusalAge.
 //
 // It fails with ErrTokenMalformed, ErrTokenExpired, ErrTokenAudience, ErrTokenRejected and ErrTokenSubject; any other error says
 // that the API server could not be asked. No error quotes the token.
@@ -106,11 +108,11 @@ func (s *Service) ReviewToken(ctx context.Context, token string) (*WebIdentity, 
 	if err != nil {
 		return nil, err
 	}
-	if !slices.Contains(claims.Audience, TokenAudience) {
-		return nil, ErrTokenAudience
+	if err := claims.foreign(s.Now()); err != nil {
+		return nil, err
 	}
-	if claims.Expires > 0 && float64(s.Now().Unix()) >= claims.Expires {
-		return nil, ErrTokenExpired // by its own word: nobody needs to be asked
+	if err := s.Cache.tokens.before(token, claims.Issuer, s.Now()); err != nil {
+		return nil, err
 	}
 	select { // whoever calls here is nobody yet: the API server is not asked for more at once
 	case reviews <- struct{}{}:
@@ -122,7 +124,28 @@ func (s *Service) ReviewToken(ctx context.Context, token string) (*WebIdentity, 
 	if err := s.Tokens.Create(ctx, review); err != nil {
 		return nil, fmt.Errorf("asking the API server for the review of a token: %w", err)
 	}
-	return reviewed(claims, &review.Status, s.Now())
+	who, err := reviewed(claims, &review.Status, s.Now())
+	s.Cache.tokens.learn(token, claims.Issuer, err)
+	return who, err
+}
+
+// aheadOfUs is how far the API server's clock may be ahead of this one.
+const aheadOfUs = time.Minute
+
+// foreign is why a token is not one of a service account for TokenAudience now, by its own word: nobody needs to be asked. A nil
+// error says nothing of whether it is.
+func (c *tokenClaims) foreign(now time.Time) error {
+	switch {
+	case !slices.Contains(c.Audience, TokenAudience):
+		return ErrTokenAudience
+	case c.Expires > 0 && float64(now.Unix()) >= c.Expires:
+		return ErrTokenExpired
+	case c.Begins > float64(now.Add(aheadOfUs).Unix()):
+		return ErrTokenRejected
+	case !strings.HasPrefix(c.Subject, subjectPrefix):
+		return ErrTokenSubject
+	}
+	return nil
 }
 
 // reviews bounds the TokenReviews that are asked for at once.

@@ -92,6 +92,8 @@ func TestATokenThatCannotBeOursIsRefusedWithoutAsking(t *testing.T) {
 		`{"aud":"` + TokenAudience + `.","exp":2000}`: ErrTokenAudience,
 		`{"aud":"` + TokenAudience + `","exp":1000}`:  ErrTokenExpired,
 		`{"aud":"` + TokenAudience + `","exp":999.5}`: ErrTokenExpired,
+		`{"aud":"` + TokenAudience + `","nbf":1061}`:  ErrTokenRejected,
+		`{"aud":"` + TokenAudience + `","sub":"a"}`:   ErrTokenSubject,
 	} {
 		if _, err := s.ReviewToken(t.Context(), token(claims)); !errors.Is(err, want) {
 			t.Errorf("%s: %v, not %v", claims, err, want)
@@ -111,10 +113,10 @@ func TestReviewsAreBoundedAndWhoWaitsMayGiveUp(t *testing.T) {
 			<-reviews
 		}
 	}()
-	s := &Service{Now: func() time.Time { return time.Unix(1000, 0) }}
+	s := &Service{Now: func() time.Time { return time.Unix(1000, 0) }, Cache: NewCache(nil)}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	token := "e30." + base64.RawURLEncoding.EncodeToString([]byte(`{"aud":"`+TokenAudience+`"}`)) + ".x"
+	token := "e30." + base64.RawURLEncoding.EncodeToString([]byte(`{"aud":"`+TokenAudience+`","sub":"system:serviceaccount:shop:app"}`)) + ".x"
 	if _, err := s.ReviewToken(ctx, token); !errors.Is(err, context.Canceled) || strings.Contains(err.Error(), token) {
 		t.Errorf("%v", err)
 	}

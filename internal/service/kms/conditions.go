@@ -1,7 +1,6 @@
 package kms
 
 import (
-	"cmp"
 	"strings"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
@@ -70,9 +69,9 @@ func (c *Conditions) ofKey(key string) ([]string, bool) {
 	}
 	switch key {
 	case "kms:keyspec":
-		return one(string(cmp.Or(c.Key.Spec.KeySpec, v1alpha1.KeySpecSymmetricDefault)))
+		return one(string(SpecOf(c.Key)))
 	case "kms:keyusage":
-		return one(string(cmp.Or(c.Key.Spec.KeyUsage, v1alpha1.KeyUsageEncryptDecrypt)))
+		return one(string(UsageOf(c.Key)))
 	case "kms:keyorigin":
 		return one("AWS_KMS")
 	case "kms:multiregion":

@@ -30,18 +30,15 @@ func (s *Service) Encrypt(ctx context.Context, key *v1alpha1.KMSKey, operation k
 	if err := CheckUsable(key, operation); err != nil {
 		return nil, material, err
 	}
-	material, ok := CurrentMaterial(key)
-	if !ok {
-		return nil, material, unusable(key, "it has no key material yet")
+	material, err = current(key)
+	if err != nil {
+		return nil, material, err
 	}
 	header, err := header(key, material)
 	if err != nil {
 		return nil, material, err
 	}
-	err = s.useMaterial(ctx, key, material, func(m secretbytes.Bytes) error {
-		ciphertext, err = keys.Seal(m, header, ec, plaintext)
-		return err
-	})
+	ciphertext, err = s.backend(key).Encrypt(ctx, Material{key, material}, header, ec, plaintext)
 	return ciphertext, material, err
 }
 
@@ -105,10 +102,7 @@ func (s *Service) DecryptTelling(ctx context.Context, key *v1alpha1.KMSKey, ec k
 	if expected != claimed {
 		return plaintext, material, keys.ErrInvalidCiphertext
 	}
-	err = s.useMaterial(ctx, key, material, func(m secretbytes.Bytes) error {
-		plaintext, err = keys.Open(m, expected, ec, ciphertext)
-		return err
-	})
+	plaintext, err = s.backend(key).Decrypt(ctx, Material{key, material}, expected, ec, ciphertext)
 	return plaintext, material, err
 }
 

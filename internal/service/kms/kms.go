@@ -26,7 +26,7 @@ var (
 	errKeyUnusable = errors.New("the KMSKey cannot be used")
 )
 
-// Service encrypts and decrypts under KMSKeys.
+// Service encrypts, decrypts, signs and verifies under KMSKeys.
 type Service struct {
 	// Reader reads from a cache with ARNIndex, AliasIndex and KeyIDIndex, and with account.IDIndex of Namespaces.
 	Reader client.Reader
@@ -84,7 +84,7 @@ func unusable(key *v1alpha1.KMSKey, why string) error {
 		fmt.Errorf("%w: KMSKey %s/%s: %s", errKeyUnusable, key.Namespace, key.Name, why))
 }
 
-// CurrentMaterial is the material that encrypts.
+// CurrentMaterial is the material that encrypts and signs.
 func CurrentMaterial(key *v1alpha1.KMSKey) (v1alpha1.KeyMaterial, bool) {
 	for _, m := range key.Status.KeyMaterials {
 		if m.State == v1alpha1.KeyMaterialCurrent {
@@ -92,6 +92,15 @@ func CurrentMaterial(key *v1alpha1.KMSKey) (v1alpha1.KeyMaterial, bool) {
 		}
 	}
 	return v1alpha1.KeyMaterial{}, false
+}
+
+// current is the material that encrypts and signs. The fault says KeyUnusable.
+func current(key *v1alpha1.KMSKey) (v1alpha1.KeyMaterial, error) {
+	material, ok := CurrentMaterial(key)
+	if !ok {
+		return material, unusable(key, "it has no key material yet")
+	}
+	return material, nil
 }
 
 func header(key *v1alpha1.KMSKey, material v1alpha1.KeyMaterial) (keys.Header, error) {

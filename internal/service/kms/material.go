@@ -6,14 +6,12 @@ import (
 	"time"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/core/keyring"
 	"strongroom.dev/strongroom/internal/core/keys"
 	"strongroom.dev/strongroom/internal/core/secretbytes"
 	"strongroom.dev/strongroom/internal/core/versions"
 	"strongroom.dev/strongroom/internal/store"
 )
-
-// materialLength is the length of symmetric key material in bytes.
-const materialLength = 32
 
 // Owner names a KMSKey in Envelopes.
 func Owner(name string) v1alpha1.EnvelopeOwner {
@@ -43,7 +41,7 @@ func (s *Service) CreateMaterial(ctx context.Context, key *v1alpha1.KMSKey, keyI
 	if err != nil {
 		return v1alpha1.KeyMaterial{}, err
 	}
-	material, err := secretbytes.Random(s.Random, materialLength)
+	material, err := s.backend(key).Generate(ctx, SpecOf(key))
 	if err != nil {
 		return v1alpha1.KeyMaterial{}, err
 	}
@@ -79,25 +77,32 @@ func MaterialOf(e *v1alpha1.Envelope) v1alpha1.KeyMaterial {
 	return m
 }
 
-// VerifyMaterial opens one material and forgets it: nil means that what is encrypted under it can be read.
+// VerifyMaterial opens one material and forgets it: nil means that it can be used, and that what is encrypted under it can be
+// read. The fault says KeyUnusable if it is a key of another spec.
 func (s *Service) VerifyMaterial(ctx context.Context, key *v1alpha1.KMSKey, material v1alpha1.KeyMaterial) error {
-	return s.useMaterial(ctx, key, material, func(secretbytes.Bytes) error { return nil })
+	return s.backend(key).Check(ctx, Material{key, material})
 }
 
-// useMaterial lends the opened material to use. It checks the Envelope each time, and opens it only when the cache does
-// not hold it.
-func (s *Service) useMaterial(ctx context.Context, key *v1alpha1.KMSKey, material v1alpha1.KeyMaterial,
-	use func(secretbytes.Bytes) error,
+// useMaterial lends the opened material to use, as open makes it of the Envelope's bytes, which it owns. It checks the Envelope
+// each time, and opens it only when the cache does not hold it.
+func useMaterial[M keyring.Material](ctx context.Context, s *Service, m Material, open func(secretbytes.Bytes) (M, error),
+	use func(M) error,
 ) error {
-	e, err := s.Store.Get(ctx, key.Namespace, v1alpha1.EnvelopeKeyMaterial, Owner(key.Name), key.Status.ARN,
-		versions.Version{ID: material.ID, Sequence: material.Sequence})
+	e, err := s.Store.Get(ctx, m.Key.Namespace, v1alpha1.EnvelopeKeyMaterial, Owner(m.Key.Name), m.Key.Status.ARN,
+		versions.Version{ID: m.ID, Sequence: m.Sequence})
 	if err != nil {
 		return err
 	}
-	// The object's version is in the cache's key: an Envelope that was exchanged is opened, and so checked, anew.
-	id := string(e.UID) + "/" + e.ResourceVersion
-	load := func() (secretbytes.Bytes, error) { return s.unwrap(key.Status.KeyID, e) }
-	return s.Materials.Use(id, load, use)
+	// The object's version is in the cache's key: an Envelope that was exchanged is opened, and so checked, anew. So is the spec,
+	// which is what the material is opened as.
+	id := string(e.UID) + "/" + e.ResourceVersion + "/" + string(SpecOf(m.Key))
+	return keyring.Use(s.Materials, id, func() (opened M, err error) {
+		material, err := s.unwrap(m.Key.Status.KeyID, e)
+		if err != nil {
+			return opened, err
+		}
+		return open(material)
+	}, use)
 }
 
 func (s *Service) unwrap(keyID string, e *v1alpha1.Envelope) (secretbytes.Bytes, error) {

@@ -1,10 +1,12 @@
 package kms
 
 import (
+	"cmp"
 	"fmt"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/keys"
+	"strongroom.dev/strongroom/internal/fault"
 )
 
 // Enabled tells whether a key's spec lets it be used.
@@ -54,9 +56,22 @@ func StateFor(key *v1alpha1.KMSKey, operation keys.Operation) v1alpha1.KeyState 
 	return StateNow(key)
 }
 
-// CheckUsable says whether a key's state allows an operation. While its deletion is held back by what it encrypts, a key reads
-// that and makes nothing new, which would hold it longer. The fault says KeyUnusable.
+// SpecOf is the type of a key's material.
+func SpecOf(key *v1alpha1.KMSKey) keys.Spec {
+	return keys.Spec(cmp.Or(key.Spec.KeySpec, v1alpha1.KeySpecSymmetricDefault))
+}
+
+// UsageOf is what a key is for.
+func UsageOf(key *v1alpha1.KMSKey) keys.Usage {
+	return keys.Usage(cmp.Or(key.Spec.KeyUsage, v1alpha1.KeyUsageEncryptDecrypt))
+}
+
+// CheckUsable says whether a key's usage and state allow an operation. While its deletion is held back by what it encrypts, a key
+// reads that and makes nothing new, which would hold it longer. The fault says KeyUnusable; one of usage is keys.ErrKeyUsage too.
 func CheckUsable(key *v1alpha1.KMSKey, operation keys.Operation) error {
+	if err := UsageOf(key).CheckUsage(operation); err != nil {
+		return wrongUsage(key, err, "name a KMSKey with another keyUsage")
+	}
 	state := StateNow(key)
 	if err := keys.State(state).Permits(operation); err != nil {
 		return unusable(key, fmt.Sprintf("it is %s", state))
@@ -66,4 +81,10 @@ func CheckUsable(key *v1alpha1.KMSKey, operation keys.Operation) error {
 			"condition DeletionBlocked says")
 	}
 	return nil
+}
+
+// wrongUsage is a fault that only another key mends.
+func wrongUsage(key *v1alpha1.KMSKey, err error, remedy string) error {
+	return fault.Stalled(v1alpha1.ReasonKeyUnusable,
+		fmt.Errorf("%w: KMSKey %s/%s: %w; %s", errKeyUnusable, key.Namespace, key.Name, err, remedy))
 }

@@ -14,7 +14,7 @@ import (
 // KMSKeyApplyConfiguration represents a declarative configuration of the KMSKey type for use
 // with apply.
 //
-// KMSKey is an encryption key as in AWS KMS: a container of key material that rotates underneath a stable id.
+// KMSKey is a key as in AWS KMS, which encrypts or signs: a container of key material that rotates underneath a stable id.
 type KMSKeyApplyConfiguration struct {
 	v1.TypeMetaApplyConfiguration    `json:""`
 	*v1.ObjectMetaApplyConfiguration `json:"metadata,omitempty"`

@@ -17,13 +17,16 @@ type KMSKeySpecApplyConfiguration struct {
 	// that Strongroom makes itself.
 	// https://docs.aws.amazon.com/kms/latest/APIReference/API_CreateAlias.html
 	Aliases []string `json:"aliases,omitempty"`
-	// keySpec is the type of the key: SYMMETRIC_DEFAULT, which is also what is used when it is left out.
+	// keySpec is the type of the key: SYMMETRIC_DEFAULT, which is also what is used when it is left out, or that of an asymmetric
+	// key, whose private half never leaves Strongroom. It cannot be changed.
 	KeySpec *apiv1alpha1.KeySpec `json:"keySpec,omitempty"`
-	// keyUsage is what the key is for: ENCRYPT_DECRYPT, which is also what is used when it is left out.
+	// keyUsage is what the key is for: ENCRYPT_DECRYPT, which is also what is used when it is left out, for a symmetric key, and
+	// SIGN_VERIFY for an asymmetric one. It cannot be changed.
 	KeyUsage *apiv1alpha1.KeyUsage `json:"keyUsage,omitempty"`
-	// enabled lets the key encrypt and decrypt. True when it is left out.
+	// enabled lets the key be used. True when it is left out.
 	Enabled *bool `json:"enabled,omitempty"`
-	// rotation of the key material. Old material is kept, so everything that was encrypted stays readable.
+	// rotation of the key material. Old material is kept, so everything that was encrypted stays readable. Symmetric keys alone
+	// are rotated.
 	Rotation *KeyRotationApplyConfiguration `json:"rotation,omitempty"`
 	// deletion says how long deleted key material can be had back.
 	Deletion *KeyDeletionApplyConfiguration `json:"deletion,omitempty"`

@@ -1,0 +1,148 @@
+package keys
+
+import (
+	"crypto"
+	_ "crypto/sha256" // the hashes of SigningAlgorithm
+	_ "crypto/sha512"
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// Spec is the type of a KMS key's material, by AWS's name.
+// https://docs.aws.amazon.com/kms/latest/developerguide/symm-asymm-choose-key-spec.html
+type Spec string
+
+// The key specs that there are.
+const (
+	// SymmetricDefault is a 256-bit AES key.
+	SymmetricDefault Spec = "SYMMETRIC_DEFAULT"
+	// RSA keys, of 2048, 3072 and 4096 bits, with the public exponent 65537.
+	RSA2048 Spec = "RSA_2048"
+	RSA3072 Spec = "RSA_3072"
+	RSA4096 Spec = "RSA_4096"
+	// Keys on the curves of FIPS 186-5.
+	NISTP256 Spec = "ECC_NIST_P256"
+	NISTP384 Spec = "ECC_NIST_P384"
+	NISTP521 Spec = "ECC_NIST_P521"
+)
+
+// Usage is what a KMS key is for, by AWS's name. A key has one, and for ever.
+// https://docs.aws.amazon.com/kms/latest/APIReference/API_CreateKey.html#KMS-CreateKey-request-KeyUsage
+type Usage string
+
+// The usages that there are.
+const (
+	// EncryptDecrypt keys encrypt, decrypt and make data keys.
+	EncryptDecrypt Usage = "ENCRYPT_DECRYPT"
+	// SignVerify keys sign and verify.
+	SignVerify Usage = "SIGN_VERIFY"
+)
+
+// SigningAlgorithm is how a message is signed, by AWS's name.
+// https://docs.aws.amazon.com/kms/latest/developerguide/symm-asymm-choose-key-spec.html#key-spec-rsa-sign
+type SigningAlgorithm string
+
+// The signing algorithms that there are. RSASSA is RFC 8017's; the salt of PSS is as long as the digest, and its mask generation
+// function is MGF1 with the same hash. ECDSA is FIPS 186-5's, and its signatures are the DER of RFC 3279, section 2.2.3.
+const (
+	PSSSHA256   SigningAlgorithm = "RSASSA_PSS_SHA_256"
+	PSSSHA384   SigningAlgorithm = "RSASSA_PSS_SHA_384"
+	PSSSHA512   SigningAlgorithm = "RSASSA_PSS_SHA_512"
+	PKCS1SHA256 SigningAlgorithm = "RSASSA_PKCS1_V1_5_SHA_256"
+	PKCS1SHA384 SigningAlgorithm = "RSASSA_PKCS1_V1_5_SHA_384"
+	PKCS1SHA512 SigningAlgorithm = "RSASSA_PKCS1_V1_5_SHA_512"
+	ECDSASHA256 SigningAlgorithm = "ECDSA_SHA_256"
+	ECDSASHA384 SigningAlgorithm = "ECDSA_SHA_384"
+	ECDSASHA512 SigningAlgorithm = "ECDSA_SHA_512"
+)
+
+var (
+	// ErrKeyUsage says that a key's usage does not allow an operation. It is AWS KMS's InvalidKeyUsageException.
+	ErrKeyUsage = errors.New("the key's usage does not allow this")
+	// ErrAlgorithm says that a key spec has no such algorithm. It is AWS KMS's InvalidKeyUsageException too.
+	ErrAlgorithm = errors.New("the key spec does not allow this algorithm")
+)
+
+// specification is what there is to know of a key spec.
+type specification struct {
+	usages  []Usage // the first one is that of keys that name none, if there is no other
+	signing []SigningAlgorithm
+	// bits of an RSA modulus.
+	bits int
+	// rotates tells that new material can take the place of older material, which goes on decrypting.
+	rotates bool
+}
+
+var (
+	rsaSigning = []SigningAlgorithm{PKCS1SHA256, PKCS1SHA384, PKCS1SHA512, PSSSHA256, PSSSHA384, PSSSHA512} // in AWS's order
+	signVerify = []Usage{SignVerify}
+
+	// specifications has an entry for each Spec.
+	specifications = map[Spec]specification{
+		SymmetricDefault: {usages: []Usage{EncryptDecrypt}, rotates: true},
+		RSA2048:          {usages: signVerify, signing: rsaSigning, bits: 2048},
+		RSA3072:          {usages: signVerify, signing: rsaSigning, bits: 3072},
+		RSA4096:          {usages: signVerify, signing: rsaSigning, bits: 4096},
+		NISTP256:         {usages: signVerify, signing: []SigningAlgorithm{ECDSASHA256}},
+		NISTP384:         {usages: signVerify, signing: []SigningAlgorithm{ECDSASHA384}},
+		NISTP521:         {usages: signVerify, signing: []SigningAlgorithm{ECDSASHA512}},
+	}
+)
+
+// Known tells whether there are keys of this spec.
+func (s Spec) Known() bool {
+	_, ok := specifications[s]
+	return ok
+}
+
+// Symmetric tells that the material is one secret key. That of all others is a private key, of which GetPublicKey answers the
+// other half.
+func (s Spec) Symmetric() bool { return s == SymmetricDefault }
+
+// Allows tells whether a key of this spec can be for that.
+func (s Spec) Allows(u Usage) bool { return slices.Contains(specifications[s].usages, u) }
+
+// Rotates tells whether the key material can be rotated: AWS KMS rotates that of symmetric keys alone.
+// https://docs.aws.amazon.com/kms/latest/developerguide/rotate-keys.html
+func (s Spec) Rotates() bool { return specifications[s].rotates }
+
+// SigningAlgorithms of a key of this spec, in AWS's order. It is nil for keys that do not sign.
+func (s Spec) SigningAlgorithms() []SigningAlgorithm { return slices.Clone(specifications[s].signing) }
+
+// CheckAlgorithm fails with ErrAlgorithm unless keys of this spec sign by that algorithm.
+func (s Spec) CheckAlgorithm(a SigningAlgorithm) error {
+	if !slices.Contains(specifications[s].signing, a) {
+		return fmt.Errorf("%w: %.40q is not for keys of the spec %.40q", ErrAlgorithm, string(a), string(s))
+	}
+	return nil
+}
+
+// usages that operations need. What is not here does not depend on it.
+var usages = map[Operation]Usage{
+	Encrypt: EncryptDecrypt, Decrypt: EncryptDecrypt, ReEncrypt: EncryptDecrypt, GenerateDataKey: EncryptDecrypt,
+	GenerateDataKeyWithoutPlaintext: EncryptDecrypt, GenerateDataKeyPair: EncryptDecrypt,
+	GenerateDataKeyPairWithoutPlaintext: EncryptDecrypt,
+	Sign:                                SignVerify, Verify: SignVerify,
+}
+
+// CheckUsage fails with ErrKeyUsage unless a key of this usage may be asked for an operation.
+// https://docs.aws.amazon.com/kms/latest/developerguide/create-keys.html#key-usage
+func (u Usage) CheckUsage(operation Operation) error {
+	if needed, ok := usages[operation]; ok && needed != u {
+		return fmt.Errorf("%w: it is %s, and %s needs %s", ErrKeyUsage, u, operation, needed)
+	}
+	return nil
+}
+
+// scheme is a SigningAlgorithm taken apart.
+type scheme struct {
+	hash crypto.Hash
+	pss  bool
+}
+
+var schemes = map[SigningAlgorithm]scheme{
+	PSSSHA256: {crypto.SHA256, true}, PSSSHA384: {crypto.SHA384, true}, PSSSHA512: {crypto.SHA512, true},
+	PKCS1SHA256: {hash: crypto.SHA256}, PKCS1SHA384: {hash: crypto.SHA384}, PKCS1SHA512: {hash: crypto.SHA512},
+	ECDSASHA256: {hash: crypto.SHA256}, ECDSASHA384: {hash: crypto.SHA384}, ECDSASHA512: {hash: crypto.SHA512},
+}

@@ -1,0 +1,139 @@
+package kms
+
+import (
+	"cmp"
+	"context"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awskms "github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/kms/types"
+
+	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/core/iam"
+	"strongroom.dev/strongroom/internal/core/keys"
+	"strongroom.dev/strongroom/internal/gateway"
+	"strongroom.dev/strongroom/internal/service/kms"
+)
+
+func (o *operations) signatures() []gateway.Operation {
+	return []gateway.Operation{
+		gateway.Op("Sign", on(o, func(in *awskms.SignInput) asked {
+			return asked{in.KeyId, anyName, signingConditions(in.SigningAlgorithm, in.MessageType)}
+		}), o.sign, gateway.ReadOnly),
+		gateway.Op("Verify", on(o, func(in *awskms.VerifyInput) asked {
+			return asked{in.KeyId, anyName, signingConditions(in.SigningAlgorithm, in.MessageType)}
+		}), o.verify, gateway.ReadOnly),
+		gateway.Op("GetPublicKey", on(o, func(in *awskms.GetPublicKeyInput) asked { return asked{keyID: in.KeyId, how: anyName} }),
+			o.getPublicKey, gateway.ReadOnly),
+	}
+}
+
+// signingConditions are the condition keys of Sign and Verify. A message type that is left out is RAW.
+// https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html#conditions-kms-message-type
+func signingConditions(algorithm types.SigningAlgorithmSpec, message types.MessageType) kms.Conditions {
+	return kms.Conditions{More: iam.Map{
+		"kms:signingalgorithm": {string(algorithm)}, "kms:messagetype": {string(cmp.Or(message, types.MessageTypeRaw))},
+	}}
+}
+
+func (o *operations) sign(ctx context.Context, _ *gateway.Call, in *awskms.SignInput, t target) (*awskms.SignOutput, error) {
+	message, err := signable(t.key, keys.Sign, in.SigningAlgorithm, in.MessageType, in.Message, in.GrantTokens)
+	if err != nil {
+		return nil, err
+	}
+	if err := dryRun(in.DryRun); err != nil {
+		return nil, err
+	}
+	signature, err := o.Sign(ctx, t.key, keys.SigningAlgorithm(in.SigningAlgorithm), message)
+	if err != nil {
+		return nil, answer(t.key, err)
+	}
+	return &awskms.SignOutput{KeyId: &t.key.Status.ARN, Signature: signature, SigningAlgorithm: in.SigningAlgorithm}, nil
+}
+
+// verify never answers false: a signature that is not valid is an error, as AWS has it.
+func (o *operations) verify(ctx context.Context, _ *gateway.Call, in *awskms.VerifyInput, t target) (*awskms.VerifyOutput, error) {
+	message, err := signable(t.key, keys.Verify, in.SigningAlgorithm, in.MessageType, in.Message, in.GrantTokens)
+	if err == nil {
+		err = o.Verify(ctx, t.key, keys.SigningAlgorithm(in.SigningAlgorithm), message, in.Signature)
+	}
+	if err == nil {
+		err = dryRun(in.DryRun)
+	}
+	if err != nil {
+		return nil, answer(t.key, err)
+	}
+	return &awskms.VerifyOutput{KeyId: &t.key.Status.ARN, SignatureValid: true, SigningAlgorithm: in.SigningAlgorithm}, nil
+}
+
+// signable checks what Sign and Verify have in common, after the permission.
+func signable(key *v1alpha1.KMSKey, operation keys.Operation, algorithm types.SigningAlgorithmSpec, as types.MessageType,
+	message []byte, grantTokens []string,
+) (keys.Message, error) {
+	if err := common(key, operation, "", grantTokens, nil); err != nil {
+		return keys.Message{}, err
+	}
+	spec, by := kms.SpecOf(key), keys.SigningAlgorithm(algorithm)
+	if spec.CheckAlgorithm(by) != nil {
+		return keys.Message{}, incompatible(string(algorithm), spec)
+	}
+	if as != "" && as != types.MessageTypeRaw && as != types.MessageTypeDigest {
+		return keys.Message{}, validation("Message type %s is incompatible with key spec %s.", as, spec)
+	}
+	m := keys.Message{Bytes: message, Digested: as == types.MessageTypeDigest}
+	if _, err := m.Digest(by); err != nil {
+		if m.Digested {
+			return m, validation("Digest is invalid length for algorithm %s.", algorithm)
+		}
+		return m, validation("1 validation error detected: Value at 'message' failed to satisfy constraint: "+
+			"Member must have length less than or equal to %d", keys.MaxMessage)
+	}
+	return m, nil
+}
+
+func (o *operations) getPublicKey(ctx context.Context, _ *gateway.Call, in *awskms.GetPublicKeyInput, t target) (
+	*awskms.GetPublicKeyOutput, error,
+) {
+	if err := common(t.key, keys.GetPublicKey, "", in.GrantTokens, nil); err != nil {
+		return nil, err
+	}
+	spec := kms.SpecOf(t.key)
+	if spec.Symmetric() {
+		return nil, unsupported("%s is a symmetric key, which has no public key.", t.key.Status.ARN)
+	}
+	public, err := o.PublicKey(ctx, t.key)
+	if err != nil {
+		return nil, answer(t.key, err)
+	}
+	return &awskms.GetPublicKeyOutput{
+		KeyId: &t.key.Status.ARN, PublicKey: public.DER(), KeySpec: types.KeySpec(spec), KeyUsage: types.KeyUsageType(kms.UsageOf(t.key)),
+		CustomerMasterKeySpec: types.CustomerMasterKeySpec(spec), //nolint:staticcheck // AWS answers it too
+		SigningAlgorithms:     signingAlgorithms(spec),
+	}, nil
+}
+
+func signingAlgorithms(spec keys.Spec) (out []types.SigningAlgorithmSpec) {
+	for _, algorithm := range spec.SigningAlgorithms() {
+		out = append(out, types.SigningAlgorithmSpec(algorithm))
+	}
+	return out
+}
+
+// usageError is the answer of an operation that the key's usage does not allow, nil if it does.
+func usageError(key *v1alpha1.KMSKey, operation keys.Operation) error {
+	usage := kms.UsageOf(key)
+	if usage.CheckUsage(operation) == nil {
+		return nil
+	}
+	what := string(operation)
+	if operation == keys.Sign {
+		what = "signing"
+	}
+	return &types.InvalidKeyUsageException{Message: aws.String(key.Status.ARN + " key usage is " + string(usage) +
+		" which is not valid for " + what + ".")}
+}
+
+func incompatible(algorithm string, spec keys.Spec) error {
+	return &types.InvalidKeyUsageException{Message: aws.String("Algorithm " + algorithm + " is incompatible with key spec " +
+		string(spec) + ".")}
+}

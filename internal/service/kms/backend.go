@@ -1,0 +1,36 @@
+package kms
+
+import (
+	"context"
+
+	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/core/keys"
+	"strongroom.dev/strongroom/internal/core/secretbytes"
+)
+
+// Material is one of a key's materials, as a Backend is asked to use it.
+type Material struct {
+	Key *v1alpha1.KMSKey
+	v1alpha1.KeyMaterial
+}
+
+// Backend is where key material is generated and used. Its callers have checked the key's usage and state, and the limits of what
+// they hand over. It is safe for concurrent use.
+type Backend interface {
+	// Generate makes material of a spec, and answers the bytes that its Envelope keeps: what the backend needs to find or to open
+	// it again. The caller wipes them. It is called once more after a crash, and whenever two replicas make a key's first material
+	// at once: what it made and nobody stored must not matter.
+	Generate(ctx context.Context, spec keys.Spec) (secretbytes.Bytes, error)
+	// Check fails unless the material can be used.
+	Check(ctx context.Context, m Material) error
+	// Sign signs a digest of the algorithm's length by the private key. It fails with keys.ErrAlgorithm and keys.ErrDigestLength.
+	Sign(ctx context.Context, m Material, algorithm keys.SigningAlgorithm, digest []byte) ([]byte, error)
+	// PublicKey is the public half of an asymmetric key.
+	PublicKey(ctx context.Context, m Material) (*keys.PublicKey, error)
+	// Encrypt and Decrypt are keys.Seal and keys.Open with a symmetric key.
+	Encrypt(ctx context.Context, m Material, h keys.Header, ec keys.Context, plaintext secretbytes.Bytes) ([]byte, error)
+	Decrypt(ctx context.Context, m Material, h keys.Header, ec keys.Context, ciphertext []byte) (secretbytes.Bytes, error)
+}
+
+// backend is the one that has a key's material.
+func (s *Service) backend(*v1alpha1.KMSKey) Backend { return software{s} }

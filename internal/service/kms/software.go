@@ -1,0 +1,104 @@
+package kms
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/core/keys"
+	"strongroom.dev/strongroom/internal/core/secretbytes"
+	"strongroom.dev/strongroom/internal/fault"
+)
+
+var errOtherSpec = errors.New("the stored key material is not of the KMSKey's keySpec")
+
+// software is the Backend of keys whose material is in Envelopes: 32 bytes, or PKCS#8 of an asymmetric key. It is used in this
+// process, and opened and parsed once for as long as the cache holds it.
+type software struct{ *Service }
+
+var _ Backend = software{}
+
+// Generate implements Backend. An RSA_4096 key takes seconds of one processor.
+func (s software) Generate(_ context.Context, spec keys.Spec) (secretbytes.Bytes, error) {
+	if spec.Symmetric() {
+		return secretbytes.Random(s.Random, keys.KeySize)
+	}
+	return keys.GeneratePrivateKey(spec)
+}
+
+// Check implements Backend.
+func (s software) Check(ctx context.Context, m Material) error {
+	if SpecOf(m.Key).Symmetric() {
+		return s.useSymmetric(ctx, m, func(secretbytes.Bytes) error { return nil })
+	}
+	return s.usePrivate(ctx, m, func(*keys.PrivateKey) error { return nil })
+}
+
+// Sign implements Backend.
+func (s software) Sign(ctx context.Context, m Material, algorithm keys.SigningAlgorithm, digest []byte) (signature []byte, err error) {
+	err = s.usePrivate(ctx, m, func(k *keys.PrivateKey) error {
+		signature, err = k.Sign(algorithm, digest)
+		return err
+	})
+	return signature, err
+}
+
+// PublicKey implements Backend.
+func (s software) PublicKey(ctx context.Context, m Material) (public *keys.PublicKey, err error) {
+	err = s.usePrivate(ctx, m, func(k *keys.PrivateKey) error {
+		public = k.Public()
+		return nil
+	})
+	return public, err
+}
+
+// Encrypt implements Backend.
+func (s software) Encrypt(ctx context.Context, m Material, h keys.Header, ec keys.Context, plaintext secretbytes.Bytes) (
+	ciphertext []byte, err error,
+) {
+	err = s.useSymmetric(ctx, m, func(k secretbytes.Bytes) error {
+		ciphertext, err = keys.Seal(k, h, ec, plaintext)
+		return err
+	})
+	return ciphertext, err
+}
+
+// Decrypt implements Backend.
+func (s software) Decrypt(ctx context.Context, m Material, h keys.Header, ec keys.Context, ciphertext []byte) (
+	plaintext secretbytes.Bytes, err error,
+) {
+	err = s.useSymmetric(ctx, m, func(k secretbytes.Bytes) error {
+		plaintext, err = keys.Open(k, h, ec, ciphertext)
+		return err
+	})
+	return plaintext, err
+}
+
+func (s software) useSymmetric(ctx context.Context, m Material, use func(secretbytes.Bytes) error) error {
+	return useMaterial(ctx, s.Service, m, func(opened secretbytes.Bytes) (secretbytes.Bytes, error) {
+		if opened.Len() != keys.KeySize {
+			opened.Wipe()
+			return secretbytes.Bytes{}, otherSpec(m)
+		}
+		return opened, nil
+	}, use)
+}
+
+func (s software) usePrivate(ctx context.Context, m Material, use func(*keys.PrivateKey) error) error {
+	return useMaterial(ctx, s.Service, m, func(opened secretbytes.Bytes) (*keys.PrivateKey, error) {
+		defer opened.Wipe() // the parsed key has what it needs of it
+		parsed, err := keys.ParsePrivateKey(SpecOf(m.Key), opened)
+		if err != nil {
+			return nil, otherSpec(m)
+		}
+		return parsed, nil
+	}, use)
+}
+
+// otherSpec is what material says that is whole and of another type: a KMSKey was deleted, and then applied anew with another
+// keySpec while its material was kept.
+func otherSpec(m Material) error {
+	return fault.Stalled(v1alpha1.ReasonKeyUnusable, fmt.Errorf("%w: KMSKey %s/%s has keySpec %s now; give it the keySpec back that it "+
+		"had when it was deleted, or give the new key another name", errOtherSpec, m.Key.Namespace, m.Key.Name, SpecOf(m.Key)))
+}
