@@ -1,6 +1,7 @@
 package certificate_test
 
 import (
+	"strings"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -19,23 +20,21 @@ var _ = Describe("A CertificateAuthority", func() {
 			v1alpha1.KeyAlgorithmECPrime256v1: v1alpha1.KeySpecECCNISTP256, v1alpha1.KeyAlgorithmECSecp384r1: v1alpha1.KeySpecECCNISTP384,
 			v1alpha1.KeyAlgorithmECSecp521r1: v1alpha1.KeySpecECCNISTP521, v1alpha1.KeyAlgorithmRSA2048: v1alpha1.KeySpecRSA2048,
 		} {
+			name := strings.ToLower(strings.ReplaceAll(string(algorithm), "_", "-"))
 			ca := root(func(ca *v1alpha1.CertificateAuthority) {
-				ca.Name, ca.Spec.KeyAlgorithm, ca.Spec.KMSKeyRef = "made", algorithm, &v1alpha1.LocalReference{Name: "made-ca"}
+				ca.Name, ca.Spec.KeyAlgorithm, ca.Spec.KMSKeyRef = name, algorithm, nil
 			})
 			create(ca)
 			reconcile(ca)
-			is(ca, metav1.ConditionFalse, v1alpha1.ReasonKeyUnusable, "made-ca", "being made")
-			key := environment.KMSKey(namespace, "made-ca")
+			is(ca, metav1.ConditionFalse, v1alpha1.ReasonKeyUnusable, "ca-"+name, "being made")
+			key := environment.KMSKey(namespace, "ca-"+name)
 			refresh(key)
 			Expect(key.Spec.KeySpec).To(Equal(spec))
 			Expect(key.Spec.KeyUsage).To(Equal(v1alpha1.KeyUsageSignVerify))
-			reconcileKey("made-ca")
+			reconcileKey("ca-" + name)
 			reconcile(ca)
 			isReady(ca)
 			Expect(ca.Status.KMSKeyARN).To(HavePrefix("arn:aws:kms:"))
-			remove(ca)
-			update(key, func() { key.Finalizers = nil })
-			remove(key)
 		}
 	})
 
