@@ -40,7 +40,7 @@ func (k *conditionKeys) Values(key string) ([]string, bool) {
 	case "validationmethod":
 		value = string(k.request.ValidationMethod)
 	case "certificatetransparencylogging":
-		value = string(options.CertificateTransparencyLoggingPreference)
+		value = string(options.CertificateTransparencyLoggingPreference) //nolint:staticcheck // policies may still ask for it
 	case "export":
 		value = string(options.Export)
 	}

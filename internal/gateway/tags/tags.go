@@ -16,7 +16,7 @@ const Maximum = 50
 
 var (
 	// ErrReserved says that a key is AWS's own.
-	ErrReserved = errors.New("tag keys cannot begin with aws:")
+	ErrReserved = errors.New("tag keys that begin with aws: are AWS's own")
 	// ErrDuplicate says that two keys are the same, or differ in case alone, and policies could not tell them apart.
 	ErrDuplicate = errors.New("two tag keys are the same, or differ in case alone")
 	// ErrTooMany says that there would be more than Maximum.
