@@ -23,6 +23,7 @@ import (
 	"strongroom.dev/strongroom/controllers/iamuser"
 	"strongroom.dev/strongroom/controllers/injection"
 	"strongroom.dev/strongroom/controllers/kmskey"
+	"strongroom.dev/strongroom/controllers/parameter"
 	"strongroom.dev/strongroom/controllers/secret"
 	"strongroom.dev/strongroom/internal/core/keyring"
 	"strongroom.dev/strongroom/internal/projection"
@@ -30,6 +31,7 @@ import (
 	"strongroom.dev/strongroom/internal/service/acmpca"
 	serviceiam "strongroom.dev/strongroom/internal/service/iam"
 	"strongroom.dev/strongroom/internal/service/kms"
+	"strongroom.dev/strongroom/internal/service/parameterstore"
 	"strongroom.dev/strongroom/internal/service/secretsmanager"
 	"strongroom.dev/strongroom/internal/store"
 )
@@ -57,6 +59,7 @@ type Services struct {
 	// Certificates and Authorities issue.
 	Certificates *acm.Service
 	Authorities  *acmpca.Service
+	Parameters   *parameterstore.Service
 	IAM          *serviceiam.Service
 	Projector    *projection.Projector
 	// RootProtection says where the root of trust is.
@@ -81,12 +84,14 @@ type Index struct {
 func Indexes() []Index {
 	return []Index{
 		{&v1alpha1.Secret{}, secret.Indexes()},
+		{&v1alpha1.Parameter{}, parameter.Indexes()},
 		{&v1alpha1.KMSKey{}, kmskey.Indexes()},
 		{&v1alpha1.Certificate{}, certificate.Indexes()},
 		{&v1alpha1.CertificateAuthority{}, certificateauthority.Indexes()},
 		{&v1alpha1.Envelope{}, map[string]client.IndexerFunc{
 			store.OwnerIndex: store.IndexOwner, store.KeyIndex: store.IndexKey,
 			secretsmanager.TombstoneIndex: secretsmanager.IndexTombstone,
+			parameterstore.TombstoneIndex: parameterstore.IndexTombstone,
 		}},
 		{&v1alpha1.IAMGroup{}, iamIndexes(nil)},
 		{&v1alpha1.IAMPolicy{}, iamIndexes(nil)},
@@ -110,6 +115,13 @@ func NewSecret(s Services, recorder events.EventRecorder) *secret.Reconciler {
 	return &secret.Reconciler{
 		Client: s.Client, Live: s.Live, Region: s.Region, Secrets: s.Secrets, KMS: s.KMS, Store: s.Store,
 		Keyring: s.Keyring, Projector: s.Projector, Events: recorder, Now: s.Now,
+	}
+}
+
+// NewParameter makes the reconciler of Parameters.
+func NewParameter(s Services, recorder events.EventRecorder) *parameter.Reconciler {
+	return &parameter.Reconciler{
+		Client: s.Client, Live: s.Live, Parameters: s.Parameters, Keyring: s.Keyring, Projector: s.Projector, Events: recorder, Now: s.Now,
 	}
 }
 
@@ -185,6 +197,9 @@ func Setup(mgr ctrl.Manager, s Services, o Options) error {
 	}
 	if err := NewCertificate(s, recorder).SetupWithManager(mgr, options); err != nil {
 		return fmt.Errorf("setting up the Certificate controller: %w", err)
+	}
+	if err := NewParameter(s, recorder).SetupWithManager(mgr, options); err != nil {
+		return fmt.Errorf("setting up the Parameter controller: %w", err)
 	}
 	if err := NewIAMPolicy(s, recorder).SetupWithManager(mgr, options); err != nil {
 		return fmt.Errorf("setting up the IAMPolicy controller: %w", err)

@@ -2,8 +2,8 @@ package v1alpha1
 
 // Labels and annotations that users and other controllers may rely on.
 const (
-	// ManagedLabel marks the core Secrets that Strongroom watches: its projections (value ManagedProjection) and the
-	// import sources whose owner asks for them to be followed (value ManagedSource). Core Secrets without it are
+	// ManagedLabel marks the core Secrets and ConfigMaps that Strongroom watches: its projections (value ManagedProjection) and the
+	// import sources whose owner asks for them to be followed (value ManagedSource). Those without it are
 	// never listed or watched.
 	ManagedLabel = Group + "/managed"
 	// ManagedProjection is ManagedLabel's value on a projection.
@@ -11,6 +11,8 @@ const (
 	// ManagedSource is ManagedLabel's value that a user sets on a core Secret named by valueFrom with
 	// policy Follow, so that its changes are imported at once.
 	ManagedSource = "source"
+	// ManagedGateway is ManagedLabel's value on the ConfigMap that pods find the gateway by, GatewayConfigMap.
+	ManagedGateway = "gateway"
 
 	// SubjectAnnotation holds, on a projection, the ARN of the secret that it shows; on a Secret that was made through the
 	// API, its own, so that neither a lost status nor an earlier secret of the name changes it.
@@ -111,6 +113,10 @@ const (
 	ReasonCycle = "Cycle"
 	// ReasonInvalidSelector: a selector of spec.target.restart is not a label selector.
 	ReasonInvalidSelector = "InvalidSelector"
+	// ReasonInvalidName: the name can be no parameter's in AWS, or is none that a certificate can have.
+	ReasonInvalidName = "InvalidName"
+	// ReasonTooManyVersions: the oldest of a parameter's 100 versions has a label, so that it cannot make room for another.
+	ReasonTooManyVersions = "TooManyVersions"
 	// ReasonNameConflict: an older object of the namespace has the same AWS name, or a key has the same alias.
 	ReasonNameConflict = "NameConflict"
 	// ReasonAccountConflict: an older namespace has the same account id.
@@ -149,8 +155,6 @@ const (
 	ReasonAuthorityNotFound = "AuthorityNotFound"
 	// ReasonAuthorityNotReady: the CertificateAuthority has no certificate yet, or no time left to issue for.
 	ReasonAuthorityNotReady = "AuthorityNotReady"
-	// ReasonInvalidName: a name in the spec is none that a certificate can have.
-	ReasonInvalidName = "InvalidName"
 	// ReasonNotPermitted: a name is outside the constraints of the authority, or an authority may not be below it.
 	ReasonNotPermitted = "NotPermitted"
 	// ReasonInvalidCertificate: a certificate, its chain or its key is malformed, weak, expired, or they do not belong together.

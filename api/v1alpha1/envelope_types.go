@@ -3,7 +3,7 @@ package v1alpha1
 import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 // EnvelopeClass says what an Envelope's payload is.
-// +kubebuilder:validation:Enum=SecretVersion;KeyMaterial;DomainKey;Tombstone;AccessKey;PrivateKey;IssuedCertificate;Revocation
+// +kubebuilder:validation:Enum=SecretVersion;KeyMaterial;DomainKey;Tombstone;AccessKey;ParameterVersion;PrivateKey;IssuedCertificate;Revocation
 type EnvelopeClass string
 
 // The classes of Envelopes.
@@ -16,6 +16,8 @@ const (
 	EnvelopeDomainKey EnvelopeClass = "DomainKey"
 	// EnvelopeTombstone holds the last spec and index of a deleted object until its recovery window ends.
 	EnvelopeTombstone EnvelopeClass = "Tombstone"
+	// EnvelopeParameterVersion holds one version of a Parameter's value.
+	EnvelopeParameterVersion EnvelopeClass = "ParameterVersion"
 	// EnvelopeAccessKey holds the secret half of an IAMUser's access key.
 	EnvelopeAccessKey EnvelopeClass = "AccessKey"
 	// EnvelopePrivateKey holds a Certificate's private key together with its certificate's chain.

@@ -42,6 +42,7 @@ func addKnownTypes(scheme *runtime.Scheme) error {
 		&IAMRole{}, &IAMRoleList{},
 		&IAMUser{}, &IAMUserList{},
 		&KMSKey{}, &KMSKeyList{},
+		&Parameter{}, &ParameterList{},
 		&Secret{}, &SecretList{},
 	)
 	metav1.AddToGroupVersion(scheme, SchemeGroupVersion)

@@ -12,6 +12,7 @@ import (
 	"strongroom.dev/strongroom/internal/core/versions"
 	"strongroom.dev/strongroom/internal/service/acm"
 	"strongroom.dev/strongroom/internal/service/acmpca"
+	"strongroom.dev/strongroom/internal/service/parameterstore"
 	"strongroom.dev/strongroom/internal/service/secretsmanager"
 	"strongroom.dev/strongroom/internal/store"
 )
@@ -22,6 +23,7 @@ const (
 
 	kindCertificate = "Certificate"
 	kindAuthority   = "CertificateAuthority"
+	kindParameter   = parameterstore.OwnerKind
 )
 
 // object is what matters of an owner, whatever its kind.
@@ -51,6 +53,8 @@ func (r *Reconciler) object(ctx context.Context, owner Owner, options ...client.
 		obj = &v1alpha1.Certificate{}
 	case kindAuthority:
 		obj = &v1alpha1.CertificateAuthority{}
+	case kindParameter:
+		obj = &v1alpha1.Parameter{}
 	default:
 		return &object{}, nil // not an owner of ours to judge: nothing is decided
 	}
@@ -64,7 +68,7 @@ func (r *Reconciler) object(ctx context.Context, owner Owner, options ...client.
 	return identify(obj), nil
 }
 
-// identify takes an object of any of the kinds, without its tombstone.
+// identify takes an object of any kind, without its tombstone.
 func identify(obj client.Object) *object {
 	switch o := obj.(type) {
 	case *v1alpha1.Secret:
@@ -75,6 +79,8 @@ func identify(obj client.Object) *object {
 		return &object{arn: o.Status.ARN, index: acm.IndexOf(o), window: acm.RecoveryWindow(o)}
 	case *v1alpha1.CertificateAuthority:
 		return &object{arn: o.Status.ARN, index: acmpca.IndexOf(o), window: acmpca.RecoveryWindow(o)}
+	case *v1alpha1.Parameter:
+		return &object{arn: o.Status.ARN, index: parameterstore.IndexOf(o), window: parameterstore.RecoveryWindow(o)}
 	}
 	return nil
 }
@@ -87,6 +93,9 @@ func lastWords(obj client.Object) *object {
 	case *v1alpha1.Secret:
 		last.tombstone = secretsmanager.TombstoneOf(o)
 		last.forced = secretsmanager.IsForced(o)
+	case *v1alpha1.Parameter:
+		last.tombstone = parameterstore.TombstoneOf(o)
+		last.forced = parameterstore.IsForced(o)
 	case *v1alpha1.KMSKey:
 		last.tombstone = store.Tombstone{Spec: store.SpecOf(o.Spec), Index: last.index, KeyID: o.Status.KeyID}
 	case *v1alpha1.Certificate:

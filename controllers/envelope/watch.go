@@ -27,6 +27,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, options controller.Typed
 		Watches(&v1alpha1.KMSKey{}, r.ofOwner(kindKMSKey)).
 		Watches(&v1alpha1.Certificate{}, r.ofOwner(kindCertificate)).
 		Watches(&v1alpha1.CertificateAuthority{}, r.ofOwner(kindAuthority)).
+		Watches(&v1alpha1.Parameter{}, r.ofOwner(kindParameter)).
 		WithOptions(options).
 		Complete(reconcile.TypedFunc[Owner](r.Reconcile))
 }

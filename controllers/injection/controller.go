@@ -39,8 +39,6 @@ type Reconciler struct {
 	EndpointURL string
 }
 
-// The names bound the rights: of all ConfigMaps, only those of this name can be read and written.
-// +kubebuilder:rbac:groups="",resources=configmaps,resourceNames=strongroom-gateway-ca,verbs=create;list;patch;watch
 // +kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch
 // +kubebuilder:rbac:groups=strongroom.dev,resources=iamroles,verbs=get;list;watch
 
@@ -133,7 +131,8 @@ func (r *Reconciler) keep(ctx context.Context, namespace string, data map[string
 	if says(current.Data, data) {
 		return nil
 	}
-	want := corev1ac.ConfigMap(v1alpha1.GatewayConfigMap, namespace).WithData(data)
+	want := corev1ac.ConfigMap(v1alpha1.GatewayConfigMap, namespace).
+		WithLabels(map[string]string{v1alpha1.ManagedLabel: v1alpha1.ManagedGateway}).WithData(data)
 	if err := r.Client.Apply(ctx, want, client.FieldOwner(fieldOwner), client.ForceOwnership); err != nil {
 		return fmt.Errorf("applying ConfigMap %s: %w", key, err)
 	}
@@ -152,7 +151,7 @@ func says(current, want map[string]string) bool {
 	return maps.Equal(both, want)
 }
 
-// SetupWithManager registers the controller. The cache must have Indexes, and may have the ConfigMaps of this name alone.
+// SetupWithManager registers the controller. The cache must have Indexes, and may have the labelled ConfigMaps alone.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, options controller.Options) error {
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("injection").

@@ -3,14 +3,13 @@ package secret
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
-	"strongroom.dev/strongroom/internal/core/generate"
 	"strongroom.dev/strongroom/internal/core/keys"
 	"strongroom.dev/strongroom/internal/core/secretbytes"
 	"strongroom.dev/strongroom/internal/core/versions"
 	"strongroom.dev/strongroom/internal/fault"
+	"strongroom.dev/strongroom/internal/service/generation"
 	"strongroom.dev/strongroom/internal/service/kms"
 	"strongroom.dev/strongroom/internal/service/sealed"
 )
@@ -64,7 +63,7 @@ func (r *Reconciler) version(ctx context.Context, p *pass) error {
 // generator makes something. The account's own key may be missing, since it is made when it is wanted.
 func (r *Reconciler) ready(ctx context.Context, p *pass) error {
 	if p.secret.Spec.Generate != nil {
-		if err := validGenerator(p.secret.Spec.Generate); err != nil {
+		if err := generation.Validate(p.secret.Spec.Generate); err != nil {
 			return err
 		}
 	}
@@ -93,23 +92,16 @@ func (r *Reconciler) resume(ctx context.Context, p *pass) error {
 }
 
 func (r *Reconciler) generate(ctx context.Context, p *pass, why trigger) error {
-	if err := validGenerator(p.secret.Spec.Generate); err != nil {
+	if err := generation.Validate(p.secret.Spec.Generate); err != nil {
 		return err
 	}
-	value, err := generatorOf(p.secret.Spec.Generate).Generate(nil)
+	value, err := generation.Of(p.secret.Spec.Generate).Generate(nil)
 	if err != nil {
 		return err
 	}
 	defer value.Wipe()
 	p.importedFrom = ""
 	return r.put(ctx, p, value, why)
-}
-
-func validGenerator(spec *v1alpha1.SecretGenerator) error {
-	if err := generatorOf(spec).Validate(); err != nil {
-		return fault.Stalled(v1alpha1.ReasonInvalidGenerator, fmt.Errorf("spec.generate: %w", err))
-	}
-	return nil
 }
 
 // put stores a value as the next version and makes it current in this pass's index.
@@ -130,37 +122,6 @@ func (r *Reconciler) put(ctx context.Context, p *pass, value secretbytes.Bytes, 
 	p.index = p.index.Add(version)
 	p.trigger = why
 	return nil
-}
-
-// generatorOf translates the spec. The API server let exactly one member through.
-func generatorOf(spec *v1alpha1.SecretGenerator) generate.Generator {
-	switch {
-	case spec.Password != nil:
-		return passwordOf(spec.Password)
-	case spec.JSON != nil:
-		out := generate.JSON{Template: spec.JSON.Template, Key: spec.JSON.Key}
-		if spec.JSON.Password != nil {
-			out.Password = passwordOf(spec.JSON.Password)
-		}
-		return out
-	case spec.Bytes != nil:
-		return generate.Bytes{Length: int(spec.Bytes.Length), Encoding: generate.Encoding(spec.Bytes.Encoding)}
-	default:
-		return generate.UUID{}
-	}
-}
-
-func passwordOf(spec *v1alpha1.PasswordGenerator) generate.Password {
-	return generate.Password{
-		Length:                  spec.Length,
-		ExcludeCharacters:       spec.ExcludeCharacters,
-		ExcludeNumbers:          spec.ExcludeNumbers,
-		ExcludePunctuation:      spec.ExcludePunctuation,
-		ExcludeUppercase:        spec.ExcludeUppercase,
-		ExcludeLowercase:        spec.ExcludeLowercase,
-		IncludeSpace:            spec.IncludeSpace,
-		RequireEachIncludedType: spec.RequireEachIncludedType,
-	}
 }
 
 var errNoValue = errors.New("the secret has no value yet: put one with PutSecretValue, or set spec.generate or spec.valueFrom")

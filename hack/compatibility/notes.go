@@ -42,6 +42,14 @@ var notes = map[string]string{
 	"acm-pca:IssueCertificate": "templates `EndEntityCertificate/V1`, `EndEntityClientAuthCertificate/V1`, `EndEntityServerAuthCertificate/V1`, `CodeSigningCertificate/V1`; " +
 		"others and `ApiPassthrough` are refused with `InvalidArgsException`",
 
+	"ssm": "Of Systems Manager the Parameter Store alone, over [Parameter](parameter.md). There are no parameter policies, no `aws:ec2:image` " +
+		"data type, and no sharing between accounts.",
+	"ssm:PutParameter": "`Policies` and a `DataType` other than `text` are refused with `ValidationException`, and so is a value for a parameter " +
+		"whose manifest has one",
+	"ssm:GetParameterHistory": "`Description`, `AllowedPattern` and `Tier` are those of the latest version, and are left out of earlier ones; " +
+		"`LastModifiedUser` is not told",
+	"ssm:DescribeParameters": "`LastModifiedUser` is not told",
+
 	"iam": "Over [IAMUser](iamuser.md), [IAMRole](iamrole.md), [IAMGroup](iamgroup.md) and [IAMPolicy](iampolicy.md): what is made here is there for `kubectl`, and the reverse. " +
 		"Passwords, MFA devices, identity providers and service-linked roles are not served.",
 

@@ -91,4 +91,3 @@ func run(plugin, root string, request *pluginpb.CodeGeneratorRequest) error {
 	}
 	return nil
 }
-

@@ -86,6 +86,14 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 			timestamp(ch, lastRotationDesc, "Secret", &s.ObjectMeta, s.Status.LastRotatedTime)
 		}
 	}
+	var parameters v1alpha1.ParameterList
+	if err := c.reader.List(ctx, &parameters, client.UnsafeDisableDeepCopy); err == nil {
+		for i := range parameters.Items {
+			p := &parameters.Items[i]
+			ready(ch, "Parameter", &p.ObjectMeta, p.Status.Conditions)
+			timestamp(ch, lastRotationDesc, "Parameter", &p.ObjectMeta, p.Status.LastModifiedTime)
+		}
+	}
 	c.collectIAM(ctx, ch)
 	c.collectCertificates(ctx, ch)
 	var keys v1alpha1.KMSKeyList

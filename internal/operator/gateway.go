@@ -15,6 +15,7 @@ import (
 	gatewaysecrets "strongroom.dev/strongroom/internal/gateway/secretsmanager"
 	"strongroom.dev/strongroom/internal/gateway/server"
 	"strongroom.dev/strongroom/internal/gateway/serving"
+	gatewayssm "strongroom.dev/strongroom/internal/gateway/ssm"
 	gatewaysts "strongroom.dev/strongroom/internal/gateway/sts"
 )
 
@@ -29,6 +30,7 @@ func GatewayServices(s controllers.Services) []gateway.Service {
 		gatewaysecrets.New(gatewaysecrets.Dependencies{Secrets: s.Secrets}),
 		gatewayacm.New(gatewayacm.Dependencies{Certificates: s.Certificates, Authorities: s.Authorities}),
 		gatewaypca.New(gatewaypca.Dependencies{Authorities: s.Authorities}),
+		gatewayssm.New(gatewayssm.Dependencies{Parameters: s.Parameters}),
 		gatewayiam.New(gatewayiam.Dependencies{IAM: s.IAM}),
 		gatewaysts.New(gatewaysts.Dependencies{IAM: s.IAM}),
 	}

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/selection"
@@ -35,6 +34,7 @@ import (
 	"strongroom.dev/strongroom/internal/service/acmpca"
 	serviceiam "strongroom.dev/strongroom/internal/service/iam"
 	"strongroom.dev/strongroom/internal/service/kms"
+	"strongroom.dev/strongroom/internal/service/parameterstore"
 	"strongroom.dev/strongroom/internal/service/secretsmanager"
 	"strongroom.dev/strongroom/internal/store"
 	"strongroom.dev/strongroom/internal/unseal"
@@ -211,10 +211,10 @@ func cacheOptions(digester *projection.Digester) cache.Options {
 				Label:     labels.NewSelector().Add(*managed),
 				Transform: digester.Transform(),
 			},
-			// Its name bounds the watch, and the right to it.
-			&corev1.ConfigMap{}:     {Field: fields.OneTermEqualSelector("metadata.name", v1alpha1.GatewayConfigMap)},
+			&corev1.ConfigMap{}:     {Label: labels.NewSelector().Add(*managed)},
 			&corev1.Namespace{}:     {},
 			&v1alpha1.Secret{}:      {Transform: slim},
+			&v1alpha1.Parameter{}:   {Transform: slim},
 			&v1alpha1.KMSKey{}:      {},
 			&v1alpha1.Certificate{}: {}, &v1alpha1.CertificateAuthority{}: {},
 			&v1alpha1.Envelope{}: {Transform: slim},
@@ -247,6 +247,7 @@ func (op *Operator) wire(o Options, digester *projection.Digester) {
 		Secrets:        &secretsmanager.Service{Client: cached, Region: o.Region, KMS: keys, Store: envelopes, Now: o.Now},
 		Authorities:    authorities,
 		Certificates:   &acm.Service{Client: cached, Region: o.Region, Authorities: authorities, KMS: keys, Store: envelopes, Now: o.Now},
+		Parameters:     &parameterstore.Service{Client: cached, Region: o.Region, KMS: keys, Store: envelopes, Now: o.Now},
 		Projector:      &projection.Projector{Client: cached, Live: live, Digester: digester},
 		RootProtection: op.Unsealer.Protection,
 		Now:            o.Now,

@@ -2,6 +2,7 @@ package operator
 
 import (
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
@@ -9,29 +10,23 @@ import (
 
 var stripManagedFields = cache.TransformStripManagedFields()
 
-// slim is the cache's transform of Secrets and Envelopes. There are as many as there are secrets, so what nobody looks at goes:
+// slim is the cache's transform of Secrets, Parameters and Envelopes. There are as many as there are secrets, so what nobody looks at goes:
 // managed fields and kubectl's copy of the whole object, which a write of status leaves alone at the API server; and texts that
 // nearly all of them have are kept once.
 func slim(obj any) (any, error) {
 	switch o := obj.(type) {
 	case *v1alpha1.Secret:
-		if _, has := o.Annotations[corev1.LastAppliedConfigAnnotation]; has {
-			delete(o.Annotations, corev1.LastAppliedConfigAnnotation)
-			if len(o.Annotations) == 0 {
-				o.Annotations = nil
-			}
-		}
+		slimMetadata(&o.ObjectMeta, o.Status.Conditions)
 		o.APIVersion, o.Kind = "", "" // as a read of the API server leaves them
-		for i := range o.Status.Conditions {
-			c := &o.Status.Conditions[i]
-			common(&c.Type, &c.Reason, &c.Message)
-			c.Status = common1(c.Status)
-		}
 		for i := range o.Status.Versions {
 			for j := range o.Status.Versions[i].Stages {
 				common(&o.Status.Versions[i].Stages[j])
 			}
 		}
+	case *v1alpha1.Parameter:
+		slimMetadata(&o.ObjectMeta, o.Status.Conditions)
+		o.APIVersion, o.Kind = "", ""
+		o.Spec.Type, o.Status.Tier = common1(o.Spec.Type), common1(o.Status.Tier)
 	case *v1alpha1.Envelope:
 		o.APIVersion, o.Kind = "", ""
 		o.Spec.Class = common1(o.Spec.Class)
@@ -43,6 +38,20 @@ func slim(obj any) (any, error) {
 	return stripManagedFields(obj)
 }
 
+func slimMetadata(o *metav1.ObjectMeta, conditions []metav1.Condition) {
+	if _, has := o.Annotations[corev1.LastAppliedConfigAnnotation]; has {
+		delete(o.Annotations, corev1.LastAppliedConfigAnnotation)
+		if len(o.Annotations) == 0 {
+			o.Annotations = nil
+		}
+	}
+	for i := range conditions {
+		c := &conditions[i]
+		common(&c.Type, &c.Reason, &c.Message)
+		c.Status = common1(c.Status)
+	}
+}
+
 // texts that nearly every object has.
 var texts = func() map[string]string {
 	out := map[string]string{}
@@ -50,6 +59,8 @@ var texts = func() map[string]string {
 		v1alpha1.ConditionReady, v1alpha1.ConditionReconciling, v1alpha1.ConditionStalled, "True", "False", "Unknown",
 		v1alpha1.ReasonSucceeded, v1alpha1.ReasonPending, "The secret is in force", "Waiting for the controller",
 		v1alpha1.StageCurrent, v1alpha1.StagePrevious, string(v1alpha1.EnvelopeSecretVersion), "Secret", "KMSKey",
+		string(v1alpha1.EnvelopeParameterVersion), "Parameter", "The parameter is in force", string(v1alpha1.TierStandard),
+		string(v1alpha1.ParameterString), string(v1alpha1.ParameterStringList), string(v1alpha1.ParameterSecureString),
 	} {
 		out[s] = s
 	}

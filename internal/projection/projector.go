@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
 	metav1ac "k8s.io/client-go/applyconfigurations/meta/v1"
@@ -49,8 +50,8 @@ type Projector struct {
 
 // InSync tells whether Project would find nothing to write. It asks the cache alone.
 func (p *Projector) InSync(ctx context.Context, t *Target) (bool, error) {
-	cached := &corev1.Secret{}
-	if err := p.Client.Get(ctx, client.ObjectKey{Namespace: t.Namespace, Name: t.Name}, cached); err != nil {
+	cached, err := p.cached(ctx, t)
+	if err != nil {
 		if apierrors.IsNotFound(err) {
 			return false, nil
 		}
@@ -64,8 +65,7 @@ func (p *Projector) InSync(ctx context.Context, t *Target) (bool, error) {
 // request, since it is made by create and not by apply: only create tells that somebody else was there first.
 // Every write is whole or not at all, and writing twice is writing once. The fault says Conflict.
 func (p *Projector) Project(ctx context.Context, t *Target) (Outcome, error) {
-	cached := &corev1.Secret{}
-	err := p.Client.Get(ctx, client.ObjectKey{Namespace: t.Namespace, Name: t.Name}, cached)
+	cached, err := p.cached(ctx, t)
 	switch {
 	case err == nil:
 		if verdict, _ := Judge(t, cached); verdict == Ours {
@@ -91,7 +91,7 @@ func (p *Projector) create(ctx context.Context, t *Target) (Outcome, error) {
 	for k, v := range t.Data {
 		data[k] = v.Reveal()
 	}
-	err := p.Client.Create(ctx, &corev1.Secret{
+	err := p.Client.Create(ctx, t.object(&corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: t.Namespace, Name: t.Name,
 			Labels:      map[string]string{v1alpha1.ManagedLabel: v1alpha1.ManagedProjection},
@@ -103,7 +103,7 @@ func (p *Projector) create(ctx context.Context, t *Target) (Outcome, error) {
 		},
 		Type: t.secretType(),
 		Data: data,
-	}, client.FieldOwner(t.fieldOwner()))
+	}), client.FieldOwner(t.fieldOwner()))
 	switch {
 	case apierrors.IsAlreadyExists(err):
 		return p.overwrite(ctx, t)
@@ -115,12 +115,11 @@ func (p *Projector) create(ctx context.Context, t *Target) (Outcome, error) {
 
 // overwrite looks at what the API server has, live, before it writes over it.
 func (p *Projector) overwrite(ctx context.Context, t *Target) (Outcome, error) {
-	live := &corev1.Secret{}
-	err := p.Live.Get(ctx, client.ObjectKey{Namespace: t.Namespace, Name: t.Name}, live)
+	live, err := p.live(ctx, t)
 	switch {
 	case apierrors.IsNotFound(err) && t.policy() == v1alpha1.CreationPolicyMerge:
-		return Unchanged, fault.Waiting(v1alpha1.ReasonConflict, fmt.Errorf("core Secret %s to merge into does not exist; "+
-			"create it, or set creationPolicy to Owner", t.Name))
+		return Unchanged, fault.Waiting(v1alpha1.ReasonConflict, fmt.Errorf("%s to merge into does not exist; "+
+			"create it, or set creationPolicy to Owner", t.what()))
 	case apierrors.IsNotFound(err):
 		return p.create(ctx, t)
 	case err != nil:
@@ -132,12 +131,26 @@ func (p *Projector) overwrite(ctx context.Context, t *Target) (Outcome, error) {
 	}
 	if verdict != Ours {
 		return Unchanged, fault.Contested(v1alpha1.ReasonConflict,
-			fmt.Errorf("%w: core Secret %s: %s", errConflict, t.Name, why))
+			fmt.Errorf("%w: %s: %s", errConflict, t.what(), why))
 	}
 	return Written, p.write(ctx, t, live)
 }
 
 func (p *Projector) write(ctx context.Context, t *Target, existing *corev1.Secret) error {
+	if err := p.dropFormerOwner(ctx, t, existing); err != nil {
+		return err
+	}
+	if err := p.Client.Apply(ctx, t.applied(existing), client.FieldOwner(t.fieldOwner()), client.ForceOwnership); err != nil {
+		return p.refused(t, err)
+	}
+	return p.removeKeys(ctx, t, existing)
+}
+
+// applied is the apply configuration of a core Secret that is written over what exists.
+func (t *Target) applied(existing *corev1.Secret) runtime.ApplyConfiguration {
+	if t.ConfigMap {
+		return t.appliedConfigMap(existing)
+	}
 	ac := corev1ac.Secret(t.Name, t.Namespace).
 		WithUID(existing.UID). // never makes another object than the one that was judged
 		WithLabels(map[string]string{v1alpha1.ManagedLabel: v1alpha1.ManagedProjection})
@@ -151,13 +164,7 @@ func (p *Projector) write(ctx context.Context, t *Target, existing *corev1.Secre
 				WithAPIVersion(v1alpha1.SchemeGroupVersion.String()).WithKind(t.Owner.kind()).
 				WithName(t.Owner.Name).WithUID(t.Owner.UID).WithController(true))
 	}
-	if err := p.dropFormerOwner(ctx, t, existing); err != nil {
-		return err
-	}
-	if err := p.Client.Apply(ctx, ac, client.FieldOwner(t.fieldOwner()), client.ForceOwnership); err != nil {
-		return p.refused(t, err)
-	}
-	return p.removeKeys(ctx, t, existing)
+	return ac
 }
 
 // dropFormerOwner takes a reference out that is no longer true: to an earlier incarnation of the owner, since an object has one
@@ -191,7 +198,7 @@ func (p *Projector) removeKeys(ctx context.Context, t *Target, existing *corev1.
 }
 
 func (p *Projector) patch(ctx context.Context, t *Target, patchType types.PatchType, patch []byte) error {
-	object := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: t.Namespace, Name: t.Name}}
+	object := t.object(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: t.Namespace, Name: t.Name}})
 	if err := p.Client.Patch(ctx, object, client.RawPatch(patchType, patch), client.FieldOwner(t.fieldOwner())); err != nil {
 		return p.refused(t, err)
 	}
@@ -222,9 +229,9 @@ func remade(err error) bool {
 }
 
 func (p *Projector) refused(t *Target, err error) error {
-	err = fmt.Errorf("writing core Secret %s: %w", t.Name, err)
-	if apierrors.IsInvalid(err) && !remade(err) {
-		return fault.Stalled(v1alpha1.ReasonInvalidTemplate, err) // for example data that its type forbids
+	err = fmt.Errorf("writing %s: %w", t.what(), err)
+	if (apierrors.IsInvalid(err) || apierrors.IsBadRequest(err)) && !remade(err) {
+		return fault.Stalled(v1alpha1.ReasonInvalidTemplate, err) // for example data that its type forbids, or control characters
 	}
 	return err
 }

@@ -16,9 +16,11 @@ import (
 	"strongroom.dev/strongroom/internal/core/secretbytes"
 )
 
-// Target is the core Secret that should be.
+// Target is the core Secret or ConfigMap that should be.
 type Target struct {
-	// Namespace and Name of the core Secret.
+	// ConfigMap tells that it is a ConfigMap, whose data is text and no secret. It has no type.
+	ConfigMap bool
+	// Namespace and Name of the core Secret or ConfigMap.
 	Namespace, Name string
 	// Type is Opaque if empty.
 	Type string
@@ -122,7 +124,7 @@ func Judge(t *Target, existing *corev1.Secret) (Verdict, string) {
 		return Foreign, foreignMakers(existing) + " made it; delete it, name another target, or set " +
 			"creationPolicy to Adopt or Merge"
 	}
-	if t.policy() != v1alpha1.CreationPolicyMerge && existing.Type != t.secretType() {
+	if t.policy() != v1alpha1.CreationPolicyMerge && !t.ConfigMap && existing.Type != t.secretType() {
 		return OtherType, fmt.Sprintf("its type is %s, not %s, and Kubernetes does not let a type change; "+
 			"delete it to have it made anew", existing.Type, t.secretType())
 	}

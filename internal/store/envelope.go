@@ -31,6 +31,7 @@ var prefixes = map[v1alpha1.EnvelopeClass]string{
 	v1alpha1.EnvelopePrivateKey:        "private-key",
 	v1alpha1.EnvelopeIssuedCertificate: "issued-certificate",
 	v1alpha1.EnvelopeRevocation:        "revocation",
+	v1alpha1.EnvelopeParameterVersion:  "parameter-version",
 }
 
 var nameEncoding = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)

@@ -34,11 +34,21 @@ table=$(kubectl get strongroom -n shop)
 echo "$table"
 grep -q '^kmskey.strongroom.dev/shop ' <<<"$table" || fail "the key is not in kubectl get strongroom"
 grep -q '^secret.strongroom.dev/session-key *True' <<<"$table" || fail "the secret is not in kubectl get strongroom"
-ok "kubectl get strongroom lists the key and the secret"
+grep -q '^parameter.strongroom.dev/log-level ' <<<"$table" || fail "the parameter is not in kubectl get strongroom"
+ok "kubectl get strongroom lists the key, the secret and the parameter"
 
 first=$(projected)
 [[ $first =~ ^[A-Za-z0-9]{48},$ ]] || fail "the projection is not 48 letters and digits, a comma, and no previous value"
 ok "the native Secret has the generated value"
+
+kubectl wait --for=condition=Ready -n shop ssmp/log-level --timeout=30s
+configured() { [ "$(kubectl get configmap -n shop shop-config -o jsonpath='{.data.LOG_LEVEL}')" = "$1" ]; }
+configured info || fail "the ConfigMap does not have the parameter's value"
+kubectl patch -n shop ssmp/log-level --type merge -p '{"spec":{"value":"debug"}}'
+eventually 15 "a changed parameter is shown in its ConfigMap" configured debug
+! kubectl patch -n shop ssmp/log-level --type merge -p '{"spec":{"value":"loud"}}' 2>/dev/null || fail "a value that the pattern refuses was taken"
+kubectl delete configmap -n shop shop-config
+eventually 15 "a deleted ConfigMap comes back" configured debug
 
 kubectl annotate -n shop sms/session-key strongroom.dev/rotate=now
 eventually 15 "the annotation is echoed" echoed now

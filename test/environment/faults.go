@@ -127,12 +127,16 @@ func (r *Reconcilers) Faulty() (*Reconcilers, *FaultyClient) {
 	certificates := *r.Services.Certificates
 	certificates.Client, certificates.Authorities, certificates.KMS, certificates.Store = faulty, s.Authorities, s.KMS, s.Store
 	s.Certificates = &certificates
+	parameters := *r.Services.Parameters
+	parameters.Client, parameters.Store, parameters.KMS = faulty, s.Store, s.KMS
+	s.Parameters = &parameters
 	s.Projector = &projection.Projector{Client: faulty, Live: s.Live, Digester: r.Services.Projector.Digester}
 	recorder := events.NewFakeRecorder(1000)
 	return &Reconcilers{
 		Operator: r.Operator, Events: recorder,
-		Secret: controllers.NewSecret(s, recorder),
-		KMSKey: controllers.NewKMSKey(s, recorder),
+		Secret:    controllers.NewSecret(s, recorder),
+		Parameter: controllers.NewParameter(s, recorder),
+		KMSKey:    controllers.NewKMSKey(s, recorder),
 
 		Certificate:          controllers.NewCertificate(s, recorder),
 		CertificateAuthority: controllers.NewCertificateAuthority(s, recorder),

@@ -21,6 +21,7 @@ import (
 	"strongroom.dev/strongroom/controllers/iamrole"
 	"strongroom.dev/strongroom/controllers/iamuser"
 	"strongroom.dev/strongroom/controllers/kmskey"
+	"strongroom.dev/strongroom/controllers/parameter"
 	"strongroom.dev/strongroom/controllers/secret"
 	"strongroom.dev/strongroom/internal/operator"
 	"strongroom.dev/strongroom/internal/unseal"
@@ -29,9 +30,10 @@ import (
 // Reconcilers are the controllers of an operator without a running controller, for tests that call Reconcile.
 type Reconcilers struct {
 	*Operator
-	Events *events.FakeRecorder
-	Secret *secret.Reconciler
-	KMSKey *kmskey.Reconciler
+	Events    *events.FakeRecorder
+	Secret    *secret.Reconciler
+	Parameter *parameter.Reconciler
+	KMSKey    *kmskey.Reconciler
 
 	Certificate          *certificate.Reconciler
 	CertificateAuthority *certificateauthority.Reconciler
@@ -52,8 +54,9 @@ func RunReconcilers(ctx context.Context, cp *ControlPlane) (*Reconcilers, error)
 	recorder := events.NewFakeRecorder(1000)
 	return &Reconcilers{
 		Operator: op, Events: recorder,
-		Secret: controllers.NewSecret(op.Services, recorder),
-		KMSKey: controllers.NewKMSKey(op.Services, recorder),
+		Secret:    controllers.NewSecret(op.Services, recorder),
+		Parameter: controllers.NewParameter(op.Services, recorder),
+		KMSKey:    controllers.NewKMSKey(op.Services, recorder),
 
 		Certificate:          controllers.NewCertificate(op.Services, recorder),
 		CertificateAuthority: controllers.NewCertificateAuthority(op.Services, recorder),
@@ -116,6 +119,21 @@ func Secret(namespace, name string, changes ...func(*v1alpha1.Secret)) *v1alpha1
 		change(s)
 	}
 	return s
+}
+
+// Parameter is a parameter to create: a String, shown in a ConfigMap of its own name. Change what a test is about.
+func Parameter(namespace, name string, changes ...func(*v1alpha1.Parameter)) *v1alpha1.Parameter {
+	p := &v1alpha1.Parameter{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
+		Spec: v1alpha1.ParameterSpec{
+			Type: v1alpha1.ParameterString, Value: "info",
+			Target: &v1alpha1.ParameterTarget{ConfigMap: &v1alpha1.ParameterTargetKey{Key: "LOG_LEVEL"}},
+		},
+	}
+	for _, change := range changes {
+		change(p)
+	}
+	return p
 }
 
 // NamespaceObject is an empty Namespace to read into.

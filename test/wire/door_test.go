@@ -31,6 +31,7 @@ import (
 	"strongroom.dev/strongroom/internal/gateway/limits"
 	"strongroom.dev/strongroom/internal/gateway/secretsmanager"
 	"strongroom.dev/strongroom/internal/gateway/server"
+	"strongroom.dev/strongroom/internal/gateway/ssm"
 	"strongroom.dev/strongroom/internal/gateway/sts"
 	serviceiam "strongroom.dev/strongroom/internal/service/iam"
 )
@@ -47,8 +48,7 @@ const (
 func services() []gateway.Service {
 	return []gateway.Service{
 		gatewayiam.New(gatewayiam.Dependencies{}), kms.New(kms.Dependencies{}), secretsmanager.New(secretsmanager.Dependencies{}),
-		sts.New(sts.Dependencies{}),
-		acm.New(acm.Dependencies{}), acmpca.New(acmpca.Dependencies{}),
+		sts.New(sts.Dependencies{}), ssm.New(ssm.Dependencies{}), acm.New(acm.Dependencies{}), acmpca.New(acmpca.Dependencies{}),
 	}
 }
 

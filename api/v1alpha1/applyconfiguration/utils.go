@@ -100,6 +100,20 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.NameConstraintsApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("NameSubtrees"):
 		return &apiv1alpha1.NameSubtreesApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("Parameter"):
+		return &apiv1alpha1.ParameterApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("ParameterProjection"):
+		return &apiv1alpha1.ParameterProjectionApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("ParameterSpec"):
+		return &apiv1alpha1.ParameterSpecApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("ParameterStatus"):
+		return &apiv1alpha1.ParameterStatusApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("ParameterTarget"):
+		return &apiv1alpha1.ParameterTargetApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("ParameterTargetKey"):
+		return &apiv1alpha1.ParameterTargetKeyApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("ParameterVersion"):
+		return &apiv1alpha1.ParameterVersionApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("PasswordGenerator"):
 		return &apiv1alpha1.PasswordGeneratorApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Permissions"):

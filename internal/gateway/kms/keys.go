@@ -101,18 +101,11 @@ func usageOf(in *awskms.CreateKeyInput) string {
 
 // creatable tells whether there are such keys.
 func creatable(in *awskms.CreateKeyInput) error {
-	switch spec := keys.Spec(specOf(in)); {
+	switch {
 	case in.KeySpec != "" && in.CustomerMasterKeySpec != "": //nolint:staticcheck // older SDKs and Terraform send the old name
 		return validation("You cannot specify KeySpec and CustomerMasterKeySpec in the same request. CustomerMasterKeySpec is deprecated.")
-	case !spec.Known():
-		return unsupported("KeySpec %s is not supported.", spec)
-	case in.KeyUsage == "" && !spec.Symmetric():
-		return validation("You must specify a KeyUsage value for all KMS keys except for symmetric encryption keys.")
-	case in.KeyUsage == types.KeyUsageTypeEncryptDecrypt && strings.HasPrefix(string(spec), "RSA_"),
-		in.KeyUsage == types.KeyUsageTypeKeyAgreement && strings.HasPrefix(string(spec), "ECC_"): // which AWS has
-		return unsupported("KeyUsage %s is not supported for KeySpec %s: SIGN_VERIFY is.", in.KeyUsage, spec)
-	case !spec.Allows(keys.Usage(usageOf(in))):
-		return validation("KeyUsage %s is not compatible with KeySpec %s", in.KeyUsage, spec)
+	case !keys.Spec(specOf(in)).Known():
+		return unsupported("KeySpec %s is not supported.", specOf(in))
 	case in.CustomKeyStoreId != nil || in.XksKeyId != nil:
 		return unsupported("Custom key stores are not supported.")
 	case in.Origin != "" && in.Origin != types.OriginTypeAwsKms:
@@ -120,7 +113,21 @@ func creatable(in *awskms.CreateKeyInput) error {
 	case aws.ToBool(in.MultiRegion):
 		return unsupported("Multi-Region keys are not supported.")
 	}
-	return nil
+	return usable(keys.Spec(specOf(in)), in.KeyUsage)
+}
+
+// usable tells whether keys of a spec can be for that.
+func usable(spec keys.Spec, usage types.KeyUsageType) error {
+	switch {
+	case usage == "" && spec.Symmetric(), spec.Allows(keys.Usage(usage)):
+		return nil
+	case usage == "":
+		return validation("You must specify a KeyUsage value for all KMS keys except for symmetric encryption keys.")
+	case usage == types.KeyUsageTypeEncryptDecrypt && strings.HasPrefix(string(spec), "RSA_"),
+		usage == types.KeyUsageTypeKeyAgreement && strings.HasPrefix(string(spec), "ECC_"): // which AWS has
+		return unsupported("KeyUsage %s is not supported for KeySpec %s: SIGN_VERIFY is.", usage, spec)
+	}
+	return validation("KeyUsage %s is not compatible with KeySpec %s", usage, spec)
 }
 
 func (o *operations) describeKey(_ context.Context, _ *gateway.Call, in *awskms.DescribeKeyInput, t target) (*awskms.DescribeKeyOutput, error) {

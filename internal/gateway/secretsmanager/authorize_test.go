@@ -284,6 +284,12 @@ var _ = Describe("A secret under a customer's key", func() {
 		be(err, "EncryptionFailure", "Secrets Manager can't encrypt the protected secret text using the provided KMS key. "+
 			"Check that the KMS key is available, enabled, and not in an invalid state.")
 		be(getError("signed"), "ResourceNotFoundException", "Secrets Manager can't find the specified secret.")
+		make("db", "alias/mine")
+		_, err = do[sdk.UpdateSecretOutput](administrator, "UpdateSecret", &sdk.UpdateSecretInput{
+			SecretId: ptr.To("db"), ClientRequestToken: token(), KmsKeyId: &signing.Status.ARN,
+		})
+		Expect(err).To(MatchError(ContainSubstring("EncryptionFailure")))
+		Expect(getError("db")).To(Succeed(), "it is what it was")
 	})
 
 	It("that is disabled is neither read nor written, in AWS's words", func() {

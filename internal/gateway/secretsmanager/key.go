@@ -1,9 +1,12 @@
 package secretsmanager
 
 import (
+	"errors"
+
 	"github.com/aws/smithy-go"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/core/keys"
 	"strongroom.dev/strongroom/internal/gateway"
 	"strongroom.dev/strongroom/internal/service/kms"
 	"strongroom.dev/strongroom/internal/service/secretsmanager"
@@ -31,6 +34,10 @@ func (a *api) mayUse(call *gateway.Call, key secretsmanager.NamedKey, secretARN,
 	if key.Key == nil {
 		return invalidParameter("There is no KMS key " + key.ARN + " in this account and region. " +
 			"A secret is encrypted under a key of its own account.")
+	}
+	// A key that signs will never do, so nothing is made or changed for it. One that is disabled may be enabled again.
+	if err := kms.CheckUsable(key.Key, keys.GenerateDataKey); errors.Is(err, keys.ErrKeyUsage) {
+		return encryption(err)
 	}
 	return nil
 }

@@ -95,7 +95,8 @@ func (c *Certificate) renew(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	bundle := corev1ac.ConfigMap(BundleConfigMapName, c.Namespace).WithData(map[string]string{BundleKey: string(a.CertificatePEM())})
+	bundle := corev1ac.ConfigMap(BundleConfigMapName, c.Namespace).
+		WithLabels(map[string]string{v1alpha1.ManagedLabel: v1alpha1.ManagedGateway}).WithData(map[string]string{BundleKey: string(a.CertificatePEM())})
 	// One write, the same of every replica: whoever dies here leaves the next one the same to do.
 	if err := c.Client.Apply(ctx, bundle, client.FieldOwner(fieldOwner), client.ForceOwnership); err != nil {
 		return fmt.Errorf("publishing ConfigMap %s/%s: %w", c.Namespace, BundleConfigMapName, err)

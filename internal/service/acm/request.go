@@ -23,6 +23,12 @@ import (
 // https://docs.aws.amazon.com/acm/latest/APIReference/API_RequestCertificate.html
 const tokenWindow = time.Hour
 
+// ownKey is the account's own key for certificates, as Key makes it.
+var ownKey = kms.OwnKey{
+	Name: DefaultKeyName, Alias: DefaultKeyAlias, Description: "Default key that protects the private keys of Certificates when no other key is named",
+	Owner: v1alpha1.Group + "/certificate",
+}
+
 // ErrGone says that the Certificate was deleted meanwhile.
 var ErrGone = errors.New("the Certificate was deleted meanwhile")
 
@@ -122,7 +128,7 @@ func (s *Service) ImportNew(ctx context.Context, namespace, account, region stri
 
 // AwaitKey is Key for a caller that cannot come back later: it waits for an account's own key that is being made.
 func (s *Service) AwaitKey(ctx context.Context, c *v1alpha1.Certificate) (*v1alpha1.KMSKey, error) {
-	return kms.AwaitOwn(ctx, DefaultKeyName, func(ctx context.Context) (*v1alpha1.KMSKey, error) { return s.Key(ctx, c) })
+	return s.KMS.AwaitKeyOrOwn(ctx, c.Namespace, c.Spec.KMSKeyRef, ownKey)
 }
 
 // Renew asks the controller to renew a certificate with a fresh key. The mark is another for each request.

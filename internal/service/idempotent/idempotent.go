@@ -77,7 +77,7 @@ func (m *Maker) Make(ctx context.Context, r *Request) (client.Object, error) {
 		metav1.SetMetaDataAnnotation(annotated(r.Object), v1alpha1.RequestTokenAnnotation, token)
 	}
 	for attempt := range maximumTries {
-		name := objectname.Derived(r.Kind, r.Text, r.Region, r.Text, token, strconv.Itoa(attempt))
+		name := objectname.Derived(r.Kind, r.Region+"\x00"+token+"\x00"+strconv.Itoa(attempt), r.Text)
 		made, err := m.attempt(ctx, r, name)
 		if made != nil || err != nil {
 			return made, err

@@ -1,14 +1,21 @@
-// Package objectname says what objects are called in Kubernetes that requests to the AWS API make.
+// Package objectname names the objects that are made through AWS's APIs, whose names are not Kubernetes's.
 package objectname
 
 import (
 	"crypto/sha256"
 	"encoding/base32"
-	"strings"
 )
 
-// DNSSafe tells whether a name can be metadata.name (RFC 1123 subdomain).
-func DNSSafe(name string) bool {
+// Of is metadata.name for an AWS name: that name if it is one for Kubernetes too and the region is home, and else Derived.
+func Of(kind, region, name string, home bool) string {
+	if home && IsDNS(name) {
+		return name
+	}
+	return Derived(kind, region, name)
+}
+
+// IsDNS tells whether a name can be metadata.name (RFC 1123 subdomain).
+func IsDNS(name string) bool {
 	if len(name) > 253 {
 		return false
 	}
@@ -28,20 +35,15 @@ func DNSSafe(name string) bool {
 
 var encoding = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
 
-const (
-	// readable is how much of a text is seen in a derived name.
-	readable = 180
-	// MaximumDerived is the length of a derived name.
-	MaximumDerived = readable + 17
-)
+// readable is how much of an AWS name is seen in a derived one.
+const readable = 180
 
-// Derived is a name of at most MaximumDerived characters: a readable part of a text, and 80 bits of SHA-256 of the kind and of all that
-// tells the object from others of its kind, so that no two of a namespace meet. No part has a zero byte.
-func Derived(kind, text string, distinct ...string) string {
-	sum := sha256.Sum256([]byte(strings.Join(append([]string{kind}, distinct...), "\x00")))
-	out := make([]byte, 0, MaximumDerived)
-	for i := 0; i < len(text) && len(out) < readable; i++ {
-		c := text[i]
+// Derived is a readable part and 80 bits of SHA-256 over kind, region and name, so that no two names of a namespace meet.
+func Derived(kind, region, name string) string {
+	sum := sha256.Sum256([]byte(kind + "\x00" + region + "\x00" + name))
+	out := make([]byte, 0, readable+17)
+	for i := 0; i < len(name) && len(out) < readable; i++ {
+		c := name[i]
 		switch {
 		case c >= 'A' && c <= 'Z':
 			out = append(out, c+'a'-'A')

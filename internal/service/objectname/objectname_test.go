@@ -12,22 +12,20 @@ func TestADerivedNameIsReadableAndANameForKubernetes(t *testing.T) {
 		"shop.example.com": "shop-example-com-", "*.Example.COM": "example-com-", "--": "", "": "", "é": "", "Shop Root CA": "shop-root-ca-",
 		strings.Repeat("a", 500): strings.Repeat("a", 180) + "-",
 	} {
-		name := objectname.Derived("certificate", text, "x")
+		name := objectname.Derived("certificate", "us-east-1", text)
 		if rest, ok := strings.CutPrefix(name, beginning); !ok || len(rest) != 16 {
 			t.Errorf("%q becomes %q, want %q and 16 characters", text, name, beginning)
 		}
-		if !objectname.DNSSafe(name) || len(name) > objectname.MaximumDerived {
+		if !objectname.IsDNS(name) {
 			t.Errorf("%q is no name for Kubernetes", name)
 		}
 	}
 }
 
-func TestDerivedNamesDifferInWhatTellsObjectsApart(t *testing.T) {
+func TestDerivedNamesDifferInKindRegionAndName(t *testing.T) {
 	seen := map[string]bool{}
-	for _, name := range []string{
-		objectname.Derived("secret", "a", "r", "a"), objectname.Derived("certificate", "a", "r", "a"), objectname.Derived("secret", "a", "ra"),
-		objectname.Derived("secret", "a", "r", "b"), objectname.Derived("secret", "a", "", "ra"),
-	} {
+	for _, of := range [][3]string{{"secret", "r", "a"}, {"certificate", "r", "a"}, {"secret", "ra", ""}, {"secret", "r", "b"}, {"secret", "", "ra"}} {
+		name := objectname.Derived(of[0], of[1], of[2])
 		if seen[name] {
 			t.Errorf("%s comes twice", name)
 		}
@@ -36,7 +34,7 @@ func TestDerivedNamesDifferInWhatTellsObjectsApart(t *testing.T) {
 }
 
 func TestTheNamesOfSecretsThatWereMadeAreFrozen(t *testing.T) {
-	if name := objectname.Derived("secret", "Prod/DB", "us-east-1", "Prod/DB"); name != "prod-db-uylcynieavdq5pgn" {
+	if name := objectname.Derived("secret", "us-east-1", "Prod/DB"); name != "prod-db-uylcynieavdq5pgn" {
 		t.Errorf("the name is %s now", name)
 	}
 }
@@ -46,8 +44,14 @@ func TestNamesForKubernetes(t *testing.T) {
 		"a": true, "a-b.c": true, "": false, "A": false, "-a": false, "a-": false, "a.": false, ".a": false, "a..b": false, "a.-b": false, "a-.b": false,
 		"a/b": false, strings.Repeat("a", 253): true, strings.Repeat("a", 254): false,
 	} {
-		if got := objectname.DNSSafe(name); got != want {
-			t.Errorf("DNSSafe(%q) = %t", name, got)
+		if got := objectname.IsDNS(name); got != want {
+			t.Errorf("IsDNS(%q) = %t", name, got)
+		}
+		if is := objectname.Of("secret", "us-east-1", name, true) == name; is != want {
+			t.Errorf("an object of %q has that name: %t", name, is)
+		}
+		if objectname.Of("secret", "us-east-1", name, false) == name {
+			t.Errorf("an object of %q in another region has that name", name)
 		}
 	}
 }

@@ -102,11 +102,8 @@ func (id *ID) PolicyARN(region, account string) string {
 // objectName is metadata.name of a Secret that is made through the API: the AWS name if that is a name for Kubernetes too and
 // the region is home, and else one that is derived from both.
 func (s *Service) objectName(region, name string) string {
-	if region == s.Region && objectname.DNSSafe(name) {
-		return name
-	}
-	return derivedName(region, name)
+	return objectname.Of("secret", region, name, region == s.Region)
 }
 
-// derivedName is the name of a Secret whose own is none for Kubernetes, or that somebody else has.
-func derivedName(region, name string) string { return objectname.Derived("secret", name, region, name) }
+// derivedName is an object's name when the first choice is taken.
+func derivedName(region, name string) string { return objectname.Derived("secret", region, name) }

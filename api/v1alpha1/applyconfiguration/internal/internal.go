@@ -1092,6 +1092,197 @@ var schemaYAML = typed.YAMLObject(`types:
           elementType:
             scalar: string
           elementRelationship: associative
+- name: dev.strongroom.strongroom.api.v1alpha1.Parameter
+  map:
+    fields:
+    - name: apiVersion
+      type:
+        scalar: string
+    - name: kind
+      type:
+        scalar: string
+    - name: metadata
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta
+    - name: spec
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.ParameterSpec
+    - name: status
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.ParameterStatus
+      default:
+        conditions:
+        - lastTransitionTime: "1970-01-01T00:00:00Z"
+          message: Waiting for the controller
+          reason: Pending
+          status: Unknown
+          type: Ready
+        - lastTransitionTime: "1970-01-01T00:00:00Z"
+          message: Waiting for the controller
+          reason: Pending
+          status: "True"
+          type: Reconciling
+        observedGeneration: -1
+- name: dev.strongroom.strongroom.api.v1alpha1.ParameterProjection
+  map:
+    fields:
+    - name: digest
+      type:
+        scalar: string
+    - name: key
+      type:
+        scalar: string
+    - name: kind
+      type:
+        scalar: string
+    - name: name
+      type:
+        scalar: string
+- name: dev.strongroom.strongroom.api.v1alpha1.ParameterSpec
+  map:
+    fields:
+    - name: allowedPattern
+      type:
+        scalar: string
+    - name: dataType
+      type:
+        scalar: string
+    - name: deletion
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.SecretDeletion
+    - name: description
+      type:
+        scalar: string
+    - name: generate
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.SecretGenerator
+    - name: kmsKeyRef
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.LocalReference
+    - name: name
+      type:
+        scalar: string
+    - name: region
+      type:
+        scalar: string
+    - name: suspend
+      type:
+        scalar: boolean
+    - name: tags
+      type:
+        list:
+          elementType:
+            namedType: dev.strongroom.strongroom.api.v1alpha1.Tag
+          elementRelationship: associative
+          keys:
+          - key
+    - name: target
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.ParameterTarget
+    - name: tier
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.ParameterTier
+    - name: type
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.ParameterType
+    - name: value
+      type:
+        scalar: string
+    - name: valueFrom
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.SecretValueSource
+- name: dev.strongroom.strongroom.api.v1alpha1.ParameterStatus
+  map:
+    fields:
+    - name: arn
+      type:
+        scalar: string
+    - name: conditions
+      type:
+        list:
+          elementType:
+            namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Condition
+          elementRelationship: associative
+          keys:
+          - type
+    - name: importedFrom
+      type:
+        scalar: string
+    - name: lastHandledReconcileAt
+      type:
+        scalar: string
+    - name: lastHandledRotateAt
+      type:
+        scalar: string
+    - name: lastModifiedTime
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: observedGeneration
+      type:
+        scalar: numeric
+    - name: projection
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.ParameterProjection
+    - name: tier
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.ParameterTier
+    - name: version
+      type:
+        scalar: numeric
+    - name: versions
+      type:
+        list:
+          elementType:
+            namedType: dev.strongroom.strongroom.api.v1alpha1.ParameterVersion
+          elementRelationship: associative
+          keys:
+          - version
+- name: dev.strongroom.strongroom.api.v1alpha1.ParameterTarget
+  map:
+    fields:
+    - name: configMap
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.ParameterTargetKey
+    - name: restart
+      type:
+        list:
+          elementType:
+            namedType: dev.strongroom.strongroom.api.v1alpha1.RestartTarget
+          elementRelationship: atomic
+    - name: secret
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.ParameterTargetKey
+- name: dev.strongroom.strongroom.api.v1alpha1.ParameterTargetKey
+  map:
+    fields:
+    - name: creationPolicy
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.CreationPolicy
+    - name: key
+      type:
+        scalar: string
+    - name: name
+      type:
+        scalar: string
+- name: dev.strongroom.strongroom.api.v1alpha1.ParameterTier
+  scalar: string
+- name: dev.strongroom.strongroom.api.v1alpha1.ParameterType
+  scalar: string
+- name: dev.strongroom.strongroom.api.v1alpha1.ParameterVersion
+  map:
+    fields:
+    - name: createdTime
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: labels
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
+    - name: version
+      type:
+        scalar: numeric
 - name: dev.strongroom.strongroom.api.v1alpha1.PasswordGenerator
   map:
     fields:

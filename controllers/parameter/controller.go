@@ -1,0 +1,105 @@
+// Package parameter reconciles Parameters: it makes their versions, keeps them as Envelopes, and projects them into ConfigMaps and
+// native Kubernetes Secrets.
+//
+// A pass changes nothing but through its steps, in this order, each of which can be repeated: Envelope, projection, restarts, status.
+// The status holds the index of versions, so writing it commits; a pass that ends before finds the Envelope and goes on with it.
+package parameter
+
+import (
+	"context"
+	"time"
+
+	"k8s.io/client-go/tools/events"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/core/keyring"
+	"strongroom.dev/strongroom/internal/core/secretbytes"
+	"strongroom.dev/strongroom/internal/core/versions"
+	"strongroom.dev/strongroom/internal/fault"
+	"strongroom.dev/strongroom/internal/projection"
+	"strongroom.dev/strongroom/internal/service/parameterstore"
+	"strongroom.dev/strongroom/internal/service/sealed"
+)
+
+// Reconciler reconciles Parameters.
+type Reconciler struct {
+	// Client reads from the cache and writes. Live reads from the API server.
+	Client client.Client
+	Live   client.Reader
+	// Parameters stores and reads versions.
+	Parameters *parameterstore.Service
+	// Keyring makes digests.
+	Keyring *keyring.Holder
+	// Projector writes targets.
+	Projector *projection.Projector
+	// Events tells users what happened.
+	Events events.EventRecorder
+	// Now is the clock.
+	Now func() time.Time
+}
+
+// +kubebuilder:rbac:groups=strongroom.dev,resources=parameters,verbs=get;list;watch
+// +kubebuilder:rbac:groups=strongroom.dev,resources=parameters/status,verbs=update
+
+// pass is what one reconciliation knows. Steps read and change it; nothing else carries facts between them.
+type pass struct {
+	parameter *v1alpha1.Parameter
+	// before is the object as it was read, and former its status.
+	before *v1alpha1.Parameter
+	former *v1alpha1.ParameterStatus
+	now    time.Time
+
+	arn   string
+	index versions.Index
+	// value is the latest version's, once a step has opened or made it. size is its length.
+	value secretbytes.Bytes
+	// indexed tells that index is known, so that it may be committed; versioned that the step version is done; restored that the
+	// versions of a deleted object came back, and found that versions were which status did not name.
+	indexed, versioned, restored, found bool
+	importedFrom                        string
+	// requeue is when to look again, 0 for never.
+	requeue time.Duration
+}
+
+func (p *pass) subject() sealed.Subject {
+	return sealed.Subject{Namespace: p.parameter.Namespace, Name: p.parameter.Name, ARN: p.arn}
+}
+
+// Reconcile makes one pass over a Parameter.
+func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	if err := r.Keyring.AwaitAttempt(ctx); err != nil {
+		return ctrl.Result{}, err
+	}
+	parameter := &v1alpha1.Parameter{}
+	if err := r.Client.Get(ctx, req.NamespacedName, parameter); err != nil {
+		return ctrl.Result{}, client.IgnoreNotFound(err) // a deleted Parameter's Envelopes are controllers/envelope's
+	}
+	if !parameter.DeletionTimestamp.IsZero() {
+		return ctrl.Result{}, nil
+	}
+	before := parameter.DeepCopy()
+	p := &pass{parameter: parameter, before: before, former: &before.Status, now: r.Now()}
+	err := r.run(ctx, p)
+	defer p.value.Wipe()
+	return r.summarise(ctx, p, err)
+}
+
+// run is the order of steps. What there is is shown and healed even if no new version can be made.
+func (r *Reconciler) run(ctx context.Context, p *pass) error {
+	if p.parameter.Spec.Suspend {
+		return errSuspended
+	}
+	for _, step := range []func(context.Context, *pass) error{r.identify, r.restore, r.resume} {
+		if err := step(ctx, p); err != nil {
+			return err
+		}
+	}
+	p.indexed = true
+	err := r.version(ctx, p)
+	if len(p.index) == 0 {
+		return err
+	}
+	return fault.Join(err, r.project(ctx, p))
+}

@@ -1,0 +1,218 @@
+package parameter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/conditions"
+	"strongroom.dev/strongroom/internal/core/secretbytes"
+	"strongroom.dev/strongroom/internal/core/versions"
+	"strongroom.dev/strongroom/internal/fault"
+	"strongroom.dev/strongroom/internal/service/generation"
+	"strongroom.dev/strongroom/internal/service/parameterstore"
+	"strongroom.dev/strongroom/internal/service/sealed"
+)
+
+const (
+	// followInterval is how often a followed source is read that is not labelled to be watched.
+	followInterval = 5 * time.Minute
+	// A followed source that changes all the time makes maximumImports versions in importPeriod and no more.
+	maximumImports = 5
+	importPeriod   = time.Minute
+)
+
+var (
+	errNoValue        = errors.New("the parameter has no value yet: put one with PutParameter, or set spec.value, spec.generate or spec.valueFrom")
+	errSourceNotFound = errors.New("the import source does not exist")
+	errHistoryFull    = errors.New("the oldest of the parameter's 100 versions has a label, so no version can be made: take the label from it")
+	errSuspended      = errors.New("suspended")
+)
+
+// version makes sure that there is a version, and makes the next one if spec has another value than the latest, or asks for one.
+// Spec is the user's, so it wins: over the API too, which therefore refuses to put a value while spec has one.
+func (r *Reconciler) version(ctx context.Context, p *pass) error {
+	spec := &p.parameter.Spec
+	p.importedFrom = p.parameter.Status.ImportedFrom
+	if p.found {
+		p.importedFrom = sourceOf(p.parameter)
+	}
+	asked := p.requested() != "" && p.requested() != p.parameter.Status.LastHandledRotateAt && !p.found
+	var err error
+	switch {
+	case spec.Value != "":
+		err = r.putIfOther(ctx, p, secretbytes.Copy([]byte(spec.Value)))
+	case spec.ValueFrom != nil:
+		err = r.importValue(ctx, p, asked)
+	case spec.Generate != nil && (len(p.index) == 0 || asked):
+		err = r.generate(ctx, p)
+	case len(p.index) == 0:
+		err = fault.Waiting(v1alpha1.ReasonNoValue, errNoValue)
+	default:
+		err = r.ready(ctx, p)
+	}
+	p.versioned = err == nil
+	return err
+}
+
+// ready says whether the next version could be made, long before it is wanted.
+func (r *Reconciler) ready(ctx context.Context, p *pass) error {
+	if p.parameter.Spec.Type != v1alpha1.ParameterSecureString {
+		return nil
+	}
+	if spec := p.parameter.Spec.Generate; spec != nil {
+		if err := generation.Validate(spec); err != nil {
+			return err
+		}
+	}
+	return r.Parameters.KMS.ReadyOrOwn(ctx, p.parameter.Namespace, p.parameter.Spec.KMSKeyRef, parameterstore.OwnKey)
+}
+
+// generate makes a value. One that the pattern refuses is told: no value that was tried is kept.
+func (r *Reconciler) generate(ctx context.Context, p *pass) error {
+	if err := generation.Validate(p.parameter.Spec.Generate); err != nil {
+		return err
+	}
+	value, err := generation.Of(p.parameter.Spec.Generate).Generate(nil)
+	if err != nil {
+		return err
+	}
+	p.importedFrom = ""
+	return r.put(ctx, p, value)
+}
+
+// importValue makes a version of the source's value: once, or whenever it differs from the latest. The source is read live and by
+// name.
+func (r *Reconciler) importValue(ctx context.Context, p *pass, asked bool) error {
+	source := p.parameter.Spec.ValueFrom
+	follows := source.Policy == v1alpha1.ImportFollow
+	if !follows && len(p.index) > 0 && !asked && p.importedFrom == sourceOf(p.parameter) {
+		return r.ready(ctx, p)
+	}
+	if n := len(p.index); follows && n >= maximumImports {
+		if wait := p.index[n-maximumImports].Created.Add(importPeriod).Sub(p.now); wait > 0 {
+			p.lookAgain(wait)
+			return nil
+		}
+	}
+	value, labelled, err := r.sourceValue(ctx, p.parameter.Namespace, source.SecretKeyRef)
+	if err != nil {
+		return err
+	}
+	if follows && !labelled {
+		p.lookAgain(followInterval)
+	}
+	if err := r.putIfOther(ctx, p, value); err != nil {
+		return err
+	}
+	p.importedFrom = sourceOf(p.parameter)
+	return nil
+}
+
+func (r *Reconciler) sourceValue(ctx context.Context, namespace string, ref v1alpha1.SecretKeyReference) (
+	value secretbytes.Bytes, labelled bool, err error,
+) {
+	source := &corev1.Secret{}
+	err = r.Live.Get(ctx, client.ObjectKey{Namespace: namespace, Name: ref.Name}, source)
+	if apierrors.IsNotFound(err) {
+		return value, false, fault.Waiting(v1alpha1.ReasonSourceNotFound,
+			fmt.Errorf("%w: core Secret %s; create it, or name another in spec.valueFrom", errSourceNotFound, ref.Name))
+	}
+	if err != nil {
+		return value, false, fmt.Errorf("reading import source %s: %w", ref.Name, err)
+	}
+	data, ok := source.Data[ref.Key]
+	if !ok {
+		return value, false, fault.Waiting(v1alpha1.ReasonSourceNotFound,
+			fmt.Errorf("%w: core Secret %s has no key %s", errSourceNotFound, ref.Name, ref.Key))
+	}
+	return secretbytes.Own(data), source.Labels[v1alpha1.ManagedLabel] == v1alpha1.ManagedSource, nil
+}
+
+// sourceOf names the source of an imported value, as status does.
+func sourceOf(parameter *v1alpha1.Parameter) string {
+	if parameter.Spec.ValueFrom == nil {
+		return ""
+	}
+	ref := parameter.Spec.ValueFrom.SecretKeyRef
+	return ref.Name + "/" + ref.Key
+}
+
+// putIfOther makes a version of a value unless the latest has it. It takes the value over.
+func (r *Reconciler) putIfOther(ctx context.Context, p *pass, value secretbytes.Bytes) error {
+	if err := r.open(ctx, p); err != nil {
+		value.Wipe()
+		return err
+	}
+	if len(p.index) > 0 && p.value.Equal(value) {
+		value.Wipe()
+		return r.ready(ctx, p)
+	}
+	return r.put(ctx, p, value)
+}
+
+// open reads the latest version's value into the pass, if there is one and it is not there yet.
+func (r *Reconciler) open(ctx context.Context, p *pass) error {
+	latest, ok := parameterstore.Latest(p.index)
+	if !ok || p.value.Len() > 0 { // a value is never empty
+		return nil
+	}
+	var err error
+	p.value, err = r.Parameters.Versions().Value(ctx, p.subject(), latest)
+	return err
+}
+
+// put stores a value as the next version. It takes the value over.
+func (r *Reconciler) put(ctx context.Context, p *pass, value secretbytes.Bytes) error {
+	version, made, err := r.store(ctx, p, value)
+	if err != nil || !made { // an earlier attempt's, whose value is another
+		value.Wipe()
+	}
+	if err != nil {
+		return err
+	}
+	p.value.Wipe()
+	if p.value = (secretbytes.Bytes{}); made {
+		p.value = value
+	}
+	p.index = p.index.Add(version)
+	return nil
+}
+
+func (r *Reconciler) store(ctx context.Context, p *pass, value secretbytes.Bytes) (v versions.Version, made bool, err error) {
+	if err := parameterstore.CheckValue(p.parameter, value); err != nil {
+		return v, false, err
+	}
+	if p.index.CheckRoom() != nil {
+		return v, false, fault.Stalled(v1alpha1.ReasonTooManyVersions, errHistoryFull)
+	}
+	var key *v1alpha1.KMSKey
+	if p.parameter.Spec.Type == v1alpha1.ParameterSecureString {
+		key, err = r.Parameters.KMS.KeyOrOwn(ctx, p.parameter.Namespace, p.parameter.Spec.KMSKeyRef, parameterstore.OwnKey)
+		if err != nil {
+			return v, false, err
+		}
+	}
+	sequence := p.index.Last() + 1
+	return r.Parameters.Versions().Put(ctx, p.subject(), sealed.Content{
+		ID: versions.Number(sequence), Sequence: sequence, Key: key, Value: value,
+	})
+}
+
+// requested is the rotate annotation as status echoes it.
+func (p *pass) requested() string {
+	return conditions.Echo(p.parameter.Annotations[v1alpha1.RotateAnnotation])
+}
+
+// lookAgain asks for another pass after d, or sooner if something else asks for it.
+func (p *pass) lookAgain(d time.Duration) {
+	if p.requeue == 0 || d < p.requeue {
+		p.requeue = d
+	}
+}

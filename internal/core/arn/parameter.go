@@ -1,0 +1,12 @@
+package arn
+
+import "strings"
+
+// Parameter is the ARN of a parameter of AWS Systems Manager. A name and the same with a slash before it are one parameter.
+// https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-parameter-name-constraints.html
+func Parameter(region, account, name string) string {
+	return join("ssm", region, account, "parameter/"+strings.TrimPrefix(name, "/"))
+}
+
+// CanonicalParameter is a parameter's name without the slash at its beginning.
+func CanonicalParameter(name string) string { return strings.TrimPrefix(name, "/") }

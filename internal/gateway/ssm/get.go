@@ -1,0 +1,163 @@
+package ssm
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+
+	sdk "github.com/aws/aws-sdk-go-v2/service/ssm"
+	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
+	"k8s.io/utils/ptr"
+
+	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/core/versions"
+	"strongroom.dev/strongroom/internal/gateway"
+	"strongroom.dev/strongroom/internal/service/parameterstore"
+)
+
+// dataType of every parameter.
+const dataType = "text"
+
+func (a *api) resolveGet(ctx context.Context, call *gateway.Call, in *sdk.GetParameterInput) (gateway.Resource[target], error) {
+	return a.find(ctx, call, in.Name, conditionKeys{})
+}
+
+func (a *api) getParameter(ctx context.Context, call *gateway.Call, in *sdk.GetParameterInput, t target) (*sdk.GetParameterOutput, error) {
+	out, err := a.selected(ctx, call, t, deref(in.WithDecryption))
+	if err != nil {
+		return nil, err
+	}
+	return &sdk.GetParameterOutput{Parameter: out}, nil
+}
+
+// selected reads the version of a parameter that its id selects.
+func (a *api) selected(ctx context.Context, call *gateway.Call, t target, decrypt bool) (*types.Parameter, error) {
+	v, err := parameterstore.Select(t.parameter, t.id.Selector)
+	if err != nil {
+		return nil, err
+	}
+	out, err := a.read(ctx, call, t.parameter, v, decrypt)
+	if err == nil && t.id.Selector != "" {
+		out.Selector = ptr.To(":" + t.id.Selector)
+	}
+	return out, err
+}
+
+// read reads one version. A SecureString that is not to be decrypted is answered as its ciphertext.
+func (a *api) read(ctx context.Context, call *gateway.Call, p *v1alpha1.Parameter, v versions.Version, decrypt bool) (*types.Parameter, error) {
+	text, _, err := a.value(ctx, call, p, v, decrypt)
+	if err != nil {
+		return nil, err
+	}
+	return &types.Parameter{
+		ARN: ptr.To(a.Parameters.ARNOf(p)), Name: ptr.To(p.AWSName()), Type: types.ParameterType(p.Spec.Type), DataType: ptr.To(dataType),
+		Version: v.Sequence, LastModifiedDate: &v.Created, Value: &text,
+	}, nil
+}
+
+// value is the text of a version, and its key; nil if it has none.
+func (a *api) value(ctx context.Context, call *gateway.Call, p *v1alpha1.Parameter, v versions.Version, decrypt bool) (
+	text string, key *v1alpha1.KMSKey, err error,
+) {
+	found, err := a.Parameters.Versions().Fetch(ctx, a.Parameters.SubjectOf(p), v)
+	if err != nil {
+		return "", nil, keyError(err)
+	}
+	if p.Spec.Type == v1alpha1.ParameterSecureString {
+		if !decrypt {
+			return base64.StdEncoding.EncodeToString(found.Envelope.Spec.Ciphertext), found.Key, nil
+		}
+		if err := a.useKey(call, found.Key, "", kmsDecrypt, a.Parameters.ARNOf(p)); err != nil {
+			return "", nil, err
+		}
+	}
+	value, err := a.Parameters.Versions().Open(ctx, found)
+	if err != nil {
+		return "", nil, keyError(err)
+	}
+	defer value.Wipe()
+	return string(value.Reveal()), found.Key, nil
+}
+
+func (a *api) resolveGetAll(ctx context.Context, call *gateway.Call, in *sdk.GetParametersInput) (gateway.Resource[target], error) {
+	return a.findFirst(ctx, call, in.Names)
+}
+
+func (a *api) getParameters(ctx context.Context, call *gateway.Call, in *sdk.GetParametersInput, first target) (*sdk.GetParametersOutput, error) {
+	all, err := a.findMore(ctx, call, in.Names, first, "GetParameters")
+	if err != nil {
+		return nil, err
+	}
+	out := &sdk.GetParametersOutput{Parameters: []types.Parameter{}, InvalidParameters: []string{}}
+	for _, t := range all {
+		if t.parameter == nil {
+			out.InvalidParameters = append(out.InvalidParameters, t.id.Given)
+			continue
+		}
+		one, err := a.selected(ctx, call, t, deref(in.WithDecryption))
+		var none *types.ParameterVersionNotFound
+		if errors.As(err, &none) {
+			out.InvalidParameters = append(out.InvalidParameters, t.id.Given)
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		out.Parameters = append(out.Parameters, *one)
+	}
+	return out, nil
+}
+
+func (a *api) resolveHistory(ctx context.Context, call *gateway.Call, in *sdk.GetParameterHistoryInput) (gateway.Resource[target], error) {
+	return a.find(ctx, call, in.Name, conditionKeys{})
+}
+
+// getParameterHistory tells description, pattern and tier of the latest version alone: of earlier ones they are not kept.
+func (a *api) getParameterHistory(ctx context.Context, call *gateway.Call, in *sdk.GetParameterHistoryInput, t target) (
+	*sdk.GetParameterHistoryOutput, error,
+) {
+	of := "history/" + t.arn
+	after, err := afterToken(in.NextToken, of)
+	if err != nil {
+		return nil, err
+	}
+	p := t.parameter
+	shown, next := page(parameterstore.IndexOf(p), func(v *versions.Version) string { return padded(v.Sequence) },
+		after, of, int(ptr.Deref(in.MaxResults, pageSize)))
+	out := &sdk.GetParameterHistoryOutput{Parameters: make([]types.ParameterHistory, 0, len(shown)), NextToken: next}
+	for i := range shown {
+		v := &shown[i]
+		text, key, err := a.value(ctx, call, p, *v, deref(in.WithDecryption))
+		if err != nil {
+			return nil, err
+		}
+		h := types.ParameterHistory{
+			Name: ptr.To(p.AWSName()), Type: types.ParameterType(p.Spec.Type), Value: &text, Version: v.Sequence,
+			Labels: append([]string{}, v.Stages...), LastModifiedDate: &v.Created, DataType: ptr.To(dataType), KeyId: keyID(key),
+		}
+		if v.Sequence == p.Status.Version {
+			h.Tier, h.Description, h.AllowedPattern = types.ParameterTier(p.Status.Tier), text1(p.Spec.Description), text1(p.Spec.AllowedPattern)
+		}
+		out.Parameters = append(out.Parameters, h)
+	}
+	return out, nil
+}
+
+// keyID names a key as AWS does.
+func keyID(key *v1alpha1.KMSKey) *string {
+	switch {
+	case key == nil:
+		return nil
+	case parameterstore.OwnKey.Is(key):
+		return ptr.To(parameterstore.DefaultKeyAlias)
+	}
+	return &key.Status.ARN
+}
+
+// text1 is nil for an empty text.
+func text1(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}

@@ -1,0 +1,64 @@
+package ssm
+
+import (
+	"errors"
+
+	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
+	"github.com/aws/smithy-go"
+	"k8s.io/utils/ptr"
+
+	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/core/keyring"
+	"strongroom.dev/strongroom/internal/fault"
+	"strongroom.dev/strongroom/internal/gateway"
+	"strongroom.dev/strongroom/internal/service/kms"
+	"strongroom.dev/strongroom/internal/service/parameterstore"
+)
+
+// The actions that a SecureString asks for on its key. A standard parameter is encrypted by the key itself in AWS, an advanced one by
+// a data key.
+// https://docs.aws.amazon.com/kms/latest/developerguide/services-parameter-store.html
+const (
+	kmsDecrypt         = "kms:Decrypt"
+	kmsEncrypt         = "kms:Encrypt"
+	kmsGenerateDataKey = "kms:GenerateDataKey"
+)
+
+// useKey asks whether the caller may use a customer's key by way of Systems Manager: the caller's policies and the key's own, whose
+// word is needed. The account's own key needs no permission. A key that is not there is asked about as one with the policy of a key
+// that names none.
+func (a *api) useKey(call *gateway.Call, key *v1alpha1.KMSKey, keyARN, action, parameterARN string) error {
+	policy := a.Parameters.KMS.DefaultPolicy(call.Account())
+	if key != nil {
+		if parameterstore.OwnKey.Is(key) {
+			return nil
+		}
+		policy, keyARN = a.Parameters.KMS.Policy(key), key.Status.ARN
+	}
+	err := call.Authorize(gateway.Question{
+		Action: action, Resource: keyARN, Policy: policy, MustAllow: true,
+		Context: &kms.Conditions{
+			Key: key, CallerAccount: call.Account(), ViaService: SigningName + "." + call.Region + ".amazonaws.com",
+			EncryptionContext: map[string]string{"PARAMETER_ARN": parameterARN},
+		},
+	})
+	if err != nil {
+		return &smithy.GenericAPIError{
+			Code: "AccessDeniedException", Fault: smithy.FaultClient,
+			Message: "The ciphertext refers to a customer master key that does not exist, does not exist in this region, or you are not allowed to access.",
+		}
+	}
+	return nil
+}
+
+// keyError turns what the service says of a key that cannot be used into AWS's error. What is no fault of the key's stays an internal
+// failure.
+func keyError(err error) error {
+	switch f := (*fault.Fault)(nil); {
+	case errors.Is(err, keyring.ErrSealed):
+		return &types.InternalServerError{Message: ptr.To("An error occurred on the server side.")}
+	case errors.As(err, &f) && (f.Reason == v1alpha1.ReasonKeyNotFound || f.Reason == v1alpha1.ReasonKeyUnusable):
+		return &types.InvalidKeyId{Message: ptr.To("The KMS key of the parameter does not exist, is not enabled, or is not in a valid state.")}
+	}
+	return err
+}

@@ -1,0 +1,181 @@
+package ssm
+
+import (
+	"cmp"
+	"context"
+	"encoding/base64"
+	"fmt"
+	"slices"
+	"strings"
+
+	sdk "github.com/aws/aws-sdk-go-v2/service/ssm"
+	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
+	"k8s.io/utils/ptr"
+
+	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/core/arn"
+	"strongroom.dev/strongroom/internal/core/versions"
+	"strongroom.dev/strongroom/internal/gateway"
+	"strongroom.dev/strongroom/internal/service/parameterstore"
+)
+
+const (
+	// pageSize is how many entries a list shows that names no number, and pathPageSize GetParametersByPath, which shows no more.
+	pageSize     = 50
+	pathPageSize = 10
+)
+
+// A token holds the place of the last entry that was shown, so that what is made or deleted between two pages moves nothing.
+
+func afterToken(token *string, of string) (string, error) {
+	if token == nil {
+		return "", nil
+	}
+	b, err := base64.RawURLEncoding.DecodeString(*token)
+	after, ok := strings.CutPrefix(string(b), of+"\x00")
+	if err != nil || !ok {
+		return "", &types.InvalidNextToken{Message: ptr.To("The specified token isn't valid.")}
+	}
+	return after, nil
+}
+
+// page sorts a list and cuts the page behind a place out of it.
+func page[T any](all []T, at func(*T) string, after, of string, most int) (out []T, next *string) {
+	slices.SortFunc(all, func(a, b T) int { return cmp.Compare(at(&a), at(&b)) })
+	for len(all) > 0 && after != "" && at(&all[0]) <= after {
+		all = all[1:]
+	}
+	if len(all) <= most {
+		return all, nil
+	}
+	return all[:most], ptr.To(base64.RawURLEncoding.EncodeToString([]byte(of + "\x00" + at(&all[most-1]))))
+}
+
+func padded(n int64) string { return fmt.Sprintf("%020d", n) }
+
+// path is what GetParametersByPath is about.
+type path string
+
+func (a *api) resolvePath(_ context.Context, call *gateway.Call, in *sdk.GetParametersByPathInput) (gateway.Resource[path], error) {
+	given := deref(in.Path)
+	if !strings.HasPrefix(given, "/") || strings.Contains(given, "//") || strings.ContainsAny(given, "*?:") {
+		return gateway.Resource[path]{}, parameterstore.Invalid("The parameter doesn't meet the parameter name requirements. The parameter " +
+			"name must begin with a forward slash \"/\". It can't be prefixed with \"aws\" or \"ssm\" (case-insensitive). It must use only " +
+			"letters, numbers, or the following symbols: . (period), - (hyphen), _ (underscore). Special characters are not allowed.")
+	}
+	recursive := deref(in.Recursive)
+	trimmed := strings.TrimSuffix(given, "/")
+	return gateway.Resource[path]{
+		ARN: arn.Parameter(call.Region, call.Account(), trimmed), Context: &conditionKeys{recursive: &recursive}, Value: path(trimmed),
+	}, nil
+}
+
+// under tells whether a name is below a path: on the next level, or on any.
+func (p path) under(name string, recursive bool) bool {
+	below, ok := strings.CutPrefix("/"+arn.CanonicalParameter(name), string(p)+"/")
+	return ok && below != "" && (recursive || !strings.Contains(below, "/"))
+}
+
+func (a *api) getParametersByPath(ctx context.Context, call *gateway.Call, in *sdk.GetParametersByPathInput, at path) (
+	*sdk.GetParametersByPathOutput, error,
+) {
+	filters, err := a.filters(in.ParameterFilters, []string{"Type", "KeyId", "Label", "DataType"})
+	if err != nil {
+		return nil, err
+	}
+	of := "path" + string(at)
+	after, err := afterToken(in.NextToken, of)
+	if err != nil {
+		return nil, err
+	}
+	all, err := a.Parameters.List(ctx, call.Namespace(), call.Region)
+	if err != nil {
+		return nil, err
+	}
+	all = slices.DeleteFunc(all, func(p *v1alpha1.Parameter) bool {
+		return !at.under(p.AWSName(), deref(in.Recursive)) || !a.matches(ctx, filters, p)
+	})
+	shown, next := page(all, byName, after, of, int(ptr.Deref(in.MaxResults, pathPageSize)))
+	out := &sdk.GetParametersByPathOutput{Parameters: make([]types.Parameter, 0, len(shown)), NextToken: next}
+	for _, p := range shown {
+		one, err := a.read(ctx, call, p, labelled(filters, p), deref(in.WithDecryption))
+		if err != nil {
+			return nil, err
+		}
+		out.Parameters = append(out.Parameters, *one)
+	}
+	return out, nil
+}
+
+func byName(p **v1alpha1.Parameter) string { return (*p).CanonicalName() }
+
+// labelled is the version that a filter by label chooses, or else the latest.
+func labelled(filters []filter, p *v1alpha1.Parameter) versions.Version {
+	ix := parameterstore.IndexOf(p)
+	for _, f := range filters {
+		for _, label := range f.values {
+			if v, ok := ix.ByStage(label); f.key == "Label" && ok {
+				return v
+			}
+		}
+	}
+	return ix[len(ix)-1] // a list has none without a version
+}
+
+func (a *api) resolveDescribe(context.Context, *gateway.Call, *sdk.DescribeParametersInput) (gateway.Resource[struct{}], error) {
+	return gateway.Resource[struct{}]{ARN: "*"}, nil
+}
+
+func (a *api) describeParameters(ctx context.Context, call *gateway.Call, in *sdk.DescribeParametersInput, _ struct{}) (
+	*sdk.DescribeParametersOutput, error,
+) {
+	if len(in.Filters) > 0 && len(in.ParameterFilters) > 0 {
+		return nil, parameterstore.Invalid("You can use either Filters or ParameterFilters in a single request.")
+	}
+	given := in.ParameterFilters
+	for i := range in.Filters {
+		given = append(given, types.ParameterStringFilter{Key: ptr.To(string(in.Filters[i].Key)), Values: in.Filters[i].Values})
+	}
+	filters, err := a.filters(given, []string{"Name", "Type", "KeyId", "Path", "Tier", "DataType", "tag:"})
+	if err != nil {
+		return nil, err
+	}
+	after, err := afterToken(in.NextToken, "parameters")
+	if err != nil {
+		return nil, err
+	}
+	var all []*v1alpha1.Parameter
+	if !deref(in.Shared) { // nothing is shared between accounts
+		if all, err = a.Parameters.List(ctx, call.Namespace(), call.Region); err != nil {
+			return nil, err
+		}
+	}
+	all = slices.DeleteFunc(all, func(p *v1alpha1.Parameter) bool { return !a.matches(ctx, filters, p) })
+	shown, next := page(all, byName, after, "parameters", int(ptr.Deref(in.MaxResults, pageSize)))
+	out := &sdk.DescribeParametersOutput{Parameters: make([]types.ParameterMetadata, 0, len(shown)), NextToken: next}
+	for _, p := range shown {
+		out.Parameters = append(out.Parameters, types.ParameterMetadata{
+			ARN: &p.Status.ARN, Name: ptr.To(p.AWSName()), Type: types.ParameterType(p.Spec.Type), KeyId: a.keyOf(ctx, p),
+			LastModifiedDate: &p.Status.LastModifiedTime.Time, Description: text1(p.Spec.Description), AllowedPattern: text1(p.Spec.AllowedPattern),
+			Version: p.Status.Version, Tier: types.ParameterTier(p.Status.Tier), DataType: ptr.To(dataType),
+			Policies: []types.ParameterInlinePolicy{},
+		})
+	}
+	return out, nil
+}
+
+// keyOf names the key of a parameter's new versions.
+func (a *api) keyOf(ctx context.Context, p *v1alpha1.Parameter) *string {
+	switch name := parameterstore.KeyName(p); name {
+	case "":
+		return nil
+	case parameterstore.DefaultKeyName:
+		return ptr.To(parameterstore.DefaultKeyAlias)
+	default:
+		key, err := a.Parameters.KMS.ByName(ctx, p.Namespace, name)
+		if err != nil || key.Status.ARN == "" {
+			return &name // a key that is gone is told by the name that the parameter has for it
+		}
+		return &key.Status.ARN
+	}
+}

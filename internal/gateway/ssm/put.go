@@ -1,0 +1,133 @@
+package ssm
+
+import (
+	"context"
+
+	sdk "github.com/aws/aws-sdk-go-v2/service/ssm"
+	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
+	"k8s.io/utils/ptr"
+
+	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/core/secretbytes"
+	"strongroom.dev/strongroom/internal/gateway"
+	"strongroom.dev/strongroom/internal/service/kms"
+	"strongroom.dev/strongroom/internal/service/parameterstore"
+)
+
+// writing is what PutParameter is about: a name, be it taken or not, and the key that the request names.
+type writing struct {
+	target
+	key *kms.NamedKey
+}
+
+func (a *api) resolvePut(ctx context.Context, call *gateway.Call, in *sdk.PutParameterInput) (gateway.Resource[writing], error) {
+	var out gateway.Resource[writing]
+	if err := parameterstore.CheckName(call.Region, call.Account(), deref(in.Name)); err != nil {
+		return out, err
+	}
+	overwrite := deref(in.Overwrite)
+	keys := conditionKeys{overwrite: &overwrite, requestTags: in.Tags}
+	if len(in.Tags) > 0 {
+		keys.tags = tagsOf(in.Tags) // AWS asks for the tags that the parameter will have
+	}
+	found, err := a.find(ctx, call, in.Name, keys)
+	if err != nil {
+		return out, err
+	}
+	out = gateway.Resource[writing]{
+		ARN: found.ARN, Named: found.Named, Account: found.Account, Context: found.Context, Value: writing{target: found.Value},
+	}
+	if in.KeyId != nil {
+		key, err := a.Parameters.KMS.KeyByID(ctx, call.Namespace(), call.Region, call.Account(), *in.KeyId, parameterstore.OwnKey)
+		if err != nil {
+			return out, err
+		}
+		out.Value.key = &key
+	}
+	return out, nil
+}
+
+func (a *api) putParameter(ctx context.Context, call *gateway.Call, in *sdk.PutParameterInput, w writing) (*sdk.PutParameterOutput, error) {
+	if err := a.checkPut(call, in, w); err != nil {
+		return nil, err
+	}
+	input := parameterstore.PutInput{
+		Namespace: call.Namespace(), Account: call.Account(), Region: call.Region, Name: *in.Name, Overwrite: deref(in.Overwrite),
+		Type: v1alpha1.ParameterType(in.Type), Value: secretbytes.Copy([]byte(deref(in.Value))),
+		Description: in.Description, AllowedPattern: in.AllowedPattern, Tags: tagsOf(in.Tags),
+	}
+	defer input.Value.Wipe()
+	if in.Tier != "" {
+		input.Tier = ptr.To(v1alpha1.ParameterTier(in.Tier))
+	}
+	if err := a.mayEncrypt(ctx, call, &input, w); err != nil {
+		return nil, err
+	}
+	p, v, err := a.Parameters.Put(ctx, input)
+	if err != nil {
+		return nil, keyError(err)
+	}
+	return &sdk.PutParameterOutput{Version: v.Sequence, Tier: types.ParameterTier(p.Status.Tier)}, nil
+}
+
+// checkPut says what is wrong with a request whatever there is.
+func (a *api) checkPut(call *gateway.Call, in *sdk.PutParameterInput, w writing) error {
+	switch {
+	case in.Policies != nil && *in.Policies != "" && *in.Policies != "[]":
+		return parameterstore.Invalid("Parameter policies (Policies) are not supported.")
+	case deref(in.DataType) != "" && *in.DataType != "text":
+		return parameterstore.Invalid("The data type " + *in.DataType + " is not supported: use text.")
+	case deref(in.AllowedPattern) != "" && parameterstore.CheckPattern(*in.AllowedPattern) != nil:
+		return &types.InvalidAllowedPatternException{Message: ptr.To("The request doesn't meet the regular expression requirement.")}
+	case len(in.Tags) > 0 && deref(in.Overwrite):
+		return parameterstore.Invalid("Invalid request: tags and overwrite can't be used together. To create a parameter with tags, please " +
+			"remove overwrite flag. To update tags for an existing parameter, please use AddTagsToResource or RemoveTagsFromResource.")
+	}
+	if err := checkTags(in.Tags); err != nil || len(in.Tags) == 0 {
+		return err
+	}
+	return call.Authorize(gateway.Question{
+		Action: SigningName + ":AddTagsToResource", Resource: w.arn, Named: w.id.Given,
+		Context: &conditionKeys{requestTags: in.Tags, tags: tagsOf(in.Tags)},
+	})
+}
+
+// mayEncrypt asks for the key of a SecureString: the one that the request names, or the parameter's.
+func (a *api) mayEncrypt(ctx context.Context, call *gateway.Call, input *parameterstore.PutInput, w writing) error {
+	of := input.Type
+	if of == "" && w.parameter != nil {
+		of = w.parameter.Spec.Type
+	}
+	if of != v1alpha1.ParameterSecureString {
+		if w.key != nil {
+			return parameterstore.Invalid("KeyId is only valid for parameters of type SecureString.")
+		}
+		return nil
+	}
+	action := kmsEncrypt
+	if input.Value.Len() > parameterstore.MaximumStandard || input.Tier != nil && *input.Tier == v1alpha1.TierAdvanced ||
+		w.parameter != nil && w.parameter.Status.Tier == v1alpha1.TierAdvanced {
+		action = kmsGenerateDataKey
+	}
+	switch {
+	case w.key != nil && w.key.Default:
+		input.KeyName = ptr.To("")
+		return nil
+	case w.key != nil:
+		if err := a.useKey(call, w.key.Key, w.key.ARN, action, w.arn); err != nil {
+			return err
+		}
+		if w.key.Key == nil { // only who may is told that there is none
+			return &types.InvalidKeyId{Message: ptr.To("Invalid keyId " + w.key.ARN)}
+		}
+		input.KeyName = &w.key.Key.Name
+		return nil
+	case w.parameter == nil || w.parameter.Spec.KMSKeyRef == nil:
+		return nil
+	}
+	key, err := a.Parameters.KMS.ByName(ctx, w.parameter.Namespace, w.parameter.Spec.KMSKeyRef.Name)
+	if err != nil {
+		return keyError(err)
+	}
+	return a.useKey(call, key, key.Status.ARN, action, w.arn)
+}

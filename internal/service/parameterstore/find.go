@@ -1,0 +1,136 @@
+package parameterstore
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/claim"
+	"strongroom.dev/strongroom/internal/core/arn"
+)
+
+const (
+	// NameIndex is the cache index of Parameters by their canonical name. A Parameter whose own name that is is not in it.
+	NameIndex = "aws-name"
+	// TombstoneIndex is the cache index of the Envelopes that are tombstones of Parameters, by ARN.
+	TombstoneIndex = "parameter-tombstone"
+)
+
+// IndexTombstone lists the values of TombstoneIndex.
+func IndexTombstone(obj client.Object) []string {
+	e, ok := obj.(*v1alpha1.Envelope)
+	if !ok || e.Spec.Class != v1alpha1.EnvelopeTombstone || e.Spec.Owner.Kind != OwnerKind {
+		return nil
+	}
+	return []string{e.Spec.Subject}
+}
+
+// RegionOf is the region of a Parameter.
+func (s *Service) RegionOf(p *v1alpha1.Parameter) string {
+	if p.Spec.Region != "" {
+		return p.Spec.Region
+	}
+	return s.Region
+}
+
+// ARNOf is the ARN of a Parameter: that of status, or that which the API made it with. It is empty as long as none of the two is
+// there: the controller has not looked at it yet, and for the API it does not exist.
+func (s *Service) ARNOf(p *v1alpha1.Parameter) string {
+	if p.Status.ARN != "" {
+		return p.Status.ARN
+	}
+	made := p.Annotations[v1alpha1.SubjectAnnotation]
+	if made != "" && made == arn.Parameter(s.RegionOf(p), arn.Account(made), p.AWSName()) {
+		return made
+	}
+	return ""
+}
+
+// Find finds a parameter of a namespace and region, in the cache alone; nil if there is none with a version. It is the cache's own:
+// read it only.
+func (s *Service) Find(ctx context.Context, namespace, region, account string, id *ID) (*v1alpha1.Parameter, error) {
+	if id.Account != "" && (id.Account != account || id.Region != region) {
+		return nil, nil
+	}
+	p, err := s.byName(ctx, namespace, region, id.Name)
+	if err != nil || p == nil || s.ARNOf(p) == "" || len(p.Status.Versions) == 0 {
+		return nil, err
+	}
+	return p, nil
+}
+
+// byName finds the Parameter that has a name in a region: the eldest, if several claim it.
+func (s *Service) byName(ctx context.Context, namespace, region, name string) (*v1alpha1.Parameter, error) {
+	canonical := arn.CanonicalParameter(name)
+	claimants, err := s.Claimants(ctx, namespace, canonical)
+	if err != nil {
+		return nil, err
+	}
+	here := claimants[:0]
+	for i := range claimants {
+		if s.RegionOf(&claimants[i]) == region && claimants[i].DeletionTimestamp.IsZero() {
+			here = append(here, claimants[i])
+		}
+	}
+	for i := range here {
+		if len(here) == 1 || claim.Elder(&here[i], here) == "" {
+			return &here[i], nil
+		}
+	}
+	return nil, nil
+}
+
+// Claimants are the Parameters of a namespace that have a canonical name, in whatever region. They are the cache's own: read them
+// only.
+func (s *Service) Claimants(ctx context.Context, namespace, canonical string, options ...client.ListOption) ([]v1alpha1.Parameter, error) {
+	var list v1alpha1.ParameterList
+	err := s.Client.List(ctx, &list, append(options, client.InNamespace(namespace), client.MatchingFields{NameIndex: canonical},
+		client.UnsafeDisableDeepCopy)...)
+	if err != nil {
+		return nil, fmt.Errorf("looking for Parameters by name: %w", err)
+	}
+	var own v1alpha1.Parameter
+	switch err := s.Client.Get(ctx, client.ObjectKey{Namespace: namespace, Name: canonical}, &own, client.UnsafeDisableDeepCopy); {
+	case client.IgnoreNotFound(err) != nil:
+		return nil, fmt.Errorf("looking for Parameter %s: %w", canonical, err)
+	case err == nil && own.CanonicalName() == canonical:
+		list.Items = append(list.Items[:len(list.Items):len(list.Items)], own)
+	}
+	return list.Items, nil
+}
+
+// HeldBy names the deleted object, if it is not that of name, whose versions still have an ARN, and until when. Versions of one ARN
+// have the same Envelopes, so another object of the ARN has to wait.
+func (s *Service) HeldBy(ctx context.Context, namespace, subject, name string) (holder string, until time.Time, err error) {
+	tombstones, err := s.Store.Indexed(ctx, namespace, TombstoneIndex, subject)
+	if err != nil {
+		return "", until, err
+	}
+	for i := range tombstones {
+		e := &tombstones[i]
+		if e.Spec.Owner.Name != name && e.Spec.ExpireTime != nil {
+			holder, until = e.Spec.Owner.Name, e.Spec.ExpireTime.UTC()
+		}
+	}
+	return holder, until, nil
+}
+
+// List lists the parameters of a namespace and region that have a version, in no order, from the cache alone. They are the cache's
+// own: read them only.
+func (s *Service) List(ctx context.Context, namespace, region string) ([]*v1alpha1.Parameter, error) {
+	var list v1alpha1.ParameterList
+	if err := s.Client.List(ctx, &list, client.InNamespace(namespace), client.UnsafeDisableDeepCopy); err != nil {
+		return nil, fmt.Errorf("listing Parameters: %w", err)
+	}
+	out := make([]*v1alpha1.Parameter, 0, len(list.Items))
+	for i := range list.Items {
+		p := &list.Items[i]
+		if p.Status.ARN != "" && len(p.Status.Versions) > 0 && s.RegionOf(p) == region && p.DeletionTimestamp.IsZero() {
+			out = append(out, p)
+		}
+	}
+	return out, nil
+}

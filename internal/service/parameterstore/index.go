@@ -1,0 +1,85 @@
+package parameterstore
+
+import (
+	"slices"
+	"strconv"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/core/versions"
+	"strongroom.dev/strongroom/internal/service/sealed"
+)
+
+// IndexOf is the index of versions that status holds.
+func IndexOf(p *v1alpha1.Parameter) versions.Index {
+	ix := make(versions.Index, 0, len(p.Status.Versions))
+	for i := range p.Status.Versions {
+		ix = append(ix, versionOf(&p.Status.Versions[i]))
+	}
+	return ix
+}
+
+func versionOf(v *v1alpha1.ParameterVersion) versions.Version {
+	return versions.Version{ID: versions.Number(v.Version), Sequence: v.Version, Stages: v.Labels, Created: v.CreatedTime.UTC()}
+}
+
+// Record puts an index into status, without the versions that are not kept, and returns those. size is the latest value's in
+// bytes, 0 if it is not known. Writing that status commits the index; the caller then prunes.
+func Record(p *v1alpha1.Parameter, arn string, ix versions.Index, size int) (gone versions.Index) {
+	status := &p.Status
+	status.ARN = arn
+	kept, gone := ix.Trim()
+	status.Versions = make([]v1alpha1.ParameterVersion, 0, len(kept))
+	for _, v := range kept {
+		status.Versions = append(status.Versions, v1alpha1.ParameterVersion{
+			Version: v.Sequence, Labels: v.Stages, CreatedTime: metav1.NewTime(v.Created).Rfc3339Copy(),
+		})
+	}
+	status.Version, status.LastModifiedTime = 0, nil
+	if latest, ok := Latest(kept); ok {
+		status.Version = latest.Sequence
+		modified := metav1.NewTime(latest.Created).Rfc3339Copy()
+		status.LastModifiedTime = &modified
+	}
+	status.Tier = tierAfter(p.Spec.Tier, status.Tier, size)
+	return gone
+}
+
+// tierAfter is the tier that a parameter is in: one that is Advanced stays so.
+func tierAfter(asked, now v1alpha1.ParameterTier, size int) v1alpha1.ParameterTier {
+	switch {
+	case asked == v1alpha1.TierAdvanced, now == v1alpha1.TierAdvanced,
+		asked == v1alpha1.TierIntelligent && size > MaximumStandard:
+		return v1alpha1.TierAdvanced
+	}
+	return v1alpha1.TierStandard
+}
+
+// SubjectOf is whose versions a parameter's are. ARN is empty as long as it has none.
+func (s *Service) SubjectOf(p *v1alpha1.Parameter) sealed.Subject {
+	return sealed.Subject{Namespace: p.Namespace, Name: p.Name, ARN: s.ARNOf(p)}
+}
+
+// Select chooses the version that a selector names: :VERSION, :LABEL, or the latest if it is empty. It fails with
+// ParameterVersionNotFound.
+// https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-labels.html
+func Select(p *v1alpha1.Parameter, selector string) (versions.Version, error) {
+	vs := p.Status.Versions
+	if selector == "" {
+		if len(vs) == 0 {
+			return versions.Version{}, NotFound("")
+		}
+		return versionOf(&vs[len(vs)-1]), nil
+	}
+	at := -1
+	if number, err := strconv.ParseInt(selector, 10, 64); err == nil {
+		at = slices.IndexFunc(vs, func(v v1alpha1.ParameterVersion) bool { return v.Version == number })
+	} else {
+		at = slices.IndexFunc(vs, func(v v1alpha1.ParameterVersion) bool { return slices.Contains(v.Labels, selector) })
+	}
+	if at < 0 {
+		return versions.Version{}, versionNotFound(p.AWSName(), selector)
+	}
+	return versionOf(&vs[at]), nil
+}

@@ -1,0 +1,260 @@
+package parameterstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/core/arn"
+	"strongroom.dev/strongroom/internal/core/secretbytes"
+	"strongroom.dev/strongroom/internal/core/versions"
+	"strongroom.dev/strongroom/internal/service/objectname"
+	"strongroom.dev/strongroom/internal/service/sealed"
+)
+
+// PutInput is a version that a request puts, of a parameter that is there or not.
+type PutInput struct {
+	Namespace, Account, Region string
+	// Name of the parameter, as the request writes it.
+	Name string
+	// Overwrite lets a parameter that is there have another version.
+	Overwrite bool
+	// Type may be empty for a parameter that is there.
+	Type v1alpha1.ParameterType
+	// Value is the caller's to wipe.
+	Value secretbytes.Bytes
+	// Tier, Description, AllowedPattern and KeyName stay as they are if nil. An empty KeyName is the account's own key.
+	Tier                                 *v1alpha1.ParameterTier
+	Description, AllowedPattern, KeyName *string
+	// Tags of a new parameter.
+	Tags []v1alpha1.Tag
+}
+
+// +kubebuilder:rbac:groups=strongroom.dev,resources=parameters,verbs=create;update;delete
+
+// Put makes a version of a parameter, which is made first if it is not there, and returns the parameter as it is then. It asks the
+// spec, which is the user's: while that has a value, or follows another one, a version of another value would be replaced at once,
+// so it is refused.
+// https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_PutParameter.html
+//
+// Crash-safe: object, Envelope, and then one write of status, which commits. A parameter without a version does not exist for the
+// API, so the request made again goes on with the object; an Envelope that is next in sequence is committed by whoever writes next.
+func (s *Service) Put(ctx context.Context, in PutInput) (*v1alpha1.Parameter, versions.Version, error) {
+	p, err := s.place(ctx, &in)
+	if err != nil {
+		return nil, versions.Version{}, err
+	}
+	if err := check(&p.Spec, p.Status.Tier, in.Value); err != nil {
+		return nil, versions.Version{}, valueError(&p.Spec, err)
+	}
+	var key *v1alpha1.KMSKey
+	if p.Spec.Type == v1alpha1.ParameterSecureString {
+		if key, err = s.KMS.AwaitKeyOrOwn(ctx, p.Namespace, p.Spec.KMSKeyRef, OwnKey); err != nil {
+			return nil, versions.Version{}, err
+		}
+	}
+	for range maximumTries {
+		ix, version, err := s.add(ctx, p, sealed.Content{Key: key, Value: in.Value})
+		if err != nil {
+			return nil, version, err
+		}
+		err = s.commit(ctx, p, ix, in.Value.Len())
+		if !apierrors.IsConflict(err) {
+			return p, version, err
+		}
+		if p, err = s.latest(ctx, p); err != nil {
+			return nil, version, err
+		}
+	}
+	return nil, versions.Version{}, contended()
+}
+
+// place is the object that the version goes to: the one that is there, changed as the request wants, or a new one.
+func (s *Service) place(ctx context.Context, in *PutInput) (*v1alpha1.Parameter, error) {
+	p, err := s.byName(ctx, in.Namespace, in.Region, in.Name)
+	if err != nil {
+		return nil, err
+	}
+	if p == nil {
+		return s.create(ctx, in)
+	}
+	switch {
+	case s.ARNOf(p) == "":
+		return nil, contended() // applied a moment ago
+	case len(p.Status.Versions) > 0 && !in.Overwrite:
+		return nil, alreadyExists()
+	case len(p.Status.Versions) > 0 && len(in.Tags) > 0:
+		return nil, Invalid("Invalid request: tags and overwrite can't be used together. To create a parameter with tags, please remove " +
+			"overwrite flag. To update tags for an existing parameter, please use AddTagsToResource or RemoveTagsFromResource.")
+	case in.Type != "" && in.Type != p.Spec.Type:
+		return nil, &types.HierarchyTypeMismatchException{Message: ptr.To("Parameter Store doesn't support changing a parameter type. " +
+			"The parameter is a " + string(p.Spec.Type) + ": create a new, unique parameter.")}
+	}
+	if err := checkSource(p); err != nil {
+		return nil, err
+	}
+	return s.Change(ctx, p, func(spec *v1alpha1.ParameterSpec) error { return in.change(spec) })
+}
+
+// checkSource refuses what spec would overwrite at once.
+func checkSource(p *v1alpha1.Parameter) error {
+	switch from := p.Spec.ValueFrom; {
+	case p.Spec.Value != "":
+		return Invalid("The value of this parameter is written in its manifest (spec.value of Parameter " + p.Name + "), which wins. " +
+			"Change it there, or take spec.value out.")
+	case from != nil && from.Policy == v1alpha1.ImportFollow:
+		return Invalid("The value of this parameter follows another one (spec.valueFrom of Parameter " + p.Name + ", with policy Follow), " +
+			"which would overwrite it. Change that one, or take valueFrom out.")
+	}
+	return nil
+}
+
+// change is what a request changes of a spec: what it leaves out stays.
+func (in *PutInput) change(spec *v1alpha1.ParameterSpec) error {
+	if in.Tier != nil {
+		if spec.Tier == v1alpha1.TierAdvanced && *in.Tier == v1alpha1.TierStandard {
+			return Invalid("This parameter uses the advanced-parameter tier. You can't downgrade a parameter from the advanced-parameter " +
+				"tier to the standard-parameter tier.")
+		}
+		spec.Tier = *in.Tier
+	}
+	if in.Description != nil {
+		spec.Description = *in.Description
+	}
+	if in.AllowedPattern != nil {
+		spec.AllowedPattern = *in.AllowedPattern
+	}
+	switch {
+	case in.KeyName == nil || spec.Type != v1alpha1.ParameterSecureString:
+	case *in.KeyName == "":
+		spec.KMSKeyRef = nil
+	default:
+		spec.KMSKeyRef = &v1alpha1.LocalReference{Name: *in.KeyName}
+	}
+	return nil
+}
+
+// create makes the object, under a derived name if the first choice is another parameter's.
+func (s *Service) create(ctx context.Context, in *PutInput) (*v1alpha1.Parameter, error) {
+	if in.Type == "" {
+		return nil, Invalid("A parameter type is required when you create a parameter.")
+	}
+	subject := arn.Parameter(in.Region, in.Account, in.Name)
+	wanted := &v1alpha1.Parameter{
+		ObjectMeta: metav1.ObjectMeta{Namespace: in.Namespace, Annotations: map[string]string{v1alpha1.SubjectAnnotation: subject}},
+		Spec:       v1alpha1.ParameterSpec{Type: in.Type, Tags: in.Tags},
+	}
+	if in.Region != s.Region {
+		wanted.Spec.Region = in.Region
+	}
+	if err := in.change(&wanted.Spec); err != nil {
+		return nil, err
+	}
+	if err := check(&wanted.Spec, "", in.Value); err != nil { // before there is an object
+		return nil, valueError(&wanted.Spec, err)
+	}
+	canonical := arn.CanonicalParameter(in.Name)
+	for _, object := range []string{
+		objectname.Of("parameter", in.Region, canonical, in.Region == s.Region), objectname.Derived("parameter", in.Region, canonical),
+	} {
+		if holder, until, err := s.HeldBy(ctx, in.Namespace, subject, object); err != nil || holder != "" {
+			return nil, held(holder, until, err)
+		}
+		attempt := wanted.DeepCopy()
+		if attempt.Name = object; object != in.Name {
+			attempt.Spec.Name = in.Name
+		}
+		err := s.Client.Create(ctx, attempt, client.FieldOwner(FieldOwner))
+		if err == nil {
+			return attempt, nil
+		}
+		if !apierrors.IsAlreadyExists(err) {
+			return nil, fmt.Errorf("creating Parameter %s: %w", object, err)
+		}
+		existing := &v1alpha1.Parameter{}
+		if err := s.Store.Live.Get(ctx, client.ObjectKeyFromObject(attempt), existing); err != nil {
+			return nil, fmt.Errorf("reading Parameter %s: %w", object, err)
+		}
+		if existing.CanonicalName() == canonical && s.RegionOf(existing) == in.Region {
+			return nil, contended() // made a moment ago
+		}
+	}
+	return nil, alreadyExists()
+}
+
+func held(holder string, until time.Time, err error) error {
+	if err != nil {
+		return err
+	}
+	return Invalid("The versions of a deleted parameter of this name are kept until " + until.Format(time.RFC3339) +
+		": apply Parameter " + holder + " again to have it back, or wait.")
+}
+
+// valueError is AWS's error for a value that cannot be stored.
+func valueError(spec *v1alpha1.ParameterSpec, err error) error {
+	var long *tooLong
+	switch {
+	case errors.Is(err, errMismatch):
+		return mismatch(spec.AllowedPattern)
+	case errors.Is(err, errPattern):
+		return &types.InvalidAllowedPatternException{Message: ptr.To("The request doesn't meet the regular expression requirement.")}
+	case errors.Is(err, errNested):
+		return Invalid("Parameter value can't nest another parameter. Do not use \"{{}}\" in the value.")
+	case errors.As(err, &long) && long.most == MaximumStandard:
+		return Invalid("Standard tier parameters support a maximum parameter value of 4096 characters. To create a larger parameter value, " +
+			"upgrade the parameter to use the advanced-parameter tier. For more information, see " +
+			"https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-advanced-parameters.html")
+	case errors.As(err, &long):
+		return Invalid("Advanced tier parameters support a maximum parameter value of 8192 characters.")
+	}
+	return Invalid("1 validation error detected: Value at 'value' failed to satisfy constraint: Member must have length greater than or equal to 1")
+}
+
+// add stores a version behind all that are there or in flight. The index that it returns has it.
+func (s *Service) add(ctx context.Context, p *v1alpha1.Parameter, c sealed.Content) (versions.Index, versions.Version, error) {
+	ix, err := s.resumed(ctx, p)
+	if err != nil {
+		return ix, versions.Version{}, err
+	}
+	for range maximumTries {
+		if ix.CheckRoom() != nil {
+			return ix, versions.Version{}, historyFull(p.AWSName())
+		}
+		// Crash-safe: the Envelope's name has the sequence, so one writer alone makes it. Who finds another's goes behind it.
+		c.Sequence = ix.Last() + 1
+		c.ID = versions.Number(c.Sequence)
+		version, made, err := s.Versions().Put(ctx, s.SubjectOf(p), c)
+		if err != nil {
+			return ix, version, err
+		}
+		if ix = ix.Add(version); made {
+			return ix, version, nil
+		}
+	}
+	return ix, versions.Version{}, errContended
+}
+
+// resumed is the index of a parameter with what is in flight. Of one that has none, the versions that an object of its name left when
+// it was deleted come back first.
+func (s *Service) resumed(ctx context.Context, p *v1alpha1.Parameter) (versions.Index, error) {
+	ix := IndexOf(p)
+	if len(ix) == 0 {
+		subject := s.ARNOf(p)
+		restored, err := s.Versions().Restore(ctx, sealed.Lost{
+			Namespace: p.Namespace, Name: p.Name, Created: p.CreationTimestamp.Time, Mine: func(arn string) bool { return arn == subject },
+		})
+		if err != nil {
+			return ix, err
+		}
+		ix = restored.Index
+	}
+	return s.Versions().Resume(ctx, s.SubjectOf(p), ix)
+}
