@@ -58,7 +58,7 @@ var (
 	noRegions = []string{"{region: US-EAST-1}", "{region: us-east}", "{region: useast1}", `{region: "us-east-1\n"}`, "{region: '-us-east-1'}"}
 )
 
-var rules = append(append(iamRules(), certificateRules()...), []rule{
+var rules = append(slices.Concat(iamRules(), certificateRules(), parameterRules()), []rule{
 	{kind: key, path: "", message: "alias/aws/SERVICE is reserved", field: "spec.aliases",
 		accepts: []string{"{}", "{aliases: [alias/aws, alias/awsx/a, alias/a/aws/b]}"},
 		refuses: []string{"{aliases: [alias/aws/secretsmanager]}", "{aliases: [alias/a, alias/aws/rule]}", "{aliases: [alias/aws/]}"}},

@@ -19,6 +19,7 @@ var around = [][3]string{
 	{"", "a", ""}, {"", "1", ""}, {"", "A", ""}, {"", "a", "-a-1"}, {"1", "1", "h"}, {"cluster-", "a", ""},
 	{"arn:aws:kms:us-east-1:123456789012:", "a", ""}, {"a.b.", "c", ""}, {"", "1", "h"}, {"/", "a", ""}, {"/", "a", "/"}, {"v", "1", ""},
 	{"1.2.", "1", ""}, {"arn:aws:acm:us-east-1:123456789012:certificate/", "a", ""}, {"arn:aws:acm-pca:us-east-1:123456789012:certificate-authority/", "a", ""},
+	{"tag:", "a", ""},
 }
 
 // sized is a value of a size: UTF-16 units, bytes or entries, or the number itself. It matches the pattern if one is known.

@@ -4,54 +4,39 @@ import (
 	"strings"
 	"testing"
 
+	"k8s.io/apimachinery/pkg/api/validation"
+
 	"strongroom.dev/strongroom/internal/service/objectname"
 )
 
-func TestADerivedNameIsReadableAndANameForKubernetes(t *testing.T) {
-	for text, beginning := range map[string]string{
-		"shop.example.com": "shop-example-com-", "*.Example.COM": "example-com-", "--": "", "": "", "é": "", "Shop Root CA": "shop-root-ca-",
-		strings.Repeat("a", 500): strings.Repeat("a", 180) + "-",
+func TestANameThatKubernetesHasTooIsKeptAtHomeAndEveryOtherIsDerived(t *testing.T) {
+	for _, tt := range []struct {
+		name       string
+		home, kept bool
+	}{
+		{"log-level", true, true}, {"a.b", true, true}, {"log-level", false, false}, {"prod/a", true, false}, {"A", true, false},
+		{"a_b", true, false}, {"-a", true, false}, {"a-", true, false}, {"a..b", true, false}, {strings.Repeat("a", 254), true, false}, {"ä", true, false},
 	} {
-		name := objectname.Derived("certificate", "us-east-1", text)
-		if rest, ok := strings.CutPrefix(name, beginning); !ok || len(rest) != 16 {
-			t.Errorf("%q becomes %q, want %q and 16 characters", text, name, beginning)
+		got := objectname.Of("parameter", "us-east-1", tt.name, tt.home)
+		if (got == tt.name) != tt.kept {
+			t.Errorf("%q at home %t: %q", tt.name, tt.home, got)
 		}
-		if !objectname.IsDNS(name) {
-			t.Errorf("%q is no name for Kubernetes", name)
+		if problems := validation.NameIsDNSSubdomain(got, false); len(problems) > 0 {
+			t.Errorf("%q: %v", got, problems)
 		}
 	}
 }
 
-func TestDerivedNamesDifferInKindRegionAndName(t *testing.T) {
+func TestDerivedNamesOfOtherKindsRegionsAndNamesDiffer(t *testing.T) {
 	seen := map[string]bool{}
-	for _, of := range [][3]string{{"secret", "r", "a"}, {"certificate", "r", "a"}, {"secret", "ra", ""}, {"secret", "r", "b"}, {"secret", "", "ra"}} {
-		name := objectname.Derived(of[0], of[1], of[2])
-		if seen[name] {
-			t.Errorf("%s comes twice", name)
+	for _, kind := range []string{"secret", "parameter"} {
+		for _, region := range []string{"us-east-1", "eu-west-1"} {
+			for _, name := range []string{"a/b", "a-b", "A/b"} {
+				seen[objectname.Derived(kind, region, name)] = true
+			}
 		}
-		seen[name] = true
 	}
-}
-
-func TestTheNamesOfSecretsThatWereMadeAreFrozen(t *testing.T) {
-	if name := objectname.Derived("secret", "us-east-1", "Prod/DB"); name != "prod-db-uylcynieavdq5pgn" {
-		t.Errorf("the name is %s now", name)
-	}
-}
-
-func TestNamesForKubernetes(t *testing.T) {
-	for name, want := range map[string]bool{
-		"a": true, "a-b.c": true, "": false, "A": false, "-a": false, "a-": false, "a.": false, ".a": false, "a..b": false, "a.-b": false, "a-.b": false,
-		"a/b": false, strings.Repeat("a", 253): true, strings.Repeat("a", 254): false,
-	} {
-		if got := objectname.IsDNS(name); got != want {
-			t.Errorf("IsDNS(%q) = %t", name, got)
-		}
-		if is := objectname.Of("secret", "us-east-1", name, true) == name; is != want {
-			t.Errorf("an object of %q has that name: %t", name, is)
-		}
-		if objectname.Of("secret", "us-east-1", name, false) == name {
-			t.Errorf("an object of %q in another region has that name", name)
-		}
+	if len(seen) != 12 {
+		t.Errorf("%d different names of 12", len(seen))
 	}
 }
