@@ -77,7 +77,7 @@ func TestParseHeaderRefusesWhatIsNoBlobOfVersionOne(t *testing.T) {
 	}
 	bad := map[string][]byte{
 		"nil": nil, "empty": {}, "95 bytes": good[:95], "too long": make([]byte, keys.MaxPlaintext+keys.Overhead+1),
-		"version 0": with(0, 0), "version 2": with(0, 2), "suite 0": with(1, 0), "suite 2": with(1, 2),
+		"version 0": with(0, 0), "version 2": with(0, 2), "suite 0": with(1, 0), "suite 2": with(1, 2), "suite 17": with(1, 17),
 		"kind 0": with(2, 0), "kind 16": with(2, 16), "flags 1": with(3, 1), "flags 128": with(3, 128),
 	}
 	for name, blob := range bad {
