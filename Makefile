@@ -37,12 +37,13 @@ test: environment clients softhsm ## Install what the tests need, and prove ever
 	echo "[test] packages ..."; go test -p 2 -timeout 20m ./...; \
 	echo "[test] the README's tour on a real control plane ..."; test/e2e/transcript.sh; \
 	echo "[test] AWS's own clients on a real control plane ..."; test/e2e/clients.sh; \
+	echo "[test] all five kinds on a real control plane ..."; test/e2e/examples.sh; \
 	echo "[test] backup and restore, as docs/backup.md says ..."; test/e2e/restore.sh
 
 .PHONY: e2e
-e2e: environment clients ## Drive kubectl through the README's tour, AWS's own clients, and a restore, on a real control plane
+e2e: environment clients softhsm ## Drive kubectl through the README's tour, AWS's own clients, and a restore, on a real control plane
 	@set -euo pipefail; KUBEBUILDER_ASSETS="$(CONTROLPLANE)"; HELM="$$(hack/tool.sh helm hack/helm helm.sh/helm/v4/cmd/helm)"; \
-	export KUBEBUILDER_ASSETS HELM; test/e2e/transcript.sh; test/e2e/clients.sh; test/e2e/restore.sh
+	export KUBEBUILDER_ASSETS HELM; test/e2e/transcript.sh; test/e2e/clients.sh; test/e2e/examples.sh; test/e2e/restore.sh
 
 .PHONY: bench
 bench: environment softhsm ## Measure requests, CPU, memory and speed, and print a table
