@@ -98,6 +98,23 @@ spec: {generate: {json: {template: "{}", key: k, password: {length: 5, excludeCh
 spec: {generate: {bytes: {length: 5, encoding: Hex}}}`, `
 spec: {generate: {uuid: {}}}`, `
 spec: {valueFrom: {secretKeyRef: {name: s, key: k}, policy: Once}}`},
+	"Parameter": {`
+spec: {name: p, type: String, tier: Standard, allowedPattern: a, dataType: text, description: d, region: us-east-1, tags: [{key: k, value: v}],
+  deletion: {recoveryWindowInDays: 8}, suspend: true}
+status: {observedGeneration: 1, arn: a, version: 1, tier: Standard, lastModifiedTime: "2026-11-24T12:00:00Z", importedFrom: a/b,
+  lastHandledReconcileAt: a, lastHandledRotateAt: b, projection: {kind: ConfigMap, name: t, key: k, digest: d},
+  versions: [{version: 1, labels: [a], createdTime: "2026-11-24T12:00:00Z"}]}`, `
+spec: {type: String, value: v, tier: Advanced}`, `
+spec: {type: String, target: {configMap: {name: t, key: k, creationPolicy: Owner}, restart: [{kind: Deployment, name: w}]}}`, `
+spec: {type: String, target: {restart: [{kind: Deployment, selector: {matchLabels: {a: b}}}], configMap: {}}}`, `
+spec: {type: SecureString, kmsKeyRef: {name: k}, target: {secret: {name: t, key: k, creationPolicy: Owner}},
+  generate: {password: {length: 5, excludeCharacters: a, excludeNumbers: true, excludePunctuation: true, excludeUppercase: true,
+    excludeLowercase: false, includeSpace: true, requireEachIncludedType: false}}}`, `
+spec: {type: SecureString, generate: {json: {template: "{}", key: k, password: {length: 5, excludeCharacters: a, excludeNumbers: true,
+  excludePunctuation: true, excludeUppercase: true, excludeLowercase: false, includeSpace: true, requireEachIncludedType: false}}}}`, `
+spec: {type: SecureString, generate: {bytes: {length: 5, encoding: Hex}}}`, `
+spec: {type: SecureString, generate: {uuid: {}}}`, `
+spec: {type: SecureString, valueFrom: {secretKeyRef: {name: s, key: k}, policy: Once}}`},
 	"IAMPolicy": {`
 spec: {name: aws, path: /p/, description: d, document: {Version: "2012-10-17"}}
 status: {observedGeneration: 1, arn: a, uniqueId: u, lastHandledReconcileAt: a, defaultVersionId: v1, lastVersion: 1,
@@ -177,11 +194,14 @@ func filler(path string, n int) string {
 }
 
 // item is the nth item of a list, unlike the others.
-func item(path string, n int, first any) any {
+func item(kind, path string, n int, first any) any {
 	switch path {
 	case "spec.aliases":
 		return fmt.Sprint("alias/", n)
 	case "status.versions":
+		if kind == "Parameter" {
+			return map[string]any{"version": int64(n + 1), "createdTime": "2026-11-24T12:00:00Z"}
+		}
 		if version, ok := first.(map[string]any); ok && version["document"] != nil {
 			return map[string]any{"versionId": fmt.Sprint("v", n+1), "createdTime": "2026-11-24T12:00:00Z", "document": map[string]any{}}
 		}

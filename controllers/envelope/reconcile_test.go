@@ -356,12 +356,12 @@ var _ = Describe("A pass over the Envelopes of an object", Ordered, ContinueOnFa
 	})
 
 	It("of a kind that is not known decides nothing", func() {
-		e := store.New(namespace, v1alpha1.EnvelopeSecretVersion, v1alpha1.EnvelopeOwner{Kind: "Parameter", Name: "p"}, "arn:p",
+		e := store.New(namespace, v1alpha1.EnvelopeSecretVersion, v1alpha1.EnvelopeOwner{Kind: "HSMCluster", Name: "p"}, "arn:p",
 			versions.Version{ID: "one", Sequence: 1, Created: time.Now()}, "arn:key")
 		e.Spec.Ciphertext = []byte("of a later release")
 		create(e)
 		env.Clock.Advance(1000 * time.Hour)
-		Expect(pass(envelope.Owner{Kind: "Parameter", Namespace: namespace, Name: "p"})).To(BeZero())
+		Expect(pass(envelope.Owner{Kind: "HSMCluster", Namespace: namespace, Name: "p"})).To(BeZero())
 		Expect(versionsOf()).To(HaveLen(1))
 		Expect(stones()).To(BeEmpty())
 	})

@@ -58,7 +58,9 @@ func certificate() string {
 // publish writes what the gateway writes, and waits until the cache has it.
 func publish(text string) {
 	GinkgoHelper()
-	bundle := corev1ac.ConfigMap(v1alpha1.GatewayConfigMap, environment.OperatorNamespace).WithData(map[string]string{v1alpha1.GatewayAuthorityKey: text})
+	bundle := corev1ac.ConfigMap(v1alpha1.GatewayConfigMap, environment.OperatorNamespace).
+		WithLabels(map[string]string{v1alpha1.ManagedLabel: v1alpha1.ManagedGateway}).
+		WithData(map[string]string{v1alpha1.GatewayAuthorityKey: text})
 	Expect(world.ControlPlane.Client.Apply(ctx, bundle, client.FieldOwner("strongroom-gateway"), client.ForceOwnership)).To(Succeed())
 	Eventually(func() string {
 		var cached corev1.ConfigMap

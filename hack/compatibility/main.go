@@ -99,14 +99,13 @@ func counts(out *strings.Builder, all []served) {
 	out.WriteString("| service | API version | protocol | served | of |\n| --- | --- | --- | --- | --- |\n")
 	carried, known := 0, 0
 	for _, s := range all {
-		names := names(s)
 		protocol := "awsJson " + s.JSONVersion
 		if s.Protocol == "query" {
 			protocol = "awsQuery"
 		}
 		fmt.Fprintf(out, "| [%s](#%s) | %s | %s | %d | %d |\n", s.ServiceID, anchor(s.ServiceID), s.APIVersion, protocol,
-			len(s.operations), len(names))
-		carried, known = carried+len(s.operations), known+len(names)
+			len(s.operations), len(s.Operations()))
+		carried, known = carried+len(s.operations), known+len(s.Operations())
 	}
 	fmt.Fprintf(out, "| all | | | %d | %d |\n", carried, known)
 }
@@ -120,7 +119,7 @@ func section(out *strings.Builder, s served) {
 		out.WriteString(note + "\n\n")
 	}
 	out.WriteString("| operation | served | permission | notes |\n| --- | --- | --- | --- |\n")
-	for _, name := range names(s) {
+	for _, name := range s.Operations() {
 		op := s.operations[name]
 		if op == nil {
 			fmt.Fprintf(out, "| %s | no | | |\n", name)
@@ -135,17 +134,6 @@ func section(out *strings.Builder, s served) {
 		}
 		fmt.Fprintf(out, "| %s | yes | %s |%s |\n", name, permission, noteOf(s.Service.Service+":"+name))
 	}
-}
-
-// names are a service's operations. Of Systems Manager they are those of the Parameter Store: the other hundred are of fleets.
-func names(s served) []string {
-	all := s.Operations()
-	if s.Service.Service != "ssm" {
-		return all
-	}
-	return slices.DeleteFunc(all, func(name string) bool {
-		return !strings.Contains(name, "Parameter") && s.operations[name] == nil
-	})
 }
 
 // noteOf is the note on an operation with a space before it, or nothing.

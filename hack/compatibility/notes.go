@@ -24,6 +24,24 @@ var notes = map[string]string{
 	"secretsmanager:UpdateSecret":        "`Type` is refused with `InvalidParameterException`",
 	"secretsmanager:BatchGetSecretValue": "each secret needs `secretsmanager:GetSecretValue` too",
 
+	"acm": "Over [Certificate](certificate.md): certificates are issued by private authorities of the account, or imported. No public domain is validated, and there " +
+		"are no ACME endpoints, no `SearchCertificates` and no account configuration. A request body has at most 1 MiB.",
+	"acm:RequestCertificate": "`CertificateAuthorityArn` is required; also needs `acm-pca:IssueCertificate` on it, and `acm:AddTagsToCertificate` with tags; " +
+		"`ValidationMethod`, `DomainValidationOptions`, `ManagedBy`, `RSA_1024` and `Export` `DISABLED` are refused with `InvalidParameterException`; a token counts " +
+		"an hour for one domain name",
+	"acm:DescribeCertificate": "`InUseBy` names the core Secret that shows the certificate",
+	"acm:DeleteCertificate":   "a certificate with `spec.target` is in use; it can be had back until its recovery window ends, by applying the object again",
+	"acm:ImportCertificate":   "a chain has at most ten certificates and 160 KiB; with tags it also needs `acm:AddTagsToCertificate`",
+	"acm:ListCertificates":    "without `keyTypes` only RSA of 2,048 bits is shown, as in AWS",
+	"acm:RenewCertificate":    "makes a fresh key",
+
+	"acm-pca": "Over [CertificateAuthority](certificateauthority.md). There are no resource policies, permissions, audit reports and OCSP, and authorities are deleted as objects.",
+	"acm-pca:CreateCertificateAuthority": "`ROOT` alone: the authority certifies itself, for ten years, and becomes `ACTIVE`; a subordinate one is made as an object; " +
+		"`CsrExtensions`, `KeyStorageSecurityStandard`, short-lived mode, OCSP, buckets and parts of a subject that the object has not are refused with `InvalidArgsException`",
+	"acm-pca:GetCertificateAuthorityCsr": "also when the authority has its certificate",
+	"acm-pca:IssueCertificate": "templates `EndEntityCertificate/V1`, `EndEntityClientAuthCertificate/V1`, `EndEntityServerAuthCertificate/V1`, `CodeSigningCertificate/V1`; " +
+		"others and `ApiPassthrough` are refused with `InvalidArgsException`",
+
 	"ssm": "Of Systems Manager the Parameter Store alone, over [Parameter](parameter.md). There are no parameter policies, no `aws:ec2:image` " +
 		"data type, and no sharing between accounts.",
 	"ssm:PutParameter": "`Policies` and a `DataType` other than `text` are refused with `ValidationException`, and so is a value for a parameter " +

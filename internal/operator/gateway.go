@@ -8,6 +8,8 @@ import (
 	"strongroom.dev/strongroom/controllers"
 	"strongroom.dev/strongroom/internal/core/trail"
 	"strongroom.dev/strongroom/internal/gateway"
+	gatewayacm "strongroom.dev/strongroom/internal/gateway/acm"
+	gatewaypca "strongroom.dev/strongroom/internal/gateway/acmpca"
 	gatewayiam "strongroom.dev/strongroom/internal/gateway/iam"
 	gatewaykms "strongroom.dev/strongroom/internal/gateway/kms"
 	gatewaysecrets "strongroom.dev/strongroom/internal/gateway/secretsmanager"
@@ -26,6 +28,8 @@ func GatewayServices(s controllers.Services) []gateway.Service {
 	return []gateway.Service{
 		gatewaykms.New(gatewaykms.Dependencies{KMS: s.KMS}),
 		gatewaysecrets.New(gatewaysecrets.Dependencies{Secrets: s.Secrets}),
+		gatewayacm.New(gatewayacm.Dependencies{Certificates: s.Certificates, Authorities: s.Authorities}),
+		gatewaypca.New(gatewaypca.Dependencies{Authorities: s.Authorities}),
 		gatewayssm.New(gatewayssm.Dependencies{Parameters: s.Parameters}),
 		gatewayiam.New(gatewayiam.Dependencies{IAM: s.IAM}),
 		gatewaysts.New(gatewaysts.Dependencies{IAM: s.IAM}),

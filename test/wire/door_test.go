@@ -24,6 +24,8 @@ import (
 	"strongroom.dev/strongroom/internal/core/secretbytes"
 	"strongroom.dev/strongroom/internal/core/trail"
 	"strongroom.dev/strongroom/internal/gateway"
+	"strongroom.dev/strongroom/internal/gateway/acm"
+	"strongroom.dev/strongroom/internal/gateway/acmpca"
 	gatewayiam "strongroom.dev/strongroom/internal/gateway/iam"
 	"strongroom.dev/strongroom/internal/gateway/kms"
 	"strongroom.dev/strongroom/internal/gateway/limits"
@@ -46,7 +48,7 @@ const (
 func services() []gateway.Service {
 	return []gateway.Service{
 		gatewayiam.New(gatewayiam.Dependencies{}), kms.New(kms.Dependencies{}), secretsmanager.New(secretsmanager.Dependencies{}),
-		sts.New(sts.Dependencies{}), ssm.New(ssm.Dependencies{}),
+		sts.New(sts.Dependencies{}), ssm.New(ssm.Dependencies{}), acm.New(acm.Dependencies{}), acmpca.New(acmpca.Dependencies{}),
 	}
 }
 

@@ -18,6 +18,8 @@ import (
 var around = [][3]string{
 	{"", "a", ""}, {"", "1", ""}, {"", "A", ""}, {"", "a", "-a-1"}, {"1", "1", "h"}, {"cluster-", "a", ""},
 	{"arn:aws:kms:us-east-1:123456789012:", "a", ""}, {"a.b.", "c", ""}, {"", "1", "h"}, {"/", "a", ""}, {"/", "a", "/"}, {"v", "1", ""},
+	{"1.2.", "1", ""}, {"arn:aws:acm:us-east-1:123456789012:certificate/", "a", ""}, {"arn:aws:acm-pca:us-east-1:123456789012:certificate-authority/", "a", ""},
+	{"tag:", "a", ""},
 }
 
 // sized is a value of a size: UTF-16 units, bytes or entries, or the number itself. It matches the pattern if one is known.
@@ -55,10 +57,12 @@ func text(s *limits.Shape, n int) string {
 
 var compiled sync.Map // pattern to *regexp.Regexp
 
-// java are the patterns that mean something else in Java than in Go: characters beyond U+FFFF, which none that this test sends is, and \u
-// escapes.
+// java are the patterns that mean something else in Java than in Go: characters beyond U+FFFF, which none that this test sends is, \u
+// escapes, and look-aheads, which Go has not.
 var (
-	java    = strings.NewReplacer(`\u10000-\u10FFFF`, "", `\uE000-\uFFFD`, "")
+	java = strings.NewReplacer(`\u10000-\u10FFFF`, "", `\uE000-\uFFFD`, "",
+		`((?!-)[A-Za-z0-9-]{0,62}[A-Za-z0-9])`, `([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)`,
+		`((?!-)[A-Za-z0-9-]{1,62}[A-Za-z0-9])`, `([A-Za-z0-9][A-Za-z0-9-]{0,61}[A-Za-z0-9])`)
 	escaped = regexp.MustCompile(`\\u([0-9A-F]{4})`)
 )
 

@@ -55,7 +55,7 @@ const (
 	version1  = 1
 	suiteHKDF = 1
 	// suiteModule is of blobs whose body a hardware module made, see NewModuleBlob.
-	suiteModule = 2
+	suiteModule = 16
 
 	headerSize = 36
 	saltSize   = 32

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"strongroom.dev/strongroom/internal/gateway"
+	"strongroom.dev/strongroom/internal/gateway/acm"
+	"strongroom.dev/strongroom/internal/gateway/acmpca"
 	"strongroom.dev/strongroom/internal/gateway/audit"
 	"strongroom.dev/strongroom/internal/gateway/kms"
 	"strongroom.dev/strongroom/internal/gateway/limits"
@@ -26,6 +28,7 @@ var secrets = []string{
 	"kms:Encrypt plaintext", "kms:Decrypt plaintext", "kms:GenerateDataKey plaintext", "secretsmanager:CreateSecret secretString",
 	"secretsmanager:GetSecretValue secretBinary", "secretsmanager:GetRandomPassword randomPassword",
 	"sts:AssumeRole credentials.secretAccessKey", "sts:AssumeRole credentials.sessionToken", "sts:AssumeRoleWithWebIdentity webIdentityToken",
+	"acm:ImportCertificate privateKey", "acm:ExportCertificate passphrase", "acm:ExportCertificate privateKey",
 }
 
 func TestNoRecordTellsASensitiveMemberOfAnyServedOperation(t *testing.T) {
@@ -33,6 +36,7 @@ func TestNoRecordTellsASensitiveMemberOfAnyServedOperation(t *testing.T) {
 	kept := map[string]bool{}
 	for _, service := range []gateway.Service{
 		kms.New(kms.Dependencies{}), secretsmanager.New(secretsmanager.Dependencies{}), sts.New(sts.Dependencies{}),
+		acm.New(acm.Dependencies{}), acmpca.New(acmpca.Dependencies{}),
 	} {
 		model, err := limits.For(service.Name)
 		if err != nil {

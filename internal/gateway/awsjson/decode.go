@@ -16,6 +16,8 @@ import (
 	"reflect"
 	"strconv"
 	"time"
+
+	acmtypes "github.com/aws/aws-sdk-go-v2/service/acm/types"
 )
 
 // MaximumDepth of arrays and objects in a request. The deepest shape of the services served needs 8.
@@ -31,6 +33,7 @@ const maximumTime = 253402300799
 var unmarshalers = json.JoinUnmarshalers(
 	json.UnmarshalFromFunc(unmarshalTime),
 	json.UnmarshalFromFunc(unmarshalString),
+	json.UnmarshalFromFunc(camel[acmtypes.Filters]()),
 )
 
 // Decode reads the body of a request into an input struct. An empty body is an empty object. Errors wrap ErrSerialization.

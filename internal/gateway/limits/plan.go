@@ -71,6 +71,8 @@ var newer = map[string]bool{
 	"kms.GetPublicKeyOutput.EncapsulationAlgorithms":              true,
 	"types.KeyMetadata.EncapsulationAlgorithms":                   true,
 	"types.Role.SourceRoleTemplate":                               true,
+	"types.CertificateOptions.ValidationMethod":                   true,
+	"types.CertificateDetail.UpdateSummary":                       true,
 }
 
 // compiler makes plans. Shapes may name themselves, so a plan is found again before it is complete.

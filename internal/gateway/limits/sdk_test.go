@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/service/acm"
+	"github.com/aws/aws-sdk-go-v2/service/acmpca"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
@@ -13,6 +15,8 @@ import (
 
 // clients are the SDK's of the services whose every operation is walked: a client has one method an operation.
 var clients = map[string]reflect.Type{
+	"acm":            reflect.TypeFor[*acm.Client](),
+	"acm-pca":        reflect.TypeFor[*acmpca.Client](),
 	"iam":            reflect.TypeFor[*iam.Client](),
 	"kms":            reflect.TypeFor[*kms.Client](),
 	"secretsmanager": reflect.TypeFor[*secretsmanager.Client](),
@@ -74,7 +78,7 @@ func TestEveryFieldOfTheSDKsInputsAndOutputsIsInTheTableAndTheOtherWayRound(t *t
 }
 
 // newerOperations are the SDK's that the models, which are older, have not.
-var newerOperations = map[string]bool{"kms:Decapsulate": true, "kms:Encapsulate": true}
+var newerOperations = map[string]bool{"acm:ListCertificateDomainValidations": true, "kms:Decapsulate": true, "kms:Encapsulate": true}
 
 func TestOperationsOfTheSDKThatNoTableHasAreThoseThatAreNewerAndThoseThatIAMLeavesOut(t *testing.T) {
 	missing := map[string]bool{}
