@@ -195,35 +195,25 @@ func NewInjection(s Services) *injection.Reconciler {
 func Setup(mgr ctrl.Manager, s Services, o Options) error {
 	recorder := mgr.GetEventRecorder(reportingController)
 	options := controller.Options{MaxConcurrentReconciles: o.Concurrency}
-	if err := NewKMSKey(s, recorder).SetupWithManager(mgr, options); err != nil {
-		return fmt.Errorf("setting up the KMSKey controller: %w", err)
+	all := []struct {
+		kind  string
+		setup func(ctrl.Manager, controller.Options) error
+	}{
+		{"KMSKey", NewKMSKey(s, recorder).SetupWithManager},
+		{"Secret", NewSecret(s, recorder).SetupWithManager},
+		{"Parameter", NewParameter(s, recorder).SetupWithManager},
+		{"CertificateAuthority", NewCertificateAuthority(s, recorder).SetupWithManager},
+		{"Certificate", NewCertificate(s, recorder).SetupWithManager},
+		{"HSMCluster", NewHSMCluster(s, recorder).SetupWithManager},
+		{"IAMPolicy", NewIAMPolicy(s, recorder).SetupWithManager},
+		{"IAMGroup", NewIAMGroup(s, recorder).SetupWithManager},
+		{"IAMRole", NewIAMRole(s, recorder).SetupWithManager},
+		{"IAMUser", NewIAMUser(s, recorder).SetupWithManager},
 	}
-	if err := NewSecret(s, recorder).SetupWithManager(mgr, options); err != nil {
-		return fmt.Errorf("setting up the Secret controller: %w", err)
-	}
-	if err := NewHSMCluster(s, recorder).SetupWithManager(mgr, options); err != nil {
-		return fmt.Errorf("setting up the HSMCluster controller: %w", err)
-	}
-	if err := NewIAMGroup(s, recorder).SetupWithManager(mgr, options); err != nil {
-		return fmt.Errorf("setting up the IAMGroup controller: %w", err)
-	}
-	if err := NewCertificateAuthority(s, recorder).SetupWithManager(mgr, options); err != nil {
-		return fmt.Errorf("setting up the CertificateAuthority controller: %w", err)
-	}
-	if err := NewCertificate(s, recorder).SetupWithManager(mgr, options); err != nil {
-		return fmt.Errorf("setting up the Certificate controller: %w", err)
-	}
-	if err := NewParameter(s, recorder).SetupWithManager(mgr, options); err != nil {
-		return fmt.Errorf("setting up the Parameter controller: %w", err)
-	}
-	if err := NewIAMPolicy(s, recorder).SetupWithManager(mgr, options); err != nil {
-		return fmt.Errorf("setting up the IAMPolicy controller: %w", err)
-	}
-	if err := NewIAMRole(s, recorder).SetupWithManager(mgr, options); err != nil {
-		return fmt.Errorf("setting up the IAMRole controller: %w", err)
-	}
-	if err := NewIAMUser(s, recorder).SetupWithManager(mgr, options); err != nil {
-		return fmt.Errorf("setting up the IAMUser controller: %w", err)
+	for _, c := range all {
+		if err := c.setup(mgr, options); err != nil {
+			return fmt.Errorf("setting up the %s controller: %w", c.kind, err)
+		}
 	}
 	if s.GatewayURL != "" {
 		if err := NewInjection(s).SetupWithManager(mgr, options); err != nil {

@@ -14,7 +14,9 @@ func imported(ref string) string { return secure(", valueFrom: {secretKeyRef: {"
 
 func shown(t string) string { return text(", target: {" + t + "}") }
 
-func restarts(r string) string { return shown("configMap: {}, restart: [{kind: Deployment, " + r + "}]") }
+func restarts(r string) string {
+	return shown("configMap: {}, restart: [{kind: Deployment, " + r + "}]")
+}
 
 func parameterRules() []rule {
 	return []rule{

@@ -59,13 +59,17 @@ func decideDomainKeys(recorded []v1alpha1.HSMDomainKey, nodes []node) action {
 	case donor < 0:
 		return action{} // those that may have it do not answer
 	}
-	out := action{donor: donor}
+	return action{donor: donor, joiners: lacking(nodes, most)}
+}
+
+// lacking are the nodes that answer and do not have as many domain keys as there are.
+func lacking(nodes []node, most int) (joiners []int) {
 	for i, n := range nodes {
 		if n.state == hsmpb.State_STATE_INITIALIZED || n.state == hsmpb.State_STATE_ACTIVE && len(n.keys) < most {
-			out.joiners = append(out.joiners, i)
+			joiners = append(joiners, i)
 		}
 	}
-	return out
+	return joiners
 }
 
 // checkForeign fails if a node holds another domain key than the cluster's.

@@ -118,6 +118,10 @@ func (f *managerFlags) check() error {
 	if f.HSMImage != "" && f.HSMLocalDirectory != "" {
 		return errors.New("--hsm-image and --hsm-local-directory are given: HSM nodes run as pods or as processes, so give one of them")
 	}
+	return f.checkNumbers()
+}
+
+func (f *managerFlags) checkNumbers() error {
 	if f.Concurrency < 1 || f.Concurrency > 1024 {
 		return fmt.Errorf("--concurrency is %d: give 1 to 1024", f.Concurrency)
 	}

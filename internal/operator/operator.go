@@ -140,22 +140,8 @@ func New(cfg *rest.Config, o Options) (*Operator, error) {
 	if err := op.index(); err != nil {
 		return nil, err
 	}
-	if err := mgr.Add(op.Unsealer); err != nil {
-		return nil, fmt.Errorf("adding the unsealer: %w", err)
-	}
-	if err := mgr.Add(op.Services.KMS.Materials); err != nil {
-		return nil, fmt.Errorf("adding the cache of key material: %w", err)
-	}
-	if err := mgr.Add(op.Services.HSM); err != nil {
-		return nil, fmt.Errorf("adding the connections to HSM nodes: %w", err)
-	}
-	if local, ok := op.Services.HSMNodes.(*hsmnodes.Local); ok {
-		if err := mgr.Add(local); err != nil {
-			return nil, fmt.Errorf("adding the HSM nodes of this machine: %w", err)
-		}
-	}
-	if err := mgr.Add(op.Services.IAM.Cache); err != nil {
-		return nil, fmt.Errorf("adding the cache of credentials: %w", err)
+	if err := op.runnables(); err != nil {
+		return nil, err
 	}
 	if !o.WithoutControllers {
 		if err := controllers.Setup(mgr, op.Services, controllers.Options{Concurrency: o.Concurrency}); err != nil {
@@ -169,6 +155,23 @@ func New(cfg *rest.Config, o Options) (*Operator, error) {
 		return nil, err
 	}
 	return op, op.probes()
+}
+
+// runnables adds what works in the background.
+func (op *Operator) runnables() error {
+	all := map[string]manager.Runnable{
+		"unsealer": op.Unsealer, "cache of key material": op.Services.KMS.Materials,
+		"connections to HSM nodes": op.Services.HSM, "cache of credentials": op.Services.IAM.Cache,
+	}
+	if local, ok := op.Services.HSMNodes.(*hsmnodes.Local); ok {
+		all["HSM nodes of this machine"] = local
+	}
+	for name, runnable := range all {
+		if err := op.Add(runnable); err != nil {
+			return fmt.Errorf("adding the %s: %w", name, err)
+		}
+	}
+	return nil
 }
 
 func (o Options) withDefaults() Options {

@@ -92,6 +92,16 @@ func (a *api) checkPut(call *gateway.Call, in *sdk.PutParameterInput, w writing)
 	})
 }
 
+// encryption is what is asked of the key: advanced parameters have data keys.
+// https://docs.aws.amazon.com/kms/latest/developerguide/services-parameter-store.html
+func encryption(input *parameterstore.PutInput, before *v1alpha1.Parameter) string {
+	if input.Value.Len() > parameterstore.MaximumStandard || input.Tier != nil && *input.Tier == v1alpha1.TierAdvanced ||
+		before != nil && before.Status.Tier == v1alpha1.TierAdvanced {
+		return kmsGenerateDataKey
+	}
+	return kmsEncrypt
+}
+
 // mayEncrypt asks for the key of a SecureString: the one that the request names, or the parameter's.
 func (a *api) mayEncrypt(ctx context.Context, call *gateway.Call, input *parameterstore.PutInput, w writing) error {
 	of := input.Type
@@ -104,11 +114,7 @@ func (a *api) mayEncrypt(ctx context.Context, call *gateway.Call, input *paramet
 		}
 		return nil
 	}
-	action := kmsEncrypt
-	if input.Value.Len() > parameterstore.MaximumStandard || input.Tier != nil && *input.Tier == v1alpha1.TierAdvanced ||
-		w.parameter != nil && w.parameter.Status.Tier == v1alpha1.TierAdvanced {
-		action = kmsGenerateDataKey
-	}
+	action := encryption(input, w.parameter)
 	switch {
 	case w.key != nil && w.key.Default:
 		input.KeyName = ptr.To("")

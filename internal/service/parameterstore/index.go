@@ -72,7 +72,7 @@ func Select(p *v1alpha1.Parameter, selector string) (versions.Version, error) {
 		}
 		return versionOf(&vs[len(vs)-1]), nil
 	}
-	at := -1
+	var at int
 	if number, err := strconv.ParseInt(selector, 10, 64); err == nil {
 		at = slices.IndexFunc(vs, func(v v1alpha1.ParameterVersion) bool { return v.Version == number })
 	} else {

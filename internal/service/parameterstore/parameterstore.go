@@ -20,14 +20,16 @@ import (
 )
 
 const (
-	// MaximumStandard and MaximumAdvanced are the sizes of values in bytes.
+	// MaximumStandard is the size of a standard parameter's value in bytes.
 	// https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-advanced-parameters.html
 	MaximumStandard = 4096
+	// MaximumAdvanced is that of advanced parameters.
 	MaximumAdvanced = 8192
 	// DefaultRecoveryWindow of a deleted parameter that names none.
 	DefaultRecoveryWindow = 30 * 24 * time.Hour
-	// DefaultKeyName is the KMSKey of an account's own key for parameters, DefaultKeyAlias its alias.
-	DefaultKeyName  = "aws-ssm"
+	// DefaultKeyName is the KMSKey of an account's own key for parameters.
+	DefaultKeyName = "aws-ssm"
+	// DefaultKeyAlias is its alias.
 	DefaultKeyAlias = "alias/aws/ssm"
 	// FieldOwner is the field manager of what requests make.
 	FieldOwner = "strongroom-gateway"

@@ -144,22 +144,10 @@ func (in *PutInput) change(spec *v1alpha1.ParameterSpec) error {
 
 // create makes the object, under a derived name if the first choice is another parameter's.
 func (s *Service) create(ctx context.Context, in *PutInput) (*v1alpha1.Parameter, error) {
-	if in.Type == "" {
-		return nil, Invalid("A parameter type is required when you create a parameter.")
-	}
 	subject := arn.Parameter(in.Region, in.Account, in.Name)
-	wanted := &v1alpha1.Parameter{
-		ObjectMeta: metav1.ObjectMeta{Namespace: in.Namespace, Annotations: map[string]string{v1alpha1.SubjectAnnotation: subject}},
-		Spec:       v1alpha1.ParameterSpec{Type: in.Type, Tags: in.Tags},
-	}
-	if in.Region != s.Region {
-		wanted.Spec.Region = in.Region
-	}
-	if err := in.change(&wanted.Spec); err != nil {
+	wanted, err := s.wanted(in, subject)
+	if err != nil {
 		return nil, err
-	}
-	if err := check(&wanted.Spec, "", in.Value); err != nil { // before there is an object
-		return nil, valueError(&wanted.Spec, err)
 	}
 	canonical := arn.CanonicalParameter(in.Name)
 	for _, object := range []string{
@@ -188,6 +176,27 @@ func (s *Service) create(ctx context.Context, in *PutInput) (*v1alpha1.Parameter
 		}
 	}
 	return nil, alreadyExists()
+}
+
+// wanted is the object of a parameter, checked before there is one.
+func (s *Service) wanted(in *PutInput, subject string) (*v1alpha1.Parameter, error) {
+	if in.Type == "" {
+		return nil, Invalid("A parameter type is required when you create a parameter.")
+	}
+	wanted := &v1alpha1.Parameter{
+		ObjectMeta: metav1.ObjectMeta{Namespace: in.Namespace, Annotations: map[string]string{v1alpha1.SubjectAnnotation: subject}},
+		Spec:       v1alpha1.ParameterSpec{Type: in.Type, Tags: in.Tags},
+	}
+	if in.Region != s.Region {
+		wanted.Spec.Region = in.Region
+	}
+	if err := in.change(&wanted.Spec); err != nil {
+		return nil, err
+	}
+	if err := check(&wanted.Spec, "", in.Value); err != nil {
+		return nil, valueError(&wanted.Spec, err)
+	}
+	return wanted, nil
 }
 
 func held(holder string, until time.Time, err error) error {
