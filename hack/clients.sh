@@ -2,7 +2,13 @@
 # Makes sure that there are the AWS clients that tests drive: it installs what is missing if it may, and else says what it is.
 set -euo pipefail
 lacking() {
-  for program in aws:awscli node:nodejs npm:npm; do
+  # Debian's own CLI where it is Debian: others in the PATH are of another version, with other words.
+  if command -v apt-get >/dev/null; then
+    [ -x /usr/bin/aws ] || echo awscli
+  else
+    command -v aws >/dev/null || echo awscli
+  fi
+  for program in node:nodejs npm:npm; do
     command -v "${program%:*}" >/dev/null || echo "${program#*:}"
   done
   /usr/bin/python3 -c 'import boto3' 2>/dev/null || python3 -c 'import boto3' 2>/dev/null || echo python3-boto3

@@ -3,7 +3,7 @@
 
 # Debian's own, where it is Debian: other installations may come first in the PATH, and are newer than most people's.
 aws_cli=/usr/bin/aws python=/usr/bin/python3
-[ -x "$aws_cli" ] || aws_cli=aws
+[ -x "$aws_cli" ] || aws_cli=$(type -P aws) # the program, and not the function below
 "$python" -c 'import boto3' 2>/dev/null || python=python3
 
 # No answer is paged, nothing is taken from the user's own configuration or from the machine that a test runs on.
