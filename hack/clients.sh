@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes sure that there are the AWS clients that tests drive: it installs what is missing if it may, and else says what it is.
+# Makes sure that there are the AWS clients that tests drive, and openssl, which judges what is issued and signed: it installs what is missing if it may, and else says what it is.
 set -euo pipefail
 lacking() {
   # Debian's own CLI where it is Debian: others in the PATH are of another version, with other words.
@@ -8,7 +8,7 @@ lacking() {
   else
     command -v aws >/dev/null || echo awscli
   fi
-  for program in node:nodejs npm:npm; do
+  for program in node:nodejs npm:npm openssl:openssl; do
     command -v "${program%:*}" >/dev/null || echo "${program#*:}"
   done
   /usr/bin/python3 -c 'import boto3' 2>/dev/null || python3 -c 'import boto3' 2>/dev/null || echo python3-boto3

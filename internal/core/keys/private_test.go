@@ -274,7 +274,7 @@ func TestOneKeySignsForManyAtOnce(t *testing.T) {
 // openssl verifies what Strongroom signs, and Strongroom verifies what openssl signs with the same private key.
 func TestOpensslAgreesAboutEverySpecAndAlgorithm(t *testing.T) {
 	if _, err := exec.LookPath("openssl"); err != nil {
-		t.Skip("openssl is not installed")
+		t.Fatal("openssl is not installed: apt-get install -y openssl")
 	}
 	dir := t.TempDir()
 	file := func(name string, content []byte) string {

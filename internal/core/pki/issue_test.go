@@ -191,7 +191,7 @@ func TestARequestThatCannotBeIsRefused(t *testing.T) {
 	ok := pki.AuthorityRequest{Subject: named("x"), NotBefore: now, NotAfter: now.Add(day)}
 	weak, err := rsa.GenerateKey(rand.Reader, 1024)
 	if err != nil {
-		t.Skip("this Go makes no weak keys: ", err)
+		t.Fatal(err)
 	}
 	p224, _ := ecdsa.GenerateKey(elliptic.P224(), rand.Reader)
 	odd, _ := rsa.GenerateKey(rand.Reader, 2056)

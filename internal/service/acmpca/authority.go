@@ -13,6 +13,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/lru"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
@@ -74,7 +75,7 @@ func (s *Service) ChainOf(ctx context.Context, of sealed.Subject, v versions.Ver
 		return nil, err
 	}
 	id := string(found.Envelope.UID) + "/" + found.Envelope.ResourceVersion
-	if known, ok := s.chains.Load(id); ok {
+	if known, ok := s.read().Get(id); ok {
 		return known.([]*x509.Certificate), nil
 	}
 	text, err := of2.Open(ctx, found)
@@ -85,8 +86,16 @@ func (s *Service) ChainOf(ctx context.Context, of sealed.Subject, v versions.Ver
 	if err != nil {
 		return nil, Fault(err)
 	}
-	s.chains.Store(id, chain)
+	s.read().Add(id, chain)
 	return chain, nil
+}
+
+// maximumChains bounds the chains that are kept: each user can make authorities, and each renewal makes another chain.
+const maximumChains = 1024
+
+func (s *Service) read() *lru.Cache {
+	s.once.Do(func() { s.chains = lru.New(maximumChains) })
+	return s.chains
 }
 
 // Authority is what issues: the certificate in force and the KMSKey that signs. The fault says AuthorityNotReady, KeyNotFound, KeyUnusable

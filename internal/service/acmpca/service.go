@@ -23,6 +23,7 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/utils/lru"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
@@ -60,8 +61,9 @@ type Service struct {
 	// Now is the clock.
 	Now func() time.Time
 
-	// chains has the authorities' chains that were read, by the Envelope's UID.
-	chains sync.Map
+	// chains has the authorities' chains that were read last, by the Envelope's UID.
+	chains *lru.Cache
+	once   sync.Once
 }
 
 var (
