@@ -4,12 +4,16 @@ package node_test
 
 import (
 	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/miekg/pkcs11"
+	"google.golang.org/protobuf/proto"
 
 	"strongroom.dev/strongroom/internal/core/hsm"
 	"strongroom.dev/strongroom/internal/core/hsm/hsmpb"
@@ -143,60 +147,63 @@ func add(ctx context.Context, donor, joiner *running) error {
 	return hsmpb.FromStatus(err)
 }
 
-func TestAModuleThatDiesAtAnyStepOfCloningLeavesTheDonorServingAndTheJoinerWithAllOrNothing(t *testing.T) {
-	donorFaults, joinerFaults := hsmtest.NewFaults(t), hsmtest.NewFaults(t)
-	donor := active(t, donorFaults.In)
-	ctx := background(t)
-	key := donor.key(t, "ECC_NIST_P256")
-	want := donor.state(t, hsmpb.State_STATE_ACTIVE).GetDomainKeys()[0]
-	for _, tt := range []struct {
-		at       *hsmtest.Faults
-		function string
-		n        int
-		after    bool
-	}{
-		{donorFaults, "C_Login-officer", 1, true}, // the officer is logged in when it dies
-		{donorFaults, "C_CreateObject", 1, true},  // the transport key is trusted when it dies
-		{donorFaults, "C_Login-user", 1, false},   // nobody is logged in
-		{donorFaults, "C_WrapKey", 1, true},
-		{joinerFaults, "C_GenerateKeyPair", 1, true},
-		{joinerFaults, "C_UnwrapKey", 1, true}, // the wrapping key is there and the domain key is not
-		{joinerFaults, "C_UnwrapKey", 2, false},
-		{joinerFaults, "C_UnwrapKey", 2, true}, // both are there, and nobody was told
+func TestADonorThatDiesAtAnyStepOfCloningServesAgainByItself(t *testing.T) {
+	faults := hsmtest.NewFaults(t)
+	donor := active(t, faults.In)
+	ctx, key := background(t), donor.key(t, "ECC_NIST_P256")
+	private, err := rsa.GenerateKey(rand.Reader, 3072)
+	must(t, err)
+	transport, err := x509.MarshalPKIXPublicKey(&private.PublicKey)
+	must(t, err)
+	starts := int64(1)
+	for function, after := range map[string]bool{
+		"C_Login-officer": true, // the officer is logged in when it dies
+		"C_CreateObject":  true, // the transport key is trusted when it dies
+		"C_Login-user":    false,
+		"C_WrapKey":       true,
 	} {
-		joiner := start(t, donor.authority, "", joinerFaults.In)
+		if after {
+			faults.CrashAfter(t, function, 1)
+		} else {
+			faults.CrashAt(t, function, 1)
+		}
+		_, err := donor.api.Clone(ctx, &hsmpb.CloneRequest{TransportKey: transport})
+		wants(t, function, hsmpb.FromStatus(err), hsm.ErrModule)
+		starts = donor.restarted(t, starts, hsmpb.State_STATE_ACTIVE)
+		must(t, donor.sign(ctx, key))
+		if answer, err := donor.api.Clone(ctx, &hsmpb.CloneRequest{TransportKey: transport}); err != nil || len(answer.GetDomainKeys()) != 1 {
+			t.Errorf("%s, and again: %v, %v", function, answer, err)
+		}
+	}
+	if user, officer := faults.Wrong(t); user != 0 || officer != 0 {
+		t.Errorf("%d and %d wrong PINs", user, officer)
+	}
+}
+
+func TestAJoinerThatDiesAtAnyStepOfAnImportHasBothKeysOfAnEpochOrNone(t *testing.T) {
+	faults := hsmtest.NewFaults(t)
+	donor := active(t)
+	ctx, key := background(t), donor.key(t, "ECC_NIST_P256")
+	want := donor.state(t, hsmpb.State_STATE_ACTIVE).GetDomainKeys()[0]
+	for n, state := range map[int]hsmpb.State{
+		1: hsmpb.State_STATE_INITIALIZED, // the wrapping key is there and the domain key is not
+		2: hsmpb.State_STATE_ACTIVE,      // both are there, and nobody was told
+	} {
+		joiner := start(t, donor.authority, "", faults.In)
 		joiner.state(t, hsmpb.State_STATE_UNINITIALIZED)
 		_, err := joiner.api.Initialize(ctx, &hsmpb.InitializeRequest{})
 		must(t, err)
-		what := fmt.Sprintf("%s %d after=%t", tt.function, tt.n, tt.after)
-		starts := donor.state(t, hsmpb.State_STATE_ACTIVE).GetModuleStarts()
-		if tt.after {
-			tt.at.CrashAfter(t, tt.function, tt.n)
-		} else {
-			tt.at.CrashAt(t, tt.function, tt.n)
-		}
-		wants(t, what, add(ctx, donor, joiner), hsm.ErrModule)
-		if tt.at == donorFaults {
-			donor.restarted(t, starts, hsmpb.State_STATE_ACTIVE)
-		} else {
-			hsmtest.Eventually(t, "the joiner is back", func() bool {
-				s, _ := joiner.Status(ctx, nil)
-				return s.GetModuleStarts() > 1 && (s.GetState() == hsmpb.State_STATE_ACTIVE || s.GetState() == hsmpb.State_STATE_INITIALIZED)
-			})
-		}
-		must(t, donor.sign(ctx, key))
-		if err := add(ctx, donor, joiner); err != nil {
-			t.Fatalf("%s, and again: %v", what, err)
+		faults.CrashAfter(t, "C_UnwrapKey", n)
+		wants(t, "dying", add(ctx, donor, joiner), hsm.ErrModule)
+		joiner.restarted(t, 1, state)
+		if state != hsmpb.State_STATE_ACTIVE {
+			must(t, add(ctx, donor, joiner))
 		}
 		got := joiner.state(t, hsmpb.State_STATE_ACTIVE).GetDomainKeys()
-		if len(got) != 1 || string(got[0].GetKeyCheckValue()) != string(want.GetKeyCheckValue()) || string(got[0].GetWrappingKeyCheckValue()) != string(want.GetWrappingKeyCheckValue()) {
-			t.Errorf("%s: %v, want %v", what, got, want)
+		if len(got) != 1 || !proto.Equal(got[0], want) {
+			t.Errorf("after %d keys: %v, want %v", n, got, want)
 		}
 		must(t, joiner.sign(ctx, key)) // the donor's key, in the joiner
-		joiner.Stop()
-	}
-	if user, officer := donorFaults.Wrong(t); user != 0 || officer != 0 {
-		t.Errorf("%d and %d wrong PINs", user, officer)
 	}
 }
 
