@@ -180,3 +180,27 @@ func TestNoPINIsInTheModulesProcessNorInLogsNorInWhatIsKept(t *testing.T) {
 		}
 	}
 }
+
+// Cloning logs the user in again, with the PIN of that moment: it is a try like any other.
+func TestAPINThatChangedToAWrongOneBeforeACloneIsTriedOnceToo(t *testing.T) {
+	faults := hsmtest.NewFaults(t)
+	faults.Lock(t)
+	r := active(t, faults.In)
+	path := filepath.Join(r.Dir, "pin")
+	must(t, os.WriteFile(path, []byte("wrong-CANARY"), 0o600))
+	for range 2 {
+		_, err := r.api.Clone(background(t), &hsmpb.CloneRequest{TransportKey: transportKey(t, 3072)})
+		if err == nil || strings.Contains(err.Error(), "CANARY") {
+			t.Errorf("%v", err)
+		}
+		hsmtest.Eventually(t, "WrongPIN", func() bool { s, _ := r.Status(background(t), nil); return s.GetReason() == "WrongPIN" })
+	}
+	if user, officer := faults.Wrong(t); user != 1 || officer != 0 {
+		t.Errorf("%d wrong PINs of the user and %d of the officer, want 1 and 0", user, officer)
+	}
+	must(t, os.WriteFile(path, []byte(hsmtest.PIN), 0o600))
+	r.state(t, hsmpb.State_STATE_ACTIVE)
+	if _, err := r.api.Clone(background(t), &hsmpb.CloneRequest{TransportKey: transportKey(t, 3072)}); err != nil {
+		t.Error(err)
+	}
+}
