@@ -107,7 +107,9 @@ WRAP(19, C_Logout, (ul a), (a))
 WRAP(20, C_CreateObject, (ul a, ul b, ul c, ul d), (a, b, c, d))
 WRAP(24, C_GetAttributeValue, (ul a, ul b, ul c, ul d), (a, b, c, d))
 WRAP(26, C_FindObjectsInit, (ul a, ul b, ul c), (a, b, c))
+WRAP(29, C_EncryptInit, (ul a, ul b, ul c), (a, b, c))
 WRAP(30, C_Encrypt, (ul a, ul b, ul c, ul d, ul e), (a, b, c, d, e))
+WRAP(33, C_DecryptInit, (ul a, ul b, ul c), (a, b, c))
 WRAP(34, C_Decrypt, (ul a, ul b, ul c, ul d, ul e), (a, b, c, d, e))
 WRAP(42, C_SignInit, (ul a, ul b, ul c), (a, b, c))
 WRAP(43, C_Sign, (ul a, ul b, ul c, ul d, ul e), (a, b, c, d, e))
@@ -181,7 +183,7 @@ ul C_GetFunctionList(struct list **out)
 	TAKE(10, C_InitPIN); TAKE(12, C_OpenSession); TAKE(18, C_Login); TAKE(19, C_Logout); TAKE(20, C_CreateObject);
 	TAKE(24, C_GetAttributeValue); TAKE(26, C_FindObjectsInit); TAKE(30, C_Encrypt); TAKE(34, C_Decrypt); TAKE(42, C_SignInit);
 	TAKE(43, C_Sign); TAKE(58, C_GenerateKey); TAKE(59, C_GenerateKeyPair); TAKE(60, C_WrapKey); TAKE(61, C_UnwrapKey);
-	TAKE(64, C_GenerateRandom);
+	TAKE(64, C_GenerateRandom); TAKE(29, C_EncryptInit); TAKE(33, C_DecryptInit);
 	*out = &ours;
 	return 0;
 }
