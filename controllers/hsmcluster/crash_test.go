@@ -47,6 +47,8 @@ type passes struct {
 	op     *environment.Operator
 	host   *hsmnodes.Local
 	events *events.FakeRecorder
+	// gate is a file: while it is there, nodes that are started do not answer yet.
+	gate string
 	// sound writes what it is told to; faulty dies when it is told to. Both have the same nodes.
 	sound, faulty *hsmcluster.Reconciler
 	writes        *environment.FaultyClient
@@ -60,8 +62,9 @@ func newPasses() *passes {
 	running, err := environment.RunOperator(ctx, control.Config, operator.Options{WithoutControllers: true, Now: time.Now})
 	Expect(err).NotTo(HaveOccurred())
 	DeferCleanup(func() { Expect(running.Stop()).To(Succeed()) })
+	gate := filepath.Join(GinkgoT().TempDir(), "gate")
 	host := &hsmnodes.Local{Directory: GinkgoT().TempDir(), Command: func(arguments ...string) *exec.Cmd {
-		c := exec.Command(os.Args[0], arguments...)
+		c := exec.Command("sh", append([]string{"-c", `while [ -e "` + gate + `" ]; do sleep 0.02; done; exec "$0" "$@"`, os.Args[0]}, arguments...)...)
 		c.Env = append(os.Environ(), asStrongroom+"=1")
 		return c
 	}}
@@ -69,7 +72,7 @@ func newPasses() *passes {
 	ended := make(chan struct{})
 	go func() { defer close(ended); _ = host.Start(until) }()
 	DeferCleanup(func() { end(); <-ended })
-	p := &passes{cp: control, op: running, host: host, events: events.NewFakeRecorder(1000)}
+	p := &passes{cp: control, op: running, host: host, gate: gate, events: events.NewFakeRecorder(1000)}
 	through := direct{control.Client, running.GetClient()}
 	p.writes = &environment.FaultyClient{Client: through}
 	p.sound, p.faulty = p.reconciler(through), p.reconciler(p.writes)
@@ -113,11 +116,21 @@ func (p *passes) answering(hc *v1alpha1.HSMCluster, states ...hsmpb.State) {
 	}
 }
 
+// shut lets nodes wait that are started from now on, until open.
+func (p *passes) shut() {
+	GinkgoHelper()
+	Expect(os.WriteFile(p.gate, nil, 0o600)).To(Succeed())
+}
+
+func (p *passes) open() { _ = os.Remove(p.gate) }
+
 // begun is a cluster whose nodes answer that their tokens are empty.
 func (p *passes) begun(name string, size int32) *v1alpha1.HSMCluster {
 	GinkgoHelper()
 	hc := p.create(name, size)
+	p.shut()
 	_, err := p.pass(p.sound, hc)
+	p.open()
 	Expect(err).NotTo(HaveOccurred())
 	p.answering(hc, hsmpb.State_STATE_UNINITIALIZED)
 	return hc
@@ -176,6 +189,7 @@ var _ = Describe("A manager that dies at any write of an HSMCluster", Ordered, f
 				By(fmt.Sprintf("dying at write %d, done=%t", n+1, after))
 				p.writes.FailAt(n+1, after)
 				_, err := p.pass(p.faulty, hc)
+				p.open()
 				Expect(err).To(MatchError(environment.ErrInjected))
 				Expect(p.writes.Log()[:n+1]).To(Equal(writes[:n+1]))
 				p.settled(hc)
@@ -185,6 +199,7 @@ var _ = Describe("A manager that dies at any write of an HSMCluster", Ordered, f
 		p.writes.FailAt(0, false)
 		hc := begin(name + "-whole")
 		_, err := p.pass(p.faulty, hc)
+		p.open()
 		Expect(err).NotTo(HaveOccurred())
 		Expect(p.writes.Log()).To(Equal(writes), "it writes no more than it needs")
 	}
@@ -199,7 +214,8 @@ var _ = Describe("A manager that dies at any write of an HSMCluster", Ordered, f
 	}
 
 	It("begins with one authority and one pair of PINs", func() {
-		dies("begins", []string{"patch", "create", "status"}, func(name string) *v1alpha1.HSMCluster { return p.create(name, 1) }, func(hc *v1alpha1.HSMCluster) {
+		begin := func(name string) *v1alpha1.HSMCluster { p.shut(); return p.create(name, 1) }
+		dies("begins", []string{"patch", "create", "status"}, begin, func(hc *v1alpha1.HSMCluster) {
 			whole(hc)
 			Expect(*p.credentials(hc).Immutable).To(BeTrue())
 		})
