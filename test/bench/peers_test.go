@@ -14,7 +14,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"runtime/debug"
 	profiles "runtime/pprof"
 	"strconv"
 	"sync"
@@ -33,6 +32,7 @@ import (
 	"strongroom.dev/strongroom/internal/gateway/awsjson"
 	"strongroom.dev/strongroom/internal/gateway/sigv4"
 	"strongroom.dev/strongroom/internal/operator"
+	"strongroom.dev/strongroom/internal/pacer"
 	"strongroom.dev/strongroom/test/environment"
 )
 
@@ -78,7 +78,7 @@ func TestGatewayProcess(t *testing.T) {
 // collectAsManager sets the garbage collector as `strongroom manager` does.
 func collectAsManager() {
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(50)
+		pacer.Start()
 	}
 }
 
