@@ -315,6 +315,20 @@ func (p *Parameter) GetConditions() []metav1.Condition { return p.Status.Conditi
 // SetConditions replaces the conditions.
 func (p *Parameter) SetConditions(conditions []metav1.Condition) { p.Status.Conditions = conditions }
 
+// TargetName is the name of the core Secret to write, empty if there is none: the target may be a ConfigMap.
+func (p *Parameter) TargetName() string {
+	switch t := p.Spec.Target; {
+	case t == nil || t.Secret == nil || t.ConfigMap != nil:
+		return ""
+	case t.Secret.Name != "":
+		return t.Secret.Name
+	}
+	return p.Name
+}
+
+// FollowedSource is the name of the core Secret that is followed, empty if none is.
+func (p *Parameter) FollowedSource() string { return p.Spec.ValueFrom.followed() }
+
 // AWSName is the parameter's name in AWS Systems Manager: spec.name, or else metadata.name.
 func (p *Parameter) AWSName() string {
 	if p.Spec.Name != "" {

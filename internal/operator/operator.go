@@ -293,7 +293,7 @@ func (op *Operator) wire(o Options, digester *projection.Digester) {
 		Authorities:    authorities,
 		Certificates:   &acm.Service{Client: cached, Region: o.Region, Authorities: authorities, KMS: keys, Store: envelopes, Now: o.Now},
 		Parameters:     &parameterstore.Service{Client: cached, Region: o.Region, KMS: keys, Store: envelopes, Now: o.Now},
-		Projector:      &projection.Projector{Client: cached, Live: live, Digester: digester},
+		Projector:      &projection.Projector{Client: cached, Live: live, Digester: digester, Keyring: holder},
 		HSM:            clusters,
 		HSMNodes:       op.hsmNodes(o),
 		RootProtection: op.Unsealer.Protection,

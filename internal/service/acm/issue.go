@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/core/keys"
 	"strongroom.dev/strongroom/internal/core/pki"
 	"strongroom.dev/strongroom/internal/core/secretbytes"
 	"strongroom.dev/strongroom/internal/core/versions"
@@ -54,7 +55,7 @@ func (s *Service) Issue(ctx context.Context, c *v1alpha1.Certificate, ca *v1alph
 	if err != nil {
 		return version, bundle, false, err
 	}
-	signer, bundleKey, err := newKey(pki.KeyAlgorithm(AlgorithmOf(c)))
+	signer, bundleKey, err := newKey(ctx, pki.KeyAlgorithm(AlgorithmOf(c)))
 	if err != nil {
 		return version, bundle, false, acmpca.Fault(err)
 	}
@@ -75,8 +76,15 @@ func (s *Service) Issue(ctx context.Context, c *v1alpha1.Certificate, ca *v1alph
 	return version, bundle, made, err
 }
 
-// newKey makes a private key.
-func newKey(algorithm pki.KeyAlgorithm) (signer crypto.Signer, der secretbytes.Bytes, err error) {
+// newKey makes a private key, in its turn if it is RSA's.
+func newKey(ctx context.Context, algorithm pki.KeyAlgorithm) (signer crypto.Signer, der secretbytes.Bytes, err error) {
+	if algorithm.RSA() {
+		done, err := keys.AwaitTurn(ctx)
+		if err != nil {
+			return nil, der, err
+		}
+		defer done()
+	}
 	secretbytes.Do(func() {
 		if signer, err = pki.GenerateKey(algorithm); err == nil {
 			der, err = pki.MarshalKey(signer)
