@@ -226,7 +226,7 @@ func (s *Service) Import(ctx context.Context, in *v1alpha1.Certificate, account 
 		if err != nil {
 			return nil, err
 		}
-		if own.ID == "" || own.Sequence > ix.Last() { // or else others have taken it into the index, and perhaps out of it again
+		if _, stored := ix.ByID(own.ID); !stored { // not yet, or under a number that others had let go: then it goes behind all there are
 			v, made, err := s.Put(ctx, of, key, ix.Last()+1, bundle)
 			if err != nil {
 				return nil, err
