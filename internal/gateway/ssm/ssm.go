@@ -140,7 +140,7 @@ func (a *api) deleteParameters(ctx context.Context, call *gateway.Call, in *sdk.
 			out.InvalidParameters = append(out.InvalidParameters, t.id.Given)
 			continue
 		}
-		if err := a.Parameters.Delete(ctx, t.parameter); err != nil && !isNotFound(err) {
+		if err := a.Parameters.Delete(ctx, t.parameter); err != nil && !parameterstore.IsNotFound(err) {
 			return nil, err
 		}
 		out.DeletedParameters = append(out.DeletedParameters, t.id.Given)
