@@ -90,7 +90,7 @@ func deletedMeanwhile(err error) error {
 
 // place is the object that the version goes to: the one that is there, changed as the request wants, or a new one.
 func (s *Service) place(ctx context.Context, in *PutInput) (*v1alpha1.Parameter, error) {
-	p, err := s.byName(ctx, in.Namespace, in.Region, in.Name)
+	p, err := s.Declared(ctx, in.Namespace, in.Region, in.Name)
 	if err != nil {
 		return nil, err
 	}
