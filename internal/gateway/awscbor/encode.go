@@ -60,9 +60,15 @@ func (format) AppendInt(dst []byte, v int64) []byte {
 	return appendHead(dst, unsigned, uint64(v))
 }
 
+// notANumber are the bits of the one NaN that is written.
+const notANumber = 0x7fc00000
+
 // AppendFloat writes 32 bits if they hold the value, and else 64.
 func (format) AppendFloat(dst []byte, v float64) []byte {
-	if short := float32(v); float64(short) == v || math.IsNaN(v) {
+	if math.IsNaN(v) {
+		return binary.BigEndian.AppendUint32(append(dst, simple|float32bits), notANumber)
+	}
+	if short := float32(v); float64(short) == v {
 		return binary.BigEndian.AppendUint32(append(dst, simple|float32bits), math.Float32bits(short))
 	}
 	return appendDouble(dst, v)
