@@ -146,7 +146,7 @@ var _ = Describe("What a Parameter says of itself", func() {
 	It("of a generator that makes nothing is InvalidGenerator, at first and for the next value", func() {
 		world.ReadyKey("key")
 		impossible := func(p *v1alpha1.Parameter) {
-			p.Spec.Generate = &v1alpha1.SecretGenerator{Password: &v1alpha1.PasswordGenerator{Length: 3}} // and four types of characters
+			p.Spec.Generate = &v1alpha1.SecretGenerator{JSON: &v1alpha1.JSONGenerator{Template: "{,}", Key: "password"}}
 		}
 		p := create("a", secure("key"), impossible)
 		reconcile(p)
