@@ -222,14 +222,17 @@ var _ = Describe("A request that is in no protocol spoken here", func() {
 	})
 
 	It("is not made another by a header on its way: JSON with the protocol's name added, and CBOR with it taken away, are refused", func() {
+		before := len(materials())
 		added := send(raw{target: createKey, body: "{}", tamper: func(r *http.Request) { r.Header.Set("Smithy-Protocol", "rpc-v2-cbor") }}.make())
 		Expect(added.kind).To(Equal(inCommon + "UnknownOperationException"))
 		taken := send(raw{rpc: "TrentService/CreateKey", body: "\xa0", tamper: func(r *http.Request) { r.Header.Del("Smithy-Protocol") }}.make())
 		Expect(taken.body).To(ContainSubstring("<Code>InvalidAction</Code>"))
-		Expect(materials()).To(BeEmpty())
+		Expect(materials()).To(HaveLen(before))
 	})
+})
 
-	It("is carried out once: a write's signature later is refused", func() {
+var _ = Describe("A request in RPC v2 that changes something", func() {
+	It("is carried out once: the same signature later is refused", func() {
 		DeferCleanup(func() { ahead.Store(0) })
 		r := raw{rpc: "TrentService/CreateKey", body: "\xa0", at: time.Now().Add(time.Second)}
 		Expect(send(r.make()).status).To(Equal(http.StatusOK))
