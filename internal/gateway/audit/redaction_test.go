@@ -11,9 +11,11 @@ import (
 	"strongroom.dev/strongroom/internal/gateway/acm"
 	"strongroom.dev/strongroom/internal/gateway/acmpca"
 	"strongroom.dev/strongroom/internal/gateway/audit"
+	"strongroom.dev/strongroom/internal/gateway/iam"
 	"strongroom.dev/strongroom/internal/gateway/kms"
 	"strongroom.dev/strongroom/internal/gateway/limits"
 	"strongroom.dev/strongroom/internal/gateway/secretsmanager"
+	"strongroom.dev/strongroom/internal/gateway/ssm"
 	"strongroom.dev/strongroom/internal/gateway/sts"
 )
 
@@ -28,6 +30,7 @@ var secrets = []string{
 	"kms:Encrypt plaintext", "kms:Decrypt plaintext", "kms:GenerateDataKey plaintext", "secretsmanager:CreateSecret secretString",
 	"secretsmanager:GetSecretValue secretBinary", "secretsmanager:GetRandomPassword randomPassword",
 	"sts:AssumeRole credentials.secretAccessKey", "sts:AssumeRole credentials.sessionToken", "sts:AssumeRoleWithWebIdentity webIdentityToken",
+	"ssm:PutParameter value", "ssm:GetParameter parameter.value", "ssm:GetParametersByPath parameters.1.member.value", "iam:CreateAccessKey accessKey.secretAccessKey",
 	"acm:ImportCertificate privateKey", "acm:ExportCertificate passphrase", "acm:ExportCertificate privateKey",
 }
 
@@ -36,7 +39,7 @@ func TestNoRecordTellsASensitiveMemberOfAnyServedOperation(t *testing.T) {
 	kept := map[string]bool{}
 	for _, service := range []gateway.Service{
 		kms.New(kms.Dependencies{}), secretsmanager.New(secretsmanager.Dependencies{}), sts.New(sts.Dependencies{}),
-		acm.New(acm.Dependencies{}), acmpca.New(acmpca.Dependencies{}),
+		acm.New(acm.Dependencies{}), acmpca.New(acmpca.Dependencies{}), ssm.New(ssm.Dependencies{}), iam.New(iam.Dependencies{}),
 	} {
 		model, err := limits.For(service.Name)
 		if err != nil {

@@ -119,9 +119,17 @@ type lines struct {
 	mu  sync.Mutex
 	out bytes.Buffer
 	err error
+	// hold holds a record up until it is closed; nil holds none.
+	hold chan struct{}
 }
 
 func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	hold := l.hold
+	l.mu.Unlock()
+	if hold != nil {
+		<-hold
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.err != nil {
@@ -134,6 +142,20 @@ func (l *lines) reset() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.out.Reset()
+}
+
+// holding has records held up until what it gives is called.
+func (l *lines) holding() (release func()) {
+	hold := make(chan struct{})
+	l.mu.Lock()
+	l.hold = hold
+	l.mu.Unlock()
+	return sync.OnceFunc(func() {
+		l.mu.Lock()
+		l.hold = nil
+		l.mu.Unlock()
+		close(hold)
+	})
 }
 
 func (l *lines) fail(err error) {
