@@ -185,7 +185,7 @@ func TestTextComesOutOfTheXMLAsItWentIn(t *testing.T) {
 				User struct{ UserName string }
 			} `xml:"GetUserResult"`
 			Metadata struct {
-				RequestId string //nolint:revive // AWS's name
+				RequestId string
 			} `xml:"ResponseMetadata"`
 		}
 		if err := xml.Unmarshal(out, &read); err != nil {
