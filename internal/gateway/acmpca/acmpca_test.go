@@ -4,7 +4,6 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
-	"errors"
 	"fmt"
 	"net"
 	"net/url"
@@ -13,16 +12,13 @@ import (
 	"time"
 
 	sdk "github.com/aws/aws-sdk-go-v2/service/acmpca"
-	"github.com/aws/aws-sdk-go-v2/service/acmpca/schemas"
 	"github.com/aws/aws-sdk-go-v2/service/acmpca/types"
-	"github.com/aws/smithy-go/transport/http/protocol/awsjson"
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	"k8s.io/utils/ptr"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/pki"
-	codec "strongroom.dev/strongroom/internal/gateway/awsjson"
 	"strongroom.dev/strongroom/test/environment"
 )
 
@@ -54,20 +50,6 @@ var _ = Describe("An authority", func() {
 		is(err, "InvalidStateException", "no certificate yet")
 		_, err = admin.IssueCertificate(ctx, issuing(made, []byte("x")))
 		is(err, "InvalidStateException", "not active yet")
-	})
-
-	It("is the same in both protocols that the SDK speaks", func() {
-		inJSON := sdk.NewFromConfig(door.Config(environment.Region, `"Action":"*","Resource":"*"`), func(o *sdk.Options) { o.Protocol = awsjson.New11(schemas.ACMPrivateCA) })
-		made := active()
-		out, err := inJSON.DescribeCertificateAuthority(ctx, &sdk.DescribeCertificateAuthorityInput{CertificateAuthorityArn: &made})
-		Expect(err).NotTo(HaveOccurred())
-		whole := func(ca *types.CertificateAuthority) string { return string(codec.Append(nil, ca)) } // the two differ in the zone of times alone
-		Expect(whole(out.CertificateAuthority)).To(Equal(whole(describe(made))))
-		_, err = inJSON.GetCertificate(ctx, &sdk.GetCertificateInput{CertificateAuthorityArn: &made, CertificateArn: ptr.To(made + "/certificate/" + strings.Repeat("0", 32))})
-		_, inCBOR := admin.GetCertificate(ctx, &sdk.GetCertificateInput{CertificateAuthorityArn: &made, CertificateArn: ptr.To(made + "/certificate/" + strings.Repeat("0", 32))})
-		var one, other *types.ResourceNotFoundException
-		Expect(errors.As(err, &one) && errors.As(inCBOR, &other)).To(BeTrue(), "%v, %v", err, inCBOR)
-		Expect(*one.Message).To(Equal(*other.Message))
 	})
 
 	It("becomes active with a certificate that openssl and Go verify", func() {

@@ -123,7 +123,7 @@ var _ = Describe("The trail", func() {
 			Expect(got.body).NotTo(ContainSubstring(hush))
 			Expect(records.text()).NotTo(ContainSubstring(hush))
 			Expect(records.last()).To(And(HaveKeyWithValue("eventName", "CreateKey"), HaveKeyWithValue("errorCode", "SerializationException"),
-				HaveKeyWithValue("userIdentity", HaveKeyWithValue("userName", "alice"))))
+				HaveKeyWithValue("userIdentity", HaveKeyWithValue("userName", "alice")), HaveKeyWithValue("requestParameters", BeNil())))
 		}
 		unsigned := send(raw{target: createKey, body: `{"Description":"` + hush + `"}`, secret: "wrong"}.make())
 		Expect(unsigned.kind).To(Equal("InvalidSignatureException"))
