@@ -205,11 +205,11 @@ func TestAPathNamesAServiceAsTheSDKDoes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		id := sdk.schema.Schema.ID()
+		id := sdk.schema.ID()
 		if id.Name != model.TargetPrefix {
 			t.Errorf("%s is called %s by the SDK, and %s by us", name, id.Name, model.TargetPrefix)
 		}
-		if want := "com.amazonaws." + strings.ReplaceAll(model.Header.Service, "-", ""); id.Namespace != want {
+		if want := "com.amazonaws." + strings.ReplaceAll(model.Service, "-", ""); id.Namespace != want {
 			t.Errorf("%s is in namespace %s by the SDK, and in %s by us", name, id.Namespace, want)
 		}
 	}
