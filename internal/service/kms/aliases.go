@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
@@ -39,6 +40,9 @@ func (s *Service) CreateAlias(ctx context.Context, key *v1alpha1.KMSKey, alias s
 	if len(holders) > 0 {
 		return ErrAliasExists
 	}
+	if key, err = s.reread(ctx, key); err != nil {
+		return err
+	}
 	return s.addAlias(ctx, key, alias)
 }
 
@@ -50,6 +54,9 @@ func (s *Service) UpdateAlias(ctx context.Context, key *v1alpha1.KMSKey, alias s
 	defer aliasWrites.Unlock()
 	holders, err := s.holders(ctx, key, alias)
 	if err != nil {
+		return err
+	}
+	if key, err = s.reread(ctx, key); err != nil {
 		return err
 	}
 	if err := s.addAlias(ctx, key, alias); err != nil {
@@ -92,6 +99,16 @@ func (s *Service) holders(ctx context.Context, key *v1alpha1.KMSKey, alias strin
 	return slices.DeleteFunc(found, func(k v1alpha1.KMSKey) bool {
 		return RegionOf(&k, s.Region) != arn.Region(key.Status.ARN)
 	}), nil
+}
+
+// reread reads a key anew that was found before aliasWrites was taken: the alias that it had then may be another's by now, and a key
+// that seems to have it is not written.
+func (s *Service) reread(ctx context.Context, key *v1alpha1.KMSKey) (*v1alpha1.KMSKey, error) {
+	now, err := s.await(ctx, key)
+	if apierrors.IsNotFound(err) || err == nil && now.UID != key.UID {
+		return nil, ErrGone
+	}
+	return now, err
 }
 
 func (s *Service) addAlias(ctx context.Context, key *v1alpha1.KMSKey, alias string) error {
