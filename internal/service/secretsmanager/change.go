@@ -34,6 +34,8 @@ func (s *Service) Change(ctx context.Context, secret *v1alpha1.Secret, change fu
 		switch {
 		case err == nil:
 			return live, nil
+		case apierrors.IsNotFound(err): // it was deleted since it was read
+			return nil, NotFound()
 		case !apierrors.IsConflict(err):
 			return nil, fmt.Errorf("changing Secret %s: %w", secret.Name, err)
 		}

@@ -219,7 +219,11 @@ func byAPI(secret *v1alpha1.Secret) bool {
 }
 
 func (s *Service) writeStatus(ctx context.Context, secret *v1alpha1.Secret) error {
-	if err := s.Client.Status().Update(ctx, secret, client.FieldOwner(FieldOwner)); err != nil {
+	err := s.Client.Status().Update(ctx, secret, client.FieldOwner(FieldOwner))
+	switch {
+	case apierrors.IsNotFound(err): // it was deleted since it was read
+		return NotFound()
+	case err != nil:
 		return fmt.Errorf("writing status of Secret %s: %w", secret.Name, err)
 	}
 	return nil
