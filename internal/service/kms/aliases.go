@@ -47,7 +47,8 @@ func (s *Service) CreateAlias(ctx context.Context, key *v1alpha1.KMSKey, alias s
 }
 
 // UpdateAlias moves an alias to a key. It is given to the new one first and taken from the others second: in between, both have
-// it, and never neither. A crash there is mended by the same call.
+// it, and never neither. A crash there is mended by the same call. Two replicas that move it in opposite directions at the same moment
+// can both take it away: each sees that the other's key has it.
 // https://docs.aws.amazon.com/kms/latest/APIReference/API_UpdateAlias.html
 func (s *Service) UpdateAlias(ctx context.Context, key *v1alpha1.KMSKey, alias string) error {
 	aliasWrites.Lock()
