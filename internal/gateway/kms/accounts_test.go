@@ -144,7 +144,9 @@ var _ = Describe("From another account", func() {
 		other := world.NewNamespace()
 		key := withPolicy(other, statement("Allow", "ROOT", "*"))
 		stranger := user(other, everything)
-		try := func() error { return invoke(stranger, "Encrypt", &awskms.EncryptInput{KeyId: &key, Plaintext: []byte("x")}) }
+		try := func() error {
+			return invoke(stranger, "Encrypt", &awskms.EncryptInput{KeyId: &key, Plaintext: []byte("x")})
+		}
 		put := func(statements string) {
 			policy := `{"Version":"2012-10-17","Statement":[` + strings.ReplaceAll(statements, "OTHER", arn.DeriveAccount(other)) + `]}`
 			policy = strings.ReplaceAll(policy, "ROOT", arn.DeriveAccount(world.Namespace))
