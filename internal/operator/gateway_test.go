@@ -63,7 +63,7 @@ var _ = Describe("The gateway", func() {
 		Expect(op.Gateway.Bound().String()).To(Equal(at))
 		c := asking(ctx)
 		status, body := unsigned(ctx, c, at, "TrentService.ListKeys")
-		Expect(status).To(Equal(http.StatusForbidden))
+		Expect(status).To(Equal(http.StatusBadRequest))
 		Expect(body).To(ContainSubstring("MissingAuthenticationToken"))
 
 		connection, err := (&tls.Dialer{Config: c.Transport.(*http.Transport).TLSClientConfig}).DialContext(ctx, "tcp", at)
@@ -121,7 +121,7 @@ var _ = Describe("The gateway", func() {
 				return err
 			}).Should(Succeed())
 			status, _ := unsigned(ctx, c, at, "secretsmanager.ListSecrets")
-			Expect(status).To(Equal(http.StatusForbidden))
+			Expect(status).To(Equal(http.StatusBadRequest))
 		}
 		Eventually(one.Elected()).Should(BeClosed())
 		Expect(two.Elected()).NotTo(BeClosed(), "one alone runs the controllers")
@@ -133,6 +133,6 @@ var _ = Describe("The gateway", func() {
 		Eventually(two.Elected(), "10s").Should(BeClosed())
 		Expect(time.Since(begin)).To(BeNumerically("<", time.Duration(*lease.Spec.LeaseDurationSeconds)*time.Second), "the lease was given back, and did not run out")
 		status, _ := unsigned(ctx, c, second, "TrentService.ListKeys")
-		Expect(status).To(Equal(http.StatusForbidden))
+		Expect(status).To(Equal(http.StatusBadRequest))
 	})
 })
