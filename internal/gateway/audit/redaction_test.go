@@ -11,6 +11,7 @@ import (
 	"strongroom.dev/strongroom/internal/gateway/acm"
 	"strongroom.dev/strongroom/internal/gateway/acmpca"
 	"strongroom.dev/strongroom/internal/gateway/audit"
+	"strongroom.dev/strongroom/internal/gateway/cloudhsm"
 	"strongroom.dev/strongroom/internal/gateway/kms"
 	"strongroom.dev/strongroom/internal/gateway/limits"
 	"strongroom.dev/strongroom/internal/gateway/secretsmanager"
@@ -28,6 +29,7 @@ var secrets = []string{
 	"kms:Encrypt plaintext", "kms:Decrypt plaintext", "kms:GenerateDataKey plaintext", "secretsmanager:CreateSecret secretString",
 	"secretsmanager:GetSecretValue secretBinary", "secretsmanager:GetRandomPassword randomPassword",
 	"sts:AssumeRole credentials.secretAccessKey", "sts:AssumeRole credentials.sessionToken", "sts:AssumeRoleWithWebIdentity webIdentityToken",
+	"kms:CreateCustomKeyStore keyStorePassword", "kms:UpdateCustomKeyStore keyStorePassword",
 	"acm:ImportCertificate privateKey", "acm:ExportCertificate passphrase", "acm:ExportCertificate privateKey",
 }
 
@@ -36,7 +38,7 @@ func TestNoRecordTellsASensitiveMemberOfAnyServedOperation(t *testing.T) {
 	kept := map[string]bool{}
 	for _, service := range []gateway.Service{
 		kms.New(kms.Dependencies{}), secretsmanager.New(secretsmanager.Dependencies{}), sts.New(sts.Dependencies{}),
-		acm.New(acm.Dependencies{}), acmpca.New(acmpca.Dependencies{}),
+		acm.New(acm.Dependencies{}), acmpca.New(acmpca.Dependencies{}), cloudhsm.New(cloudhsm.Dependencies{}),
 	} {
 		model, err := limits.For(service.Name)
 		if err != nil {
