@@ -274,6 +274,14 @@ func (c *Certificate) GetConditions() []metav1.Condition { return c.Status.Condi
 // SetConditions replaces the conditions.
 func (c *Certificate) SetConditions(conditions []metav1.Condition) { c.Status.Conditions = conditions }
 
+// FollowedSource is the name of the core Secret that is followed, empty if none is.
+func (c *Certificate) FollowedSource() string {
+	if c.Spec.ImportFrom == nil || c.Spec.ImportFrom.Policy != ImportFollow {
+		return ""
+	}
+	return c.Spec.ImportFrom.SecretRef.Name
+}
+
 // TargetName is the name of the core Secret to write, empty if there is none.
 func (c *Certificate) TargetName() string {
 	switch {

@@ -57,7 +57,7 @@ type ParameterSpec struct {
 	// https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-parameter-name-constraints.html
 	// +optional
 	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=900
+	// +kubebuilder:validation:MaxLength=967
 	// +kubebuilder:validation:XValidation:rule="self.matches('^(/?[a-zA-Z0-9_.-]+|(/[a-zA-Z0-9_.-]+)+)$')",message="a name has letters, digits and . _ -, or is a path that begins with a slash, for example /prod/shop/log-level"
 	// +kubebuilder:validation:XValidation:rule="self.split('/').size() <= 16",message="a path has at most 15 levels: shorten it"
 	// +kubebuilder:validation:XValidation:rule="!self.lowerAscii().matches('^/?(aws|ssm)')",message="names that begin with aws or ssm are AWS's own: choose another name"
@@ -314,6 +314,20 @@ func (p *Parameter) GetConditions() []metav1.Condition { return p.Status.Conditi
 
 // SetConditions replaces the conditions.
 func (p *Parameter) SetConditions(conditions []metav1.Condition) { p.Status.Conditions = conditions }
+
+// TargetName is the name of the core Secret to write, empty if there is none: the target may be a ConfigMap.
+func (p *Parameter) TargetName() string {
+	switch t := p.Spec.Target; {
+	case t == nil || t.Secret == nil || t.ConfigMap != nil:
+		return ""
+	case t.Secret.Name != "":
+		return t.Secret.Name
+	}
+	return p.Name
+}
+
+// FollowedSource is the name of the core Secret that is followed, empty if none is.
+func (p *Parameter) FollowedSource() string { return p.Spec.ValueFrom.followed() }
 
 // AWSName is the parameter's name in AWS Systems Manager: spec.name, or else metadata.name.
 func (p *Parameter) AWSName() string {

@@ -481,6 +481,28 @@ func (s *Secret) GetConditions() []metav1.Condition { return s.Status.Conditions
 // SetConditions replaces the conditions.
 func (s *Secret) SetConditions(conditions []metav1.Condition) { s.Status.Conditions = conditions }
 
+// TargetName is the name of the core Secret to write, empty if there is none.
+func (s *Secret) TargetName() string {
+	switch {
+	case s.Spec.Target == nil:
+		return ""
+	case s.Spec.Target.Name != "":
+		return s.Spec.Target.Name
+	}
+	return s.Name
+}
+
+// FollowedSource is the name of the core Secret that is followed, empty if none is.
+func (s *Secret) FollowedSource() string { return s.Spec.ValueFrom.followed() }
+
+// followed is the name of the core Secret if it is followed and not imported once.
+func (v *SecretValueSource) followed() string {
+	if v == nil || v.Policy != ImportFollow {
+		return ""
+	}
+	return v.SecretKeyRef.Name
+}
+
 // AWSName is the secret's name in AWS Secrets Manager: spec.name, or else metadata.name.
 func (s *Secret) AWSName() string {
 	if s.Spec.Name != "" {

@@ -9,11 +9,10 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/controllers/imports"
 	"strongroom.dev/strongroom/internal/conditions"
 	"strongroom.dev/strongroom/internal/core/pki"
 	"strongroom.dev/strongroom/internal/core/secretbytes"
@@ -22,17 +21,12 @@ import (
 	"strongroom.dev/strongroom/internal/service/acmpca"
 )
 
-const (
-	// followInterval is how often a source is read that is not labelled to be watched.
-	followInterval = 5 * time.Minute
-	// retryRenewal is how soon a renewal that is due and has to wait is looked at again. The authority is watched.
-	retryRenewal = time.Hour
-)
+// retryRenewal is how soon a renewal that is due and has to wait is looked at again. The authority is watched.
+const retryRenewal = time.Hour
 
 var (
-	errNoSource       = errors.New("there is no certificate yet: import one with ImportCertificate, or set spec.authorityRef or spec.importFrom")
-	errSourceNotFound = errors.New("the import source does not exist")
-	errAuthorityEnds  = errors.New("it is time to renew the certificate, and a new one would end no later, since its authority ends")
+	errNoSource      = errors.New("there is no certificate yet: import one with ImportCertificate, or set spec.authorityRef or spec.importFrom")
+	errAuthorityEnds = errors.New("it is time to renew the certificate, and a new one would end no later, since its authority ends")
 )
 
 // settle makes sure that there is a certificate in force: issued, renewed when it is time, or imported.
@@ -146,12 +140,13 @@ func (p *pass) requested() string {
 func (r *Reconciler) importFrom(ctx context.Context, p *pass) error {
 	source := p.certificate.Spec.ImportFrom
 	follows := source.Policy == v1alpha1.ImportFollow
-	asked := p.requested() != "" && p.requested() != p.certificate.Status.LastHandledRotateAt && !p.found
-	other := p.certificate.Status.ImportedFrom != source.SecretRef.Name && !p.found
 	p.certificate.Status.RenewalTime = nil
-	if p.chain() != nil && !follows && !asked && !other {
+	if !follows && !p.wantsImport() {
 		p.imported()
 		return nil
+	}
+	if err := imports.Check(ctx, r.Client, p.certificate); err != nil {
+		return err
 	}
 	bundle, labelled, err := r.source(ctx, p)
 	if err != nil {
@@ -159,9 +154,27 @@ func (r *Reconciler) importFrom(ctx context.Context, p *pass) error {
 	}
 	defer bundle.Key.Wipe()
 	if follows && !labelled {
-		p.lookAgain(followInterval)
+		p.lookAgain(imports.FollowInterval)
 	}
+	return r.importIfOther(ctx, p, bundle)
+}
+
+// wantsImport tells whether what is imported once is to be imported now: there is none, it is asked for, or spec names another source than
+// that of the one in force.
+func (p *pass) wantsImport() bool {
+	asked := p.requested() != "" && p.requested() != p.certificate.Status.LastHandledRotateAt
+	other := p.certificate.Status.ImportedFrom != p.certificate.Spec.ImportFrom.SecretRef.Name
+	return p.chain() == nil || !p.found && (asked || other)
+}
+
+// importIfOther takes a source's key and certificate unless they are those in force.
+func (r *Reconciler) importIfOther(ctx context.Context, p *pass, bundle pki.Bundle) error {
 	if !sameBundle(&bundle, &p.bundle) {
+		follows := p.certificate.FollowedSource() != ""
+		if wait := imports.Hold(p.index, p.now); follows && p.chain() != nil && wait > 0 {
+			p.lookAgain(wait)
+			return nil
+		}
 		if err := r.take(ctx, p, bundle); err != nil {
 			return err
 		}
@@ -201,27 +214,14 @@ func sameBundle(a, b *pki.Bundle) bool {
 // source reads what is imported. labelled tells that its changes are watched.
 func (r *Reconciler) source(ctx context.Context, p *pass) (bundle pki.Bundle, labelled bool, err error) {
 	name := p.certificate.Spec.ImportFrom.SecretRef.Name
-	secret := &corev1.Secret{}
-	err = r.Live.Get(ctx, client.ObjectKey{Namespace: p.certificate.Namespace, Name: name}, secret)
-	if apierrors.IsNotFound(err) {
-		return bundle, false, fault.Waiting(v1alpha1.ReasonSourceNotFound, fmt.Errorf("%w: core Secret %s; create it, or name another", errSourceNotFound, name))
-	}
+	read, err := imports.Read(ctx, r.Live, p.certificate.Namespace, name, "spec.importFrom", corev1.TLSCertKey, corev1.TLSPrivateKeyKey)
 	if err != nil {
-		return bundle, false, fmt.Errorf("reading core Secret %s: %w", name, err)
+		return bundle, false, err
 	}
-	defer func() {
-		for _, v := range secret.Data {
-			clear(v)
-		}
-	}()
-	for _, key := range []string{corev1.TLSCertKey, corev1.TLSPrivateKeyKey} {
-		if len(secret.Data[key]) == 0 {
-			return bundle, false, fault.Waiting(v1alpha1.ReasonSourceNotFound, fmt.Errorf("%w: core Secret %s has no key %s", errSourceNotFound, name, key))
-		}
-	}
-	bundle, err = acm.ParseImport(secret.Data[corev1.TLSCertKey], secret.Data[corev1.TLSPrivateKeyKey], secret.Data[corev1.ServiceAccountRootCAKey], p.now)
+	defer read.Wipe()
+	bundle, err = acm.ParseImport(read.Data[corev1.TLSCertKey], read.Data[corev1.TLSPrivateKeyKey], read.Data[corev1.ServiceAccountRootCAKey], p.now)
 	if err != nil {
 		return bundle, false, fmt.Errorf("core Secret %s: %w", name, err)
 	}
-	return bundle, secret.Labels[v1alpha1.ManagedLabel] == v1alpha1.ManagedSource, nil
+	return bundle, read.Labelled, nil
 }

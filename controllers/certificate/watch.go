@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/controllers/imports"
 	"strongroom.dev/strongroom/internal/service/acm"
 )
 
@@ -28,7 +29,7 @@ const (
 	// SourceIndex finds them by the name of the core Secret that they are imported from.
 	SourceIndex = "source"
 	// TargetIndex finds them by the name of the core Secret that they write.
-	TargetIndex = "target"
+	TargetIndex = imports.TargetIndex
 	// AuthorityIndex finds them by the name of their CertificateAuthority.
 	AuthorityIndex = "authority"
 )

@@ -22,7 +22,7 @@ import (
 // The cache indexes of CertificateAuthorities.
 const (
 	// KeyIndex finds them by the name of their KMSKey.
-	KeyIndex = "kms-key"
+	KeyIndex = acmpca.KeyIndex
 	// IssuerIndex finds them by the name of the authority above.
 	IssuerIndex = "issuer"
 )

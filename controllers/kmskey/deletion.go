@@ -20,6 +20,7 @@ import (
 	"strongroom.dev/strongroom/controllers/outcome"
 	"strongroom.dev/strongroom/internal/conditions"
 	"strongroom.dev/strongroom/internal/core/versions"
+	"strongroom.dev/strongroom/internal/service/acmpca"
 	"strongroom.dev/strongroom/internal/service/kms"
 	"strongroom.dev/strongroom/internal/store"
 )
@@ -27,18 +28,18 @@ import (
 // blockedRecheck is how often a blocked deletion is looked at when no event asks for it.
 const blockedRecheck = 10 * time.Minute
 
-// delete lets a key go when nothing is encrypted under it: the tombstone is stored first, and the finalizer removed
-// second, so that a crash between the two repeats both.
+// delete lets a key go when nothing is encrypted under it and no authority signs with it: the tombstone is stored first, and the
+// finalizer removed second, so that a crash between the two repeats both.
 func (r *Reconciler) delete(ctx context.Context, p *pass) (ctrl.Result, error) {
 	if !controllerutil.ContainsFinalizer(p.key, Finalizer) {
 		return ctrl.Result{}, nil
 	}
-	holders, err := r.Store.OfKey(ctx, p.key.Namespace, p.key.Status.ARN)
+	users, err := r.users(ctx, p)
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	if len(holders) > 0 && p.key.Status.ARN != "" {
-		if err := r.blocked(ctx, p, holders); err != nil {
+	if users != "" {
+		if err := r.blocked(ctx, p, users); err != nil {
 			return outcome.Again(err)
 		}
 		return ctrl.Result{RequeueAfter: blockedRecheck}, nil
@@ -58,10 +59,34 @@ func (r *Reconciler) delete(ctx context.Context, p *pass) (ctrl.Result, error) {
 	return ctrl.Result{}, nil
 }
 
+// users says what holds the key and how it is made to let go, empty for nothing. A key that never had material signed nothing.
+func (r *Reconciler) users(ctx context.Context, p *pass) (string, error) {
+	if p.key.Status.ARN == "" {
+		return "", nil
+	}
+	var says []string
+	holders, err := r.Store.OfKey(ctx, p.key.Namespace, p.key.Status.ARN)
+	if err != nil {
+		return "", err
+	}
+	if len(holders) > 0 {
+		says = append(says, fmt.Sprintf("%d Envelopes are encrypted under this key: %s. Delete those objects: they hold the key until "+
+			"their recovery windows end.", len(holders), upToFive(ownersOf(holders))))
+	}
+	authorities, err := acmpca.SigningWith(ctx, r.Client, p.key.Namespace, p.key.Name)
+	if err != nil {
+		return "", err
+	}
+	if len(authorities) > 0 && len(p.key.Status.KeyMaterials) > 0 {
+		says = append(says, fmt.Sprintf("%d CertificateAuthorities sign with this key: %s. Delete them: what they issued cannot be revoked "+
+			"or renewed without it.", len(authorities), upToFive(authorities)))
+	}
+	return strings.Join(says, " "), nil
+}
+
 // blocked says what holds the key.
-func (r *Reconciler) blocked(ctx context.Context, p *pass, holders []v1alpha1.Envelope) error {
-	message := fmt.Sprintf("%d Envelopes are encrypted under this key: %s. Delete those objects: they hold the key until "+
-		"their recovery windows end. To keep the key instead, remove its finalizer %s and apply it again, which restores it", len(holders), ownersOf(holders), Finalizer)
+func (r *Reconciler) blocked(ctx context.Context, p *pass, users string) error {
+	message := fmt.Sprintf("%s To keep the key instead, remove its finalizer %s and apply it again, which restores it", users, Finalizer)
 	status := &p.key.Status
 	status.ObservedGeneration = p.key.Generation
 	for _, c := range []string{v1alpha1.ConditionReconciling, v1alpha1.ConditionStalled} {
@@ -74,16 +99,20 @@ func (r *Reconciler) blocked(ctx context.Context, p *pass, holders []v1alpha1.En
 	return r.reporter().Write(ctx, p.before, p.key)
 }
 
-// ownersOf names up to five owners of Envelopes.
-func ownersOf(holders []v1alpha1.Envelope) string {
+// ownersOf lists the owners of Envelopes.
+func ownersOf(holders []v1alpha1.Envelope) []string {
 	var names []string
 	for i := range holders {
 		names = append(names, holders[i].Spec.Owner.Kind+"/"+holders[i].Spec.Owner.Name)
 	}
 	slices.Sort(names)
-	names = slices.Compact(names)
+	return slices.Compact(names)
+}
+
+// upToFive names the first five, and how many more there are.
+func upToFive(names []string) string {
 	if more := len(names) - 5; more > 0 {
-		names = append(names[:5], fmt.Sprintf("and %d more", more))
+		names = append(names[:5:5], fmt.Sprintf("and %d more", more))
 	}
 	return strings.Join(names, ", ")
 }

@@ -33,6 +33,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, options controller.Optio
 		For(&v1alpha1.KMSKey{}).
 		Watches(&v1alpha1.Envelope{}, handler.EnqueueRequestsFromMapFunc(r.ofEnvelope),
 			builder.WithPredicates(predicate.Funcs{CreateFunc: ownMaterial})).
+		Watches(&v1alpha1.CertificateAuthority{}, handler.EnqueueRequestsFromMapFunc(r.ofAuthority)).
 		Watches(&v1alpha1.HSMCluster{}, handler.EnqueueRequestsFromMapFunc(r.ofKeyStore),
 			builder.WithPredicates(predicate.Funcs{UpdateFunc: keyStoreChanged})).
 		Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.ofNamespace),
@@ -61,6 +62,22 @@ func (r *Reconciler) ofEnvelope(ctx context.Context, obj client.Object) []reconc
 		return nil
 	}
 	return []reconcile.Request{request(key.Namespace, key.Name)}
+}
+
+// ofAuthority maps an authority that comes or goes to its key, if that key's deletion waits for it. Its other changes cost a look into the
+// cache each.
+func (r *Reconciler) ofAuthority(ctx context.Context, obj client.Object) []reconcile.Request {
+	ca, ok := obj.(*v1alpha1.CertificateAuthority)
+	if !ok {
+		return nil
+	}
+	key := &v1alpha1.KMSKey{}
+	name := client.ObjectKey{Namespace: ca.Namespace, Name: ca.KMSKeyName()}
+	err := r.Client.Get(ctx, name, key, client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency)
+	if err != nil || key.DeletionTimestamp.IsZero() {
+		return nil
+	}
+	return []reconcile.Request{request(name.Namespace, name.Name)}
 }
 
 // keyStoreChanged lets an HSMCluster through that came back or went, or that is for others now.

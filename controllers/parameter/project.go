@@ -2,11 +2,9 @@ package parameter
 
 import (
 	"context"
-	"fmt"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/secretbytes"
-	"strongroom.dev/strongroom/internal/fault"
 	"strongroom.dev/strongroom/internal/projection"
 	"strongroom.dev/strongroom/internal/service/parameterstore"
 )
@@ -49,83 +47,40 @@ func (r *Reconciler) project(ctx context.Context, p *pass) error {
 		return err
 	}
 	at, policy := placeOf(p.parameter)
-	if err := r.removeFormerTarget(ctx, p, at); err != nil {
-		return err
+	latest, _ := parameterstore.Latest(p.index)
+	showing := projection.Showing{
+		Owner:     projection.Owner{Kind: parameterstore.OwnerKind, Name: p.parameter.Name, UID: p.parameter.UID, ARN: p.arn},
+		Namespace: p.parameter.Namespace, Generation: p.parameter.Generation, Version: latest.ID, Now: p.now,
 	}
-	if at.kind == "" {
-		p.parameter.Status.Projection = nil
-		return nil
-	}
-	t := &projection.Target{
-		ConfigMap: at.kind == kindConfigMap, Namespace: p.parameter.Namespace, Name: at.name, Policy: policy,
-		Data: map[string]secretbytes.Bytes{at.key: p.value}, Owner: p.owner(),
-	}
-	if former := p.former.Projection; former != nil && former.Kind == at.kind && former.Name == at.name {
-		t.FormerKeys = []string{former.Key}
-	}
-	return fault.Join(projection.ValidateRestart(p.parameter.Spec.Target.Restart), r.show(ctx, p, t, at))
-}
-
-// show writes the target and then, if the value is other than what status knows, restarts workloads. Status is written after both, so
-// a pass that ends between them restarts again with the same token, which restarts nothing twice.
-func (r *Reconciler) show(ctx context.Context, p *pass, t *projection.Target, at place) error {
-	ring, err := r.Keyring.Get()
-	if err != nil {
-		return err
-	}
-	digest := ring.Digest("projection", []byte(p.arn), []byte(at.kind), []byte(at.name), []byte(at.key), p.value.Reveal())
-	former := p.former.Projection
-	changed := former == nil || former.Digest != digest
-	outcome, err := r.Projector.Project(ctx, t)
-	if err != nil {
-		return err
-	}
-	if former != nil && !changed && outcome != projection.Unchanged {
-		r.event(p.parameter, eventHealed(at))
-	}
-	if changed && (former != nil || outcome != projection.Created && t.TakesWhatIsThere()) {
-		if err := r.restart(ctx, p, digest); err != nil {
-			return err
+	if former := p.former.Projection; former != nil {
+		showing.Former = &projection.Former{
+			ConfigMap: former.Kind == kindConfigMap, Name: former.Name, Keys: []string{former.Key}, Digest: former.Digest,
 		}
 	}
-	p.parameter.Status.Projection = &v1alpha1.ParameterProjection{Kind: at.kind, Name: at.name, Key: at.key, Digest: digest}
-	return nil
+	if at.kind != "" {
+		showing.Target = &projection.Target{
+			ConfigMap: at.kind == kindConfigMap, Name: at.name, Policy: policy,
+			Data: map[string]secretbytes.Bytes{at.key: secretbytes.Copy(p.value.Reveal())},
+		}
+		showing.Restart = p.parameter.Spec.Target.Restart
+	}
+	return r.show(ctx, p, &showing, at)
 }
 
-// restart restarts the workloads that the target names, with a token that is a function of the value.
-func (r *Reconciler) restart(ctx context.Context, p *pass, digest string) error {
-	targets := p.parameter.Spec.Target.Restart
-	if len(targets) == 0 {
-		return nil
+// show has it shown, tells of what nobody asked for, and notes in status what is shown.
+func (r *Reconciler) show(ctx context.Context, p *pass, showing *projection.Showing, at place) error {
+	shown, err := r.Projector.Show(ctx, showing)
+	if shown.Healed != "" {
+		r.event(p.parameter, eventHealed(shown.Healed))
 	}
-	latest, _ := parameterstore.Latest(p.index)
-	restarted, err := r.Projector.Restart(ctx, projection.Restart{
-		Namespace: p.parameter.Namespace, SecretName: p.owner().Field(), Token: latest.ID + "." + digest[:8], Targets: targets,
-	})
-	if err == nil && len(restarted) > 0 {
-		r.event(p.parameter, eventRestarted(restarted))
+	if err == nil && len(shown.Restarted) > 0 {
+		r.event(p.parameter, eventRestarted(shown.Restarted))
+	}
+	if shown.Done {
+		p.parameter.Status.Projection = nil
+	}
+	if shown.Done && showing.Target != nil {
+		p.parameter.Status.Projection = &v1alpha1.ParameterProjection{Kind: at.kind, Name: at.name, Key: at.key, Digest: shown.Digest}
 	}
 	return err
-}
-
-func (p *pass) owner() projection.Owner {
-	return projection.Owner{Kind: parameterstore.OwnerKind, Name: p.parameter.Name, UID: p.parameter.UID, ARN: p.arn}
-}
-
-// removeFormerTarget deletes the target of an earlier kind or name.
-func (r *Reconciler) removeFormerTarget(ctx context.Context, p *pass, at place) error {
-	former := p.former.Projection
-	if former == nil || former.Kind == at.kind && former.Name == at.name {
-		return nil
-	}
-	var err error
-	if former.Kind == kindConfigMap {
-		err = r.Projector.RemoveConfigMap(ctx, p.parameter.Namespace, former.Name, []string{former.Key}, p.owner())
-	} else {
-		err = r.Projector.Remove(ctx, p.parameter.Namespace, former.Name, p.owner())
-	}
-	if err != nil {
-		return fmt.Errorf("removing the former target %s %s: %w", former.Kind, former.Name, err)
-	}
-	return nil
 }

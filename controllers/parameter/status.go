@@ -76,10 +76,10 @@ func (r *Reconciler) event(parameter *v1alpha1.Parameter, e happening) {
 	r.Events.Eventf(parameter, nil, e.kind, e.reason, e.action, "%s", e.note)
 }
 
-func eventHealed(at place) happening {
+func eventHealed(what string) happening {
 	return happening{
 		corev1.EventTypeWarning, v1alpha1.ReasonHealed, "Project",
-		fmt.Sprintf("%s %s was changed or deleted by somebody else and is written again", at.kind, at.name),
+		fmt.Sprintf("%s was changed or deleted by somebody else and is written again", what),
 	}
 }
 

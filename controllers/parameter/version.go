@@ -3,14 +3,10 @@ package parameter
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"sigs.k8s.io/controller-runtime/pkg/client"
-
 	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/controllers/imports"
 	"strongroom.dev/strongroom/internal/conditions"
 	"strongroom.dev/strongroom/internal/core/secretbytes"
 	"strongroom.dev/strongroom/internal/core/versions"
@@ -20,19 +16,10 @@ import (
 	"strongroom.dev/strongroom/internal/service/sealed"
 )
 
-const (
-	// followInterval is how often a followed source is read that is not labelled to be watched.
-	followInterval = 5 * time.Minute
-	// A followed source that changes all the time makes maximumImports versions in importPeriod and no more.
-	maximumImports = 5
-	importPeriod   = time.Minute
-)
-
 var (
-	errNoValue        = errors.New("the parameter has no value yet: put one with PutParameter, or set spec.value, spec.generate or spec.valueFrom")
-	errSourceNotFound = errors.New("the import source does not exist")
-	errHistoryFull    = errors.New("the oldest of the parameter's 100 versions has a label, so no version can be made: take the label from it")
-	errSuspended      = errors.New("suspended")
+	errNoValue     = errors.New("the parameter has no value yet: put one with PutParameter, or set spec.value, spec.generate or spec.valueFrom")
+	errHistoryFull = errors.New("the oldest of the parameter's 100 versions has a label, so no version can be made: take the label from it")
+	errSuspended   = errors.New("suspended")
 )
 
 // version makes sure that there is a version, and makes the next one if spec has another value than the latest, or asks for one.
@@ -92,47 +79,40 @@ func (r *Reconciler) generate(ctx context.Context, p *pass) error {
 func (r *Reconciler) importValue(ctx context.Context, p *pass, asked bool) error {
 	source := p.parameter.Spec.ValueFrom
 	follows := source.Policy == v1alpha1.ImportFollow
-	if !follows && len(p.index) > 0 && !asked && p.importedFrom == sourceOf(p.parameter) {
+	if imported := len(p.index) > 0 && p.importedFrom == sourceOf(p.parameter); imported && !follows && !asked {
 		return r.ready(ctx, p)
 	}
-	if n := len(p.index); follows && n >= maximumImports {
-		if wait := p.index[n-maximumImports].Created.Add(importPeriod).Sub(p.now); wait > 0 {
-			p.lookAgain(wait)
-			return nil
-		}
+	if err := imports.Check(ctx, r.Client, p.parameter); err != nil {
+		return err
 	}
-	value, labelled, err := r.sourceValue(ctx, p.parameter.Namespace, source.SecretKeyRef)
+	ref := source.SecretKeyRef
+	read, err := imports.Read(ctx, r.Live, p.parameter.Namespace, ref.Name, "spec.valueFrom", ref.Key)
 	if err != nil {
 		return err
 	}
-	if follows && !labelled {
-		p.lookAgain(followInterval)
+	defer read.Wipe()
+	if follows && !read.Labelled {
+		p.lookAgain(imports.FollowInterval)
 	}
-	if err := r.putIfOther(ctx, p, value); err != nil {
+	return r.importIfOther(ctx, p, secretbytes.Own(read.Data[ref.Key]))
+}
+
+// importIfOther makes a version of a source's value unless the latest has it.
+func (r *Reconciler) importIfOther(ctx context.Context, p *pass, value secretbytes.Bytes) error {
+	has, err := r.has(ctx, p, value)
+	if err != nil {
+		return err
+	}
+	follows := p.parameter.Spec.ValueFrom.Policy == v1alpha1.ImportFollow
+	if wait := imports.Hold(p.index, p.now); follows && !has && wait > 0 {
+		p.lookAgain(wait)
+		return nil
+	}
+	if err := r.putIfOther(ctx, p, secretbytes.Copy(value.Reveal())); err != nil {
 		return err
 	}
 	p.importedFrom = sourceOf(p.parameter)
 	return nil
-}
-
-func (r *Reconciler) sourceValue(ctx context.Context, namespace string, ref v1alpha1.SecretKeyReference) (
-	value secretbytes.Bytes, labelled bool, err error,
-) {
-	source := &corev1.Secret{}
-	err = r.Live.Get(ctx, client.ObjectKey{Namespace: namespace, Name: ref.Name}, source)
-	if apierrors.IsNotFound(err) {
-		return value, false, fault.Waiting(v1alpha1.ReasonSourceNotFound,
-			fmt.Errorf("%w: core Secret %s; create it, or name another in spec.valueFrom", errSourceNotFound, ref.Name))
-	}
-	if err != nil {
-		return value, false, fmt.Errorf("reading import source %s: %w", ref.Name, err)
-	}
-	data, ok := source.Data[ref.Key]
-	if !ok {
-		return value, false, fault.Waiting(v1alpha1.ReasonSourceNotFound,
-			fmt.Errorf("%w: core Secret %s has no key %s", errSourceNotFound, ref.Name, ref.Key))
-	}
-	return secretbytes.Own(data), source.Labels[v1alpha1.ManagedLabel] == v1alpha1.ManagedSource, nil
 }
 
 // sourceOf names the source of an imported value, as status does.
@@ -146,15 +126,21 @@ func sourceOf(parameter *v1alpha1.Parameter) string {
 
 // putIfOther makes a version of a value unless the latest has it. It takes the value over.
 func (r *Reconciler) putIfOther(ctx context.Context, p *pass, value secretbytes.Bytes) error {
-	if err := r.open(ctx, p); err != nil {
-		value.Wipe()
+	has, err := r.has(ctx, p, value)
+	if err == nil && !has {
+		return r.put(ctx, p, value)
+	}
+	value.Wipe()
+	if err != nil {
 		return err
 	}
-	if len(p.index) > 0 && p.value.Equal(value) {
-		value.Wipe()
-		return r.ready(ctx, p)
-	}
-	return r.put(ctx, p, value)
+	return r.ready(ctx, p)
+}
+
+// has tells whether the latest version has a value.
+func (r *Reconciler) has(ctx context.Context, p *pass, value secretbytes.Bytes) (bool, error) {
+	err := r.open(ctx, p)
+	return err == nil && len(p.index) > 0 && p.value.Equal(value), err
 }
 
 // open reads the latest version's value into the pass, if there is one and it is not there yet.

@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/controllers/imports"
 	"strongroom.dev/strongroom/internal/service/parameterstore"
 )
 
@@ -28,8 +29,8 @@ const (
 	KeyIndex = "kms-key"
 	// SourceIndex finds them by the name of the core Secret that they import.
 	SourceIndex = "source"
-	// TargetIndex finds them by KIND/NAME of what they write.
-	TargetIndex = "target"
+	// TargetIndex finds them by the name of the core Secret that they write, or by ConfigMap/NAME.
+	TargetIndex = imports.TargetIndex
 )
 
 // Indexes are the functions of the cache indexes of Parameters.
@@ -59,11 +60,10 @@ func Indexes() map[string]client.IndexerFunc {
 			return p.Spec.ValueFrom.SecretKeyRef.Name
 		}),
 		TargetIndex: by(func(p *v1alpha1.Parameter) string {
-			at, _ := placeOf(p)
-			if at.kind == "" {
-				return ""
+			if at, _ := placeOf(p); at.kind == kindConfigMap {
+				return kindConfigMap + "/" + at.name
 			}
-			return at.kind + "/" + at.name
+			return p.TargetName()
 		}),
 	}
 }
@@ -125,7 +125,7 @@ func ofConfigMap(obj client.Object) []lookup {
 
 // ofCoreSecret: a core Secret may be a target or a source.
 func ofCoreSecret(obj client.Object) []lookup {
-	return []lookup{{TargetIndex, kindSecret + "/" + obj.GetName()}, {SourceIndex, obj.GetName()}}
+	return []lookup{{TargetIndex, obj.GetName()}, {SourceIndex, obj.GetName()}}
 }
 
 func ofKey(obj client.Object) []lookup { return []lookup{{KeyIndex, obj.GetName()}} }

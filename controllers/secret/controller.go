@@ -46,9 +46,6 @@ type Reconciler struct {
 	Events events.EventRecorder
 	// Now is the clock.
 	Now func() time.Time
-
-	// fights holds back what would be written for ever.
-	fights fights
 }
 
 // +kubebuilder:rbac:groups=strongroom.dev,resources=secrets,verbs=get;list;watch

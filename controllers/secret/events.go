@@ -14,10 +14,10 @@ import (
 // asked for.
 type happening struct{ kind, reason, action, note string }
 
-func eventHealed(target string) happening {
+func eventHealed(what string) happening {
 	return happening{
 		corev1.EventTypeWarning, v1alpha1.ReasonHealed, "Project",
-		fmt.Sprintf("core Secret %s was changed or deleted by somebody else and is written again", target),
+		fmt.Sprintf("%s was changed or deleted by somebody else and is written again", what),
 	}
 }
 

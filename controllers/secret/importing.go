@@ -2,36 +2,13 @@ package secret
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"time"
-
-	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/controllers/imports"
 	"strongroom.dev/strongroom/internal/core/secretbytes"
 	"strongroom.dev/strongroom/internal/core/versions"
-	"strongroom.dev/strongroom/internal/fault"
 	"strongroom.dev/strongroom/internal/service/secretsmanager"
 )
-
-// followInterval is how often a followed source is read that is not labelled to be watched.
-const followInterval = 5 * time.Minute
-
-const (
-	// A followed source that changes all the time, as in a circle by way of somebody else's controller, makes maximumImports
-	// versions in importPeriod and no more.
-	maximumImports = 5
-	importPeriod   = time.Minute
-	// maximumChain is the number of core Secrets that are looked at for a cycle.
-	maximumChain = 64
-)
-
-var errCycle = errors.New("a cycle")
-
-var errSourceNotFound = errors.New("the import source does not exist")
 
 // importValue makes a version of the source's value: once, or whenever it differs from the current one. The source is
 // read live and by name.
@@ -41,19 +18,21 @@ func (r *Reconciler) importValue(ctx context.Context, p *pass) error {
 	if !follows && !p.wantsImport() {
 		return nil
 	}
-	if err := r.checkCycle(ctx, p); err != nil {
+	if err := imports.Check(ctx, r.Client, p.secret); err != nil {
 		return err
 	}
-	value, labelled, err := r.sourceValue(ctx, p.secret.Namespace, source.SecretKeyRef)
+	ref := source.SecretKeyRef
+	read, err := imports.Read(ctx, r.Live, p.secret.Namespace, ref.Name, "spec.valueFrom", ref.Key)
 	if err != nil {
 		return err
 	}
-	defer value.Wipe()
+	defer read.Wipe()
+	value := secretbytes.Own(read.Data[ref.Key])
 	if err := secretsmanager.CheckValue(value); err != nil {
 		return err
 	}
-	if follows && !labelled {
-		p.lookAgain(followInterval)
+	if follows && !read.Labelled {
+		p.lookAgain(imports.FollowInterval)
 	}
 	return r.importIfOther(ctx, p, value)
 }
@@ -80,7 +59,7 @@ func (r *Reconciler) importIfOther(ctx context.Context, p *pass, value secretbyt
 			return nil
 		}
 		follows := p.secret.Spec.ValueFrom.Policy == v1alpha1.ImportFollow
-		if wait := holdImport(p.index, p.now); follows && wait > 0 {
+		if wait := imports.Hold(p.index, p.now); follows && wait > 0 {
 			p.lookAgain(wait)
 			return nil
 		}
@@ -93,14 +72,6 @@ func (r *Reconciler) importIfOther(ctx context.Context, p *pass, value secretbyt
 	return nil
 }
 
-// holdImport is how long the next import of a followed source has to wait, 0 if it may be made now.
-func holdImport(ix versions.Index, now time.Time) time.Duration {
-	if len(ix) < maximumImports {
-		return 0
-	}
-	return max(0, ix[len(ix)-maximumImports].Created.Add(importPeriod).Sub(now))
-}
-
 // sourceOf names the source of an imported value, as status does.
 func sourceOf(secret *v1alpha1.Secret) string {
 	if secret.Spec.ValueFrom == nil {
@@ -108,56 +79,4 @@ func sourceOf(secret *v1alpha1.Secret) string {
 	}
 	ref := secret.Spec.ValueFrom.SecretKeyRef
 	return ref.Name + "/" + ref.Key
-}
-
-// checkCycle says whether the followed source is made of this secret, directly or by way of others: each change would then
-// make another, for ever. It asks the cache alone. What is imported once makes no circle.
-func (r *Reconciler) checkCycle(ctx context.Context, p *pass) error {
-	if p.secret.Spec.ValueFrom.Policy != v1alpha1.ImportFollow {
-		return nil
-	}
-	seen := map[string]bool{}
-	next := []string{p.secret.Spec.ValueFrom.SecretKeyRef.Name}
-	for len(next) > 0 && len(seen) < maximumChain {
-		source := next[0]
-		next = next[1:]
-		if source == p.targetName() {
-			return fault.Stalled(v1alpha1.ReasonCycle, fmt.Errorf("%w: core Secret %s is made of this secret's own target %s; "+
-				"follow another source, or use policy Once", errCycle, p.secret.Spec.ValueFrom.SecretKeyRef.Name, p.targetName()))
-		}
-		if seen[source] {
-			continue
-		}
-		seen[source] = true
-		makers, err := r.having(ctx, p.secret.Namespace, TargetIndex, source)
-		if err != nil {
-			return err
-		}
-		for i := range makers {
-			if from := makers[i].Spec.ValueFrom; from != nil && from.Policy == v1alpha1.ImportFollow {
-				next = append(next, from.SecretKeyRef.Name)
-			}
-		}
-	}
-	return nil
-}
-
-func (r *Reconciler) sourceValue(ctx context.Context, namespace string, ref v1alpha1.SecretKeyReference) (
-	value secretbytes.Bytes, labelled bool, err error,
-) {
-	source := &corev1.Secret{}
-	err = r.Live.Get(ctx, client.ObjectKey{Namespace: namespace, Name: ref.Name}, source)
-	if apierrors.IsNotFound(err) {
-		return value, false, fault.Waiting(v1alpha1.ReasonSourceNotFound,
-			fmt.Errorf("%w: core Secret %s; create it, or name another in spec.valueFrom", errSourceNotFound, ref.Name))
-	}
-	if err != nil {
-		return value, false, fmt.Errorf("reading import source %s: %w", ref.Name, err)
-	}
-	data, ok := source.Data[ref.Key]
-	if !ok {
-		return value, false, fault.Waiting(v1alpha1.ReasonSourceNotFound,
-			fmt.Errorf("%w: core Secret %s has no key %s", errSourceNotFound, ref.Name, ref.Key))
-	}
-	return secretbytes.Own(data), source.Labels[v1alpha1.ManagedLabel] == v1alpha1.ManagedSource, nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/secretbytes"
@@ -23,20 +22,41 @@ func (r *Reconciler) project(ctx context.Context, p *pass) error {
 	}
 	defer value.Current.Wipe()
 	defer value.Previous.Wipe()
-	if err := r.removeFormerTarget(ctx, p); err != nil {
-		return err
+	current, _ := p.index.ByStage(versions.Current)
+	showing := projection.Showing{
+		Owner:     projection.Owner{Name: p.secret.Name, UID: p.secret.UID, ARN: p.arn},
+		Namespace: p.secret.Namespace, Generation: p.secret.Generation, Version: current.ID, Now: p.now,
 	}
-	spec := p.secret.Spec.Target
-	if spec == nil {
+	if former := p.former.Projection; former != nil {
+		showing.Former = &projection.Former{Name: former.Name, Keys: former.Keys, Digest: former.Digest}
+	}
+	if spec := p.secret.Spec.Target; spec != nil {
+		data, err := renderData(spec, value)
+		if err != nil {
+			return err
+		}
+		showing.Target = &projection.Target{Name: p.secret.TargetName(), Type: spec.Type, Policy: spec.CreationPolicy, Data: data}
+		showing.Restart = spec.Restart
+	}
+	return r.show(ctx, p, &showing)
+}
+
+// show has it shown, tells of what nobody asked for, and notes in status what is shown.
+func (r *Reconciler) show(ctx context.Context, p *pass, showing *projection.Showing) error {
+	shown, err := r.Projector.Show(ctx, showing)
+	if shown.Healed != "" {
+		r.event(p.secret, eventHealed(shown.Healed))
+	}
+	if err == nil && len(shown.Restarted) > 0 {
+		r.event(p.secret, eventRestarted(shown.Restarted))
+	}
+	if shown.Done {
 		p.secret.Status.Projection = nil
-		return nil
 	}
-	data, err := renderData(spec, value)
-	if err != nil {
-		return err
+	if shown.Done && showing.Target != nil {
+		p.secret.Status.Projection = &v1alpha1.ProjectionStatus{Name: showing.Target.Name, Keys: shown.Keys, Digest: shown.Digest}
 	}
-	defer wipe(data)
-	return fault.Join(projection.ValidateRestart(spec.Restart), r.show(ctx, p, p.target(data)))
+	return err
 }
 
 // values opens the current version and the previous one.
@@ -69,128 +89,4 @@ func renderData(spec *v1alpha1.SecretTarget, value render.Value) (map[string]sec
 		return nil, fault.Stalled(v1alpha1.ReasonInvalidTemplate, fmt.Errorf("spec.target.template: %w", err))
 	}
 	return data, nil
-}
-
-// show writes the target and then, if the data is other than what status knows, restarts workloads. Status is written
-// after both, so a pass that ends between them restarts again with the same token, which restarts nothing twice.
-func (r *Reconciler) show(ctx context.Context, p *pass, t *projection.Target) error {
-	ring, err := r.Keyring.Get()
-	if err != nil {
-		return err
-	}
-	former := p.former.Projection
-	digest := ring.Digest("projection", digestParts(t, p.arn)...)
-	changed := former == nil || former.Digest != digest || former.Name != t.Name
-	want := fmt.Sprintf("%d/%s", p.secret.Generation, digest)
-	now, err := r.hold(ctx, p, t, want)
-	if err != nil {
-		return err
-	}
-	outcome, err := r.Projector.Project(ctx, t)
-	if err != nil {
-		return err
-	}
-	contested := r.told(p, t, telling{want: want, now: now, changed: changed, outcome: outcome})
-	// A first projection into a core Secret that was there already changes what workloads have read. One that an earlier pass
-	// wrote before it died is as it should be, so the outcome does not tell; the token makes repeating harmless.
-	found := outcome != projection.Created && t.TakesWhatIsThere()
-	if changed && (former != nil || found) {
-		if err := r.restart(ctx, p, digest); err != nil {
-			return err
-		}
-	}
-	p.secret.Status.Projection = &v1alpha1.ProjectionStatus{Name: t.Name, Keys: t.Keys(), Digest: digest}
-	return contested
-}
-
-// telling is what a projection came to: what was wanted, whether that is new, and what was done.
-type telling struct {
-	want    string
-	now     stance
-	changed bool
-	outcome projection.Outcome
-}
-
-// told counts a write against the limit of heals, and tells the user of a heal. Its error says that the target is contested.
-func (r *Reconciler) told(p *pass, t *projection.Target, what telling) (contested error) {
-	former := p.former.Projection
-	if what.outcome == projection.Unchanged {
-		return nil
-	}
-	if former != nil || what.outcome != projection.Created { // the ordinary first one is no heal
-		contested = r.wrote(p, t, what.want)
-	}
-	if former != nil && !what.changed && what.now == peace {
-		r.event(p.secret, eventHealed(t.Name))
-	}
-	return contested
-}
-
-// restart restarts the workloads that the target names, with a token that is a function of the data.
-func (r *Reconciler) restart(ctx context.Context, p *pass, digest string) error {
-	targets := p.secret.Spec.Target.Restart
-	if len(targets) == 0 {
-		return nil
-	}
-	current, _ := p.index.ByStage(versions.Current)
-	restarted, err := r.Projector.Restart(ctx, projection.Restart{
-		Namespace: p.secret.Namespace, SecretName: p.secret.Name, Token: current.ID + "." + digest[:8], Targets: targets,
-	})
-	if err == nil && len(restarted) > 0 {
-		r.event(p.secret, eventRestarted(restarted))
-	}
-	return err
-}
-
-func (p *pass) targetName() string {
-	if p.secret.Spec.Target == nil {
-		return ""
-	}
-	if p.secret.Spec.Target.Name != "" {
-		return p.secret.Spec.Target.Name
-	}
-	return p.secret.Name
-}
-
-func (p *pass) owner() projection.Owner {
-	return projection.Owner{Name: p.secret.Name, UID: p.secret.UID, ARN: p.arn}
-}
-
-func (p *pass) target(data map[string]secretbytes.Bytes) *projection.Target {
-	spec := p.secret.Spec.Target
-	t := &projection.Target{
-		Namespace: p.secret.Namespace, Name: p.targetName(),
-		Type: spec.Type, Policy: spec.CreationPolicy, Data: data, Owner: p.owner(),
-	}
-	if former := p.former.Projection; former != nil && former.Name == t.Name {
-		t.FormerKeys = former.Keys
-	}
-	return t
-}
-
-// removeFormerTarget deletes the core Secret of an earlier target name.
-func (r *Reconciler) removeFormerTarget(ctx context.Context, p *pass) error {
-	former := p.former.Projection
-	if former == nil || former.Name == p.targetName() {
-		return nil
-	}
-	if err := r.Projector.Remove(ctx, p.secret.Namespace, former.Name, p.owner()); err != nil {
-		return fmt.Errorf("removing the former target %s: %w", former.Name, err)
-	}
-	return nil
-}
-
-// digestParts is the data in a fixed order.
-func digestParts(t *projection.Target, arn string) [][]byte {
-	parts := [][]byte{[]byte(arn), []byte(t.Name), []byte(strings.Join(t.Keys(), "\x00"))}
-	for _, k := range t.Keys() {
-		parts = append(parts, t.Data[k].Reveal())
-	}
-	return parts
-}
-
-func wipe(data map[string]secretbytes.Bytes) {
-	for _, v := range data {
-		v.Wipe()
-	}
 }

@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/controllers/imports"
 	"strongroom.dev/strongroom/internal/service/secretsmanager"
 )
 
@@ -29,7 +30,7 @@ const (
 	// SourceIndex finds them by the name of the core Secret that they follow.
 	SourceIndex = "source"
 	// TargetIndex finds them by the name of the core Secret that they write.
-	TargetIndex = "target"
+	TargetIndex = imports.TargetIndex
 )
 
 // indexed are what the indexes find Secrets by.
@@ -42,7 +43,7 @@ var indexed = map[string]func(*v1alpha1.Secret) string{
 		}
 		return s.Spec.ValueFrom.SecretKeyRef.Name
 	},
-	TargetIndex: func(s *v1alpha1.Secret) string { return (&pass{secret: s}).targetName() },
+	TargetIndex: (*v1alpha1.Secret).TargetName,
 }
 
 // Indexes are the functions of the cache indexes of Secrets. A Secret whose own name is the value is in none, since it is found

@@ -140,6 +140,9 @@ func New(cfg *rest.Config, o Options) (*Operator, error) {
 	if err := op.index(); err != nil {
 		return nil, err
 	}
+	if err := op.observe(); err != nil {
+		return nil, err
+	}
 	if err := op.runnables(); err != nil {
 		return nil, err
 	}
@@ -155,6 +158,17 @@ func New(cfg *rest.Config, o Options) (*Operator, error) {
 		return nil, err
 	}
 	return op, op.probes()
+}
+
+// observe has the informers tell of what credentials are made of.
+func (op *Operator) observe() error {
+	identities := op.Services.IAM
+	observed, err := identities.Cache.Observe(context.Background(), op.GetCache(), identities.Client)
+	if err != nil {
+		return err
+	}
+	identities.Client = observed
+	return nil
 }
 
 // runnables adds what works in the background.
@@ -279,7 +293,7 @@ func (op *Operator) wire(o Options, digester *projection.Digester) {
 		Authorities:    authorities,
 		Certificates:   &acm.Service{Client: cached, Region: o.Region, Authorities: authorities, KMS: keys, Store: envelopes, Now: o.Now},
 		Parameters:     &parameterstore.Service{Client: cached, Region: o.Region, KMS: keys, Store: envelopes, Now: o.Now},
-		Projector:      &projection.Projector{Client: cached, Live: live, Digester: digester},
+		Projector:      &projection.Projector{Client: cached, Live: live, Digester: digester, Keyring: holder},
 		HSM:            clusters,
 		CloudHSM:       &cloudhsm.Service{Client: cached, Live: live, Namespace: o.Namespace, Region: o.Region},
 		HSMNodes:       op.hsmNodes(o),

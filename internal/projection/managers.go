@@ -10,7 +10,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 )
@@ -46,13 +45,12 @@ func judgeKeys(t *Target, live *corev1.Secret) (Verdict, string) {
 // Rival says who else writes a target, as well as the API server knows: those who wrote its keys with other values, or else
 // whoever else has written into it at all.
 func (p *Projector) Rival(ctx context.Context, t *Target) (string, error) {
-	live := &corev1.Secret{}
-	err := p.Live.Get(ctx, client.ObjectKey{Namespace: t.Namespace, Name: t.Name}, live)
+	live, err := p.live(ctx, t)
 	if apierrors.IsNotFound(err) {
 		return "somebody who deletes it", nil
 	}
 	if err != nil {
-		return "", fmt.Errorf("reading target %s: %w", t.Name, err)
+		return "", fmt.Errorf("reading %s: %w", t.what(), err)
 	}
 	return rival(t, live), nil
 }

@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/core/keyring"
 	"strongroom.dev/strongroom/internal/fault"
 )
 
@@ -44,6 +45,11 @@ type Projector struct {
 	Live client.Reader
 	// Digester is the one that the cache's transform uses.
 	Digester *Digester
+	// Keyring makes the digests that status keeps of what is shown.
+	Keyring *keyring.Holder
+
+	// fights holds back what would be written for ever.
+	fights fights
 }
 
 // +kubebuilder:rbac:groups="",resources=secrets,verbs=get;list;watch;create;patch;delete

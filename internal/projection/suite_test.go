@@ -112,7 +112,7 @@ type between struct {
 
 func interposed(b *between) *projection.Projector {
 	b.Client = projector.Client
-	return &projection.Projector{Client: b, Live: projector.Live, Digester: projector.Digester}
+	return &projection.Projector{Client: b, Live: projector.Live, Digester: projector.Digester, Keyring: projector.Keyring}
 }
 
 func once(act *func()) {

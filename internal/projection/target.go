@@ -60,7 +60,10 @@ func (o Owner) Field() string {
 	return o.Kind + "/" + o.Name
 }
 
-const secretKind = "Secret"
+const (
+	secretKind    = "Secret"
+	configMapKind = "ConfigMap"
+)
 
 // Keys are the keys of the data, sorted.
 func (t *Target) Keys() []string { return slices.Sorted(maps.Keys(t.Data)) }

@@ -36,6 +36,9 @@ const minimumExponent = 65537
 // minimumModulus of an RSA key in bits.
 const minimumModulus = 2048
 
+// RSA tells that keys of this type are RSA's.
+func (a KeyAlgorithm) RSA() bool { return a == RSA2048 || a == RSA3072 || a == RSA4096 }
+
 // GenerateKey makes a key with crypto/rand. It wraps ErrUnsupported.
 func GenerateKey(a KeyAlgorithm) (crypto.Signer, error) {
 	switch a {

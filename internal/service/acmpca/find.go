@@ -1,17 +1,17 @@
 package acmpca
 
 import (
-	"errors"
-	"time"
-
 	"context"
+	"errors"
 	"fmt"
-	"strongroom.dev/strongroom/internal/core/keys"
+	"slices"
+	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/arn"
+	"strongroom.dev/strongroom/internal/core/keys"
 	"strongroom.dev/strongroom/internal/fault"
 )
 
@@ -63,6 +63,27 @@ func (s *Service) List(ctx context.Context, namespace, region string) ([]*v1alph
 		}
 	}
 	return out, nil
+}
+
+// KeyIndex is the cache index of CertificateAuthorities by the name of the KMSKey that signs.
+const KeyIndex = "kms-key"
+
+// SigningWith lists the names of the authorities of a namespace that sign with a KMSKey, sorted. One that is being deleted is not among
+// them: it signs nothing any more. It asks the cache alone.
+func SigningWith(ctx context.Context, cache client.Reader, namespace, key string) ([]string, error) {
+	var list v1alpha1.CertificateAuthorityList
+	err := cache.List(ctx, &list, client.InNamespace(namespace), client.MatchingFields{KeyIndex: key}, client.UnsafeDisableDeepCopy)
+	if err != nil {
+		return nil, fmt.Errorf("looking for the CertificateAuthorities of KMSKey %s: %w", key, err)
+	}
+	var names []string
+	for i := range list.Items {
+		if list.Items[i].DeletionTimestamp.IsZero() {
+			names = append(names, list.Items[i].Name)
+		}
+	}
+	slices.Sort(names)
+	return names, nil
 }
 
 func (s *Service) list(ctx context.Context, namespace string) ([]v1alpha1.CertificateAuthority, error) {

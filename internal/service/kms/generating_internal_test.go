@@ -9,28 +9,38 @@ import (
 	"strongroom.dev/strongroom/internal/core/keys"
 )
 
-func TestPrivateKeysThatAreTooManyAtOnceWaitAsLongAsTheirRequestDoes(t *testing.T) {
-	for range cap(generating) {
-		generating <- struct{}{}
-	}
+func TestRSAKeysThatAreTooManyAtOnceWaitAsLongAsTheirRequestDoes(t *testing.T) {
+	full(t)
 	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
 	defer cancel()
-	made, err := software{&Service{}}.Generate(ctx, keys.NISTP256)
+	made, err := software{&Service{}}.Generate(ctx, keys.RSA2048)
 	if !errors.Is(err, context.DeadlineExceeded) || made.Len() != 0 {
 		t.Errorf("with no room: %d bytes, %v", made.Len(), err)
 	}
-	symmetric, err := software{&Service{}}.Generate(ctx, keys.SymmetricDefault)
-	if err != nil || symmetric.Len() != keys.KeySize {
-		t.Errorf("a symmetric key waits for nothing: %d bytes, %v", symmetric.Len(), err)
+	for _, spec := range []keys.Spec{keys.SymmetricDefault, keys.NISTP256} {
+		if made, err := (software{&Service{}}).Generate(ctx, spec); err != nil || made.Len() == 0 {
+			t.Errorf("%s waits for nothing: %d bytes, %v", spec, made.Len(), err)
+		}
 	}
-	for range cap(generating) {
-		<-generating
+}
+
+func TestAnRSAKeyThatIsMadeGivesItsTurnBack(t *testing.T) {
+	for range 3 { // one more than there is room for
+		made, err := software{&Service{}}.Generate(context.Background(), keys.RSA2048)
+		if err != nil || made.Len() == 0 {
+			t.Errorf("with room: %v", err)
+		}
 	}
-	made, err = software{&Service{}}.Generate(context.Background(), keys.NISTP256)
-	if err != nil || made.Len() == 0 {
-		t.Errorf("with room: %v", err)
-	}
-	if len(generating) != 0 {
-		t.Error("a key that is made keeps its place")
+}
+
+// full takes all turns until the test ends.
+func full(t *testing.T) {
+	t.Helper()
+	for range 2 {
+		done, err := keys.AwaitTurn(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(done)
 	}
 }

@@ -19,20 +19,17 @@ type software struct{ *Service }
 
 var _ Backend = software{}
 
-// generating bounds how many private keys are made at once: an RSA_4096 key takes seconds of one processor, and whoever may
-// CreateKey may ask for many. Others wait, as long as their request does.
-var generating = make(chan struct{}, 2)
-
 // Generate implements Backend.
 func (s software) Generate(ctx context.Context, spec keys.Spec) (secretbytes.Bytes, error) {
 	if spec.Symmetric() {
 		return secretbytes.Random(s.Random, keys.KeySize)
 	}
-	select {
-	case generating <- struct{}{}:
-		defer func() { <-generating }()
-	case <-ctx.Done():
-		return secretbytes.Bytes{}, ctx.Err()
+	if spec.RSA() {
+		done, err := keys.AwaitTurn(ctx)
+		if err != nil {
+			return secretbytes.Bytes{}, err
+		}
+		defer done()
 	}
 	return keys.GeneratePrivateKey(spec)
 }

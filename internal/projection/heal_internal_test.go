@@ -1,11 +1,9 @@
-package secret
+package projection
 
 import (
 	"fmt"
 	"testing"
 	"time"
-
-	"k8s.io/apimachinery/pkg/types"
 )
 
 var noon = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
@@ -97,14 +95,14 @@ func TestWhatIsRememberedOfWritesIsBoundedAndNotShared(t *testing.T) {
 
 	var f fights
 	for n := range 1000 {
-		name := types.NamespacedName{Name: fmt.Sprint(n)}
+		name := contender{owner: fmt.Sprint(n)}
 		f.put(name, heals{}.written("data", noon.Add(time.Duration(n)*time.Minute)), noon.Add(time.Duration(n)*time.Minute))
 	}
 	if len(f.of) > 20 {
 		t.Errorf("%d are remembered", len(f.of))
 	}
-	last := types.NamespacedName{Name: "999"}
-	if len(f.get(last, "data").times) != 1 || len(f.get(last, "other").times) != 0 || len(f.get(types.NamespacedName{Name: "0"}, "data").times) != 0 {
+	last := contender{owner: "999"}
+	if len(f.get(last, "data").times) != 1 || len(f.get(last, "other").times) != 0 || len(f.get(contender{owner: "0"}, "data").times) != 0 {
 		t.Error("it remembers another's writes, or those of other data, or forgot the last")
 	}
 	f.forget(last)

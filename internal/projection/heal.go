@@ -1,4 +1,4 @@
-package secret
+package projection
 
 import (
 	"context"
@@ -7,11 +7,8 @@ import (
 	"sync"
 	"time"
 
-	"k8s.io/apimachinery/pkg/types"
-
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/fault"
-	"strongroom.dev/strongroom/internal/projection"
 )
 
 const (
@@ -76,31 +73,34 @@ func (h heals) written(want string, now time.Time) heals {
 	return h
 }
 
-// fights remembers the writes of the last minutes by Secret. It is lost with the process, which costs a few writes. Its zero
+// contender is the object of any kind whose target is written.
+type contender struct{ namespace, owner string }
+
+// fights remembers the writes of the last minutes by object. It is lost with the process, which costs a few writes. Its zero
 // value is ready.
 type fights struct {
 	mu    sync.Mutex
-	of    map[types.NamespacedName]heals
+	of    map[contender]heals
 	swept time.Time
 }
 
-func (f *fights) get(secret types.NamespacedName, want string) heals {
+func (f *fights) get(who contender, want string) heals {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if h := f.of[secret]; h.want == want {
+	if h := f.of[who]; h.want == want {
 		return h
 	}
 	return heals{}
 }
 
 // put remembers, and now and then forgets what is long ago, so that what is kept is bounded by the writes of some minutes.
-func (f *fights) put(secret types.NamespacedName, h heals, now time.Time) {
+func (f *fights) put(who contender, h heals, now time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.of == nil {
-		f.of = map[types.NamespacedName]heals{}
+		f.of = map[contender]heals{}
 	}
-	f.of[secret] = h
+	f.of[who] = h
 	if now.Sub(f.swept) < longestPause {
 		return
 	}
@@ -112,53 +112,52 @@ func (f *fights) put(secret types.NamespacedName, h heals, now time.Time) {
 	}
 }
 
-func (f *fights) forget(secret types.NamespacedName) {
+func (f *fights) forget(who contender) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	delete(f.of, secret)
+	delete(f.of, who)
 }
 
 // hold says so if a target is fought over and is not to be written now. While nobody fights it asks nothing, and later only
 // the cache, but for once, to learn who it is.
-func (r *Reconciler) hold(ctx context.Context, p *pass, t *projection.Target, want string) (stance, error) {
-	name := types.NamespacedName{Namespace: p.secret.Namespace, Name: p.secret.Name}
-	h := r.fights.get(name, want)
+func (p *Projector) hold(ctx context.Context, s *Showing, want string) (stance, error) {
+	who := s.contender()
+	h := p.fights.get(who, want)
 	if h.since.IsZero() && len(h.times) < maximumHeals {
 		return peace, nil
 	}
-	inSync, err := r.Projector.InSync(ctx, t)
+	inSync, err := p.InSync(ctx, s.Target)
 	if err != nil {
 		return truce, err
 	}
-	now := decideHeal(h, inSync, p.now)
+	now := decideHeal(h, inSync, s.Now)
 	switch {
 	case now == peace && !h.since.IsZero():
-		r.fights.forget(name)
+		p.fights.forget(who)
 	case now == truce && h.since.IsZero():
-		h.since = p.now
-		if h.rival, err = r.Projector.Rival(ctx, t); err != nil {
+		h.since = s.Now
+		if h.rival, err = p.Rival(ctx, s.Target); err != nil {
 			return truce, err
 		}
-		r.fights.put(name, h, p.now)
+		p.fights.put(who, h, s.Now)
 	}
 	if now == truce {
-		return truce, fought(t.Name, h.rival)
+		return truce, fought(s.Target, h.rival)
 	}
 	return now, nil
 }
 
 // wrote remembers a write of a target. One that ends no fight yet says that there is one.
-func (r *Reconciler) wrote(p *pass, t *projection.Target, want string) error {
-	name := types.NamespacedName{Namespace: p.secret.Namespace, Name: p.secret.Name}
-	h := r.fights.get(name, want).written(want, p.now)
-	r.fights.put(name, h, p.now)
+func (p *Projector) wrote(s *Showing, want string) error {
+	h := p.fights.get(s.contender(), want).written(want, s.Now)
+	p.fights.put(s.contender(), h, s.Now)
 	if h.since.IsZero() {
 		return nil
 	}
-	return fought(t.Name, h.rival)
+	return fought(s.Target, h.rival)
 }
 
-func fought(target, rival string) error {
-	return fault.Contested(v1alpha1.ReasonConflict, fmt.Errorf("%w: core Secret %s: %s undid %d writes within %s; stop it there, or name "+
-		"another target. It is written again some minutes apart until it stays", errFight, target, rival, maximumHeals, healPeriod))
+func fought(t *Target, rival string) error {
+	return fault.Contested(v1alpha1.ReasonConflict, fmt.Errorf("%w: %s: %s undid %d writes within %s; stop it there, or name "+
+		"another target. It is written again some minutes apart until it stays", errFight, t.what(), rival, maximumHeals, healPeriod))
 }

@@ -1,0 +1,157 @@
+package imports_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/controllers/imports"
+	"strongroom.dev/strongroom/internal/fault"
+	"strongroom.dev/strongroom/test/environment"
+)
+
+func TestImports(t *testing.T) {
+	RegisterFailHandler(Fail)
+	SetDefaultEventuallyTimeout(10 * time.Second)
+	SetDefaultEventuallyPollingInterval(20 * time.Millisecond)
+	RunSpecs(t, "Imports")
+}
+
+var (
+	ctx   = context.Background()
+	world *environment.World
+)
+
+var _ = BeforeSuite(func() { world = environment.NewWorld(ctx) })
+
+var _ = BeforeEach(func() { world.Fresh() })
+
+// Each makes an object of one kind that follows one core Secret and writes another.
+var followers = map[string]func(name, source, target string) imports.Follower{
+	"Secret": func(name, source, target string) imports.Follower {
+		return environment.Secret(world.Namespace, name, func(s *v1alpha1.Secret) {
+			s.Spec.Generate, s.Spec.Target.Name = nil, target
+			s.Spec.ValueFrom = &v1alpha1.SecretValueSource{
+				SecretKeyRef: v1alpha1.SecretKeyReference{Name: source, Key: "k"}, Policy: v1alpha1.ImportFollow,
+			}
+		})
+	},
+	"Parameter": func(name, source, target string) imports.Follower {
+		return environment.Parameter(world.Namespace, name, func(p *v1alpha1.Parameter) {
+			p.Spec.Type, p.Spec.Value = v1alpha1.ParameterSecureString, ""
+			p.Spec.Target = &v1alpha1.ParameterTarget{Secret: &v1alpha1.ParameterTargetKey{Name: target, Key: "k"}}
+			p.Spec.ValueFrom = &v1alpha1.SecretValueSource{
+				SecretKeyRef: v1alpha1.SecretKeyReference{Name: source, Key: "k"}, Policy: v1alpha1.ImportFollow,
+			}
+		})
+	},
+	"Certificate": func(name, source, target string) imports.Follower {
+		return &v1alpha1.Certificate{
+			ObjectMeta: metav1.ObjectMeta{Namespace: world.Namespace, Name: name},
+			Spec: v1alpha1.CertificateSpec{
+				Target:     &v1alpha1.CertificateTarget{Name: target},
+				ImportFrom: &v1alpha1.CertificateSource{SecretRef: v1alpha1.LocalReference{Name: source}, Policy: v1alpha1.ImportFollow},
+			},
+		}
+	},
+}
+
+func check(f imports.Follower) error { return imports.Check(ctx, world.Services.Client, f) }
+
+func reasonOf(err error) string {
+	if err == nil {
+		return ""
+	}
+	return fault.Of(err).Reason
+}
+
+var _ = Describe("Following a core Secret", func() {
+	for first, makeFirst := range followers {
+		for second, makeSecond := range followers {
+			It(fmt.Sprintf("in a circle of a %s and a %s is a Cycle for both, and no more once one lets go", first, second), func() {
+				a, b := makeFirst("a", "y", "x"), makeSecond("b", "x", "y")
+				world.Create(a)
+				Expect(check(a)).To(Succeed(), "alone it is no circle")
+				world.Create(b)
+				Expect(reasonOf(check(a))).To(Equal(v1alpha1.ReasonCycle))
+				Expect(reasonOf(check(b))).To(Equal(v1alpha1.ReasonCycle))
+				Expect(check(a)).To(MatchError(And(ContainSubstring("core Secret y is made of"), ContainSubstring("target x"))))
+				world.Remove(b)
+				Expect(check(a)).To(Succeed())
+			})
+		}
+
+		It("is found where a "+first+" writes the core Secret of its own name", func() {
+			world.Create(makeFirst("x", "y", ""))
+			Expect(reasonOf(check(followers["Secret"]("b", "x", "y")))).To(Equal(v1alpha1.ReasonCycle))
+		})
+
+		It("of another namespace makes no circle with a "+first, func() {
+			world.Create(makeFirst("a", "y", "x"))
+			other := followers["Parameter"]("b", "x", "y")
+			other.SetNamespace(world.NewNamespace())
+			Expect(check(other)).To(Succeed())
+		})
+	}
+
+	It("by way of all three kinds is found", func() {
+		world.Create(followers["Secret"]("a", "z", "x"))
+		world.Create(followers["Parameter"]("b", "x", "y"))
+		Expect(reasonOf(check(followers["Certificate"]("c", "y", "z")))).To(Equal(v1alpha1.ReasonCycle))
+	})
+
+	It("that others go round without it is not its own, and the look at it ends", func() {
+		world.Create(followers["Secret"]("a", "y", "x"))
+		world.Create(followers["Parameter"]("b", "x", "y"))
+		Expect(check(followers["Certificate"]("c", "y", "z"))).To(Succeed())
+	})
+})
+
+var _ = Describe("A source", func() {
+	put := func(data map[string][]byte, labels map[string]string) {
+		GinkgoHelper()
+		Expect(world.ControlPlane.Client.Create(ctx, &corev1.Secret{
+			ObjectMeta: metav1.ObjectMeta{Namespace: world.Namespace, Name: "source", Labels: labels}, Data: data,
+		})).To(Succeed())
+	}
+	read := func(keys ...string) (imports.Source, error) {
+		return imports.Read(ctx, world.Services.Live, world.Namespace, "source", "spec.valueFrom", keys...)
+	}
+
+	It("that is not there is named, with the field that names it", func() {
+		_, err := read("k")
+		Expect(reasonOf(err)).To(Equal(v1alpha1.ReasonSourceNotFound))
+		Expect(err).To(MatchError(And(ContainSubstring("core Secret source"), ContainSubstring("spec.valueFrom"))))
+	})
+
+	It("that lacks one of the keys says which, and nothing of the others' values", func() {
+		put(map[string][]byte{"k": []byte("hunter2")}, nil)
+		_, err := read("k", "absent")
+		Expect(reasonOf(err)).To(Equal(v1alpha1.ReasonSourceNotFound))
+		Expect(err).To(MatchError(And(ContainSubstring("no key absent"), Not(ContainSubstring("hunter2")))))
+	})
+
+	It("is read live, whether it is labelled to be watched or not, and can be wiped", func() {
+		put(map[string][]byte{"k": []byte("hunter2")}, map[string]string{v1alpha1.ManagedLabel: v1alpha1.ManagedSource})
+		source, err := read("k")
+		Expect(err).NotTo(HaveOccurred())
+		Expect(source.Labelled).To(BeTrue())
+		Expect(source.Data).To(HaveKeyWithValue("k", []byte("hunter2")))
+		source.Wipe()
+		Expect(source.Data).To(HaveKeyWithValue("k", make([]byte, len("hunter2"))))
+	})
+
+	It("without the label is not watched", func() {
+		put(map[string][]byte{"k": nil}, map[string]string{v1alpha1.ManagedLabel: "nonsense"})
+		source, err := read("k")
+		Expect(err).NotTo(HaveOccurred())
+		Expect(source.Labelled).To(BeFalse())
+	})
+})

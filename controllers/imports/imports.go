@@ -1,0 +1,77 @@
+// Package imports is how values are taken from core Secrets of others, whatever the kind that takes them: how they are read, how often
+// one that is followed may make another version, and that nothing follows what is made of itself.
+package imports
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/core/versions"
+	"strongroom.dev/strongroom/internal/fault"
+)
+
+// FollowInterval is how often a followed source is read that is not labelled to be watched.
+const FollowInterval = 5 * time.Minute
+
+const (
+	// A followed source that changes all the time, as in a circle by way of somebody else's controller, makes maximumImports
+	// versions in importPeriod and no more.
+	maximumImports = 5
+	importPeriod   = time.Minute
+)
+
+var errSourceNotFound = errors.New("the import source does not exist")
+
+// Source is a core Secret that was read.
+type Source struct {
+	// Data has the keys that were asked for, in the clear. The reader wipes it.
+	Data map[string][]byte
+	// Labelled tells that its changes are watched.
+	Labelled bool
+}
+
+// Wipe overwrites the data.
+func (s Source) Wipe() {
+	for _, v := range s.Data {
+		clear(v)
+	}
+}
+
+// Read reads a core Secret by name, live, since the cache has only labelled ones, and no values. The fault says SourceNotFound if it
+// is not there or lacks one of the keys; field is where the object names it.
+func Read(ctx context.Context, live client.Reader, namespace, name, field string, keys ...string) (Source, error) {
+	secret := &corev1.Secret{}
+	err := live.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, secret)
+	if apierrors.IsNotFound(err) {
+		return Source{}, fault.Waiting(v1alpha1.ReasonSourceNotFound,
+			fmt.Errorf("%w: core Secret %s; create it, or name another in %s", errSourceNotFound, name, field))
+	}
+	if err != nil {
+		return Source{}, fmt.Errorf("reading import source %s: %w", name, err)
+	}
+	source := Source{Data: secret.Data, Labelled: secret.Labels[v1alpha1.ManagedLabel] == v1alpha1.ManagedSource}
+	for _, key := range keys {
+		if _, has := secret.Data[key]; !has {
+			source.Wipe()
+			return Source{}, fault.Waiting(v1alpha1.ReasonSourceNotFound, fmt.Errorf("%w: core Secret %s has no key %s", errSourceNotFound, name, key))
+		}
+	}
+	return source, nil
+}
+
+// Hold is how long the next import of a followed source has to wait, 0 if it may be made now. The first versions of all are free. An
+// index that keeps fewer than maximumImports, as that of a Certificate does, is held to the same rate over a part of the period.
+func Hold(ix versions.Index, now time.Time) time.Duration {
+	if ix.Last() < maximumImports {
+		return 0
+	}
+	count := min(len(ix), maximumImports)
+	return max(0, ix[len(ix)-count].Created.Add(importPeriod*time.Duration(count)/maximumImports).Sub(now))
+}

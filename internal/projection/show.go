@@ -1,0 +1,174 @@
+package projection
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/fault"
+)
+
+// Showing is what an object wants shown, and what its status knows of it.
+type Showing struct {
+	// Owner is the object, Namespace and Generation are its own.
+	Owner      Owner
+	Namespace  string
+	Generation int64
+	// Target is what is wanted, nil for nothing. Its data is wiped once it is shown.
+	Target *Target
+	// Version is the id of the version that the target shows.
+	Version string
+	// Restart are the workloads to restart when the data is other than status knows.
+	Restart []v1alpha1.RestartTarget
+	// Former is what status knows, nil for nothing.
+	Former *Former
+	// Now is the time of the pass.
+	Now time.Time
+}
+
+// Former is a target as an object's status knows it.
+type Former struct {
+	// ConfigMap tells that it is a ConfigMap.
+	ConfigMap bool
+	// Name of the core Secret or ConfigMap, and the keys that were written.
+	Name string
+	Keys []string
+	// Digest of what was shown.
+	Digest string
+}
+
+// Shown is what showing it came to.
+type Shown struct {
+	// Done tells that the target is as it is to be and that workloads are restarted: status may say so.
+	Done bool
+	// Keys that were written and Digest of what is shown.
+	Keys   []string
+	Digest string
+	// Healed names what was changed by somebody and written again, empty if nothing was.
+	Healed string
+	// Restarted are the workloads that were restarted.
+	Restarted []string
+}
+
+// Show removes what was shown elsewhere, writes the target and then, if the data is other than what status knows, restarts workloads. The
+// fault says Conflict if the target is somebody else's or fought over, which may be with Done.
+//
+// Crash-safe: status is written after all of it, so a pass that ends between restarts again with the same token, which restarts nothing
+// twice. A target that status knows and spec names no more is removed first, and is looked for again until status knows it no more.
+func (p *Projector) Show(ctx context.Context, s *Showing) (shown Shown, err error) {
+	if s.Target != nil {
+		defer s.Target.wipe()
+	}
+	if err := p.leave(ctx, s); err != nil {
+		return shown, err
+	}
+	if s.Target == nil {
+		shown.Done = true
+		return shown, nil
+	}
+	shown, err = p.show(ctx, s)
+	return shown, fault.Join(ValidateRestart(s.Restart), err)
+}
+
+// leave removes the target of an earlier kind or name.
+func (p *Projector) leave(ctx context.Context, s *Showing) error {
+	former := s.Former
+	if former == nil || s.knows() {
+		return nil
+	}
+	what := &Target{ConfigMap: former.ConfigMap, Name: former.Name}
+	var err error
+	if former.ConfigMap {
+		err = p.RemoveConfigMap(ctx, s.Namespace, former.Name, former.Keys, s.Owner)
+	} else {
+		err = p.Remove(ctx, s.Namespace, former.Name, s.Owner)
+	}
+	if err != nil {
+		return fmt.Errorf("removing the former target, %s: %w", what.what(), err)
+	}
+	return nil
+}
+
+// knows tells whether status knows the target that is wanted.
+func (s *Showing) knows() bool {
+	return s.Target != nil && s.Former != nil && s.Former.ConfigMap == s.Target.ConfigMap && s.Former.Name == s.Target.Name
+}
+
+func (p *Projector) show(ctx context.Context, s *Showing) (shown Shown, err error) {
+	t := s.Target
+	t.Namespace, t.Owner = s.Namespace, s.Owner
+	if s.knows() {
+		t.FormerKeys = s.Former.Keys
+	}
+	ring, err := p.Keyring.Get()
+	if err != nil {
+		return shown, err
+	}
+	shown.Keys, shown.Digest = t.Keys(), ring.Digest("projection", t.parts()...)
+	want := fmt.Sprintf("%d/%s", s.Generation, shown.Digest)
+	now, err := p.hold(ctx, s, want)
+	if err != nil {
+		return shown, err
+	}
+	outcome, err := p.Project(ctx, t)
+	if err != nil {
+		return shown, err
+	}
+	changed := !s.knows() || s.Former.Digest != shown.Digest
+	contested := p.counted(s, outcome, want)
+	if outcome != Unchanged && !changed && now == peace {
+		shown.Healed = t.what()
+	}
+	// A first projection into what was there already changes what workloads have read. One that an earlier pass wrote before it
+	// died is as it should be, so the outcome does not tell; the token makes repeating harmless.
+	if changed && (s.Former != nil || outcome != Created && t.TakesWhatIsThere()) {
+		if shown.Restarted, err = p.restart(ctx, s, shown.Digest); err != nil {
+			return shown, err
+		}
+	}
+	shown.Done = true
+	return shown, contested
+}
+
+// counted counts a write against the limit of heals. The ordinary first one is none.
+func (p *Projector) counted(s *Showing, outcome Outcome, want string) (contested error) {
+	if outcome == Unchanged || outcome == Created && s.Former == nil {
+		return nil
+	}
+	return p.wrote(s, want)
+}
+
+// restart restarts the workloads with a token that is a function of the data.
+func (p *Projector) restart(ctx context.Context, s *Showing, digest string) ([]string, error) {
+	if len(s.Restart) == 0 {
+		return nil, nil
+	}
+	return p.Restart(ctx, Restart{
+		Namespace: s.Namespace, SecretName: s.Owner.Field(), Token: s.Version + "." + digest[:8], Targets: s.Restart,
+	})
+}
+
+func (s *Showing) contender() contender {
+	return contender{namespace: s.Namespace, owner: s.Owner.kind() + "/" + s.Owner.Name}
+}
+
+// parts are what the digest of a target is of: whose it is, where, and the data in a fixed order.
+func (t *Target) parts() [][]byte {
+	parts := [][]byte{[]byte(t.Owner.ARN), []byte(t.Name), []byte(strings.Join(t.Keys(), "\x00"))}
+	if t.ConfigMap {
+		parts = slices.Insert(parts, 1, []byte(configMapKind))
+	}
+	for _, k := range t.Keys() {
+		parts = append(parts, t.Data[k].Reveal())
+	}
+	return parts
+}
+
+func (t *Target) wipe() {
+	for _, v := range t.Data {
+		v.Wipe()
+	}
+}
