@@ -27,6 +27,8 @@ import (
 	gatewayhsm "strongroom.dev/strongroom/internal/gateway/cloudhsm"
 	gatewaykms "strongroom.dev/strongroom/internal/gateway/kms"
 	"strongroom.dev/strongroom/internal/service/cloudhsm"
+	servicekms "strongroom.dev/strongroom/internal/service/kms"
+	envelopes "strongroom.dev/strongroom/internal/store"
 	"strongroom.dev/strongroom/test/environment"
 )
 
@@ -245,6 +247,35 @@ var _ = Describe("By the AWS APIs", Ordered, func() {
 		Expect(cli("cloudhsmv2", "delete-cluster", "--cluster-id", second, "--query", "Cluster.State")).To(Equal("DELETE_IN_PROGRESS"))
 		Expect(cli("kms", "describe-custom-key-stores", "--custom-key-store-name", "floor two", "--query", "CustomKeyStores[].[CustomKeyStoreId,ConnectionState]")).
 			To(Equal(*store + "\tCONNECTED"))
+	})
+
+	// The object comes first, then the Envelope, then the index that commits it.
+	It("has a key that is whole, wherever its making ended", func() {
+		faulty := &environment.FaultyClient{Client: op.GetClient()}
+		crashing := *op.Services.KMS
+		crashing.Client, crashing.Store = faulty, &envelopes.Store{Client: faulty, Live: op.GetAPIReader()}
+		hc := object()
+		for n := 1; n <= 3; n++ {
+			for _, after := range []bool{false, true} {
+				made := servicekms.New(namespace, v1alpha1.KMSKeySpec{Origin: v1alpha1.KeyOriginCloudHSM, CustomKeyStoreRef: &v1alpha1.CustomKeyStoreReference{Name: hc.Name}})
+				k := environment.KMSKey(namespace, made.Name)
+				faulty.FailAt(n, after)
+				_, err := crashing.Create(ctx, made)
+				if err != nil { // it is nil if the controller was faster, and left no such write to do
+					Expect(err).To(MatchError(environment.ErrInjected))
+				}
+				if n == 1 && !after {
+					Expect(apierrors.IsNotFound(cp.Client.Get(ctx, client.ObjectKeyFromObject(k), k))).To(BeTrue())
+					continue
+				}
+				ready(k)
+				Expect(k.Status.KeyMaterials).To(HaveLen(1))
+				_, err = kms.Encrypt(ctx, &awskms.EncryptInput{KeyId: &made.Name, Plaintext: []byte("x")})
+				Expect(err).NotTo(HaveOccurred())
+				Expect(cp.Client.Delete(ctx, k)).To(Succeed())
+				Eventually(func() bool { return apierrors.IsNotFound(cp.Client.Get(ctx, client.ObjectKeyFromObject(k), k)) }).Should(BeTrue())
+			}
+		}
 	})
 
 	It("goes in the order that AWS wants: keys, store, HSMs, cluster", func() {

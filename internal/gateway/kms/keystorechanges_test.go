@@ -8,6 +8,8 @@ import (
 
 	awskms "github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/kms/types"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
@@ -55,6 +57,27 @@ var _ = Describe("DescribeCustomKeyStores", func() {
 		}
 		Expect(got).To(Equal(want))
 		wrong(keeper(), "DescribeCustomKeyStores", &awskms.DescribeCustomKeyStoresInput{Marker: s("x")}, "InvalidMarkerException", "marker")
+	})
+
+	It("shows the store of another account's cluster to those whom the cluster lets in, by their labels", func() {
+		other := world.NewNamespace()
+		labelled := &corev1.Namespace{}
+		labelled.Name = world.Namespace
+		world.Update(labelled, func() { metav1.SetMetaDataLabel(&labelled.ObjectMeta, "team", "friends") })
+		for name, selector := range map[string]*metav1.LabelSelector{
+			"friends": {MatchLabels: map[string]string{"team": "friends"}}, "strangers": {MatchLabels: map[string]string{"team": "strangers"}}, "nobody": nil,
+		} {
+			hsmCluster(other, name, asStore(name, true), func(hc *v1alpha1.HSMCluster) { hc.Spec.AllowedNamespaces = selector })
+		}
+		Expect(stores(keeper(), awskms.DescribeCustomKeyStoresInput{})).To(ConsistOf(HaveField("CustomKeyStoreName", HaveValue(Equal("friends")))))
+	})
+
+	It("is kept from nobody by a cluster of others' whose selector nobody understands", func() {
+		hsmCluster(world.NewNamespace(), "broken", asStore("broken", true), func(hc *v1alpha1.HSMCluster) {
+			hc.Spec.AllowedNamespaces = &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "a", Operator: "Near"}}}
+		})
+		hsmCluster(world.Namespace, "own", asStore("own", true))
+		Expect(stores(keeper(), awskms.DescribeCustomKeyStoresInput{})).To(ConsistOf(HaveField("CustomKeyStoreName", HaveValue(Equal("own")))))
 	})
 
 	It("tells nobody of the keys of others in a cluster that both may use", func() {
