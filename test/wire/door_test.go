@@ -28,6 +28,7 @@ import (
 	"strongroom.dev/strongroom/internal/gateway"
 	"strongroom.dev/strongroom/internal/gateway/acm"
 	"strongroom.dev/strongroom/internal/gateway/acmpca"
+	"strongroom.dev/strongroom/internal/gateway/cloudhsm"
 	gatewayiam "strongroom.dev/strongroom/internal/gateway/iam"
 	"strongroom.dev/strongroom/internal/gateway/kms"
 	"strongroom.dev/strongroom/internal/gateway/limits"
@@ -52,6 +53,7 @@ func services() []gateway.Service {
 	return []gateway.Service{
 		gatewayiam.New(gatewayiam.Dependencies{}), kms.New(kms.Dependencies{}), secretsmanager.New(secretsmanager.Dependencies{}),
 		sts.New(sts.Dependencies{}), ssm.New(ssm.Dependencies{}), acm.New(acm.Dependencies{}), acmpca.New(acmpca.Dependencies{}),
+		cloudhsm.New(cloudhsm.Dependencies{}),
 	}
 }
 

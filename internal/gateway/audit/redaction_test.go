@@ -11,6 +11,7 @@ import (
 	"strongroom.dev/strongroom/internal/gateway/acm"
 	"strongroom.dev/strongroom/internal/gateway/acmpca"
 	"strongroom.dev/strongroom/internal/gateway/audit"
+	"strongroom.dev/strongroom/internal/gateway/cloudhsm"
 	"strongroom.dev/strongroom/internal/gateway/iam"
 	"strongroom.dev/strongroom/internal/gateway/kms"
 	"strongroom.dev/strongroom/internal/gateway/limits"
@@ -33,6 +34,7 @@ var secrets = []string{
 	"ssm:PutParameter value", "ssm:GetParameter parameter.value", "ssm:GetParameters parameters.1.member.value",
 	"ssm:GetParametersByPath parameters.2.member.value", "ssm:GetParameterHistory parameters.1.member.value",
 	"iam:CreateAccessKey accessKey.secretAccessKey",
+	"kms:CreateCustomKeyStore keyStorePassword", "kms:UpdateCustomKeyStore keyStorePassword",
 	"acm:ImportCertificate privateKey", "acm:ExportCertificate passphrase", "acm:ExportCertificate privateKey",
 }
 
@@ -41,7 +43,7 @@ func TestNoRecordTellsASensitiveMemberOfAnyServedOperation(t *testing.T) {
 	kept := map[string]bool{}
 	for _, service := range []gateway.Service{
 		kms.New(kms.Dependencies{}), secretsmanager.New(secretsmanager.Dependencies{}), sts.New(sts.Dependencies{}),
-		acm.New(acm.Dependencies{}), acmpca.New(acmpca.Dependencies{}), ssm.New(ssm.Dependencies{}), iam.New(iam.Dependencies{}),
+		acm.New(acm.Dependencies{}), acmpca.New(acmpca.Dependencies{}), ssm.New(ssm.Dependencies{}), iam.New(iam.Dependencies{}), cloudhsm.New(cloudhsm.Dependencies{}),
 	} {
 		model, err := limits.For(service.Name)
 		if err != nil {
