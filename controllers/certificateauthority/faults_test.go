@@ -200,7 +200,9 @@ var _ = Describe("An authority that something is wrong with", func() {
 		world.Refresh(key)
 		key.Finalizers = nil // whatever holds it, somebody takes it off
 		Expect(world.ControlPlane.Client.Update(ctx, key)).To(Succeed())
-		Eventually(func() error { return world.GetClient().Get(ctx, environment.Request(key).NamespacedName, key.DeepCopy()) }).ShouldNot(Succeed())
+		Eventually(func() error {
+			return world.GetClient().Get(ctx, environment.Request(key).NamespacedName, key.DeepCopy())
+		}).ShouldNot(Succeed())
 		reconcile(ca)
 		is(ca, metav1.ConditionFalse, v1alpha1.ReasonKeyNotFound, "ca-one")
 		Expect(world.ControlPlane.Client.Get(ctx, environment.Request(key).NamespacedName, key)).NotTo(Succeed(), "another key is made, under which nothing is good")
