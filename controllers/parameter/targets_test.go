@@ -99,14 +99,14 @@ var _ = Describe("What others have in a target", func() {
 	})
 
 	It("under the very key is a Conflict that names who wrote it, until they let go of it", func() {
-		c := foreign("shared", map[string]string{"level": "theirs"})
+		foreign("shared", map[string]string{"level": "theirs"})
 		p := create("a", shown(&at{Name: "shared", Key: "level", CreationPolicy: v1alpha1.CreationPolicyMerge}, nil))
 		reconcile(p)
 		Expect(condition(p).Reason).To(Equal(v1alpha1.ReasonConflict))
 		Expect(condition(p).Message).To(And(ContainSubstring("somebody"), ContainSubstring("level")))
 		Expect(configMap("shared").Data).To(Equal(map[string]string{"level": "theirs"}))
 		Expect(p.Status.Versions).To(HaveLen(1), "the version is committed though it cannot be shown")
-		c = configMap("shared")
+		c := configMap("shared")
 		delete(c.Data, "level")
 		Expect(world.ControlPlane.Client.Update(ctx, c, client.FieldOwner("somebody"))).To(Succeed())
 		reconcile(p)

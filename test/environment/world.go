@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/controllers/envelope"
 )
 
 // World is a control plane with reconcilers on it, and a namespace that is each spec's own: what suites of packages below
@@ -139,6 +140,13 @@ func (w *World) Envelopes(class v1alpha1.EnvelopeClass) []v1alpha1.Envelope {
 		}
 	}
 	return out
+}
+
+// Sweep makes one pass of the controller of Envelopes over those of an object in the spec's namespace.
+func (w *World) Sweep(kind, name string) {
+	GinkgoHelper()
+	_, err := w.Envelope.Reconcile(w.ctx, envelope.Owner{Kind: kind, Namespace: w.Namespace, Name: name})
+	Expect(err).NotTo(HaveOccurred())
 }
 
 // Exchange puts a changed copy in the place of an Envelope, as somebody does who may write Envelopes: they are immutable,

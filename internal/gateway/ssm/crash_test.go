@@ -12,7 +12,6 @@ import (
 	"k8s.io/utils/ptr"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
-	"strongroom.dev/strongroom/controllers/envelope"
 	"strongroom.dev/strongroom/internal/gateway/ssm"
 	"strongroom.dev/strongroom/test/environment"
 )
@@ -53,8 +52,7 @@ var _ = Describe("A crash at any write", func() {
 		p := &v1alpha1.Parameter{ObjectMeta: metav1.ObjectMeta{Namespace: world.Namespace, Name: name}}
 		_, err := world.Parameter.Reconcile(ctx, environment.Request(p))
 		Expect(err).NotTo(HaveOccurred())
-		_, err = world.Envelope.Reconcile(ctx, envelope.Owner{Kind: "Parameter", Namespace: world.Namespace, Name: name})
-		Expect(err).NotTo(HaveOccurred())
+		world.Sweep("Parameter", name)
 	}
 	remove := func(name string) {
 		GinkgoHelper()

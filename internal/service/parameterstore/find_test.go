@@ -28,7 +28,7 @@ func removed(p *v1alpha1.Parameter) {
 	GinkgoHelper()
 	world.Remove(p)
 	Eventually(func() int {
-		sweep(p.Name)
+		world.Sweep("Parameter", p.Name)
 		return len(world.Envelopes(v1alpha1.EnvelopeTombstone))
 	}).Should(Equal(1))
 	e := world.Envelopes(v1alpha1.EnvelopeTombstone)[0]
@@ -139,7 +139,7 @@ var _ = Describe("The name of a parameter that kubectl deleted", func() {
 		be(err, "TooManyUpdates")
 		Expect(objects()).To(BeEmpty())
 		Eventually(func() int {
-			sweep("a")
+			world.Sweep("Parameter", "a")
 			return len(world.Envelopes(v1alpha1.EnvelopeTombstone))
 		}).Should(Equal(1))
 		e := world.Envelopes(v1alpha1.EnvelopeTombstone)[0]

@@ -13,7 +13,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
-	"strongroom.dev/strongroom/controllers/envelope"
 	"strongroom.dev/strongroom/internal/core/arn"
 	"strongroom.dev/strongroom/internal/core/secretbytes"
 	"strongroom.dev/strongroom/internal/core/versions"
@@ -160,13 +159,6 @@ func pass(p *v1alpha1.Parameter) {
 }
 
 func requestOf(p *v1alpha1.Parameter) ctrl.Request { return environment.Request(p) }
-
-// sweep makes one pass of the controller of Envelopes over those of a Parameter.
-func sweep(name string) {
-	GinkgoHelper()
-	_, err := world.Envelope.Reconcile(ctx, envelope.Owner{Kind: "Parameter", Namespace: world.Namespace, Name: name})
-	Expect(err).NotTo(HaveOccurred())
-}
 
 // code is that of AWS's error, and empty if it is none of AWS's.
 func code(err error) string {

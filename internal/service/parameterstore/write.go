@@ -195,7 +195,7 @@ func (s *Service) Delete(ctx context.Context, p *v1alpha1.Parameter) error {
 		if err != nil {
 			return err
 		}
-		versions, err := s.Store.OfOwner(ctx, p.Namespace, Owner(p.Name))
+		envelopes, err := s.Store.OfOwner(ctx, p.Namespace, Owner(p.Name))
 		if err != nil {
 			return err
 		}
@@ -210,7 +210,7 @@ func (s *Service) Delete(ctx context.Context, p *v1alpha1.Parameter) error {
 		case apierrors.IsNotFound(err):
 			return NotFound("")
 		case err == nil:
-			return s.erase(ctx, live, versions)
+			return s.erase(ctx, live, envelopes)
 		case !apierrors.IsConflict(err):
 			return fmt.Errorf("deleting Parameter %s: %w", p.Name, err)
 		}

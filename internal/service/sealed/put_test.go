@@ -184,7 +184,7 @@ var _ = Describe("A sequence number", func() {
 		func(plant func(*v1alpha1.Envelope)) {
 			put(content(1, "hush"))
 			planted := numbered(1)
-			planted.ObjectMeta.Name = store.Name(v1alpha1.EnvelopeParameterVersion, subject, 2)
+			planted.Name = store.Name(v1alpha1.EnvelopeParameterVersion, subject, 2)
 			planted.ResourceVersion, planted.UID = "", ""
 			planted.Spec.Sequence, planted.Spec.Version = 2, "2"
 			plant(planted)
