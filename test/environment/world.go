@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/controllers/envelope"
 )
 
 // World is a control plane with reconcilers on it, and a namespace that is each spec's own: what suites of packages below
@@ -125,6 +126,13 @@ func (w *World) Rotate(key *v1alpha1.KMSKey, token string) {
 		metav1.SetMetaDataAnnotation(&key.ObjectMeta, v1alpha1.RotateAnnotation, token)
 	})
 	w.ReconcileKey(key)
+}
+
+// Sweep makes one pass of the controller of Envelopes over those of an object of the spec's namespace.
+func (w *World) Sweep(kind, name string) {
+	GinkgoHelper()
+	_, err := w.Envelope.Reconcile(w.ctx, envelope.Owner{Kind: kind, Namespace: w.Namespace, Name: name})
+	Expect(err).NotTo(HaveOccurred())
 }
 
 // Envelopes lists those of a class in the spec's namespace, in the order of their names.
