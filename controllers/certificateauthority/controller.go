@@ -21,6 +21,7 @@ import (
 	"strongroom.dev/strongroom/internal/core/arn"
 	"strongroom.dev/strongroom/internal/core/keyring"
 	"strongroom.dev/strongroom/internal/core/versions"
+	"strongroom.dev/strongroom/internal/fault"
 	"strongroom.dev/strongroom/internal/service/acmpca"
 	"strongroom.dev/strongroom/internal/service/sealed"
 	"strongroom.dev/strongroom/internal/store"
@@ -93,12 +94,16 @@ func (r *Reconciler) run(ctx context.Context, p *pass) error {
 		}
 	}
 	p.indexed = true
-	for _, step := range []func(context.Context, *pass) error{r.key, r.certify, r.revoke, r.publish} {
+	for _, step := range []func(context.Context, *pass) error{r.key, r.certify} {
 		if err := step(ctx, p); err != nil {
 			return err
 		}
 	}
-	return nil
+	err := r.revoke(ctx, p)
+	if err != nil && fault.Of(err).Reason != v1alpha1.ReasonNotIssued {
+		return err
+	}
+	return fault.Join(err, r.publish(ctx, p)) // one entry that cannot be revoked holds no other up
 }
 
 // identify settles the authority's account and ARN. An ARN that status holds stays, since Envelopes are bound to it.

@@ -25,7 +25,7 @@ const (
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asCommand) != "" {
-		os.Exit(Execute(ctrl.SetupSignalHandler()))
+		os.Exit(Execute(ctrl.SetupSignalHandler())) // as main does
 	}
 	if os.Getenv(asLogger) != "" {
 		logEverything()
