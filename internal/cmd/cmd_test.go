@@ -10,7 +10,7 @@ func TestVersionNamesTheCryptographicModule(t *testing.T) {
 	c := newVersion()
 	var out bytes.Buffer
 	c.SetOut(&out)
-	c.SetArgs(nil)
+	c.SetArgs([]string{})
 	if err := c.Execute(); err != nil || !strings.Contains(out.String(), "fips140 module") || !strings.Contains(out.String(), "go1.") {
 		t.Errorf("%v: %s", err, out.String())
 	}

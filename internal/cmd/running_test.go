@@ -145,7 +145,7 @@ func TestAManagerServesUntilItIsToldToEndAndGivesItsLeaseToTheNext(t *testing.T)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer cp.Stop() //nolint:errcheck // the test is over
+	defer cp.Stop()
 	kubeconfig := kubeconfigOf(t, cp.Config)
 	audit, gateway := filepath.Join(t.TempDir(), "audit.log"), unused(t)
 

@@ -128,6 +128,13 @@ func (w *World) Rotate(key *v1alpha1.KMSKey, token string) {
 	w.ReconcileKey(key)
 }
 
+// Sweep makes one pass of the controller of Envelopes over those of an object of the spec's namespace.
+func (w *World) Sweep(kind, name string) {
+	GinkgoHelper()
+	_, err := w.Envelope.Reconcile(w.ctx, envelope.Owner{Kind: kind, Namespace: w.Namespace, Name: name})
+	Expect(err).NotTo(HaveOccurred())
+}
+
 // Envelopes lists those of a class in the spec's namespace, in the order of their names.
 func (w *World) Envelopes(class v1alpha1.EnvelopeClass) []v1alpha1.Envelope {
 	GinkgoHelper()

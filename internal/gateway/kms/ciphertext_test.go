@@ -125,7 +125,7 @@ var _ = Describe("A ciphertext", func() {
 	It("never panics on what is no ciphertext, and tells nothing of it", func() {
 		key := *createKey(admin()).KeyId
 		seed := uint64(GinkgoRandomSeed())
-		random := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // printed, to be run again
+		random := rand.New(rand.NewPCG(seed, 1))
 		By(fmt.Sprint("seed ", seed))
 		for range 400 {
 			b := make([]byte, random.IntN(300))

@@ -9,7 +9,6 @@ import (
 	"k8s.io/utils/ptr"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
-	"strongroom.dev/strongroom/controllers/envelope"
 )
 
 func remove(id string, days *int64, force *bool) (*sdk.DeleteSecretOutput, error) {
@@ -21,8 +20,7 @@ func remove(id string, days *int64, force *bool) (*sdk.DeleteSecretOutput, error
 // sweep makes a pass of the controller of Envelopes over a Secret's.
 func sweep(name string) {
 	GinkgoHelper()
-	_, err := world.Envelope.Reconcile(ctx, envelope.Owner{Kind: "Secret", Namespace: world.Namespace, Name: name})
-	Expect(err).NotTo(HaveOccurred())
+	world.Sweep("Secret", name)
 }
 
 const marked = "You can't perform this operation on the secret because it was marked for deletion."

@@ -10,7 +10,6 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -39,10 +38,6 @@ type overtakenStatus struct {
 func (s overtakenStatus) Update(ctx context.Context, obj client.Object, opts ...client.SubResourceUpdateOption) error {
 	s.o.once.Do(s.o.by)
 	return s.SubResourceWriter.Update(ctx, obj, opts...)
-}
-
-func (o *overtaken) Apply(ctx context.Context, obj runtime.ApplyConfiguration, opts ...client.ApplyOption) error {
-	return o.Client.Apply(ctx, obj, opts...)
 }
 
 var _ = Describe("A key that is created", func() {

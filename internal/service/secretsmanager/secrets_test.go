@@ -8,7 +8,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
-	"strongroom.dev/strongroom/controllers/envelope"
 	"strongroom.dev/strongroom/internal/core/arn"
 	"strongroom.dev/strongroom/internal/core/secretbytes"
 	"strongroom.dev/strongroom/internal/core/versions"
@@ -80,12 +79,7 @@ func find(given string) secretsmanager.Found {
 	return found
 }
 
-// swept makes a pass of the controller of Envelopes over a Secret's.
-func swept(name string) {
-	GinkgoHelper()
-	_, err := world.Envelope.Reconcile(ctx, envelope.Owner{Kind: "Secret", Namespace: world.Namespace, Name: name})
-	Expect(err).NotTo(HaveOccurred())
-}
+func swept(name string) { world.Sweep("Secret", name) }
 
 func exists(obj client.Object) bool {
 	GinkgoHelper()
