@@ -58,13 +58,13 @@ func passes(hc *v1alpha1.HSMCluster, in map[string][]string) bool {
 	return true
 }
 
-// listOf names a list in a token, by a digest of what was asked for: tokens have at most 256 characters.
-func listOf(what string, asked any) (string, error) {
+// listOf names a list of clusters in a token, by a digest of its filters: tokens have at most 256 characters.
+func listOf(asked map[string][]string) (string, error) {
 	text, err := json.Marshal(asked, json.Deterministic(true))
 	if err != nil {
 		return "", fmt.Errorf("encoding the filters of a list: %w", err)
 	}
-	return what + digest(string(text)), nil
+	return "c" + digest(string(text)), nil
 }
 
 // digest is 64 bits of SHA-256.
@@ -77,7 +77,7 @@ func (a *api) describeClusters(ctx context.Context, call *gateway.Call, in *sdk.
 	if err := checkFilters(in.Filters); err != nil {
 		return nil, err
 	}
-	of, err := listOf("c", in.Filters)
+	of, err := listOf(in.Filters)
 	if err != nil {
 		return nil, err
 	}

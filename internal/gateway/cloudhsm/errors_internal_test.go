@@ -46,7 +46,7 @@ func TestEachRefusalIsAWSsErrorAndNamesTheClusterAndTheCause(t *testing.T) {
 
 // AWS's model: NextToken has at most 256 characters, and one that is longer is refused before it is read.
 func TestATokenIsNeverTooLongToBeSentBack(t *testing.T) {
-	of, err := listOf("c", map[string][]string{"clusterIds": {strings.Repeat("x", 1<<16)}})
+	of, err := listOf(map[string][]string{"clusterIds": {strings.Repeat("x", 1<<16)}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,9 +57,9 @@ func TestATokenIsNeverTooLongToBeSentBack(t *testing.T) {
 	if err != nil || next == nil || len(*next) > 256 {
 		t.Errorf("%v, %v", next, err)
 	}
-	same, _ := listOf("c", map[string][]string{"states": {"ACTIVE"}, "clusterIds": {"a", "b"}})
-	again, _ := listOf("c", map[string][]string{"clusterIds": {"a", "b"}, "states": {"ACTIVE"}})
-	other, _ := listOf("c", map[string][]string{"clusterIds": {"b", "a"}, "states": {"ACTIVE"}})
+	same, _ := listOf(map[string][]string{"states": {"ACTIVE"}, "clusterIds": {"a", "b"}})
+	again, _ := listOf(map[string][]string{"clusterIds": {"a", "b"}, "states": {"ACTIVE"}})
+	other, _ := listOf(map[string][]string{"clusterIds": {"b", "a"}, "states": {"ACTIVE"}})
 	if same != again || same == other {
 		t.Error("a token is not of one list of filters alone")
 	}

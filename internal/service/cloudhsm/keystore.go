@@ -39,7 +39,7 @@ type disconnected struct{}
 
 func (disconnected) Error() string { return "the custom key store is disconnected" }
 
-func (disconnected) Is(target error) bool { return target == ErrUnavailable } //nolint:errorlint // which is what Is is for
+func (disconnected) Is(target error) bool { return target == ErrUnavailable }
 
 var (
 	// ErrKeyStoreNotFound says that there is no such custom key store, or that this account may not use it.
@@ -54,9 +54,10 @@ var (
 	ErrNoHSMs = errors.New("the cluster has no HSMs")
 	// ErrTrustAnchor says that a certificate is not that of the cluster's authority.
 	ErrTrustAnchor = errors.New("the trust anchor certificate is not the cluster's")
-	// ErrNotDisconnected and ErrNotConnected say that the store's state does not permit what was asked.
+	// ErrNotDisconnected says that what was asked is for a disconnected store alone.
 	ErrNotDisconnected = errors.New("the custom key store is not disconnected")
-	ErrNotConnected    = errors.New("the custom key store is not connected")
+	// ErrNotConnected says that what was asked is for a connected store alone.
+	ErrNotConnected = errors.New("the custom key store is not connected")
 	// ErrConnectionFailed says that a store must be disconnected before it is connected again.
 	ErrConnectionFailed = errors.New("the custom key store could not be connected")
 )

@@ -42,8 +42,9 @@ var (
 	ErrHSMNotFound = errors.New("the cluster has no such HSM")
 	// ErrNotLast says that HSMs go in the reverse order of their numbers: the volume of the last is the one that the next gets.
 	ErrNotLast = errors.New("HSMs are deleted in the reverse order of their creation")
-	// ErrHasHSMs and ErrHasKeys say that a cluster is not empty.
+	// ErrHasHSMs says that a cluster has HSMs, those that are still ending included.
 	ErrHasHSMs = errors.New("the cluster has HSMs")
+	// ErrHasKeys says that KMSKeys are in a cluster.
 	ErrHasKeys = errors.New("KMS keys are in the cluster")
 
 	errContended = errors.New("the HSMCluster is being changed by others all the time; try again")
