@@ -57,7 +57,7 @@ type ParameterSpec struct {
 	// https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-parameter-name-constraints.html
 	// +optional
 	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=900
+	// +kubebuilder:validation:MaxLength=967
 	// +kubebuilder:validation:XValidation:rule="self.matches('^(/?[a-zA-Z0-9_.-]+|(/[a-zA-Z0-9_.-]+)+)$')",message="a name has letters, digits and . _ -, or is a path that begins with a slash, for example /prod/shop/log-level"
 	// +kubebuilder:validation:XValidation:rule="self.split('/').size() <= 16",message="a path has at most 15 levels: shorten it"
 	// +kubebuilder:validation:XValidation:rule="!self.lowerAscii().matches('^/?(aws|ssm)')",message="names that begin with aws or ssm are AWS's own: choose another name"

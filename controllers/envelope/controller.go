@@ -92,6 +92,11 @@ func (r *Reconciler) subject(ctx context.Context, owner Owner, object *object, s
 		in.born, in.forced = last.born, last.forced
 	}
 	d := decide(in)
+	if object == nil && len(d.delete) > 0 {
+		if back, err := r.isBack(ctx, owner); err != nil || back { // its status asks for the next look
+			return 0, err
+		}
+	}
 	for i := range d.undone { // a crash after this finds no tombstone, and stores one
 		if err := r.Store.Delete(ctx, &d.undone[i]); err != nil {
 			return 0, err

@@ -41,21 +41,27 @@ type object struct {
 // maximumWindow is the recovery window where the object's own is not known.
 const maximumWindow = 30 * 24 * time.Hour
 
+// ofKind is an empty object of an owner's kind, nil if that is none of ours.
+func ofKind(kind string) client.Object {
+	switch kind {
+	case kindSecret:
+		return &v1alpha1.Secret{}
+	case kindKMSKey:
+		return &v1alpha1.KMSKey{}
+	case kindCertificate:
+		return &v1alpha1.Certificate{}
+	case kindAuthority:
+		return &v1alpha1.CertificateAuthority{}
+	case kindParameter:
+		return &v1alpha1.Parameter{}
+	}
+	return nil
+}
+
 // object reads the owner from the cache. It is nil if there is none.
 func (r *Reconciler) object(ctx context.Context, owner Owner, options ...client.GetOption) (*object, error) {
-	var obj client.Object
-	switch owner.Kind {
-	case kindSecret:
-		obj = &v1alpha1.Secret{}
-	case kindKMSKey:
-		obj = &v1alpha1.KMSKey{}
-	case kindCertificate:
-		obj = &v1alpha1.Certificate{}
-	case kindAuthority:
-		obj = &v1alpha1.CertificateAuthority{}
-	case kindParameter:
-		obj = &v1alpha1.Parameter{}
-	default:
+	obj := ofKind(owner.Kind)
+	if obj == nil {
 		return &object{}, nil // not an owner of ours to judge: nothing is decided
 	}
 	err := r.Client.Get(ctx, client.ObjectKey{Namespace: owner.Namespace, Name: owner.Name}, obj, append(options, client.UnsafeDisableDeepCopy)...)
@@ -66,6 +72,16 @@ func (r *Reconciler) object(ctx context.Context, owner Owner, options ...client.
 		return nil, nil
 	}
 	return identify(obj), nil
+}
+
+// isBack tells whether an owner that the cache does not have is there by now. A Parameter that is made again has the ARN of the deleted
+// one, so that only this tells its first version from what the deleted one left.
+func (r *Reconciler) isBack(ctx context.Context, owner Owner) (bool, error) {
+	err := r.Store.Live.Get(ctx, client.ObjectKey{Namespace: owner.Namespace, Name: owner.Name}, ofKind(owner.Kind))
+	if client.IgnoreNotFound(err) != nil {
+		return false, fmt.Errorf("reading %s %s: %w", owner.Kind, owner.Name, err)
+	}
+	return err == nil, nil
 }
 
 // identify takes an object of any kind, without its tombstone.

@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"os"
 	"regexp"
-	"runtime/debug"
 	"strings"
 	"time"
 
@@ -23,10 +22,8 @@ import (
 
 	"strongroom.dev/strongroom/internal/gateway/admission"
 	"strongroom.dev/strongroom/internal/operator"
+	"strongroom.dev/strongroom/internal/pacer"
 )
-
-// gcPercent trades a little CPU for memory: most of the heap is caches that live long. GOGC overrides it.
-const gcPercent = 50
 
 // regionSyntax is that of AWS's regions; an ARN is cut at colons, so nothing else may be in one.
 var regionSyntax = regexp.MustCompile(`^[a-z]{2,}(-[a-z0-9]+)+$`)
@@ -87,8 +84,8 @@ func (f *managerFlags) run(cmd *cobra.Command) error {
 	if err := f.check(); err != nil {
 		return err
 	}
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
+	if os.Getenv("GOGC") == "" { // which whoever sets it knows better
+		defer pacer.Start()()
 	}
 	cfg, err := f.restConfig()
 	if err != nil {

@@ -143,6 +143,9 @@ func New(cfg *rest.Config, o Options) (*Operator, error) {
 	if err := op.index(); err != nil {
 		return nil, err
 	}
+	if err := op.observe(); err != nil {
+		return nil, err
+	}
 	if err := op.runnables(); err != nil {
 		return nil, err
 	}
@@ -158,6 +161,17 @@ func New(cfg *rest.Config, o Options) (*Operator, error) {
 		return nil, err
 	}
 	return op, op.probes()
+}
+
+// observe has the informers tell of what credentials are made of.
+func (op *Operator) observe() error {
+	identities := op.Services.IAM
+	observed, err := identities.Cache.Observe(context.Background(), op.GetCache(), identities.Client)
+	if err != nil {
+		return err
+	}
+	identities.Client = observed
+	return nil
 }
 
 // runnables adds what works in the background.

@@ -9,7 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
+	goruntime "runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -18,6 +18,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
@@ -60,15 +61,15 @@ func TestCost(t *testing.T) {
 	b.startManager()
 	b.add("manager memory without objects", "%.0f MB", b.memory())
 	b.key("small")
-	first, small := b.round("small", n)
+	first, small := b.round(secrets, "small", n)
 	b.add(fmt.Sprintf("%d Secrets: speed beside the floor controller", n), "%.2f (%.0f and %.0f objects/s)", first/floor, first, floor)
 	b.key("large")
-	_, large := b.round("large", 5*n)
+	_, large := b.round(secrets, "large", 5*n)
 	b.add("manager CPU beside the floor controller's, first and second round", "%.2f and %.2f", small/floorCPU, large/floorCPU)
 	b.rotate("small", n)
 	b.restart(6 * n)
 	b.key("more")
-	b.round("more", 4*n)
+	b.round(secrets, "more", 4*n)
 	b.restart(10 * n)
 	b.print()
 }
@@ -151,49 +152,73 @@ func (b *bench) key(namespace string) {
 	})
 }
 
-// round applies n Secrets at once and waits until all are Ready. It answers objects a second and the manager's CPU in
+// kind is a kind of objects that rounds are made of.
+type kind struct {
+	plural string
+	// resource is what its status is audited as.
+	resource string
+	// limit is how many requests the manager may make for a new object.
+	limit int
+	make  func(namespace, name string) client.Object
+	list  func() client.ObjectList
+}
+
+var secrets = kind{
+	plural: "Secrets", resource: "secrets", limit: 3,
+	make: func(namespace, name string) client.Object { return environment.Secret(namespace, name) },
+	list: func() client.ObjectList { return &v1alpha1.SecretList{} },
+}
+
+// round applies n objects at once and waits until all are Ready. It answers objects a second and the manager's CPU in
 // milliseconds an object.
-func (b *bench) round(namespace string, n int) (speed, perObject float64) {
+func (b *bench) round(k kind, namespace string, n int) (speed, perObject float64) {
 	offset := b.auditOffset()
 	b.roundOffset = offset
 	manager, server, begin := cpu(b.manager.Process.Pid), cpu(b.server), time.Now()
-	b.createAll(namespace, n)
-	b.allReady(namespace, n)
+	b.createAll(k, namespace, n)
+	b.allReady(k, namespace, n)
 	took := time.Since(begin)
 	manager, server = cpu(b.manager.Process.Pid)-manager, cpu(b.server)-server
-	what := fmt.Sprintf("%d Secrets: ", n)
+	what := fmt.Sprintf("%d %s: ", n, k.plural)
 	b.add(what+"manager CPU an object", "%.2f ms", manager*1000/float64(n))
 	b.add(what+"API server CPU an object, with its creation", "%.2f ms", server*1000/float64(n))
-	b.requests(what+"requests of the manager an object", offset, n, 3)
+	b.requests(what+"requests of the manager an object", offset, n, k.limit)
 	b.total += n
-	b.add(fmt.Sprintf("resident memory of the manager with %d Secrets in all", b.total), "%.0f MB", b.memory())
+	b.add(fmt.Sprintf("resident memory of the manager with %d objects in all", b.total), "%.0f MB", b.memory())
 	return float64(n) / took.Seconds(), manager * 1000 / float64(n)
 }
 
-func (b *bench) createAll(namespace string, n int) {
+func (b *bench) createAll(k kind, namespace string, n int) {
 	parallel(n, func(i int) {
-		if err := b.client.Create(b.ctx, environment.Secret(namespace, fmt.Sprintf("s-%d", i))); err != nil {
+		if err := b.client.Create(b.ctx, k.make(namespace, fmt.Sprintf("s-%d", i))); err != nil {
 			b.t.Error(err)
 		}
 	})
 }
 
-func (b *bench) allReady(namespace string, n int) {
+func (b *bench) allReady(k kind, namespace string, n int) {
 	// Counting in the audit log costs the API server nothing; listing thousands of objects again and again would.
 	if b.manager != nil {
-		b.eventually(10*time.Minute, func() bool { return b.audited(b.roundOffset)["update secrets/status"] >= n })
+		b.eventually(10*time.Minute, func() bool { return b.audited(b.roundOffset)["update "+k.resource+"/status"] >= n })
 	}
 	b.eventually(10*time.Minute, func() bool {
-		var list v1alpha1.SecretList
-		b.must(b.client.List(b.ctx, &list, client.InNamespace(namespace)))
+		list := k.list()
+		b.must(b.client.List(b.ctx, list, client.InNamespace(namespace)))
 		ready := 0
-		for i := range list.Items {
-			if meta.IsStatusConditionTrue(list.Items[i].Status.Conditions, v1alpha1.ConditionReady) {
+		b.must(meta.EachListItem(list, func(item runtime.Object) error {
+			if meta.IsStatusConditionTrue(item.(conditioned).GetConditions(), v1alpha1.ConditionReady) {
 				ready++
 			}
-		}
+			return nil
+		}))
 		return ready == n
 	})
+}
+
+// conditioned is an object with conditions.
+type conditioned interface {
+	client.Object
+	GetConditions() []metav1.Condition
 }
 
 func (b *bench) rotate(namespace string, n int) {
@@ -275,7 +300,7 @@ func (b *bench) print() {
 			}
 		}
 	}
-	fmt.Printf("\n%s, %d cores, %s\n", model, runtime.NumCPU(), runtime.Version())
+	fmt.Printf("\n%s, %d cores, %s\n", model, goruntime.NumCPU(), goruntime.Version())
 	for _, r := range b.rows {
 		fmt.Printf("| %-75s | %s |\n", r.what, r.value)
 	}

@@ -1,8 +1,14 @@
 package bench
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/base64"
 	"encoding/json"
+	"encoding/pem"
 	"flag"
 	"fmt"
 	"path/filepath"
@@ -39,7 +45,14 @@ const (
 
 // operations that are measured. The plaintexts, data keys, messages and secrets have 64 bytes.
 // Sign is followed by the spec of the key that signs.
-var operations = []string{"Encrypt", "Decrypt", "GenerateDataKey", "GetSecretValue", "Sign ECC_NIST_P256", "Sign RSA_2048"}
+// GetParameter is followed by the type of the parameter. All of them ask the API server nothing.
+var operations = []string{
+	"Encrypt", "Decrypt", "GenerateDataKey", "GetSecretValue", "GetParameter String", "GetParameter SecureString",
+	"Sign ECC_NIST_P256", "Sign RSA_2048",
+}
+
+// issuing is measured apart, for each certificate is written down before it is answered.
+const issuing = "IssueCertificate"
 
 // signing are the algorithms that are measured, by the key specs.
 var signing = map[v1alpha1.KeySpec]string{
@@ -54,6 +67,8 @@ type gatewayBench struct {
 	keys          []string // ids
 	signingKeys   map[v1alpha1.KeySpec]string
 	ciphertexts   []string // base64, one of each key
+	// authority is the ARN of a root with a software key of P-256, and csr a request to it in base64.
+	authority, csr string
 }
 
 // TestGateway measures what a request to the gateway costs, with TLS, signatures, policies and audit, beside a bare server.
@@ -96,6 +111,8 @@ func TestGateway(t *testing.T) {
 		}
 	}
 	g.noRequests(offset, served)
+	bare := g.measure(g.bare, bareUser, issuing, "bare")
+	g.row(issuing+" ECC_NIST_P256", "written to the API server", g.measure(g.gateway, g.user, issuing, "issuing"), bare)
 	g.print()
 }
 
@@ -140,10 +157,40 @@ func (g *gatewayBench) account() {
 		g.create(key)
 		g.signingKeys[spec] = key.Status.KeyID
 	}
+	g.parameters()
+	g.issuer()
 	g.create(user)
 	var handed corev1.Secret
 	g.must(g.client.Get(g.ctx, client.ObjectKey{Namespace: gatewayAccount, Name: "bench-main"}, &handed))
 	g.user = signer{id: string(handed.Data["AWS_ACCESS_KEY_ID"]), secret: string(handed.Data["AWS_SECRET_ACCESS_KEY"])}
+}
+
+// parameters makes the parameters that are read: of each type as many as there are secrets.
+func (g *gatewayBench) parameters() {
+	for i := range realObjects {
+		g.create(environment.Parameter(gatewayAccount, parameterName("String", i), func(p *v1alpha1.Parameter) {
+			p.Spec = v1alpha1.ParameterSpec{Type: v1alpha1.ParameterString, Value: strings.Repeat("strong64", 8)}
+		}))
+		g.create(environment.Parameter(gatewayAccount, parameterName("SecureString", i), func(p *v1alpha1.Parameter) {
+			p.Spec = v1alpha1.ParameterSpec{Type: v1alpha1.ParameterSecureString, Generate: &v1alpha1.SecretGenerator{
+				Password: &v1alpha1.PasswordGenerator{Length: 64},
+			}}
+		}))
+	}
+}
+
+func parameterName(kind string, i int) string { return fmt.Sprintf("%s-%d", strings.ToLower(kind), i) }
+
+// issuer makes the authority that issues, and a request to it.
+func (g *gatewayBench) issuer() {
+	authority := benchAuthority(gatewayAccount)
+	g.create(authority)
+	g.authority = authority.Status.ARN
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	g.must(err)
+	request, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{Subject: pkix.Name{CommonName: "shop.example.com"}}, key)
+	g.must(err)
+	g.csr = base64.StdEncoding.EncodeToString(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: request}))
 }
 
 func secretName(i int) string { return fmt.Sprintf("secret-%d", i) }
@@ -152,7 +199,7 @@ func secretName(i int) string { return fmt.Sprintf("secret-%d", i) }
 func document(i int) []byte {
 	action, resource := fmt.Sprintf("kms:Describe%d*", i), fmt.Sprintf("arn:aws:kms:*:*:key/team-%d-*", i)
 	if i == realObjects-1 {
-		action, resource = `kms:*","secretsmanager:*`, "*"
+		action, resource = `kms:*","secretsmanager:*","ssm:*","acm-pca:*`, "*"
 	}
 	return fmt.Appendf(nil, `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["%s"],"Resource":"%s"},`+
 		`{"Effect":"Deny","Action":"s3:Delete%d*","Resource":"*","Condition":{"StringLike":{"aws:PrincipalArn":"*/other"}}}]}`,
@@ -160,11 +207,7 @@ func document(i int) []byte {
 }
 
 // create makes an object and waits until it is ready.
-func (g *gatewayBench) create(obj interface {
-	client.Object
-	GetConditions() []metav1.Condition
-},
-) {
+func (g *gatewayBench) create(obj conditioned) {
 	g.t.Helper()
 	g.must(g.client.Create(g.ctx, obj))
 	g.eventually(time.Minute, func() bool {
@@ -208,6 +251,12 @@ func (g *gatewayBench) requests64(to *peer, by signer, operation string) (out []
 		case "Sign":
 			spec := v1alpha1.KeySpec(spec)
 			body = fmt.Sprintf(`{"KeyId":%q,"Message":%q,"SigningAlgorithm":%q}`, g.signingKeys[spec], plaintext, signing[spec])
+		case "GetParameter":
+			service, body = "ssm", fmt.Sprintf(`{"Name":%q,"WithDecryption":true}`, parameterName(spec, i))
+		case issuing:
+			service = "acm-pca"
+			body = fmt.Sprintf(`{"CertificateAuthorityArn":%q,"Csr":%q,"SigningAlgorithm":"SHA256WITHECDSA","Validity":{"Type":"DAYS","Value":30}}`,
+				g.authority, g.csr)
 		default:
 			service, body = "secretsmanager", fmt.Sprintf(`{"SecretId":%q}`, secretName(i))
 		}

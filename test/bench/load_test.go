@@ -29,7 +29,7 @@ const (
 )
 
 // targets are the prefixes of X-Amz-Target.
-var targets = map[string]string{"kms": "TrentService", "secretsmanager": "secretsmanager"}
+var targets = map[string]string{"kms": "TrentService", "secretsmanager": "secretsmanager", "ssm": "AmazonSSM", "acm-pca": "ACMPrivateCA"}
 
 // signer is who signs.
 type signer struct{ id, secret string }

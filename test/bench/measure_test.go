@@ -44,8 +44,8 @@ func (b *bench) floor(n int) (speed, perObject float64) {
 	time.Sleep(3 * time.Second) // as long as the manager gets
 	b.namespace("floor")
 	before, begin := cpu(process.Process.Pid), time.Now()
-	b.createAll("floor", n)
-	b.allReady("floor", n)
+	b.createAll(secrets, "floor", n)
+	b.allReady(secrets, "floor", n)
 	speed = float64(n) / time.Since(begin).Seconds()
 	perObject = (cpu(process.Process.Pid) - before) * 1000 / float64(n)
 	stop()

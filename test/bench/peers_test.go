@@ -14,7 +14,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"runtime/debug"
 	profiles "runtime/pprof"
 	"strconv"
 	"sync"
@@ -22,8 +21,11 @@ import (
 	"testing"
 	"time"
 
+	awspca "github.com/aws/aws-sdk-go-v2/service/acmpca"
 	awskms "github.com/aws/aws-sdk-go-v2/service/kms"
 	awssm "github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	awsssm "github.com/aws/aws-sdk-go-v2/service/ssm"
+	ssmtypes "github.com/aws/aws-sdk-go-v2/service/ssm/types"
 	"github.com/go-logr/logr"
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/utils/ptr"
@@ -33,6 +35,7 @@ import (
 	"strongroom.dev/strongroom/internal/gateway/awsjson"
 	"strongroom.dev/strongroom/internal/gateway/sigv4"
 	"strongroom.dev/strongroom/internal/operator"
+	"strongroom.dev/strongroom/internal/pacer"
 	"strongroom.dev/strongroom/test/environment"
 )
 
@@ -78,7 +81,7 @@ func TestGatewayProcess(t *testing.T) {
 // collectAsManager sets the garbage collector as `strongroom manager` does.
 func collectAsManager() {
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(50)
+		pacer.Start()
 	}
 }
 
@@ -177,6 +180,12 @@ func bareAnswer(dst []byte, target string, body []byte) ([]byte, error) {
 		in, out = &awssm.GetSecretValueInput{}, &awssm.GetSecretValueOutput{
 			ARN: arn, Name: ptr.To("secret-1"), SecretString: ptr.To(string(plain)), VersionId: arn, VersionStages: []string{"AWSCURRENT"}, CreatedDate: &time.Time{},
 		}
+	case "AmazonSSM.GetParameter":
+		in, out = &awsssm.GetParameterInput{}, &awsssm.GetParameterOutput{Parameter: &ssmtypes.Parameter{
+			ARN: arn, Name: ptr.To("string-1"), Value: ptr.To(string(plain)), Type: "String", DataType: ptr.To("text"), Version: 1, LastModifiedDate: &time.Time{},
+		}}
+	case "ACMPrivateCA.IssueCertificate":
+		in, out = &awspca.IssueCertificateInput{}, &awspca.IssueCertificateOutput{CertificateArn: arn}
 	default:
 		return nil, errTarget
 	}

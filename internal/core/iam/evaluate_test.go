@@ -168,7 +168,7 @@ func TestNotPrincipalGrantsLess(t *testing.T) {
 }
 
 // decides evaluates one Allow statement of an identity policy.
-func decides(t *testing.T, statement, action, resource string, ctx iam.Map) bool {
+func decides(t fataler, statement, action, resource string, ctx iam.Map) bool {
 	t.Helper()
 	p := mustParse(t, `{"Version":"2012-10-17","Statement":[`+statement+`]}`, iam.Identity)
 	return iam.Evaluate(&iam.Request{Principal: user, Action: action, Resource: resource, Context: ctx},

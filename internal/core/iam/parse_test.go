@@ -8,7 +8,7 @@ import (
 	"strongroom.dev/strongroom/internal/core/iam"
 )
 
-func mustParse(t *testing.T, document string, kind iam.Type) *iam.Policy {
+func mustParse(t fataler, document string, kind iam.Type) *iam.Policy {
 	t.Helper()
 	p, err := iam.Parse([]byte(document), kind)
 	if err != nil {

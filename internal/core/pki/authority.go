@@ -135,9 +135,6 @@ func (a *Authority) Issue(public crypto.PublicKey, in LeafRequest) (*x509.Certif
 	}
 	t.SignatureAlgorithm = in.SignatureAlgorithm
 	t.DNSNames, t.IPAddresses, t.URIs, t.EmailAddresses = in.Names.DNS, in.Names.IPs, in.Names.URIs, in.Names.Emails
-	if in.Names.Len() == 0 && len(in.Subject.ToRDNSequence()) == 0 {
-		return nil, fmt.Errorf("%w: a certificate has a name", ErrInvalidName)
-	}
 	t.KeyUsage = x509.KeyUsageDigitalSignature
 	if algorithm, _ := AlgorithmOf(public); SignatureAlgorithmOf(algorithm) == x509.SHA256WithRSA {
 		t.KeyUsage |= x509.KeyUsageKeyEncipherment // RSA key exchange of TLS 1.2
@@ -147,11 +144,33 @@ func (a *Authority) Issue(public crypto.PublicKey, in LeafRequest) (*x509.Certif
 		t.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
 	}
 	for _, above := range a.Chain() {
-		if err := ConstraintsOf(above).Check(in.Names); err != nil {
+		k := ConstraintsOf(above)
+		err := k.Check(in.Names)
+		if err == nil {
+			t.Subject.CommonName, err = k.commonName(t.Subject.CommonName, in.Names)
+		}
+		if err != nil {
 			return nil, fmt.Errorf("%s does not issue this: %w", shown(above), err)
 		}
 	}
+	if in.Names.Len() == 0 && len(t.Subject.ToRDNSequence()) == 0 {
+		return nil, fmt.Errorf("%w: a certificate has a name", ErrInvalidName)
+	}
 	return a.issue(t, public)
+}
+
+// CheckTime says whether this authority and all above it are valid at a time. It wraps ErrExpired or ErrNotYetValid. Issue cannot tell: what it
+// makes may begin earlier than now.
+func (a *Authority) CheckTime(now time.Time) error {
+	for _, above := range a.Chain() {
+		switch {
+		case !now.Before(above.NotAfter):
+			return fmt.Errorf("the authority %s: %w at %s", shown(above), ErrExpired, moment(above.NotAfter))
+		case now.Before(above.NotBefore):
+			return fmt.Errorf("the authority %s: %w before %s", shown(above), ErrNotYetValid, moment(above.NotBefore))
+		}
+	}
+	return nil
 }
 
 // issue signs, if this authority and all above it are valid when the certificate begins, or were just made.

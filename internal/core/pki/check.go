@@ -10,7 +10,9 @@ import (
 
 // CheckChain says whether certificates, the leaf first, are a chain that can be trusted at a time: no key or signature is weak, each is
 // valid at that time, each was issued by the next, and the leaf's names are within the constraints of all above it. The last need not
-// be a root. It wraps ErrWeak, ErrUnsupported, ErrExpired, ErrNotYetValid, ErrNotPermitted, ErrNotAuthority or ErrChain.
+// be a root. The leaf is of version 3 of X.509, as AWS Certificate Manager asks. It wraps ErrWeak, ErrUnsupported, ErrMalformed, ErrExpired,
+// ErrNotYetValid, ErrNotPermitted, ErrNotAuthority or ErrChain.
+// https://docs.aws.amazon.com/acm/latest/userguide/import-certificate-prerequisites.html
 func CheckChain(chain []*x509.Certificate, now time.Time) error {
 	if len(chain) == 0 || len(chain) > MaximumChain {
 		return fmt.Errorf("%w: %d certificates; there must be 1 to %d", ErrChain, len(chain), MaximumChain)
@@ -19,6 +21,9 @@ func CheckChain(chain []*x509.Certificate, now time.Time) error {
 		if err := checkOne(c, now); err != nil {
 			return fmt.Errorf("certificate %d, of %s: %w", i+1, shown(c), err)
 		}
+	}
+	if v := chain[0].Version; v != 3 {
+		return fmt.Errorf("%w: certificate 1, of %s, is of version %d of X.509, which has no names; use one of version 3", ErrMalformed, shown(chain[0]), v)
 	}
 	for i, c := range chain[1:] {
 		if err := chain[i].CheckSignatureFrom(c); err != nil {

@@ -70,6 +70,24 @@ func (k Constraints) Check(names Names) error {
 	return nil
 }
 
+// commonName is the common name that a certificate of names can have. Verifiers take it for a DNS name if there is none among the names, so
+// that it has to be within the constraints, too. OpenSSL takes even an address for one: it is left out, since it is among the names.
+// https://docs.openssl.org/3.0/man3/X509_check_host/
+func (k Constraints) commonName(name string, names Names) (string, error) {
+	if len(names.DNS) > 0 || len(k.PermittedDNS)+len(k.ExcludedDNS) == 0 {
+		return name, nil
+	}
+	if net.ParseIP(name) != nil {
+		return "", nil
+	}
+	if domain, err := parseDNS(name); err == nil {
+		if err := k.Check(Names{DNS: []string{domain}}); err != nil {
+			return "", fmt.Errorf("the common name is taken for a DNS name: %w", err)
+		}
+	}
+	return name, nil
+}
+
 // judge looks for one name among what is excluded and what is permitted.
 func judge[N, C any](shown string, name N, permitted, excluded []C, matches func(N, C) bool) error {
 	for _, c := range excluded {

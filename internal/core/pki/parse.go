@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto"
 	"crypto/x509"
+	"encoding/asn1"
 	"encoding/pem"
 	"fmt"
 	"strings"
@@ -120,7 +121,7 @@ func parseKeyBlock(block *pem.Block) (crypto.Signer, error) {
 		return checked(key)
 	case ecKeyBlock:
 		key, err := x509.ParseECPrivateKey(block.Bytes)
-		if err != nil {
+		if err != nil || !whole(block.Bytes) {
 			return nil, errKey
 		}
 		return checked(key)
@@ -137,7 +138,7 @@ func ParsePKCS8(der []byte) (crypto.Signer, error) {
 		return nil, fmt.Errorf("%w: %d bytes; a private key has at most %d", ErrTooLarge, len(der), MaximumKey)
 	}
 	key, err := x509.ParsePKCS8PrivateKey(der)
-	if err != nil {
+	if err != nil || !whole(der) {
 		return nil, errKey
 	}
 	signer, ok := key.(crypto.Signer)
@@ -145,6 +146,13 @@ func ParsePKCS8(der []byte) (crypto.Signer, error) {
 		return nil, fmt.Errorf("%w: a private key of type %T does not sign", ErrUnsupported, key)
 	}
 	return checked(signer)
+}
+
+// whole tells that nothing follows a value in DER, which crypto/x509 does not look at in private keys.
+func whole(der []byte) bool {
+	var value asn1.RawValue
+	rest, err := asn1.Unmarshal(der, &value)
+	return err == nil && len(rest) == 0
 }
 
 func checked(key crypto.Signer) (crypto.Signer, error) {

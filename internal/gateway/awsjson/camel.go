@@ -4,19 +4,17 @@ import (
 	"encoding/json/jsontext"
 	"encoding/json/v2"
 	"reflect"
-	"strings"
+
+	"strongroom.dev/strongroom/internal/gateway/shapes"
 )
 
-// camel makes the reader of a struct whose members all begin with a small letter on the wire, unlike its fields, as those of ACM's Filters do.
-// Without it such members would be passed over, as if the caller had not asked to filter.
+// camel makes the reader of a struct whose members are not called as its fields are, as those of ACM's Filters.
 func camel[T any]() func(*jsontext.Decoder, *T) error {
-	from := reflect.TypeFor[T]()
+	members := shapes.Members(reflect.TypeFor[T]())
 	var fields []reflect.StructField
-	for f := range from.Fields() {
-		if f.IsExported() {
-			tag := reflect.StructTag(`json:"` + strings.ToLower(f.Name[:1]) + f.Name[1:] + `"`)
-			fields = append(fields, reflect.StructField{Name: f.Name, Type: f.Type, Tag: tag})
-		}
+	for _, m := range members {
+		name := reflect.TypeFor[T]().Field(m.Field).Name
+		fields = append(fields, reflect.StructField{Name: name, Type: m.Type, Tag: reflect.StructTag(`json:"` + m.Name + `"`)})
 	}
 	wire := reflect.StructOf(fields)
 	return func(dec *jsontext.Decoder, into *T) error {
@@ -25,8 +23,8 @@ func camel[T any]() func(*jsontext.Decoder, *T) error {
 			return err
 		}
 		to := reflect.ValueOf(into).Elem()
-		for i := range fields {
-			to.FieldByName(fields[i].Name).Set(read.Elem().Field(i))
+		for i, m := range members {
+			to.Field(m.Field).Set(read.Elem().Field(i))
 		}
 		return nil
 	}

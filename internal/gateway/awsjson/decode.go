@@ -18,17 +18,12 @@ import (
 	"time"
 
 	acmtypes "github.com/aws/aws-sdk-go-v2/service/acm/types"
+
+	"strongroom.dev/strongroom/internal/gateway/shapes"
 )
 
-// MaximumDepth of arrays and objects in a request. The deepest shape of the services served needs 8.
-const MaximumDepth = 32
-
-// ErrSerialization is AWS's SerializationException: the body is not JSON, or not of the operation's shape. Messages quote
-// nothing of the body but names of members.
-var ErrSerialization = errors.New("SerializationException")
-
-// maximumTime is 9999-12-31T23:59:59Z, in seconds: the last that ISO 8601 can write in four digits.
-const maximumTime = 253402300799
+// ErrSerialization is AWS's SerializationException: the body is not JSON, or not of the operation's shape.
+var ErrSerialization = shapes.ErrSerialization
 
 var unmarshalers = json.JoinUnmarshalers(
 	json.UnmarshalFromFunc(unmarshalTime),
@@ -45,8 +40,8 @@ func Decode(body []byte, into any) error {
 	if body[0] != '{' { // null would leave the input as it is
 		return fmt.Errorf("%w: the body is not a JSON object", ErrSerialization)
 	}
-	if deeper(body, MaximumDepth) {
-		return fmt.Errorf("%w: arrays and objects are nested more than %d deep", ErrSerialization, MaximumDepth)
+	if deeper(body, shapes.MaximumDepth) {
+		return fmt.Errorf("%w: arrays and objects are nested more than %d deep", ErrSerialization, shapes.MaximumDepth)
 	}
 	if err := json.Unmarshal(body, into, json.WithUnmarshalers(unmarshalers)); err != nil {
 		return fmt.Errorf("%w: %s", ErrSerialization, problem(err))
@@ -86,12 +81,11 @@ func unmarshalTime(dec *jsontext.Decoder, t *time.Time) error {
 		return fmt.Errorf("a timestamp is a number of seconds since 1970")
 	}
 	seconds, err := strconv.ParseFloat(token.String(), 64)
-	if err != nil || math.IsNaN(seconds) || seconds < -maximumTime || seconds > maximumTime {
-		return errors.New("a timestamp is beyond the year 9999")
+	if err != nil {
+		seconds = math.Inf(1) // of the grammar of numbers, and beyond them all
 	}
-	whole, fraction := math.Modf(seconds)
-	*t = time.Unix(int64(whole), int64(math.Round(fraction*1000))*int64(time.Millisecond)).UTC()
-	return nil
+	*t, err = shapes.Time(seconds)
+	return err
 }
 
 // unmarshalString refuses null where a string must be: in a map or a list. (A member that is null never gets here: its pointer
@@ -134,10 +128,7 @@ func kindName(kind jsontext.Kind) string {
 func problem(err error) string {
 	var semantic *json.SemanticError
 	if errors.As(err, &semantic) {
-		at := string(semantic.JSONPointer)
-		if at == "" {
-			at = "/"
-		}
+		at := shapes.At(string(semantic.JSONPointer))
 		what := kindName(semantic.JSONKind) + " can not be converted to " + typeName(semantic.GoType)
 		if semantic.JSONKind == 0 && semantic.Err != nil {
 			what = semantic.Err.Error() // one of this file's own: they quote nothing
@@ -146,43 +137,20 @@ func problem(err error) string {
 	}
 	var syntactic *jsontext.SyntacticError
 	if errors.As(err, &syntactic) {
+		at := shapes.At(string(syntactic.JSONPointer))
 		if errors.Is(err, jsontext.ErrDuplicateName) {
-			return fmt.Sprintf("%s: the member is there twice", syntactic.JSONPointer)
+			return at + ": the member is there twice"
 		}
-		return fmt.Sprintf("%s (byte %d): not valid JSON", syntactic.JSONPointer, syntactic.ByteOffset)
+		return fmt.Sprintf("%s (byte %d): not valid JSON", at, syntactic.ByteOffset)
 	}
 	return "not valid JSON"
 }
 
 // typeName is the type that was wanted in AWS's words.
 func typeName(t reflect.Type) string {
-	for t != nil && t.Kind() == reflect.Pointer {
-		t = t.Elem()
+	name := shapes.TypeName(t)
+	if name == "a Blob" {
+		return name + " (base64)"
 	}
-	if t == nil {
-		return "the member's type"
-	}
-	switch t.Kind() {
-	case reflect.String:
-		return "a String"
-	case reflect.Bool:
-		return "a Boolean"
-	case reflect.Int32:
-		return "an Integer"
-	case reflect.Int64:
-		return "a Long"
-	case reflect.Float64:
-		return "a Double"
-	case reflect.Slice:
-		if t.Elem().Kind() == reflect.Uint8 {
-			return "a Blob (base64)"
-		}
-		return "a List"
-	case reflect.Map:
-		return "a Map"
-	}
-	if t == reflect.TypeFor[time.Time]() {
-		return "a Timestamp"
-	}
-	return "a Structure"
+	return name
 }

@@ -19,6 +19,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"strongroom.dev/strongroom/internal/gateway/shapes"
 )
 
 // The limits of a request.
@@ -162,13 +164,10 @@ func decode(n *node, v reflect.Value, at string) error {
 }
 
 func decodeStruct(n *node, v reflect.Value, prefix string) error {
-	for f := range v.Type().Fields() {
-		if !f.IsExported() || f.Anonymous || f.Name == "ResultMetadata" {
-			continue
-		}
-		child, lower := n.children[f.Name], n.children[lowerFirst(f.Name)]
+	for _, m := range shapes.Members(v.Type()) {
+		child, lower := n.children[m.Name], n.children[lowerFirst(m.Name)]
 		if child != nil && lower != nil {
-			return malformed("%s%s is there twice", prefix, f.Name)
+			return malformed("%s%s is there twice", prefix, m.Name)
 		}
 		if child == nil {
 			child = lower
@@ -176,7 +175,7 @@ func decodeStruct(n *node, v reflect.Value, prefix string) error {
 		if child == nil {
 			continue
 		}
-		if err := decode(child, v.FieldByIndex(f.Index), prefix+f.Name); err != nil {
+		if err := decode(child, v.Field(m.Field), prefix+m.Name); err != nil {
 			return err
 		}
 	}

@@ -10,10 +10,11 @@ import (
 	"sync"
 	"time"
 	"unicode/utf8"
+
+	"strongroom.dev/strongroom/internal/gateway/shapes"
 )
 
-// An SDK user sees an absent and an empty member as two different things. So: a nil pointer, slice or map and an empty enum
-// are absent; an empty list, map or text is an element without content.
+// What is absent is shapes.Absent's to say; an empty list, map or text is an element without content.
 
 // Append appends the answer of an operation, such as AssumeRole, in a service's XML namespace: its result is the output struct,
 // or a pointer to one, within the element that the model calls the result wrapper, empty for an operation that answers nothing.
@@ -66,8 +67,6 @@ func AppendError(dst []byte, namespace, code, message string, receiver bool, req
 // plan is how values of one type are written. It is worked out once a type.
 type plan struct {
 	append func(dst []byte, v reflect.Value) []byte
-	// absent tells that a member with this value is left out; nil for never.
-	absent func(v reflect.Value) bool
 }
 
 var plans sync.Map // of reflect.Type to *plan
@@ -83,24 +82,17 @@ func planOf(t reflect.Type) *plan {
 	return made
 }
 
-func isNil(v reflect.Value) bool   { return v.IsNil() }
-func isEmpty(v reflect.Value) bool { return v.Len() == 0 }
-
 func newPlan(t reflect.Type) *plan {
 	switch t.Kind() {
 	case reflect.Pointer:
-		return &plan{absent: isNil, append: func(dst []byte, v reflect.Value) []byte {
+		return &plan{append: func(dst []byte, v reflect.Value) []byte {
 			if v.IsNil() {
 				return dst
 			}
 			return planOf(t.Elem()).append(dst, v.Elem())
 		}}
 	case reflect.String:
-		p := &plan{append: func(dst []byte, v reflect.Value) []byte { return appendText(dst, v.String()) }}
-		if t != reflect.TypeFor[string]() {
-			p.absent = isEmpty // an enum
-		}
-		return p
+		return &plan{append: func(dst []byte, v reflect.Value) []byte { return appendText(dst, v.String()) }}
 	case reflect.Bool:
 		return &plan{append: func(dst []byte, v reflect.Value) []byte { return strconv.AppendBool(dst, v.Bool()) }}
 	case reflect.Int32, reflect.Int64:
@@ -108,14 +100,14 @@ func newPlan(t reflect.Type) *plan {
 	case reflect.Float32, reflect.Float64:
 		return &plan{append: func(dst []byte, v reflect.Value) []byte { return strconv.AppendFloat(dst, v.Float(), 'g', -1, 64) }}
 	case reflect.Slice:
-		if t.Elem().Kind() == reflect.Uint8 {
-			return &plan{absent: isNil, append: func(dst []byte, v reflect.Value) []byte {
+		if shapes.IsBlob(t) {
+			return &plan{append: func(dst []byte, v reflect.Value) []byte {
 				return base64.StdEncoding.AppendEncode(dst, v.Bytes())
 			}}
 		}
-		return &plan{absent: isNil, append: appendList}
+		return &plan{append: appendList}
 	case reflect.Map:
-		return &plan{absent: isNil, append: appendMap}
+		return &plan{append: appendMap}
 	case reflect.Struct:
 		if t == reflect.TypeFor[time.Time]() {
 			return &plan{append: appendTime}
@@ -125,29 +117,18 @@ func newPlan(t reflect.Type) *plan {
 	panic(fmt.Sprintf("awsquery: no XML for %s", t)) // no output struct of STS or IAM has one
 }
 
-type member struct {
-	name  string
-	index int
-	typ   reflect.Type
-}
-
 func newStructPlan(t reflect.Type) *plan {
-	var members []member
-	for f := range t.Fields() {
-		if f.IsExported() && !f.Anonymous && f.Name != "ResultMetadata" {
-			members = append(members, member{f.Name, f.Index[0], f.Type})
-		}
-	}
+	members := shapes.Members(t)
 	return &plan{append: func(dst []byte, v reflect.Value) []byte {
 		for i := range members {
 			m := &members[i]
-			p, field := planOf(m.typ), v.Field(m.index)
-			if p.absent != nil && p.absent(field) {
+			field := v.Field(m.Field)
+			if shapes.Absent(field) {
 				continue
 			}
-			dst = appendTag(dst, m.name)
-			dst = p.append(dst, field)
-			dst = appendEnd(dst, m.name)
+			dst = appendTag(dst, m.Name)
+			dst = planOf(m.Type).append(dst, field)
+			dst = appendEnd(dst, m.Name)
 		}
 		return dst
 	}}

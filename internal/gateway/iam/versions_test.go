@@ -58,6 +58,16 @@ func are(policy *string, want ...string) {
 	Eventually(func() []string { return versions(policy) }, "2s").Should(Equal(want))
 }
 
+// seen waits until a policy's controller has written its versions down: what kubectl changes before that has never been a version.
+func seen(name string) {
+	GinkgoHelper()
+	Eventually(func(g Gomega) {
+		policy := object(name, &v1alpha1.IAMPolicy{})
+		g.Expect(policy.Status.DefaultVersionID).NotTo(BeEmpty())
+		g.Expect(policy.Status.ObservedGeneration).To(Equal(policy.Generation))
+	}).Should(Succeed())
+}
+
 func documentOf(policy *string, id string) string {
 	GinkgoHelper()
 	got, err := admin.GetPolicyVersion(ctx, &sdk.GetPolicyVersionInput{PolicyArn: policy, VersionId: &id})
@@ -112,6 +122,7 @@ var _ = Describe("A version of a managed policy", func() {
 	It("is made by kubectl too, and the one before can be had back; Git's document makes no third", func() {
 		policy := newPolicy("by-git")
 		are(policy, "v1*")
+		seen("by-git")
 		byKubectl("by-git", "B")
 		are(policy, "v2*", "v1")
 		for range 3 {
@@ -155,6 +166,7 @@ var _ = Describe("A version of a managed policy", func() {
 	It("brings a policy back that kubectl broke", func() {
 		policy := newPolicy("broken-once")
 		are(policy, "v1*")
+		seen("broken-once")
 		o := &v1alpha1.IAMPolicy{}
 		o.Namespace, o.Name = namespace, "broken-once"
 		Expect(cp.Client.Patch(ctx, o, client.RawPatch(types.MergePatchType, []byte(`{"spec":{"document":{"Statement":1}}}`)))).To(Succeed())

@@ -27,6 +27,7 @@ type exchange struct {
 	body      []byte
 	held      admission.Held // the memory of the body, until the request is authenticated
 
+	protocol  protocol
 	service   *service
 	operation *operation
 	// asked is the operation's name as the request has it, whether it is served or not.
@@ -41,7 +42,7 @@ type exchange struct {
 }
 
 func (s *Server) begin(r *http.Request) *exchange {
-	e := &exchange{request: r, start: s.Now(), requestID: newID()}
+	e := &exchange{request: r, start: s.Now(), requestID: newID(), protocol: protocolOf(r)}
 	e.call = gateway.Call{RequestID: e.requestID, Time: e.start, SourceIP: remote(r)}
 	return e
 }
@@ -63,8 +64,8 @@ const maximumTrusted = 16 << 10
 // its part until it is authenticated, or over.
 func (s *Server) read(e *exchange) (err error) {
 	limit := int64(maximumBody)
-	if prefix, _ := targetOf(e.request.Header.Get("X-Amz-Target")); s.targets[prefix] != nil {
-		limit = s.targets[prefix].maximumBody
+	if named := s.named(e); named != nil {
+		limit = named.maximumBody
 	}
 	if e.request.ContentLength > limit {
 		return errTooLarge
@@ -160,7 +161,14 @@ func (e *exchange) wipe() {
 // send writes the answer. What the client does not take is the client's loss: the record is written.
 func (e *exchange) send(w http.ResponseWriter, body []byte) {
 	header := w.Header()
-	header["Content-Type"] = []string{e.protocol().answerType()}
+	if e.protocol == (rpcProtocol{}) {
+		header["Smithy-Protocol"] = []string{rpcName}
+	}
+	if len(body) > 0 {
+		header["Content-Type"] = []string{e.protocol.answerType()}
+	} else {
+		header["Content-Type"] = nil // or net/http makes one up
+	}
 	header["Content-Length"] = []string{strconv.Itoa(len(body))}
 	header["X-Amzn-Requestid"] = []string{e.requestID}
 	header["Cache-Control"] = []string{"no-store"}
@@ -171,17 +179,6 @@ func (e *exchange) send(w http.ResponseWriter, body []byte) {
 	}
 	w.WriteHeader(status)
 	_, _ = w.Write(body)
-}
-
-// protocol is the service's, or for a request that names none the one that it looks like.
-func (e *exchange) protocol() protocol {
-	if e.service != nil {
-		return e.service.protocol
-	}
-	if e.request.Header.Get("X-Amz-Target") == "" {
-		return queryProtocol{}
-	}
-	return jsonProtocol{}
 }
 
 // event is the request's record.

@@ -9,9 +9,9 @@ import (
 
 	"github.com/aws/smithy-go"
 
-	"strongroom.dev/strongroom/internal/gateway/awsjson"
 	"strongroom.dev/strongroom/internal/gateway/awsquery"
 	"strongroom.dev/strongroom/internal/gateway/limits"
+	"strongroom.dev/strongroom/internal/gateway/shapes"
 	"strongroom.dev/strongroom/internal/gateway/sigv4"
 )
 
@@ -25,6 +25,8 @@ type failure struct {
 	messageKey string
 	// shape is the SDK's struct with more members, nil if there is none.
 	shape any
+	// modelled says that the code is the name of a shape of the service's model.
+	modelled bool
 }
 
 // kind is a failure of the gateway's own. Each protocol has its names for them.
@@ -88,7 +90,7 @@ func (s *Server) inner(e *exchange, err error) error {
 // refuse notes the failure and writes its answer.
 func (e *exchange) refuse(err error) []byte {
 	e.failure = e.failureOf(err)
-	return e.protocol().failure(nil, e.failure, e.service, e.requestID)
+	return e.protocol.failure(nil, e.failure, e.service, e.requestID)
 }
 
 func (e *exchange) failureOf(err error) *failure {
@@ -107,8 +109,8 @@ func (e *exchange) failureOf(err error) *failure {
 		e.fill(f, signatureKinds[signature.Code], signature.Message)
 	case errors.As(err, &violations):
 		e.fill(f, invalidInput, violations.Error())
-	case errors.Is(err, awsjson.ErrSerialization):
-		e.fill(f, serialization, without(err, awsjson.ErrSerialization))
+	case errors.Is(err, shapes.ErrSerialization):
+		e.fill(f, serialization, without(err, shapes.ErrSerialization))
 	case errors.Is(err, awsquery.ErrSerialization):
 		e.fill(f, serialization, without(err, awsquery.ErrSerialization))
 	case errors.As(err, &known):
@@ -125,7 +127,7 @@ func without(err, sentinel error) string {
 }
 
 func (e *exchange) fill(f *failure, k kind, message string) {
-	f.code, f.status = e.protocol().common(k)
+	f.code, f.status = e.protocol.common(k)
 	f.message, f.receiver = message, f.status >= http.StatusInternalServerError
 }
 
@@ -142,7 +144,7 @@ func (e *exchange) modelled(f *failure, known smithy.APIError) {
 		f.status = http.StatusInternalServerError
 	}
 	if generic := (*smithy.GenericAPIError)(nil); errors.As(known, &generic) {
-		f.code, f.status = e.protocol().generic(f.code, f.status)
+		f.code, f.status = e.protocol.generic(f.code, f.status)
 		return
 	}
 	f.shape = known
@@ -151,7 +153,7 @@ func (e *exchange) modelled(f *failure, known smithy.APIError) {
 		shape = shape.Elem()
 	}
 	if model, ok := e.service.Error(shape.Name()); ok {
-		f.code, f.status, f.receiver = model.Code, model.Status, model.Fault
+		f.code, f.status, f.receiver, f.modelled = model.Code, model.Status, model.Fault, true
 		if model.Message != "" {
 			f.messageKey = model.Message
 		}

@@ -161,7 +161,7 @@ func TestARememberedKeyIsOfItsSecretAlone(t *testing.T) {
 	}
 }
 
-func shapes(t *testing.T, service, operation string) *limits.Operation {
+func operationOf(t *testing.T, service, operation string) *limits.Operation {
 	t.Helper()
 	s, err := limits.For(service)
 	if err != nil {
@@ -178,41 +178,48 @@ func TestSensitiveBlobsAreOverwrittenAndOthersAreLeft(t *testing.T) {
 	zero := func(b []byte) bool { return strings.Trim(string(b), "\x00") == "" }
 
 	out := &awskms.DecryptOutput{Plaintext: []byte("secret"), KeyId: aws.String("key")}
-	newWiper(shapes(t, "kms", "Decrypt").Output, reflect.TypeOf(out)).wipe(out)
+	newWiper(operationOf(t, "kms", "Decrypt").Output, reflect.TypeOf(out)).wipe(out)
 	if !zero(out.Plaintext) || *out.KeyId != "key" {
 		t.Errorf("after Decrypt: %q", out.Plaintext)
 	}
 
 	public := &awskms.GetPublicKeyOutput{PublicKey: []byte("public")}
-	newWiper(shapes(t, "kms", "GetPublicKey").Output, reflect.TypeOf(public)).wipe(public)
+	newWiper(operationOf(t, "kms", "GetPublicKey").Output, reflect.TypeOf(public)).wipe(public)
 	if string(public.PublicKey) != "public" { // it may be the cache's own
 		t.Errorf("after GetPublicKey: %q", public.PublicKey)
 	}
 
 	batch := &awssm.BatchGetSecretValueOutput{SecretValues: []smtypes.SecretValueEntry{{SecretBinary: []byte("a")}, {}, {SecretBinary: []byte("b")}}}
-	newWiper(shapes(t, "secretsmanager", "BatchGetSecretValue").Output, reflect.TypeOf(batch)).wipe(batch)
+	newWiper(operationOf(t, "secretsmanager", "BatchGetSecretValue").Output, reflect.TypeOf(batch)).wipe(batch)
 	if !zero(batch.SecretValues[0].SecretBinary) || !zero(batch.SecretValues[2].SecretBinary) {
 		t.Error("after BatchGetSecretValue a binary is still there")
 	}
 
-	newWiper(shapes(t, "kms", "Encrypt").Input, reflect.TypeOf(&awskms.EncryptInput{})).wipe(nil)
+	newWiper(operationOf(t, "kms", "Encrypt").Input, reflect.TypeOf(&awskms.EncryptInput{})).wipe(nil)
 }
 
 func TestAWSErrorsAreAnsweredAsEachProtocolHasThem(t *testing.T) {
-	compiled := func(protocol, name string) *service {
+	type spoken struct {
+		protocol
+		*service
+	}
+	compiled := func(protocol, name string) spoken {
 		model, err := limits.For(name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		s := &service{Service: model, protocol: jsonProtocol{}, messageKey: "message"}
-		if protocol == "query" {
-			s.protocol = queryProtocol{}
+		s := &service{Service: model, messageKey: "message"}
+		switch protocol {
+		case "query":
+			return spoken{queryProtocol{}, s}
+		case "rpc":
+			return spoken{rpcProtocol{}, s}
 		}
-		return s
+		return spoken{jsonProtocol{}, s}
 	}
 	denied := &smithy.GenericAPIError{Code: "AccessDeniedException", Message: "no"}
 	for name, tt := range map[string]struct {
-		service  *service
+		service  spoken
 		err      error
 		code     string
 		status   int
@@ -222,6 +229,9 @@ func TestAWSErrorsAreAnsweredAsEachProtocolHasThem(t *testing.T) {
 		"of KMS, 404 in the model":       {compiled("json", "kms"), &kmstypes.NotFoundException{}, "NotFoundException", 400, "message", false},
 		"of KMS's own fault":             {compiled("json", "kms"), &kmstypes.KMSInternalException{}, "KMSInternalException", 500, "message", true},
 		"of Secrets Manager":             {compiled("json", "secretsmanager"), &smtypes.ResourceNotFoundException{}, "ResourceNotFoundException", 400, "Message", false},
+		"of KMS, in RPC v2":              {compiled("rpc", "kms"), &kmstypes.NotFoundException{}, "NotFoundException", 400, "message", false},
+		"denied, in RPC v2":              {compiled("rpc", "kms"), denied, "AccessDeniedException", 400, "message", false},
+		"of a signature, in RPC v2":      {compiled("rpc", "kms"), &sigv4.Error{Code: sigv4.Invalid}, "InvalidSignatureException", 400, "message", false},
 		"of STS, under its wire code":    {compiled("query", "sts"), &ststypes.MalformedPolicyDocumentException{}, "MalformedPolicyDocument", 400, "message", false},
 		"denied, in JSON":                {compiled("json", "kms"), denied, "AccessDeniedException", 400, "message", false},
 		"denied, in a query":             {compiled("query", "sts"), denied, "AccessDenied", http.StatusForbidden, "message", false},
@@ -233,7 +243,7 @@ func TestAWSErrorsAreAnsweredAsEachProtocolHasThem(t *testing.T) {
 		"while sealed":                   {compiled("json", "kms"), refusal(unavailable, "x"), "ServiceUnavailable", 503, "message", true},
 		"of an unserved query operation": {compiled("query", "sts"), refusal(unsupportedOperation, "x"), "UnsupportedOperation", 400, "message", false},
 	} {
-		e := &exchange{service: tt.service}
+		e := &exchange{protocol: tt.service.protocol, service: tt.service.service}
 		f := e.failureOf(tt.err)
 		if f.code != tt.code || f.status != tt.status || f.messageKey != tt.key || f.receiver != tt.receiver {
 			t.Errorf("%s: %+v", name, f)
@@ -246,7 +256,7 @@ func TestAWSErrorsAreAnsweredAsEachProtocolHasThem(t *testing.T) {
 
 func TestEveryKindOfFailureHasACodeInEachProtocol(t *testing.T) {
 	for k := internal; k <= invalidInput; k++ {
-		for _, p := range []protocol{jsonProtocol{}, queryProtocol{}} {
+		for _, p := range []protocol{jsonProtocol{}, queryProtocol{}, rpcProtocol{}} {
 			if code, status := p.common(k); code == "" || status < 400 || status > 599 {
 				t.Errorf("kind %d of %T is %q, %d", k, p, code, status)
 			}

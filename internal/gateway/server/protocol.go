@@ -2,15 +2,27 @@ package server
 
 import (
 	"net/http"
+	"slices"
 
 	"strongroom.dev/strongroom/internal/gateway/awsjson"
 	"strongroom.dev/strongroom/internal/gateway/limits"
 )
 
+// protocolOf is the protocol that a request is in by its headers: they are all that is needed to tell. A request that is in none
+// that is spoken here is answered as a query.
+func protocolOf(r *http.Request) protocol {
+	switch {
+	case slices.Contains(r.Header["Smithy-Protocol"], rpcName):
+		return rpcProtocol{}
+	case r.Header.Get("X-Amz-Target") != "":
+		return jsonProtocol{}
+	}
+	return queryProtocol{}
+}
+
 // protocol is how requests and answers are on the wire.
 type protocol interface {
-	// requestType and answerType are media types.
-	requestType() string
+	// answerType is the media type of answers.
 	answerType() string
 	// decode reads the input of an operation.
 	decode(e *exchange, into any) error
@@ -29,8 +41,7 @@ type jsonProtocol struct{}
 
 const jsonType = "application/x-amz-json-1.1"
 
-func (jsonProtocol) requestType() string { return jsonType }
-func (jsonProtocol) answerType() string  { return jsonType }
+func (jsonProtocol) answerType() string { return jsonType }
 
 func (jsonProtocol) decode(e *exchange, into any) error { return awsjson.Decode(e.body, into) }
 
@@ -75,7 +86,7 @@ var jsonCodes = map[kind]wireCode{
 // decode reads and checks the input.
 func (e *exchange) decode() error {
 	e.input = e.operation.NewInput()
-	if err := e.service.protocol.decode(e, e.input); err != nil {
+	if err := e.protocol.decode(e, e.input); err != nil {
 		return err
 	}
 	return e.operation.limits.Check(e.input).Err()

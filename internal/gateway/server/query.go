@@ -16,8 +16,7 @@ const (
 	xmlType  = "text/xml"
 )
 
-func (queryProtocol) requestType() string { return formType }
-func (queryProtocol) answerType() string  { return xmlType }
+func (queryProtocol) answerType() string { return xmlType }
 
 // formOf is the form of a query, unread: the body of a POST, or the URL's query of a GET, as presigned requests are.
 func formOf(e *exchange) ([]byte, error) {

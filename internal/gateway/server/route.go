@@ -8,16 +8,31 @@ import (
 	"strongroom.dev/strongroom/internal/gateway/awsquery"
 )
 
-// route finds out which service and operation a request asks. JSON services name both in X-Amz-Target. Query services name
-// the operation in the form, and the service by its API's version: nothing else of the form is read before it is known who sent it.
+// route finds out which service and operation a request asks. awsJson names both in X-Amz-Target, and RPC v2 in the path. Query
+// services name the operation in the form, and the service by its API's version: nothing else of the form is read before it is known
+// who sent it.
 func (s *Server) route(e *exchange) error {
-	if target := e.request.Header.Get("X-Amz-Target"); target != "" {
-		return s.routeTarget(e, target)
+	switch e.protocol.(type) {
+	case rpcProtocol:
+		return s.routeRPC(e)
+	case jsonProtocol:
+		return s.routeTarget(e)
 	}
 	return s.routeQuery(e)
 }
 
-func (s *Server) routeTarget(e *exchange, target string) error {
+// named is the service that a request names by its head alone, nil for none.
+func (s *Server) named(e *exchange) *service {
+	if e.protocol == (rpcProtocol{}) {
+		name, _, _ := rpcPath(e.request.URL.EscapedPath())
+		return s.rpcService(name)
+	}
+	prefix, _ := targetOf(e.request.Header.Get("X-Amz-Target"))
+	return s.targets[prefix]
+}
+
+func (s *Server) routeTarget(e *exchange) error {
+	target := e.request.Header.Get("X-Amz-Target")
 	prefix, name := targetOf(target)
 	e.asked = name
 	e.service = s.targets[prefix]
@@ -30,8 +45,8 @@ func (s *Server) routeTarget(e *exchange, target string) error {
 	if e.request.URL.Path != "/" && e.request.URL.Path != "" {
 		return refusal(unknownOperation, "%s is called at the path /.", shortened(target))
 	}
-	if want := e.service.protocol.requestType(); !isType(e.request.Header.Get("Content-Type"), want) {
-		return refusal(unknownOperation, "The content type is to be %s.", want)
+	if !isType(e.request.Header.Get("Content-Type"), jsonType) {
+		return refusal(unknownOperation, "The content type is to be %s.", jsonType)
 	}
 	e.serve(name)
 	return nil

@@ -52,7 +52,7 @@ type Options struct {
 type Server struct {
 	Options
 	services  map[string]*service // by signing name
-	targets   map[string]*service // by the prefix of X-Amz-Target
+	targets   map[string]*service // by the prefix of X-Amz-Target, which is the service's name in AWS's model, and in RPC v2's paths
 	versions  map[string]*service // by the Version of a query
 	keys      *signingKeys
 	replays   *replays
@@ -63,7 +63,6 @@ type Server struct {
 // service is a gateway.Service with what AWS's model says of it.
 type service struct {
 	*limits.Service
-	protocol   protocol
 	operations map[string]*operation
 	// global services are signed for any region, or for the one that AWS keeps them in.
 	global bool
@@ -116,10 +115,9 @@ func compile(g *gateway.Service) (*service, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &service{Service: model, operations: map[string]*operation{}, maximumBody: maximumBody, messageKey: "message"}
-	s.protocol, s.global = jsonProtocol{}, false
-	if model.Protocol == "query" {
-		s.protocol, s.global = queryProtocol{}, true
+	s := &service{
+		Service: model, operations: map[string]*operation{}, maximumBody: maximumBody, messageKey: "message",
+		global: model.Protocol == "query",
 	}
 	if g.Name == "kms" {
 		s.maximumBody = maximumKMSBody
@@ -226,7 +224,7 @@ func (s *Server) invoke(e *exchange) ([]byte, error) {
 		return nil, s.inner(e, err)
 	}
 	e.output = out
-	return e.answered(e.service.protocol.answer(e.buffer(), e.operation.limits, out, e.requestID)), nil
+	return e.answered(e.protocol.answer(e.buffer(), e.operation.limits, out, e.requestID)), nil
 }
 
 // record writes what happened to the trail.

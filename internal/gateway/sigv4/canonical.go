@@ -129,7 +129,7 @@ func presignedFields(r *http.Request) (*fields, error) {
 	if len(query["X-Amz-Expires"]) == 0 { // aws-sdk-go-v2 leaves it out for STS, and AWS takes that for its usual time
 		query.Set("X-Amz-Expires", strconv.Itoa(int(Skew/time.Second)))
 	}
-	seconds, err := strconv.Atoi(get("X-Amz-Expires"))
+	seconds, err := strconv.ParseUint(get("X-Amz-Expires"), 10, 32) // what has more bits would be another time, in nanoseconds
 	if err != nil || seconds < 1 || time.Duration(seconds)*time.Second > MaximumExpiry {
 		return nil, incomplete("X-Amz-Expires must be a number of seconds from 1 to %d.", int(MaximumExpiry/time.Second))
 	}

@@ -1,7 +1,6 @@
 package ssm
 
 import (
-	"errors"
 	"strconv"
 	"strings"
 
@@ -96,10 +95,4 @@ func tagsOf(tags []types.Tag) []v1alpha1.Tag {
 		out = append(out, v1alpha1.Tag{Key: deref(tags[i].Key), Value: deref(tags[i].Value)})
 	}
 	return out
-}
-
-// isNotFound tells that another has deleted a parameter meanwhile.
-func isNotFound(err error) bool {
-	var missing *types.ParameterNotFound
-	return errors.As(err, &missing)
 }

@@ -109,7 +109,7 @@ func (a *api) getParameters(ctx context.Context, call *gateway.Call, in *sdk.Get
 }
 
 func (a *api) resolveHistory(ctx context.Context, call *gateway.Call, in *sdk.GetParameterHistoryInput) (gateway.Resource[target], error) {
-	return a.find(ctx, call, in.Name, conditionKeys{})
+	return a.whole(ctx, call, in.Name)
 }
 
 // getParameterHistory tells description, pattern and tier of the latest version alone: of earlier ones they are not kept.

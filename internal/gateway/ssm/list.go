@@ -58,13 +58,14 @@ type path string
 
 func (a *api) resolvePath(_ context.Context, call *gateway.Call, in *sdk.GetParametersByPathInput) (gateway.Resource[path], error) {
 	given := deref(in.Path)
-	if !strings.HasPrefix(given, "/") || strings.Contains(given, "//") || strings.ContainsAny(given, "*?:") {
+	trimmed := strings.TrimSuffix(given, "/")
+	id, err := parameterstore.ParseID(trimmed)
+	if !strings.HasPrefix(given, "/") || trimmed != "" && (err != nil || id.Selector != "") {
 		return gateway.Resource[path]{}, parameterstore.Invalid("The parameter doesn't meet the parameter name requirements. The parameter " +
 			"name must begin with a forward slash \"/\". It can't be prefixed with \"aws\" or \"ssm\" (case-insensitive). It must use only " +
 			"letters, numbers, or the following symbols: . (period), - (hyphen), _ (underscore). Special characters are not allowed.")
 	}
 	recursive := deref(in.Recursive)
-	trimmed := strings.TrimSuffix(given, "/")
 	return gateway.Resource[path]{
 		ARN: arn.Parameter(call.Region, call.Account(), trimmed), Context: &conditionKeys{recursive: &recursive}, Value: path(trimmed),
 	}, nil
@@ -79,7 +80,7 @@ func (p path) under(name string, recursive bool) bool {
 func (a *api) getParametersByPath(ctx context.Context, call *gateway.Call, in *sdk.GetParametersByPathInput, at path) (
 	*sdk.GetParametersByPathOutput, error,
 ) {
-	filters, err := a.filters(in.ParameterFilters, []string{"Type", "KeyId", "Label", "DataType"})
+	filters, err := a.filters(in.ParameterFilters, []string{"Type", "KeyId", "Label"})
 	if err != nil {
 		return nil, err
 	}
@@ -154,10 +155,11 @@ func (a *api) describeParameters(ctx context.Context, call *gateway.Call, in *sd
 	shown, next := page(all, byName, after, "parameters", int(ptr.Deref(in.MaxResults, pageSize)))
 	out := &sdk.DescribeParametersOutput{Parameters: make([]types.ParameterMetadata, 0, len(shown)), NextToken: next}
 	for _, p := range shown {
+		latest, _ := parameterstore.Latest(parameterstore.IndexOf(p)) // a list has none without a version
 		out.Parameters = append(out.Parameters, types.ParameterMetadata{
 			ARN: &p.Status.ARN, Name: ptr.To(p.AWSName()), Type: types.ParameterType(p.Spec.Type), KeyId: a.keyOf(ctx, p),
-			LastModifiedDate: &p.Status.LastModifiedTime.Time, Description: text1(p.Spec.Description), AllowedPattern: text1(p.Spec.AllowedPattern),
-			Version: p.Status.Version, Tier: types.ParameterTier(p.Status.Tier), DataType: ptr.To(dataType),
+			LastModifiedDate: &latest.Created, Description: text1(p.Spec.Description), AllowedPattern: text1(p.Spec.AllowedPattern),
+			Version: latest.Sequence, Tier: types.ParameterTier(p.Status.Tier), DataType: ptr.To(dataType),
 			Policies: []types.ParameterInlinePolicy{},
 		})
 	}

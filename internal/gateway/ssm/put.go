@@ -14,7 +14,8 @@ import (
 	"strongroom.dev/strongroom/internal/service/parameterstore"
 )
 
-// writing is what PutParameter is about: a name, be it taken or not, and the key that the request names.
+// writing is what PutParameter is about: a name, be it taken or not, and the key that the request names. Its parameter may have no
+// version yet: a manifest has declared it.
 type writing struct {
 	target
 	key *kms.NamedKey
@@ -34,6 +35,11 @@ func (a *api) resolvePut(ctx context.Context, call *gateway.Call, in *sdk.PutPar
 	if err != nil {
 		return out, err
 	}
+	if found.Value.parameter == nil {
+		if err := a.declared(ctx, call, &found, keys); err != nil {
+			return out, err
+		}
+	}
 	out = gateway.Resource[writing]{
 		ARN: found.ARN, Named: found.Named, Account: found.Account, Context: found.Context, Value: writing{target: found.Value},
 	}
@@ -45,6 +51,18 @@ func (a *api) resolvePut(ctx context.Context, call *gateway.Call, in *sdk.PutPar
 		out.Value.key = &key
 	}
 	return out, nil
+}
+
+// declared finds the object that a value is to be put into though for other operations there is no parameter yet: its tags and its key
+// are asked for as those of any other.
+func (a *api) declared(ctx context.Context, call *gateway.Call, found *gateway.Resource[target], keys conditionKeys) (err error) {
+	t := &found.Value
+	t.parameter, err = a.Parameters.Declared(ctx, call.Namespace(), call.Region, t.id.Name)
+	if t.parameter != nil {
+		keys.tags = t.parameter.Spec.Tags
+		found.Context = &keys
+	}
+	return err
 }
 
 func (a *api) putParameter(ctx context.Context, call *gateway.Call, in *sdk.PutParameterInput, w writing) (*sdk.PutParameterOutput, error) {

@@ -4,6 +4,7 @@
 package ssm
 
 import (
+	"cmp"
 	"context"
 
 	sdk "github.com/aws/aws-sdk-go-v2/service/ssm"
@@ -57,39 +58,54 @@ type target struct {
 // find makes the resource of a request. What is there and what is not differ in Missing alone, and in what policies see of a
 // parameter: its tags.
 func (a *api) find(ctx context.Context, call *gateway.Call, name *string, keys conditionKeys) (gateway.Resource[target], error) {
-	var out gateway.Resource[target]
 	id, err := parameterstore.ParseID(deref(name))
 	if err != nil {
-		return out, err
+		return gateway.Resource[target]{}, err
 	}
-	out.Named, out.Account, out.Value.id = id.Given, id.Account, id
-	out.ARN = id.ARN(call.Region, call.Account())
-	out.Value.arn = out.ARN
-	if out.Value.parameter, err = a.Parameters.Find(ctx, call.Namespace(), call.Region, call.Account(), &id); err != nil {
+	return a.named(ctx, call, &id, keys)
+}
+
+func (a *api) named(ctx context.Context, call *gateway.Call, id *parameterstore.ID, keys conditionKeys) (gateway.Resource[target], error) {
+	out := gateway.Resource[target]{Named: id.Given, Account: id.Account, ARN: id.ARN(call.Region, call.Account()), Context: &keys}
+	out.Value.id, out.Value.arn = *id, out.ARN
+	var err error
+	if out.Value.parameter, err = a.Parameters.Find(ctx, call.Namespace(), call.Region, call.Account(), id); err != nil {
 		return out, err
 	}
 	if out.Missing = parameterstore.NotFound(""); out.Value.parameter != nil {
 		out.Missing = nil
 		keys.tags = out.Value.parameter.Spec.Tags
 	}
-	out.Context = &keys
 	return out, nil
 }
 
-// findMore is find for the names behind the first one of a request that has several, with the permission that is asked for each.
+// whole is find for what is done to a parameter and not to one of its versions: a name with a selector is no parameter's.
+func (a *api) whole(ctx context.Context, call *gateway.Call, name *string) (gateway.Resource[target], error) {
+	r, err := a.find(ctx, call, name, conditionKeys{})
+	if err == nil && r.Value.id.Selector != "" {
+		r.Missing = parameterstore.NotFound("")
+	}
+	return r, err
+}
+
+// findMore is find for all names of a request that has several, of which first is found, with the permission that is asked for each.
 func (a *api) findMore(ctx context.Context, call *gateway.Call, names []string, first target, action string) ([]target, error) {
 	out := make([]target, 0, len(names))
 	for i := range names {
-		if i == 0 {
+		if names[i] == first.id.Given {
 			out = append(out, first)
 			continue
 		}
-		r, err := a.find(ctx, call, &names[i], conditionKeys{})
+		id, err := parameterstore.ParseID(names[i])
 		if err != nil { // AWS tells a bad name with those that are not there
-			out = append(out, target{id: parameterstore.ID{Given: names[i]}})
+			out = append(out, target{id: id})
 			continue
 		}
-		call.Resources = append(call.Resources, audit.Resource{ARN: r.ARN, Account: call.Account()})
+		r, err := a.named(ctx, call, &id, conditionKeys{})
+		if err != nil {
+			return nil, err
+		}
+		call.Resources = append(call.Resources, audit.Resource{ARN: r.ARN, Account: cmp.Or(r.Account, call.Account())})
 		err = call.Authorize(gateway.Question{
 			Action: SigningName + ":" + action, Resource: r.ARN, Named: r.Named, ResourceAccount: r.Account, Context: r.Context,
 		})
@@ -101,24 +117,27 @@ func (a *api) findMore(ctx context.Context, call *gateway.Call, names []string, 
 	return out, nil
 }
 
-// findFirst is the resource of a request with several names.
+// findFirst is the resource of a request with several names: the first that is one.
 func (a *api) findFirst(ctx context.Context, call *gateway.Call, names []string) (gateway.Resource[target], error) {
-	if len(names) == 0 {
-		return gateway.Resource[target]{}, parameterstore.Invalid("Names must have at least one name.")
+	bad := parameterstore.Invalid("Names must have at least one name.")
+	for i := range names {
+		id, err := parameterstore.ParseID(names[i])
+		if err != nil {
+			bad = err
+			continue
+		}
+		r, err := a.named(ctx, call, &id, conditionKeys{})
+		r.Missing = nil
+		return r, err
 	}
-	r, err := a.find(ctx, call, &names[0], conditionKeys{})
-	r.Missing = nil
-	return r, err
+	return gateway.Resource[target]{}, bad
 }
 
 func (a *api) resolveDelete(ctx context.Context, call *gateway.Call, in *sdk.DeleteParameterInput) (gateway.Resource[target], error) {
-	return a.find(ctx, call, in.Name, conditionKeys{})
+	return a.whole(ctx, call, in.Name)
 }
 
 func (a *api) deleteParameter(ctx context.Context, _ *gateway.Call, _ *sdk.DeleteParameterInput, t target) (*sdk.DeleteParameterOutput, error) {
-	if t.id.Selector != "" {
-		return nil, parameterstore.NotFound("")
-	}
 	return &sdk.DeleteParameterOutput{}, a.Parameters.Delete(ctx, t.parameter)
 }
 
@@ -140,7 +159,7 @@ func (a *api) deleteParameters(ctx context.Context, call *gateway.Call, in *sdk.
 			out.InvalidParameters = append(out.InvalidParameters, t.id.Given)
 			continue
 		}
-		if err := a.Parameters.Delete(ctx, t.parameter); err != nil && !isNotFound(err) {
+		if err := a.Parameters.Delete(ctx, t.parameter); err != nil && !parameterstore.IsNotFound(err) {
 			return nil, err
 		}
 		out.DeletedParameters = append(out.DeletedParameters, t.id.Given)
@@ -149,7 +168,7 @@ func (a *api) deleteParameters(ctx context.Context, call *gateway.Call, in *sdk.
 }
 
 func (a *api) resolveLabel(ctx context.Context, call *gateway.Call, in *sdk.LabelParameterVersionInput) (gateway.Resource[target], error) {
-	return a.find(ctx, call, in.Name, conditionKeys{})
+	return a.whole(ctx, call, in.Name)
 }
 
 func (a *api) labelParameterVersion(ctx context.Context, _ *gateway.Call, in *sdk.LabelParameterVersionInput, t target) (
@@ -163,7 +182,7 @@ func (a *api) labelParameterVersion(ctx context.Context, _ *gateway.Call, in *sd
 }
 
 func (a *api) resolveUnlabel(ctx context.Context, call *gateway.Call, in *sdk.UnlabelParameterVersionInput) (gateway.Resource[target], error) {
-	return a.find(ctx, call, in.Name, conditionKeys{})
+	return a.whole(ctx, call, in.Name)
 }
 
 func (a *api) unlabelParameterVersion(ctx context.Context, _ *gateway.Call, in *sdk.UnlabelParameterVersionInput, t target) (
@@ -183,9 +202,13 @@ func (a *api) tagged(ctx context.Context, call *gateway.Call, of types.ResourceT
 	if of != types.ResourceTypeForTaggingParameter {
 		return gateway.Resource[target]{}, &types.InvalidResourceType{}
 	}
-	r, err := a.find(ctx, call, id, keys)
-	if err != nil || r.Value.id.Selector != "" {
-		return r, &types.InvalidResourceId{}
+	named, err := parameterstore.ParseID(deref(id))
+	if err != nil || named.Selector != "" {
+		return gateway.Resource[target]{}, &types.InvalidResourceId{}
+	}
+	r, err := a.named(ctx, call, &named, keys)
+	if err != nil {
+		return r, err
 	}
 	if r.Missing != nil {
 		r.Missing = &types.InvalidResourceId{}

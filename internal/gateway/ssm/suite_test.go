@@ -41,12 +41,16 @@ var _ = BeforeSuite(func() { world = environment.NewWorld(ctx) })
 
 var _ = BeforeEach(func() {
 	world.Fresh()
+	region = home
 	account = arn.DeriveAccount(world.Namespace)
 	service = ssm.New(ssm.Dependencies{Parameters: world.Services.Parameters})
 	world.ReadyKey("aws-ssm")
 })
 
 const home = "us-east-1"
+
+// region is that which requests are signed for: home, unless a spec says another.
+var region string
 
 // caller is who asks, by the statements of an identity policy.
 type caller string
@@ -68,31 +72,30 @@ func allowed(action, resource string, condition ...string) caller {
 
 func arnOf(name string) string { return arn.Parameter(home, account, name) }
 
-// do carries out an operation by its name.
-func do[O, I any](who caller, operation string, in *I) (*O, error) {
+// callOf is a call of an operation by somebody.
+func callOf(who caller, operation string) *gateway.Call {
 	GinkgoHelper()
 	policy, err := iam.Parse([]byte(`{"Version":"2012-10-17","Statement":[`+string(who)+`]}`), iam.Identity)
 	Expect(err).NotTo(HaveOccurred())
-	call := &gateway.Call{
+	return &gateway.Call{
 		Identity: &serviceiam.Identity{
 			Type: serviceiam.TypeIAMUser, Namespace: world.Namespace, UserID: "AIDAEXAMPLE", Name: "tester",
 			Principal: iam.Principal{Account: account, ARN: "arn:aws:iam::" + account + ":user/tester"},
 			Identity:  []*iam.Policy{policy},
 		},
-		Region: home, RequestID: "request", Time: world.Clock.Now(), SourceIP: netip.MustParseAddr("10.0.0.1"),
+		Region: region, RequestID: "request", Time: world.Clock.Now(), SourceIP: netip.MustParseAddr("10.0.0.1"),
 		Service: service.Name, Operation: operation,
 	}
-	for i := range service.Operations {
-		if service.Operations[i].Name == operation {
-			out, err := service.Operations[i].Invoke(ctx, call, in)
-			if err != nil {
-				return nil, err
-			}
-			return out.(*O), nil
-		}
+}
+
+// do carries out an operation by its name.
+func do[O, I any](who caller, operation string, in *I) (*O, error) {
+	GinkgoHelper()
+	out, err := invoke(callOf(who, operation), in)
+	if err != nil {
+		return nil, err
 	}
-	Fail("there is no operation " + operation)
-	return nil, nil
+	return out.(*O), nil
 }
 
 func must[O, I any](operation string, in *I) *O {

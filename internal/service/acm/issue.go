@@ -10,7 +10,6 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/keys"
@@ -217,7 +216,7 @@ var errContended = errors.New("the certificate is being changed by others all th
 
 // Import stores a key with its certificate as the version in force and commits it: its Envelope first, and then one write of status. The
 // object must have an ARN, or account must be that of its namespace. A crash between the two writes leaves an Envelope that is next in
-// sequence, which the controller commits.
+// sequence, which the controller commits. It wraps ErrGone.
 // https://docs.aws.amazon.com/acm/latest/APIReference/API_ImportCertificate.html
 func (s *Service) Import(ctx context.Context, in *v1alpha1.Certificate, account string, bundle pki.Bundle) (*v1alpha1.Certificate, error) {
 	c := in.DeepCopy()
@@ -235,7 +234,7 @@ func (s *Service) Import(ctx context.Context, in *v1alpha1.Certificate, account 
 		if err != nil {
 			return nil, err
 		}
-		if _, stored := ix.ByID(own.ID); !stored {
+		if _, stored := ix.ByID(own.ID); !stored { // not yet, or under a number that others had let go: then it goes behind all there are
 			v, made, err := s.Put(ctx, of, key, ix.Last()+1, bundle)
 			if err != nil {
 				return nil, err
@@ -245,18 +244,35 @@ func (s *Service) Import(ctx context.Context, in *v1alpha1.Certificate, account 
 			}
 			own, ix = v, ix.Add(v)
 		}
-		gone := Record(&c.Status, of.ARN, ix, bundle.Chain)
+		chain, err := s.inForce(ctx, of, ix, own, bundle.Chain)
+		if err != nil {
+			return nil, err
+		}
+		gone := Record(&c.Status, of.ARN, ix, chain)
 		c.Status.Type, c.Status.RenewalTime, c.Status.AuthorityARN, c.Status.ImportedFrom = v1alpha1.CertificateImported, nil, "", ""
 		err = s.Client.Status().Update(ctx, c)
 		switch {
 		case err == nil:
 			return c, s.Versions().Prune(ctx, of, gone)
+		case apierrors.IsNotFound(err):
+			return nil, ErrGone
 		case !apierrors.IsConflict(err):
 			return nil, fmt.Errorf("writing the status of Certificate %s: %w", c.Name, err)
 		}
-		if err := s.Client.Get(ctx, client.ObjectKeyFromObject(in), c); err != nil {
-			return nil, fmt.Errorf("reading Certificate %s: %w", c.Name, err)
+		if c, err = s.latest(ctx, in); err != nil { // not the cache, which may be behind all tries, nor another object of that name
+			return nil, err
 		}
 	}
 	return nil, errContended
+}
+
+// inForce is the chain of the version in force: own, unless others were stored behind it meanwhile.
+func (s *Service) inForce(ctx context.Context, of sealed.Subject, ix versions.Index, own versions.Version, chain []*x509.Certificate) ([]*x509.Certificate, error) {
+	current, found := ix.ByStage(versions.Current)
+	if !found || current.ID == own.ID {
+		return chain, nil
+	}
+	bundle, err := s.Bundle(ctx, of, current)
+	bundle.Key.Wipe()
+	return bundle.Chain, err
 }

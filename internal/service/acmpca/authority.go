@@ -98,8 +98,8 @@ func (s *Service) read() *lru.Cache {
 	return s.chains
 }
 
-// Authority is what issues: the certificate in force and the KMSKey that signs. The fault says AuthorityNotReady, KeyNotFound, KeyUnusable
-// or KeyMismatch.
+// Authority is what issues: the certificate in force and the KMSKey that signs. The fault says AuthorityNotReady, also of one that has
+// expired and waits for its renewal, KeyNotFound, KeyUnusable or KeyMismatch.
 func (s *Service) Authority(ctx context.Context, ca *v1alpha1.CertificateAuthority) (*pki.Authority, error) {
 	chain, err := s.Chain(ctx, ca)
 	if err != nil {
@@ -109,7 +109,14 @@ func (s *Service) Authority(ctx context.Context, ca *v1alpha1.CertificateAuthori
 	if err != nil {
 		return nil, err
 	}
-	return s.AuthorityOf(ca, chain, signer)
+	a, err := s.AuthorityOf(ca, chain, signer)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.CheckTime(s.Now()); err != nil {
+		return nil, fault.Waiting(v1alpha1.ReasonAuthorityNotReady, fmt.Errorf("%w: %w", errAuthorityNotReady, err))
+	}
+	return a, nil
 }
 
 // AuthorityOf is what issues with a chain and a key that are known already. The fault says KeyMismatch.

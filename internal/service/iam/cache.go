@@ -2,6 +2,7 @@ package iam
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -25,8 +26,9 @@ const (
 )
 
 // Cache is what Credential remembers from one request to the next: credentials with the objects that they were made of,
-// compiled policies, and which tokens the API server refused just now. Nothing in it is believed without a look at those objects in the informers' cache, so that a change is in
-// force with the next request. It is safe for concurrent use; replicas share nothing.
+// compiled policies, and which tokens the API server refused just now. Nothing in it is believed without a look at those objects
+// in the informers' cache, or the certainty that none of them has changed since (Observe), so that a change is in force with the
+// next request. It is safe for concurrent use; replicas share nothing.
 //
 // Secrets in it are not wiped when they go, since a request may still be reading them: they were made within secretbytes.Do,
 // so that the garbage collector erases them.
@@ -34,6 +36,10 @@ type Cache struct {
 	credentials, documents, accounts *expiring.LRUExpireCache
 
 	tokens *tokens
+
+	// changes counts what may have changed of what credentials are made of, if observed: see Observe.
+	changes  atomic.Uint64
+	observed bool
 }
 
 type clock func() time.Time

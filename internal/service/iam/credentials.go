@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -24,6 +25,8 @@ type known struct {
 	namespace  string
 	// account that the namespace had.
 	account string
+	// looked is the Cache's count of changes before the sources were last looked at.
+	looked atomic.Uint64
 }
 
 // Credential finds whose an access key is: a user's own (AKIA…), or a session's (ASIA…) by its token. It asks the informers'
@@ -83,10 +86,12 @@ func (s *Service) remembered(ctx context.Context, key any, look func() (*known, 
 		}
 		s.Cache.credentials.Remove(key)
 	}
+	changes := s.Cache.changes.Load()
 	k, err := look()
 	if err != nil {
 		return nil, err
 	}
+	k.looked.Store(changes)
 	if k.sources != nil {
 		if id, ok := key.(string); ok {
 			key = strings.Clone(id) // it is a part of a header, which is not to be kept for it
@@ -100,11 +105,16 @@ func (s *Service) fresh(ctx context.Context, k *known) (bool, error) {
 	if id, err := s.account(ctx, k.namespace); err != nil || id != k.account {
 		return false, err
 	}
+	changes := s.Cache.changes.Load() // before the look: what changes during it counts for the next
+	if s.Cache.observed && k.looked.Load() == changes {
+		return true, nil
+	}
 	for i := range k.sources {
 		if same, err := s.unchanged(ctx, &k.sources[i]); !same || err != nil {
 			return false, err
 		}
 	}
+	k.looked.Store(changes)
 	return true, nil
 }
 

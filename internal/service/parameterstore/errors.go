@@ -54,5 +54,8 @@ func contended() error {
 	return &types.TooManyUpdates{Message: ptr.To("There are concurrent updates for a resource that supports one update at a time.")}
 }
 
-// errContended says that others' writes came first each time.
-var errContended = errors.New("the parameter is being changed by others all the time; try again")
+// IsNotFound tells whether an error is that there is no such parameter.
+func IsNotFound(err error) bool {
+	var missing *types.ParameterNotFound
+	return errors.As(err, &missing)
+}

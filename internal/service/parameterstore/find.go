@@ -55,15 +55,16 @@ func (s *Service) Find(ctx context.Context, namespace, region, account string, i
 	if id.Account != "" && (id.Account != account || id.Region != region) {
 		return nil, nil
 	}
-	p, err := s.byName(ctx, namespace, region, id.Name)
+	p, err := s.Declared(ctx, namespace, region, id.Name)
 	if err != nil || p == nil || s.ARNOf(p) == "" || len(p.Status.Versions) == 0 {
 		return nil, err
 	}
 	return p, nil
 }
 
-// byName finds the Parameter that has a name in a region: the eldest, if several claim it.
-func (s *Service) byName(ctx context.Context, namespace, region, name string) (*v1alpha1.Parameter, error) {
+// Declared finds the Parameter that has a name in a region, be there a version of it or not: the eldest, if several claim it. It is the
+// cache's own: read it only.
+func (s *Service) Declared(ctx context.Context, namespace, region, name string) (*v1alpha1.Parameter, error) {
 	canonical := arn.CanonicalParameter(name)
 	claimants, err := s.Claimants(ctx, namespace, canonical)
 	if err != nil {

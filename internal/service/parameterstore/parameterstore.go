@@ -41,7 +41,7 @@ const (
 const OwnerKind = "Parameter"
 
 // maximumTries is how often a write is tried that others' writes come before.
-const maximumTries = 16
+const maximumTries = 64
 
 // Service stores and reads the versions of parameters.
 type Service struct {

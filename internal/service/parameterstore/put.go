@@ -1,6 +1,7 @@
 package parameterstore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -61,25 +62,35 @@ func (s *Service) Put(ctx context.Context, in PutInput) (*v1alpha1.Parameter, ve
 			return nil, versions.Version{}, err
 		}
 	}
+	var stored versions.Version
 	for range maximumTries {
-		ix, version, err := s.add(ctx, p, sealed.Content{Key: key, Value: in.Value})
+		var ix versions.Index
+		ix, stored, err = s.add(ctx, p, addition{Content: sealed.Content{Key: key, Value: in.Value}, stored: stored, overwrite: in.Overwrite})
 		if err != nil {
-			return nil, version, err
+			return nil, stored, err
 		}
 		err = s.commit(ctx, p, ix, in.Value.Len())
-		if !apierrors.IsConflict(err) {
-			return p, version, err
+		if !apierrors.IsConflict(err) && !apierrors.IsNotFound(err) {
+			return p, stored, err
 		}
 		if p, err = s.latest(ctx, p); err != nil {
-			return nil, version, err
+			return nil, stored, deletedMeanwhile(err)
 		}
 	}
 	return nil, versions.Version{}, contended()
 }
 
+// deletedMeanwhile is the error of a put whose parameter another request has deleted: made again, it makes the parameter.
+func deletedMeanwhile(err error) error {
+	if IsNotFound(err) {
+		return contended()
+	}
+	return err
+}
+
 // place is the object that the version goes to: the one that is there, changed as the request wants, or a new one.
 func (s *Service) place(ctx context.Context, in *PutInput) (*v1alpha1.Parameter, error) {
-	p, err := s.byName(ctx, in.Namespace, in.Region, in.Name)
+	p, err := s.Declared(ctx, in.Namespace, in.Region, in.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -101,7 +112,16 @@ func (s *Service) place(ctx context.Context, in *PutInput) (*v1alpha1.Parameter,
 	if err := checkSource(p); err != nil {
 		return nil, err
 	}
-	return s.Change(ctx, p, func(spec *v1alpha1.ParameterSpec) error { return in.change(spec) })
+	changed, err := s.Change(ctx, p, func(spec *v1alpha1.ParameterSpec) error { // what is refused changes nothing
+		if err := in.change(spec, p.Status.Tier); err != nil {
+			return err
+		}
+		if err := check(spec, p.Status.Tier, in.Value); err != nil {
+			return valueError(spec, err)
+		}
+		return nil
+	})
+	return changed, deletedMeanwhile(err)
 }
 
 // checkSource refuses what spec would overwrite at once.
@@ -117,10 +137,10 @@ func checkSource(p *v1alpha1.Parameter) error {
 	return nil
 }
 
-// change is what a request changes of a spec: what it leaves out stays.
-func (in *PutInput) change(spec *v1alpha1.ParameterSpec) error {
+// change is what a request changes of a spec: what it leaves out stays. now is the tier that the parameter is in.
+func (in *PutInput) change(spec *v1alpha1.ParameterSpec, now v1alpha1.ParameterTier) error {
 	if in.Tier != nil {
-		if spec.Tier == v1alpha1.TierAdvanced && *in.Tier == v1alpha1.TierStandard {
+		if (spec.Tier == v1alpha1.TierAdvanced || now == v1alpha1.TierAdvanced) && *in.Tier == v1alpha1.TierStandard {
 			return Invalid("This parameter uses the advanced-parameter tier. You can't downgrade a parameter from the advanced-parameter " +
 				"tier to the standard-parameter tier.")
 		}
@@ -156,6 +176,9 @@ func (s *Service) create(ctx context.Context, in *PutInput) (*v1alpha1.Parameter
 		if holder, until, err := s.HeldBy(ctx, in.Namespace, subject, object); err != nil || holder != "" {
 			return nil, held(holder, until, err)
 		}
+		if busy, err := s.beingDeleted(ctx, in.Namespace, subject, object); err != nil || busy {
+			return nil, cmp.Or(err, contended())
+		}
 		attempt := wanted.DeepCopy()
 		if attempt.Name = object; object != in.Name {
 			attempt.Spec.Name = in.Name
@@ -190,7 +213,7 @@ func (s *Service) wanted(in *PutInput, subject string) (*v1alpha1.Parameter, err
 	if in.Region != s.Region {
 		wanted.Spec.Region = in.Region
 	}
-	if err := in.change(&wanted.Spec); err != nil {
+	if err := in.change(&wanted.Spec, ""); err != nil {
 		return nil, err
 	}
 	if err := check(&wanted.Spec, "", in.Value); err != nil {
@@ -227,43 +250,84 @@ func valueError(spec *v1alpha1.ParameterSpec, err error) error {
 	return Invalid("1 validation error detected: Value at 'value' failed to satisfy constraint: Member must have length greater than or equal to 1")
 }
 
-// add stores a version behind all that are there or in flight. The index that it returns has it.
-func (s *Service) add(ctx context.Context, p *v1alpha1.Parameter, c sealed.Content) (versions.Index, versions.Version, error) {
-	ix, err := s.resumed(ctx, p)
+// addition is a version to be added.
+type addition struct {
+	sealed.Content
+	// stored is the version that an earlier try of the same request stored, zero if none did.
+	stored versions.Version
+	// overwrite lets there be other versions.
+	overwrite bool
+}
+
+// add stores a version behind all that are there or in flight, or finds the one that an earlier try stored. The index that it returns
+// has it. Without overwrite, whoever stores the first version is the one that made the parameter: all others are told that it exists.
+func (s *Service) add(ctx context.Context, p *v1alpha1.Parameter, a addition) (versions.Index, versions.Version, error) {
+	ix, exists, err := s.resumed(ctx, p)
 	if err != nil {
 		return ix, versions.Version{}, err
 	}
 	for range maximumTries {
-		if ix.CheckRoom() != nil {
+		switch {
+		case a.stored.Sequence != 0 && ix.Last() >= a.stored.Sequence: // another's commit may have taken it in
+			return ix, a.stored, nil
+		case a.stored.Sequence == 0 && exists && !a.overwrite:
+			return ix, versions.Version{}, alreadyExists()
+		case ix.CheckRoom() != nil:
 			return ix, versions.Version{}, historyFull(p.AWSName())
 		}
 		// Crash-safe: the Envelope's name has the sequence, so one writer alone makes it. Who finds another's goes behind it.
-		c.Sequence = ix.Last() + 1
-		c.ID = versions.Number(c.Sequence)
-		version, made, err := s.Versions().Put(ctx, s.SubjectOf(p), c)
+		a.Sequence = ix.Last() + 1
+		a.ID = versions.Number(a.Sequence)
+		version, made, err := s.Versions().Put(ctx, s.SubjectOf(p), a.Content)
 		if err != nil {
 			return ix, version, err
 		}
 		if ix = ix.Add(version); made {
 			return ix, version, nil
 		}
+		exists = true
+		if ix, err = s.Versions().Resume(ctx, s.SubjectOf(p), ix); err != nil {
+			return ix, versions.Version{}, err
+		}
 	}
-	return ix, versions.Version{}, errContended
+	return ix, versions.Version{}, contended()
 }
 
-// resumed is the index of a parameter with what is in flight. Of one that has none, the versions that an object of its name left when
-// it was deleted come back first.
-func (s *Service) resumed(ctx context.Context, p *v1alpha1.Parameter) (versions.Index, error) {
-	ix := IndexOf(p)
+// resumed is the index of a parameter with what is in flight, and whether the parameter exists by that. Of one that has none, the
+// versions that an object of its name left when it was deleted come back first; those make it no parameter that exists.
+func (s *Service) resumed(ctx context.Context, p *v1alpha1.Parameter) (ix versions.Index, exists bool, err error) {
+	ix = IndexOf(p)
+	deleted := false
 	if len(ix) == 0 {
 		subject := s.ARNOf(p)
 		restored, err := s.Versions().Restore(ctx, sealed.Lost{
 			Namespace: p.Namespace, Name: p.Name, Created: p.CreationTimestamp.Time, Mine: func(arn string) bool { return arn == subject },
 		})
 		if err != nil {
-			return ix, err
+			return ix, false, err
 		}
-		ix = restored.Index
+		ix, deleted = restored.Index, restored.Deleted
 	}
-	return s.Versions().Resume(ctx, s.SubjectOf(p), ix)
+	ix, err = s.Versions().Resume(ctx, s.SubjectOf(p), ix)
+	return ix, len(ix) > 0 && !deleted, err
+}
+
+// beingDeleted tells whether there are versions of a deleted object that have no tombstone yet: they are about to have one, or to go.
+// An object that was made now would take them over.
+func (s *Service) beingDeleted(ctx context.Context, namespace, subject, name string) (bool, error) {
+	left, err := s.Store.OfOwner(ctx, namespace, Owner(name))
+	if err != nil {
+		return false, err
+	}
+	versions := 0
+	for i := range left {
+		switch e := &left[i]; {
+		case e.Spec.Subject != subject:
+		case e.Spec.Class == v1alpha1.EnvelopeTombstone:
+			return false, nil
+		default:
+			versions++
+		}
+	}
+	return versions > 0, nil
 }

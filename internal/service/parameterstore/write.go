@@ -195,6 +195,10 @@ func (s *Service) Delete(ctx context.Context, p *v1alpha1.Parameter) error {
 		if err != nil {
 			return err
 		}
+		versions, err := s.Store.OfOwner(ctx, p.Namespace, Owner(p.Name))
+		if err != nil {
+			return err
+		}
 		if !IsForced(live) {
 			metav1.SetMetaDataAnnotation(&live.ObjectMeta, v1alpha1.ForceDeleteAnnotation, "true")
 			err = s.Client.Update(ctx, live, client.FieldOwner(FieldOwner))
@@ -206,7 +210,7 @@ func (s *Service) Delete(ctx context.Context, p *v1alpha1.Parameter) error {
 		case apierrors.IsNotFound(err):
 			return NotFound("")
 		case err == nil:
-			return s.erase(ctx, live)
+			return s.erase(ctx, live, versions)
 		case !apierrors.IsConflict(err):
 			return fmt.Errorf("deleting Parameter %s: %w", p.Name, err)
 		}
@@ -214,12 +218,9 @@ func (s *Service) Delete(ctx context.Context, p *v1alpha1.Parameter) error {
 	return contended()
 }
 
-// erase deletes the Envelopes of a parameter, its tombstone last, so that what a crash leaves is found again.
-func (s *Service) erase(ctx context.Context, p *v1alpha1.Parameter) error {
-	envelopes, err := s.Store.OfOwner(ctx, p.Namespace, Owner(p.Name))
-	if err != nil {
-		return err
-	}
+// erase deletes the Envelopes that a parameter had before it was deleted, its tombstone last, so that what a crash leaves is found
+// again. Those of a parameter that was made under the name since are not among them.
+func (s *Service) erase(ctx context.Context, p *v1alpha1.Parameter, envelopes []v1alpha1.Envelope) error {
 	subject := s.ARNOf(p)
 	for _, tombstones := range []bool{false, true} {
 		for i := range envelopes {

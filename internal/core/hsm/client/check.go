@@ -41,7 +41,8 @@ func (h Health) Healthy() int {
 }
 
 // Check asks every node for its status, compares key check values, and lets what one node wrapped be unwrapped by the next. Nodes that fail
-// it are not asked before a later check finds them well. Call it every few seconds; it does not do so by itself.
+// it are not asked before a later check finds them well. If ctx ends meanwhile, Err is that, and nothing changes. Call it every few seconds; it does
+// not do so by itself.
 func (c *Cluster) Check(ctx context.Context) Health {
 	h := Health{Nodes: c.statuses(ctx)}
 	disagree(h.Nodes)
@@ -59,6 +60,10 @@ func (c *Cluster) Check(ctx context.Context) Health {
 		for _, n := range h.Nodes {
 			h.Err = fmt.Errorf("%w; node %s: %w", h.Err, n.Address, n.Err)
 		}
+	}
+	if ctx.Err() != nil { // what nodes did not answer in time to a caller that went says nothing of them
+		h.Err = fmt.Errorf("checking cluster %s: %w", c.name, ctx.Err())
+		return h
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -171,41 +176,56 @@ func (c *Cluster) canary(ctx context.Context, h Health) {
 			healthy = append(healthy, i)
 		}
 	}
-	failed := make([]error, len(healthy))
+	failed := map[*node]error{}
+	var mu sync.Mutex
 	var all sync.WaitGroup
 	for i, from := range healthy {
-		to := (i + 1) % len(healthy)
+		to := healthy[(i+1)%len(healthy)]
 		all.Go(func() {
-			who, err := c.probe(ctx, c.nodes[from], c.nodes[healthy[to]], h.Epoch)
-			if err != nil && who == c.nodes[from] {
-				failed[i] = err
+			who, err := c.probe(ctx, c.nodes[from], c.nodes[to], h.Epoch)
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil {
+				failed[who] = err
 			}
 		})
 	}
 	all.Wait()
-	for i, at := range healthy {
-		h.Nodes[at].Err = failed[i]
+	for _, at := range healthy {
+		h.Nodes[at].Err = failed[c.nodes[at]]
 	}
 }
 
-// probe wraps at one node and unwraps at another. A failure is of the node that failed; where keys do not fit, of the one that wrapped.
+// probe wraps at one node and unwraps at another, and answers which of the two failed. Both hold keys of the same check values, so if the one that
+// wrapped opens it itself, the other is to be blamed for not doing so.
 func (c *Cluster) probe(ctx context.Context, from, to *node, epoch int64) (*node, error) {
-	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
-	defer cancel()
 	key := make([]byte, hsm.KeySize)
 	_, _ = rand.Read(key) // it never fails
 	aad := []byte("strongroom/canary")
-	wrapped, err := from.api.Wrap(ctx, &hsmpb.WrapRequest{Key: key, Aad: aad, Epoch: epoch})
+	attempt, cancel := context.WithTimeout(ctx, attemptTimeout)
+	defer cancel()
+	wrapped, err := from.api.Wrap(attempt, &hsmpb.WrapRequest{Key: key, Aad: aad, Epoch: epoch})
 	if err != nil {
 		return from, fmt.Errorf("its canary: %w", hsmpb.FromStatus(err))
 	}
-	got, err := to.api.Unwrap(ctx, &hsmpb.UnwrapRequest{Wrapped: wrapped.GetWrapped(), Aad: aad})
-	err = hsmpb.FromStatus(err)
-	if err != nil && !errors.Is(err, hsm.ErrInvalidCiphertext) {
-		return to, fmt.Errorf("a canary of %s: %w", from.address, err) // its own canary shows that too
+	opens := func(n *node) error {
+		ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
+		defer cancel()
+		got, err := n.api.Unwrap(ctx, &hsmpb.UnwrapRequest{Wrapped: wrapped.GetWrapped(), Aad: aad})
+		if err == nil && string(got.GetKey()) != string(key) {
+			err = hsm.ErrInvalidCiphertext
+		}
+		return hsmpb.FromStatus(err)
 	}
-	if err != nil || string(got.GetKey()) != string(key) {
-		return from, fmt.Errorf("%w: what it wraps does not open at %s", hsm.ErrMismatch, to.address)
+	err = opens(to)
+	if err == nil {
+		return nil, nil
 	}
-	return nil, nil
+	if !errors.Is(err, hsm.ErrInvalidCiphertext) {
+		return to, fmt.Errorf("a canary of %s: %w", from.address, err)
+	}
+	if opens(from) == nil {
+		return to, fmt.Errorf("%w: it does not open the canary of %s, which that one opens itself", hsm.ErrModule, from.address)
+	}
+	return from, fmt.Errorf("%w: its canary opens neither at %s nor at itself", hsm.ErrModule, to.address)
 }

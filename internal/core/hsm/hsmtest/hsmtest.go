@@ -113,7 +113,10 @@ func NewAuthority(t testing.TB) *Authority {
 }
 
 // Issue makes a certificate of uri for 127.0.0.1.
-func (a *Authority) Issue(t testing.TB, uri *url.URL) *mtls.Material {
+func (a *Authority) Issue(t testing.TB, uri *url.URL) *mtls.Material { return a.IssueWith(t, uri, nil) }
+
+// IssueWith makes one that change, unless it is nil, has made another of, such as one that is expired.
+func (a *Authority) IssueWith(t testing.TB, uri *url.URL, change func(*x509.Certificate)) *mtls.Material {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -127,6 +130,9 @@ func (a *Authority) Issue(t testing.TB, uri *url.URL) *mtls.Material {
 		SerialNumber: serial, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), URIs: []*url.URL{uri},
 		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, KeyUsage: x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth},
+	}
+	if change != nil {
+		change(template)
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, a.certificate, key.Public(), a.key)
 	if err != nil {

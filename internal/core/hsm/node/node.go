@@ -173,26 +173,23 @@ func (n *Node) get() (*hsmpb.ModuleInfo, tokenState) {
 	return n.module, n.token
 }
 
-// asOfficer tries what needs the security officer's PIN, with the user's PIN beside it.
-func (n *Node) asOfficer(ctx context.Context, do func(soPIN, pin secretbytes.Bytes) error) error {
+// pins reads both PINs, and what the token tells of them. The caller wipes them.
+func (n *Node) pins(ctx context.Context) (soPIN, pin secretbytes.Bytes, state *hsmpb.TokenState, err error) {
 	if n.SOPIN == nil {
-		return fmt.Errorf("%w: give it --so-pin-file", hsm.ErrNoSecurityOfficer)
+		return soPIN, pin, nil, fmt.Errorf("%w: give it --so-pin-file", hsm.ErrNoSecurityOfficer)
 	}
-	soPIN, err := n.SOPIN()
-	if err != nil {
-		return fmt.Errorf("%w: %w", hsm.ErrNoSecurityOfficer, err)
+	state = &hsmpb.TokenState{}
+	if err := n.process.Call(ctx, child.TokenState, &hsmpb.TokenStateRequest{}, state); err != nil {
+		return soPIN, pin, nil, err
 	}
-	defer soPIN.Wipe()
-	pin, err := n.PIN()
-	if err != nil {
-		return fmt.Errorf("%w: %w", hsm.ErrWrongPIN, err)
+	if soPIN, err = n.SOPIN(); err != nil {
+		return soPIN, pin, nil, fmt.Errorf("%w: %w", hsm.ErrNoSecurityOfficer, err)
 	}
-	defer pin.Wipe()
-	var state hsmpb.TokenState
-	if err := n.process.Call(ctx, child.TokenState, &hsmpb.TokenStateRequest{}, &state); err != nil {
-		return err
+	if pin, err = n.PIN(); err != nil {
+		soPIN.Wipe()
+		return soPIN, pin, nil, fmt.Errorf("%w: %w", hsm.ErrWrongPIN, err)
 	}
-	return n.officerPIN.try(soPIN, soFlags(&state), func() error { return do(soPIN, pin) })
+	return soPIN, pin, state, nil
 }
 
 // Ready is nil if the node serves: the token is there and has a domain key.

@@ -1,7 +1,9 @@
 package node
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -10,7 +12,6 @@ import (
 	"strongroom.dev/strongroom/internal/core/hsm"
 	"strongroom.dev/strongroom/internal/core/hsm/child"
 	"strongroom.dev/strongroom/internal/core/hsm/hsmpb"
-	"strongroom.dev/strongroom/internal/core/secretbytes"
 )
 
 type message = proto.Message
@@ -101,18 +102,23 @@ func (n *Node) Initialize(ctx context.Context, _ *hsmpb.InitializeRequest) (*hsm
 	if _, token := n.get(); token == loggedIn {
 		return &hsmpb.InitializeResponse{}, nil
 	}
-	err := n.asOfficer(ctx, func(soPIN, pin secretbytes.Bytes) error {
+	soPIN, pin, state, err := n.pins(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("initialising the token: %w", err)
+	}
+	defer soPIN.Wipe()
+	defer pin.Wipe()
+	err = n.officerPIN.try(soPIN, soFlags(state), func() error {
 		request := &hsmpb.InitializeTokenRequest{SoPin: soPIN.Reveal(), Pin: pin.Reveal()}
 		return n.process.Call(ctx, child.InitializeToken, request, &hsmpb.InitializeTokenResponse{})
 	})
 	if err != nil {
 		return nil, fmt.Errorf("initialising the token: %w", err)
 	}
-	var state hsmpb.TokenState
-	if err := n.process.Call(ctx, child.TokenState, &hsmpb.TokenStateRequest{}, &state); err != nil {
+	if err := n.process.Call(ctx, child.TokenState, &hsmpb.TokenStateRequest{}, state); err != nil {
 		return nil, err
 	}
-	if err := n.logIn(ctx, n.process.Call, &state); err != nil {
+	if err := n.logIn(ctx, n.process.Call, state); err != nil {
 		return nil, err
 	}
 	n.Logger.Info("the token was initialised", "label", n.TokenLabel)
@@ -129,15 +135,29 @@ func (n *Node) Join(ctx context.Context, r *hsmpb.JoinRequest) (*hsmpb.JoinRespo
 	return forward(ctx, n, child.Join, r, &hsmpb.JoinResponse{})
 }
 
-// Clone is hsmpb.NodeServer's.
+// Clone is hsmpb.NodeServer's. The user logs in again after the officer, with the PIN of the moment, which may be another than the one that it
+// logged in with: both are guarded.
 func (n *Node) Clone(ctx context.Context, r *hsmpb.CloneRequest) (*hsmpb.CloneResponse, error) {
 	n.login.Lock()
 	defer n.login.Unlock()
-	answer := &hsmpb.CloneResponse{}
-	return answer, n.asOfficer(ctx, func(soPIN, pin secretbytes.Bytes) error {
-		request := &hsmpb.CloneTokenRequest{SoPin: soPIN.Reveal(), Pin: pin.Reveal(), TransportKey: r.GetTransportKey()}
-		return n.process.Call(ctx, child.CloneToken, request, answer)
+	soPIN, pin, state, err := n.pins(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer soPIN.Wipe()
+	defer pin.Wipe()
+	answer, failed := &hsmpb.CloneResponse{}, error(nil)
+	err = n.userPIN.try(pin, userFlags(state), func() error {
+		failed = n.officerPIN.try(soPIN, soFlags(state), func() error {
+			request := &hsmpb.CloneTokenRequest{SoPin: soPIN.Reveal(), Pin: pin.Reveal(), TransportKey: r.GetTransportKey()}
+			return n.process.Call(ctx, child.CloneToken, request, answer)
+		})
+		if errors.Is(failed, hsm.ErrModule) || ctx.Err() != nil {
+			return failed // whether the user is logged in again cannot be told: the attempt stays on record, and the token's flag says what it came to
+		}
+		return nil // the officer's PIN, or the request, was refused, and the user's was right or was not asked for
 	})
+	return answer, cmp.Or(failed, err)
 }
 
 // Import is hsmpb.NodeServer's.
