@@ -12,6 +12,6 @@ import (
 
 func EnvelopeWanted(r *Reconciler, e event.CreateEvent) bool { return own.EnvelopeWanted(r.Client)(e) }
 
-func OfNamespace(r *Reconciler, ctx context.Context, namespace client.Object) []reconcile.Request { //nolint:revive // as a method has it
+func OfNamespace(r *Reconciler, ctx context.Context, namespace client.Object) []reconcile.Request {
 	return own.OfNamespace(ctx, r.Client, namespace)
 }
