@@ -67,6 +67,8 @@ type Services struct {
 	Projector    *projection.Projector
 	// HSM is the connections to HSM nodes.
 	HSM *cloudhsm.Clusters
+	// CloudHSM is the use cases of clusters and of custom key stores.
+	CloudHSM *cloudhsm.Service
 	// HSMNodes is where they run, nil if the manager was not told.
 	HSMNodes hsmnodes.Host
 	// RootProtection says where the root of trust is.

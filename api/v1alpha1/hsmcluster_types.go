@@ -18,17 +18,19 @@ const (
 
 // HSMClusterState is AWS CloudHSM's state of a cluster.
 // https://docs.aws.amazon.com/cloudhsm/latest/APIReference/API_Cluster.html#CloudHSMV2-Type-Cluster-State
-// +kubebuilder:validation:Enum=CREATE_IN_PROGRESS;UNINITIALIZED;INITIALIZE_IN_PROGRESS;ACTIVE;UPDATE_IN_PROGRESS;DEGRADED;DELETE_IN_PROGRESS
+// +kubebuilder:validation:Enum=CREATE_IN_PROGRESS;UNINITIALIZED;INITIALIZE_IN_PROGRESS;INITIALIZED;ACTIVE;UPDATE_IN_PROGRESS;DEGRADED;DELETE_IN_PROGRESS
 type HSMClusterState string
 
 // The states of a cluster that are in use.
 const (
 	// HSMClusterCreateInProgress: no node answers yet.
 	HSMClusterCreateInProgress HSMClusterState = "CREATE_IN_PROGRESS"
-	// HSMClusterUninitialized: nodes answer, and no token is initialised.
+	// HSMClusterUninitialized: there are no nodes, and there never was a domain key.
 	HSMClusterUninitialized HSMClusterState = "UNINITIALIZED"
 	// HSMClusterInitializeInProgress: tokens are initialised, and the domain key is being made and cloned.
 	HSMClusterInitializeInProgress HSMClusterState = "INITIALIZE_IN_PROGRESS"
+	// HSMClusterInitialized: the cluster has its domain key, in the tokens that it had, and no nodes at the moment.
+	HSMClusterInitialized HSMClusterState = "INITIALIZED"
 	// HSMClusterActive: all nodes serve.
 	HSMClusterActive HSMClusterState = "ACTIVE"
 	// HSMClusterUpdateInProgress: the cluster serves, and a node is being added.
@@ -60,10 +62,11 @@ const (
 // +kubebuilder:validation:XValidation:rule="has(self.softHSM) == has(oldSelf.softHSM)",message="softHSM and pkcs11 cannot take each other's place: the keys are in the tokens; create another HSMCluster",reason=FieldValueForbidden
 // +kubebuilder:validation:XValidation:rule="(has(self.mode) ? self.mode : 'FIPS') == (has(oldSelf.mode) ? oldSelf.mode : 'FIPS')",message="mode cannot be changed, as in AWS CloudHSM; create another HSMCluster",fieldPath=".mode",reason=FieldValueForbidden
 type HSMClusterSpec struct {
-	// size is the number of nodes, 1 to 10. Every node holds the same domain keys and can do everything, so two bear the loss of one,
-	// and more of them give more operations a second. More than ten gain nothing: AWS's own quota is six HSMs.
+	// size is the number of nodes, 0 to 10. Every node holds the same domain keys and can do everything, so two bear the loss of one,
+	// and more of them give more operations a second. More than ten gain nothing: AWS's own quota is six HSMs. With none the cluster
+	// waits, as one of AWS CloudHSM does before its first HSM; tokens stay.
 	// +required
-	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=10
 	Size int32 `json:"size"`
 
@@ -86,6 +89,34 @@ type HSMClusterSpec struct {
 	// any other is for its own namespace alone.
 	// +optional
 	AllowedNamespaces *metav1.LabelSelector `json:"allowedNamespaces,omitempty"`
+
+	// customKeyStore is the custom key store of AWS KMS that the cluster is: its name, and whether it is connected. A cluster without it that KMSKeys
+	// are in is one that is named like the HSMCluster, and connected.
+	// +optional
+	CustomKeyStore *CustomKeyStore `json:"customKeyStore,omitempty"`
+
+	// tags of the cluster. Policies see them as aws:ResourceTag/KEY.
+	// +optional
+	// +listType=map
+	// +listMapKey=key
+	// +kubebuilder:validation:MaxItems=50
+	Tags []Tag `json:"tags,omitempty"`
+}
+
+// CustomKeyStore is the custom key store of AWS KMS that a cluster is.
+// https://docs.aws.amazon.com/kms/latest/APIReference/API_CustomKeyStoresListEntry.html
+type CustomKeyStore struct {
+	// name that AWS KMS shows, 1 to 256 characters. The AWS API gives no two stores of an account the same.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=256
+	Name string `json:"name"`
+
+	// connected: false keeps all KMSKeys in the cluster from being made and used, until it is true again; true when it is left out. The keys are
+	// Unavailable meanwhile, and nothing of them is lost.
+	// https://docs.aws.amazon.com/kms/latest/developerguide/disconnect-keystore.html
+	// +optional
+	Connected *bool `json:"connected,omitempty"`
 }
 
 // SoftHSM has no settings.
@@ -192,6 +223,12 @@ type HSMClusterStatus struct {
 	// +listMapKey=epoch
 	// +kubebuilder:validation:MaxItems=256
 	DomainKeys []HSMDomainKey `json:"domainKeys,omitempty"`
+
+	// trustAnchorCertificate is the certificate of the cluster's own authority in PEM, which all its nodes have theirs of: the cluster's
+	// certificate of DescribeClusters, and the trust anchor that CreateCustomKeyStore wants.
+	// +optional
+	// +kubebuilder:validation:MaxLength=5000
+	TrustAnchorCertificate string `json:"trustAnchorCertificate,omitempty"`
 
 	// lastHandledReconcileAt echoes the annotation strongroom.dev/reconcile.
 	// +optional

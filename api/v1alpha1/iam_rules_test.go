@@ -18,6 +18,8 @@ func iamRules() []rule {
 		[]rule{
 			{kind: key, path: "spec.tags[].key", message: "tag keys that begin with aws:", field: "spec.tags[0].key",
 				accepts: []string{"{tags: [{key: aws}]}"}, refuses: []string{"{tags: [{key: 'aws:a'}]}", "{tags: [{key: 'AWS:a'}]}"}},
+			{kind: hsm, path: "spec.tags[].key", message: "tag keys that begin with aws:", field: "spec.tags[0].key",
+				accepts: []string{softHSM(", tags: [{key: aws}]")}, refuses: []string{softHSM(", tags: [{key: 'aws:a'}]")}},
 			{kind: secret, path: "spec.tags[].key", message: "tag keys that begin with aws:", field: "spec.tags[0].key",
 				accepts: []string{with("uuid: {}", ", tags: [{key: aws}]")}, refuses: []string{with("uuid: {}", ", tags: [{key: 'aws:a'}]")}},
 			{kind: "IAMRole", path: "spec.serviceAccounts[]", message: "a service account is NAME", field: "spec.serviceAccounts",

@@ -78,8 +78,8 @@ status: {observedGeneration: 1, keyId: k, arn: a, keyState: Enabled, onDemandRot
   keyMaterials: [{id: "` + long + `", sequence: 1, state: CURRENT, rotationType: AUTOMATIC, createdTime: "2026-11-24T12:00:00Z"}]}`, `
 spec: {origin: AWS_CLOUDHSM, customKeyStoreRef: {name: a, namespace: b}}`},
 	"HSMCluster": {`
-spec: {size: 3, mode: FIPS, softHSM: {}, allowedNamespaces: {}}
-status: {observedGeneration: 1, clusterId: c, state: ACTIVE, lastHandledReconcileAt: a,
+spec: {size: 3, mode: FIPS, softHSM: {}, allowedNamespaces: {}, customKeyStore: {name: s, connected: false}, tags: [{key: k, value: v}]}
+status: {observedGeneration: 1, clusterId: c, state: ACTIVE, lastHandledReconcileAt: a, trustAnchorCertificate: c,
   nodes: [{name: node, state: ACTIVE, endpoint: "h:1", module: m, firmware: f, message: m}],
   domainKeys: [{epoch: 1, keyCheckValue: "0011223344", wrappingKeyCheckValue: "0011223344"}]}`, `
 spec: {size: 1, pkcs11: {library: /lib.so, tokenLabel: t, pinSecretRef: {name: p, key: k}}}`},

@@ -95,6 +95,7 @@ var _ = DescribeTable("Accepted", func(kind, spec string) { Expect(create(kind, 
 	Entry("an asymmetric key whose rotation is off", key, signing("RSA_2048", ", rotation: {enabled: false}")),
 	Entry("a symmetric key by name", key, "{keySpec: SYMMETRIC_DEFAULT, keyUsage: ENCRYPT_DECRYPT}"),
 
+	Entry("an HSMCluster without nodes, which is a custom key store", hsm, "{size: 0, softHSM: {}, customKeyStore: {name: Bank's Kürzel}, tags: [{key: a}]}"),
 	Entry("a key in an HSMCluster", key, "{origin: AWS_CLOUDHSM, customKeyStoreRef: {name: vault-floor, namespace: strongroom-system}}"),
 	Entry("a key that signs in an HSMCluster of its own namespace", key, "{keySpec: ECC_NIST_P256, keyUsage: SIGN_VERIFY, origin: AWS_CLOUDHSM, customKeyStoreRef: {name: vault-floor}}"),
 	Entry("a key of Strongroom itself by name", key, "{origin: AWS_KMS}"),
@@ -158,7 +159,8 @@ var _ = DescribeTable("Refused with a message that names the field and the remed
 
 	Entry("an HSMCluster without a spec", hsm, "", "spec", "Required"),
 	Entry("an HSMCluster without a size", hsm, "{softHSM: {}}", "spec.size", "Required"),
-	Entry("an HSMCluster of no nodes", hsm, "{size: 0, softHSM: {}}", "spec.size", "1"),
+	Entry("an HSMCluster of fewer than no nodes", hsm, "{size: -1, softHSM: {}}", "spec.size", "0"),
+	Entry("a custom key store without a name", hsm, "{size: 1, softHSM: {}, customKeyStore: {connected: true}}", "spec.customKeyStore.name", "Required"),
 	Entry("an HSMCluster of too many nodes", hsm, "{size: 11, softHSM: {}}", "spec.size", "10"),
 	Entry("an HSMCluster of no module", hsm, "{size: 1}", "exactly one of softHSM and pkcs11"),
 	Entry("an HSMCluster of two modules", hsm, "{size: 1, softHSM: {}, pkcs11: "+aModule+"}", "exactly one of softHSM and pkcs11"),

@@ -38,6 +38,8 @@ func (r *Reconciler) settle(ctx context.Context, p *pass) (err error) {
 		err = r.importFrom(ctx, p)
 	case p.chain() == nil:
 		err = fault.Waiting(v1alpha1.ReasonNoCertificate, errNoSource)
+	default:
+		p.certificate.Status.RenewalTime = nil // whatever it was before, nothing renews it now
 	}
 	p.settled = err == nil
 	return err

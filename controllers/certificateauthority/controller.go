@@ -23,6 +23,7 @@ import (
 	"strongroom.dev/strongroom/internal/core/arn"
 	"strongroom.dev/strongroom/internal/core/keyring"
 	"strongroom.dev/strongroom/internal/core/versions"
+	"strongroom.dev/strongroom/internal/fault"
 	"strongroom.dev/strongroom/internal/service/acmpca"
 	"strongroom.dev/strongroom/internal/service/sealed"
 	"strongroom.dev/strongroom/internal/store"
@@ -87,7 +88,14 @@ func (r *Reconciler) run(ctx context.Context, p *pass) error {
 		return err
 	}
 	p.indexed = true
-	return passes.Run(ctx, p, r.key, r.certify, r.revoke, r.publish)
+	if err := passes.Run(ctx, p, r.key, r.certify); err != nil {
+		return err
+	}
+	err := r.revoke(ctx, p)
+	if err != nil && fault.Of(err).Reason != v1alpha1.ReasonNotIssued {
+		return err
+	}
+	return fault.Join(err, r.publish(ctx, p)) // one entry that cannot be revoked holds no other up
 }
 
 // identify settles the authority's account and ARN. An ARN that status holds stays, since Envelopes are bound to it.

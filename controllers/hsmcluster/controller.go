@@ -111,6 +111,9 @@ func (r *Reconciler) run(ctx context.Context, p *pass) error {
 		if err := step(ctx, p); err != nil {
 			return err
 		}
+		if p.health != nil && len(p.nodes) == 0 { // the other steps ask nodes
+			return nil
+		}
 	}
 	return nil
 }
@@ -122,10 +125,13 @@ func (r *Reconciler) summarise(ctx context.Context, p *pass, err error) (ctrl.Re
 	status.ObservedGeneration = p.cluster.Generation
 	status.Nodes = nodesOf(p)
 	status.State = stateOf(status)
+	if p.cluster.Spec.Size == 0 && len(status.Nodes) == 0 {
+		status.State = stateWithoutNodes(status)
+	}
 	available(p.cluster)
 	return r.reporter().End(ctx, &outcome.Pass{
 		Before: p.before, Object: p.cluster, Err: err, Requeue: p.requeue(),
-		Message: fmt.Sprintf("All %d nodes serve", len(status.Nodes)),
+		Message: served(len(status.Nodes)),
 		Committed: func(context.Context) error {
 			if p.created {
 				r.Events.Eventf(p.cluster, nil, corev1.EventTypeNormal, v1alpha1.ReasonCreated, "Initialize", "%s has its domain key, made in node %s", status.ClusterID, p.nodes[0].Name)

@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
+	hsmclient "strongroom.dev/strongroom/internal/core/hsm/client"
 	"strongroom.dev/strongroom/internal/core/secretbytes"
 	"strongroom.dev/strongroom/internal/fault"
 	"strongroom.dev/strongroom/internal/hsmnodes"
@@ -31,6 +32,7 @@ func (r *Reconciler) identify(ctx context.Context, p *pass) error {
 		return err
 	}
 	p.credentials = credentials
+	status.TrustAnchorCertificate = string(credentials.Authority.CertificatePEM())
 	if len(credentials.DomainKeys) >= len(status.DomainKeys) {
 		status.DomainKeys = credentials.DomainKeys
 	}
@@ -62,6 +64,11 @@ func (r *Reconciler) runNodes(ctx context.Context, p *pass) error {
 	defer files.Wipe()
 	if p.nodes, err = r.Host.Apply(ctx, c, files); err != nil {
 		return fmt.Errorf("running nodes: %w", err)
+	}
+	if len(p.nodes) == 0 { // as spec.size says: there is nobody to ask
+		p.health = &hsmclient.Health{}
+		r.Clusters.Close(client.ObjectKeyFromObject(p.cluster))
+		return nil
 	}
 	var addresses []string
 	for _, n := range p.nodes {

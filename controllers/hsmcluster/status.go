@@ -83,6 +83,22 @@ func stateOf(s *v1alpha1.HSMClusterStatus) v1alpha1.HSMClusterState {
 	return v1alpha1.HSMClusterDegraded
 }
 
+// stateWithoutNodes is AWS's word for a cluster that has no nodes, as its spec says.
+func stateWithoutNodes(s *v1alpha1.HSMClusterStatus) v1alpha1.HSMClusterState {
+	if len(s.DomainKeys) == 0 {
+		return v1alpha1.HSMClusterUninitialized
+	}
+	return v1alpha1.HSMClusterInitialized
+}
+
+// served is what Ready says when all is well.
+func served(nodes int) string {
+	if nodes == 0 {
+		return "There are no nodes, as spec.size says"
+	}
+	return fmt.Sprintf("All %d nodes serve", nodes)
+}
+
 // available says whether the cluster can be asked at all.
 func available(hc *v1alpha1.HSMCluster) {
 	active := 0

@@ -99,7 +99,7 @@ func counts(out *strings.Builder, all []served) {
 	out.WriteString("| service | API version | protocol | served | of |\n| --- | --- | --- | --- | --- |\n")
 	carried, known := 0, 0
 	for _, s := range all {
-		protocol := "awsJson " + s.JSONVersion
+		protocol := "awsJson " + s.JSONVersion + ", RPC v2 in CBOR"
 		if s.Protocol == "query" {
 			protocol = "awsQuery"
 		}

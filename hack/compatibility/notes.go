@@ -5,18 +5,24 @@ package main
 var notes = map[string]string{
 	"kms": "Keys are symmetric (`SYMMETRIC_DEFAULT`) or sign (`RSA_2048`, `RSA_3072`, `RSA_4096`, `ECC_NIST_P256`, `ECC_NIST_P384`, " +
 		"`ECC_NIST_P521`), of one region, made here. There are no grants: a grant token is refused with " +
-		"`InvalidGrantTokenException`. Custom key stores and Nitro enclaves (`Recipient`) are refused with `UnsupportedOperationException`. " +
+		"`InvalidGrantTokenException`. External key stores and Nitro enclaves (`Recipient`) are refused with `UnsupportedOperationException`. " +
 		"A request body has at most 256 KiB.",
-	"kms:CreateKey": "other `KeySpec`s, RSA keys that encrypt, curves that agree on keys, `Origin` other than `AWS_KMS`, `MultiRegion`, `CustomKeyStoreId` and `XksKeyId` " +
-		"are refused with `UnsupportedOperationException`",
-	"kms:Decrypt":           "an encryption context with keys that differ in case alone is refused, since policies could not tell them apart",
-	"kms:Encrypt":           "an encryption context with keys that differ in case alone is refused, since policies could not tell them apart",
-	"kms:GenerateDataKey":   "an encryption context with keys that differ in case alone is refused, since policies could not tell them apart",
-	"kms:GenerateRandom":    "`CustomKeyStoreId` and `Recipient` are refused with `UnsupportedOperationException`",
-	"kms:Sign":              "`MessageType` is `RAW` or `DIGEST`",
-	"kms:Verify":            "`MessageType` is `RAW` or `DIGEST`",
-	"kms:ReEncrypt":         "also needs `kms:ReEncryptTo` on the destination key",
-	"kms:RotateKeyOnDemand": "the key of a service is rotated by that service, and refused",
+	"kms:CreateKey": "other `KeySpec`s, RSA keys that encrypt, curves that agree on keys, `Origin` other than `AWS_KMS` and `AWS_CLOUDHSM`, `MultiRegion` and `XksKeyId` " +
+		"are refused with `UnsupportedOperationException`; in a custom key store keys that sign are made too, which AWS does not",
+	"kms:ConnectCustomKeyStore": "at once, if a node of the cluster serves",
+	"kms:CreateCustomKeyStore": "also needs `cloudhsm:DescribeClusters`; `TrustAnchorCertificate` is the `ClusterCertificate` of DescribeClusters, and any other is refused; " +
+		"`KeyStorePassword` is taken and not used: nobody logs in by it",
+	"kms:DescribeCustomKeyStores":  "also those of other accounts that let this one use them; `CreationDate` is not told",
+	"kms:DisconnectCustomKeyStore": "keys are refused at once by the replica that was asked, and by others as soon as they have heard of it",
+	"kms:UpdateCustomKeyStore":     "`NewCustomKeyStoreName`; another cluster is refused with `CloudHsmClusterNotRelatedException`",
+	"kms:Decrypt":                  "an encryption context with keys that differ in case alone is refused, since policies could not tell them apart",
+	"kms:Encrypt":                  "an encryption context with keys that differ in case alone is refused, since policies could not tell them apart",
+	"kms:GenerateDataKey":          "an encryption context with keys that differ in case alone is refused, since policies could not tell them apart",
+	"kms:GenerateRandom":           "`CustomKeyStoreId` and `Recipient` are refused with `UnsupportedOperationException`",
+	"kms:Sign":                     "`MessageType` is `RAW` or `DIGEST`",
+	"kms:Verify":                   "`MessageType` is `RAW` or `DIGEST`",
+	"kms:ReEncrypt":                "also needs `kms:ReEncryptTo` on the destination key",
+	"kms:RotateKeyOnDemand":        "the key of a service is rotated by that service, and refused",
 
 	"secretsmanager": "A secret has no resource policy, no replica and no rotation function: those operations are not served. Rotation on a schedule " +
 		"is the [Secret](secret.md)'s own. A request body has at most 1 MiB.",
@@ -41,6 +47,15 @@ var notes = map[string]string{
 	"acm-pca:GetCertificateAuthorityCsr": "also when the authority has its certificate",
 	"acm-pca:IssueCertificate": "templates `EndEntityCertificate/V1`, `EndEntityClientAuthCertificate/V1`, `EndEntityServerAuthCertificate/V1`, `CodeSigningCertificate/V1`; " +
 		"others and `ApiPassthrough` are refused with `InvalidArgsException`",
+
+	"cloudhsmv2": "Over [HSMCluster](hsmcluster.md), in the home region alone. Clusters initialise themselves with their first HSM. There are no backups, resource policies, VPCs, security groups and " +
+		"network interfaces.",
+	"cloudhsmv2:CreateCluster": "a cluster of SoftHSM without HSMs; `HsmType` and `SubnetIds` are told back and mean nothing else; `SourceBackupId`, `BackupRetentionPolicy` and `NetworkType` `DUALSTACK` are refused " +
+		"with `CloudHsmInvalidRequestException`; with tags it also needs `cloudhsm:TagResource`",
+	"cloudhsmv2:CreateHsm":        "at most 10 a cluster; `AvailabilityZone` is told back and means nothing else; `IpAddress` is refused",
+	"cloudhsmv2:DeleteCluster":    "also refused while KMS keys are in the cluster; volumes and PINs stay",
+	"cloudhsmv2:DeleteHsm":        "by `HsmId`, the last one first: another is refused, and which it must be is said",
+	"cloudhsmv2:DescribeClusters": "`Certificates` has the `ClusterCertificate` alone; no cluster passes the filter `vpcIds`",
 
 	"ssm": "Of Systems Manager the Parameter Store alone, over [Parameter](parameter.md). There are no parameter policies, no `aws:ec2:image` " +
 		"data type, and no sharing between accounts.",

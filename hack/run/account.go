@@ -25,10 +25,13 @@ spec:
 func gatewayAddress(o options) (string, error) {
 	path := filepath.Join(o.dataDir, "gateway-port")
 	if stored, err := os.ReadFile(path); err == nil {
-		port := strings.TrimSpace(string(stored))
-		if socket, err := net.Listen("tcp", "127.0.0.1:"+port); err == nil {
-			_ = socket.Close()
-			return "127.0.0.1:" + port, nil
+		// A file that a crash has cut off has no port, and to listen on none, or on 0, is to listen on any.
+		if port, err := strconv.ParseUint(strings.TrimSpace(string(stored)), 10, 16); err == nil && port != 0 {
+			address := fmt.Sprintf("127.0.0.1:%d", port)
+			if socket, err := net.Listen("tcp", address); err == nil {
+				_ = socket.Close()
+				return address, nil
+			}
 		}
 	}
 	port, err := freePort()

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -25,9 +26,21 @@ func (k *kubectl) run(ctx context.Context, stdin string, args ...string) (string
 	var out, errs bytes.Buffer
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(stdin), &out, &errs
 	if err := cmd.Run(); err != nil {
-		return "", fmt.Errorf("kubectl %s: %w: %s", strings.Join(args, " "), err, bytes.TrimSpace(errs.Bytes()))
+		return "", fmt.Errorf("kubectl %s: %w: %s", shown(args), err, bytes.TrimSpace(errs.Bytes()))
 	}
 	return strings.TrimSpace(out.String()), nil
+}
+
+// shown are kubectl's arguments for an error, without a token.
+func shown(args []string) string {
+	const token = "--token="
+	out := slices.Clone(args)
+	for i := range out {
+		if strings.HasPrefix(out[i], token) {
+			out[i] = token + "..."
+		}
+	}
+	return strings.Join(out, " ")
 }
 
 // install applies the CRDs and the manager's service account and rights.

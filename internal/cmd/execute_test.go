@@ -25,7 +25,7 @@ const (
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asCommand) != "" {
-		os.Exit(Execute(context.Background()))
+		os.Exit(Execute(ctrl.SetupSignalHandler())) // as main does
 	}
 	if os.Getenv(asLogger) != "" {
 		logEverything()
@@ -46,7 +46,7 @@ func strongroom(t *testing.T, args ...string) outcome {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, os.Args[0], args...)
 	cmd.Dir = t.TempDir()
-	cmd.Env = []string{asCommand + "=1", "HOME=" + cmd.Dir}
+	cmd.Env = []string{asCommand + "=1", "HOME=" + cmd.Dir, "GOCOVERDIR=" + cmd.Dir} // the last for go test -cover, which else complains
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	err := cmd.Run()
@@ -188,7 +188,7 @@ func TestTheClientSaysWhoItIsAndDoesNotLimitItself(t *testing.T) {
 func logLines(t *testing.T, level, format string) []string {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = []string{asLogger + "=1", "LEVEL=" + level, "FORMAT=" + format}
+	cmd.Env = []string{asLogger + "=1", "LEVEL=" + level, "FORMAT=" + format, "GOCOVERDIR=" + t.TempDir()}
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	if err := cmd.Run(); err != nil || out.Len() > 0 {

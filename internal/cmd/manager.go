@@ -36,8 +36,10 @@ type managerFlags struct {
 	logFormat  string
 }
 
-func newManager() *cobra.Command {
-	var f managerFlags
+func newManager() *cobra.Command { return newManagerOf(&managerFlags{}) }
+
+// newManagerOf makes the command that reads its flags into f.
+func newManagerOf(f *managerFlags) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "manager",
 		Short: "Run the controllers",

@@ -172,7 +172,7 @@ func (o *Operation) NewOutput() any { return o.newOutput() }
 
 // Service is one AWS service behind the gateway.
 type Service struct {
-	// Name is the signing name: kms, secretsmanager, sts.
+	// Name is that of AWS's model: kms, secretsmanager, cloudhsmv2. It is the signing name too, for all but cloudhsmv2, whose is cloudhsm.
 	Name string
 	// Operations are those that are carried out. All others of the service's model are refused by name.
 	Operations []Operation

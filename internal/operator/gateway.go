@@ -10,6 +10,7 @@ import (
 	"strongroom.dev/strongroom/internal/gateway"
 	gatewayacm "strongroom.dev/strongroom/internal/gateway/acm"
 	gatewaypca "strongroom.dev/strongroom/internal/gateway/acmpca"
+	gatewayhsm "strongroom.dev/strongroom/internal/gateway/cloudhsm"
 	gatewayiam "strongroom.dev/strongroom/internal/gateway/iam"
 	gatewaykms "strongroom.dev/strongroom/internal/gateway/kms"
 	gatewaysecrets "strongroom.dev/strongroom/internal/gateway/secretsmanager"
@@ -26,7 +27,8 @@ const GatewayService = "strongroom-gateway"
 // have their names and operations, and cannot be called: that is what docs/aws-compatibility.md is generated from.
 func GatewayServices(s controllers.Services) []gateway.Service {
 	return []gateway.Service{
-		gatewaykms.New(gatewaykms.Dependencies{KMS: s.KMS}),
+		gatewaykms.New(gatewaykms.Dependencies{KMS: s.KMS, KeyStores: s.CloudHSM}),
+		gatewayhsm.New(gatewayhsm.Dependencies{Clusters: s.CloudHSM}),
 		gatewaysecrets.New(gatewaysecrets.Dependencies{Secrets: s.Secrets}),
 		gatewayacm.New(gatewayacm.Dependencies{Certificates: s.Certificates, Authorities: s.Authorities}),
 		gatewaypca.New(gatewaypca.Dependencies{Authorities: s.Authorities}),

@@ -298,6 +298,7 @@ func (op *Operator) wire(o Options, digester *projection.Digester) {
 		Parameters:     &parameterstore.Service{Client: cached, Region: o.Region, KMS: keys, Store: envelopes, Now: o.Now},
 		Projector:      &projection.Projector{Client: cached, Live: live, Digester: digester, Keyring: holder},
 		HSM:            clusters,
+		CloudHSM:       &cloudhsm.Service{Client: cached, Live: live, Namespace: o.Namespace, Region: o.Region},
 		HSMNodes:       op.hsmNodes(o),
 		RootProtection: op.Unsealer.Protection,
 		Now:            o.Now,

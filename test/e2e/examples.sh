@@ -96,7 +96,7 @@ metadata: {name: payer, namespace: shop}
 spec:
   policies:
     - name: sign
-      document: {Version: "2012-10-17", Statement: [{Effect: Allow, Action: ["kms:Sign", "kms:GetPublicKey"], Resource: "*"}]}
+      document: {Version: "2012-10-17", Statement: [{Effect: Allow, Action: ["kms:Sign", "kms:GetPublicKey", "kms:CreateKey", "kms:Encrypt", "kms:Decrypt"], Resource: "*"}]}
   accessKeys: [{name: laptop}]
 Y
 kubectl wait --for=condition=Ready -n shop iamuser/payer --timeout=30s
@@ -128,6 +128,34 @@ whole() { [ -z "$(nodes | grep -x "$victim")" ] && kubectl wait --for=condition=
 eventually 90 "the killed node is back, and all three serve" whole
 sign && verified >/dev/null || fail "the key does not sign afterwards"
 ok "the key signs as before"
+
+echo "[e2e] the same cluster by the APIs of CloudHSM and of custom key stores"
+kubectl apply -f - >/dev/null <<'Y'
+apiVersion: strongroom.dev/v1alpha1
+kind: IAMUser
+metadata: {name: keeper, namespace: strongroom-system}
+spec:
+  policies:
+    - name: keep
+      document: {Version: "2012-10-17", Statement: [{Effect: Allow, Action: ["cloudhsm:*", "kms:*CustomKeyStore*"], Resource: "*"}]}
+  accessKeys: [{name: laptop}]
+Y
+kubectl wait --for=condition=Ready -n strongroom-system iamuser/keeper --timeout=30s
+keeper=("$(secret_of strongroom-system keeper-laptop AWS_ACCESS_KEY_ID)" "$(secret_of strongroom-system keeper-laptop AWS_SECRET_ACCESS_KEY)")
+as_keeper() { with_key "${keeper[@]}" aws "$@"; }
+is ACTIVE "$(as_keeper cloudhsmv2 describe-clusters --filters "clusterIds=$(kubectl get -n strongroom-system hsm/vault-floor -o 'jsonpath={.status.clusterId}')" --query 'Clusters[].State')" \
+  "aws cloudhsmv2 describe-clusters shows the cluster"
+store=$(as_keeper kms describe-custom-key-stores --custom-key-store-name vault-floor --query 'CustomKeyStores[].CustomKeyStoreId')
+arn=$(kubectl get kmskey -n shop payments -o 'jsonpath={.status.arn}')
+as_keeper kms disconnect-custom-key-store --custom-key-store-id "$store"
+refused "$(an_error KMSInvalidStateException Sign "$arn is unavailable.")" "a key of a disconnected store does not sign" \
+  as_payer kms sign --key-id "$payments" --message "fileb://$work/order" --message-type RAW --signing-algorithm ECDSA_SHA_256
+as_keeper kms connect-custom-key-store --custom-key-store-id "$store"
+eventually 15 "and signs when the store is connected again" sign
+made=$(as_payer kms create-key --origin AWS_CLOUDHSM --custom-key-store-id "$store" --query KeyMetadata.KeyId)
+printf 'attack at dawn' >"$work/plain"
+as_payer kms encrypt --key-id "$made" --plaintext "fileb://$work/plain" --query CiphertextBlob | base64 -d >"$work/blob"
+is "attack at dawn" "$(as_payer kms decrypt --ciphertext-blob "fileb://$work/blob" --query Plaintext | base64 -d)" "aws kms create-key makes a key in the HSMs, which encrypts"
 
 table=$(kubectl get strongroom -A)
 echo "$table"

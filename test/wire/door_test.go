@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"encoding/xml"
@@ -19,6 +20,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	"github.com/fxamacker/cbor/v2"
 
 	"strongroom.dev/strongroom/internal/core/iam"
 	"strongroom.dev/strongroom/internal/core/secretbytes"
@@ -26,9 +28,11 @@ import (
 	"strongroom.dev/strongroom/internal/gateway"
 	"strongroom.dev/strongroom/internal/gateway/acm"
 	"strongroom.dev/strongroom/internal/gateway/acmpca"
+	"strongroom.dev/strongroom/internal/gateway/cloudhsm"
 	gatewayiam "strongroom.dev/strongroom/internal/gateway/iam"
 	"strongroom.dev/strongroom/internal/gateway/kms"
 	"strongroom.dev/strongroom/internal/gateway/limits"
+	"strongroom.dev/strongroom/internal/gateway/limits/table"
 	"strongroom.dev/strongroom/internal/gateway/secretsmanager"
 	"strongroom.dev/strongroom/internal/gateway/server"
 	"strongroom.dev/strongroom/internal/gateway/ssm"
@@ -49,6 +53,7 @@ func services() []gateway.Service {
 	return []gateway.Service{
 		gatewayiam.New(gatewayiam.Dependencies{}), kms.New(kms.Dependencies{}), secretsmanager.New(secretsmanager.Dependencies{}),
 		sts.New(sts.Dependencies{}), ssm.New(ssm.Dependencies{}), acm.New(acm.Dependencies{}), acmpca.New(acmpca.Dependencies{}),
+		cloudhsm.New(cloudhsm.Dependencies{}),
 	}
 }
 
@@ -86,16 +91,24 @@ type answer struct {
 	code, message string
 }
 
-// send asks an operation, with the input as JSON has it. Each request has another signature.
-func (d *door) send(t *testing.T, op *limits.Operation, unsigned bool, input any) answer {
+// send asks an operation, with the input as JSON has it, in one of the protocols of its service. Each request has another signature.
+func (d *door) send(t *testing.T, op *limits.Operation, protocol string, unsigned bool, input any) answer {
 	t.Helper()
-	body := encode(t, op, input)
-	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "https://gateway.test/", bytes.NewReader(body))
+	body := encode(t, op, protocol, input)
+	path := "/"
+	if protocol == rpc {
+		path = "/service/" + op.Service.TargetPrefix + "/operation/" + op.Name
+	}
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "https://gateway.test"+path, bytes.NewReader(body))
 	d.sent++
 	r.Header.Set("X-Amz-Case", strconv.Itoa(d.sent)) // is signed: no two requests are taken for a replay
-	if op.Service.Protocol == "query" {
+	switch protocol {
+	case query:
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	} else {
+	case rpc:
+		r.Header.Set("Content-Type", "application/cbor")
+		r.Header.Set("Smithy-Protocol", "rpc-v2-cbor")
+	default:
 		r.Header.Set("Content-Type", "application/x-amz-json-1.1")
 		r.Header.Set("X-Amz-Target", op.Service.TargetPrefix+"."+op.Name)
 	}
@@ -109,21 +122,83 @@ func (d *door) send(t *testing.T, op *limits.Operation, unsigned bool, input any
 	}
 	w := httptest.NewRecorder()
 	d.ServeHTTP(w, r)
-	return read(t, op, w)
+	return read(t, op, protocol, w)
 }
 
-func encode(t *testing.T, op *limits.Operation, input any) []byte {
+// The protocols.
+const (
+	jsonRPC = "awsJson 1.1"
+	rpc     = "RPC v2 in CBOR"
+	query   = "awsQuery"
+)
+
+// protocols are those that a service speaks.
+func protocols(s *limits.Service) []string {
+	if s.Protocol == "query" {
+		return []string{query}
+	}
+	return []string{jsonRPC, rpc}
+}
+
+func encode(t *testing.T, op *limits.Operation, protocol string, input any) []byte {
 	t.Helper()
-	if op.Service.Protocol != "query" {
-		body, err := json.Marshal(input)
-		if err != nil {
-			t.Fatal(err)
-		}
+	var body []byte
+	var err error
+	switch protocol {
+	case jsonRPC:
+		body, err = json.Marshal(input)
+	case rpc:
+		body, err = cbor.Marshal(asCBOR(op.Input, input))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if protocol != query {
 		return body
 	}
 	form := url.Values{"Action": {op.Name}, "Version": {op.Service.APIVersion}}
 	flatten(form, "", input)
 	return []byte(form.Encode())
+}
+
+// asCBOR is a value that JSON has, as CBOR has it: blobs are bytes, and times have a tag.
+func asCBOR(s *limits.Shape, value any) any {
+	switch v := value.(type) {
+	case map[string]any:
+		out := map[string]any{}
+		for name, held := range v {
+			out[name] = asCBOR(heldBy(s, name), held)
+		}
+		return out
+	case []any:
+		out := make([]any, len(v))
+		for i, held := range v {
+			out[i] = asCBOR(s.Element.Shape, held)
+		}
+		return out
+	case string:
+		if s.Type == table.Blob {
+			raw, _ := base64.StdEncoding.DecodeString(v)
+			return raw
+		}
+	}
+	if s.Type == table.Timestamp {
+		return cbor.Tag{Number: 1, Content: value}
+	}
+	return value
+}
+
+// heldBy is the shape of what a map or a structure has under a name.
+func heldBy(s *limits.Shape, name string) *limits.Shape {
+	if s.Type == table.Map {
+		return s.Value.Shape
+	}
+	for _, m := range s.Members {
+		if m.Wire == name {
+			return m.Shape
+		}
+	}
+	panic(s.Name + " has no member " + name)
 }
 
 // flatten writes a value as query services take it: Tags.member.1.Key.
@@ -143,14 +218,14 @@ func flatten(form url.Values, at string, value any) {
 	}
 }
 
-func read(t *testing.T, op *limits.Operation, w *httptest.ResponseRecorder) answer {
+func read(t *testing.T, op *limits.Operation, protocol string, w *httptest.ResponseRecorder) answer {
 	t.Helper()
 	out := answer{status: w.Code}
 	if w.Code == http.StatusOK {
 		return out
 	}
 	var err error
-	if op.Service.Protocol == "query" {
+	if protocol == query {
 		var failure struct {
 			Error struct{ Code, Message string }
 		}
@@ -158,8 +233,13 @@ func read(t *testing.T, op *limits.Operation, w *httptest.ResponseRecorder) answ
 		out.code, out.message = failure.Error.Code, failure.Error.Message
 	} else {
 		var failure map[string]any
-		err = json.Unmarshal(w.Body.Bytes(), &failure)
+		if protocol == rpc {
+			err = cbor.Unmarshal(w.Body.Bytes(), &failure)
+		} else {
+			err = json.Unmarshal(w.Body.Bytes(), &failure)
+		}
 		out.code, _ = failure["__type"].(string)
+		out.code = out.code[strings.IndexByte(out.code, '#')+1:]
 		lower, _ := failure["message"].(string)
 		upper, _ := failure["Message"].(string)
 		out.message = lower + upper

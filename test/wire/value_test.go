@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -19,7 +20,8 @@ var around = [][3]string{
 	{"", "a", ""}, {"", "1", ""}, {"", "A", ""}, {"", "a", "-a-1"}, {"1", "1", "h"}, {"cluster-", "a", ""},
 	{"arn:aws:kms:us-east-1:123456789012:", "a", ""}, {"a.b.", "c", ""}, {"", "1", "h"}, {"/", "a", ""}, {"/", "a", "/"}, {"v", "1", ""},
 	{"1.2.", "1", ""}, {"arn:aws:acm:us-east-1:123456789012:certificate/", "a", ""}, {"arn:aws:acm-pca:us-east-1:123456789012:certificate-authority/", "a", ""},
-	{"tag:", "a", ""},
+	{"tag:", "a", ""}, {"https://", "a", ""}, {"/", "a", "/kms/xks/v1"}, {"com.amazonaws.vpce.us-east-1.vpce-svc-", "a", ""},
+	{"hsm-", "a", ""}, {"subnet-", "a", ""}, {"eni-", "a", ""}, {"backup-", "a", ""}, {"us-east-1", "a", ""}, {"hsm1.", "a", ""}, {"1.1.1.", "1", ""},
 }
 
 // sized is a value of a size: UTF-16 units, bytes or entries, or the number itself. It matches the pattern if one is known.
@@ -217,11 +219,12 @@ func printed(value any) string {
 			out = append(out, printed(held))
 		}
 		return "[" + strings.Join(out, ", ") + "]"
-	case map[string]any: // of one entry
-		for key, held := range v {
-			return "{" + key + "=" + printed(held) + "}"
+	case map[string]any:
+		var out []string
+		for _, key := range slices.Sorted(maps.Keys(v)) {
+			out = append(out, key+"="+printed(v[key]))
 		}
-		return "{}"
+		return "{" + strings.Join(out, ", ") + "}"
 	}
 	return fmt.Sprint(value)
 }

@@ -46,6 +46,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.CertificateSubjectApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("CertificateTarget"):
 		return &apiv1alpha1.CertificateTargetApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("CustomKeyStore"):
+		return &apiv1alpha1.CustomKeyStoreApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("CustomKeyStoreReference"):
 		return &apiv1alpha1.CustomKeyStoreReferenceApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Envelope"):

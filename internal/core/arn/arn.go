@@ -109,6 +109,16 @@ func part(arn string, n int) string {
 	return parts[n]
 }
 
+// HSMCluster is the ARN of a cluster of AWS CloudHSM.
+func HSMCluster(region, account, id string) string {
+	return join("cloudhsm", region, account, "cluster/"+id)
+}
+
+// HSMBackup is the ARN of a backup of AWS CloudHSM.
+func HSMBackup(region, account, id string) string {
+	return join("cloudhsm", region, account, "backup/"+id)
+}
+
 // Certificate is the ARN of a certificate of AWS Certificate Manager.
 func Certificate(region, account, id string) string {
 	return join("acm", region, account, "certificate/"+id)

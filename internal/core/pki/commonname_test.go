@@ -28,7 +28,7 @@ func TestACommonNameThatIsTakenForADNSNameIsWithinTheConstraints(t *testing.T) {
 		"outside, in upper case":                 {permitted, "EVIL.Example.ORG", nil, true, ""},
 		"outside, beside an address":             {permitted, "evil.example.org", []string{"10.0.0.1"}, true, ""},
 		"outside, beside an email address":       {permitted, "evil.example.org", []string{"ops@example.com"}, true, ""},
-		"a host of one label":                    {permitted, "localhost", nil, true, ""},
+		"one word, which is no host's":           {permitted, "alice", nil, false, "alice"},
 		"a wildcard outside":                     {permitted, "*.example.org", nil, true, ""},
 		"outside of the constraint of the root":  {below, "evil.example.org", nil, true, ""},
 		"excluded":                               {excluded, "a.secret.example.com", nil, true, ""},

@@ -80,7 +80,7 @@ func (k Constraints) commonName(name string, names Names) (string, error) {
 	if net.ParseIP(name) != nil {
 		return "", nil
 	}
-	if domain, err := parseDNS(name); err == nil {
+	if domain, err := parseDNS(name); err == nil && strings.Contains(domain, ".") { // one word is a person's or a service's name
 		if err := k.Check(Names{DNS: []string{domain}}); err != nil {
 			return "", fmt.Errorf("the common name is taken for a DNS name: %w", err)
 		}

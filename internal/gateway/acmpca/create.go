@@ -56,6 +56,9 @@ func checkAlgorithms(key types.KeyAlgorithm, signing types.SigningAlgorithm) err
 	if strings.Contains(string(signing), "ECDSA") != (family == "ECDSA") {
 		return invalidArgs("The signing algorithm " + string(signing) + " does not match the algorithm family of the CA key, " + family + ".")
 	}
+	if usual := usualSigning(pki.KeyAlgorithm(key)); family == "ECDSA" && signing != usual { // as AWS KMS signs, which has the key
+		return invalidArgs("The signing algorithm " + string(signing) + " is not that of the CA key " + string(key) + ", which signs by " + string(usual) + " alone.")
+	}
 	return nil
 }
 

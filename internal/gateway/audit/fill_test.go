@@ -46,7 +46,9 @@ func (f *filler) fill(v reflect.Value, s *limits.Shape, path string) {
 	}
 	switch s.Type {
 	case table.Structure:
-		f.structure(v, s, path)
+		if !s.Union { // which is hidden as a whole
+			f.structure(v, s, path)
+		}
 	case table.List:
 		if f.within[s.Element.Shape] {
 			return

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"math"
 	"reflect"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -284,6 +285,36 @@ func TestFloatsAreWrittenAsShortAsSmithyHasThem(t *testing.T) {
 		got := awscbor.Append(nil, &halves{&v})
 		if !strings.HasSuffix(hex.EncodeToString(got), want) {
 			t.Errorf("%v is %x, not %s", v, got, want)
+		}
+	}
+}
+
+// TestARequestTakesTimeAndMemoryInProportion: bodies of a mebibyte that are made of the smallest parts there are.
+func TestARequestTakesTimeAndMemoryInProportion(t *testing.T) {
+	const size = 1 << 20
+	blocks := func(part []byte) []byte { // lists of 8,192 parts each, in one list
+		block := append([]byte{0x99, 0x20, 0x00}, bytes.Repeat(part, 8192)...)
+		n := min(size/len(block), 8192)
+		return append(append(x(t, "a1", "'X"), 0x99, byte(n>>8), byte(n)), bytes.Repeat(block, n)...)
+	}
+	for name, body := range map[string][]byte{
+		"empty maps": blocks([]byte{0xa0}), "empty lists": blocks([]byte{0x80}), "numbers": blocks([]byte{0}), "empty texts": blocks([]byte{0x60}),
+		"maps of one":   blocks([]byte{0xa1, 0x60, 0}),
+		"empty chunks":  append(append(x(t, "a1", "'X", "5f"), bytes.Repeat([]byte{0x40}, size)...), 0xff),
+		"chunks of one": append(append(x(t, "a1", "'KeyId", "7f"), bytes.Repeat([]byte{0x61, 'a'}, size/2)...), 0xff),
+	} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		began := time.Now()
+		if err := awscbor.Decode(body, new(kms.EncryptInput)); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		runtime.ReadMemStats(&after)
+		if took := after.TotalAlloc - before.TotalAlloc; took > 128*size {
+			t.Errorf("%s: %d bytes for a body of %d", name, took, len(body))
+		}
+		if took := time.Since(began); took > 10*time.Second {
+			t.Errorf("%s: %s", name, took)
 		}
 	}
 }

@@ -77,19 +77,23 @@ func (r *reader) ends() bool {
 
 func (i item) isNull() bool { return i.major == special && (i.info == null || i.info == undefined) }
 
+func (i item) isBool() bool { return i.major == special && (i.info == yes || i.info == no) }
+
+func (i item) isInteger() bool { return i.major == unsigned || i.major == negative }
+
 func (i item) isFloat() bool {
 	return i.major == special && i.info >= float16bits && i.info <= float64bits
 }
 
 // integer is the value of an item that is one, and whether an int64 holds it.
 func (i item) integer() (int64, bool) {
-	if i.argument > math.MaxInt64 {
+	if i.argument > math.MaxInt64 || !i.isInteger() {
 		return 0, false
 	}
 	if i.major == negative {
 		return -1 - int64(i.argument), true
 	}
-	return int64(i.argument), i.major == unsigned
+	return int64(i.argument), true
 }
 
 // number is the value of a float, or of an integer that a float holds exactly.

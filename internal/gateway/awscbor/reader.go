@@ -73,38 +73,39 @@ func (r *reader) value(i item, v reflect.Value) error {
 }
 
 func (r *reader) scalar(i item, v reflect.Value) error {
-	switch v.Kind() {
-	case reflect.String:
-		if i.major == text {
-			s, err := r.text(i)
-			v.SetString(s)
-			return err
-		}
-	case reflect.Bool:
-		if i.major == special && (i.info == yes || i.info == no) {
-			v.SetBool(i.info == yes)
-			return nil
-		}
-	case reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
-		if i.major == unsigned || i.major == negative {
-			whole, ok := i.integer()
-			if !ok || v.OverflowInt(whole) {
-				return r.fail("the number is out of the range of %s", shapes.TypeName(v.Type()))
-			}
-			v.SetInt(whole)
-			return nil
-		}
-	case reflect.Float32, reflect.Float64:
-		if i.isFloat() || i.major == unsigned || i.major == negative {
-			number, ok := i.number()
-			if !ok || v.OverflowFloat(number) {
-				return r.fail("the number is out of the range of %s", shapes.TypeName(v.Type()))
-			}
-			v.SetFloat(number)
-			return nil
-		}
+	switch {
+	case v.Kind() == reflect.String && i.major == text:
+		s, err := r.text(i)
+		v.SetString(s)
+		return err
+	case v.Kind() == reflect.Bool && i.isBool():
+		v.SetBool(i.info == yes)
+		return nil
+	case v.CanInt() && i.isInteger():
+		return r.integer(i, v)
+	case v.CanFloat() && (i.isInteger() || i.isFloat()):
+		return r.float(i, v)
 	}
 	return r.mismatch(i, v.Type())
+}
+
+func (r *reader) integer(i item, v reflect.Value) error {
+	whole, ok := i.integer()
+	if !ok || v.OverflowInt(whole) {
+		return r.fail("the number is out of the range of %s", shapes.TypeName(v.Type()))
+	}
+	v.SetInt(whole)
+	return nil
+}
+
+// float reads a float, or an integer that it holds exactly: Smithy lets a client send either.
+func (r *reader) float(i item, v reflect.Value) error {
+	number, ok := i.number()
+	if !ok || v.OverflowFloat(number) {
+		return r.fail("the number is out of the range of %s", shapes.TypeName(v.Type()))
+	}
+	v.SetFloat(number)
+	return nil
 }
 
 func (r *reader) time(i item, v reflect.Value) error {
@@ -216,7 +217,7 @@ func (r *reader) list(i item, v reflect.Value) error {
 
 // pairs reads the keys of a map, each of which is text and there once, and has what is behind it read.
 func (r *reader) pairs(i item, read func(key string) error) error {
-	seen := make(map[string]struct{}, min(i.argument, allocated))
+	var seen map[string]struct{} // made at the first key: a million empty maps are a megabyte
 	return r.each(i, func(int) error {
 		head := r.head()
 		if head.major != text {
@@ -229,6 +230,9 @@ func (r *reader) pairs(i item, read func(key string) error) error {
 		return r.within(key, func() error {
 			if _, twice := seen[key]; twice {
 				return r.fail("the member is there twice")
+			}
+			if seen == nil {
+				seen = make(map[string]struct{}, min(i.argument, allocated))
 			}
 			seen[key] = struct{}{}
 			return read(key)

@@ -71,12 +71,16 @@ func (o *operations) createAlias(ctx context.Context, call *gateway.Call, in *aw
 }
 
 func (o *operations) updateAlias(ctx context.Context, call *gateway.Call, in *awskms.UpdateAliasInput, ref kms.Ref) (*awskms.UpdateAliasOutput, error) {
-	if _, err := o.aliasKey(ctx, call, asked{keyID: &ref.Alias, how: anyName}, ref, keys.UpdateAlias); err != nil {
+	current, err := o.aliasKey(ctx, call, asked{keyID: &ref.Alias, how: anyName}, ref, keys.UpdateAlias)
+	if err != nil {
 		return nil, err
 	}
 	key, err := o.aliasTarget(ctx, call, in.TargetKeyId, ref, keys.UpdateAlias)
 	if err == nil {
 		err = stateError(key, keys.UpdateAlias)
+	}
+	if err == nil {
+		err = interchangeable(current, key)
 	}
 	if err == nil {
 		err = o.UpdateAlias(ctx, key, ref.Alias)
@@ -85,6 +89,17 @@ func (o *operations) updateAlias(ctx context.Context, call *gateway.Call, in *aw
 		return nil, aliasError(ref, key, err)
 	}
 	return &awskms.UpdateAliasOutput{}, nil
+}
+
+// interchangeable refuses to move an alias to a key that cannot do what its current one does: who uses the alias would find another
+// type of key behind it.
+// https://docs.aws.amazon.com/kms/latest/APIReference/API_UpdateAlias.html
+func interchangeable(current, key *v1alpha1.KMSKey) error {
+	if kms.UsageOf(current) != kms.UsageOf(key) || kms.SpecOf(current).Symmetric() != kms.SpecOf(key).Symmetric() {
+		return validation("The alias names a key of key usage %s, and %s has key usage %s: an alias is moved between keys of one type and "+
+			"usage. Delete the alias and create it anew to have it name another type.", kms.UsageOf(current), key.Status.ARN, kms.UsageOf(key))
+	}
+	return nil
 }
 
 func (o *operations) deleteAlias(ctx context.Context, call *gateway.Call, _ *awskms.DeleteAliasInput, ref kms.Ref) (*awskms.DeleteAliasOutput, error) {

@@ -54,6 +54,13 @@ var onNone = map[string]func(alias string) any{
 	"CreateAlias":    func(a string) any { return &awskms.CreateAliasInput{AliasName: &a, TargetKeyId: aws.String(absent)} },
 	"UpdateAlias":    func(a string) any { return &awskms.UpdateAliasInput{AliasName: &a, TargetKeyId: aws.String(absent)} },
 	"DeleteAlias":    func(a string) any { return &awskms.DeleteAliasInput{AliasName: &a} },
+
+	"CreateCustomKeyStore":     func(string) any { return &awskms.CreateCustomKeyStoreInput{} },
+	"DescribeCustomKeyStores":  func(string) any { return &awskms.DescribeCustomKeyStoresInput{} },
+	"ConnectCustomKeyStore":    func(string) any { return &awskms.ConnectCustomKeyStoreInput{} },
+	"DisconnectCustomKeyStore": func(string) any { return &awskms.DisconnectCustomKeyStoreInput{} },
+	"UpdateCustomKeyStore":     func(string) any { return &awskms.UpdateCustomKeyStoreInput{} },
+	"DeleteCustomKeyStore":     func(string) any { return &awskms.DeleteCustomKeyStoreInput{} },
 }
 
 var anyNames = map[string]bool{

@@ -83,6 +83,10 @@ func answer(key *v1alpha1.KMSKey, err error) error {
 		return validation("The encryption context is longer than %d bytes", keys.MaxContext)
 	case errors.Is(err, keyring.ErrSealed), errors.Is(err, store.ErrMissing), errors.Is(err, store.ErrTampered):
 		return &types.KeyUnavailableException{Message: aws.String("The key material is not available; try again later.")}
+	case errors.Is(err, cloudhsm.ErrDisconnected) && key == nil:
+		return &types.CustomKeyStoreInvalidStateException{Message: aws.String("The custom key store is not connected.")}
+	case errors.Is(err, cloudhsm.ErrDisconnected): // before the key's state says so
+		return &types.KMSInvalidStateException{Message: aws.String(key.Status.ARN + " is unavailable.")}
 	case errors.Is(err, cloudhsm.ErrUnavailable):
 		return &types.KeyUnavailableException{Message: aws.String("No HSM of the key's custom key store is available; try again later.")}
 	case errors.Is(err, context.DeadlineExceeded):

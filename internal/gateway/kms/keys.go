@@ -65,6 +65,9 @@ func (o *operations) createKey(ctx context.Context, call *gateway.Call, in *awsk
 		Description: aws.ToString(in.Description), Tags: tags,
 		KeySpec: v1alpha1.KeySpec(specOf(in)), KeyUsage: v1alpha1.KeyUsage(usageOf(in)), Region: call.Region,
 	}
+	if err := o.inStore(ctx, call, in, &spec); err != nil {
+		return nil, err
+	}
 	key := kms.New(call.Namespace(), spec)
 	keyARN := arn.KMSKey(call.Region, call.Account(), key.Name)
 	if in.Policy != nil {
@@ -107,10 +110,12 @@ func creatable(in *awskms.CreateKeyInput) error {
 		return validation("You cannot specify KeySpec and CustomerMasterKeySpec in the same request. CustomerMasterKeySpec is deprecated.")
 	case !keys.Spec(specOf(in)).Known():
 		return unsupported("KeySpec %s is not supported.", specOf(in))
-	case in.CustomKeyStoreId != nil || in.XksKeyId != nil:
-		return unsupported("Custom key stores are not supported.")
-	case in.Origin != "" && in.Origin != types.OriginTypeAwsKms:
-		return unsupported("Origin %s is not supported: AWS_KMS is.", in.Origin)
+	case in.XksKeyId != nil:
+		return unsupported("External key stores are not supported.")
+	case (in.CustomKeyStoreId != nil) != (in.Origin == types.OriginTypeAwsCloudhsm):
+		return validation("A key in a custom key store has CustomKeyStoreId and Origin AWS_CLOUDHSM, and any other key has neither.")
+	case in.Origin != "" && in.Origin != types.OriginTypeAwsKms && in.Origin != types.OriginTypeAwsCloudhsm:
+		return unsupported("Origin %s is not supported: AWS_KMS and AWS_CLOUDHSM are.", in.Origin)
 	case aws.ToBool(in.MultiRegion):
 		return unsupported("Multi-Region keys are not supported.")
 	}

@@ -110,7 +110,9 @@ var _ = Describe("CreateKey", func() {
 		Entry("a usage that is not the spec's", func(in *awskms.CreateKeyInput) { in.KeyUsage = types.KeyUsageTypeSignVerify }, "ValidationException"),
 		Entry("imported material", func(in *awskms.CreateKeyInput) { in.Origin = types.OriginTypeExternal }, "UnsupportedOperationException"),
 		Entry("many regions", func(in *awskms.CreateKeyInput) { in.MultiRegion = aws.Bool(true) }, "UnsupportedOperationException"),
-		Entry("a custom key store", func(in *awskms.CreateKeyInput) { in.CustomKeyStoreId = s("cks") }, "UnsupportedOperationException"),
+		Entry("an external key store", func(in *awskms.CreateKeyInput) { in.XksKeyId = s("x") }, "UnsupportedOperationException"),
+		Entry("a custom key store without its origin", func(in *awskms.CreateKeyInput) { in.CustomKeyStoreId = s("cks") }, "ValidationException"),
+		Entry("the origin of a custom key store without one", func(in *awskms.CreateKeyInput) { in.Origin = types.OriginTypeAwsCloudhsm }, "ValidationException"),
 		Entry("two tags of one key", func(in *awskms.CreateKeyInput) {
 			in.Tags = []types.Tag{{TagKey: s("a"), TagValue: s("1")}, {TagKey: s("a"), TagValue: s("2")}}
 		}, "TagException"),

@@ -8,6 +8,7 @@ package kms
 
 import (
 	"strongroom.dev/strongroom/internal/gateway"
+	"strongroom.dev/strongroom/internal/service/cloudhsm"
 	"strongroom.dev/strongroom/internal/service/kms"
 )
 
@@ -15,16 +16,21 @@ import (
 type Dependencies struct {
 	// KMS is the use cases.
 	KMS *kms.Service
+	// KeyStores is the use cases of custom key stores.
+	KeyStores *cloudhsm.Service
 }
 
 // operations is the receiver of handlers.
-type operations struct{ *kms.Service }
+type operations struct {
+	*kms.Service
+	stores *cloudhsm.Service
+}
 
 // New is AWS KMS as far as it is served.
 func New(d Dependencies) gateway.Service {
-	o := &operations{d.KMS}
+	o := &operations{d.KMS, d.KeyStores}
 	return gateway.Service{Name: "kms", Operations: concat(
-		o.cryptographic(), o.signatures(), o.keys(), o.aliases(), o.policies(), o.rotations(), o.tags(),
+		o.cryptographic(), o.signatures(), o.keys(), o.aliases(), o.policies(), o.rotations(), o.tags(), o.keyStores(),
 	)}
 }
 

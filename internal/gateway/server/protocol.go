@@ -83,11 +83,14 @@ var jsonCodes = map[kind]wireCode{
 	invalidInput:         {"ValidationException", http.StatusBadRequest},
 }
 
-// decode reads and checks the input.
+// decode reads and checks the input. Of a request that cannot be read there is none: what was read of it before it broke off is no
+// request, and no record tells it.
 func (e *exchange) decode() error {
-	e.input = e.operation.NewInput()
-	if err := e.protocol.decode(e, e.input); err != nil {
+	input := e.operation.NewInput()
+	if err := e.protocol.decode(e, input); err != nil {
+		e.operation.wipeInput.wipe(input)
 		return err
 	}
+	e.input = input
 	return e.operation.limits.Check(e.input).Err()
 }

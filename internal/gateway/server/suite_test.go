@@ -20,6 +20,7 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	awskms "github.com/aws/aws-sdk-go-v2/service/kms"
 	awssm "github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/fxamacker/cbor/v2"
 
 	"strongroom.dev/strongroom/internal/core/arn"
 	"strongroom.dev/strongroom/internal/core/iam"
@@ -118,9 +119,17 @@ type lines struct {
 	mu  sync.Mutex
 	out bytes.Buffer
 	err error
+	// hold holds a record up until it is closed; nil holds none.
+	hold chan struct{}
 }
 
 func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	hold := l.hold
+	l.mu.Unlock()
+	if hold != nil {
+		<-hold
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.err != nil {
@@ -133,6 +142,20 @@ func (l *lines) reset() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.out.Reset()
+}
+
+// holding has records held up until what it gives is called.
+func (l *lines) holding() (release func()) {
+	hold := make(chan struct{})
+	l.mu.Lock()
+	l.hold = hold
+	l.mu.Unlock()
+	return sync.OnceFunc(func() {
+		l.mu.Lock()
+		l.hold = nil
+		l.mu.Unlock()
+		close(hold)
+	})
 }
 
 func (l *lines) fail(err error) {
@@ -190,6 +213,8 @@ type raw struct {
 	method, path, target, contentType, body string
 	key, secret, region, service            string
 	at                                      time.Time
+	// rpc is the service and the operation of a request in RPC v2: TrentService/Encrypt. There is no target then.
+	rpc string
 	// change the request before it is signed, and tamper with it after.
 	change, tamper func(*http.Request)
 	unsigned       bool
@@ -203,12 +228,19 @@ func (r raw) make() *http.Request {
 		}
 		return s
 	}
-	req, err := http.NewRequestWithContext(ctx, or(r.method, "POST"), door.URL+or(r.path, "/"), strings.NewReader(r.body))
+	path, kind := "/", "application/x-amz-json-1.1"
+	if service, operation, ok := strings.Cut(r.rpc, "/"); ok {
+		path, kind = "/service/"+service+"/operation/"+operation, "application/cbor"
+	}
+	req, err := http.NewRequestWithContext(ctx, or(r.method, "POST"), door.URL+or(r.path, path), strings.NewReader(r.body))
 	Expect(err).NotTo(HaveOccurred())
+	if r.rpc != "" {
+		req.Header.Set("Smithy-Protocol", "rpc-v2-cbor")
+	}
 	if r.target != "" {
 		req.Header.Set("X-Amz-Target", r.target)
 	}
-	req.Header.Set("Content-Type", or(r.contentType, "application/x-amz-json-1.1"))
+	req.Header.Set("Content-Type", or(r.contentType, kind))
 	if r.change != nil {
 		r.change(req)
 	}
@@ -245,11 +277,11 @@ func send(req *http.Request) answer {
 	Expect(err).NotTo(HaveOccurred())
 	out := answer{status: res.StatusCode, header: res.Header, body: string(body)}
 	var failure struct {
-		Kind  string `json:"__type"`
-		Lower string `json:"message"`
-		Upper string `json:"Message"`
+		Kind  string `json:"__type" cbor:"__type"`
+		Lower string `json:"message" cbor:"message"`
+		Upper string `json:"Message" cbor:"Message"`
 	}
-	if json.Unmarshal(body, &failure) == nil {
+	if json.Unmarshal(body, &failure) == nil || cbor.Unmarshal(body, &failure) == nil {
 		out.kind, out.message = failure.Kind, failure.Lower+failure.Upper
 	}
 	return out

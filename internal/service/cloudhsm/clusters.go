@@ -158,6 +158,9 @@ func (c *Clusters) Open(ctx context.Context, key *v1alpha1.KMSKey) (cluster *hsm
 	if err != nil {
 		return nil, "", err
 	}
+	if Disconnected(hc) {
+		return nil, "", disconnectedFault(hc)
+	}
 	if len(hc.Status.DomainKeys) == 0 || len(hc.Status.Nodes) == 0 {
 		return nil, "", Unavailable(name, errors.New("it is not set up yet"))
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
@@ -39,17 +40,24 @@ func (s *Service) CreateAlias(ctx context.Context, key *v1alpha1.KMSKey, alias s
 	if len(holders) > 0 {
 		return ErrAliasExists
 	}
+	if key, err = s.reread(ctx, key); err != nil {
+		return err
+	}
 	return s.addAlias(ctx, key, alias)
 }
 
 // UpdateAlias moves an alias to a key. It is given to the new one first and taken from the others second: in between, both have
-// it, and never neither. A crash there is mended by the same call.
+// it, and never neither. A crash there is mended by the same call. Two replicas that move it in opposite directions at the same moment
+// can both take it away: each sees that the other's key has it.
 // https://docs.aws.amazon.com/kms/latest/APIReference/API_UpdateAlias.html
 func (s *Service) UpdateAlias(ctx context.Context, key *v1alpha1.KMSKey, alias string) error {
 	aliasWrites.Lock()
 	defer aliasWrites.Unlock()
 	holders, err := s.holders(ctx, key, alias)
 	if err != nil {
+		return err
+	}
+	if key, err = s.reread(ctx, key); err != nil {
 		return err
 	}
 	if err := s.addAlias(ctx, key, alias); err != nil {
@@ -92,6 +100,16 @@ func (s *Service) holders(ctx context.Context, key *v1alpha1.KMSKey, alias strin
 	return slices.DeleteFunc(found, func(k v1alpha1.KMSKey) bool {
 		return RegionOf(&k, s.Region) != arn.Region(key.Status.ARN)
 	}), nil
+}
+
+// reread reads a key anew that was found before aliasWrites was taken: the alias that it had then may be another's by now, and a key
+// that seems to have it is not written.
+func (s *Service) reread(ctx context.Context, key *v1alpha1.KMSKey) (*v1alpha1.KMSKey, error) {
+	now, err := s.await(ctx, key)
+	if apierrors.IsNotFound(err) || err == nil && now.UID != key.UID {
+		return nil, ErrGone
+	}
+	return now, err
 }
 
 func (s *Service) addAlias(ctx context.Context, key *v1alpha1.KMSKey, alias string) error {

@@ -22,7 +22,7 @@ const (
 )
 
 // attempts of an optimistic write before its conflict is the answer.
-const attempts = 5
+const attempts = 16
 
 // New is a KMSKey as CreateKey asks for it, before it is made: its name is the key id, which is in its ARN.
 func New(namespace string, spec v1alpha1.KMSKeySpec) *v1alpha1.KMSKey {

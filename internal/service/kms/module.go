@@ -18,7 +18,7 @@ import (
 )
 
 // KeyStoreIndex finds KMSKeys by the HSMCluster that they are in, as NAMESPACE/NAME, in all namespaces.
-const KeyStoreIndex = "key-store"
+const KeyStoreIndex = cloudhsm.KeyIndex
 
 // IndexKeyStore lists the values of KeyStoreIndex.
 func IndexKeyStore(obj client.Object) []string {

@@ -132,8 +132,7 @@ func (s *Service) KeyByID(ctx context.Context, namespace, region, account, id st
 	case id == "" || resource == own.Alias:
 		return NamedKey{Default: true}, nil
 	case strings.HasPrefix(resource, "alias/"):
-		out.ARN = arn.KMSAlias(region, account, resource)
-		return s.keyByAlias(ctx, namespace, resource, out)
+		return s.keyByAlias(ctx, namespace, Ref{Account: account, Region: region, Alias: resource})
 	}
 	out.ARN = arn.KMSKey(region, account, strings.TrimPrefix(resource, "key/"))
 	key, err := s.ByARN(ctx, namespace, out.ARN)
@@ -146,17 +145,12 @@ func (s *Service) KeyByID(ctx context.Context, namespace, region, account, id st
 	return out, nil
 }
 
-func (s *Service) keyByAlias(ctx context.Context, namespace, alias string, out NamedKey) (NamedKey, error) {
-	var found v1alpha1.KMSKeyList
-	err := s.Client.List(ctx, &found, client.InNamespace(namespace), client.MatchingFields{AliasIndex: alias}, client.UnsafeDisableDeepCopy)
-	if err != nil {
-		return out, fmt.Errorf("looking for the KMSKey of %s: %w", alias, err)
+// keyByAlias finds the key that an alias names in KMS, and no other region's.
+func (s *Service) keyByAlias(ctx context.Context, namespace string, ref Ref) (NamedKey, error) {
+	out := NamedKey{ARN: ref.ARN()}
+	key, err := s.findAlias(ctx, namespace, ref)
+	if key != nil {
+		out.Key, out.ARN = key, key.Status.ARN
 	}
-	for i := range found.Items {
-		if key := &found.Items[i]; key.Status.ARN != "" {
-			out.Key, out.ARN = key, key.Status.ARN
-			break
-		}
-	}
-	return out, nil
+	return out, err
 }

@@ -17,6 +17,7 @@ import (
 // Change changes the spec of a secret and returns it as it is then. Crash-safe: it is one write, on the condition that nobody
 // else has changed the object since it was read. An error of change is returned as it is.
 func (s *Service) Change(ctx context.Context, secret *v1alpha1.Secret, change func(*v1alpha1.SecretSpec) error) (*v1alpha1.Secret, error) {
+	defer turn(secret)()
 	for range maximumTries {
 		live, err := s.latest(ctx, secret)
 		if err != nil {
@@ -33,6 +34,8 @@ func (s *Service) Change(ctx context.Context, secret *v1alpha1.Secret, change fu
 		switch {
 		case err == nil:
 			return live, nil
+		case apierrors.IsNotFound(err): // it was deleted since it was read
+			return nil, NotFound()
 		case !apierrors.IsConflict(err):
 			return nil, fmt.Errorf("changing Secret %s: %w", secret.Name, err)
 		}
@@ -77,6 +80,7 @@ func (s *Service) Untag(ctx context.Context, secret *v1alpha1.Secret, keys []str
 // commit.
 // https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_UpdateSecretVersionStage.html
 func (s *Service) MoveStage(ctx context.Context, secret *v1alpha1.Secret, stage, from, to string) error {
+	defer turn(secret)()
 	secret = secret.DeepCopy()
 	for range maximumTries {
 		ix, err := s.Versions().Resume(ctx, s.SubjectOf(secret), IndexOf(secret))

@@ -100,6 +100,7 @@ func (s *Service) erase(ctx context.Context, namespace, name, subject string) er
 
 // remove deletes the object of a secret, changed before if change says so, and returns its last state.
 func (s *Service) remove(ctx context.Context, secret *v1alpha1.Secret, change func(*v1alpha1.Secret) bool) (*v1alpha1.Secret, error) {
+	defer turn(secret)()
 	for range maximumTries {
 		live, err := s.latest(ctx, secret)
 		if err != nil {
@@ -158,6 +159,7 @@ func (s *Service) Restore(ctx context.Context, tombstone *v1alpha1.Envelope) (*v
 
 // recommit writes the index of a restored secret, unless the controller has done so.
 func (s *Service) recommit(ctx context.Context, secret, exhumed *v1alpha1.Secret) (*v1alpha1.Secret, error) {
+	defer turn(secret)()
 	for range maximumTries {
 		ix := IndexOf(secret)
 		if len(ix) == 0 {

@@ -8,6 +8,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/utils/keymutex"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
@@ -23,6 +24,17 @@ const FieldOwner = "strongroom-gateway"
 
 // maximumTries is how often a write is tried that others' writes come before.
 const maximumTries = 16
+
+// turns lets this process's writers of one secret go one after another: without it each would lose to all that come before it, and of
+// more than maximumTries some would give up. Between replicas the resource version decides.
+var turns = keymutex.NewHashed(256)
+
+// turn waits until it is this writer's, and returns what ends it.
+func turn(secret *v1alpha1.Secret) (end func()) {
+	id := secret.Namespace + "/" + secret.Name
+	turns.LockKey(id)
+	return func() { _ = turns.UnlockKey(id) }
+}
 
 // errContended says that others' writes came first each time.
 var errContended = errors.New("the secret is being changed by others all the time; try again")
@@ -60,6 +72,7 @@ func (s *Service) PutValue(ctx context.Context, in PutValueInput) (versions.Vers
 	if err := checkSource(in.Secret); err != nil {
 		return versions.Version{}, err
 	}
+	defer turn(in.Secret)()
 	secret := in.Secret.DeepCopy()
 	for range maximumTries {
 		version, ix, err := s.place(ctx, secret, &in)
@@ -206,7 +219,11 @@ func byAPI(secret *v1alpha1.Secret) bool {
 }
 
 func (s *Service) writeStatus(ctx context.Context, secret *v1alpha1.Secret) error {
-	if err := s.Client.Status().Update(ctx, secret, client.FieldOwner(FieldOwner)); err != nil {
+	err := s.Client.Status().Update(ctx, secret, client.FieldOwner(FieldOwner))
+	switch {
+	case apierrors.IsNotFound(err): // it was deleted since it was read
+		return NotFound()
+	case err != nil:
 		return fmt.Errorf("writing status of Secret %s: %w", secret.Name, err)
 	}
 	return nil

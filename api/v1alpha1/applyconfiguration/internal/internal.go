@@ -450,6 +450,15 @@ var schemaYAML = typed.YAMLObject(`types:
   scalar: string
 - name: dev.strongroom.strongroom.api.v1alpha1.CreationPolicy
   scalar: string
+- name: dev.strongroom.strongroom.api.v1alpha1.CustomKeyStore
+  map:
+    fields:
+    - name: connected
+      type:
+        scalar: boolean
+    - name: name
+      type:
+        scalar: string
 - name: dev.strongroom.strongroom.api.v1alpha1.CustomKeyStoreReference
   map:
     fields:
@@ -564,6 +573,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: allowedNamespaces
       type:
         namedType: io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector
+    - name: customKeyStore
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.CustomKeyStore
     - name: mode
       type:
         namedType: dev.strongroom.strongroom.api.v1alpha1.HSMMode
@@ -576,6 +588,14 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: softHSM
       type:
         namedType: dev.strongroom.strongroom.api.v1alpha1.SoftHSM
+    - name: tags
+      type:
+        list:
+          elementType:
+            namedType: dev.strongroom.strongroom.api.v1alpha1.Tag
+          elementRelationship: associative
+          keys:
+          - key
 - name: dev.strongroom.strongroom.api.v1alpha1.HSMClusterState
   scalar: string
 - name: dev.strongroom.strongroom.api.v1alpha1.HSMClusterStatus
@@ -617,6 +637,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: state
       type:
         namedType: dev.strongroom.strongroom.api.v1alpha1.HSMClusterState
+    - name: trustAnchorCertificate
+      type:
+        scalar: string
 - name: dev.strongroom.strongroom.api.v1alpha1.HSMDomainKey
   map:
     fields:

@@ -124,9 +124,9 @@ func TestANodeThatLacksTheNewestEpochServesTheOthersAndNothingNewIsWrappedUnderT
 // ways fails, and not the one that it was asked with.
 func TestANodeThatCannotWrapOrCannotUnwrapFailsTheCanaryAndTheOthersAreAskedAlone(t *testing.T) {
 	faults := hsmtest.NewFaults(t)
-	c, nodes, a := apart(t, 1)
+	_, nodes, a := apart(t, 1)
 	sick := hsmtest.Start(t, a, "", "", faults.In)
-	c = dial(t, a, mtls.Operator, nodes[0], sick)
+	c := dial(t, a, mtls.Operator, nodes[0], sick)
 	initialise(t, c, sick)
 	must(t, c.Add(ctx(t), nodes[0].Address, sick.Address))
 	// C_Decrypt comes last: SoftHSM does not know that it failed, and the session is of no use after it.
@@ -294,9 +294,9 @@ func TestAHealthCheckNamesEachNodeThatIsOutAndWhy(t *testing.T) {
 }
 
 func TestACloneThatCannotBeSaysAtWhichNodeAndWhy(t *testing.T) {
-	c, nodes, a := apart(t, 1)
+	_, nodes, a := apart(t, 1)
 	joiner := hsmtest.Start(t, a, "", "")
-	c = dial(t, a, mtls.Operator, nodes[0], joiner)
+	c := dial(t, a, mtls.Operator, nodes[0], joiner)
 	awaitState(t, c, joiner.Address, hsmpb.State_STATE_UNINITIALIZED)
 	for _, pair := range [][2]string{{"10.0.0.1:1", joiner.Address}, {nodes[0].Address, "10.0.0.1:1"}} {
 		if err := c.Add(ctx(t), pair[0], pair[1]); !errors.Is(err, hsm.ErrInvalidArgument) || !strings.Contains(err.Error(), "10.0.0.1:1") {

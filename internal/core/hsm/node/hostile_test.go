@@ -239,7 +239,7 @@ func TestANodeThatCannotReadItsCertificateDoesNotServeAtAll(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
 	defer listener.Close()
-	r.Node.TLS = func() (*mtls.Material, error) { return nil, fmt.Errorf("no certificate") }
+	r.TLS = func() (*mtls.Material, error) { return nil, fmt.Errorf("no certificate") }
 	if err := r.Serve(background(t), listener); err == nil || !strings.Contains(err.Error(), "no certificate") {
 		t.Errorf("%v", err)
 	}

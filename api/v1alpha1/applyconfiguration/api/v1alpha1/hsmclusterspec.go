@@ -12,8 +12,9 @@ import (
 //
 // HSMClusterSpec is the cluster of HSMs that a user wants.
 type HSMClusterSpecApplyConfiguration struct {
-	// size is the number of nodes, 1 to 10. Every node holds the same domain keys and can do everything, so two bear the loss of one,
-	// and more of them give more operations a second. More than ten gain nothing: AWS's own quota is six HSMs.
+	// size is the number of nodes, 0 to 10. Every node holds the same domain keys and can do everything, so two bear the loss of one,
+	// and more of them give more operations a second. More than ten gain nothing: AWS's own quota is six HSMs. With none the cluster
+	// waits, as one of AWS CloudHSM does before its first HSM; tokens stay.
 	Size *int32 `json:"size,omitempty"`
 	// mode: FIPS, which is also what is used when it is left out, lets nodes run with Go's FIPS 140-3 module; NON_FIPS without it. It
 	// cannot be changed. It does not make the PKCS#11 module a validated one.
@@ -27,6 +28,11 @@ type HSMClusterSpecApplyConfiguration struct {
 	// out, a cluster in Strongroom's own namespace is for all namespaces, since who may write there owns the installation, and
 	// any other is for its own namespace alone.
 	AllowedNamespaces *v1.LabelSelectorApplyConfiguration `json:"allowedNamespaces,omitempty"`
+	// customKeyStore is the custom key store of AWS KMS that the cluster is: its name, and whether it is connected. A cluster without it that KMSKeys
+	// are in is one that is named like the HSMCluster, and connected.
+	CustomKeyStore *CustomKeyStoreApplyConfiguration `json:"customKeyStore,omitempty"`
+	// tags of the cluster. Policies see them as aws:ResourceTag/KEY.
+	Tags []TagApplyConfiguration `json:"tags,omitempty"`
 }
 
 // HSMClusterSpecApplyConfiguration constructs a declarative configuration of the HSMClusterSpec type for use with
@@ -72,5 +78,26 @@ func (b *HSMClusterSpecApplyConfiguration) WithPKCS11(value *PKCS11ApplyConfigur
 // If called multiple times, the AllowedNamespaces field is set to the value of the last call.
 func (b *HSMClusterSpecApplyConfiguration) WithAllowedNamespaces(value *v1.LabelSelectorApplyConfiguration) *HSMClusterSpecApplyConfiguration {
 	b.AllowedNamespaces = value
+	return b
+}
+
+// WithCustomKeyStore sets the CustomKeyStore field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the CustomKeyStore field is set to the value of the last call.
+func (b *HSMClusterSpecApplyConfiguration) WithCustomKeyStore(value *CustomKeyStoreApplyConfiguration) *HSMClusterSpecApplyConfiguration {
+	b.CustomKeyStore = value
+	return b
+}
+
+// WithTags adds the given value to the Tags field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the Tags field.
+func (b *HSMClusterSpecApplyConfiguration) WithTags(values ...*TagApplyConfiguration) *HSMClusterSpecApplyConfiguration {
+	for i := range values {
+		if values[i] == nil {
+			panic("nil value passed to WithTags")
+		}
+		b.Tags = append(b.Tags, *values[i])
+	}
 	return b
 }

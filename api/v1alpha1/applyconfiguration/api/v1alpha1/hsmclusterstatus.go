@@ -25,6 +25,9 @@ type HSMClusterStatusApplyConfiguration struct {
 	Nodes []HSMNodeApplyConfiguration `json:"nodes,omitempty"`
 	// domainKeys that the nodes hold, oldest first. While there are any, no other is made in their place.
 	DomainKeys []HSMDomainKeyApplyConfiguration `json:"domainKeys,omitempty"`
+	// trustAnchorCertificate is the certificate of the cluster's own authority in PEM, which all its nodes have theirs of: the cluster's
+	// certificate of DescribeClusters, and the trust anchor that CreateCustomKeyStore wants.
+	TrustAnchorCertificate *string `json:"trustAnchorCertificate,omitempty"`
 	// lastHandledReconcileAt echoes the annotation strongroom.dev/reconcile.
 	LastHandledReconcileAt *string `json:"lastHandledReconcileAt,omitempty"`
 }
@@ -95,6 +98,14 @@ func (b *HSMClusterStatusApplyConfiguration) WithDomainKeys(values ...*HSMDomain
 		}
 		b.DomainKeys = append(b.DomainKeys, *values[i])
 	}
+	return b
+}
+
+// WithTrustAnchorCertificate sets the TrustAnchorCertificate field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the TrustAnchorCertificate field is set to the value of the last call.
+func (b *HSMClusterStatusApplyConfiguration) WithTrustAnchorCertificate(value string) *HSMClusterStatusApplyConfiguration {
+	b.TrustAnchorCertificate = &value
 	return b
 }
 

@@ -1,0 +1,265 @@
+package kms_test
+
+import (
+	"strings"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awskms "github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/kms/types"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/core/arn"
+	servicekms "strongroom.dev/strongroom/internal/service/kms"
+	"strongroom.dev/strongroom/test/environment"
+)
+
+// states are those that keys get into, in the order of the columns of stateTable.
+var states = []v1alpha1.KeyState{
+	v1alpha1.KeyStateEnabled, v1alpha1.KeyStateDisabled, v1alpha1.KeyStatePendingDeletion, v1alpha1.KeyStateUnavailable,
+	v1alpha1.KeyStateCreating,
+}
+
+// stateTable is AWS's table for the operations that are served: . allowed, D DisabledException, S KMSInvalidStateException. It differs
+// in one place: a key that waits for its deletion decrypts, because it is held back by what it encrypts.
+// https://docs.aws.amazon.com/kms/latest/developerguide/key-state.html#key-state-table
+var stateTable = map[string]string{
+	"CreateAlias":                     "..S..",
+	"Decrypt":                         ".D.SS",
+	"DeleteAlias":                     ".....",
+	"DescribeKey":                     ".....",
+	"DisableKey":                      "..S.S",
+	"DisableKeyRotation":              ".DSSS",
+	"EnableKey":                       "..S.S",
+	"EnableKeyRotation":               ".DSSS",
+	"Encrypt":                         ".DSSS",
+	"GenerateDataKey":                 ".DSSS",
+	"GenerateDataKeyWithoutPlaintext": ".DSSS",
+	"GetKeyPolicy":                    ".....",
+	"GetKeyRotationStatus":            ".....",
+	"GetPublicKey":                    ".DSSS",
+	"ListKeyPolicies":                 ".....",
+	"ListKeyRotations":                ".....",
+	"ListResourceTags":                ".....",
+	"PutKeyPolicy":                    ".....",
+	"ReEncrypt":                       ".DSSS",
+	"RotateKeyOnDemand":               ".DSSS",
+	"Sign":                            ".DSSS",
+	"TagResource":                     "..S..",
+	"UntagResource":                   "..S..",
+	"UpdateAlias":                     "..S..",
+	"UpdateKeyDescription":            "..S..",
+	"Verify":                          ".DSSS",
+}
+
+// inState makes a key and brings it into a state as it gets there in life. Its spec has the aliases.
+func inState(state v1alpha1.KeyState, sign bool, aliases ...string) *v1alpha1.KMSKey {
+	GinkgoHelper()
+	key := servicekms.New(world.Namespace, v1alpha1.KMSKeySpec{Aliases: aliases})
+	if sign {
+		key.Spec.KeySpec, key.Spec.KeyUsage = v1alpha1.KeySpecECCNISTP256, v1alpha1.KeyUsageSignVerify
+	}
+	world.Create(key)
+	if state == v1alpha1.KeyStateCreating { // the controller died between the id and the material
+		key.Status.KeyID, key.Status.KeyState = key.Name, state
+		key.Status.ARN = arn.KMSKey(region, arn.DeriveAccount(world.Namespace), key.Name)
+		Expect(world.ControlPlane.Client.Status().Update(ctx, key)).To(Succeed())
+		world.Seen(key)
+		return key
+	}
+	world.ReconcileKey(key)
+	switch state {
+	case v1alpha1.KeyStateDisabled:
+		must[awskms.DisableKeyOutput](admin(), "DisableKey", &awskms.DisableKeyInput{KeyId: &key.Name})
+	case v1alpha1.KeyStatePendingDeletion:
+		Expect(world.ControlPlane.Client.Delete(ctx, key)).To(Succeed())
+	case v1alpha1.KeyStateUnavailable:
+		world.Exchange(materialEnvelope(key), func(e *v1alpha1.Envelope) { e.Spec.Ciphertext[len(e.Spec.Ciphertext)-1] ^= 1 })
+		world.ReconcileKey(key)
+	}
+	world.Refresh(key)
+	world.Seen(key)
+	return key
+}
+
+// materialEnvelope is the Envelope of a key's first material.
+func materialEnvelope(key *v1alpha1.KMSKey) *v1alpha1.Envelope {
+	GinkgoHelper()
+	for _, e := range world.Envelopes(v1alpha1.EnvelopeKeyMaterial) {
+		if e.Spec.Subject == key.Status.ARN && e.Spec.Sequence == 1 {
+			return &e
+		}
+	}
+	Fail("there is no material of " + key.Name)
+	return nil
+}
+
+var _ = Describe("The table of key states", func() {
+	const own, others = "alias/own", "alias/others"
+	var blob, signature []byte
+	var symmetric, signer string
+	BeforeEach(func() {
+		symmetric, signer = *createKey(admin()).KeyId, *createKey(admin(), signing(types.KeySpecEccNistP256)).KeyId
+		blob = encrypt(admin(), symmetric, "x", nil)
+		signature = sign(admin(), &signer, p256, raw, []byte("x"))
+	})
+
+	// input is one that an Enabled key would let through.
+	input := func(name string, key *v1alpha1.KMSKey) any {
+		GinkgoHelper()
+		id := &key.Name
+		switch name {
+		case "CreateAlias":
+			return &awskms.CreateAliasInput{AliasName: s("alias/new"), TargetKeyId: id}
+		case "DeleteAlias":
+			return &awskms.DeleteAliasInput{AliasName: s(own)}
+		case "UpdateAlias":
+			alias(admin(), others, symmetric)
+			return &awskms.UpdateAliasInput{AliasName: s(others), TargetKeyId: id}
+		case "Decrypt":
+			return &awskms.DecryptInput{KeyId: id, CiphertextBlob: blob}
+		case "ReEncrypt":
+			return &awskms.ReEncryptInput{CiphertextBlob: blob, DestinationKeyId: id}
+		case "GenerateDataKey":
+			return &awskms.GenerateDataKeyInput{KeyId: id, KeySpec: types.DataKeySpecAes256}
+		case "GenerateDataKeyWithoutPlaintext":
+			return &awskms.GenerateDataKeyWithoutPlaintextInput{KeyId: id, KeySpec: types.DataKeySpecAes256}
+		case "Sign":
+			return &awskms.SignInput{KeyId: id, Message: []byte("x"), SigningAlgorithm: p256}
+		case "Verify":
+			return &awskms.VerifyInput{KeyId: id, Message: []byte("x"), SigningAlgorithm: p256, Signature: signature}
+		case "PutKeyPolicy":
+			return &awskms.PutKeyPolicyInput{KeyId: id, Policy: aws.String(servicekms.PolicyDocument(key))}
+		}
+		return onKeys[name](key.Name)
+	}
+
+	// What an allowed operation comes to, where it is about a ciphertext or signature of another key.
+	allowed := map[string]string{"Decrypt": "IncorrectKeyException", "Verify": "KMSInvalidSignatureException"}
+	words := map[v1alpha1.KeyState]string{
+		v1alpha1.KeyStatePendingDeletion: "pending deletion", v1alpha1.KeyStateUnavailable: "unavailable", v1alpha1.KeyStateCreating: "creating",
+	}
+
+	for column, state := range states {
+		It("of a key that is "+string(state)+" is what every operation goes by, and a refusal changes nothing", func() {
+			shared, asymmetric := inState(state, false, own), inState(state, true)
+			for name, row := range stateTable {
+				By(name)
+				key := shared
+				switch name {
+				case "EnableKey", "DisableKey":
+					key = inState(state, false)
+				case "Sign", "Verify", "GetPublicKey":
+					key = asymmetric
+				}
+				in := input(name, key)
+				before := object(key.Name)
+				code, message := "", ""
+				if err := invoke(admin(), name, in); err != nil {
+					code, message = refused[any](admin(), name, in)
+				}
+				switch row[column] {
+				case '.':
+					Expect(code).To(Equal(allowed[name]), message)
+				case 'D':
+					Expect(code+" "+message).To(Equal("DisabledException "+key.Status.ARN+" is disabled."), name)
+				case 'S':
+					Expect(code+" "+message).To(Equal("KMSInvalidStateException "+key.Status.ARN+" is "+words[state]+"."), name)
+				}
+				if row[column] != '.' {
+					Expect(object(key.Name)).To(Equal(before), name)
+				}
+			}
+		})
+	}
+
+	It("has a row for every operation on one key", func() {
+		rows := map[string]bool{}
+		for name := range stateTable {
+			rows[name] = true
+		}
+		for name := range operations {
+			if strings.HasPrefix(name, "List") && onNone[name] != nil || name == "CreateKey" || name == "GenerateRandom" {
+				continue
+			}
+			Expect(rows).To(HaveKey(name))
+			delete(rows, name)
+		}
+		Expect(rows).To(BeEmpty())
+	})
+
+	It("asks for permission before it tells the state", func() {
+		for _, state := range states {
+			key := inState(state, false)
+			for name, in := range onKeys {
+				code, message := refused[any](nobody(), name, in(key.Name))
+				Expect(code).To(Equal("AccessDeniedException"), name)
+				Expect(strings.ToLower(message)).NotTo(ContainSubstring(strings.ToLower(string(state))), name)
+			}
+		}
+	})
+
+	It("is what DescribeKey tells, and a key is Enabled in one state alone", func() {
+		for _, state := range states {
+			key := inState(state, false)
+			described := must[awskms.DescribeKeyOutput](admin(), "DescribeKey", &awskms.DescribeKeyInput{KeyId: &key.Name}).KeyMetadata
+			Expect(described.KeyState).To(Equal(types.KeyState(state)))
+			Expect(described.Enabled).To(Equal(state == v1alpha1.KeyStateEnabled), string(state))
+		}
+	})
+
+	It("counts from the moment that a spec is written, whether or not the controller has looked", func() {
+		key := inState(v1alpha1.KeyStateEnabled, false)
+		world.Update(key, func() { key.Spec.Enabled = aws.Bool(false) })
+		code, _ := refused[any](admin(), "Encrypt", &awskms.EncryptInput{KeyId: &key.Name, Plaintext: []byte("x")})
+		Expect(code).To(Equal("DisabledException"))
+		world.Update(key, func() { key.Spec.Enabled = nil })
+		encrypt(admin(), key.Name, "x", nil)
+	})
+})
+
+var _ = Describe("A key that is being deleted", func() {
+	It("opens what holds it, from the source's side of ReEncrypt too, and is not let go by a wait", func() {
+		holder := environment.Secret(world.Namespace, "holder", func(s *v1alpha1.Secret) { s.Spec.KMSKeyRef.Name = "held" })
+		key := world.ReadyKey("held")
+		blob := encrypt(admin(), key.Status.KeyID, "kept", nil)
+		world.Create(holder)
+		_, err := world.Secret.Reconcile(ctx, environment.Request(holder))
+		Expect(err).NotTo(HaveOccurred())
+		Expect(world.ControlPlane.Client.Delete(ctx, key)).To(Succeed())
+		world.Refresh(key)
+		world.Seen(key)
+		world.ReconcileKey(key)
+		world.Clock.Advance(40 * 24 * 3600e9)
+		world.ReconcileKey(key)
+		Expect(decrypt(admin(), blob, nil)).To(Equal("kept"))
+		to := createKey(admin())
+		out := must[awskms.ReEncryptOutput](admin(), "ReEncrypt", &awskms.ReEncryptInput{CiphertextBlob: blob, DestinationKeyId: to.KeyId})
+		Expect(decrypt(admin(), out.CiphertextBlob, nil)).To(Equal("kept"))
+	})
+
+	It("whose last holder is gone opens nothing more, in the words for a key that never was", func() {
+		key := world.ReadyKey("gone")
+		blob := encrypt(admin(), key.Status.KeyID, "x", nil)
+		Expect(world.ControlPlane.Client.Delete(ctx, key)).To(Succeed())
+		world.Refresh(key)
+		world.Seen(key)
+		_, err := world.KMSKey.Reconcile(ctx, environment.Request(key))
+		Expect(err).NotTo(HaveOccurred())
+		Eventually(func() string {
+			_, err := decrypt(admin(), blob, nil)
+			return err.Error()
+		}).Should(ContainSubstring("The ciphertext refers to a customer master key that does not exist"))
+		code, message := refused[any](admin(), "Encrypt", &awskms.EncryptInput{KeyId: &key.Status.KeyID, Plaintext: []byte("x")})
+		Expect(code + " " + message).To(Equal("NotFoundException Key '" + key.Status.ARN + "' does not exist"))
+
+		again := &v1alpha1.KMSKey{ObjectMeta: metav1.ObjectMeta{Namespace: world.Namespace, Name: "gone"}}
+		world.Create(again)
+		world.ReconcileKey(again)
+		Expect(again.Status.ARN).To(Equal(key.Status.ARN))
+		Expect(decrypt(admin(), blob, nil)).To(Equal("x"), "applied again within its window it is the same key")
+	})
+})
