@@ -12,9 +12,9 @@ CONTROLPLANE = $${KUBEBUILDER_ASSETS:-$$(hack/controlplane/build.sh)}
 ##@ Use
 
 .PHONY: run
-run: environment build ## Run a control plane and Strongroom in the foreground; CLUSTER=current uses the current kubeconfig context, REGIONS=eu-west-1,… serves more regions
+run: environment build ## Run a control plane and Strongroom in the foreground; CLUSTER=current uses the current kubeconfig context, REGIONS=eu-west-1,… serves more regions, AUTHORITY=NAMESPACE/NAME issues the gateway's certificate
 	@set -euo pipefail; bin="$(CONTROLPLANE)"; go build -o bin/run ./hack/run; \
-	exec bin/run --bin "$$bin" --manager bin/strongroom $(if $(CLUSTER),--cluster $(CLUSTER)) $(if $(REGIONS),--regions $(REGIONS))
+	exec bin/run --bin "$$bin" --manager bin/strongroom $(if $(CLUSTER),--cluster $(CLUSTER)) $(if $(REGIONS),--regions $(REGIONS)) $(if $(AUTHORITY),--gateway-authority $(AUTHORITY))
 
 .PHONY: clean-run
 clean-run: ## Forget the data of `make run`

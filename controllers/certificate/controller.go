@@ -9,7 +9,6 @@ package certificate
 import (
 	"context"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"time"
 
@@ -18,6 +17,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/controllers/outcome"
+	"strongroom.dev/strongroom/controllers/passes"
 	"strongroom.dev/strongroom/internal/account"
 	"strongroom.dev/strongroom/internal/core/arn"
 	"strongroom.dev/strongroom/internal/core/keyring"
@@ -77,19 +78,11 @@ func (p *pass) subject() sealed.Subject {
 // chain is the certificate in force and those above it; nil if there is none.
 func (p *pass) chain() []*x509.Certificate { return p.bundle.Chain }
 
-var errSuspended = errors.New("suspended")
-
 // Reconcile makes one pass over a Certificate.
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
-	if err := r.Keyring.AwaitAttempt(ctx); err != nil {
-		return ctrl.Result{}, err
-	}
 	c := &v1alpha1.Certificate{}
-	if err := r.Client.Get(ctx, req.NamespacedName, c); err != nil {
-		return ctrl.Result{}, client.IgnoreNotFound(err) // a deleted one's Envelopes are controllers/envelope's
-	}
-	if !c.DeletionTimestamp.IsZero() {
-		return ctrl.Result{}, nil
+	if found, err := passes.Living(ctx, r.Keyring, r.Client, req, c); !found {
+		return ctrl.Result{}, err
 	}
 	before := c.DeepCopy()
 	p := &pass{certificate: c, before: before, former: &before.Status, now: r.Now()}
@@ -101,12 +94,10 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 // run is the order of steps. What there is is shown and healed even if it could not be renewed.
 func (r *Reconciler) run(ctx context.Context, p *pass) error {
 	if p.certificate.Spec.Suspend {
-		return errSuspended
+		return passes.ErrSuspended
 	}
-	for _, step := range []func(context.Context, *pass) error{r.identify, r.restore, r.resume, r.open} {
-		if err := step(ctx, p); err != nil {
-			return err
-		}
+	if err := passes.Run(ctx, p, r.identify, r.restore, r.resume, r.open); err != nil {
+		return err
 	}
 	p.indexed = true
 	err := r.settle(ctx, p)
@@ -150,7 +141,7 @@ func (r *Reconciler) restore(ctx context.Context, p *pass) error {
 	}
 	p.arn, p.index, p.found = restored.ARN, restored.Index, true
 	if restored.Deleted {
-		r.event(p.certificate, eventRestored(p.arn))
+		r.reporter().Tell(p.certificate, outcome.Restored(p.arn, len(p.index)))
 	}
 	return nil
 }

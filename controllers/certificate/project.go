@@ -36,12 +36,7 @@ func (r *Reconciler) project(ctx context.Context, p *pass) error {
 // show has it shown, tells of what nobody asked for, and notes in status what is shown.
 func (r *Reconciler) show(ctx context.Context, p *pass, showing *projection.Showing) error {
 	shown, err := r.Projector.Show(ctx, showing)
-	if shown.Healed != "" {
-		r.event(p.certificate, eventHealed(shown.Healed))
-	}
-	if err == nil && len(shown.Restarted) > 0 {
-		r.event(p.certificate, eventRestarted(shown.Restarted))
-	}
+	r.reporter().TellShown(p.certificate, &shown, err)
 	if shown.Done {
 		p.certificate.Status.Projection = nil
 	}

@@ -17,6 +17,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/controllers/outcome"
+	"strongroom.dev/strongroom/controllers/passes"
 	"strongroom.dev/strongroom/internal/account"
 	"strongroom.dev/strongroom/internal/core/arn"
 	"strongroom.dev/strongroom/internal/core/keyring"
@@ -73,31 +75,21 @@ func (p *pass) subject() sealed.Subject {
 
 // Reconcile makes one pass over a CertificateAuthority.
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
-	if err := r.Keyring.AwaitAttempt(ctx); err != nil {
-		return ctrl.Result{}, err
-	}
 	ca := &v1alpha1.CertificateAuthority{}
-	if err := r.Client.Get(ctx, req.NamespacedName, ca); err != nil {
-		return ctrl.Result{}, client.IgnoreNotFound(err) // a deleted one's Envelopes are controllers/envelope's
-	}
-	if !ca.DeletionTimestamp.IsZero() {
-		return ctrl.Result{}, nil
+	if found, err := passes.Living(ctx, r.Keyring, r.Client, req, ca); !found {
+		return ctrl.Result{}, err
 	}
 	p := &pass{ca: ca, before: ca.DeepCopy(), now: r.Now()}
 	return r.summarise(ctx, p, r.run(ctx, p))
 }
 
 func (r *Reconciler) run(ctx context.Context, p *pass) error {
-	for _, step := range []func(context.Context, *pass) error{r.identify, r.restore, r.resume} {
-		if err := step(ctx, p); err != nil {
-			return err
-		}
+	if err := passes.Run(ctx, p, r.identify, r.restore, r.resume); err != nil {
+		return err
 	}
 	p.indexed = true
-	for _, step := range []func(context.Context, *pass) error{r.key, r.certify} {
-		if err := step(ctx, p); err != nil {
-			return err
-		}
+	if err := passes.Run(ctx, p, r.key, r.certify); err != nil {
+		return err
 	}
 	err := r.revoke(ctx, p)
 	if err != nil && fault.Of(err).Reason != v1alpha1.ReasonNotIssued {
@@ -140,7 +132,7 @@ func (r *Reconciler) restore(ctx context.Context, p *pass) error {
 	}
 	p.arn, p.index, p.found = restored.ARN, restored.Index, true
 	if restored.Deleted {
-		r.event(p.ca, eventRestored(p.arn))
+		r.reporter().Tell(p.ca, outcome.Restored(p.arn, len(p.index)))
 	}
 	return nil
 }

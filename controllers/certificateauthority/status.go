@@ -2,9 +2,7 @@ package certificateauthority
 
 import (
 	"context"
-	"fmt"
 
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
 
@@ -21,11 +19,15 @@ import (
 func (r *Reconciler) summarise(ctx context.Context, p *pass, err error) (ctrl.Result, error) {
 	gone := p.commit()
 	p.ca.Status.ObservedGeneration = p.ca.Generation
-	return outcome.Reporter{Client: r.Client, Events: r.Events, Now: r.Now}.End(ctx, &outcome.Pass{
+	return r.reporter().End(ctx, &outcome.Pass{
 		Before: p.before, Object: p.ca, Err: err, Message: acmpca.MessageInForce, Requeue: p.requeue,
 		Committed: func(ctx context.Context) error { return r.Authorities.Versions().Prune(ctx, p.subject(), gone) },
 		Quiet:     []string{v1alpha1.ReasonKeyUnusable, v1alpha1.ReasonAuthorityNotReady}, // the key tells it, or the authority above
 	})
+}
+
+func (r *Reconciler) reporter() outcome.Reporter {
+	return outcome.Reporter{Client: r.Client, Events: r.Events, Now: r.Now}
 }
 
 // commit puts the facts of this pass into status and returns the versions that the index let go.
@@ -58,14 +60,4 @@ func (p *pass) describe() {
 	begin, end := metav1.NewTime(c.NotBefore).Rfc3339Copy(), metav1.NewTime(c.NotAfter).Rfc3339Copy()
 	at := metav1.NewTime(pki.RenewalTime(c.NotBefore, c.NotAfter, acmpca.Duration(p.ca.Spec.RenewBefore, 0), string(p.ca.UID))).Rfc3339Copy()
 	status.NotBefore, status.NotAfter, status.RenewalTime = &begin, &end, &at
-}
-
-type happening struct{ kind, reason, action, note string }
-
-func eventRestored(arn string) happening {
-	return happening{corev1.EventTypeNormal, v1alpha1.ReasonRestored, "Restore", fmt.Sprintf("%s is back", arn)}
-}
-
-func (r *Reconciler) event(ca *v1alpha1.CertificateAuthority, e happening) {
-	r.Events.Eventf(ca, nil, e.kind, e.reason, e.action, "%s", e.note)
 }

@@ -14,6 +14,7 @@ import (
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/controllers/outcome"
+	"strongroom.dev/strongroom/controllers/passes"
 	"strongroom.dev/strongroom/internal/core/keyring"
 	"strongroom.dev/strongroom/internal/service/kms"
 	"strongroom.dev/strongroom/internal/store"
@@ -76,12 +77,9 @@ func (p *pass) read() {
 
 // Reconcile makes one pass over a KMSKey.
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
-	if err := r.Keyring.AwaitAttempt(ctx); err != nil {
-		return ctrl.Result{}, err
-	}
 	key := &v1alpha1.KMSKey{}
-	if err := r.Client.Get(ctx, req.NamespacedName, key); err != nil {
-		return ctrl.Result{}, client.IgnoreNotFound(err)
+	if found, err := passes.Begin(ctx, r.Keyring, r.Client, req, key); !found {
+		return ctrl.Result{}, err
 	}
 	p := &pass{key: key, now: r.Now()}
 	p.read()
@@ -111,17 +109,5 @@ func (r *Reconciler) finalizer(ctx context.Context, p *pass) error {
 
 // run is the order of steps.
 func (r *Reconciler) run(ctx context.Context, p *pass) error {
-	for _, step := range []func(context.Context, *pass) error{
-		r.identify,
-		r.restore,
-		r.resume,
-		r.material,
-		r.verify,
-		r.policy,
-	} {
-		if err := step(ctx, p); err != nil {
-			return err
-		}
-	}
-	return nil
+	return passes.Run(ctx, p, r.identify, r.restore, r.resume, r.material, r.verify, r.policy)
 }

@@ -5,7 +5,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
-	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -16,6 +15,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/controllers/outcome"
+	"strongroom.dev/strongroom/controllers/passes"
 	"strongroom.dev/strongroom/internal/service/kms"
 )
 
@@ -36,7 +37,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, options controller.Optio
 		Watches(&v1alpha1.CertificateAuthority{}, handler.EnqueueRequestsFromMapFunc(r.ofAuthority)).
 		Watches(&v1alpha1.HSMCluster{}, handler.EnqueueRequestsFromMapFunc(r.ofKeyStore),
 			builder.WithPredicates(predicate.Funcs{UpdateFunc: keyStoreChanged})).
-		Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.ofNamespace),
+		Watches(&corev1.Namespace{}, own.NamespaceChanged(r.Client),
 			builder.WithPredicates(predicate.LabelChangedPredicate{})).
 		WithOptions(options).
 		Complete(r)
@@ -55,13 +56,13 @@ func (r *Reconciler) ofEnvelope(ctx context.Context, obj client.Object) []reconc
 		return nil
 	}
 	if e.Spec.Owner.Kind == "KMSKey" {
-		return []reconcile.Request{request(e.Namespace, e.Spec.Owner.Name)}
+		return []reconcile.Request{passes.Request(e.Namespace, e.Spec.Owner.Name)}
 	}
 	key, err := r.KMS.ByARN(ctx, e.Namespace, e.Spec.KeyARN)
 	if err != nil || key.DeletionTimestamp.IsZero() {
 		return nil
 	}
-	return []reconcile.Request{request(key.Namespace, key.Name)}
+	return []reconcile.Request{passes.Request(key.Namespace, key.Name)}
 }
 
 // ofAuthority maps an authority that comes or goes to its key, if that key's deletion waits for it. Its other changes cost a look into the
@@ -77,7 +78,7 @@ func (r *Reconciler) ofAuthority(ctx context.Context, obj client.Object) []recon
 	if err != nil || key.DeletionTimestamp.IsZero() {
 		return nil
 	}
-	return []reconcile.Request{request(name.Namespace, name.Name)}
+	return []reconcile.Request{passes.Request(name.Namespace, name.Name)}
 }
 
 // keyStoreChanged lets an HSMCluster through that came back or went, or that is for others now.
@@ -88,33 +89,14 @@ func keyStoreChanged(e event.UpdateEvent) bool {
 		meta.IsStatusConditionTrue(before.Status.Conditions, v1alpha1.ConditionAvailable) != meta.IsStatusConditionTrue(after.Status.Conditions, v1alpha1.ConditionAvailable))
 }
 
+// own is the kind.
+var own = passes.Kind{
+	Name: "KMSKey",
+	New:  func() outcome.Object { return &v1alpha1.KMSKey{} },
+	List: func() client.ObjectList { return &v1alpha1.KMSKeyList{} },
+}
+
 // ofKeyStore maps an HSMCluster to the keys that are in it.
 func (r *Reconciler) ofKeyStore(ctx context.Context, obj client.Object) []reconcile.Request {
-	var list v1alpha1.KMSKeyList
-	if err := r.Client.List(ctx, &list, client.MatchingFields{kms.KeyStoreIndex: client.ObjectKeyFromObject(obj).String()}); err != nil {
-		ctrl.LoggerFrom(ctx).Error(err, "listing the KMSKeys of an HSMCluster")
-		return nil
-	}
-	out := make([]reconcile.Request, 0, len(list.Items))
-	for i := range list.Items {
-		out = append(out, request(list.Items[i].Namespace, list.Items[i].Name))
-	}
-	return out
-}
-
-func (r *Reconciler) ofNamespace(ctx context.Context, obj client.Object) []reconcile.Request {
-	var list v1alpha1.KMSKeyList
-	if err := r.Client.List(ctx, &list, client.InNamespace(obj.GetName())); err != nil {
-		ctrl.LoggerFrom(ctx).Error(err, "listing the KMSKeys of a namespace")
-		return nil
-	}
-	out := make([]reconcile.Request, 0, len(list.Items))
-	for i := range list.Items {
-		out = append(out, request(list.Items[i].Namespace, list.Items[i].Name))
-	}
-	return out
-}
-
-func request(namespace, name string) reconcile.Request {
-	return reconcile.Request{NamespacedName: types.NamespacedName{Namespace: namespace, Name: name}}
+	return own.Find(ctx, r.Client, client.MatchingFields{kms.KeyStoreIndex: client.ObjectKeyFromObject(obj).String()})
 }

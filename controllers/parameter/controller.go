@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/controllers/passes"
 	"strongroom.dev/strongroom/internal/core/keyring"
 	"strongroom.dev/strongroom/internal/core/secretbytes"
 	"strongroom.dev/strongroom/internal/core/versions"
@@ -69,15 +70,9 @@ func (p *pass) subject() sealed.Subject {
 
 // Reconcile makes one pass over a Parameter.
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
-	if err := r.Keyring.AwaitAttempt(ctx); err != nil {
-		return ctrl.Result{}, err
-	}
 	parameter := &v1alpha1.Parameter{}
-	if err := r.Client.Get(ctx, req.NamespacedName, parameter); err != nil {
-		return ctrl.Result{}, client.IgnoreNotFound(err) // a deleted Parameter's Envelopes are controllers/envelope's
-	}
-	if !parameter.DeletionTimestamp.IsZero() {
-		return ctrl.Result{}, nil
+	if found, err := passes.Living(ctx, r.Keyring, r.Client, req, parameter); !found {
+		return ctrl.Result{}, err
 	}
 	before := parameter.DeepCopy()
 	p := &pass{parameter: parameter, before: before, former: &before.Status, now: r.Now()}
@@ -89,12 +84,10 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 // run is the order of steps. What there is is shown and healed even if no new version can be made.
 func (r *Reconciler) run(ctx context.Context, p *pass) error {
 	if p.parameter.Spec.Suspend {
-		return errSuspended
+		return passes.ErrSuspended
 	}
-	for _, step := range []func(context.Context, *pass) error{r.identify, r.restore, r.resume} {
-		if err := step(ctx, p); err != nil {
-			return err
-		}
+	if err := passes.Run(ctx, p, r.identify, r.restore, r.resume); err != nil {
+		return err
 	}
 	p.indexed = true
 	err := r.version(ctx, p)

@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/controllers/outcome"
 	"strongroom.dev/strongroom/internal/account"
 	"strongroom.dev/strongroom/internal/claim"
 	"strongroom.dev/strongroom/internal/core/arn"
@@ -81,7 +82,7 @@ func (r *Reconciler) restore(ctx context.Context, p *pass) error {
 	}
 	p.index, p.found, p.restored = restored.Index, true, restored.Deleted
 	if len(restored.Damaged) > 0 {
-		r.event(p.parameter, eventDropped(restored.Damaged))
+		r.reporter().Tell(p.parameter, outcome.Dropped(restored.Damaged))
 	}
 	return nil
 }

@@ -19,7 +19,6 @@ import (
 var (
 	errNoValue     = errors.New("the parameter has no value yet: put one with PutParameter, or set spec.value, spec.generate or spec.valueFrom")
 	errHistoryFull = errors.New("the oldest of the parameter's 100 versions has a label, so no version can be made: take the label from it")
-	errSuspended   = errors.New("suspended")
 )
 
 // version makes sure that there is a version, and makes the next one if spec has another value than the latest, or asks for one.

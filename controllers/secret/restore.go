@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/controllers/outcome"
 	"strongroom.dev/strongroom/internal/core/arn"
 	"strongroom.dev/strongroom/internal/service/sealed"
 )
@@ -28,7 +29,7 @@ func (r *Reconciler) restore(ctx context.Context, p *pass) error {
 		p.trigger = triggerRestored
 	}
 	if len(restored.Damaged) > 0 { // before the commit, so that a death says it twice rather than never
-		r.event(p.secret, eventDropped(restored.Damaged))
+		r.reporter().Tell(p.secret, outcome.Dropped(restored.Damaged))
 	}
 	return nil
 }

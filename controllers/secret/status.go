@@ -5,12 +5,12 @@ import (
 	"errors"
 	"time"
 
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/controllers/outcome"
+	"strongroom.dev/strongroom/controllers/passes"
 	"strongroom.dev/strongroom/internal/conditions"
 	"strongroom.dev/strongroom/internal/core/versions"
 	"strongroom.dev/strongroom/internal/service/secretsmanager"
@@ -18,8 +18,9 @@ import (
 
 // summarise puts what this pass came to into status and ends it. Writing status is the commit point of new versions.
 func (r *Reconciler) summarise(ctx context.Context, p *pass, err error) (ctrl.Result, error) {
-	if errors.Is(err, errSuspended) {
-		return outcome.Again(r.suspended(ctx, p))
+	if errors.Is(err, passes.ErrSuspended) {
+		p.secret.Status.ObservedGeneration = p.secret.Generation
+		return r.reporter().Suspended(ctx, p.before, p.secret, "nothing is rotated, imported or projected")
 	}
 	status := &p.secret.Status
 	gone := p.commit()
@@ -31,7 +32,7 @@ func (r *Reconciler) summarise(ctx context.Context, p *pass, err error) (ctrl.Re
 		Before: p.before, Object: p.secret, Err: err, Message: secretsmanager.MessageInForce, Requeue: p.requeue,
 		Committed: func(ctx context.Context) error {
 			if err == nil && p.trigger == triggerRestored {
-				r.event(p.secret, eventRestored(p.arn, len(p.index)))
+				r.reporter().Tell(p.secret, outcome.Restored(p.arn, len(p.index)))
 			}
 			return r.Secrets.Versions().Prune(ctx, p.subject(), gone)
 		},
@@ -81,17 +82,4 @@ func (p *pass) lookAgain(d time.Duration) {
 	if p.requeue == 0 || d < p.requeue {
 		p.requeue = d
 	}
-}
-
-// suspended says so and changes nothing else. What was true before stays to be seen: Ready is False while suspended, so
-// that nobody waits for a change that will not come.
-func (r *Reconciler) suspended(ctx context.Context, p *pass) error {
-	status := &p.secret.Status
-	for _, t := range []string{v1alpha1.ConditionReconciling, v1alpha1.ConditionStalled} {
-		meta.RemoveStatusCondition(&status.Conditions, t)
-	}
-	conditions.Set(&status.Conditions, p.secret.Generation, v1alpha1.ConditionReady, metav1.ConditionFalse,
-		v1alpha1.ReasonSuspended, "spec.suspend is true: nothing is rotated, imported or projected")
-	status.ObservedGeneration = p.secret.Generation
-	return r.reporter().Write(ctx, p.before, p.secret)
 }

@@ -1,17 +1,14 @@
 package secret
 
 import (
-	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/service/secretsmanager"
@@ -73,31 +70,6 @@ func TestACoreSecretConcernsThoseThatWriteItAndThoseThatReadIt(t *testing.T) {
 		if got := coreSecretIndexes(core); !slices.Equal(got, want) {
 			t.Errorf("label %q: %v", label, got)
 		}
-	}
-}
-
-func TestAnEnvelopeConcernsItsOwnerIfThatIsASecret(t *testing.T) {
-	of := func(kind string) client.Object {
-		return &v1alpha1.Envelope{
-			ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "e"},
-			Spec:       v1alpha1.EnvelopeSpec{Owner: v1alpha1.EnvelopeOwner{Kind: kind, Name: "db"}},
-		}
-	}
-	if got := envelopeOwner(context.Background(), of("Secret")); len(got) != 1 || got[0].String() != "ns/db" {
-		t.Errorf("a Secret's: %v", got)
-	}
-	for name, object := range map[string]client.Object{"a KMSKey's": of("KMSKey"), "of another kind": &corev1.Secret{}} {
-		if got := envelopeOwner(context.Background(), object); got != nil {
-			t.Errorf("%s: %v", name, got)
-		}
-	}
-}
-
-func TestWhatThePredicatesDoNotKnowIsLookedAt(t *testing.T) {
-	core := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{ResourceVersion: "1"}}
-	other := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{ResourceVersion: "2"}}
-	if !changed(event.UpdateEvent{ObjectOld: core, ObjectNew: other}) || !keyChanged(event.UpdateEvent{ObjectOld: core, ObjectNew: other}) {
-		t.Error("an update of another kind is passed over")
 	}
 }
 
@@ -237,18 +209,5 @@ func TestRecoveryWindows(t *testing.T) {
 	}
 	if got := secretsmanager.RecoveryWindow(&v1alpha1.Secret{}); got != 720*time.Hour { // AWS's default is 30 days
 		t.Errorf("none: %s", got)
-	}
-}
-
-func TestAnEventNamesAFewWorkloadsAndCountsAll(t *testing.T) {
-	var many []string
-	for i := range 500 {
-		many = append(many, fmt.Sprint("Deployment/", strings.Repeat("w", 250), i))
-	}
-	if e := eventRestarted(many); len(e.note) > 1024 || !strings.Contains(e.note, " 500 ") { // 1,024 is the API's limit
-		t.Errorf("%d bytes: %s", len(e.note), e.note)
-	}
-	if e := eventRestarted([]string{"Deployment/a", "DaemonSet/b"}); !strings.HasSuffix(e.note, "Deployment/a, DaemonSet/b") {
-		t.Error(e.note)
 	}
 }

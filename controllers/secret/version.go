@@ -125,5 +125,3 @@ func (r *Reconciler) put(ctx context.Context, p *pass, value secretbytes.Bytes, 
 }
 
 var errNoValue = errors.New("the secret has no value yet: put one with PutSecretValue, or set spec.generate or spec.valueFrom")
-
-var errSuspended = errors.New("suspended")

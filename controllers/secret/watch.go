@@ -3,23 +3,21 @@ package secret
 import (
 	"context"
 	"fmt"
-	"maps"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
-	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/controllers/imports"
+	"strongroom.dev/strongroom/controllers/outcome"
+	"strongroom.dev/strongroom/controllers/passes"
 	"strongroom.dev/strongroom/internal/service/secretsmanager"
 )
 
@@ -85,34 +83,27 @@ func (r *Reconciler) having(ctx context.Context, namespace, index, value string)
 	return list.Items, nil
 }
 
+// own is the kind.
+var own = passes.Kind{
+	Name: "Secret",
+	New:  func() outcome.Object { return &v1alpha1.Secret{} },
+	List: func() client.ObjectList { return &v1alpha1.SecretList{} },
+}
+
 // SetupWithManager registers the controller. The cache must have Indexes.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, options controller.Options) error {
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("secret").
-		For(&v1alpha1.Secret{}, builder.WithPredicates(predicate.Funcs{UpdateFunc: changed})).
-		Watches(&corev1.Secret{}, r.by(coreSecretIndexes), builder.WithPredicates(predicate.Funcs{CreateFunc: notOwn})).
+		For(&v1alpha1.Secret{}, builder.WithPredicates(predicate.Funcs{UpdateFunc: passes.Changed(statusLost)})).
+		Watches(&corev1.Secret{}, r.by(coreSecretIndexes), builder.WithPredicates(predicate.Funcs{CreateFunc: own.NotOwn})).
 		Watches(&v1alpha1.KMSKey{}, r.by(func(client.Object) []string { return []string{KeyIndex} }),
-			builder.WithPredicates(predicate.Funcs{UpdateFunc: keyChanged})).
-		Watches(&v1alpha1.Envelope{}, handler.EnqueueRequestsFromMapFunc(envelopeOwner),
-			builder.WithPredicates(predicate.Funcs{CreateFunc: r.envelopeWanted})).
-		Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.ofNamespace),
+			builder.WithPredicates(predicate.Funcs{UpdateFunc: passes.KeyChanged})).
+		Watches(&v1alpha1.Envelope{}, handler.EnqueueRequestsFromMapFunc(own.EnvelopeOwner),
+			builder.WithPredicates(predicate.Funcs{CreateFunc: own.EnvelopeWanted(r.Client)})).
+		Watches(&corev1.Namespace{}, own.NamespaceChanged(r.Client),
 			builder.WithPredicates(predicate.LabelChangedPredicate{})).
 		WithOptions(options).
 		Complete(r)
-}
-
-// changed lets those updates of a Secret through that are not this controller's own writes of status: a spec or an
-// annotation that changed, and a status that lost something.
-func changed(e event.UpdateEvent) bool {
-	before, ok1 := e.ObjectOld.(*v1alpha1.Secret)
-	after, ok2 := e.ObjectNew.(*v1alpha1.Secret)
-	if !ok1 || !ok2 || before.ResourceVersion == after.ResourceVersion {
-		return true // a resync looks at everything
-	}
-	return before.Generation != after.Generation || before.UID != after.UID ||
-		!maps.Equal(before.Annotations, after.Annotations) ||
-		before.DeletionTimestamp.IsZero() != after.DeletionTimestamp.IsZero() ||
-		statusLost(&before.Status, &after.Status) || valuePut(&before.Status, &after.Status)
 }
 
 // valuePut tells that a request has put another value, which is to be shown: it says so by Reconciling.
@@ -121,18 +112,11 @@ func valuePut(before, after *v1alpha1.SecretStatus) bool {
 		meta.IsStatusConditionTrue(after.Conditions, v1alpha1.ConditionReconciling)
 }
 
-// statusLost tells that a status has fewer facts than before, which this controller never writes.
-func statusLost(before, after *v1alpha1.SecretStatus) bool {
-	return before.ARN != "" && after.ARN != before.ARN ||
-		len(after.Versions) < len(before.Versions) ||
-		before.Projection != nil && after.Projection == nil ||
-		len(after.Conditions) == 0
-}
-
-// notOwn lets new core Secrets through but for projections, which this controller made itself.
-func notOwn(e event.CreateEvent) bool {
-	controller := metav1.GetControllerOf(e.Object)
-	return controller == nil || controller.Kind != "Secret" || controller.APIVersion != v1alpha1.SchemeGroupVersion.String()
+// statusLost tells that a status has fewer facts than before, which this controller never writes, or a value that a request has put.
+func statusLost(old, now *v1alpha1.Secret) bool {
+	before, after := &old.Status, &now.Status
+	return before.ARN != "" && after.ARN != before.ARN || len(after.Versions) < len(before.Versions) ||
+		before.Projection != nil && after.Projection == nil || valuePut(before, after)
 }
 
 // by maps an object to the Secrets of its namespace that name it in one of the indexes.
@@ -146,7 +130,7 @@ func (r *Reconciler) by(indexes func(client.Object) []string) handler.EventHandl
 				continue
 			}
 			for i := range found {
-				out = append(out, request(found[i].Namespace, found[i].Name))
+				out = append(out, passes.Request(found[i].Namespace, found[i].Name))
 			}
 		}
 		return out
@@ -159,53 +143,4 @@ func coreSecretIndexes(obj client.Object) []string {
 		return []string{SourceIndex}
 	}
 	return []string{TargetIndex, SourceIndex}
-}
-
-// keyChanged lets only those changes of a key through that a Secret can be waiting for.
-func keyChanged(e event.UpdateEvent) bool {
-	before, ok1 := e.ObjectOld.(*v1alpha1.KMSKey)
-	after, ok2 := e.ObjectNew.(*v1alpha1.KMSKey)
-	return !ok1 || !ok2 || before.Status.KeyState != after.Status.KeyState || before.Status.ARN != after.Status.ARN ||
-		(before.DeletionTimestamp == nil) != (after.DeletionTimestamp == nil) ||
-		len(before.Status.KeyMaterials) != len(after.Status.KeyMaterials)
-}
-
-func envelopeOwner(_ context.Context, obj client.Object) []reconcile.Request {
-	e, ok := obj.(*v1alpha1.Envelope)
-	if !ok || e.Spec.Owner.Kind != "Secret" {
-		return nil
-	}
-	return []reconcile.Request{request(e.Namespace, e.Spec.Owner.Name)}
-}
-
-// envelopeWanted lets a new Envelope through only if its Secret misses one: the ordinary creation is this controller's
-// own, and needs no second look.
-func (r *Reconciler) envelopeWanted(e event.CreateEvent) bool {
-	envelope, ok := e.Object.(*v1alpha1.Envelope)
-	if !ok || e.IsInInitialList {
-		return false
-	}
-	secret := &v1alpha1.Secret{}
-	key := types.NamespacedName{Namespace: envelope.Namespace, Name: envelope.Spec.Owner.Name}
-	if err := r.Client.Get(context.Background(), key, secret, client.DisableReadYourWritesConsistency); err != nil {
-		return false
-	}
-	return meta.IsStatusConditionFalse(secret.Status.Conditions, v1alpha1.ConditionReady)
-}
-
-func (r *Reconciler) ofNamespace(ctx context.Context, obj client.Object) []reconcile.Request {
-	var list v1alpha1.SecretList
-	if err := r.Client.List(ctx, &list, client.InNamespace(obj.GetName()), client.UnsafeDisableDeepCopy); err != nil {
-		ctrl.LoggerFrom(ctx).Error(err, "listing the Secrets of a namespace")
-		return nil
-	}
-	out := make([]reconcile.Request, 0, len(list.Items))
-	for i := range list.Items {
-		out = append(out, request(list.Items[i].Namespace, list.Items[i].Name))
-	}
-	return out
-}
-
-func request(namespace, name string) reconcile.Request {
-	return reconcile.Request{NamespacedName: types.NamespacedName{Namespace: namespace, Name: name}}
 }

@@ -3,11 +3,11 @@ package secret
 import (
 	"testing"
 
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/controllers/passes"
 )
 
 func settled() *v1alpha1.Secret {
@@ -46,53 +46,9 @@ func TestOnlyUpdatesThatAreNotTheControllersOwnAreLookedAt(t *testing.T) {
 			after := settled()
 			after.ResourceVersion = "2"
 			tt.change(after)
-			if got := changed(event.UpdateEvent{ObjectOld: settled(), ObjectNew: after}); got != tt.want {
+			if got := passes.Changed(statusLost)(event.UpdateEvent{ObjectOld: settled(), ObjectNew: after}); got != tt.want {
 				t.Errorf("looked at: %t", got)
 			}
 		})
-	}
-}
-
-func TestOwnProjectionsAreNotLookedAtWhenTheyAppear(t *testing.T) {
-	yes := true
-	by := func(apiVersion, kind string) *corev1.Secret {
-		return &corev1.Secret{ObjectMeta: metav1.ObjectMeta{OwnerReferences: []metav1.OwnerReference{{
-			APIVersion: apiVersion, Kind: kind, Controller: &yes,
-		}}}}
-	}
-	for _, tt := range []struct {
-		name   string
-		object *corev1.Secret
-		want   bool
-	}{
-		{"one's own", by("strongroom.dev/v1alpha1", "Secret"), false},
-		{"a source", &corev1.Secret{}, true},
-		{"another project's Secret", by("example.com/v1", "Secret"), true},
-		{"another kind's", by("strongroom.dev/v1alpha1", "Certificate"), true},
-	} {
-		if got := notOwn(event.CreateEvent{Object: tt.object}); got != tt.want {
-			t.Errorf("%s: %t", tt.name, got)
-		}
-	}
-}
-
-func TestChangesOfAKeyThatASecretMayWaitForAreLookedAt(t *testing.T) {
-	now := metav1.Now()
-	for name, tt := range map[string]struct {
-		change func(*v1alpha1.KMSKey)
-		want   bool
-	}{
-		"a description": {func(k *v1alpha1.KMSKey) { k.Spec.Description = "x" }, false},
-		"a condition":   {func(k *v1alpha1.KMSKey) { k.Status.Conditions = []metav1.Condition{{}} }, false},
-		"a state":       {func(k *v1alpha1.KMSKey) { k.Status.KeyState = v1alpha1.KeyStateDisabled }, true},
-		"an ARN":        {func(k *v1alpha1.KMSKey) { k.Status.ARN = "x" }, true},
-		"a deletion":    {func(k *v1alpha1.KMSKey) { k.DeletionTimestamp = &now }, true},
-		"a rotation":    {func(k *v1alpha1.KMSKey) { k.Status.KeyMaterials = []v1alpha1.KeyMaterial{{}} }, true},
-	} {
-		after := &v1alpha1.KMSKey{}
-		tt.change(after)
-		if got := keyChanged(event.UpdateEvent{ObjectOld: &v1alpha1.KMSKey{}, ObjectNew: after}); got != tt.want {
-			t.Errorf("%s: %t", name, got)
-		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // administrator is an IAMUser of account "default" who may do everything: what a new account of AWS's begins with.
@@ -40,6 +41,28 @@ func gatewayAddress(o options) (string, error) {
 	return fmt.Sprintf("127.0.0.1:%d", port), os.WriteFile(path, []byte(strconv.Itoa(port)), 0o600)
 }
 
+// writeBundle writes what the gateway's clients trust to a file.
+func writeBundle(ctx context.Context, k *kubectl, o options) (path string, err error) {
+	path = filepath.Join(o.dataDir, "gateway-ca.crt")
+	text, err := k.run(ctx, "", "get", "configmap", "-n", namespace, "strongroom-gateway-ca", "-o", `jsonpath={.data.ca\.crt}`)
+	if err != nil {
+		return path, err
+	}
+	return path, os.WriteFile(path, []byte(text+"\n"), 0o600)
+}
+
+// followBundle writes it again and again: the authority that is named may be made, or made anew, while this runs.
+func followBundle(ctx context.Context, k *kubectl, o options) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(10 * time.Second):
+			_, _ = writeBundle(ctx, k, o)
+		}
+	}
+}
+
 // access is what an AWS SDK needs, as lines of a shell.
 func access(ctx context.Context, k *kubectl, o options, address string) (string, error) {
 	say("making an administrator of account (namespace) default ...")
@@ -49,12 +72,8 @@ func access(ctx context.Context, k *kubectl, o options, address string) (string,
 	if _, err := k.run(ctx, "", "wait", "-n", "default", "--for=condition=Ready", "--timeout=60s", "iamuser/administrator"); err != nil {
 		return "", err
 	}
-	bundle := filepath.Join(o.dataDir, "gateway-ca.crt")
-	text, err := k.run(ctx, "", "get", "configmap", "-n", namespace, "strongroom-gateway-ca", "-o", `jsonpath={.data.ca\.crt}`)
+	bundle, err := writeBundle(ctx, k, o)
 	if err != nil {
-		return "", err
-	}
-	if err := os.WriteFile(bundle, []byte(text+"\n"), 0o600); err != nil {
 		return "", err
 	}
 	out := fmt.Sprintf("export AWS_ENDPOINT_URL=%q\nexport AWS_REGION=us-east-1 AWS_DEFAULT_REGION=us-east-1\nexport AWS_CA_BUNDLE=%q\n", "https://"+address, bundle)

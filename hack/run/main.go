@@ -17,8 +17,8 @@ import (
 )
 
 type options struct {
-	bin, manager, dataDir, tree, cluster, regions string
-	audit                                         bool
+	bin, manager, dataDir, tree, cluster, regions, authority string
+	audit                                                    bool
 }
 
 func main() {
@@ -29,6 +29,7 @@ func main() {
 	flag.StringVar(&o.tree, "tree", ".", "the project's folder, for CRDs and RBAC")
 	flag.StringVar(&o.cluster, "cluster", "", "\"current\" runs Strongroom against the current kubeconfig context instead")
 	flag.StringVar(&o.regions, "regions", "", "regions that the AWS APIs are served for besides us-east-1, with commas between")
+	flag.StringVar(&o.authority, "gateway-authority", "", "NAMESPACE/NAME of the CertificateAuthority that issues the gateway's certificate")
 	flag.BoolVar(&o.audit, "audit", false, "write the API server's audit log, metadata only, to the folder of logs")
 	flag.Parse()
 
@@ -100,6 +101,9 @@ func startStrongroom(ctx context.Context, g *group, k *kubectl, o options, kubec
 	if o.manager != "" && o.cluster == "" {
 		if aws, err = access(ctx, k, o, address); err != nil {
 			return err
+		}
+		if o.authority != "" {
+			go followBundle(ctx, k, o)
 		}
 	}
 	return writeEnv(o, kubeconfig, aws)

@@ -18,15 +18,19 @@ func TestVersionNamesTheCryptographicModule(t *testing.T) {
 
 func TestBadFlagsAreRefusedWithTheRemedy(t *testing.T) {
 	tests := map[string]string{
-		"--log-level=loud":           "debug, info, warn or error",
-		"--log-format=xml":           "json or text",
-		"--concurrency=0":            "1 to 1024",
-		"--concurrency=5000":         "1 to 1024",
-		"--gateway-source-share=4":   "5 to 100",
-		"--gateway-source-share=101": "5 to 100",
-		"--namespace=":               "--namespace",
-		"--kubeconfig=/missing":      "--kubeconfig",
-		"--unknown":                  "unknown flag",
+		"--log-level=loud":              "debug, info, warn or error",
+		"--log-format=xml":              "json or text",
+		"--concurrency=0":               "1 to 1024",
+		"--concurrency=5000":            "1 to 1024",
+		"--gateway-authority=gateways":  "NAMESPACE/NAME",
+		"--gateway-authority=a/b/c":     "NAMESPACE/NAME",
+		"--gateway-authority=/gateways": "NAMESPACE/NAME",
+		"--gateway-authority=A/b":       "NAMESPACE/NAME",
+		"--gateway-source-share=4":      "5 to 100",
+		"--gateway-source-share=101":    "5 to 100",
+		"--namespace=":                  "--namespace",
+		"--kubeconfig=/missing":         "--kubeconfig",
+		"--unknown":                     "unknown flag",
 	}
 	for flag, says := range tests {
 		c := newManager()

@@ -13,6 +13,8 @@ import (
 
 	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/klog/v2"
@@ -29,6 +31,7 @@ var regionSyntax = regexp.MustCompile(`^[a-z]{2,}(-[a-z0-9]+)+$`)
 type managerFlags struct {
 	operator.Options
 	kubeconfig string
+	authority  string
 	logLevel   string
 	logFormat  string
 }
@@ -53,6 +56,8 @@ func newManagerOf(f *managerFlags) *cobra.Command {
 	flags.StringVar(&f.GatewayBindAddress, "gateway-bind-address", ":8444", "address that serves the AWS APIs; 0 serves none")
 	flags.StringSliceVar(&f.GatewayNames, "gateway-names", nil,
 		"DNS names and IP addresses in the gateway's certificate, besides those of its Service and of loopback")
+	flags.StringVar(&f.authority, "gateway-authority", "",
+		"NAMESPACE/NAME of the CertificateAuthority that issues the gateway's certificate; one of the gateway's own when it is left out")
 	flags.IntVar(&f.GatewaySourceShare, "gateway-source-share", admission.DefaultShare,
 		"percentage of the connections and of the memory before authentication that one source address may have; "+
 			"100 behind a load balancer that hides its clients' addresses")
@@ -117,7 +122,20 @@ func (f *managerFlags) check() error {
 	if f.HSMImage != "" && f.HSMLocalDirectory != "" {
 		return errors.New("--hsm-image and --hsm-local-directory are given: HSM nodes run as pods or as processes, so give one of them")
 	}
-	return f.checkNumbers()
+	return errors.Join(f.checkAuthority(), f.checkNumbers())
+}
+
+// checkAuthority reads the name of the gateway's authority.
+func (f *managerFlags) checkAuthority() error {
+	if f.authority == "" {
+		return nil
+	}
+	namespace, name, _ := strings.Cut(f.authority, "/")
+	if len(validation.IsDNS1123Label(namespace)) > 0 || len(validation.IsDNS1123Subdomain(name)) > 0 {
+		return fmt.Errorf("--gateway-authority is %q: give NAMESPACE/NAME of a CertificateAuthority", f.authority)
+	}
+	f.GatewayAuthority = types.NamespacedName{Namespace: namespace, Name: name}
+	return nil
 }
 
 func (f *managerFlags) checkNumbers() error {

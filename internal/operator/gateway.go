@@ -60,6 +60,7 @@ func (op *Operator) serve(o Options) error {
 		SourceShare: o.GatewaySourceShare,
 		Certificate: &serving.Certificate{
 			Client: op.direct, Namespace: o.Namespace, Names: o.gatewayNames(), Now: o.Now, Log: log,
+			Authority: o.GatewayAuthority, Authorities: op.Services.Authorities,
 		},
 	}
 	if err := op.Add(op.Gateway); err != nil {

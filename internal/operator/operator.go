@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/selection"
+	"k8s.io/apimachinery/pkg/types"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
@@ -56,6 +57,8 @@ type Options struct {
 	GatewayBindAddress string
 	// GatewayNames are DNS names and IP addresses in the gateway's certificate, besides those of its Service and of loopback.
 	GatewayNames []string
+	// GatewayAuthority names the CertificateAuthority that issues the gateway's certificate. Empty for one of the gateway's own.
+	GatewayAuthority types.NamespacedName
 	// GatewaySourceShare is how much of the gateway's connections, and of the memory for requests that are not authenticated yet,
 	// one source address may have, in percent. 25 by default.
 	GatewaySourceShare int

@@ -122,9 +122,7 @@ func (p *Projector) show(ctx context.Context, s *Showing) (shown Shown, err erro
 	if outcome != Unchanged && !changed && now == peace {
 		shown.Healed = t.what()
 	}
-	// A first projection into what was there already changes what workloads have read. One that an earlier pass wrote before it
-	// died is as it should be, so the outcome does not tell; the token makes repeating harmless.
-	if changed && (s.Former != nil || outcome != Created && t.TakesWhatIsThere()) {
+	if changed && s.restarts(outcome) {
 		if shown.Restarted, err = p.restart(ctx, s, shown.Digest); err != nil {
 			return shown, err
 		}
@@ -141,11 +139,15 @@ func (p *Projector) counted(s *Showing, outcome Outcome, want string) (contested
 	return p.wrote(s, want)
 }
 
+// restarts tells whether workloads are to be restarted when the data has changed. A first projection into what was there already changes
+// what they have read. One that an earlier pass wrote before it died is as it should be, so the outcome does not tell; the token makes
+// repeating harmless.
+func (s *Showing) restarts(outcome Outcome) bool {
+	return len(s.Restart) > 0 && (s.Former != nil || outcome != Created && s.Target.TakesWhatIsThere())
+}
+
 // restart restarts the workloads with a token that is a function of the data.
 func (p *Projector) restart(ctx context.Context, s *Showing, digest string) ([]string, error) {
-	if len(s.Restart) == 0 {
-		return nil, nil
-	}
 	return p.Restart(ctx, Restart{
 		Namespace: s.Namespace, SecretName: s.Owner.Field(), Token: s.Version + "." + digest[:8], Targets: s.Restart,
 	})

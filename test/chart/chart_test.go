@@ -152,7 +152,7 @@ var full = []string{
 	"--set-json", `nodeSelector={"a":"b"}`, "--set-json", `tolerations=[{"operator":"Exists"}]`,
 	"--set-json", `topologySpreadConstraints=[{"maxSkew":1,"topologyKey":"zone","whenUnsatisfiable":"ScheduleAnyway"}]`,
 	"--set-json", `extraObjects=[{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"{{ .Release.Name }}-extra","namespace":"strongroom-system"}}]`,
-	"--set-json", `gateway={"regions":["eu-west-1","ap-southeast-2"],"names":["aws.example.com","192.0.2.1"],"auditLog":"/dev/stderr",` +
+	"--set-json", `gateway={"regions":["eu-west-1","ap-southeast-2"],"names":["aws.example.com","192.0.2.1"],"authority":"platform/gateways","auditLog":"/dev/stderr",` +
 		`"service":{"type":"LoadBalancer","annotations":{"c":"d"}}}`,
 	"--set-json", `podAnnotations={"x":"y"}`, "--set-json", `controller.extraEnv=[{"name":"A","value":"b"}]`,
 }
@@ -186,6 +186,8 @@ var _ = Describe("The chart", func() {
 		Entry("a misspelt key of the gateway", "gateway.region=us-east-1"),
 		Entry("a region that is none", "gateway.regions={us}"),
 		Entry("a name that is two", "gateway.names[0]=a b"),
+		Entry("an authority without its namespace", "gateway.authority=gateways"),
+		Entry("an authority of three parts", "gateway.authority=a/b/c"),
 		Entry("a type of Service that would not select pods", "gateway.service.type=ExternalName"),
 		Entry("an audit log in no folder", "gateway.auditLog=audit.log"),
 		Entry("a misspelt key of injection", "injection.enable=true"),

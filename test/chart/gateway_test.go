@@ -78,7 +78,8 @@ var _ = Describe("The gateway", func() {
 	It("is what the values say", func() {
 		objects := render(full...)
 		Expect(flags(deployment(objects))).To(Equal([]string{
-			"--gateway-bind-address=:8444", "--regions=eu-west-1,ap-southeast-2", "--gateway-names=aws.example.com,192.0.2.1", "--audit-log=/dev/stderr",
+			"--gateway-bind-address=:8444", "--regions=eu-west-1,ap-southeast-2", "--gateway-names=aws.example.com,192.0.2.1",
+			"--gateway-authority=platform/gateways", "--audit-log=/dev/stderr",
 		}))
 		service := gatewayService(objects)
 		Expect(service.Spec.Type).To(Equal(corev1.ServiceTypeLoadBalancer))

@@ -1,6 +1,6 @@
 // Package authority issues the certificates of Strongroom's own servers: a root certificate of its own, and short-lived ones
-// under it. It is not the authority behind the kind Certificate,
-// which is a CertificateAuthority; both issue by internal/core/pki.
+// under it. It is not the authority behind the kind Certificate, which is a CertificateAuthority, and which may issue the gateway's in its
+// place; both issue by internal/core/pki.
 // https://www.rfc-editor.org/rfc/rfc5280
 package authority
 

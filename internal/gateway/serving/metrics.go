@@ -10,4 +10,14 @@ var refusedConnections = prometheus.NewCounter(prometheus.CounterOpts{
 	Help: "Connections to the AWS APIs that were closed at once because their source had its share of all.",
 })
 
-func init() { metrics.Registry.MustRegister(refusedConnections) }
+var certificateExpiry = prometheus.NewGauge(prometheus.GaugeOpts{
+	Name: "strongroom_gateway_certificate_expiry_timestamp_seconds",
+	Help: "End of the certificate that the AWS APIs are served with.",
+})
+
+var authorityInForce = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+	Name: "strongroom_gateway_authority_in_force",
+	Help: "1 if the certificate of the AWS APIs comes from the CertificateAuthority that is named, 0 if it is of the gateway's own authority instead.",
+}, []string{"authority"})
+
+func init() { metrics.Registry.MustRegister(refusedConnections, certificateExpiry, authorityInForce) }
