@@ -12,9 +12,10 @@ CONTROLPLANE = $${KUBEBUILDER_ASSETS:-$$(hack/controlplane/build.sh)}
 ##@ Use
 
 .PHONY: run
-run: environment build ## Run a control plane and Strongroom in the foreground; CLUSTER=current uses the current kubeconfig context, REGIONS=eu-west-1,… serves more regions, AUTHORITY=NAMESPACE/NAME issues the gateway's certificate
+run: environment build $(if $(ROOT),softhsm) ## Run a control plane and Strongroom in the foreground; CLUSTER=current uses the current kubeconfig context, REGIONS=eu-west-1,… serves more regions, AUTHORITY=NAMESPACE/NAME issues the gateway's certificate, ROOT=hsm has the root of trust in an HSMCluster
 	@set -euo pipefail; bin="$(CONTROLPLANE)"; go build -o bin/run ./hack/run; \
-	exec bin/run --bin "$$bin" --manager bin/strongroom $(if $(CLUSTER),--cluster $(CLUSTER)) $(if $(REGIONS),--regions $(REGIONS)) $(if $(AUTHORITY),--gateway-authority $(AUTHORITY))
+	exec bin/run --bin "$$bin" --manager bin/strongroom $(if $(CLUSTER),--cluster $(CLUSTER)) $(if $(REGIONS),--regions $(REGIONS)) \
+	  $(if $(AUTHORITY),--gateway-authority $(AUTHORITY)) $(if $(ROOT),--root $(ROOT))
 
 .PHONY: clean-run
 clean-run: ## Forget the data of `make run`
@@ -38,12 +39,13 @@ test: environment clients softhsm ## Install what the tests need, and prove ever
 	echo "[test] the README's tour on a real control plane ..."; test/e2e/transcript.sh; \
 	echo "[test] AWS's own clients on a real control plane ..."; test/e2e/clients.sh; \
 	echo "[test] all five kinds on a real control plane ..."; test/e2e/examples.sh; \
+	echo "[test] the root of trust in an HSMCluster ..."; test/e2e/hsmroot.sh; \
 	echo "[test] backup and restore, as docs/backup.md says ..."; test/e2e/restore.sh
 
 .PHONY: e2e
 e2e: environment clients softhsm ## Drive kubectl through the README's tour, AWS's own clients, and a restore, on a real control plane
 	@set -euo pipefail; KUBEBUILDER_ASSETS="$(CONTROLPLANE)"; HELM="$$(hack/tool.sh helm hack/helm helm.sh/helm/v4/cmd/helm)"; \
-	export KUBEBUILDER_ASSETS HELM; test/e2e/transcript.sh; test/e2e/clients.sh; test/e2e/examples.sh; test/e2e/restore.sh
+	export KUBEBUILDER_ASSETS HELM; test/e2e/transcript.sh; test/e2e/clients.sh; test/e2e/examples.sh; test/e2e/hsmroot.sh; test/e2e/restore.sh
 
 .PHONY: bench
 bench: environment softhsm ## Measure requests, CPU, memory and speed, and print a table

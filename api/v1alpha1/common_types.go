@@ -74,6 +74,8 @@ const (
 	ConditionDeletionBlocked = "DeletionBlocked"
 	// ConditionAvailable is True on an HSMCluster while at least one node serves.
 	ConditionAvailable = "Available"
+	// ConditionRootOfTrust is True on an HSMCluster whose domain key wraps the keyring's domain keys.
+	ConditionRootOfTrust = "RootOfTrust"
 	// ConditionRootProtected says whether the root of trust is kept outside the Kubernetes API, where a
 	// reader of its Secrets cannot get at it.
 	ConditionRootProtected = "RootProtected"
@@ -147,7 +149,7 @@ const (
 	ReasonSealed = "Sealed"
 	// ReasonPendingDeletion: the key is scheduled for deletion.
 	ReasonPendingDeletion = "PendingDeletion"
-	// ReasonInUse: Envelopes are still encrypted under the key.
+	// ReasonInUse: Envelopes are still encrypted under the key, or the keyring under the HSMCluster.
 	ReasonInUse = "InUse"
 	// ReasonDisabled: spec.enabled is false.
 	ReasonDisabled = "Disabled"

@@ -2,6 +2,10 @@ package v1alpha1
 
 import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+// RootFinalizer is on an HSMCluster that is the keyring's root of trust, and on the core Secret with its PINs, from before the first domain key is wrapped by it:
+// neither can go as long as a domain key may be wrapped by it. Strongroom does not take it away.
+const RootFinalizer = Group + "/root"
+
 // HSMMode is AWS CloudHSM's mode of a cluster.
 // https://docs.aws.amazon.com/cloudhsm/latest/APIReference/API_CreateCluster.html#CloudHSMV2-CreateCluster-request-Mode
 // +kubebuilder:validation:Enum=FIPS;NON_FIPS
@@ -193,8 +197,8 @@ type HSMClusterStatus struct {
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
-	// conditions: Ready always; Available, which is True while at least one node serves; Reconciling, Stalled and DeletionBlocked
-	// while true.
+	// conditions: Ready always; Available, which is True while at least one node serves; Reconciling, Stalled, DeletionBlocked and
+	// RootOfTrust while true.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -246,6 +250,7 @@ type HSMClusterStatus struct {
 // +kubebuilder:printcolumn:name="State",type=string,JSONPath=`.status.state`
 // +kubebuilder:printcolumn:name="Size",type=integer,JSONPath=`.spec.size`
 // +kubebuilder:printcolumn:name="Cluster ID",type=string,JSONPath=`.status.clusterId`
+// +kubebuilder:printcolumn:name="Root",type=string,JSONPath=`.status.conditions[?(@.type=="RootOfTrust")].status`,priority=1
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
 // +kubebuilder:printcolumn:name="Message",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].message`,priority=1
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`

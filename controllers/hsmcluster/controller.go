@@ -60,6 +60,8 @@ type pass struct {
 	renewal time.Time
 	// created tells that this pass made the first domain key.
 	created bool
+	// root tells that the cluster is, or may be, the keyring's root of trust, and wraps that it wraps a domain key of the keyring's.
+	root, wraps bool
 }
 
 // Reconcile makes one pass over an HSMCluster. All that it writes to the object is the finalizer first and status at the end.
@@ -103,6 +105,7 @@ func (r *Reconciler) finalizer(ctx context.Context, p *pass) error {
 // run is the order of steps.
 func (r *Reconciler) run(ctx context.Context, p *pass) error {
 	for _, step := range []func(context.Context, *pass) error{
+		r.rootOfTrust,
 		r.identify,
 		r.runNodes,
 		r.initialise,
@@ -129,12 +132,16 @@ func (r *Reconciler) summarise(ctx context.Context, p *pass, err error) (ctrl.Re
 		status.State = stateWithoutNodes(status)
 	}
 	available(p.cluster)
+	sayRoot(p)
 	return r.reporter().End(ctx, &outcome.Pass{
 		Before: p.before, Object: p.cluster, Err: err, Requeue: p.requeue(),
 		Message: served(len(status.Nodes)),
 		Committed: func(context.Context) error {
 			if p.created {
 				r.Events.Eventf(p.cluster, nil, corev1.EventTypeNormal, v1alpha1.ReasonCreated, "Initialize", "%s has its domain key, made in node %s", status.ClusterID, p.nodes[0].Name)
+			}
+			if p.becameRoot() {
+				r.Events.Eventf(p.cluster, nil, corev1.EventTypeNormal, v1alpha1.ConditionRootOfTrust, "Claim", "%s is the keyring's root of trust", status.ClusterID)
 			}
 			return nil
 		},

@@ -2,6 +2,7 @@ package hsmcluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -15,27 +16,25 @@ import (
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/controllers/outcome"
 	"strongroom.dev/strongroom/internal/conditions"
+	"strongroom.dev/strongroom/internal/fault"
 	"strongroom.dev/strongroom/internal/service/kms"
 )
 
 // blockedRecheck is how often a blocked deletion is looked at when no event asks for it.
 const blockedRecheck = 10 * time.Minute
 
-// delete stops the nodes when no KMSKey is in the cluster. The tokens and the PINs stay, so that the same HSMCluster, applied again, is as it was.
+// delete stops the nodes when no KMSKey is in the cluster, and the keyring is not unsealed by it. The tokens and the PINs stay, so that the same HSMCluster, applied again, is as it was.
 func (r *Reconciler) delete(ctx context.Context, p *pass) (ctrl.Result, error) {
 	if !controllerutil.ContainsFinalizer(p.cluster, Finalizer) {
 		return ctrl.Result{}, nil
 	}
-	var keys v1alpha1.KMSKeyList
 	name := client.ObjectKeyFromObject(p.cluster)
-	if err := r.Client.List(ctx, &keys, client.MatchingFields{kms.KeyStoreIndex: name.String()}); err != nil {
-		return ctrl.Result{}, fmt.Errorf("looking for KMSKeys in the cluster: %w", err)
+	holders, err := r.holders(ctx, p, name)
+	if err != nil {
+		return ctrl.Result{}, err
 	}
-	if len(keys.Items) > 0 {
-		if err := r.blocked(ctx, p, keys.Items); err != nil {
-			return outcome.Again(err)
-		}
-		return ctrl.Result{RequeueAfter: blockedRecheck}, nil
+	if holders != "" {
+		return r.held(ctx, p, holders)
 	}
 	if r.Host != nil {
 		if err := r.Host.Remove(ctx, wanted(p.cluster)); err != nil {
@@ -45,20 +44,57 @@ func (r *Reconciler) delete(ctx context.Context, p *pass) (ctrl.Result, error) {
 	r.Clusters.Close(name)
 	before := p.cluster.DeepCopy()
 	controllerutil.RemoveFinalizer(p.cluster, Finalizer)
-	err := r.Client.Patch(ctx, p.cluster, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
+	err = r.Client.Patch(ctx, p.cluster, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
 	if client.IgnoreNotFound(err) != nil {
 		return outcome.Again(fmt.Errorf("removing the finalizer: %w", err))
 	}
 	return ctrl.Result{}, nil
 }
 
-// blocked says what holds the cluster. Its nodes go on.
-func (r *Reconciler) blocked(ctx context.Context, p *pass, keys []v1alpha1.KMSKey) error {
-	var names []string
-	for i := range keys[:min(len(keys), 5)] {
-		names = append(names, keys[i].Namespace+"/"+keys[i].Name)
+// held lets a deleted cluster go on as it was: its keys are in use, so its nodes must run, and have certificates.
+func (r *Reconciler) held(ctx context.Context, p *pass, holders string) (ctrl.Result, error) {
+	defer p.wipe()
+	failed := r.run(ctx, p)
+	p.cluster.Status.Nodes = nodesOf(p)
+	available(p.cluster)
+	sayRoot(p)
+	if err := r.blocked(ctx, p, holders); err != nil {
+		return outcome.Again(errors.Join(failed, err))
 	}
-	message := fmt.Sprintf("%d KMSKeys are in this cluster, among them %s: delete them first", len(keys), strings.Join(names, ", "))
+	if failed == nil {
+		return ctrl.Result{RequeueAfter: min(p.requeue(), blockedRecheck)}, nil
+	}
+	if after := fault.Of(failed).RetryAfter; after != 0 {
+		return ctrl.Result{RequeueAfter: after}, nil
+	}
+	return outcome.Again(failed)
+}
+
+// holders says what holds the cluster, and nothing if nobody does.
+func (r *Reconciler) holders(ctx context.Context, p *pass, name client.ObjectKey) (string, error) {
+	root, err := r.Clusters.IsRoot(ctx, p.cluster)
+	if err != nil {
+		return "", err
+	}
+	if root {
+		return fmt.Sprintf("This cluster is the keyring's root of trust (finalizer %s): without it nothing of this installation opens. Its nodes go on; to keep it, apply it again after you took the finalizers away", v1alpha1.RootFinalizer), nil
+	}
+	var keys v1alpha1.KMSKeyList
+	if err := r.Client.List(ctx, &keys, client.MatchingFields{kms.KeyStoreIndex: name.String()}); err != nil {
+		return "", fmt.Errorf("looking for KMSKeys in the cluster: %w", err)
+	}
+	if len(keys.Items) == 0 {
+		return "", nil
+	}
+	var names []string
+	for i := range keys.Items[:min(len(keys.Items), 5)] {
+		names = append(names, keys.Items[i].Namespace+"/"+keys.Items[i].Name)
+	}
+	return fmt.Sprintf("%d KMSKeys are in this cluster, among them %s: delete them first", len(keys.Items), strings.Join(names, ", ")), nil
+}
+
+// blocked says what holds the cluster. Its nodes go on.
+func (r *Reconciler) blocked(ctx context.Context, p *pass, message string) error {
 	status := &p.cluster.Status
 	status.ObservedGeneration, status.State = p.cluster.Generation, v1alpha1.HSMClusterDeleteInProgress
 	for _, c := range []string{v1alpha1.ConditionReconciling, v1alpha1.ConditionStalled} {

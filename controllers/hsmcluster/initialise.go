@@ -94,7 +94,7 @@ func (r *Reconciler) initialise(ctx context.Context, p *pass) error {
 	if err != nil {
 		return err
 	}
-	todo := decideDomainKeys(p.cluster.Status.DomainKeys, nodesIn(h))
+	todo := onlyFormer(p.wraps, decideDomainKeys(p.cluster.Status.DomainKeys, nodesIn(h)))
 	switch {
 	case todo.err != nil:
 		p.health = h

@@ -98,7 +98,7 @@ func (r *Reconciler) files(ctx context.Context, p *pass, c hsmnodes.Cluster) (*h
 		files.PIN, files.SOPIN = secretbytes.Copy(p.credentials.PIN.Reveal()), secretbytes.Copy(p.credentials.SOPIN.Reveal())
 		return files, nil
 	}
-	if files.PIN, err = r.userPIN(ctx, p.cluster); err != nil {
+	if files.PIN, err = r.userPIN(ctx, p); err != nil {
 		clear(key)
 		return nil, err
 	}
@@ -106,7 +106,8 @@ func (r *Reconciler) files(ctx context.Context, p *pass, c hsmnodes.Cluster) (*h
 }
 
 // userPIN reads the PIN that a user gives, live: core Secrets of others are not watched.
-func (r *Reconciler) userPIN(ctx context.Context, hc *v1alpha1.HSMCluster) (secretbytes.Bytes, error) {
+func (r *Reconciler) userPIN(ctx context.Context, p *pass) (secretbytes.Bytes, error) {
+	hc := p.cluster
 	ref := hc.Spec.PKCS11.PINSecretRef
 	var secret corev1.Secret
 	err := r.Live.Get(ctx, client.ObjectKey{Namespace: hc.Namespace, Name: ref.Name}, &secret)
@@ -117,6 +118,10 @@ func (r *Reconciler) userPIN(ctx context.Context, hc *v1alpha1.HSMCluster) (secr
 	if err != nil || len(pin) == 0 {
 		return secretbytes.Bytes{}, fault.Waiting(v1alpha1.ReasonSourceNotFound,
 			fmt.Errorf("%w: key %q of core Secret %s/%s; create it, or name another in spec.pkcs11.pinSecretRef", errNoPIN, ref.Key, hc.Namespace, ref.Name))
+	}
+	if err := checkPIN(p.root, &secret); err != nil {
+		clear(pin)
+		return secretbytes.Bytes{}, err
 	}
 	return secretbytes.Own(pin), nil
 }

@@ -100,10 +100,14 @@ func startManager(ctx context.Context, g *group, k *kubectl, o options, gateway 
 	if err != nil {
 		return err
 	}
+	root, err := rootOfTrust(ctx, k, o)
+	if err != nil {
+		return err
+	}
 	say("starting strongroom as service account %s/strongroom-manager ...", namespace)
 	err = g.start("strongroom", o.manager, "manager", "--kubeconfig", admin, "--namespace", namespace,
 		"--gateway-bind-address="+gateway, "--regions="+o.regions, "--gateway-authority="+o.authority, "--audit-log="+filepath.Join(o.dataDir, "logs", "audit.log"),
-		"--hsm-local-directory="+filepath.Join(o.dataDir, "hsm"),
+		"--hsm-local-directory="+filepath.Join(o.dataDir, "hsm"), "--root="+root,
 		fmt.Sprintf("--health-probe-bind-address=127.0.0.1:%d", health),
 		fmt.Sprintf("--metrics-bind-address=127.0.0.1:%d", metrics))
 	if err != nil {

@@ -17,8 +17,8 @@ import (
 )
 
 type options struct {
-	bin, manager, dataDir, tree, cluster, regions, authority string
-	audit                                                    bool
+	bin, manager, dataDir, tree, cluster, regions, authority, root string
+	audit                                                          bool
 }
 
 func main() {
@@ -30,6 +30,7 @@ func main() {
 	flag.StringVar(&o.cluster, "cluster", "", "\"current\" runs Strongroom against the current kubeconfig context instead")
 	flag.StringVar(&o.regions, "regions", "", "regions that the AWS APIs are served for besides us-east-1, with commas between")
 	flag.StringVar(&o.authority, "gateway-authority", "", "NAMESPACE/NAME of the CertificateAuthority that issues the gateway's certificate")
+	flag.StringVar(&o.root, "root", "", "\"hsm\" makes HSMCluster strongroom-system/root the root of trust of a new installation; a core Secret is when it is left out")
 	flag.BoolVar(&o.audit, "audit", false, "write the API server's audit log, metadata only, to the folder of logs")
 	flag.Parse()
 
@@ -115,6 +116,9 @@ func (o *options) prepare() error {
 	}
 	if o.cluster != "" && o.cluster != "current" {
 		return fmt.Errorf("--cluster is %q: leave it out, or say current", o.cluster)
+	}
+	if o.root != "" && o.root != "hsm" {
+		return fmt.Errorf("--root is %q: leave it out, or say hsm", o.root)
 	}
 	programs := []string{"kubectl"}
 	if o.cluster == "" {

@@ -110,7 +110,7 @@ func TestEveryFlagIsExplainedAndHasTheDefaultThatTheManifestsRelyOn(t *testing.T
 	for name, want := range map[string]string{
 		"kubeconfig": "", "namespace": "strongroom-system", "region": "us-east-1", "leader-elect": "true",
 		"metrics-bind-address": ":8443", "metrics-insecure": "false", "health-probe-bind-address": ":8081",
-		"concurrency": "8", "gateway-source-share": "25", "graceful-shutdown-timeout": "30s", "log-level": "info", "log-format": "json",
+		"root": "core-secret", "root-grace-period": "0s", "concurrency": "8", "gateway-source-share": "25", "graceful-shutdown-timeout": "30s", "log-level": "info", "log-format": "json",
 	} {
 		f := flags.Lookup(name)
 		if f == nil {

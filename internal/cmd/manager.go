@@ -23,6 +23,8 @@ import (
 	"strongroom.dev/strongroom/internal/gateway/admission"
 	"strongroom.dev/strongroom/internal/operator"
 	"strongroom.dev/strongroom/internal/pacer"
+	"strongroom.dev/strongroom/internal/service/cloudhsm"
+	"strongroom.dev/strongroom/internal/unseal"
 )
 
 // regionSyntax is that of AWS's regions; an ARN is cut at colons, so nothing else may be in one.
@@ -72,6 +74,10 @@ func newManagerOf(f *managerFlags) *cobra.Command {
 	flags.StringVar(&f.HSMStorageClass, "hsm-storage-class", "", "storage class of the volumes with their tokens; the cluster's default one when it is left out")
 	flags.StringVar(&f.HSMLocalDirectory, "hsm-local-directory", "",
 		"directory with the tokens of HSM nodes that run as processes of this machine, to try them out; for one manager alone, built with cgo")
+	flags.StringVar(&f.Root, "root", unseal.CoreSecretSyntax,
+		"root of trust of a new installation: core-secret (strongroom-root), or hsm:NAMESPACE/NAME of an HSMCluster; that of an installation cannot be changed")
+	flags.DurationVar(&f.RootGracePeriod, "root-grace-period", 0,
+		"for how long this manager goes on when an HSMCluster that is the root of trust was last reached, at least 1m; then it seals itself. 0 is for as long as it runs")
 	flags.IntVar(&f.Concurrency, "concurrency", 8, "number of objects of a kind that are reconciled at once")
 	flags.DurationVar(&f.GracefulShutdownTimeout, "graceful-shutdown-timeout", 30*time.Second, "how long running passes may take to end")
 	flags.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
@@ -122,7 +128,7 @@ func (f *managerFlags) check() error {
 	if f.HSMImage != "" && f.HSMLocalDirectory != "" {
 		return errors.New("--hsm-image and --hsm-local-directory are given: HSM nodes run as pods or as processes, so give one of them")
 	}
-	return errors.Join(f.checkAuthority(), f.checkNumbers())
+	return errors.Join(f.checkAuthority(), f.checkRoot(), f.checkNumbers())
 }
 
 // checkAuthority reads the name of the gateway's authority.
@@ -135,6 +141,18 @@ func (f *managerFlags) checkAuthority() error {
 		return fmt.Errorf("--gateway-authority is %q: give NAMESPACE/NAME of a CertificateAuthority", f.authority)
 	}
 	f.GatewayAuthority = types.NamespacedName{Namespace: namespace, Name: name}
+	return nil
+}
+
+func (f *managerFlags) checkRoot() error {
+	if f.Root != unseal.CoreSecretSyntax {
+		if _, err := cloudhsm.ParseRoot(f.Root); err != nil {
+			return fmt.Errorf("--root is %q: give %s, or hsm:NAMESPACE/NAME of an HSMCluster", f.Root, unseal.CoreSecretSyntax)
+		}
+	}
+	if f.RootGracePeriod != 0 && f.RootGracePeriod < time.Minute {
+		return fmt.Errorf("--root-grace-period is %s: give at least 1m, or 0", f.RootGracePeriod)
+	}
 	return nil
 }
 

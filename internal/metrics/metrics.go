@@ -96,6 +96,7 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 	}
 	c.collectIAM(ctx, ch)
 	c.collectCertificates(ctx, ch)
+	c.collectHSMClusters(ctx, ch)
 	var keys v1alpha1.KMSKeyList
 	if err := c.reader.List(ctx, &keys, client.UnsafeDisableDeepCopy); err == nil {
 		for i := range keys.Items {

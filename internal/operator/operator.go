@@ -88,6 +88,12 @@ type Options struct {
 	HSMCommand func(arguments ...string) *exec.Cmd
 	// HSMCheckInterval is how often the health of HSM nodes is looked at. 5 s by default.
 	HSMCheckInterval time.Duration
+	// Root of trust: core-secret, which is the default, or hsm:NAMESPACE/NAME of an HSMCluster.
+	Root string
+	// RootGracePeriod is for how long the keyring stays unsealed when an HSMCluster that is its root was last reached. 0 is for as long as the process lives.
+	RootGracePeriod time.Duration
+	// RootVerifyInterval is how often an HSMCluster that is the root is asked while unsealed. 30 s by default.
+	RootVerifyInterval time.Duration
 	// Now is the clock. time.Now by default.
 	Now func() time.Time
 	// SkipControllerNames lets several managers live in one process, as tests do.
@@ -139,7 +145,9 @@ func New(cfg *rest.Config, o Options) (*Operator, error) {
 		return nil, fmt.Errorf("making a client without a cache: %w", err)
 	}
 	op := &Operator{Manager: mgr, direct: direct}
-	op.wire(o, digester)
+	if err := op.wire(o, digester); err != nil {
+		return nil, err
+	}
 	if err := op.index(); err != nil {
 		return nil, err
 	}
@@ -158,6 +166,9 @@ func New(cfg *rest.Config, o Options) (*Operator, error) {
 		return nil, err
 	}
 	if err := metrics.Register(mgr.GetClient(), op.Services.Keyring); err != nil {
+		return nil, err
+	}
+	if err := metrics.RegisterRoot(op.Unsealer.Reached); err != nil {
 		return nil, err
 	}
 	return op, op.probes()
@@ -268,20 +279,24 @@ func cacheOptions(digester *projection.Digester) cache.Options {
 	}
 }
 
-func (op *Operator) wire(o Options, digester *projection.Digester) {
+func (op *Operator) wire(o Options, digester *projection.Digester) error {
 	cached, live := op.GetClient(), op.GetAPIReader()
 	holder := &keyring.Holder{}
 	envelopes := &store.Store{Client: cached, Live: live}
-	op.Unsealer = &unseal.Unsealer{
-		Client: cached, Live: live, Namespace: o.Namespace, Holder: holder, Now: o.Now,
-		Log: op.GetLogger().WithName("unseal"),
-	}
 	clusters := &cloudhsm.Clusters{
 		Reader: cached, Live: live, Direct: op.direct, Namespace: o.Namespace, Now: o.Now, Interval: o.HSMCheckInterval,
+	}
+	root, err := rootOf(o, clusters)
+	if err != nil {
+		return err
 	}
 	keys := &kms.Service{
 		KeyStores: clusters, Reader: cached, Client: cached, Live: live, Region: o.Region, Store: envelopes, Keyring: holder, Now: o.Now,
 		Materials: keyring.NewMaterialCache(0, 0, nil), Policies: kms.NewPolicyCache(0),
+	}
+	op.Unsealer = &unseal.Unsealer{
+		Client: cached, Live: live, Namespace: o.Namespace, Provider: root, Holder: holder, Now: o.Now, Log: op.GetLogger().WithName("unseal"),
+		GracePeriod: o.RootGracePeriod, Verify: o.RootVerifyInterval, Sealed: keys.Materials.Clear,
 	}
 	identities := &serviceiam.Service{
 		Client: cached, Live: live, Tokens: op.direct, Store: envelopes, Keyring: holder, Now: o.Now, Cache: serviceiam.NewCache(o.Now),
@@ -303,6 +318,19 @@ func (op *Operator) wire(o Options, digester *projection.Digester) {
 		RootProtection: op.Unsealer.Protection,
 		Now:            o.Now,
 	}
+	return nil
+}
+
+// rootOf is where the root of trust is, nil for the unsealer's own default.
+func rootOf(o Options, clusters *cloudhsm.Clusters) (unseal.Provider, error) {
+	if o.Root == "" || o.Root == unseal.CoreSecretSyntax {
+		return nil, nil //nolint:nilnil // the default is the unsealer's
+	}
+	name, err := cloudhsm.ParseRoot(o.Root)
+	if err != nil {
+		return nil, err
+	}
+	return &cloudhsm.RootProvider{Clusters: clusters, HSMCluster: name}, nil
 }
 
 // hsmNodes is where HSM nodes run.

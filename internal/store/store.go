@@ -83,7 +83,7 @@ func (s *Store) Get(ctx context.Context, namespace string, class v1alpha1.Envelo
 
 // OfOwner lists the Envelopes of an object from the cache, in no order. They are the cache's own: read them only.
 func (s *Store) OfOwner(ctx context.Context, namespace string, owner v1alpha1.EnvelopeOwner) ([]v1alpha1.Envelope, error) {
-	return s.list(ctx, namespace, OwnerIndex, ownerKey(owner))
+	return s.list(ctx, namespace, OwnerIndex, OwnerKey(owner))
 }
 
 // OfKey lists the Envelopes of a namespace that a key encrypts, from the cache, in no order. They are the cache's own: read
@@ -121,7 +121,7 @@ func (s *Store) Delete(ctx context.Context, e *v1alpha1.Envelope) error {
 // IndexOwner lists the values of OwnerIndex.
 func IndexOwner(obj client.Object) []string {
 	if e, ok := obj.(*v1alpha1.Envelope); ok {
-		return []string{ownerKey(e.Spec.Owner)}
+		return []string{OwnerKey(e.Spec.Owner)}
 	}
 	return nil
 }
@@ -134,4 +134,5 @@ func IndexKey(obj client.Object) []string {
 	return nil
 }
 
-func ownerKey(owner v1alpha1.EnvelopeOwner) string { return owner.Kind + "/" + owner.Name }
+// OwnerKey is the value of OwnerIndex of an owner.
+func OwnerKey(owner v1alpha1.EnvelopeOwner) string { return owner.Kind + "/" + owner.Name }

@@ -24,6 +24,8 @@ const (
 
 	// CoreSecretProvider is the name of this root provider.
 	CoreSecretProvider = "CoreSecret"
+	// CoreSecretSyntax is how --root names it.
+	CoreSecretSyntax = "core-secret"
 )
 
 // errNoRoot says that the core Secret does not exist.

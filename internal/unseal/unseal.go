@@ -7,9 +7,9 @@ package unseal
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -25,7 +25,8 @@ import (
 // Subject is the subject of the Envelopes that hold the domain keys.
 const Subject = "strongroom:domain-key"
 
-var owner = v1alpha1.EnvelopeOwner{Kind: "Keyring", Name: "strongroom"}
+// attemptTimeout is how long one attempt may take. Each node of an HSM cluster is asked once in it.
+const attemptTimeout = 30 * time.Second
 
 // Unsealer is a manager.Runnable that unseals the keyring and tries again while it cannot.
 type Unsealer struct {
@@ -35,123 +36,125 @@ type Unsealer struct {
 	Live client.Reader
 	// Namespace is Strongroom's own.
 	Namespace string
+	// Provider is where the root of trust is; core Secret strongroom-root if nil.
+	Provider Provider
 	// Holder is told of the keyring, or why it is sealed.
 	Holder *keyring.Holder
-	// Retry is the time between attempts while sealed. 5 s if 0.
+	// Retry is the longest time between attempts while sealed; the first ones come sooner. 5 s if 0.
 	Retry time.Duration
+	// Verify is how often a root that is remote is asked while unsealed. 30 s if 0.
+	Verify time.Duration
+	// GracePeriod is for how long the keyring stays unsealed when a remote root was last reached. 0 is until the process ends.
+	GracePeriod time.Duration
+	// Sealed is called when the keyring was sealed at the end of GracePeriod, to forget what was opened with it. It may be nil.
+	Sealed func()
 	// Random and Now are crypto/rand and time.Now if nil.
 	Random io.Reader
 	Now    func() time.Time
 	// Log tells what happened.
 	Log logr.Logger
 
-	root atomic.Pointer[keyring.Root]
+	last atomic.Pointer[unsealed]
+	// reached tells whether the root answered when it was last asked.
+	reached atomic.Bool
+}
+
+// unsealed is what an attempt that succeeded was made with.
+type unsealed struct {
+	root   keyring.Root
+	stored []v1alpha1.Envelope
 }
 
 // Protection says whether the root of trust is kept outside the Kubernetes API, and what that means. While sealed it is
 // not known, and the message is empty.
 func (u *Unsealer) Protection() (protected bool, message string) {
-	root := u.root.Load()
-	if root == nil {
+	last := u.last.Load()
+	if last == nil {
 		return false, ""
 	}
-	return keyring.Protection(*root)
+	return keyring.Protection(last.root)
 }
 
 // NeedLeaderElection is false: every replica unseals for itself.
 func (u *Unsealer) NeedLeaderElection() bool { return false }
 
-// Start unseals, trying until it succeeds or ctx ends. It returns nil then: a sealed manager is not a crash.
-func (u *Unsealer) Start(ctx context.Context) error {
-	retry := u.Retry
-	if retry == 0 {
-		retry = 5 * time.Second
-	}
-	for {
-		err := u.Unseal(ctx)
-		if err == nil {
-			u.Log.Info("unsealed", "root", CoreSecretProvider)
-			return nil
-		}
-		if ctx.Err() != nil {
-			return nil
-		}
-		u.Holder.SetSealed(err)
-		u.Log.Error(err, "sealed: nothing can be encrypted or decrypted", "retryAfter", retry)
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-time.After(retry):
-		}
-	}
-}
-
 // Unseal makes one attempt. Each of its writes makes a whole object or none and is found by the next attempt, so it may
 // end anywhere.
 func (u *Unsealer) Unseal(ctx context.Context) error {
-	records, err := u.domainKeys(ctx)
+	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
+	defer cancel()
+	provider := u.provider()
+	stored, err := u.stored(ctx, provider.Name())
 	if err != nil {
 		return err
 	}
-	if len(records) == 0 {
-		if records, err = u.checkFirstRun(ctx); err != nil {
-			return err
-		}
-	}
-	root, err := u.findRoot(ctx, len(records) > 0)
+	root, err := provider.Find(ctx, len(stored) == 0)
 	if err != nil {
 		return err
 	}
-	if len(records) == 0 {
+	if err := u.claim(ctx, provider, len(stored) == 0); err != nil {
+		return err
+	}
+	if len(stored) == 0 {
 		first, err := u.firstDomainKey(ctx, root)
 		if err != nil {
 			return err
 		}
-		records = append(records, first)
+		stored = append(stored, *first)
+		if err := checkRoot(provider.Name(), stored); err != nil { // another manager was faster, with another root
+			return err
+		}
 	}
-	ring, err := keyring.Unseal(ctx, root, records)
+	if err := checkKeys(root, stored); err != nil {
+		return err
+	}
+	ring, err := keyring.Unseal(ctx, root, records(stored))
 	if err != nil {
 		return err
 	}
-	u.root.Store(&root)
+	u.last.Store(&unsealed{root, stored})
+	u.reached.Store(true)
 	u.Holder.Set(ring)
 	return nil
 }
 
-func (u *Unsealer) findRoot(ctx context.Context, mustExist bool) (keyring.Root, error) {
-	provider := &coreSecret{client: u.Client, live: u.Live, namespace: u.Namespace, random: u.Random}
-	root, err := provider.load(ctx)
-	if !errors.Is(err, errNoRoot) {
-		return root, err
+// stored answers the domain keys that the root of that name wrapped. There are none on a first run alone.
+func (u *Unsealer) stored(ctx context.Context, root string) ([]v1alpha1.Envelope, error) {
+	stored, err := u.domainKeys(ctx)
+	if err == nil && len(stored) == 0 {
+		stored, err = u.checkFirstRun(ctx)
 	}
-	if mustExist {
-		return nil, fmt.Errorf("%w: core Secret %s/%s is missing; restore it from a backup",
-			keyring.ErrSealed, u.Namespace, RootSecretName)
-	}
-	if err := provider.create(ctx); err != nil {
+	if err != nil {
 		return nil, err
 	}
-	return provider.load(ctx)
+	if len(stored) == 0 {
+		return nil, u.checkOtherRoots(ctx, root)
+	}
+	return stored, checkRoot(root, stored)
 }
 
-func (u *Unsealer) domainKeys(ctx context.Context) ([]keyring.DomainKeyRecord, error) {
+// claim holds back nobody but a first run: a root that is being deleted cannot be claimed any more, and opens what it wrapped.
+func (u *Unsealer) claim(ctx context.Context, provider Provider, first bool) error {
+	err := provider.Claim(ctx)
+	if err != nil && !first {
+		u.Log.Error(err, "claiming the root of trust, which goes on")
+		return nil
+	}
+	return err
+}
+
+func (u *Unsealer) domainKeys(ctx context.Context) ([]v1alpha1.Envelope, error) {
 	var found v1alpha1.EnvelopeList
 	if err := u.Live.List(ctx, &found, client.InNamespace(u.Namespace)); err != nil {
 		return nil, fmt.Errorf("listing the domain keys: %w", err)
 	}
-	var records []keyring.DomainKeyRecord
-	for i := range found.Items {
-		if e := &found.Items[i]; e.Spec.Class == v1alpha1.EnvelopeDomainKey {
-			records = append(records, record(e))
-		}
-	}
-	return records, nil
+	return slices.DeleteFunc(found.Items, func(e v1alpha1.Envelope) bool { return e.Spec.Class != v1alpha1.EnvelopeDomainKey }), nil
 }
 
 // checkFirstRun says whether this is a first run. If anything was ever encrypted, a domain key is missing, and a new one, under
 // the same name, would keep a backup tool from bringing the real one back.
 // Another manager may have made the first one meanwhile: it is returned then.
-func (u *Unsealer) checkFirstRun(ctx context.Context) ([]keyring.DomainKeyRecord, error) {
+func (u *Unsealer) checkFirstRun(ctx context.Context) ([]v1alpha1.Envelope, error) {
 	var any v1alpha1.EnvelopeList
 	if err := u.Live.List(ctx, &any, client.Limit(1)); err != nil {
 		return nil, fmt.Errorf("looking for Envelopes: %w", err)
@@ -163,30 +166,46 @@ func (u *Unsealer) checkFirstRun(ctx context.Context) ([]keyring.DomainKeyRecord
 		return made, err
 	}
 	return nil, fmt.Errorf("%w: the domain keys (Envelopes of class DomainKey in namespace %s) are missing, while Envelope %s/%s is there; "+
-		"restore them, and core Secret %s, from a backup; to begin anew, delete all Envelopes, which nothing can open", keyring.ErrSealed, u.Namespace, any.Items[0].Namespace, any.Items[0].Name, RootSecretName)
+		"restore them, and the root of trust (%s), from a backup; to begin anew, delete all Envelopes, which nothing can open",
+		keyring.ErrSealed, u.Namespace, any.Items[0].Namespace, any.Items[0].Name, u.rootInWords())
 }
 
-func (u *Unsealer) firstDomainKey(ctx context.Context, root keyring.Root) (keyring.DomainKeyRecord, error) {
-	now := time.Now
-	if u.Now != nil {
-		now = u.Now
+// rootInWords says what a backup of the root has.
+func (u *Unsealer) rootInWords() string {
+	if name := u.provider().Name(); name != CoreSecretProvider {
+		return name + ", with its core Secret and its volumes"
 	}
-	made, err := keyring.NewDomainKey(ctx, root, 1, u.Random, now())
+	return "core Secret " + RootSecretName
+}
+
+func (u *Unsealer) firstDomainKey(ctx context.Context, root keyring.Root) (*v1alpha1.Envelope, error) {
+	made, err := keyring.NewDomainKey(ctx, root, 1, u.Random, u.now())
 	if err != nil {
-		return made, err
+		return nil, err
 	}
-	e := store.New(u.Namespace, v1alpha1.EnvelopeDomainKey, owner, Subject,
+	identity := ""
+	if identifier, ok := root.(Identifier); ok {
+		identity = identifier.Identify(made.Wrapped)
+	}
+	e := store.New(u.Namespace, v1alpha1.EnvelopeDomainKey, store.KeyringOwner, Subject,
 		versions.Version{ID: fmt.Sprintf("epoch-%d", made.Epoch), Sequence: made.Epoch, Created: made.Created},
-		"root:"+root.Name())
+		store.RootKeyARN(root.Name(), identity))
 	e.Spec.Ciphertext = made.Wrapped
 	s := &store.Store{Client: u.Client, Live: u.Live}
-	stored, err := s.Create(ctx, e)
-	if err != nil {
-		return made, err
-	}
-	return record(stored), nil
+	return s.Create(ctx, e)
 }
 
-func record(e *v1alpha1.Envelope) keyring.DomainKeyRecord {
-	return keyring.DomainKeyRecord{Epoch: e.Spec.Sequence, Wrapped: e.Spec.Ciphertext, Created: e.Spec.CreatedTime.UTC()}
+func (u *Unsealer) now() time.Time {
+	if u.Now != nil {
+		return u.Now()
+	}
+	return time.Now()
+}
+
+func records(stored []v1alpha1.Envelope) (out []keyring.DomainKeyRecord) {
+	for i := range stored {
+		spec := &stored[i].Spec
+		out = append(out, keyring.DomainKeyRecord{Epoch: spec.Sequence, Wrapped: spec.Ciphertext, Created: spec.CreatedTime.UTC()})
+	}
+	return out
 }

@@ -64,10 +64,10 @@ func TestGatewayProcess(t *testing.T) {
 	cfg.QPS = -1
 	collectAsManager()
 	ctrl.SetLogger(logr.FromSlogHandler(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})))
-	op, err := operator.New(cfg, operator.Options{
+	op, err := operator.New(cfg, withRoot(operator.Options{
 		Namespace: environment.OperatorNamespace, Region: benchRegion, GatewayBindAddress: "127.0.0.1:0", AuditLog: *gatewayAudit,
 		PprofBindAddress: *pprof,
-	})
+	}))
 	must(err)
 	go func() { must(op.Start(t.Context())) }()
 	<-op.Services.Keyring.Unsealed()

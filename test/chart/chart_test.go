@@ -190,6 +190,9 @@ var _ = Describe("The chart", func() {
 		Entry("an authority of three parts", "gateway.authority=a/b/c"),
 		Entry("a type of Service that would not select pods", "gateway.service.type=ExternalName"),
 		Entry("an audit log in no folder", "gateway.auditLog=audit.log"),
+		Entry("a root that is none", "root=CoreSecret"),
+		Entry("a root without a namespace", "root=hsm:root"),
+		Entry("a root in two", "root=hsm:a/b/c"),
 		Entry("a misspelt key of injection", "injection.enable=true"),
 		Entry("the gateway's port for metrics", "metrics.port=8444"),
 	)

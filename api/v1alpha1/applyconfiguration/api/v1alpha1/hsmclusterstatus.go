@@ -14,8 +14,8 @@ import (
 type HSMClusterStatusApplyConfiguration struct {
 	// observedGeneration is the generation that the conditions speak of.
 	ObservedGeneration *int64 `json:"observedGeneration,omitempty"`
-	// conditions: Ready always; Available, which is True while at least one node serves; Reconciling, Stalled and DeletionBlocked
-	// while true.
+	// conditions: Ready always; Available, which is True while at least one node serves; Reconciling, Stalled, DeletionBlocked and
+	// RootOfTrust while true.
 	Conditions []v1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 	// clusterId of AWS CloudHSM, made of the namespace and the name, so that it stays in a cluster that is built anew.
 	ClusterID *string `json:"clusterId,omitempty"`
