@@ -197,9 +197,13 @@ var _ = Describe("An authority that something is wrong with", func() {
 		Expect(ca.Status.LastHandledRotateAt).To(BeEmpty(), "a renewal that was not done counts as done")
 		Expect(world.DrainEvents()).To(BeEmpty(), "the key tells it")
 		Expect(world.ControlPlane.Client.Delete(ctx, key)).To(Succeed())
+		world.Refresh(key)
+		world.Seen(key)
+		world.ReconcileKey(key)
+		Expect(key.Status.Conditions).To(ContainElement(And(HaveField("Type", v1alpha1.ConditionDeletionBlocked), HaveField("Reason", v1alpha1.ReasonInUse))))
+		key.Finalizers = nil // as somebody does who will not wait
+		Expect(world.ControlPlane.Client.Update(ctx, key)).To(Succeed())
 		Eventually(func() error {
-			_, err := world.KMSKey.Reconcile(ctx, environment.Request(key))
-			Expect(err).NotTo(HaveOccurred())
 			return world.GetClient().Get(ctx, environment.Request(key).NamespacedName, key.DeepCopy())
 		}).ShouldNot(Succeed())
 		reconcile(ca)
