@@ -198,7 +198,10 @@ var _ = Describe("An authority that something is wrong with", func() {
 		Expect(world.DrainEvents()).To(BeEmpty(), "the key tells it")
 		Expect(world.ControlPlane.Client.Delete(ctx, key)).To(Succeed())
 		world.Refresh(key)
-		key.Finalizers = nil // whatever holds it, somebody takes it off
+		world.Seen(key)
+		world.ReconcileKey(key)
+		Expect(key.Status.Conditions).To(ContainElement(And(HaveField("Type", v1alpha1.ConditionDeletionBlocked), HaveField("Reason", v1alpha1.ReasonInUse))))
+		key.Finalizers = nil // as somebody does who will not wait
 		Expect(world.ControlPlane.Client.Update(ctx, key)).To(Succeed())
 		Eventually(func() error {
 			return world.GetClient().Get(ctx, environment.Request(key).NamespacedName, key.DeepCopy())

@@ -186,7 +186,7 @@ var _ = Describe("Following a source that never rests", func() {
 		Expect(stored(p, 6)).To(Equal("8"), "what came meanwhile is left out, and the last value is not")
 	})
 
-	It("that is made of its follower comes to rest at one value", func() {
+	It("that is made of its follower is a Cycle, and changes nothing that there is", func() {
 		s := source("a-target", "first")
 		world.Remove(s)
 		p := create("a", from("b-target", v1alpha1.ImportFollow), func(p *v1alpha1.Parameter) {
@@ -197,8 +197,8 @@ var _ = Describe("Following a source that never rests", func() {
 		})
 		reconcile(p)
 		reconcile(q)
-		Expect(condition(p).Reason).To(Equal(v1alpha1.ReasonSourceNotFound), "neither has a value to begin with")
-		Expect(condition(q).Reason).To(Equal(v1alpha1.ReasonSourceNotFound))
+		Expect(condition(p).Reason).To(Equal(v1alpha1.ReasonCycle))
+		Expect(condition(q).Reason).To(Equal(v1alpha1.ReasonCycle))
 		world.Update(p, func() { p.Spec.ValueFrom.SecretKeyRef.Name = "seed" })
 		source("seed", "grown")
 		reconcile(p)
@@ -208,6 +208,7 @@ var _ = Describe("Following a source that never rests", func() {
 			reconcile(p)
 			reconcile(q)
 		}
+		Expect(condition(p).Reason).To(Equal(v1alpha1.ReasonCycle))
 		Expect(p.Status.Versions).To(HaveLen(1))
 		Expect(q.Status.Versions).To(HaveLen(1))
 		Expect(stored(p, 1)).To(Equal("grown"))

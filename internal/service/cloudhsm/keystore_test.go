@@ -10,7 +10,7 @@ import (
 	"strongroom.dev/strongroom/internal/service/cloudhsm"
 )
 
-func store(hc *v1alpha1.HSMCluster, connected *bool, domainKeys int) *v1alpha1.HSMCluster {
+func storeOf(hc *v1alpha1.HSMCluster, connected *bool, domainKeys int) *v1alpha1.HSMCluster {
 	hc.Spec.CustomKeyStore = &v1alpha1.CustomKeyStore{Name: "payments", Connected: connected}
 	for i := range domainKeys {
 		hc.Status.DomainKeys = append(hc.Status.DomainKeys, v1alpha1.HSMDomainKey{Epoch: int64(i + 1)})
@@ -26,15 +26,15 @@ func TestTheConnectionStateIsAWSsWordForWhatTheClusterIs(t *testing.T) {
 		want cloudhsm.ConnectionState
 		name string
 	}{
-		"connected, since nothing else is said":         {store(clusterOf(1, v1alpha1.HSMActive), nil, 1), cloudhsm.Connected, "payments"},
-		"connected":                                     {store(clusterOf(1, v1alpha1.HSMActive), ptr.To(true), 1), cloudhsm.Connected, "payments"},
-		"connected, as in AWS, though no node serves":   {store(clusterOf(1, v1alpha1.HSMDegraded), nil, 1), cloudhsm.Connected, "payments"},
+		"connected, since nothing else is said":         {storeOf(clusterOf(1, v1alpha1.HSMActive), nil, 1), cloudhsm.Connected, "payments"},
+		"connected":                                     {storeOf(clusterOf(1, v1alpha1.HSMActive), ptr.To(true), 1), cloudhsm.Connected, "payments"},
+		"connected, as in AWS, though no node serves":   {storeOf(clusterOf(1, v1alpha1.HSMDegraded), nil, 1), cloudhsm.Connected, "payments"},
 		"that keys alone make one":                      {implicit, cloudhsm.Connected, "vault"},
-		"to be connected, when it has its domain key":   {store(clusterOf(1, v1alpha1.HSMCreateInProgress), nil, 0), cloudhsm.Connecting, "payments"},
-		"without HSMs":                                  {store(clusterOf(0), nil, 1), cloudhsm.ConnectionFailed, "payments"},
-		"disconnected":                                  {store(clusterOf(1, v1alpha1.HSMActive), ptr.To(false), 1), cloudhsm.NotConnected, "payments"},
-		"disconnected, and without HSMs":                {store(clusterOf(0), ptr.To(false), 1), cloudhsm.NotConnected, "payments"},
-		"disconnected, in a cluster that is not set up": {store(clusterOf(1), ptr.To(false), 0), cloudhsm.NotConnected, "payments"},
+		"to be connected, when it has its domain key":   {storeOf(clusterOf(1, v1alpha1.HSMCreateInProgress), nil, 0), cloudhsm.Connecting, "payments"},
+		"without HSMs":                                  {storeOf(clusterOf(0), nil, 1), cloudhsm.ConnectionFailed, "payments"},
+		"disconnected":                                  {storeOf(clusterOf(1, v1alpha1.HSMActive), ptr.To(false), 1), cloudhsm.NotConnected, "payments"},
+		"disconnected, and without HSMs":                {storeOf(clusterOf(0), ptr.To(false), 1), cloudhsm.NotConnected, "payments"},
+		"disconnected, in a cluster that is not set up": {storeOf(clusterOf(1), ptr.To(false), 0), cloudhsm.NotConnected, "payments"},
 	} {
 		if got := cloudhsm.ConnectionOf(tt.hc); got != tt.want {
 			t.Errorf("a store %s: %s, want %s", name, got, tt.want)
