@@ -149,13 +149,6 @@ func (w *World) Envelopes(class v1alpha1.EnvelopeClass) []v1alpha1.Envelope {
 	return out
 }
 
-// Sweep makes one pass of the controller of Envelopes over those of an object in the spec's namespace.
-func (w *World) Sweep(kind, name string) {
-	GinkgoHelper()
-	_, err := w.Envelope.Reconcile(w.ctx, envelope.Owner{Kind: kind, Namespace: w.Namespace, Name: name})
-	Expect(err).NotTo(HaveOccurred())
-}
-
 // Exchange puts a changed copy in the place of an Envelope, as somebody does who may write Envelopes: they are immutable,
 // so it is deleted and made again. The copy is returned.
 func (w *World) Exchange(e *v1alpha1.Envelope, change func(*v1alpha1.Envelope)) *v1alpha1.Envelope {
