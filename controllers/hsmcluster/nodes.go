@@ -39,10 +39,14 @@ func (r *Reconciler) identify(ctx context.Context, p *pass) error {
 	return nil
 }
 
-// wanted is what nodes are to be.
+// wanted is what nodes are to be. A root of trust keeps one, whatever its size: without any, the next start of a manager is sealed.
 func wanted(hc *v1alpha1.HSMCluster) hsmnodes.Cluster {
+	size := int(hc.Spec.Size)
+	if cloudhsm.Claimed(hc) {
+		size = max(size, 1)
+	}
 	c := hsmnodes.Cluster{
-		ID: cloudhsm.ClusterID(hc.Namespace, hc.Name), Owner: hc.Namespace + "/" + hc.Name, Size: int(hc.Spec.Size),
+		ID: cloudhsm.ClusterID(hc.Namespace, hc.Name), Owner: hc.Namespace + "/" + hc.Name, Size: size,
 		FIPS: hc.Spec.Mode != v1alpha1.HSMModeNonFIPS, SoftHSM: hc.Spec.SoftHSM != nil,
 	}
 	if m := hc.Spec.PKCS11; m != nil {

@@ -66,6 +66,9 @@ func sayRoot(p *pass) {
 		return
 	}
 	message := "This cluster's domain key wraps the keyring's domain keys: without it and core Secret " + cloudhsm.CredentialsName(hc.Status.ClusterID) + ", nothing of this installation opens"
+	if hc.Spec.Size == 0 {
+		message += ". It keeps one node although spec.size is 0"
+	}
 	conditions.Set(&hc.Status.Conditions, hc.Generation, v1alpha1.ConditionRootOfTrust, metav1.ConditionTrue, v1alpha1.ReasonInUse, message)
 }
 

@@ -30,6 +30,27 @@ func TestAClusterThatWrapsTheKeyringNeverGetsAnotherFirstDomainKey(t *testing.T)
 	}
 }
 
+func TestTheRootKeepsOneNodeWhateverItsSizeAndSaysSo(t *testing.T) {
+	for _, tt := range []struct {
+		claimed bool
+		size    int32
+		want    int
+	}{{false, 0, 0}, {false, 3, 3}, {true, 0, 1}, {true, 1, 1}, {true, 3, 3}} {
+		hc := &v1alpha1.HSMCluster{Spec: v1alpha1.HSMClusterSpec{Size: tt.size}}
+		if tt.claimed {
+			hc.Finalizers = []string{v1alpha1.RootFinalizer}
+		}
+		if got := wanted(hc).Size; got != tt.want {
+			t.Errorf("%+v: %d nodes", tt, got)
+		}
+		sayRoot(&pass{cluster: hc, root: tt.claimed})
+		said := meta.FindStatusCondition(hc.Status.Conditions, v1alpha1.ConditionRootOfTrust)
+		if tells := said != nil && strings.Contains(said.Message, "keeps one node although spec.size is 0"); tells != (tt.claimed && tt.size == 0) {
+			t.Errorf("%+v: %+v", tt, said)
+		}
+	}
+}
+
 func TestThePINOfTheRootMayNotBeWrittenByWhatItUnseals(t *testing.T) {
 	written := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "own", Name: "pin", Labels: map[string]string{v1alpha1.ManagedLabel: "true"}}}
 	given := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "own", Name: "pin"}}

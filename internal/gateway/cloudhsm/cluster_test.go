@@ -281,6 +281,26 @@ var _ = Describe("The API's writes", func() {
 	})
 })
 
+var _ = Describe("The cluster that is the root of trust", func() {
+	It("keeps its last HSM, and one that is not loses it", func() {
+		made := created()
+		addHSM(made.ClusterId, "us-east-1a")
+		addHSM(made.ClusterId, "us-east-1a")
+		hc := object(made.ClusterId)
+		world.Update(hc, func() { hc.Finalizers = append(hc.Finalizers, v1alpha1.RootFinalizer) })
+		first, second := service.HSMID(hc.Namespace, hc.Name, 0), service.HSMID(hc.Namespace, hc.Name, 1)
+		Expect(removeHSM(made.ClusterId, &second)).To(Succeed())
+		Eventually(func(g Gomega) {
+			g.Expect(object(made.ClusterId).Spec.Size).To(BeEquivalentTo(1))
+		}).Should(Succeed())
+		is(removeHSM(made.ClusterId, &first), "CloudHsmInvalidRequestException", "the keyring's root of trust, and keeps one HSM")
+		world.Refresh(hc)
+		Expect(hc.Spec.Size).To(BeEquivalentTo(1))
+		world.Update(hc, func() { hc.Finalizers = nil })
+		Expect(removeHSM(made.ClusterId, &first)).To(Succeed())
+	})
+})
+
 var _ = Describe("What is not served", func() {
 	It("is refused by name", func() {
 		made := created()

@@ -41,7 +41,7 @@ func answer(id string, err error) error {
 		return invalid(fault.Message(err))
 	}
 	for _, refused := range []error{
-		cloudhsm.ErrRegion, cloudhsm.ErrDeleting, cloudhsm.ErrTooManyHSMs, cloudhsm.ErrNotLast, cloudhsm.ErrHasHSMs, cloudhsm.ErrHasKeys,
+		cloudhsm.ErrRegion, cloudhsm.ErrDeleting, cloudhsm.ErrTooManyHSMs, cloudhsm.ErrNotLast, cloudhsm.ErrRoot, cloudhsm.ErrHasHSMs, cloudhsm.ErrHasKeys,
 	} {
 		if errors.Is(err, refused) {
 			return invalid(sentence(id, err))

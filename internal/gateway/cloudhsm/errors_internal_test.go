@@ -25,6 +25,7 @@ func TestEachRefusalIsAWSsErrorAndNamesTheClusterAndTheCause(t *testing.T) {
 		{cloudhsm.ErrRegion, "CloudHsmInvalidRequestException", "home region"},
 		{cloudhsm.ErrDeleting, "CloudHsmInvalidRequestException", "cluster-a: the cluster is being deleted."},
 		{cloudhsm.ErrTooManyHSMs, "CloudHsmInvalidRequestException", "at most 10"},
+		{cloudhsm.ErrRoot, "CloudHsmInvalidRequestException", "keeps one HSM"},
 		{cloudhsm.ErrNotLast, "CloudHsmInvalidRequestException", "reverse order"},
 		{cloudhsm.ErrHasHSMs, "CloudHsmInvalidRequestException", "has HSMs"},
 		{cloudhsm.ErrHasKeys, "CloudHsmInvalidRequestException", "KMS keys are in the cluster"},

@@ -93,7 +93,7 @@ func (s *Service) CreateHSM(ctx context.Context, hc *v1alpha1.HSMCluster, zone s
 	return h, nil
 }
 
-// DeleteHSM takes a node away. It must be the last: its volume stays, and is the next one's. It wraps ErrHSMNotFound, ErrNotLast, ErrDeleting or ErrGone.
+// DeleteHSM takes a node away. It must be the last: its volume stays, and is the next one's. It wraps ErrHSMNotFound, ErrNotLast, ErrRoot, ErrDeleting or ErrGone.
 // https://docs.aws.amazon.com/cloudhsm/latest/APIReference/API_DeleteHsm.html
 //
 // Crash-safe: it is one optimistic write, and one that is repeated finds no such HSM, or one that is being deleted.
@@ -109,6 +109,8 @@ func (s *Service) DeleteHSM(ctx context.Context, hc *v1alpha1.HSMCluster, id str
 			return nil
 		case at < last:
 			return fmt.Errorf("%w: delete %s first", ErrNotLast, all[last].ID)
+		case last == 0 && Claimed(c):
+			return ErrRoot
 		}
 		c.Spec.Size--
 		request := RequestOf(c)

@@ -40,6 +40,8 @@ var (
 	ErrTooManyHSMs = errors.New("a cluster has at most 10 HSMs")
 	// ErrHSMNotFound says that the cluster has no such HSM.
 	ErrHSMNotFound = errors.New("the cluster has no such HSM")
+	// ErrRoot says that the last HSM of the keyring's root of trust stays: without it, the next start of a manager is sealed.
+	ErrRoot = errors.New("the cluster is the keyring's root of trust, and keeps one HSM")
 	// ErrNotLast says that HSMs go in the reverse order of their numbers: the volume of the last is the one that the next gets.
 	ErrNotLast = errors.New("HSMs are deleted in the reverse order of their creation")
 	// ErrHasHSMs says that a cluster has HSMs, those that are still ending included.
