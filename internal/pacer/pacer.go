@@ -26,7 +26,7 @@ func For(live uint64) int {
 	if live == 0 {
 		return maximumPercent
 	}
-	return int(min(max(Room*100/live, Percent), maximumPercent)) //nolint:gosec // at most maximumPercent
+	return int(min(max(Room*100/live, Percent), maximumPercent))
 }
 
 // Start sets the percentage now and after each collection, until stop is called, which leaves it as it is.

@@ -2,6 +2,7 @@ package iam
 
 import (
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -106,10 +107,7 @@ func TestAMarkerThatNoAnswerHadIsRefused(t *testing.T) {
 	for _, marker := range []string{"!", "=", "a", "YQ==", "\x00", "ünicode"} {
 		_, err := paged([]string{"a"}, self, &marker, nil)
 		var api smithy.APIError
-		if as, ok := err.(smithy.APIError); ok {
-			api = as
-		}
-		if api == nil || api.ErrorCode() != "ValidationError" || api.ErrorMessage() != "Invalid Marker." {
+		if !errors.As(err, &api) || api.ErrorCode() != "ValidationError" || api.ErrorMessage() != "Invalid Marker." {
 			t.Errorf("%q: %v", marker, err)
 		}
 	}

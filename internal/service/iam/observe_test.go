@@ -126,7 +126,7 @@ var _ = Describe("A cache that is told of changes", func() {
 			return may(c.Identity, "iam:GetUser")
 		}
 		Eventually(decided, "10s", "1ms").Should(Equal("allowed"))
-		world.Update(r, func() { r.Spec.Permissions.IdentityPolicies = inline(denyGet) })
+		world.Update(r, func() { r.Spec.IdentityPolicies = inline(denyGet) })
 		Eventually(decided, "10s", "1ms").Should(Equal("explicitDeny"))
 		world.Remove(r)
 		Eventually(decided, "10s", "1ms").Should(Equal(iam.ErrUnknownAccessKey.Error()))
