@@ -18,10 +18,11 @@ import (
 var _ = Describe("A deleted Parameter", func() {
 	inForce := func(p *v1alpha1.Parameter) {
 		GinkgoHelper()
-		Eventually(func() bool {
-			Expect(cp.Client.Get(ctx, client.ObjectKeyFromObject(p), p)).To(Succeed())
-			return meta.IsStatusConditionTrue(p.Status.Conditions, v1alpha1.ConditionReady) && p.Status.ObservedGeneration == p.Generation
-		}).Should(BeTrue())
+		Eventually(func(g Gomega) {
+			g.Expect(cp.Client.Get(ctx, client.ObjectKeyFromObject(p), p)).To(Succeed())
+			g.Expect(meta.IsStatusConditionTrue(p.Status.Conditions, v1alpha1.ConditionReady)).To(BeTrue(), "%+v", p.Status)
+			g.Expect(p.Status.ObservedGeneration).To(Equal(p.Generation))
+		}).Should(Succeed())
 	}
 	made := func(changes ...func(*v1alpha1.Parameter)) *v1alpha1.Parameter {
 		GinkgoHelper()

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"k8s.io/apimachinery/pkg/types"
+
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/fault"
 )
@@ -73,8 +75,12 @@ func (h heals) written(want string, now time.Time) heals {
 	return h
 }
 
-// contender is the object of any kind whose target is written.
-type contender struct{ namespace, owner string }
+// contender is the object of any kind whose target is written. One that is deleted and made again begins anew: its targets go with it,
+// and nobody undid anything.
+type contender struct {
+	namespace, owner string
+	uid              types.UID
+}
 
 // fights remembers the writes of the last minutes by object. It is lost with the process, which costs a few writes. Its zero
 // value is ready.

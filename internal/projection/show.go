@@ -154,7 +154,7 @@ func (p *Projector) restart(ctx context.Context, s *Showing, digest string) ([]s
 }
 
 func (s *Showing) contender() contender {
-	return contender{namespace: s.Namespace, owner: s.Owner.kind() + "/" + s.Owner.Name}
+	return contender{namespace: s.Namespace, owner: s.Owner.kind() + "/" + s.Owner.Name, uid: s.Owner.UID}
 }
 
 // parts are what the digest of a target is of: whose it is, where, and the data in a fixed order.
