@@ -80,7 +80,7 @@ func newPasses() *passes {
 }
 
 func (p *passes) reconciler(c client.Client) *hsmcluster.Reconciler {
-	clusters := &cloudhsm.Clusters{Reader: p.cp.Client, Live: p.cp.Client, Direct: c, Namespace: environment.OperatorNamespace, Now: time.Now}
+	clusters := &cloudhsm.Clusters{Reader: direct{p.cp.Client, p.op.GetClient()}, Live: p.cp.Client, Direct: c, Namespace: environment.OperatorNamespace, Now: time.Now}
 	return &hsmcluster.Reconciler{Client: c, Live: p.cp.Client, Clusters: clusters, Host: p.host, Events: p.events, Now: time.Now}
 }
 
