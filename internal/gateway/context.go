@@ -66,6 +66,24 @@ var globals = map[string]func(*Call) string{
 	"aws:viaawsservice":         func(*Call) string { return "false" },
 }
 
+// ContextOf are the global keys of a request that an identity would make at a time, as far as they are known before it is made: all but
+// where it comes from and what region it is for.
+func ContextOf(c *Call) iam.Map {
+	out := iam.Map{}
+	for key, read := range globals {
+		if key == "aws:sourceip" || key == "aws:requestedregion" {
+			continue
+		}
+		if value := read(c); value != "" {
+			out[key] = []string{value}
+		}
+	}
+	for tag, value := range c.Identity.Tags {
+		out[principalTag+tag] = []string{value}
+	}
+	return out
+}
+
 // principalARN of a session is that of its role.
 func principalARN(p iam.Principal) string {
 	if p.RoleARN != "" {

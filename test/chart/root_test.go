@@ -22,6 +22,29 @@ func arguments(objects []*unstructured.Unstructured) []string {
 	return nil
 }
 
+var _ = Describe("The memory of Go in the chart", func() {
+	It("is limited as the container's is, so that the collector works before the container is killed", func() {
+		env := func(set ...string) string {
+			for _, o := range render(set...) {
+				if o.GetKind() == "Deployment" {
+					containers, _, err := unstructured.NestedSlice(o.Object, "spec", "template", "spec", "containers")
+					Expect(err).NotTo(HaveOccurred())
+					for _, e := range containers[0].(map[string]any)["env"].([]any) {
+						if one := e.(map[string]any); one["name"] == "GOMEMLIMIT" {
+							resource, _, err := unstructured.NestedString(one, "valueFrom", "resourceFieldRef", "resource")
+							Expect(err).NotTo(HaveOccurred())
+							return resource
+						}
+					}
+				}
+			}
+			return ""
+		}
+		Expect(env()).To(Equal("limits.memory"))
+		Expect(env("--set", "resources.limits.memory=null")).To(BeEmpty(), "without a limit it would be the node's")
+	})
+})
+
 var _ = Describe("The chart's root of trust", func() {
 	It("is a core Secret unless it is said otherwise", func() {
 		Expect(arguments(render())).To(ContainElement("--root=core-secret"))

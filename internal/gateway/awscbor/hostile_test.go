@@ -318,3 +318,26 @@ func TestARequestTakesTimeAndMemoryInProportion(t *testing.T) {
 		}
 	}
 }
+
+func TestATextOfAMillionEmptyChunksIsEmptyAndTakesNoMemory(t *testing.T) {
+	body := append(append(x(t, "a1", "'KeyId", "7f"), bytes.Repeat([]byte{0x60}, 1<<20)...), 0xff)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	var in kms.EncryptInput
+	if err := awscbor.Decode(body, &in); err != nil || in.KeyId == nil || *in.KeyId != "" {
+		t.Errorf("%v, %v", in.KeyId, err)
+	}
+	runtime.ReadMemStats(&after)
+	if took := after.TotalAlloc - before.TotalAlloc; took > 1<<20 {
+		t.Errorf("%d bytes for nothing", took)
+	}
+	in = kms.EncryptInput{}
+	joined := append(append(x(t, "a1", "'KeyId", "7f"), bytes.Repeat(append([]byte{0x62}, "ab"...), 3)...), 0xff)
+	if err := awscbor.Decode(joined, &in); err != nil || *in.KeyId != "ababab" {
+		t.Errorf("%v, %v", in.KeyId, err)
+	}
+	split := append(x(t, "a1", "'KeyId", "7f 61 c3 61 a4"), 0xff) // ä in two
+	if err := awscbor.Decode(split, new(kms.EncryptInput)); !errors.Is(err, awscbor.ErrSerialization) {
+		t.Errorf("a rune cut in two: %v", err)
+	}
+}

@@ -171,17 +171,18 @@ func (r *reader) chunks(i item, take func([]byte) bool) bool {
 
 // text reads text, each part of which is to be UTF-8 by itself.
 func (r *reader) text(i item) (string, error) {
-	var parts []string
+	var whole []byte // and not the parts: a body can have a million that are empty
 	if !r.chunks(i, func(chunk []byte) bool {
-		parts = append(parts, string(chunk))
+		if whole == nil && i.info != indefinite {
+			whole = chunk // which is copied below
+		} else {
+			whole = append(whole, chunk...)
+		}
 		return utf8.Valid(chunk)
 	}) {
 		return "", r.fail("the text is not UTF-8")
 	}
-	if len(parts) == 1 {
-		return parts[0], nil
-	}
-	return strings.Join(parts, ""), nil
+	return string(whole), nil
 }
 
 // each reads the entries of an array or a map: of as many as there are said to be, or until the end.

@@ -361,6 +361,35 @@ var _ = Describe("A simulation", func() {
 		Expect(decisions).To(Equal([]string{"iam:GetRole allowed", "iam:GetUser explicitDeny", "kms:Encrypt implicitDeny"}))
 	})
 
+	It("knows of a user what a request of the user's would have, and names what it does not know", func() {
+		newUser("in-the-know")
+		document := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"iam:Get*","Resource":"arn:aws:iam::*:user/${aws:username}"},` +
+			`{"Effect":"Deny","Action":"iam:ListRoles","Resource":"*","Condition":{"Bool":{"aws:SecureTransport":"true"}}},` +
+			`{"Effect":"Allow","Action":"iam:ListUsers","Resource":"*","Condition":{"IpAddress":{"aws:SourceIp":"10.0.0.0/8"}}}]}`
+		_, err := admin.PutUserPolicy(ctx, &sdk.PutUserPolicyInput{UserName: s("in-the-know"), PolicyName: s("p"), PolicyDocument: &document})
+		Expect(err).NotTo(HaveOccurred())
+		user := "arn:aws:iam::" + account + ":user/in-the-know"
+		simulate := func(action, resource string, known ...types.ContextEntry) types.EvaluationResult {
+			out, err := admin.SimulatePrincipalPolicy(ctx, &sdk.SimulatePrincipalPolicyInput{
+				PolicySourceArn: &user, ActionNames: []string{action}, ResourceArns: []string{resource}, ContextEntries: known,
+			})
+			Expect(err).NotTo(HaveOccurred())
+			return out.EvaluationResults[0]
+		}
+		Eventually(func() types.PolicyEvaluationDecisionType { return simulate("iam:GetUser", user).EvalDecision }, "2s").
+			Should(Equal(types.PolicyEvaluationDecisionTypeAllowed), "as GetUser of oneself is")
+		Expect(simulate("iam:GetUser", user+"2").EvalDecision).To(Equal(types.PolicyEvaluationDecisionTypeImplicitDeny))
+		Expect(simulate("iam:ListRoles", "*").EvalDecision).To(Equal(types.PolicyEvaluationDecisionTypeExplicitDeny))
+		unknown := simulate("iam:ListUsers", "*")
+		Expect(unknown.EvalDecision).To(Equal(types.PolicyEvaluationDecisionTypeImplicitDeny))
+		Expect(unknown.MissingContextValues).To(Equal([]string{"aws:sourceip"}))
+		given := simulate("iam:ListUsers", "*", types.ContextEntry{
+			ContextKeyName: s("aws:SourceIp"), ContextKeyType: types.ContextKeyTypeEnumIp, ContextKeyValues: []string{"10.1.2.3"},
+		})
+		Expect(given.EvalDecision).To(Equal(types.PolicyEvaluationDecisionTypeAllowed))
+		Expect(given.MissingContextValues).To(BeEmpty())
+	})
+
 	It("of organizations is refused, since there are none", func() {
 		_, err := admin.SimulateCustomPolicy(ctx, &sdk.SimulateCustomPolicyInput{
 			PolicyInputList: []string{read}, ActionNames: []string{"iam:GetRole"},

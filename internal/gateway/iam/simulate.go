@@ -3,6 +3,7 @@ package iam
 import (
 	"context"
 	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -106,11 +107,29 @@ func (s *simulation) evaluate(action, resource string) types.EvaluationResult {
 	if of := arn.Account(resource); arn.ValidateAccount(of) == nil {
 		policies.ResourceAccount = of
 	}
-	decision := coreiam.Evaluate(&coreiam.Request{Principal: s.principal, Action: action, Resource: resource, Context: s.context}, &policies)
+	asked := &noting{Map: s.context, missing: map[string]bool{}}
+	decision := coreiam.Evaluate(&coreiam.Request{Principal: s.principal, Action: action, Resource: resource, Context: asked}, &policies)
 	return types.EvaluationResult{
 		EvalActionName: ptr.To(action), EvalResourceName: ptr.To(resource),
-		EvalDecision: types.PolicyEvaluationDecisionType(decision.Reason), MatchedStatements: []types.Statement{}, MissingContextValues: []string{},
+		EvalDecision: types.PolicyEvaluationDecisionType(decision.Reason), MatchedStatements: []types.Statement{},
+		MissingContextValues: slices.Sorted(maps.Keys(asked.missing)),
 	}
+}
+
+// noting notes which keys policies asked for that the simulation does not have: of a real request they may have a value, which may
+// decide otherwise.
+type noting struct {
+	coreiam.Map
+	missing map[string]bool
+}
+
+// Values implements coreiam.Context.
+func (n *noting) Values(key string) ([]string, bool) {
+	values, found := n.Map.Values(key)
+	if !found {
+		n.missing[key] = true
+	}
+	return values, found
 }
 
 func (a *api) simulateCustom(ctx context.Context, call *gateway.Call, in *sdk.SimulateCustomPolicyInput, _ struct{}) (*sdk.SimulateCustomPolicyOutput, error) {
@@ -154,10 +173,7 @@ func (a *api) simulatePrincipal(ctx context.Context, call *gateway.Call, in *sdk
 	if s.policies.Boundary == nil {
 		s.policies.Boundary = boundary
 	}
-	known := coreiam.Map{"aws:principalarn": {identity.Principal.ARN}, "aws:principalaccount": {identity.Principal.Account}}
-	for key, value := range identity.Tags {
-		known["aws:principaltag/"+key] = []string{value}
-	}
+	known := gateway.ContextOf(&gateway.Call{Identity: identity, Time: call.Time, Region: call.Region})
 	maps.Copy(known, s.context)
 	s.context = known
 	results, truncated, next, err := s.run(ctx, in.Marker, in.MaxItems)

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"errors"
 	"hash/maphash"
 	"slices"
@@ -8,9 +9,13 @@ import (
 	"sync"
 	"time"
 
+	"github.com/aws/smithy-go"
 	"k8s.io/utils/lru"
 
 	"strongroom.dev/strongroom/internal/core/keyring"
+	"strongroom.dev/strongroom/internal/gateway/awsquery"
+	"strongroom.dev/strongroom/internal/gateway/limits"
+	"strongroom.dev/strongroom/internal/gateway/shapes"
 	"strongroom.dev/strongroom/internal/gateway/sigv4"
 	serviceiam "strongroom.dev/strongroom/internal/service/iam"
 )
@@ -119,16 +124,19 @@ func derive(r *sigv4.Request, c serviceiam.Credential) sigv4.Key {
 type replays struct {
 	mu       sync.Mutex
 	maximum  int
-	share    int   // of the maximum, that one account may have
+	share    int   // of the maximum, that one principal may have
 	rotated  int64 // seconds
-	new, old map[string]int64
-	of       map[string]int // how many of new an account has
+	new, old map[string]use
+	of       map[string]int // how many of new a principal has
 }
+
+// use is when a signature came first, in seconds, and how often it came.
+type use struct{ first, times int64 }
 
 const (
 	// maximumReplays is how many are remembered in one window; when there are more, requests wait for the next.
 	maximumReplays = 1 << 18
-	// replayShare is how many of them one account may have, so that none can stop the others' writes.
+	// replayShare is how many of them one principal may have, so that none can stop the others' writes.
 	replayShare = maximumReplays / 16
 	// replayWindow is how long a signature may be good for, in seconds: Skew before the server's time, and after it Skew, or for a
 	// presigned request up to 2 Skew.
@@ -140,7 +148,7 @@ const (
 )
 
 func newReplays(maximum, share int) *replays {
-	return &replays{maximum: maximum, share: share, new: map[string]int64{}, old: map[string]int64{}, of: map[string]int{}}
+	return &replays{maximum: maximum, share: share, new: map[string]use{}, old: map[string]use{}, of: map[string]int{}}
 }
 
 var (
@@ -161,32 +169,68 @@ func (s *Server) refuseReplay(e *exchange) error {
 	if e.signed.Expires > 0 {
 		again = 0 // a presigned request is meant to be handed on: it is good for once
 	}
-	return s.replays.take(e.call.Account(), e.signed.Signature, e.start.Unix(), again)
+	return s.replays.take(e.principal(), e.signed.Signature, e.start.Unix(), again)
+}
+
+// principal is who has a share of the memory of signatures: a user, or a role for all its sessions.
+func (e *exchange) principal() string {
+	p := &e.call.Identity.Principal
+	return cmp.Or(p.RoleARN, p.ARN)
+}
+
+// forgive forgets the signature of a request that was refused before it could do anything: whoever may do nothing cannot use up what
+// those need who may.
+func (s *Server) forgive(e *exchange, err error) {
+	var known smithy.APIError
+	var violations limits.Violations
+	denied := errors.As(err, &known) && known.ErrorCode() == "AccessDeniedException"
+	if e.operation.ReadOnly || e.signed == nil || !denied && !errors.As(err, &violations) && !errors.Is(err, shapes.ErrSerialization) &&
+		!errors.Is(err, awsquery.ErrSerialization) {
+		return
+	}
+	s.replays.forget(e.principal(), e.signed.Signature)
 }
 
 // take notes a signature. Those of the window before this one are still known, so each is for a whole window at least.
-func (r *replays) take(account, signature string, now, again int64) error {
+func (r *replays) take(principal, signature string, now, again int64) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch age := now - r.rotated; {
 	case age >= 2*replayWindow:
-		r.old, r.new, r.of, r.rotated = map[string]int64{}, map[string]int64{}, map[string]int{}, now
+		r.old, r.new, r.of, r.rotated = map[string]use{}, map[string]use{}, map[string]int{}, now
 	case age >= replayWindow:
-		r.old, r.new, r.of, r.rotated = r.new, map[string]int64{}, map[string]int{}, now
+		r.old, r.new, r.of, r.rotated = r.new, map[string]use{}, map[string]int{}, now
 	}
-	first, seen := r.new[signature]
+	where := r.new
+	known, seen := r.new[signature]
 	if !seen {
-		first, seen = r.old[signature]
+		where = r.old
+		known, seen = r.old[signature]
 	}
 	switch {
-	case seen && (again == 0 || now < first || now-first > again):
+	case seen && (again == 0 || now < known.first || now-known.first > again):
 		return errReplayed
 	case seen:
-		return nil // and the time of the first stays, or a replay could be kept going
-	case len(r.new) >= r.maximum, r.of[account] >= r.share:
+		known.times++
+		where[signature] = known // and the time of the first stays, or a replay could be kept going
+		return nil
+	case len(r.new) >= r.maximum, r.of[principal] >= r.share:
 		return errManyWrites
 	}
-	r.of[account]++
-	r.new[strings.Clone(signature)] = now // it is a part of the header, or of the whole query
+	r.of[principal]++
+	r.new[strings.Clone(signature)] = use{first: now, times: 1} // it is a part of the header, or of the whole query
 	return nil
+}
+
+// forget takes back what take noted for one request. A signature that another request has too is kept: that one may have done something.
+func (r *replays) forget(principal, signature string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.new[signature].times != 1 {
+		return
+	}
+	delete(r.new, signature)
+	if r.of[principal]--; r.of[principal] == 0 {
+		delete(r.of, principal)
+	}
 }

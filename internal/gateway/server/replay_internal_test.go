@@ -2,6 +2,7 @@ package server
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 )
 
@@ -45,5 +46,64 @@ func TestTheMemoryOfSignaturesIsBoundedAndEmptiesWithTime(t *testing.T) {
 	}
 	if err := r.take("111122223333", "b", start+2*replayWindow, repeatable); err != nil {
 		t.Errorf("after the windows: %v", err)
+	}
+}
+
+func TestWhoIsRefusedUsesUpNothing(t *testing.T) {
+	const start = int64(1_800_000_000)
+	r := newReplays(3, 2)
+	for i := range 1000 {
+		signature := fmt.Sprint("denied-", i)
+		if err := r.take("eve", signature, start, repeatable); err != nil {
+			t.Fatalf("request %d: %v", i, err)
+		}
+		r.forget("eve", signature)
+	}
+	if len(r.new) != 0 || len(r.of) != 0 {
+		t.Errorf("%d signatures and %d principals are left", len(r.new), len(r.of))
+	}
+	for _, signature := range []string{"a", "b"} {
+		if err := r.take("ada", signature, start, repeatable); err != nil {
+			t.Errorf("who may: %v", err)
+		}
+	}
+	if err := r.take("ada", "c", start, repeatable); !errors.Is(err, errManyWrites) {
+		t.Errorf("more than a share: %v", err)
+	}
+	if err := r.take("bob", "d", start, repeatable); err != nil {
+		t.Errorf("another principal of the account has a share of its own: %v", err)
+	}
+}
+
+func TestASignatureThatAnotherRequestHasTooIsNotForgotten(t *testing.T) {
+	const start = int64(1_800_000_000)
+	r := newReplays(10, 10)
+	for range 2 { // of which one is refused, and the other may have done something
+		if err := r.take("ada", "a", start, repeatable); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.forget("ada", "a")
+	r.forget("ada", "never seen")
+	if err := r.take("ada", "a", start+repeatable+1, repeatable); !errors.Is(err, errReplayed) {
+		t.Errorf("%v", err)
+	}
+	if r.of["ada"] != 1 {
+		t.Errorf("ada has %d", r.of["ada"])
+	}
+}
+
+func TestASignatureOfTheWindowBeforeIsCountedAndNotForgotten(t *testing.T) {
+	const start = int64(1_800_000_000)
+	r := newReplays(10, 10)
+	if err := r.take("ada", "a", start, repeatable); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.take("ada", "other", start+replayWindow, repeatable); err != nil {
+		t.Fatal(err)
+	}
+	r.forget("ada", "a")
+	if err := r.take("ada", "a", start+replayWindow, repeatable); !errors.Is(err, errReplayed) {
+		t.Errorf("%v", err)
 	}
 }

@@ -203,10 +203,13 @@ func (s *Server) carryOut(e *exchange) (answer []byte, err error) {
 	if err := s.refuseReplay(e); err != nil {
 		return nil, err
 	}
-	if err := e.decode(); err != nil {
-		return nil, err
+	if err = e.decode(); err == nil {
+		answer, err = s.invoke(e)
 	}
-	return s.invoke(e)
+	if err != nil {
+		s.forgive(e, err)
+	}
+	return answer, err
 }
 
 // patience is how long an operation may take: less than the listener has for an answer.

@@ -122,6 +122,8 @@ func (l *Listener) server() *http.Server {
 		TLSConfig:         &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: l.Certificate.Get, NextProtos: []string{"h2", "http/1.1"}},
 		ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
 		MaxHeaderBytes: maximumHeader,
+		// OPTIONS * is answered by the handler too, which keeps a record of it.
+		DisableGeneralOptionsHandler: true,
 		HTTP2: &http.HTTP2Config{
 			MaxConcurrentStreams: maximumStreams, MaxReceiveBufferPerConnection: maximumReceived, MaxReceiveBufferPerStream: maximumReceived,
 		},

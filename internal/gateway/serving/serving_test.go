@@ -226,6 +226,15 @@ func TestServing(t *testing.T) {
 	ns := namespace(t)
 	g := replica(t, cp.Client, ns, time.Now)
 	trusted := bundle(t, cp.Client, ns)
+	t.Run("a request about the server itself is the handler's too, which keeps a record of it", func(t *testing.T) {
+		c := g.dial(t, trusted)
+		if _, err := io.WriteString(c, "OPTIONS * HTTP/1.1\r\nHost: gateway.test\r\nConnection: close\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		if answer, err := io.ReadAll(c); err != nil || !strings.HasSuffix(string(answer), "served") {
+			t.Errorf("%q, %v", answer, err)
+		}
+	})
 	t.Run("a client that sends its headers slowly is cut off", func(t *testing.T) { slow(t, g.dial(t, trusted)) })
 	t.Run("a header that is too large is refused", func(t *testing.T) {
 		c := g.dial(t, trusted)
