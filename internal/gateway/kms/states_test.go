@@ -249,10 +249,10 @@ var _ = Describe("A key that is being deleted", func() {
 		world.Seen(key)
 		_, err := world.KMSKey.Reconcile(ctx, environment.Request(key))
 		Expect(err).NotTo(HaveOccurred())
-		Eventually(func() string {
+		Eventually(func() error { // the cache has it a moment longer
 			_, err := decrypt(admin(), blob, nil)
-			return err.Error()
-		}).Should(ContainSubstring("The ciphertext refers to a customer master key that does not exist"))
+			return err
+		}).Should(MatchError(ContainSubstring("The ciphertext refers to a customer master key that does not exist")))
 		code, message := refused[any](admin(), "Encrypt", &awskms.EncryptInput{KeyId: &key.Status.KeyID, Plaintext: []byte("x")})
 		Expect(code + " " + message).To(Equal("NotFoundException Key '" + key.Status.ARN + "' does not exist"))
 
