@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,7 +18,7 @@ import (
 	"strongroom.dev/strongroom/controllers/outcome"
 	"strongroom.dev/strongroom/internal/conditions"
 	"strongroom.dev/strongroom/internal/fault"
-	"strongroom.dev/strongroom/internal/service/kms"
+	"strongroom.dev/strongroom/internal/service/cloudhsm"
 )
 
 // blockedRecheck is how often a blocked deletion is looked at when no event asks for it.
@@ -29,7 +30,7 @@ func (r *Reconciler) delete(ctx context.Context, p *pass) (ctrl.Result, error) {
 		return ctrl.Result{}, nil
 	}
 	name := client.ObjectKeyFromObject(p.cluster)
-	holders, err := r.holders(ctx, p, name)
+	holders, err := r.holders(ctx, p)
 	if err != nil {
 		return ctrl.Result{}, err
 	}
@@ -71,7 +72,7 @@ func (r *Reconciler) held(ctx context.Context, p *pass, holders string) (ctrl.Re
 }
 
 // holders says what holds the cluster, and nothing if nobody does.
-func (r *Reconciler) holders(ctx context.Context, p *pass, name client.ObjectKey) (string, error) {
+func (r *Reconciler) holders(ctx context.Context, p *pass) (string, error) {
 	root, err := r.Clusters.IsRoot(ctx, p.cluster)
 	if err != nil {
 		return "", err
@@ -79,18 +80,34 @@ func (r *Reconciler) holders(ctx context.Context, p *pass, name client.ObjectKey
 	if root {
 		return fmt.Sprintf("This cluster is the keyring's root of trust (finalizer %s): without it nothing of this installation opens. Its nodes go on; to keep it, apply it again after you took the finalizers away", v1alpha1.RootFinalizer), nil
 	}
-	var keys v1alpha1.KMSKeyList
-	if err := r.Client.List(ctx, &keys, client.MatchingFields{kms.KeyStoreIndex: name.String()}); err != nil {
-		return "", fmt.Errorf("looking for KMSKeys in the cluster: %w", err)
+	keys, err := cloudhsm.KeysIn(ctx, r.Client, p.cluster, r.Clusters.Namespace, "")
+	if err != nil {
+		return "", err
 	}
-	if len(keys.Items) == 0 {
-		return "", nil
+	return holding(p.cluster.Namespace, keys), nil
+}
+
+// holding says which keys are in a cluster, and nothing if there are none. Those of other namespaces are counted, and not named: who may read the cluster
+// may not know of them.
+func holding(namespace string, keys []*v1alpha1.KMSKey) string {
+	var own []string
+	for _, key := range keys {
+		if key.Namespace == namespace {
+			own = append(own, key.Name)
+		}
 	}
-	var names []string
-	for i := range keys.Items[:min(len(keys.Items), 5)] {
-		names = append(names, keys.Items[i].Namespace+"/"+keys.Items[i].Name)
+	if len(keys) == 0 {
+		return ""
 	}
-	return fmt.Sprintf("%d KMSKeys are in this cluster, among them %s: delete them first", len(keys.Items), strings.Join(names, ", ")), nil
+	said := fmt.Sprintf("KMSKeys in this cluster: %d", len(keys))
+	if len(own) > 0 {
+		slices.Sort(own)
+		said += ", among them " + strings.Join(own[:min(len(own), 5)], ", ")
+	}
+	if others := len(keys) - len(own); others > 0 {
+		said += fmt.Sprintf(", of other namespaces: %d", others)
+	}
+	return said + ": delete them first"
 }
 
 // blocked says what holds the cluster. Its nodes go on.

@@ -36,11 +36,10 @@ func (r *Reconciler) rootOfTrust(ctx context.Context, p *pass) (err error) {
 	if p.root = p.wraps || cloudhsm.Claimed(p.cluster); !p.wraps {
 		return nil
 	}
-	id := cloudhsm.ClusterID(name.Namespace, name.Name)
-	credentials, err := r.Clusters.ReadCredentials(ctx, id)
+	credentials, err := r.Clusters.ReadCredentials(ctx, name)
 	if apierrors.IsNotFound(err) {
 		return fault.Waiting(v1alpha1.ReasonDomainKeyLost, fmt.Errorf("%w: core Secret %s/%s, with the PINs of the tokens that wrap the keyring's domain keys, is missing; restore it from a backup, with the volumes",
-			errGone, r.Clusters.Namespace, cloudhsm.CredentialsName(id)))
+			errGone, r.Clusters.Namespace, cloudhsm.CredentialsName(cloudhsm.ClusterID(name.Namespace, name.Name))))
 	}
 	if err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"sync"
@@ -48,6 +49,8 @@ type Kubernetes struct {
 	applied map[string]applied
 }
 
+var errOtherCluster = errors.New("the nodes of that id are another HSMCluster's")
+
 type applied struct {
 	digest string
 	at     time.Time
@@ -76,9 +79,30 @@ func (k *Kubernetes) Certificate(ctx context.Context, c Cluster) (certificate, k
 	return secret.Data[certificateKey], secret.Data[keyKey], nil
 }
 
-// Apply implements Host. The core Secret comes first, since pods wait for it.
+// others tells whether the nodes of that id are another cluster's: tenants choose the names that an id is a hash of. The core Secret tells for all: it is
+// written first and removed last.
+func (k *Kubernetes) others(ctx context.Context, c Cluster) (bool, error) {
+	var secret corev1.Secret
+	if err := k.Live.Get(ctx, client.ObjectKey{Namespace: k.Namespace, Name: c.ID}, &secret); err != nil {
+		if apierrors.IsNotFound(err) {
+			return false, nil
+		}
+		return false, fmt.Errorf("looking whose the nodes of %s are: %w", c.ID, err)
+	}
+	owner, said := secret.Annotations[ownerKey]
+	return said && owner != c.Owner, nil // an earlier version did not say
+}
+
+// Apply implements Host. The core Secret comes first, since pods wait for it. Another cluster's nodes of the same id are left as they are.
 func (k *Kubernetes) Apply(ctx context.Context, c Cluster, f *Files) ([]Node, error) {
-	secret := v1.Secret(c.ID, k.Namespace).WithLabels(labels(c)).WithData(map[string][]byte{
+	others, err := k.others(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	if others {
+		return nil, fmt.Errorf("%w: %s is not of %s", errOtherCluster, c.ID, c.Owner)
+	}
+	secret := v1.Secret(c.ID, k.Namespace).WithLabels(labels(c)).WithAnnotations(map[string]string{ownerKey: c.Owner}).WithData(map[string][]byte{
 		certificateKey: f.Certificate, keyKey: f.Key, authorityKey: f.Authority, pinKey: f.PIN.Reveal(), soPINKey: f.SOPIN.Reveal(),
 	})
 	configurations := []runtime.ApplyConfiguration{secret}
@@ -129,8 +153,11 @@ func (k *Kubernetes) applyAll(ctx context.Context, c Cluster, configurations []r
 	return nil
 }
 
-// Remove implements Host. The volumes stay, and so do the cluster's authority and PINs.
+// Remove implements Host. The volumes stay, and so do the cluster's authority and PINs. A cluster whose id is another's has no nodes: nothing is removed.
 func (k *Kubernetes) Remove(ctx context.Context, c Cluster) error {
+	if others, err := k.others(ctx, c); err != nil || others {
+		return err
+	}
 	k.mu.Lock()
 	delete(k.applied, c.ID)
 	k.mu.Unlock()

@@ -216,6 +216,27 @@ var _ = Describe("Nodes in Kubernetes", func() {
 		}
 	})
 
+	It("are the cluster's that made them: another of the same id neither changes nor removes them", func() {
+		k, c := over(cp.Client), cluster("cluster-collidesaaa")
+		_, err := k.Apply(ctx, c, files())
+		Expect(err).NotTo(HaveOccurred())
+		was := read(c.ID, &corev1.Secret{})
+		other := c
+		other.Owner, other.Size = "attacker/col", 1
+		theirs := files()
+		theirs.Certificate = []byte("theirs")
+		for _, host := range []*hsmnodes.Kubernetes{k, over(cp.Client)} { // also one that has written nothing yet
+			_, err = host.Apply(ctx, other, theirs)
+			Expect(err).To(MatchError(And(ContainSubstring(c.ID), ContainSubstring("attacker/col"), Not(ContainSubstring("bank/vault")))))
+			Expect(host.Remove(ctx, other)).To(Succeed(), "it has none, and may go")
+			Expect(there(c.ID)).To(Equal(len(all())))
+		}
+		Expect(read(c.ID, &corev1.Secret{}).ResourceVersion).To(Equal(was.ResourceVersion))
+		Expect(k.Remove(ctx, c)).To(Succeed())
+		_, err = k.Apply(ctx, other, theirs)
+		Expect(err).NotTo(HaveOccurred(), "the id is free")
+	})
+
 	It("show their PINs in the one core Secret alone", func() {
 		k, c := over(cp.Client), cluster("cluster-canaryaaaaa")
 		_, err := k.Apply(ctx, c, files())

@@ -178,6 +178,25 @@ var _ = Describe("Deleting a cluster", func() {
 		Expect(removed(made.ClusterId)).NotTo(BeNil())
 	})
 
+	It("is not refused for a key that another namespace writes and the cluster does not let in", func() {
+		made := created()
+		hc := object(made.ClusterId)
+		squat := environment.KMSKey(world.NewNamespace(), "squat", func(k *v1alpha1.KMSKey) {
+			k.Spec.Origin, k.Spec.CustomKeyStoreRef = v1alpha1.KeyOriginCloudHSM, &v1alpha1.CustomKeyStoreReference{Namespace: hc.Namespace, Name: hc.Name}
+		})
+		world.Create(squat)
+		Expect(world.Services.CloudHSM.CreateKeyStore(ctx, hc, "vault", "")).To(MatchError(service.ErrClusterNotActive), "and not ErrClusterInUse")
+		keys, err := world.Services.CloudHSM.Keys(ctx, hc, "")
+		Expect(err).NotTo(HaveOccurred())
+		Expect(keys).To(BeZero())
+		world.Update(hc, func() { hc.Spec.AllowedNamespaces = &metav1.LabelSelector{} })
+		Expect(world.Services.CloudHSM.Keys(ctx, hc, "")).To(Equal(1), "it may get material now")
+		_, err = removed(made.ClusterId)
+		is(err, "CloudHsmInvalidRequestException", "KMS keys are in the cluster: 1")
+		world.Update(hc, func() { hc.Spec.AllowedNamespaces = nil })
+		Expect(removed(made.ClusterId)).NotTo(BeNil())
+	})
+
 	It("answers what is so while its finalizer holds it, and lets nobody change it", func() {
 		made := created()
 		hc := object(made.ClusterId)

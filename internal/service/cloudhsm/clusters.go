@@ -99,7 +99,7 @@ func (c *Clusters) Connect(ctx context.Context, name types.NamespacedName, addre
 		return there.cluster, nil
 	}
 	id := ClusterID(name.Namespace, name.Name)
-	credentials, err := c.ReadCredentials(ctx, id)
+	credentials, err := c.ReadCredentials(ctx, name)
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"encoding/base32"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -14,6 +15,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -21,6 +23,7 @@ import (
 	"strongroom.dev/strongroom/internal/core/authority"
 	"strongroom.dev/strongroom/internal/core/hsm/mtls"
 	"strongroom.dev/strongroom/internal/core/secretbytes"
+	"strongroom.dev/strongroom/internal/fault"
 )
 
 const (
@@ -51,11 +54,21 @@ func (c *Credentials) Wipe() { c.PIN.Wipe(); c.SOPIN.Wipe() }
 // CredentialsName is the name of the core Secret.
 func CredentialsName(id string) string { return id + "-authority" }
 
-// ReadCredentials finds those of a cluster. The error is NotFound's if there are none yet.
-func (c *Clusters) ReadCredentials(ctx context.Context, id string) (*Credentials, error) {
+// errOtherCluster says that credentials under a cluster's id are another's. An id is 55 bits of a hash of names that tenants choose, so two names of
+// one id can be found; the annotation tells whose it is.
+var errOtherCluster = errors.New("it is of another HSMCluster")
+
+// ReadCredentials finds those of a cluster. The error is NotFound's if there are none yet. Those of another cluster of the same id are refused.
+func (c *Clusters) ReadCredentials(ctx context.Context, name types.NamespacedName) (*Credentials, error) {
+	id := ClusterID(name.Namespace, name.Name)
 	var secret corev1.Secret
 	if err := c.Live.Get(ctx, client.ObjectKey{Namespace: c.Namespace, Name: CredentialsName(id)}, &secret); err != nil {
 		return nil, fmt.Errorf("reading the credentials of %s: %w", id, err)
+	}
+	if secret.Annotations[ClusterAnnotation] != name.String() { // no word of whose they are: that is no business of this cluster's users
+		wipe(secret.Data)
+		return nil, fault.Stalled(v1alpha1.ReasonConflict, fmt.Errorf("core Secret %s/%s: %w: its annotation %s does not say %s; give this HSMCluster another name, or restore the core Secret from a backup",
+			c.Namespace, secret.Name, errOtherCluster, ClusterAnnotation, name))
 	}
 	a, err := authority.Parse(secret.Data[authorityCertificateKey], secret.Data[authorityKey], c.Now())
 	clear(secret.Data[authorityKey])
@@ -76,12 +89,19 @@ func (c *Clusters) ReadCredentials(ctx context.Context, id string) (*Credentials
 	return out, nil
 }
 
+func wipe(data map[string][]byte) {
+	for _, value := range data {
+		clear(value)
+	}
+}
+
 // Credentials finds those of a cluster or makes them.
 //
 // Atomic: the whole core Secret is made or none, and immutable from then on. Of two who make it, one is told AlreadyExists and reads the other's.
 func (c *Clusters) Credentials(ctx context.Context, hc *v1alpha1.HSMCluster) (*Credentials, error) {
+	name := client.ObjectKeyFromObject(hc)
 	id := ClusterID(hc.Namespace, hc.Name)
-	found, err := c.ReadCredentials(ctx, id)
+	found, err := c.ReadCredentials(ctx, name)
 	if !apierrors.IsNotFound(err) {
 		return found, err
 	}
@@ -103,7 +123,7 @@ func (c *Clusters) Credentials(ctx context.Context, hc *v1alpha1.HSMCluster) (*C
 	err = c.Direct.Create(ctx, &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: c.Namespace, Name: CredentialsName(id),
-			Annotations: map[string]string{ClusterAnnotation: hc.Namespace + "/" + hc.Name},
+			Annotations: map[string]string{ClusterAnnotation: name.String()},
 		},
 		Immutable: ptr.To(true),
 		Data:      map[string][]byte{authorityCertificateKey: a.CertificatePEM(), authorityKey: key, pinKey: pin, soPINKey: soPIN},
@@ -111,7 +131,7 @@ func (c *Clusters) Credentials(ctx context.Context, hc *v1alpha1.HSMCluster) (*C
 	if err != nil && !apierrors.IsAlreadyExists(err) {
 		return nil, fmt.Errorf("making the credentials of %s: %w", id, err)
 	}
-	return c.ReadCredentials(ctx, id)
+	return c.ReadCredentials(ctx, name)
 }
 
 // newPIN is 160 random bits as 32 characters, which every module takes.

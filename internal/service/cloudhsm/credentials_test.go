@@ -18,6 +18,7 @@ import (
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/authority"
 	"strongroom.dev/strongroom/internal/core/hsm/mtls"
+	"strongroom.dev/strongroom/internal/fault"
 	"strongroom.dev/strongroom/internal/service/cloudhsm"
 	"strongroom.dev/strongroom/test/environment"
 )
@@ -84,6 +85,27 @@ var _ = Describe("The credentials of a cluster", func() {
 		Expect(err).To(MatchError(ContainSubstring("restore it from a backup")))
 	})
 
+	DescribeTable("that are not this cluster's are refused, whoever has put them under its id, and change in nothing", func(annotations map[string]string) {
+		hc := create(namespace(nil), "col", nil, nil)
+		_, err := clusters().Credentials(ctx, hc)
+		Expect(err).NotTo(HaveOccurred())
+		planted := secretOf(hc)
+		Expect(cp.Client.Delete(ctx, planted.DeepCopy())).To(Succeed())
+		planted.ObjectMeta = metav1.ObjectMeta{Namespace: planted.Namespace, Name: planted.Name, Annotations: annotations}
+		Expect(cp.Client.Create(ctx, planted)).To(Succeed())
+		for range 2 {
+			_, err = clusters().Credentials(ctx, hc)
+			Expect(err).To(MatchError(And(ContainSubstring(planted.Name), ContainSubstring(hc.Namespace+"/col"), Not(ContainSubstring("vault-floor")))))
+			Expect(fault.Of(err)).To(And(HaveField("Reason", v1alpha1.ReasonConflict), HaveField("Stalled", true)))
+			_, err = clusters().Connect(ctx, client.ObjectKeyFromObject(hc), []string{"127.0.0.1:1"})
+			Expect(err).To(MatchError(ContainSubstring(planted.Name)), "nobody connects with them")
+		}
+		Expect(secretOf(hc).ResourceVersion).To(Equal(planted.ResourceVersion))
+	},
+		Entry("of another cluster whose id is the same", map[string]string{cloudhsm.ClusterAnnotation: "strongroom-system/vault-floor"}),
+		Entry("of nobody", nil),
+	)
+
 	DescribeTable("that are damaged are said by their name, and nothing secret of them", func(damage func(*corev1.Secret), says string) {
 		hc := create(namespace(nil), "vault", nil, nil)
 		_, err := clusters().Credentials(ctx, hc)
@@ -119,7 +141,7 @@ var _ = Describe("The credentials of a cluster", func() {
 		Expect(err).NotTo(HaveOccurred())
 		later := clusters()
 		later.Now = func() time.Time { return now.Add(authority.Validity + time.Hour) }
-		_, err = later.ReadCredentials(ctx, cloudhsm.ClusterID(hc.Namespace, hc.Name))
+		_, err = later.ReadCredentials(ctx, client.ObjectKeyFromObject(hc))
 		Expect(err).To(MatchError(authority.ErrInvalid))
 	})
 
@@ -133,7 +155,7 @@ var _ = Describe("The credentials of a cluster", func() {
 		for range 2 {
 			Expect(c.RecordDomainKeys(ctx, was.ClusterID, recorded)).To(Succeed())
 		}
-		is, err := c.ReadCredentials(ctx, was.ClusterID)
+		is, err := c.ReadCredentials(ctx, client.ObjectKeyFromObject(hc))
 		Expect(err).NotTo(HaveOccurred())
 		Expect(is.DomainKeys).To(Equal(recorded))
 		Expect(is.PIN.Reveal()).To(Equal(was.PIN.Reveal()))

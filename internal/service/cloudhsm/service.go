@@ -247,13 +247,3 @@ func (s *Service) again(ctx context.Context, hc *v1alpha1.HSMCluster) (*v1alpha1
 	}
 	return now, nil
 }
-
-// Keys is how many KMSKeys of a namespace are in a cluster; of all namespaces if it is empty.
-func (s *Service) Keys(ctx context.Context, hc *v1alpha1.HSMCluster, namespace string) (int, error) {
-	var keys v1alpha1.KMSKeyList
-	err := s.Client.List(ctx, &keys, client.InNamespace(namespace), client.MatchingFields{KeyIndex: client.ObjectKeyFromObject(hc).String()}, client.UnsafeDisableDeepCopy)
-	if err != nil {
-		return 0, fmt.Errorf("looking for KMSKeys in HSMCluster %s: %w", hc.Name, err)
-	}
-	return len(keys.Items), nil
-}

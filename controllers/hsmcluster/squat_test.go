@@ -1,0 +1,46 @@
+//go:build cgo
+
+package hsmcluster_test
+
+import (
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"strongroom.dev/strongroom/api/v1alpha1"
+)
+
+var _ = Describe("A KMSKey of a namespace that an HSMCluster does not let in", Ordered, func() {
+	var hc *v1alpha1.HSMCluster
+	var squat *v1alpha1.KMSKey
+
+	BeforeAll(func() {
+		Expect(cp.Namespace(ctx, "victim", nil)).To(Succeed())
+		Expect(cp.Namespace(ctx, "attacker", nil)).To(Succeed())
+		hc = cluster("victim", "vic", 1)
+		ready(hc)
+		squat = inModule("attacker", "squat", v1alpha1.KeySpecSymmetricDefault, hc)
+		Eventually(is(squat, v1alpha1.ConditionStalled, metav1.ConditionTrue)).Should(Succeed())
+	})
+
+	It("is not in it", func() {
+		Expect(op.Services.CloudHSM.Keys(ctx, hc, "")).To(BeZero())
+	})
+
+	It("does not hold it beside a key that does, is not told of, and does not hold it alone", func() {
+		own := inModule("victim", "own", v1alpha1.KeySpecSymmetricDefault, hc)
+		ready(own)
+		Expect(cp.Client.Delete(ctx, hc)).To(Succeed())
+		Eventually(is(hc, v1alpha1.ConditionDeletionBlocked, metav1.ConditionTrue)).Should(Succeed())
+		blocked := meta.FindStatusCondition(hc.Status.Conditions, v1alpha1.ConditionDeletionBlocked)
+		Expect(blocked.Message).To(Equal("KMSKeys in this cluster: 1, among them own: delete them first"))
+		Expect(cp.Client.Delete(ctx, refresh(own))).To(Succeed())
+		Eventually(func() bool {
+			return apierrors.IsNotFound(cp.Client.Get(ctx, client.ObjectKeyFromObject(hc), hc.DeepCopy()))
+		}).Should(BeTrue())
+		Expect(refresh(squat).Status.KeyMaterials).To(BeEmpty())
+	})
+})
