@@ -40,8 +40,8 @@ type Reconciler struct {
 	// Now is the clock.
 	Now func() time.Time
 
-	// deleted holds the last state of objects whose deletion was seen, until their tombstone is stored. Losing it
-	// loses the spec in the tombstone and no more: the recovery window is then the longest.
+	// deleted holds the last state of objects whose deletion was seen, until their tombstone is stored, or for lateWrites if they
+	// have none. Losing it loses the spec in the tombstone and no more: the recovery window is then the longest.
 	deleted sync.Map // Owner → object
 }
 
@@ -50,6 +50,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, owner Owner) (reconcile.Resu
 	if err := r.Keyring.AwaitAttempt(ctx); err != nil {
 		return reconcile.Result{}, err
 	}
+	r.expire(owner)
 	seen, _ := r.deleted.Load(owner)
 	object, err := r.object(ctx, owner)
 	if err != nil {
@@ -72,10 +73,31 @@ func (r *Reconciler) Reconcile(ctx context.Context, owner Owner) (reconcile.Resu
 			next = wait
 		}
 	}
-	if seen != nil { // all that was wanted of it is done; one of a later deletion stays
+	return reconcile.Result{RequeueAfter: shorter(next, r.forget(owner, seen))}, nil
+}
+
+// forget lets go of a deleted object's last state, of which all that was wanted is done; one of a later deletion stays. That of an
+// object deleted without a window is kept for the versions that come late: the result is for how long, 0 if it is not.
+func (r *Reconciler) forget(owner Owner, seen any) time.Duration {
+	last, ok := seen.(*object)
+	switch {
+	case !ok:
+		return 0
+	case !last.forced || last.arn == "":
+		r.deleted.CompareAndDelete(owner, seen)
+		return 0
+	case last.late.IsZero():
+		last.late = r.Now().Add(lateWrites) // passes over one owner come one after another
+	}
+	return last.late.Sub(r.Now())
+}
+
+// expire forgets an object deleted without a window when the time for its late versions is over.
+func (r *Reconciler) expire(owner Owner) {
+	seen, _ := r.deleted.Load(owner)
+	if last, ok := seen.(*object); ok && !last.late.IsZero() && !r.Now().Before(last.late) {
 		r.deleted.CompareAndDelete(owner, seen)
 	}
-	return reconcile.Result{RequeueAfter: next}, nil
 }
 
 // subject decides about the Envelopes of one subject and does it. Versions go before their tombstone, so that what a

@@ -108,8 +108,9 @@ func decideGone(in input) decision {
 	return decision{delete: slices.Concat(others, undone, tombstones)}
 }
 
+// shorter is the shorter of two waits, of which 0 is none.
 func shorter(a, b time.Duration) time.Duration {
-	if a == 0 || b < a {
+	if a == 0 || b > 0 && b < a {
 		return b
 	}
 	return a

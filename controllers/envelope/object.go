@@ -34,12 +34,18 @@ type object struct {
 	tombstone store.Tombstone
 	// born is when a deleted object was created.
 	born time.Time
-	// forced tells that a deleted object is not to be had back.
+	// forced tells that a deleted object is not to be had back, and late until when a version of its ARN that has no object goes
+	// with it; late is zero before the first pass.
 	forced bool
+	late   time.Time
 }
 
 // maximumWindow is the recovery window where the object's own is not known.
 const maximumWindow = 30 * 24 * time.Hour
+
+// lateWrites is how long after a deletion without a window its versions can still be stored: by a request that began before it. A
+// minute is more than such a request has left, and little for somebody who restores a backup right after the deletion.
+const lateWrites = time.Minute
 
 // ofKind is an empty object of an owner's kind, nil if that is none of ours.
 func ofKind(kind string) client.Object {

@@ -15,6 +15,20 @@ import (
 	"strongroom.dev/strongroom/test/environment"
 )
 
+// versionOf is the one version of a Parameter, to be created again.
+func versionOf(p *v1alpha1.Parameter) *v1alpha1.Envelope {
+	GinkgoHelper()
+	var list v1alpha1.EnvelopeList
+	Expect(cp.Client.List(ctx, &list, client.InNamespace(p.Namespace))).To(Succeed())
+	for i := range list.Items {
+		if e := &list.Items[i]; e.Spec.Class == v1alpha1.EnvelopeParameterVersion && e.Spec.Owner.Name == p.Name {
+			return &v1alpha1.Envelope{ObjectMeta: metav1.ObjectMeta{Namespace: e.Namespace, Name: e.Name, Labels: e.Labels}, Spec: e.Spec}
+		}
+	}
+	Fail("Parameter " + p.Name + " has no version")
+	return nil
+}
+
 var _ = Describe("A deleted Parameter", func() {
 	inForce := func(p *v1alpha1.Parameter) {
 		GinkgoHelper()
@@ -66,6 +80,32 @@ var _ = Describe("A deleted Parameter", func() {
 			Eventually(classes).ShouldNot(HaveKey(v1alpha1.EnvelopeParameterVersion))
 			Expect(tombstones()).To(BeEmpty())
 		}
+	})
+
+	It("without a recovery window takes along a version that a request stores behind it, for a minute", func() {
+		op := run()
+		p := made(forced)
+		late := versionOf(p)
+		Expect(cp.Client.Delete(ctx, p)).To(Succeed())
+		Eventually(classes).ShouldNot(HaveKey(v1alpha1.EnvelopeParameterVersion))
+		for range 3 {
+			Expect(cp.Client.Create(ctx, late.DeepCopy())).To(Succeed())
+			Eventually(classes).ShouldNot(HaveKey(v1alpha1.EnvelopeParameterVersion))
+			Expect(tombstones()).To(BeEmpty())
+		}
+		op.Clock.Advance(time.Minute)
+		Expect(cp.Client.Create(ctx, late.DeepCopy())).To(Succeed())
+		Eventually(tombstones).Should(HaveLen(1), "a backup that is restored is no late version")
+		Expect(classes()).To(HaveKeyWithValue(v1alpha1.EnvelopeParameterVersion, 1))
+	})
+
+	It("without a recovery window leaves the next of its name, deleted within that minute, its own window", func() {
+		run()
+		Expect(cp.Client.Delete(ctx, made(forced))).To(Succeed())
+		Eventually(classes).ShouldNot(HaveKey(v1alpha1.EnvelopeParameterVersion))
+		Expect(cp.Client.Delete(ctx, made())).To(Succeed())
+		Eventually(tombstones).Should(HaveLen(1))
+		Consistently(classes, time.Second).Should(HaveKeyWithValue(v1alpha1.EnvelopeParameterVersion, 1))
 	})
 
 	It("that is made again at once has its value, however its deletion and its creation fall together", func() {

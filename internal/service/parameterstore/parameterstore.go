@@ -115,7 +115,12 @@ func TombstoneOf(p *v1alpha1.Parameter) store.Tombstone {
 	return store.Tombstone{Spec: store.SpecOf(p.Spec), Index: IndexOf(p)}
 }
 
+// forcedByRequest is the value of ForceDeleteAnnotation that DeleteParameter writes: not the user's "true", so that a later request
+// can take it off a parameter that an interrupted one left.
+const forcedByRequest = "DeleteParameter"
+
 // IsForced tells that a Parameter is deleted without a recovery window, as AWS's API deletes.
 func IsForced(p *v1alpha1.Parameter) bool {
-	return p.Annotations[v1alpha1.ForceDeleteAnnotation] == "true"
+	forced := p.Annotations[v1alpha1.ForceDeleteAnnotation]
+	return forced == "true" || forced == forcedByRequest
 }

@@ -19,6 +19,7 @@ import (
 	"strongroom.dev/strongroom/internal/core/versions"
 	"strongroom.dev/strongroom/internal/service/objectname"
 	"strongroom.dev/strongroom/internal/service/sealed"
+	"strongroom.dev/strongroom/internal/store"
 )
 
 // PutInput is a version that a request puts, of a parameter that is there or not.
@@ -73,11 +74,40 @@ func (s *Service) Put(ctx context.Context, in PutInput) (*v1alpha1.Parameter, ve
 		if !apierrors.IsConflict(err) && !apierrors.IsNotFound(err) {
 			return p, stored, err
 		}
+		of := p
 		if p, err = s.latest(ctx, p); err != nil {
-			return nil, stored, deletedMeanwhile(err)
+			return nil, stored, cmp.Or(s.discard(ctx, of, stored, err), deletedMeanwhile(err))
 		}
 	}
 	return nil, versions.Version{}, contended()
+}
+
+// discard deletes the Envelope that a put stored for a parameter that another request deleted: the put is refused, so its value must
+// not come back with a parameter of the name. It stays if it may be another's by now: one that another Envelope is behind can be in an
+// index that was committed, and a parameter that was made again can have taken it over.
+//
+// Crash-safe: what this leaves goes with the remains of the deleted parameter.
+func (s *Service) discard(ctx context.Context, p *v1alpha1.Parameter, stored versions.Version, why error) error {
+	if !IsNotFound(why) {
+		return nil
+	}
+	subject := s.SubjectOf(p)
+	e, err := s.Store.Get(ctx, p.Namespace, versionKind.Class, Owner(p.Name), subject.ARN, stored)
+	switch {
+	case errors.Is(err, store.ErrMissing) || errors.Is(err, store.ErrTampered): // gone, or another's of its number
+		return nil
+	case err != nil:
+		return err
+	}
+	for _, other := range []client.Object{
+		&v1alpha1.Envelope{ObjectMeta: metav1.ObjectMeta{Namespace: p.Namespace, Name: store.Name(versionKind.Class, subject.ARN, stored.Sequence+1)}},
+		&v1alpha1.Parameter{ObjectMeta: metav1.ObjectMeta{Namespace: p.Namespace, Name: p.Name}},
+	} {
+		if err := s.Store.Live.Get(ctx, client.ObjectKeyFromObject(other), other); !apierrors.IsNotFound(err) {
+			return err
+		}
+	}
+	return s.Store.Delete(ctx, e)
 }
 
 // deletedMeanwhile is the error of a put whose parameter another request has deleted: made again, it makes the parameter.

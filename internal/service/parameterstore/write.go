@@ -88,8 +88,12 @@ func (s *Service) Change(ctx context.Context, p *v1alpha1.Parameter, change func
 		if err := change(&live.Spec); err != nil {
 			return nil, err
 		}
-		if equality.Semantic.DeepEqual(before, &live.Spec) {
+		interrupted := live.Annotations[v1alpha1.ForceDeleteAnnotation] == forcedByRequest
+		if !interrupted && equality.Semantic.DeepEqual(before, &live.Spec) {
 			return live, nil
+		}
+		if interrupted { // the parameter lives on, and a later deletion by Kubernetes has its window
+			delete(live.Annotations, v1alpha1.ForceDeleteAnnotation)
 		}
 		err = s.Client.Update(ctx, live, client.FieldOwner(FieldOwner))
 		switch {
@@ -200,7 +204,7 @@ func (s *Service) Delete(ctx context.Context, p *v1alpha1.Parameter) error {
 			return err
 		}
 		if !IsForced(live) {
-			metav1.SetMetaDataAnnotation(&live.ObjectMeta, v1alpha1.ForceDeleteAnnotation, "true")
+			metav1.SetMetaDataAnnotation(&live.ObjectMeta, v1alpha1.ForceDeleteAnnotation, forcedByRequest)
 			err = s.Client.Update(ctx, live, client.FieldOwner(FieldOwner))
 		}
 		if err == nil {
