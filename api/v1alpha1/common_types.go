@@ -177,6 +177,8 @@ const (
 	ReasonInvalidCertificate = "InvalidCertificate"
 	// ReasonKeyMismatch: the KMSKey is not the one that the authority's certificate was made for.
 	ReasonKeyMismatch = "KeyMismatch"
+	// ReasonExpired: the certificate has expired, and nothing renews it here since it was imported.
+	ReasonExpired = "Expired"
 	// ReasonNoCertificate: there is no certificate yet, and spec says not where it comes from: it is imported through the API.
 	ReasonNoCertificate = "NoCertificate"
 	// ReasonNotIssued: a serial number in spec.revoked is of no certificate that the authority issued and that has not expired.
