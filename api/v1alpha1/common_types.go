@@ -185,7 +185,8 @@ const (
 	ReasonNotIssued = "NotIssued"
 	// ReasonRotated is the event of a rotation.
 	ReasonRotated = "Rotated"
-	// ReasonRevoked is the event of an access key that was taken out of force.
+	// ReasonRevoked: the certificate of the CertificateAuthority, or of one above it, is revoked. It is also the event of an access key that
+	// was taken out of force.
 	ReasonRevoked = "Revoked"
 	// ReasonCreated is the event of a first version, of a first key material or of an access key.
 	ReasonCreated = "Created"
