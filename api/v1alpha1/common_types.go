@@ -177,13 +177,16 @@ const (
 	ReasonInvalidCertificate = "InvalidCertificate"
 	// ReasonKeyMismatch: the KMSKey is not the one that the authority's certificate was made for.
 	ReasonKeyMismatch = "KeyMismatch"
+	// ReasonExpired: the certificate has expired, and nothing renews it here since it was imported.
+	ReasonExpired = "Expired"
 	// ReasonNoCertificate: there is no certificate yet, and spec says not where it comes from: it is imported through the API.
 	ReasonNoCertificate = "NoCertificate"
 	// ReasonNotIssued: a serial number in spec.revoked is of no certificate that the authority issued and that has not expired.
 	ReasonNotIssued = "NotIssued"
 	// ReasonRotated is the event of a rotation.
 	ReasonRotated = "Rotated"
-	// ReasonRevoked is the event of an access key that was taken out of force.
+	// ReasonRevoked: the certificate of the CertificateAuthority, or of one above it, is revoked. It is also the event of an access key that
+	// was taken out of force.
 	ReasonRevoked = "Revoked"
 	// ReasonCreated is the event of a first version, of a first key material or of an access key.
 	ReasonCreated = "Created"

@@ -179,6 +179,44 @@ var _ = Describe("A Certificate that is imported", func() {
 		verified("imported", "shop.example.com")
 	})
 
+	It("is looked at again when it ends, and says Expired from then on until its successor is imported", func() {
+		readyRoot()
+		c := readyShop()
+		theirs := source("theirs", "shop-tls")
+		Expect(cp.Client.Create(ctx, theirs)).To(Succeed())
+		once := imported()
+		once.Spec.ImportFrom.Policy = v1alpha1.ImportOnce
+		create(once)
+		Expect(reconcile(once).RequeueAfter).To(BeNumerically("~", c.Status.NotAfter.Sub(env.Clock.Now()), time.Second))
+		isReady(once)
+		api := imported() // as one that ImportCertificate made: nothing in spec says where it comes from
+		api.Name, api.Spec.ImportFrom.Policy = "api", v1alpha1.ImportOnce
+		create(api)
+		reconcile(api)
+		update(api, func() { api.Spec.ImportFrom = nil })
+
+		env.Clock.Set(c.Status.NotAfter.Add(-time.Second))
+		for _, i := range []*v1alpha1.Certificate{once, api} {
+			Expect(reconcile(i).RequeueAfter).To(Equal(time.Second), i.Name)
+			isReady(i)
+		}
+		env.Clock.Set(c.Status.NotAfter.Time)
+		for _, i := range []*v1alpha1.Certificate{once, api} {
+			reconcile(i)
+			is(i, metav1.ConditionFalse, v1alpha1.ReasonExpired, "has expired", "import its successor", c.Status.NotAfter.UTC().Format(time.RFC3339))
+			projected(i.Name)
+		}
+
+		reconcile(c)
+		_, next := projected("shop-tls")
+		theirs.Data = next.Data
+		Expect(cp.Client.Update(ctx, theirs)).To(Succeed())
+		annotate(once, v1alpha1.RotateAnnotation, "now")
+		reconcile(once)
+		isReady(once)
+		Expect(once.Status.Fingerprint).To(Equal(c.Status.Fingerprint))
+	})
+
 	It("waits for its source", func() {
 		i := imported()
 		create(i)

@@ -26,6 +26,7 @@ const retryRenewal = time.Hour
 
 var (
 	errNoSource      = errors.New("there is no certificate yet: import one with ImportCertificate, or set spec.authorityRef or spec.importFrom")
+	errExpired       = errors.New("the certificate has expired, and what is imported is not renewed here; import its successor")
 	errAuthorityEnds = errors.New("it is time to renew the certificate, and a new one would end no later, since its authority ends")
 )
 
@@ -41,8 +42,20 @@ func (r *Reconciler) settle(ctx context.Context, p *pass) (err error) {
 	default:
 		p.certificate.Status.RenewalTime = nil // whatever it was before, nothing renews it now
 	}
-	p.settled = err == nil
+	if p.settled = err == nil; p.settled && p.certificate.Spec.AuthorityRef == nil {
+		return p.inTime()
+	}
 	return err
+}
+
+// inTime tells that what was imported has expired, and looks again when it will have: nothing else would say so. The fault says Expired.
+func (p *pass) inTime() error {
+	ends := p.chain()[0].NotAfter
+	if !ends.After(p.now) {
+		return fault.Stalled(v1alpha1.ReasonExpired, fmt.Errorf("%w: it ended at %s", errExpired, ends.UTC().Format(time.RFC3339)))
+	}
+	p.lookAgain(max(ends.Sub(p.now), time.Second))
+	return nil
 }
 
 // issue has the authority issue, if there is a reason to.

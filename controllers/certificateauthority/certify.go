@@ -65,8 +65,12 @@ func decide(in renewal) (due bool, at time.Time) {
 	return !at.After(in.now), at
 }
 
-// certify has the authority's certificate issued, or renewed when it is time, with the same key.
+// certify has the authority's certificate issued, or renewed when it is time, with the same key. One that is revoked never is: whatever was
+// wrong with its key still is. One below an authority that is revoked is renewed once authorityRef names another. The fault says Revoked.
 func (r *Reconciler) certify(ctx context.Context, p *pass) error {
+	if err := r.Authorities.CheckRevoked(ctx, p.ca, p.chain[:min(len(p.chain), 2)]); err != nil {
+		return err
+	}
 	if p.chain == nil {
 		if err := r.issue(ctx, p); err != nil {
 			return err
@@ -79,7 +83,7 @@ func (r *Reconciler) certify(ctx context.Context, p *pass) error {
 	p.certified = true
 	_, at := r.due(ctx, p)
 	p.lookAgain(max(at.Sub(p.now), retryRenewal))
-	return nil
+	return r.Authorities.CheckRevoked(ctx, p.ca, p.chain)
 }
 
 // retryRenewal is how soon a renewal that is due and has to wait is looked at again. The authority above is watched.

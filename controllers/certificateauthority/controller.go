@@ -88,11 +88,12 @@ func (r *Reconciler) run(ctx context.Context, p *pass) error {
 		return err
 	}
 	p.indexed = true
-	if err := passes.Run(ctx, p, r.key, r.certify); err != nil {
+	err := passes.Run(ctx, p, r.key, r.certify)
+	if err != nil && (p.chain == nil || fault.Of(err).Reason != v1alpha1.ReasonRevoked) {
 		return err
 	}
-	err := r.revoke(ctx, p)
-	if err != nil && fault.Of(err).Reason != v1alpha1.ReasonNotIssued {
+	unknown := r.revoke(ctx, p) // one that is revoked itself issues nothing, and still tells what of it not to trust
+	if err = fault.Join(err, unknown); unknown != nil && fault.Of(unknown).Reason != v1alpha1.ReasonNotIssued {
 		return err
 	}
 	return fault.Join(err, r.publish(ctx, p)) // one entry that cannot be revoked holds no other up

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -71,7 +72,22 @@ func statusLost(before, after *v1alpha1.CertificateAuthority) bool {
 func renewed(e event.UpdateEvent) bool {
 	before, ok1 := e.ObjectOld.(*v1alpha1.CertificateAuthority)
 	after, ok2 := e.ObjectNew.(*v1alpha1.CertificateAuthority)
-	return !ok1 || !ok2 || before.Status.Serial != after.Status.Serial
+	return !ok1 || !ok2 || before.Status.Serial != after.Status.Serial || listOf(before) != listOf(after) ||
+		stopped(before) != stopped(after)
+}
+
+// listOf is what is on an authority's list: the certificate of one below may be.
+func listOf(ca *v1alpha1.CertificateAuthority) string {
+	if ca.Status.CRL == nil {
+		return ""
+	}
+	return ca.Status.CRL.Digest
+}
+
+// stopped tells that an authority is revoked, or one above it is, which stops those below.
+func stopped(ca *v1alpha1.CertificateAuthority) bool {
+	ready := meta.FindStatusCondition(ca.Status.Conditions, v1alpha1.ConditionReady)
+	return ready != nil && ready.Reason == v1alpha1.ReasonRevoked
 }
 
 // revocationOf maps a revocation to its authority, which makes the next list.

@@ -99,10 +99,13 @@ func (s *Service) read() *lru.Cache {
 }
 
 // Authority is what issues: the certificate in force and the KMSKey that signs. The fault says AuthorityNotReady, also of one that has
-// expired and waits for its renewal, KeyNotFound, KeyUnusable or KeyMismatch.
+// expired and waits for its renewal, Revoked, KeyNotFound, KeyUnusable or KeyMismatch.
 func (s *Service) Authority(ctx context.Context, ca *v1alpha1.CertificateAuthority) (*pki.Authority, error) {
 	chain, err := s.Chain(ctx, ca)
 	if err != nil {
+		return nil, err
+	}
+	if err := s.CheckRevoked(ctx, ca, chain); err != nil {
 		return nil, err
 	}
 	signer, err := s.signer(ctx, ca)
