@@ -129,9 +129,10 @@ var _ = Describe("DeleteCustomKeyStore", func() {
 	It("wants a store without keys that is disconnected, and leaves the cluster", func() {
 		hc := hsmCluster(world.Namespace, "a", asStore("first", true))
 		in := &awskms.DeleteCustomKeyStoreInput{CustomKeyStoreId: storeID(hc)}
-		key := keyIn(world.NewNamespace(), hc) // of whoever: one that the cluster does not even let in
+		key := keyIn(world.Namespace, hc)
 		wrong(keeper(), "DeleteCustomKeyStore", in, "CustomKeyStoreHasCMKsException", "1")
 		world.Remove(key)
+		keyIn(world.NewNamespace(), hc) // one that the cluster does not let in holds nothing
 		wrong(keeper(), "DeleteCustomKeyStore", in, "CustomKeyStoreInvalidStateException", "CONNECTED")
 		must[awskms.DisconnectCustomKeyStoreOutput](keeper(), "DisconnectCustomKeyStore", &awskms.DisconnectCustomKeyStoreInput{CustomKeyStoreId: storeID(hc)})
 		must[awskms.DeleteCustomKeyStoreOutput](keeper(), "DeleteCustomKeyStore", in)
