@@ -234,7 +234,8 @@ var _ = Describe("An installation with --root=hsm:strongroom-system/root", Order
 
 		By("bringing back the core Secret alone, without what it knew of domain keys: the nodes have new tokens")
 		half := lost.DeepCopy()
-		half.ResourceVersion, half.UID, half.Annotations = "", "", nil
+		half.ResourceVersion, half.UID = "", ""
+		half.Annotations = map[string]string{cloudhsm.ClusterAnnotation: lost.Annotations[cloudhsm.ClusterAnnotation]} // whose it is, and no more
 		Expect(cp.Client.Create(ctx, half)).To(Succeed())
 		look(hc)
 		Eventually(func(g Gomega) {
