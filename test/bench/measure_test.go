@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -68,7 +67,7 @@ func TestFloorController(t *testing.T) {
 	cfg, err := clientcmd.BuildConfigFromFlags("", *floorConfig)
 	must(err)
 	cfg.QPS = -1
-	debug.SetGCPercent(50) // as the manager has it
+	collectAsManager()
 	mgr, err := ctrl.NewManager(cfg, ctrl.Options{
 		Scheme: operator.Scheme(), Metrics: metricsserver.Options{BindAddress: "0"},
 		Controller: config.Controller{SkipNameValidation: ptr.To(true)},
