@@ -20,6 +20,7 @@ func (r *Reconciler) version(ctx context.Context, p *pass) error {
 	in := rotationInput{
 		hasCurrent: hasCurrent,
 		generated:  p.secret.Spec.Generate != nil,
+		rotated:    p.secret.Spec.Rotation.Rotator(),
 		requested:  p.requested(),
 		handled:    p.secret.Status.LastHandledRotateAt,
 		rotation:   p.secret.Spec.Rotation,
@@ -39,7 +40,10 @@ func (r *Reconciler) version(ctx context.Context, p *pass) error {
 	if err != nil {
 		return fault.Stalled(v1alpha1.ReasonInvalidSchedule, err)
 	}
+	rotator := r.Rotations.Of(p.secret)
 	switch {
+	case rotator != nil && (p.rotating() || decision.trigger != triggerNone):
+		err = r.rotate(ctx, p, rotator, decision.trigger)
 	case p.secret.Spec.ValueFrom != nil:
 		if err = r.importValue(ctx, p); err == nil {
 			err = r.ready(ctx, p)
@@ -106,22 +110,32 @@ func (r *Reconciler) generate(ctx context.Context, p *pass, why trigger) error {
 
 // put stores a value as the next version and makes it current in this pass's index.
 func (r *Reconciler) put(ctx context.Context, p *pass, value secretbytes.Bytes, why trigger) error {
-	key, err := r.key(ctx, p)
-	if err != nil {
-		return err
-	}
-	version, made, err := r.Secrets.Put(ctx, p.subject(), sealed.Content{
-		Sequence: p.index.Last() + 1, Stages: []string{versions.Current}, Key: key, Value: value,
-	})
+	made, err := r.add(ctx, p, value, versions.Current)
 	if err != nil {
 		return err
 	}
 	if made { // not an earlier attempt's, whose value is another
 		p.fresh = secretbytes.Copy(value.Reveal())
 	}
-	p.index = p.index.Add(version)
 	p.trigger = why
 	return nil
+}
+
+// add stores a value as the next version and puts it under a stage in this pass's index. made is false if an earlier attempt stored
+// that version, with another value.
+func (r *Reconciler) add(ctx context.Context, p *pass, value secretbytes.Bytes, stage string) (made bool, err error) {
+	key, err := r.key(ctx, p)
+	if err != nil {
+		return false, err
+	}
+	version, made, err := r.Secrets.Put(ctx, p.subject(), sealed.Content{
+		Sequence: p.index.Last() + 1, Stages: []string{stage}, Key: key, Value: value,
+	})
+	if err != nil {
+		return false, err
+	}
+	p.index = p.index.Add(version)
+	return made, nil
 }
 
 var errNoValue = errors.New("the secret has no value yet: put one with PutSecretValue, or set spec.generate or spec.valueFrom")

@@ -25,7 +25,6 @@ var (
 	ErrServer = errors.New("the server failed")
 )
 
-
 // Because is an error of one of this package's causes, with what a person needs to know. The text must hold nothing that a server
 // said of a statement.
 func Because(cause error, format string, args ...any) error {
