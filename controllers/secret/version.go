@@ -40,27 +40,31 @@ func (r *Reconciler) version(ctx context.Context, p *pass) error {
 	if err != nil {
 		return fault.Stalled(v1alpha1.ReasonInvalidSchedule, err)
 	}
-	rotator := r.Rotations.Of(p.secret)
-	switch {
-	case rotator != nil && (p.rotating() || decision.trigger != triggerNone):
-		err = r.rotate(ctx, p, rotator, decision.trigger)
-	case p.secret.Spec.ValueFrom != nil:
-		if err = r.importValue(ctx, p); err == nil {
-			err = r.ready(ctx, p)
-		}
-	case decision.trigger != triggerNone:
-		err = r.generate(ctx, p, decision.trigger)
-	case p.secret.Spec.Generate == nil && !hasCurrent:
-		err = fault.Waiting(v1alpha1.ReasonNoValue, errNoValue)
-	default:
-		err = r.ready(ctx, p)
-	}
-	if err != nil {
+	if err := r.next(ctx, p, decision.trigger); err != nil {
 		return err
 	}
 	p.scheduled(decision)
 	p.versioned = true
 	return nil
+}
+
+// next makes the version that is wanted by whatever makes this secret's, or sees that the one after could be made.
+func (r *Reconciler) next(ctx context.Context, p *pass, why trigger) error {
+	_, hasCurrent := p.index.ByStage(versions.Current)
+	rotator := r.Rotations.Of(p.secret)
+	switch {
+	case rotator != nil && (p.rotating() || why != triggerNone):
+		return r.rotate(ctx, p, rotator, why)
+	case p.secret.Spec.ValueFrom != nil:
+		if err := r.importValue(ctx, p); err != nil {
+			return err
+		}
+	case why != triggerNone:
+		return r.generate(ctx, p, why)
+	case p.secret.Spec.Generate == nil && !hasCurrent:
+		return fault.Waiting(v1alpha1.ReasonNoValue, errNoValue)
+	}
+	return r.ready(ctx, p)
 }
 
 // ready says whether the next version could be made, long before it is due: the key for it exists and is usable, and the
