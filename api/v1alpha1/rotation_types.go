@@ -8,7 +8,6 @@ import (
 // that nobody else needs to know of.
 // https://docs.aws.amazon.com/secretsmanager/latest/userguide/rotate-secrets_schedule.html
 //
-// +kubebuilder:validation:AtMostOneOf=postgres
 // +kubebuilder:validation:XValidation:rule="!has(self.duration) || has(self.schedule)",message="a window needs the times at which it opens: set schedule, or remove duration",fieldPath=".duration"
 // +kubebuilder:validation:XValidation:rule="has(self.schedule) || has(self.postgres)",message="schedule is when the value rotates, for example rate(30 days)",fieldPath=".schedule"
 // +kubebuilder:validation:XValidation:rule="!has(self.duration) || !has(self.schedule) || !self.schedule.matches('^rate[(][0-9]{1,5} hours?[)]$') || !self.duration.matches('^[0-9]{1,2}h$') || int(self.duration.substring(0, self.duration.size() - 1)) <= int(self.schedule.substring(5, self.schedule.indexOf(' ')))",message="the window reaches the next one: make duration at most as long as the rate",fieldPath=".duration"
