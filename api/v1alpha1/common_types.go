@@ -131,6 +131,12 @@ const (
 	ReasonCredentialHealed = "CredentialHealed"
 	// ReasonRotatorFailed: the server failed in another way.
 	ReasonRotatorFailed = "RotatorFailed"
+	// ReasonFunctionNotFound: the Service of the rotation function does not exist, or is none that may be called.
+	ReasonFunctionNotFound = "FunctionNotFound"
+	// ReasonFunctionUnreachable: no connection to the rotation function was made, it broke, or no answer came in time.
+	ReasonFunctionUnreachable = "FunctionUnreachable"
+	// ReasonFunctionFailed: the rotation function raised an error, or did not do what a step is for.
+	ReasonFunctionFailed = "FunctionFailed"
 	// ReasonTooManyRotations: a key was rotated on demand as often as AWS KMS allows.
 	ReasonTooManyRotations = "TooManyRotations"
 	// ReasonUnsupportedOperation: keys of this spec do not have what was asked for.

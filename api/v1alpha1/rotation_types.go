@@ -8,14 +8,20 @@ import (
 // that nobody else needs to know of.
 // https://docs.aws.amazon.com/secretsmanager/latest/userguide/rotate-secrets_schedule.html
 //
+// +kubebuilder:validation:AtMostOneOf=postgres;function
 // +kubebuilder:validation:XValidation:rule="!has(self.duration) || has(self.schedule)",message="a window needs the times at which it opens: set schedule, or remove duration",fieldPath=".duration"
-// +kubebuilder:validation:XValidation:rule="has(self.schedule) || has(self.postgres)",message="schedule is when the value rotates, for example rate(30 days)",fieldPath=".schedule"
+// +kubebuilder:validation:XValidation:rule="has(self.schedule) || has(self.postgres) || has(self.function)",message="schedule is when the value rotates, for example rate(30 days)",fieldPath=".schedule"
 // +kubebuilder:validation:XValidation:rule="!has(self.duration) || !has(self.schedule) || !self.schedule.matches('^rate[(][0-9]{1,5} hours?[)]$') || !self.duration.matches('^[0-9]{1,2}h$') || int(self.duration.substring(0, self.duration.size() - 1)) <= int(self.schedule.substring(5, self.schedule.indexOf(' ')))",message="the window reaches the next one: make duration at most as long as the rate",fieldPath=".duration"
 // +kubebuilder:validation:XValidation:rule="!has(self.strategy) || has(self.postgres)",message="a strategy is for the users of a database: name its rotator, for example postgres",fieldPath=".strategy"
 // +kubebuilder:validation:XValidation:rule="!has(self.strategy) || self.strategy != 'AlternatingUsers' || !has(self.postgres) || has(self.postgres.adminSecretRef)",message="the second user is made and changed by an admin: set adminSecretRef",fieldPath=".postgres"
 type SecretRotation struct {
-	// schedule in UTC: rate(N hours), rate(N days), or cron(0 HOURS DAY-OF-MONTH MONTH DAY-OF-WEEK *). Without it a database's
-	// credential is rotated when it is asked for.
+	// enabled is true when it is left out. While it is false nothing rotates, be it due or asked for, and a rotation in progress
+	// rests; CancelRotateSecret sets it so. A first value is made in any case.
+	// https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CancelRotateSecret.html
+	// +optional
+	Enabled *bool `json:"enabled,omitempty"`
+	// schedule in UTC: rate(N hours), rate(N days), or cron(0 HOURS DAY-OF-MONTH MONTH DAY-OF-WEEK *). Without it a rotator
+	// rotates when it is asked to.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=256
@@ -34,6 +40,45 @@ type SecretRotation struct {
 	// postgres: the value is the credential of a PostgreSQL user, of version 10 or later.
 	// +optional
 	Postgres *DatabaseRotator `json:"postgres,omitempty"`
+	// function: a rotation function as AWS Secrets Manager calls it makes the values and tells whoever needs to know them.
+	// +optional
+	Function *FunctionRotator `json:"function,omitempty"`
+}
+
+// FunctionRotator rotates by a rotation function that was written for AWS Secrets Manager, in a container that speaks the API of AWS
+// Lambda's runtime interface emulator, behind a Service of the secret's namespace.
+// https://docs.aws.amazon.com/secretsmanager/latest/userguide/rotate-secrets_lambda-functions.html
+// https://docs.aws.amazon.com/lambda/latest/dg/images-test.html
+type FunctionRotator struct {
+	// serviceRef names the Service of this namespace. RotationLambdaARN names it as arn:aws:lambda:REGION:ACCOUNT:function:NAME, with
+	// region and account of the secret.
+	// +required
+	ServiceRef ServiceReference `json:"serviceRef"`
+	// port of the Service. 8080 when it is left out, where the emulator listens.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=65535
+	Port int32 `json:"port,omitempty"`
+	// tls has the function called by HTTPS, for the name NAME.NAMESPACE.svc. By HTTP when it is left out: what is sent is no secret.
+	// +optional
+	TLS *FunctionTLS `json:"tls,omitempty"`
+}
+
+// ServiceReference names a Service of the same namespace.
+type ServiceReference struct {
+	// name of the Service.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",message="name is a Service's: lower-case letters, digits and dashes, a letter first, for example rotate-shop"
+	Name string `json:"name"`
+}
+
+// FunctionTLS says which certificates of a rotation function are trusted.
+type FunctionTLS struct {
+	// caSecretRef names a key of a core Secret of this namespace that holds the authorities' certificates in PEM.
+	// +required
+	CASecretRef SecretKeyReference `json:"caSecretRef"`
 }
 
 // RotationStrategy says whose password a rotation changes.
@@ -94,7 +139,7 @@ type DatabaseTLS struct {
 
 // RotationStatus is a rotation in progress.
 type RotationStatus struct {
-	// versionId of the version that is brought in.
+	// versionId of the version that is brought in. It has AWSPENDING, and until createSecret has stored it is in no list of versions.
 	// +required
 	// +kubebuilder:validation:MinLength=32
 	// +kubebuilder:validation:MaxLength=64
@@ -102,7 +147,7 @@ type RotationStatus struct {
 	// startedTime of the rotation.
 	// +required
 	StartedTime metav1.Time `json:"startedTime"`
-	// step that failed last, by AWS's name; empty while none has.
+	// step that is made or tried next, by AWS's name; empty while nothing has begun with it.
 	// +optional
 	// +kubebuilder:validation:Enum=createSecret;setSecret;testSecret;finishSecret
 	Step string `json:"step,omitempty"`
@@ -116,7 +161,18 @@ type RotationStatus struct {
 }
 
 // Rotator tells whether a rotation has more to do than to make a value.
-func (r *SecretRotation) Rotator() bool { return r != nil && r.Postgres != nil }
+func (r *SecretRotation) Rotator() bool { return r != nil && (r.Postgres != nil || r.Function != nil) }
+
+// IsEnabled tells whether a secret that has a value rotates.
+func (r *SecretRotation) IsEnabled() bool { return r != nil && (r.Enabled == nil || *r.Enabled) }
+
+// ByFunction is the rotation function, nil if there is none.
+func (r *SecretRotation) ByFunction() *FunctionRotator {
+	if r == nil {
+		return nil
+	}
+	return r.Function
+}
 
 // Database is the rotator of a database, nil if there is none.
 func (r *SecretRotation) Database() *DatabaseRotator {

@@ -16,7 +16,7 @@ const (
 	triggerNone trigger = ""
 	// triggerFirst: there is no current version yet.
 	triggerFirst trigger = "First"
-	// triggerRequested: the rotate annotation has a value that was not handled yet.
+	// triggerRequested: the rotate annotation has a value that was not handled yet, or RotateSecret has begun a rotation.
 	triggerRequested trigger = "Requested"
 	// triggerScheduled: a rotation window is open.
 	triggerScheduled trigger = "Scheduled"
@@ -33,6 +33,8 @@ type rotationInput struct {
 	// hasCurrent tells whether there is a current version; generated whether the first value is made here, and rotated whether a
 	// rotator makes the next ones.
 	hasCurrent, generated, rotated bool
+	// begun tells whether RotateSecret has begun a rotation whose version is to be made; resting whether spec has rotation turned off.
+	begun, resting bool
 	// requested is the rotate annotation; handled is its value that was handled last.
 	requested, handled string
 	// rotation is the schedule, nil for none.
@@ -55,11 +57,12 @@ type rotationDecision struct {
 func decideRotation(in rotationInput) (rotationDecision, error) {
 	var out rotationDecision
 	switch {
-	case !in.generated && (!in.rotated || !in.hasCurrent):
+	case !in.generated && (!in.rotated || !in.hasCurrent) && !in.begun:
 		return out, nil
+	case in.resting:
 	case !in.hasCurrent:
 		out.trigger = triggerFirst
-	case in.requested != "" && in.requested != in.handled:
+	case in.begun || in.requested != "" && in.requested != in.handled:
 		out.trigger = triggerRequested
 	}
 	if in.rotation == nil || in.rotation.Schedule == "" {
@@ -68,6 +71,9 @@ func decideRotation(in rotationInput) (rotationDecision, error) {
 	plan, err := schedule.NewPlan(in.rotation.Schedule, in.rotation.Duration)
 	if err != nil {
 		return rotationDecision{}, fmt.Errorf("spec.rotation: %w", err)
+	}
+	if in.resting {
+		return out, nil
 	}
 	if out.trigger == triggerNone {
 		decision := plan.Decide(in.last, in.now, in.seed)

@@ -137,17 +137,55 @@ func (r *Reconciler) checkpoint(ctx context.Context, p *pass) error {
 // noteRotation has status name the rotation that is in progress, and no other.
 func (p *pass) noteRotation() {
 	status := &p.secret.Status
-	if !p.secret.Spec.Rotation.Rotator() {
+	rotates := p.secret.Spec.Rotation.Rotator() && !p.resting()
+	if !rotates {
 		meta.RemoveStatusCondition(&status.Conditions, v1alpha1.ConditionRotationFailing)
 	}
-	if !p.secret.Spec.Rotation.Rotator() || !p.rotating() {
-		status.Rotation = nil
+	if p.inProgress() {
 		return
 	}
-	pending, _ := p.index.ByStage(versions.Pending)
-	if status.Rotation == nil || status.Rotation.VersionID != pending.ID {
+	status.Rotation = nil
+	if pending, has := p.index.ByStage(versions.Pending); has && rotates && p.rotating() {
 		status.Rotation = &v1alpha1.RotationStatus{VersionID: pending.ID, StartedTime: metav1.NewTime(p.now).Rfc3339Copy()}
 	}
+}
+
+// resting tells that nothing rotates, by spec.
+func (p *pass) resting() bool {
+	_, hasCurrent := p.index.ByStage(versions.Current)
+	return hasCurrent && p.secret.Spec.Rotation != nil && !p.secret.Spec.Rotation.IsEnabled()
+}
+
+// begun is the id that a rotation was begun with, by RotateSecret or by an earlier pass, and which no version has yet; empty if there is
+// none, or nothing that makes versions.
+func (p *pass) begun() string {
+	state := p.secret.Status.Rotation
+	_, hasCurrent := p.index.ByStage(versions.Current)
+	spec := &p.secret.Spec
+	if state == nil || p.resting() || spec.Generate == nil && spec.Rotation.ByFunction() == nil && (!spec.Rotation.Rotator() || !hasCurrent) {
+		return ""
+	}
+	if _, stored := p.index.ByID(state.VersionID); stored {
+		return ""
+	}
+	return state.VersionID
+}
+
+// inProgress tells that the rotation which status names goes on: its version is not made yet, or has AWSPENDING and not AWSCURRENT. One by a
+// function also while the version has AWSCURRENT, for it is the function that moves it and it may have more to do.
+func (p *pass) inProgress() bool {
+	state := p.secret.Status.Rotation
+	if state == nil || p.resting() {
+		return false
+	}
+	v, stored := p.index.ByID(state.VersionID)
+	if !stored {
+		return p.begun() != ""
+	}
+	if p.secret.Spec.Rotation.ByFunction() != nil {
+		return v.Has(versions.Pending) || v.Has(versions.Current)
+	}
+	return p.secret.Spec.Rotation.Rotator() && v.Has(versions.Pending) && !v.Has(versions.Current)
 }
 
 const (

@@ -21,6 +21,8 @@ func (r *Reconciler) version(ctx context.Context, p *pass) error {
 		hasCurrent: hasCurrent,
 		generated:  p.secret.Spec.Generate != nil,
 		rotated:    p.secret.Spec.Rotation.Rotator(),
+		begun:      p.begun() != "",
+		resting:    p.resting(),
 		requested:  p.requested(),
 		handled:    p.secret.Status.LastHandledRotateAt,
 		rotation:   p.secret.Spec.Rotation,
@@ -53,6 +55,9 @@ func (r *Reconciler) next(ctx context.Context, p *pass, why trigger) error {
 	_, hasCurrent := p.index.ByStage(versions.Current)
 	rotator := r.Rotations.Of(p.secret)
 	switch {
+	case p.resting():
+	case p.secret.Spec.Rotation.ByFunction() != nil && (p.inProgress() || p.rotating() || why != triggerNone):
+		return r.rotateByFunction(ctx, p, why)
 	case rotator != nil && (p.rotating() || why != triggerNone):
 		return r.rotate(ctx, p, rotator, why)
 	case p.secret.Spec.ValueFrom != nil:
@@ -125,15 +130,15 @@ func (r *Reconciler) put(ctx context.Context, p *pass, value secretbytes.Bytes, 
 	return nil
 }
 
-// add stores a value as the next version and puts it under a stage in this pass's index. made is false if an earlier attempt stored
-// that version, with another value.
+// add stores a value as the next version, under the id that a rotation was begun with if there is one, and puts it under a stage in this pass's
+// index. made is false if an earlier attempt stored that version, with another value.
 func (r *Reconciler) add(ctx context.Context, p *pass, value secretbytes.Bytes, stage string) (made bool, err error) {
 	key, err := r.key(ctx, p)
 	if err != nil {
 		return false, err
 	}
 	version, made, err := r.Secrets.Put(ctx, p.subject(), sealed.Content{
-		Sequence: p.index.Last() + 1, Stages: []string{stage}, Key: key, Value: value,
+		ID: p.begun(), Sequence: p.index.Last() + 1, Stages: []string{stage}, Key: key, Value: value,
 	})
 	if err != nil {
 		return false, err

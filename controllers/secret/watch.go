@@ -3,6 +3,7 @@ package secret
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -112,11 +113,19 @@ func valuePut(before, after *v1alpha1.SecretStatus) bool {
 		meta.IsStatusConditionTrue(after.Conditions, v1alpha1.ConditionReconciling)
 }
 
-// statusLost tells that a status has fewer facts than before, which this controller never writes, or a value that a request has put.
+// rotationBegun tells that RotateSecret has begun a rotation, whose version is to be made. Passes name the step as well.
+func rotationBegun(before, after *v1alpha1.SecretStatus) bool {
+	state := after.Rotation
+	return state != nil && state.Step == "" && (before.Rotation == nil || before.Rotation.VersionID != state.VersionID) &&
+		!slices.ContainsFunc(after.Versions, func(v v1alpha1.SecretVersion) bool { return v.VersionID == state.VersionID })
+}
+
+// statusLost tells that a status has fewer facts than before, which this controller never writes, or a value or a rotation that is a
+// request's.
 func statusLost(old, now *v1alpha1.Secret) bool {
 	before, after := &old.Status, &now.Status
 	return before.ARN != "" && after.ARN != before.ARN || len(after.Versions) < len(before.Versions) ||
-		before.Projection != nil && after.Projection == nil || valuePut(before, after)
+		before.Projection != nil && after.Projection == nil || valuePut(before, after) || rotationBegun(before, after)
 }
 
 // by maps an object to the Secrets of its namespace that name it in one of the indexes.

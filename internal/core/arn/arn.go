@@ -155,3 +155,15 @@ func isIn(arn, prefix string) bool {
 	id, found := strings.CutPrefix(arn, prefix)
 	return found && id != "" && !strings.Contains(id, "/")
 }
+
+// Function is the ARN of a Lambda function, without a version.
+// https://docs.aws.amazon.com/service-authorization/latest/reference/list_awslambda.html
+func Function(region, account, name string) string {
+	return join("lambda", region, account, "function:"+name)
+}
+
+// FunctionName is the name in the ARN of a function of a region and account; not ok if it is another's, or names a version or an alias.
+func FunctionName(arn, region, account string) (name string, ok bool) {
+	name, ok = strings.CutPrefix(arn, Function(region, account, ""))
+	return name, ok && name != "" && !strings.Contains(name, ":")
+}

@@ -19,3 +19,11 @@ const (
 	StepTest   Step = "testSecret"
 	StepFinish Step = "finishSecret"
 )
+
+// OrFirst is the step, or the first one if there is none yet.
+func (s Step) OrFirst() Step {
+	if s == "" {
+		return StepCreate
+	}
+	return s
+}

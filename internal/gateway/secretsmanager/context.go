@@ -7,6 +7,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/core/arn"
 )
 
 // conditionKeys is the condition keys of one request. Nothing is worked out that no policy asks for.
@@ -20,6 +21,11 @@ type conditionKeys struct {
 	// force and window of DeleteSecret.
 	force  *bool
 	window *int64
+	// functionARN is that of RotateSecret, modifyRules whether it has rules, and immediately whether it begins at once.
+	functionARN              *string
+	modifyRules, immediately *bool
+	// function is the ARN of the function that the secret has.
+	function string
 	// tags are those of the secret; requestTags those of the request; tagKeys those that it takes away.
 	tags        []v1alpha1.Tag
 	requestTags []types.Tag
@@ -71,9 +77,15 @@ func (k *conditionKeys) ofService(key string) ([]string, bool) {
 	case "versionstage":
 		return one(k.versionStage)
 	case "forcedeletewithoutrecovery":
-		if k.force != nil {
-			return []string{strconv.FormatBool(*k.force)}, true
-		}
+		return oneBool(k.force)
+	case "rotationlambdaarn":
+		return one(k.functionARN)
+	case "resource/allowrotationlambdaarn":
+		return []string{k.function}, k.function != ""
+	case "modifyrotationrules":
+		return oneBool(k.modifyRules)
+	case "rotateimmediately":
+		return oneBool(k.immediately)
 	case "recoverywindowindays":
 		if k.window != nil {
 			return []string{strconv.FormatInt(*k.window, 10)}, true
@@ -87,6 +99,20 @@ func one(value *string) ([]string, bool) {
 		return nil, false
 	}
 	return []string{*value}, true
+}
+
+func oneBool(value *bool) ([]string, bool) {
+	if value == nil {
+		return nil, false
+	}
+	return []string{strconv.FormatBool(*value)}, true
+}
+
+// functionOf notes the rotation function that a secret has.
+func (k *conditionKeys) functionOf(secret *v1alpha1.Secret, secretARN string) {
+	if f := secret.Spec.Rotation.ByFunction(); f != nil {
+		k.function = arn.Function(arn.Region(secretARN), arn.Account(secretARN), f.ServiceRef.Name)
+	}
 }
 
 func (k *conditionKeys) tag(name string) ([]string, bool) {

@@ -12,6 +12,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/core/arn"
 	"strongroom.dev/strongroom/internal/gateway"
 	"strongroom.dev/strongroom/internal/service/secretsmanager"
 )
@@ -29,7 +30,7 @@ func (a *api) describeSecret(ctx context.Context, _ *gateway.Call, _ *sdk.Descri
 	return &sdk.DescribeSecretOutput{
 		ARN: e.ARN, Name: e.Name, Description: e.Description, KmsKeyId: e.KmsKeyId, CreatedDate: e.CreatedDate,
 		LastChangedDate: e.LastChangedDate, LastRotatedDate: e.LastRotatedDate, NextRotationDate: e.NextRotationDate,
-		RotationEnabled: e.RotationEnabled, RotationRules: e.RotationRules, DeletedDate: e.DeletedDate, Tags: e.Tags,
+		RotationEnabled: e.RotationEnabled, RotationLambdaARN: e.RotationLambdaARN, RotationRules: e.RotationRules, DeletedDate: e.DeletedDate, Tags: e.Tags,
 		VersionIdsToStages: e.SecretVersionsToStages,
 	}, nil
 }
@@ -55,18 +56,16 @@ func (a *api) entry(ctx context.Context, one secretsmanager.Listed) types.Secret
 	if !one.Deleted.IsZero() {
 		out.DeletedDate = &one.Deleted
 	}
-	for i := range s.Status.Versions {
-		v := &s.Status.Versions[i]
-		if len(v.Stages) == 0 { // AWS does not show deprecated versions
-			continue
-		}
-		if out.SecretVersionsToStages == nil {
-			out.SecretVersionsToStages = map[string][]string{}
-		}
-		out.SecretVersionsToStages[v.VersionID] = v.Stages
+	out.SecretVersionsToStages = secretsmanager.Stages(s)
+	r := s.Spec.Rotation
+	if r == nil {
+		return out
 	}
-	if r := s.Spec.Rotation; r != nil {
-		out.RotationEnabled, out.RotationRules = ptr.To(true), rulesOf(r)
+	out.RotationEnabled, out.RotationRules = ptr.To(r.IsEnabled()), rulesOf(r)
+	if f := r.ByFunction(); f != nil {
+		out.RotationLambdaARN = ptr.To(arn.Function(arn.Region(one.ARN), arn.Account(one.ARN), f.ServiceRef.Name))
+	}
+	if r.IsEnabled() { // AWS tells neither of one that is turned off
 		out.LastRotatedDate, out.NextRotationDate = dateOf(s.Status.LastRotatedTime), dateOf(s.Status.NextRotationTime)
 	}
 	return out
@@ -84,8 +83,11 @@ func (a *api) keyID(ctx context.Context, s *v1alpha1.Secret) *string {
 	return &key.Status.ARN
 }
 
-// rulesOf is a schedule as AWS tells it; a rate in days has both forms.
+// rulesOf is a schedule as AWS tells it, nil if there is none; a rate in days has both forms.
 func rulesOf(r *v1alpha1.SecretRotation) *types.RotationRulesType {
+	if r.Schedule == "" {
+		return nil
+	}
 	out := &types.RotationRulesType{ScheduleExpression: &r.Schedule}
 	if r.Duration != "" {
 		out.Duration = &r.Duration

@@ -35,6 +35,7 @@ func New(d Dependencies) gateway.Service {
 	a.get = gateway.Op("GetSecretValue", a.resolveGet, a.getSecretValue, gateway.ReadOnly)
 	return gateway.Service{Name: SigningName, Operations: []gateway.Operation{
 		gateway.Op("BatchGetSecretValue", none[sdk.BatchGetSecretValueInput], a.batchGetSecretValue, gateway.ReadOnly),
+		gateway.Op("CancelRotateSecret", a.resolveCancelRotate, a.cancelRotateSecret),
 		gateway.Op("CreateSecret", a.resolveCreate, a.createSecret),
 		gateway.Op("DeleteSecret", a.resolveDelete, a.deleteSecret),
 		gateway.Op("DescribeSecret", a.resolveDescribe, a.describeSecret, gateway.ReadOnly),
@@ -44,6 +45,7 @@ func New(d Dependencies) gateway.Service {
 		gateway.Op("ListSecrets", none[sdk.ListSecretsInput], a.listSecrets, gateway.ReadOnly),
 		gateway.Op("PutSecretValue", a.resolvePut, a.putSecretValue),
 		gateway.Op("RestoreSecret", a.resolveRestore, a.restoreSecret),
+		gateway.Op("RotateSecret", a.resolveRotate, a.rotateSecret),
 		gateway.Op("TagResource", a.resolveTag, a.tagResource),
 		gateway.Op("UntagResource", a.resolveUntag, a.untagResource),
 		gateway.Op("UpdateSecret", a.resolveUpdate, a.updateSecret),
@@ -84,6 +86,7 @@ func (a *api) find(ctx context.Context, call *gateway.Call, n named) (gateway.Re
 	case found.Secret != nil:
 		out.Value = target{secret: found.Secret, arn: a.Secrets.ARNOf(found.Secret)}
 		keys.tags = found.Secret.Spec.Tags
+		keys.functionOf(found.Secret, out.Value.arn)
 	case found.Tombstone != nil:
 		out.Value = target{tombstone: found.Tombstone, arn: found.Tombstone.Spec.Subject}
 		keys.tags = a.Secrets.EntombedTags(found.Tombstone)

@@ -166,7 +166,7 @@ func (d *database) admin(ctx context.Context, namespace, name string) (*rotation
 	return c, nil
 }
 
-// tls reads the authorities. The core Secret is read live and by name, as those are not all cached.
+// tls is how connections are protected.
 func (d *database) tls(ctx context.Context, namespace string, spec *v1alpha1.DatabaseTLS) (rotation.TLS, error) {
 	if spec == nil {
 		return rotation.TLS{Mode: rotation.TLSVerifyFull}, nil
@@ -176,17 +176,24 @@ func (d *database) tls(ctx context.Context, namespace string, spec *v1alpha1.Dat
 	if ref == nil {
 		return out, nil
 	}
+	var err error
+	out.Roots, err = d.authorities(ctx, namespace, ref)
+	return out, err
+}
+
+// authorities reads certificates. The core Secret is read live and by name, as those are not all cached.
+func (s *Service) authorities(ctx context.Context, namespace string, ref *v1alpha1.SecretKeyReference) (*x509.CertPool, error) {
 	source := &corev1.Secret{}
-	err := d.Live.Get(ctx, client.ObjectKey{Namespace: namespace, Name: ref.Name}, source)
+	err := s.Live.Get(ctx, client.ObjectKey{Namespace: namespace, Name: ref.Name}, source)
 	if apierrors.IsNotFound(err) {
-		return out, invalid(v1alpha1.ReasonTLSFailed, "spec.rotation: caSecretRef names core Secret %s, which does not exist", ref.Name)
+		return nil, invalid(v1alpha1.ReasonTLSFailed, "spec.rotation: caSecretRef names core Secret %s, which does not exist", ref.Name)
 	}
 	if err != nil {
-		return out, fmt.Errorf("reading core Secret %s: %w", ref.Name, err)
+		return nil, fmt.Errorf("reading core Secret %s: %w", ref.Name, err)
 	}
-	out.Roots = x509.NewCertPool()
-	if !out.Roots.AppendCertsFromPEM(source.Data[ref.Key]) {
-		return out, invalid(v1alpha1.ReasonTLSFailed, "spec.rotation: key %s of core Secret %s, which caSecretRef names, holds no certificate in PEM", ref.Key, ref.Name)
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(source.Data[ref.Key]) {
+		return nil, invalid(v1alpha1.ReasonTLSFailed, "spec.rotation: key %s of core Secret %s, which caSecretRef names, holds no certificate in PEM", ref.Key, ref.Name)
 	}
-	return out, nil
+	return roots, nil
 }

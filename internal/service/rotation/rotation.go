@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -23,6 +24,8 @@ type Service struct {
 	Secrets *secretsmanager.Service
 	// Client finds admins' Secrets in the cache; Live reads core Secrets, which are not all cached.
 	Client, Live client.Reader
+	// Dial connects to rotation functions; a net.Dialer's if nil.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 // Rotator carries out the steps that concern the server a secret is for. createSecret is half its own: it derives the value, which the
@@ -44,7 +47,7 @@ type Rotation struct {
 	Index versions.Index
 }
 
-// Of is the rotator of a secret, nil if its value needs none. It is right for one pass.
+// Of is the built-in rotator of a secret, nil if its value needs none. It is right for one pass.
 func (s *Service) Of(secret *v1alpha1.Secret) Rotator {
 	if secret.Spec.Rotation.Database() != nil {
 		return &database{Service: s}

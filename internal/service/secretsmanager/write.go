@@ -57,7 +57,7 @@ type PutValueInput struct {
 	Token string
 	// Value is the caller's to wipe.
 	Value Value
-	// Stages are AWSCURRENT if empty. A secret's first version has AWSCURRENT in any case.
+	// Stages are AWSCURRENT if empty. A secret's first version has AWSCURRENT besides, unless a rotation brings it in.
 	Stages []string
 }
 
@@ -111,7 +111,7 @@ func (s *Service) place(ctx context.Context, secret *v1alpha1.Secret, in *PutVal
 		if known, ok := ix.ByID(in.Token); ok {
 			return known, ix, s.sameValue(ctx, subject, known, in)
 		}
-		stages, err := s.stagesFor(ix, in.Stages)
+		stages, err := s.stagesFor(ix, in.Stages, begunVersion(secret) == in.Token)
 		if err != nil {
 			return versions.Version{}, ix, err
 		}
@@ -136,10 +136,10 @@ func (s *Service) place(ctx context.Context, secret *v1alpha1.Secret, in *PutVal
 	return versions.Version{}, versions.Index{}, errContended
 }
 
-// stagesFor are the stages of a new version.
-func (s *Service) stagesFor(ix versions.Index, asked []string) ([]string, error) {
+// stagesFor are the stages of a new version. A first one has AWSCURRENT, unless a rotation brings it in: that has not proven it yet.
+func (s *Service) stagesFor(ix versions.Index, asked []string, rotating bool) ([]string, error) {
 	stages := slices.Clone(asked)
-	if _, hasCurrent := ix.ByStage(versions.Current); !hasCurrent || len(stages) == 0 {
+	if _, hasCurrent := ix.ByStage(versions.Current); !hasCurrent && !rotating || len(stages) == 0 {
 		stages = append(stages, versions.Current)
 	}
 	slices.Sort(stages)
