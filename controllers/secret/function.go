@@ -110,11 +110,15 @@ func nextStep(state *v1alpha1.RotationStatus) corerotation.Step {
 	return corerotation.Step(state.Step).OrFirst()
 }
 
-// stepDone has status name the step after, or no rotation after the last one.
+// stepDone has status name the step after, or no rotation after the last one. Many functions leave AWSPENDING on the version that has
+// AWSCURRENT now: it is taken away, as after every rotation here.
 func (p *pass) stepDone(step corerotation.Step) {
 	status := &p.secret.Status
 	meta.RemoveStatusCondition(&status.Conditions, v1alpha1.ConditionRotationFailing)
 	if step == corerotation.StepFinish {
+		if tidy, err := p.index.Move(versions.Pending, status.Rotation.VersionID, ""); err == nil { // it holds it
+			p.index = tidy
+		}
 		status.Rotation = nil
 		return
 	}

@@ -114,7 +114,6 @@ var _ = Describe("A rotation function that was written for AWS", func() {
 		reconcile(s)
 		Expect(failing(s)).To(And(HaveField("Reason", v1alpha1.ReasonFunctionNotFound), HaveField("Message", ContainSubstring("ExternalName"))))
 		Expect(l.count()).To(BeZero(), "a host outside was called")
-		world.Remove(&corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: world.Namespace, Name: "rotate-shop"}})
 	})
 
 	It("that does not answer is unreachable, and goes on where it was", func() {

@@ -28,7 +28,11 @@ var inputs = map[string]func(id *string) any{
 	"PutSecretValue": func(id *string) any {
 		return &sdk.PutSecretValueInput{SecretId: id, ClientRequestToken: token(), SecretString: id}
 	},
-	"RestoreSecret": func(id *string) any { return &sdk.RestoreSecretInput{SecretId: id} },
+	"CancelRotateSecret": func(id *string) any { return &sdk.CancelRotateSecretInput{SecretId: id} },
+	"RestoreSecret":      func(id *string) any { return &sdk.RestoreSecretInput{SecretId: id} },
+	"RotateSecret": func(id *string) any {
+		return &sdk.RotateSecretInput{SecretId: id, ClientRequestToken: token(), RotationRules: &types.RotationRulesType{AutomaticallyAfterDays: ptr.To[int64](1)}}
+	},
 	"TagResource": func(id *string) any {
 		return &sdk.TagResourceInput{SecretId: id, Tags: []types.Tag{{Key: id, Value: id}}}
 	},
