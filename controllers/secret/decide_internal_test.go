@@ -28,6 +28,11 @@ func TestDecideRotation(t *testing.T) {
 		{"the schedule is not due", rotationInput{hasCurrent: true, generated: true, rotation: daily, last: now}, triggerNone, true},
 		{"the schedule is due", rotationInput{hasCurrent: true, generated: true, rotation: daily, last: now.Add(-35 * time.Hour)}, triggerScheduled, true},
 		{"both are due: once", rotationInput{hasCurrent: true, generated: true, rotation: daily, last: now.Add(-35 * time.Hour), requested: "a"}, triggerRequested, true},
+		{"RotateSecret has begun one", rotationInput{hasCurrent: true, generated: true, begun: true}, triggerRequested, false},
+		{"RotateSecret has begun one of a rotator", rotationInput{hasCurrent: true, rotated: true, begun: true}, triggerRequested, false},
+		{"RotateSecret has begun the first one, by a function", rotationInput{rotated: true, begun: true}, triggerFirst, false},
+		{"rotation is turned off, and due", rotationInput{hasCurrent: true, generated: true, resting: true, rotation: daily, last: now.Add(-35 * time.Hour)}, triggerNone, false},
+		{"rotation is turned off, and asked for", rotationInput{hasCurrent: true, generated: true, resting: true, requested: "a"}, triggerNone, false},
 		{"an imported value has no rotation", rotationInput{requested: "a"}, triggerNone, false},
 	}
 	for _, tt := range tests {

@@ -119,7 +119,7 @@ func (e *Endpoint) unreached(ctx context.Context, err error) error {
 // failure is how a runtime reports an error of a function.
 // https://docs.aws.amazon.com/lambda/latest/dg/python-exceptions.html
 type failure struct {
-	Type    string          `json:"errorType"`
+	Type    json.RawMessage `json:"errorType"`
 	Message json.RawMessage `json:"errorMessage"`
 }
 
@@ -137,7 +137,7 @@ func judge(answer *http.Response, content []byte) error {
 	var f failure
 	object := json.Unmarshal(content, &f) == nil // an answer of another type says nothing
 	raised := answer.Header.Get("X-Amz-Function-Error") != ""
-	if !raised && (!object || f.Type == "" && len(f.Message) == 0) {
+	if !raised && (!object || len(f.Type) == 0 && len(f.Message) == 0) {
 		return nil
 	}
 	return rotation.Because(ErrFunction, "it raised %s; its own log has the message", typeName(f.Type))
@@ -147,8 +147,9 @@ func judge(answer *http.Response, content []byte) error {
 var plain = regexp.MustCompile(`^[A-Za-z_$][A-Za-z0-9_.:$]{0,63}$`)
 
 // typeName is an error's type as it may be shown.
-func typeName(name string) string {
-	if !plain.MatchString(name) {
+func typeName(raw json.RawMessage) string {
+	var name string
+	if json.Unmarshal(raw, &name) != nil || !plain.MatchString(name) {
 		return "an error"
 	}
 	return name
