@@ -105,6 +105,8 @@ const (
 	ReasonNoValue = "NoValue"
 	// ReasonInvalidTemplate: a template does not parse, names what the value lacks, or goes over its limits.
 	ReasonInvalidTemplate = "InvalidTemplate"
+	// ReasonSealedInvalid: the sealed value is damaged, or was sealed for another name, account, region or key.
+	ReasonSealedInvalid = "SealedInvalid"
 	// ReasonInvalidGenerator: spec.generate asks for what cannot be made, such as a password of no characters.
 	ReasonInvalidGenerator = "InvalidGenerator"
 	// ReasonInvalidSchedule: the rotation schedule does not parse or never fires.

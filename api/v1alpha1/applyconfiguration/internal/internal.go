@@ -1194,6 +1194,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: onDemandRotations
       type:
         scalar: numeric
+    - name: sealingPublicKey
+      type:
+        scalar: string
 - name: dev.strongroom.strongroom.api.v1alpha1.KeyDeletion
   map:
     fields:
@@ -1695,6 +1698,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: rotation
       type:
         namedType: dev.strongroom.strongroom.api.v1alpha1.SecretRotation
+    - name: sealed
+      type:
+        scalar: string
     - name: suspend
       type:
         scalar: boolean
