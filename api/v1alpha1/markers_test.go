@@ -73,7 +73,7 @@ var whole = map[string][]string{
 	"KMSKey": {`
 spec: {description: d, aliases: [alias/a], keySpec: SYMMETRIC_DEFAULT, keyUsage: ENCRYPT_DECRYPT, enabled: true,
   rotation: {enabled: true, periodInDays: 100}, deletion: {pendingWindowInDays: 8}, region: us-east-1, policy: {Version: "2012-10-17"}, tags: [{key: k, value: v}]}
-status: {observedGeneration: 1, keyId: k, arn: a, keyState: Enabled, onDemandRotations: 1, nextRotationTime: "2026-11-24T12:00:00Z",
+status: {observedGeneration: 1, keyId: k, arn: a, keyState: Enabled, sealingPublicKey: k, onDemandRotations: 1, nextRotationTime: "2026-11-24T12:00:00Z",
   lastHandledReconcileAt: a, lastHandledRotateAt: b,
   keyMaterials: [{id: "` + long + `", sequence: 1, state: CURRENT, rotationType: AUTOMATIC, createdTime: "2026-11-24T12:00:00Z"}]}`, `
 spec: {origin: AWS_CLOUDHSM, customKeyStoreRef: {name: a, namespace: b}}`},
@@ -97,6 +97,7 @@ spec: {generate: {json: {template: "{}", key: k, password: {length: 5, excludeCh
   target: {type: Opaque}}`, `
 spec: {generate: {bytes: {length: 5, encoding: Hex}}}`, `
 spec: {generate: {uuid: {}}}`, `
+spec: {sealed: srs1.AAAA}`, `
 spec: {rotation: {strategy: AlternatingUsers, postgres: {adminSecretRef: {name: a}, tls: {mode: verify-full, caSecretRef: {name: c, key: k}}}}}
 status: {observedGeneration: 1, rotation: {versionId: "` + long + `", startedTime: "2026-11-24T12:00:00Z", step: setSecret, attempts: 1,
   nextAttemptTime: "2026-11-24T12:00:00Z"}}`, `
@@ -178,6 +179,8 @@ func filler(path string, n int) string {
 		return "::/0"
 	case strings.HasSuffix(path, ".ipRanges[]") && n == 43:
 		return "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff/128"
+	case path == "spec.sealed" && n > len("srs1."):
+		return "srs1." + strings.Repeat("x", n-len("srs1."))
 	case path == "spec.validity" && n >= 2:
 		return strings.Repeat("9", n-1) + "d"
 	case path == "spec.renewBefore" && n >= 2:

@@ -50,7 +50,6 @@ type SecretSpec struct {
 	// sealed is the value, encrypted by strongroom seal for this secret's account, region and name: it can be kept in Git. Another sealed
 	// value is a new version.
 	// +optional
-	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=98304
 	// +kubebuilder:validation:Pattern=`^srs1[.][-_a-zA-Z0-9]+$`
 	Sealed string `json:"sealed,omitempty"`

@@ -219,4 +219,3 @@ func (f *sealFlags) print(out io.Writer, namespace, region, text string) error {
 	_, err = out.Write(manifest)
 	return err
 }
-
