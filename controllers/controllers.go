@@ -47,8 +47,6 @@ type Services struct {
 	// Client reads from the cache and writes. Live reads from the API server.
 	Client client.Client
 	Live   client.Reader
-	// Direct has no cache: for kinds that are not worth a watch.
-	Direct client.Client
 	// Namespace is Strongroom's own.
 	Namespace string
 	// Region is the one that ARNs name.
@@ -157,7 +155,7 @@ func NewCertificate(s Services, recorder events.EventRecorder) *certificate.Reco
 // NewCertificateAuthority makes the reconciler of CertificateAuthorities.
 func NewCertificateAuthority(s Services, recorder events.EventRecorder) *certificateauthority.Reconciler {
 	return &certificateauthority.Reconciler{
-		Client: s.Client, Direct: s.Direct, Authorities: s.Authorities, Keyring: s.Keyring, Events: recorder, Now: s.Now,
+		Client: s.Client, Authorities: s.Authorities, Projector: s.Projector, Keyring: s.Keyring, Events: recorder, Now: s.Now,
 	}
 }
 

@@ -319,6 +319,10 @@ type CertificateAuthorityStatus struct {
 	// +kubebuilder:validation:MaxItems=16
 	Versions []SecretVersion `json:"versions,omitempty"`
 
+	// projection is the ConfigMap that was written.
+	// +optional
+	Projection *ProjectionStatus `json:"projection,omitempty"`
+
 	// crl is the revocation list that was last made.
 	// +optional
 	CRL *CertificateRevocationListStatus `json:"crl,omitempty"`
@@ -353,6 +357,10 @@ type CertificateRevocationListStatus struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	Digest string `json:"digest,omitempty"`
+	// sha256 of the list as the target shows it, in hexadecimal: what sha256sum says of ca.crl. It is empty without a target.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	SHA256 string `json:"sha256,omitempty"`
 }
 
 // CertificateAuthority is a private certificate authority as in AWS Private CA: a certificate and a key in a KMSKey, which issue

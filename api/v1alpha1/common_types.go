@@ -185,6 +185,10 @@ const (
 	ReasonNotIssued = "NotIssued"
 	// ReasonRotated is the event of a rotation.
 	ReasonRotated = "Rotated"
+	// ReasonRevocationListTooLarge: the revocation list of a CertificateAuthority does not fit into its target any more.
+	ReasonRevocationListTooLarge = "RevocationListTooLarge"
+	// ReasonRevocationListShortened is an event: entries of certificates that have expired left a revocation list sooner than they should.
+	ReasonRevocationListShortened = "RevocationListShortened"
 	// ReasonRevoked: the certificate of the CertificateAuthority, or of one above it, is revoked. It is also the event of an access key that
 	// was taken out of force.
 	ReasonRevoked = "Revoked"

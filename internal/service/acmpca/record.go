@@ -165,8 +165,18 @@ func (s *Service) IsRevoked(ctx context.Context, ca *v1alpha1.CertificateAuthori
 	return err == nil, err
 }
 
-// Revoked lists the certificates of an authority that are revoked and have not expired, and the Envelopes of those that have.
-func (s *Service) Revoked(ctx context.Context, ca *v1alpha1.CertificateAuthority) (revoked []pki.Revoked, expired []*v1alpha1.Envelope, err error) {
+// Revocation is what an authority keeps of a certificate that it revoked.
+type Revocation struct {
+	pki.Revoked
+	// Expires is when the certificate does, or did.
+	Expires time.Time
+	// Envelope has the record.
+	Envelope *v1alpha1.Envelope
+}
+
+// Revoked lists what an authority has revoked, as long as there is a record of it, and the records of certificates that expired 14 days ago:
+// those of what it issued may go; those of revocations once they have been on a list for the last time, which the caller knows.
+func (s *Service) Revoked(ctx context.Context, ca *v1alpha1.CertificateAuthority) (revoked []Revocation, expired []*v1alpha1.Envelope, err error) {
 	envelopes, err := s.Store.OfOwner(ctx, ca.Namespace, Owner(ca.Name))
 	if err != nil {
 		return nil, nil, err
@@ -179,7 +189,6 @@ func (s *Service) Revoked(ctx context.Context, ca *v1alpha1.CertificateAuthority
 		}
 		if !e.Spec.ExpireTime.Add(expiredKept).After(now) {
 			expired = append(expired, e)
-			continue
 		}
 		if e.Spec.Class != v1alpha1.EnvelopeRevocation {
 			continue
@@ -188,13 +197,12 @@ func (s *Service) Revoked(ctx context.Context, ca *v1alpha1.CertificateAuthority
 		if err != nil {
 			return nil, nil, err
 		}
-		revoked = append(revoked, one)
+		revoked = append(revoked, Revocation{Revoked: one, Expires: e.Spec.ExpireTime.Time, Envelope: e})
 	}
 	return revoked, expired, nil
 }
 
-// expiredKept is how long a record is kept after its certificate has expired: a revocation must be on one list after that (RFC 5280,
-// section 3.3).
+// expiredKept is how long a record is kept at least after its certificate has expired.
 const expiredKept = 14 * 24 * time.Hour
 
 func (s *Service) revoked(e *v1alpha1.Envelope) (pki.Revoked, error) {
