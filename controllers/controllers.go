@@ -99,6 +99,7 @@ func Indexes() []Index {
 			store.OwnerIndex: store.IndexOwner, store.KeyIndex: store.IndexKey,
 			secretsmanager.TombstoneIndex: secretsmanager.IndexTombstone,
 			parameterstore.TombstoneIndex: parameterstore.IndexTombstone,
+			acmpca.CertificateIndex:       acmpca.IndexCertificate,
 		}},
 		{&v1alpha1.IAMGroup{}, iamIndexes(nil)},
 		{&v1alpha1.IAMPolicy{}, iamIndexes(nil)},
@@ -135,7 +136,7 @@ func NewParameter(s Services, recorder events.EventRecorder) *parameter.Reconcil
 // NewKMSKey makes the reconciler of KMSKeys.
 func NewKMSKey(s Services, recorder events.EventRecorder) *kmskey.Reconciler {
 	return &kmskey.Reconciler{
-		Client: s.Client, Region: s.Region, KMS: s.KMS, Store: s.Store, Keyring: s.Keyring,
+		Client: s.Client, Region: s.Region, KMS: s.KMS, Authorities: s.Authorities, Store: s.Store, Keyring: s.Keyring,
 		RootProtection: s.RootProtection, Events: recorder, Now: s.Now,
 	}
 }

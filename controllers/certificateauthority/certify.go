@@ -28,7 +28,7 @@ func (r *Reconciler) key(ctx context.Context, p *pass) error {
 		}
 		p.chain = chain
 	}
-	key, signer, err := r.Authorities.EstablishKey(ctx, p.ca, p.chain != nil)
+	key, signer, err := r.Authorities.EstablishKey(ctx, p.identified(), p.chain != nil)
 	if err != nil {
 		return err
 	}
