@@ -212,6 +212,7 @@ type NameSubtrees struct {
 	// +kubebuilder:validation:MaxItems=32
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=254
+	// +kubebuilder:validation:XValidation:rule="self.all(e, e.matches(r'^([!#-\\x27*+/-9=?A-Z^-~-]+([.][!#-\\x27*+/-9=?A-Z^-~-]+)*@|[.])?[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$') && !e.matches('(^|[.@])[0-9]+$'))",message="an email constraint is a mailbox, a host in lower case, or with a leading dot the hosts below a domain, for example ops@example.com, example.com or .example.com"
 	EmailAddresses []string `json:"emailAddresses,omitempty"`
 	// uriDomains: a host, or with a leading dot the hosts below a domain.
 	// +optional
@@ -220,6 +221,7 @@ type NameSubtrees struct {
 	// +kubebuilder:validation:MaxItems=32
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="self.all(d, d.matches('^[.]?[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$') && !d.matches('(^|[.])[0-9]+$'))",message="a URI constraint is a host in lower case, or with a leading dot the hosts below a domain, without scheme, port or IP address, for example example.com or .example.com"
 	URIDomains []string `json:"uriDomains,omitempty"`
 }
 
@@ -322,6 +324,10 @@ type CertificateAuthorityStatus struct {
 	// projection is the ConfigMap that was written.
 	// +optional
 	Projection *ProjectionStatus `json:"projection,omitempty"`
+
+	// revokedGeneration is the last generation of which all that spec.revoked lists was carried out.
+	// +optional
+	RevokedGeneration int64 `json:"revokedGeneration,omitempty"`
 
 	// crl is the revocation list that was last made.
 	// +optional

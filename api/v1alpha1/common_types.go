@@ -115,7 +115,7 @@ const (
 	ReasonConflict = "Conflict"
 	// ReasonCycle: the source that is followed is itself made of this secret, so that each change would make another.
 	ReasonCycle = "Cycle"
-	// ReasonInvalidSelector: a selector of spec.target.restart is not a label selector.
+	// ReasonInvalidSelector: a selector of spec.target.restart, or spec.allowedNamespaces, is not a label selector.
 	ReasonInvalidSelector = "InvalidSelector"
 	// ReasonInvalidName: the name can be no parameter's in AWS, or is none that a certificate can have.
 	ReasonInvalidName = "InvalidName"

@@ -157,6 +157,25 @@ var _ = Describe("A revocation list", func() {
 		Expect(world.DrainEvents()).To(HaveLen(1), "it is one event, however often it is looked at")
 	})
 
+	It("of an authority that is new, whose key is yet to be made, tells of a serial number that it never issued, in whatever pass it gets to it", func() {
+		wrong := strings.Repeat("ab", 16)
+		ca := described("new", func(ca *v1alpha1.CertificateAuthority) {
+			ca.Spec.Revoked = []v1alpha1.RevokedCertificate{{Serial: wrong}}
+		})
+		world.Create(ca)
+		reconcile(ca)
+		is(ca, metav1.ConditionFalse, v1alpha1.ReasonKeyUnusable)
+		key := environment.KMSKey(world.Namespace, "ca-new")
+		world.Refresh(key)
+		world.Seen(key)
+		world.ReconcileKey(key)
+		for range 3 {
+			reconcile(ca)
+			is(ca, metav1.ConditionFalse, v1alpha1.ReasonNotIssued, wrong)
+		}
+		issued(ca)
+	})
+
 	It("is not the reason for a fault when what it lists has expired in the meantime", func() {
 		ca := ready("one", func(ca *v1alpha1.CertificateAuthority) { ca.Spec.Validity = "3000d" })
 		leaf := issued(ca)

@@ -237,6 +237,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: renewalTime
       type:
         namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: revokedGeneration
+      type:
+        scalar: numeric
     - name: serial
       type:
         scalar: string
