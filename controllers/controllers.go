@@ -100,6 +100,7 @@ func Indexes() []Index {
 			secretsmanager.TombstoneIndex: secretsmanager.IndexTombstone,
 			parameterstore.TombstoneIndex: parameterstore.IndexTombstone,
 			acmpca.CertificateIndex:       acmpca.IndexCertificate,
+			acmpca.RevocationIndex:        acmpca.IndexRevocation,
 		}},
 		{&v1alpha1.IAMGroup{}, iamIndexes(nil)},
 		{&v1alpha1.IAMPolicy{}, iamIndexes(nil)},

@@ -110,6 +110,29 @@ var lives = []life{
 		},
 	},
 	{
+		name: "the revocation of an authority", writes: []string{"create", "create", "apply", "status"},
+		begin: func(name string) *v1alpha1.CertificateAuthority {
+			ca := ready(name, shownIn(name))
+			sub := ready("below-"+name, under(name))
+			world.Update(ca, func() { ca.Spec.Revoked = []v1alpha1.RevokedCertificate{{Serial: sub.Status.Serial}} })
+			return ca
+		},
+		check: func(ca, _ *v1alpha1.CertificateAuthority) {
+			Expect(ca.Status.CRL.Revoked).To(Equal(int64(1)))
+			sub := &v1alpha1.CertificateAuthority{ObjectMeta: metav1.ObjectMeta{Namespace: world.Namespace, Name: "below-" + ca.Name}}
+			world.Refresh(sub)
+			reconcile(sub)
+			is(sub, metav1.ConditionFalse, v1alpha1.ReasonRevoked, "the certificate "+sub.Status.Serial)
+			var of int
+			for _, e := range world.Envelopes(v1alpha1.EnvelopeRevocation) {
+				if e.Spec.Owner.Name == ca.Name {
+					of++
+				}
+			}
+			Expect(of).To(Equal(2), "the certificate's and the key's, once each")
+		},
+	},
+	{
 		name: "the return of a deleted one", writes: []string{"patch", "apply", "status"},
 		begin: func(name string) *v1alpha1.CertificateAuthority {
 			ca := ready(name, shownIn(name))

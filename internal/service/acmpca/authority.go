@@ -140,6 +140,9 @@ func (s *Service) Certify(ctx context.Context, ca *v1alpha1.CertificateAuthority
 	if err != nil {
 		return nil, err
 	}
+	if err := s.checkKey(ctx, ca, signer.Public()); err != nil {
+		return nil, err
+	}
 	if ca.Spec.Type == v1alpha1.CertificateAuthorityRoot {
 		c, err := pki.NewRoot(signer, in, s.Random)
 		if err != nil {
