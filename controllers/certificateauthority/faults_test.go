@@ -194,6 +194,7 @@ var _ = Describe("A revocation list", func() {
 		ca := root("one", shownIn("theirs"))
 		reconcile(ca)
 		is(ca, metav1.ConditionFalse, v1alpha1.ReasonConflict, "theirs", "name another target")
+		Expect(ca.Status.Conditions).NotTo(ContainElement(HaveField("Message", ContainSubstring("creationPolicy"))), "it has none to set")
 		Expect(shown("theirs").Data).To(Equal(map[string]string{"ca.crt": "theirs"}))
 		Expect(ca.Status.Versions).To(HaveLen(1), "the certificate is in force all the same")
 		Expect(world.ControlPlane.Client.Delete(ctx, theirs)).To(Succeed())

@@ -50,15 +50,8 @@ func (r *Reconciler) publish(ctx context.Context, p *pass) error {
 		p.lookAgain(next.renewal(p.ca).Sub(p.now))
 		return r.show(ctx, p, next.former, last)
 	}
-	text, err := r.fitted(p, next)
-	if err == nil {
-		err = tooLarge(p, next, text, r.show(ctx, p, next.status, text))
-	}
-	outgrown := err != nil && fault.Of(err).Reason == v1alpha1.ReasonRevocationListTooLarge
-	if outgrown { // the last one that fits is what is shown, until it expires
-		err = fault.Join(err, r.show(ctx, p, next.former, last))
-	}
-	if err != nil && !outgrown {
+	err = r.renew(ctx, p, next, last)
+	if err != nil && fault.Of(err).Reason != v1alpha1.ReasonRevocationListTooLarge {
 		return err
 	}
 	for _, e := range next.over(expired) {
@@ -67,6 +60,19 @@ func (r *Reconciler) publish(ctx context.Context, p *pass) error {
 		}
 	}
 	p.lookAgain(next.renewal(p.ca).Sub(p.now))
+	return err
+}
+
+// renew signs the next list and shows it. One that does not fit leaves the last one that does, until it expires. The fault says
+// RevocationListTooLarge.
+func (r *Reconciler) renew(ctx context.Context, p *pass, next *plan, last []byte) error {
+	text, err := r.fitted(p, next)
+	if err == nil {
+		err = tooLarge(p, next, text, r.show(ctx, p, next.status, text))
+	}
+	if err != nil && fault.Of(err).Reason == v1alpha1.ReasonRevocationListTooLarge {
+		err = fault.Join(err, r.show(ctx, p, next.former, last))
+	}
 	return err
 }
 
@@ -118,15 +124,17 @@ func (r *Reconciler) fitted(p *pass, next *plan) ([]byte, error) {
 	if err != nil || len(text) <= room {
 		return text, err
 	}
-	whole := len(next.entries)
-	next.entries = slices.DeleteFunc(next.entries, func(e acmpca.Revocation) bool { return !stays(e, p.now) })
+	whole := next.entries
+	next.entries = slices.DeleteFunc(slices.Clone(whole), func(e acmpca.Revocation) bool { return !stays(e, p.now) })
 	if text, err = r.signed(p, next); err != nil {
 		return nil, err
 	}
 	if len(text) > room {
-		return nil, outgrown(p, next, text, fmt.Sprintf("which takes %d beside the certificates", room))
+		err := outgrown(p, next, text, fmt.Sprintf("which takes %d beside the certificates", room))
+		next.entries = whole // none of them has left
+		return nil, err
 	}
-	if gone := whole - len(next.entries); gone > 0 {
+	if gone := len(whole) - len(next.entries); gone > 0 {
 		r.reporter().Tell(p.ca, shortened(gone))
 	}
 	return text, nil

@@ -188,6 +188,11 @@ var _ = Describe("A revocation list that does not fit into its ConfigMap", func(
 		Expect(shown("one").Data).To(Equal(map[string]string{"ca.crt": ca.Status.Certificate}), "the certificate that is in force now")
 		Expect(world.Envelopes(v1alpha1.EnvelopeRevocation)).To(HaveLen(7), "a revocation is lost")
 
+		world.Clock.Advance((91 + 14) * day)
+		more = append(more, revoked(ca, 7)...)
+		is(ca, metav1.ConditionFalse, v1alpha1.ReasonRevocationListTooLarge)
+		Expect(world.Envelopes(v1alpha1.EnvelopeRevocation)).To(HaveLen(14), "what no list after its end has had is forgotten")
+
 		world.CertificateAuthority.MaximumTarget = 0
 		reconcile(ca)
 		is(ca, metav1.ConditionTrue, v1alpha1.ReasonSucceeded)
