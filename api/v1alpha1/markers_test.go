@@ -144,7 +144,8 @@ spec: {type: Subordinate, authorityRef: {name: r}, subject: {commonName: c, orga
   revoked: [{serial: "00000000000000000000000000000000", reason: UNSPECIFIED}], deletion: {recoveryWindowInDays: 8}, region: us-east-1, tags: [{key: k, value: v}]}
 status: {observedGeneration: 1, arn: a, kmsKeyArn: k, certificate: c, certificateChain: c, serial: s, notBefore: "2026-11-24T12:00:00Z", notAfter: "2026-11-24T12:00:00Z",
   renewalTime: "2026-11-24T12:00:00Z", lastHandledReconcileAt: a, lastHandledRotateAt: b,
-  crl: {number: 1, thisUpdate: "2026-11-24T12:00:00Z", nextUpdate: "2026-11-24T12:00:00Z", revoked: 1, digest: d},
+  crl: {number: 1, thisUpdate: "2026-11-24T12:00:00Z", nextUpdate: "2026-11-24T12:00:00Z", revoked: 1, digest: d, sha256: s}, revokedGeneration: 1,
+  projection: {name: t, keys: [a], digest: d},
   versions: [{versionId: "` + long + `", sequence: 1, stages: [AWSCURRENT], createdTime: "2026-11-24T12:00:00Z"}]}`},
 	"Certificate": {`
 spec: {domainName: a, subjectAlternativeNames: [b], keyAlgorithm: RSA_2048, authorityRef: {name: r}, validity: 9999d, renewBefore: 1d, kmsKeyRef: {name: k},

@@ -231,9 +231,15 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: observedGeneration
       type:
         scalar: numeric
+    - name: projection
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.ProjectionStatus
     - name: renewalTime
       type:
         namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: revokedGeneration
+      type:
+        scalar: numeric
     - name: serial
       type:
         scalar: string
@@ -270,6 +276,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: revoked
       type:
         scalar: numeric
+    - name: sha256
+      type:
+        scalar: string
     - name: thisUpdate
       type:
         namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
