@@ -49,8 +49,6 @@ type Services struct {
 	// Client reads from the cache and writes. Live reads from the API server.
 	Client client.Client
 	Live   client.Reader
-	// Direct has no cache: for kinds that are not worth a watch.
-	Direct client.Client
 	// Namespace is Strongroom's own.
 	Namespace string
 	// Region is the one that ARNs name.
@@ -103,6 +101,8 @@ func Indexes() []Index {
 			store.OwnerIndex: store.IndexOwner, store.KeyIndex: store.IndexKey,
 			secretsmanager.TombstoneIndex: secretsmanager.IndexTombstone,
 			parameterstore.TombstoneIndex: parameterstore.IndexTombstone,
+			acmpca.CertificateIndex:       acmpca.IndexCertificate,
+			acmpca.RevocationIndex:        acmpca.IndexRevocation,
 		}},
 		{&v1alpha1.IAMGroup{}, iamIndexes(nil)},
 		{&v1alpha1.IAMPolicy{}, iamIndexes(nil)},
@@ -143,7 +143,7 @@ func NewParameter(s Services, recorder events.EventRecorder) *parameter.Reconcil
 // NewKMSKey makes the reconciler of KMSKeys.
 func NewKMSKey(s Services, recorder events.EventRecorder) *kmskey.Reconciler {
 	return &kmskey.Reconciler{
-		Client: s.Client, Region: s.Region, KMS: s.KMS, Store: s.Store, Keyring: s.Keyring,
+		Client: s.Client, Region: s.Region, KMS: s.KMS, Authorities: s.Authorities, Store: s.Store, Keyring: s.Keyring,
 		RootProtection: s.RootProtection, Events: recorder, Now: s.Now,
 	}
 }
@@ -163,7 +163,7 @@ func NewCertificate(s Services, recorder events.EventRecorder) *certificate.Reco
 // NewCertificateAuthority makes the reconciler of CertificateAuthorities.
 func NewCertificateAuthority(s Services, recorder events.EventRecorder) *certificateauthority.Reconciler {
 	return &certificateauthority.Reconciler{
-		Client: s.Client, Direct: s.Direct, Authorities: s.Authorities, Keyring: s.Keyring, Events: recorder, Now: s.Now,
+		Client: s.Client, Authorities: s.Authorities, Projector: s.Projector, Keyring: s.Keyring, Events: recorder, Now: s.Now,
 	}
 }
 

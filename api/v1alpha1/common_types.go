@@ -105,6 +105,8 @@ const (
 	ReasonNoValue = "NoValue"
 	// ReasonInvalidTemplate: a template does not parse, names what the value lacks, or goes over its limits.
 	ReasonInvalidTemplate = "InvalidTemplate"
+	// ReasonSealedInvalid: the sealed value is damaged, or was sealed for another name, account, region or key.
+	ReasonSealedInvalid = "SealedInvalid"
 	// ReasonInvalidGenerator: spec.generate asks for what cannot be made, such as a password of no characters.
 	ReasonInvalidGenerator = "InvalidGenerator"
 	// ReasonInvalidSchedule: the rotation schedule does not parse or never fires.
@@ -145,7 +147,7 @@ const (
 	ReasonConflict = "Conflict"
 	// ReasonCycle: the source that is followed is itself made of this secret, so that each change would make another.
 	ReasonCycle = "Cycle"
-	// ReasonInvalidSelector: a selector of spec.target.restart is not a label selector.
+	// ReasonInvalidSelector: a selector of spec.target.restart, or spec.allowedNamespaces, is not a label selector.
 	ReasonInvalidSelector = "InvalidSelector"
 	// ReasonInvalidName: the name can be no parameter's in AWS, or is none that a certificate can have.
 	ReasonInvalidName = "InvalidName"
@@ -215,6 +217,10 @@ const (
 	ReasonNotIssued = "NotIssued"
 	// ReasonRotated is the event of a rotation.
 	ReasonRotated = "Rotated"
+	// ReasonRevocationListTooLarge: the revocation list of a CertificateAuthority does not fit into its target any more.
+	ReasonRevocationListTooLarge = "RevocationListTooLarge"
+	// ReasonRevocationListShortened is an event: entries of certificates that have expired left a revocation list sooner than they should.
+	ReasonRevocationListShortened = "RevocationListShortened"
 	// ReasonRevoked: the certificate of the CertificateAuthority, or of one above it, is revoked. It is also the event of an access key that
 	// was taken out of force.
 	ReasonRevoked = "Revoked"

@@ -8,12 +8,12 @@ import (
 // that nobody else needs to know of.
 // https://docs.aws.amazon.com/secretsmanager/latest/userguide/rotate-secrets_schedule.html
 //
-// +kubebuilder:validation:AtMostOneOf=postgres;function
 // +kubebuilder:validation:XValidation:rule="!has(self.duration) || has(self.schedule)",message="a window needs the times at which it opens: set schedule, or remove duration",fieldPath=".duration"
 // +kubebuilder:validation:XValidation:rule="has(self.schedule) || has(self.postgres) || has(self.function)",message="schedule is when the value rotates, for example rate(30 days)",fieldPath=".schedule"
 // +kubebuilder:validation:XValidation:rule="!has(self.duration) || !has(self.schedule) || !self.schedule.matches('^rate[(][0-9]{1,5} hours?[)]$') || !self.duration.matches('^[0-9]{1,2}h$') || int(self.duration.substring(0, self.duration.size() - 1)) <= int(self.schedule.substring(5, self.schedule.indexOf(' ')))",message="the window reaches the next one: make duration at most as long as the rate",fieldPath=".duration"
 // +kubebuilder:validation:XValidation:rule="!has(self.strategy) || has(self.postgres)",message="a strategy is for the users of a database: name its rotator, for example postgres",fieldPath=".strategy"
 // +kubebuilder:validation:XValidation:rule="!has(self.strategy) || self.strategy != 'AlternatingUsers' || !has(self.postgres) || has(self.postgres.adminSecretRef)",message="the second user is made and changed by an admin: set adminSecretRef",fieldPath=".postgres"
+// +kubebuilder:validation:AtMostOneOf=postgres;function
 type SecretRotation struct {
 	// enabled is true when it is left out. While it is false nothing rotates, be it due or asked for, and a rotation in progress
 	// rests; CancelRotateSecret sets it so. A first value is made in any case.

@@ -246,6 +246,11 @@ func (in *CertificateAuthorityStatus) DeepCopyInto(out *CertificateAuthorityStat
 			(*in)[i].DeepCopyInto(&(*out)[i])
 		}
 	}
+	if in.Projection != nil {
+		in, out := &in.Projection, &out.Projection
+		*out = new(ProjectionStatus)
+		(*in).DeepCopyInto(*out)
+	}
 	if in.CRL != nil {
 		in, out := &in.CRL, &out.CRL
 		*out = new(CertificateRevocationListStatus)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -17,6 +18,7 @@ import (
 	"strongroom.dev/strongroom/controllers/outcome"
 	"strongroom.dev/strongroom/internal/conditions"
 	hsmclient "strongroom.dev/strongroom/internal/core/hsm/client"
+	"strongroom.dev/strongroom/internal/fault"
 	"strongroom.dev/strongroom/internal/hsmnodes"
 	"strongroom.dev/strongroom/internal/service/cloudhsm"
 )
@@ -78,8 +80,20 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		return outcome.Again(err)
 	}
 	defer p.wipe()
-	err := r.run(ctx, p)
+	err := fault.Join(r.run(ctx, p), p.selector())
 	return r.summarise(ctx, p, err)
+}
+
+// selector says whether spec.allowedNamespaces is a label selector, which its schema does not. Until it is, nobody else is let in, and the nodes are
+// looked after as often as ever. The fault says InvalidSelector.
+func (p *pass) selector() error {
+	if _, err := metav1.LabelSelectorAsSelector(p.cluster.Spec.AllowedNamespaces); err != nil {
+		invalid := fault.Of(fault.Stalled(v1alpha1.ReasonInvalidSelector, fmt.Errorf("spec.allowedNamespaces: %w; its operators are In and NotIn, with values, "+
+			"and Exists and DoesNotExist, without", err)))
+		invalid.RetryAfter = min(invalid.RetryAfter, p.requeue())
+		return invalid
+	}
+	return nil
 }
 
 func (p *pass) wipe() {

@@ -175,6 +175,18 @@ func (r *Reconciler) verify(ctx context.Context, p *pass) error {
 	return cmp.Or(first, leftOut(p.leftOut), p.refused)
 }
 
+// sealing publishes the line by which values are sealed for the key. It is derived again at each pass: somebody may have put a key of
+// their own there, to read what is sealed next.
+func (r *Reconciler) sealing(ctx context.Context, p *pass) error {
+	p.key.Status.SealingPublicKey = ""
+	if !kms.Seals(p.key) || kms.State(p.key, p.unavailable) != v1alpha1.KeyStateEnabled {
+		return nil
+	}
+	line, err := r.KMS.SealingPublicKey(ctx, p.key)
+	p.key.Status.SealingPublicKey = line
+	return err
+}
+
 // policy says whether the key's policy can be understood. The key does all else; by the AWS APIs, one that cannot lets nobody in.
 func (r *Reconciler) policy(_ context.Context, p *pass) error {
 	if p.key.Spec.Policy == nil {

@@ -54,14 +54,18 @@ func (r *Reconciler) version(ctx context.Context, p *pass) error {
 func (r *Reconciler) next(ctx context.Context, p *pass, why trigger) error {
 	_, hasCurrent := p.index.ByStage(versions.Current)
 	rotator := r.Rotations.Of(p.secret)
+	goesOn := p.rotating() && !p.resting()
 	switch {
-	case p.resting():
-	case p.secret.Spec.Rotation.ByFunction() != nil && (p.inProgress() || p.rotating() || why != triggerNone):
+	case p.secret.Spec.Rotation.ByFunction() != nil && (p.inProgress() || goesOn || why != triggerNone):
 		return r.rotateByFunction(ctx, p, why)
-	case rotator != nil && (p.rotating() || why != triggerNone):
+	case rotator != nil && (goesOn || why != triggerNone):
 		return r.rotate(ctx, p, rotator, why)
 	case p.secret.Spec.ValueFrom != nil:
 		if err := r.importValue(ctx, p); err != nil {
+			return err
+		}
+	case p.secret.Spec.Sealed != "":
+		if err := r.openSealed(ctx, p); err != nil {
 			return err
 		}
 	case why != triggerNone:
@@ -147,4 +151,4 @@ func (r *Reconciler) add(ctx context.Context, p *pass, value secretbytes.Bytes, 
 	return made, nil
 }
 
-var errNoValue = errors.New("the secret has no value yet: put one with PutSecretValue, or set spec.generate or spec.valueFrom")
+var errNoValue = errors.New("the secret has no value yet: put one with PutSecretValue, or set spec.generate, spec.valueFrom or spec.sealed")

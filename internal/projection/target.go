@@ -24,8 +24,9 @@ type Target struct {
 	Namespace, Name string
 	// Type is Opaque if empty.
 	Type string
-	// Policy is Owner if empty.
+	// Policy is Owner if empty. Fixed tells that it is not the user's to choose.
 	Policy v1alpha1.CreationPolicy
+	Fixed  bool
 	// Data in the clear.
 	Data map[string]secretbytes.Bytes
 	// FormerKeys are the keys that were written before; those that are no more in Data are taken out.
@@ -121,17 +122,24 @@ func Judge(t *Target, existing *corev1.Secret) (Verdict, string) {
 	switch {
 	case controller != nil && !ours && (!sameARN || !isOwner(controller, t.Owner)):
 		if t.policy() != v1alpha1.CreationPolicyMerge {
-			return Foreign, fmt.Sprintf("%s %s controls it; name another target, or set creationPolicy to Merge", controller.Kind, controller.Name)
+			return Foreign, fmt.Sprintf("%s %s controls it; name another target", controller.Kind, controller.Name) + t.choice("Merge")
 		}
 	case t.policy() == v1alpha1.CreationPolicyOwner && !ours && !sameARN:
-		return Foreign, foreignMakers(existing) + " made it; delete it, name another target, or set " +
-			"creationPolicy to Adopt or Merge"
+		return Foreign, foreignMakers(existing) + " made it; delete it, or name another target" + t.choice("Adopt or Merge")
 	}
 	if t.policy() != v1alpha1.CreationPolicyMerge && !t.ConfigMap && existing.Type != t.secretType() {
 		return OtherType, fmt.Sprintf("its type is %s, not %s, and Kubernetes does not let a type change; "+
 			"delete it to have it made anew", existing.Type, t.secretType())
 	}
 	return Ours, ""
+}
+
+// choice is what another policy would be good for.
+func (t *Target) choice(policies string) string {
+	if t.Fixed {
+		return ""
+	}
+	return ", or set creationPolicy to " + policies
 }
 
 // isOwner tells whether a controller reference is to an object of the owner's kind and name: with the same ARN, it is an

@@ -60,6 +60,10 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.EnvelopeOwnerApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("EnvelopeSpec"):
 		return &apiv1alpha1.EnvelopeSpecApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("FunctionRotator"):
+		return &apiv1alpha1.FunctionRotatorApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("FunctionTLS"):
+		return &apiv1alpha1.FunctionTLSApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("HSMCluster"):
 		return &apiv1alpha1.HSMClusterApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("HSMClusterSpec"):
@@ -170,6 +174,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.SecretValueSourceApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("SecretVersion"):
 		return &apiv1alpha1.SecretVersionApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("ServiceReference"):
+		return &apiv1alpha1.ServiceReferenceApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Tag"):
 		return &apiv1alpha1.TagApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("TargetTemplate"):

@@ -82,7 +82,7 @@ func begins(secret *v1alpha1.Secret, ix versions.Index, token string) (begun boo
 	if state != nil || has && !pending.Has(versions.Current) {
 		return false, invalidRequest("A previous rotation isn't complete. That rotation will be reattempted.")
 	}
-	if _, has := ix.ByStage(versions.Current); !has && secret.Spec.Rotation.ByFunction() == nil {
+	if _, has := ix.ByStage(versions.Current); !has && (secret.Spec.Rotation.ByFunction() == nil || secret.Spec.Sealed != "") {
 		return false, invalidRequest("You can't rotate this secret because it has no value yet.")
 	}
 	return false, nil

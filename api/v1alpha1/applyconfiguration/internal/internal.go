@@ -231,9 +231,15 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: observedGeneration
       type:
         scalar: numeric
+    - name: projection
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.ProjectionStatus
     - name: renewalTime
       type:
         namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: revokedGeneration
+      type:
+        scalar: numeric
     - name: serial
       type:
         scalar: string
@@ -270,6 +276,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: revoked
       type:
         scalar: numeric
+    - name: sha256
+      type:
+        scalar: string
     - name: thisUpdate
       type:
         namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
@@ -556,6 +565,24 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: version
       type:
         scalar: string
+- name: dev.strongroom.strongroom.api.v1alpha1.FunctionRotator
+  map:
+    fields:
+    - name: port
+      type:
+        scalar: numeric
+    - name: serviceRef
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.ServiceReference
+    - name: tls
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.FunctionTLS
+- name: dev.strongroom.strongroom.api.v1alpha1.FunctionTLS
+  map:
+    fields:
+    - name: caSecretRef
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.SecretKeyReference
 - name: dev.strongroom.strongroom.api.v1alpha1.HSMCluster
   map:
     fields:
@@ -1194,6 +1221,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: onDemandRotations
       type:
         scalar: numeric
+    - name: sealingPublicKey
+      type:
+        scalar: string
 - name: dev.strongroom.strongroom.api.v1alpha1.KeyDeletion
   map:
     fields:
@@ -1662,6 +1692,12 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: duration
       type:
         scalar: string
+    - name: enabled
+      type:
+        scalar: boolean
+    - name: function
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.FunctionRotator
     - name: postgres
       type:
         namedType: dev.strongroom.strongroom.api.v1alpha1.DatabaseRotator
@@ -1695,6 +1731,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: rotation
       type:
         namedType: dev.strongroom.strongroom.api.v1alpha1.SecretRotation
+    - name: sealed
+      type:
+        scalar: string
     - name: suspend
       type:
         scalar: boolean
@@ -1814,6 +1853,12 @@ var schemaYAML = typed.YAMLObject(`types:
         scalar: string
 - name: dev.strongroom.strongroom.api.v1alpha1.ServiceAccountReference
   scalar: string
+- name: dev.strongroom.strongroom.api.v1alpha1.ServiceReference
+  map:
+    fields:
+    - name: name
+      type:
+        scalar: string
 - name: dev.strongroom.strongroom.api.v1alpha1.SoftHSM
   map:
     elementType:

@@ -11,11 +11,11 @@ import (
 //
 // RotationStatus is a rotation in progress.
 type RotationStatusApplyConfiguration struct {
-	// versionId of the version that is brought in.
+	// versionId of the version that is brought in. It has AWSPENDING, and until createSecret has stored it is in no list of versions.
 	VersionID *string `json:"versionId,omitempty"`
 	// startedTime of the rotation.
 	StartedTime *v1.Time `json:"startedTime,omitempty"`
-	// step that failed last, by AWS's name; empty while none has.
+	// step that is made or tried next, by AWS's name; empty while nothing has begun with it.
 	Step *string `json:"step,omitempty"`
 	// attempts that failed.
 	Attempts *int32 `json:"attempts,omitempty"`

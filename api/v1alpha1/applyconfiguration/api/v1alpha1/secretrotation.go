@@ -13,8 +13,12 @@ import (
 // that nobody else needs to know of.
 // https://docs.aws.amazon.com/secretsmanager/latest/userguide/rotate-secrets_schedule.html
 type SecretRotationApplyConfiguration struct {
-	// schedule in UTC: rate(N hours), rate(N days), or cron(0 HOURS DAY-OF-MONTH MONTH DAY-OF-WEEK *). Without it a database's
-	// credential is rotated when it is asked for.
+	// enabled is true when it is left out. While it is false nothing rotates, be it due or asked for, and a rotation in progress
+	// rests; CancelRotateSecret sets it so. A first value is made in any case.
+	// https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CancelRotateSecret.html
+	Enabled *bool `json:"enabled,omitempty"`
+	// schedule in UTC: rate(N hours), rate(N days), or cron(0 HOURS DAY-OF-MONTH MONTH DAY-OF-WEEK *). Without it a rotator
+	// rotates when it is asked to.
 	Schedule *string `json:"schedule,omitempty"`
 	// duration of the window that opens at each scheduled time, as Nh: 1h to 24h. When it is left out the window lasts
 	// for the rest of the UTC day, or one hour if the schedule is in hours.
@@ -23,12 +27,22 @@ type SecretRotationApplyConfiguration struct {
 	Strategy *apiv1alpha1.RotationStrategy `json:"strategy,omitempty"`
 	// postgres: the value is the credential of a PostgreSQL user, of version 10 or later.
 	Postgres *DatabaseRotatorApplyConfiguration `json:"postgres,omitempty"`
+	// function: a rotation function as AWS Secrets Manager calls it makes the values and tells whoever needs to know them.
+	Function *FunctionRotatorApplyConfiguration `json:"function,omitempty"`
 }
 
 // SecretRotationApplyConfiguration constructs a declarative configuration of the SecretRotation type for use with
 // apply.
 func SecretRotation() *SecretRotationApplyConfiguration {
 	return &SecretRotationApplyConfiguration{}
+}
+
+// WithEnabled sets the Enabled field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Enabled field is set to the value of the last call.
+func (b *SecretRotationApplyConfiguration) WithEnabled(value bool) *SecretRotationApplyConfiguration {
+	b.Enabled = &value
+	return b
 }
 
 // WithSchedule sets the Schedule field in the declarative configuration to the given value
@@ -60,5 +74,13 @@ func (b *SecretRotationApplyConfiguration) WithStrategy(value apiv1alpha1.Rotati
 // If called multiple times, the Postgres field is set to the value of the last call.
 func (b *SecretRotationApplyConfiguration) WithPostgres(value *DatabaseRotatorApplyConfiguration) *SecretRotationApplyConfiguration {
 	b.Postgres = value
+	return b
+}
+
+// WithFunction sets the Function field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Function field is set to the value of the last call.
+func (b *SecretRotationApplyConfiguration) WithFunction(value *FunctionRotatorApplyConfiguration) *SecretRotationApplyConfiguration {
+	b.Function = value
 	return b
 }

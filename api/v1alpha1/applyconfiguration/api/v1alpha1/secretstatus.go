@@ -28,9 +28,10 @@ type SecretStatusApplyConfiguration struct {
 	LastRotatedTime *metav1.Time `json:"lastRotatedTime,omitempty"`
 	// nextRotationTime at which the secret will be rotated, if a schedule is set.
 	NextRotationTime *metav1.Time `json:"nextRotationTime,omitempty"`
-	// rotation that is in progress. Its version holds AWSPENDING and not AWSCURRENT.
+	// rotation that is in progress, or asked for by RotateSecret.
 	Rotation *RotationStatusApplyConfiguration `json:"rotation,omitempty"`
-	// importedFrom is the source of the current version's value, as NAME/KEY of a core Secret; empty if it was generated.
+	// importedFrom is the source of the current version's value: NAME/KEY of a core Secret, or a digest of the sealed value; empty if it
+	// was generated.
 	ImportedFrom *string `json:"importedFrom,omitempty"`
 	// projection that was last written.
 	Projection *ProjectionStatusApplyConfiguration `json:"projection,omitempty"`
