@@ -6,6 +6,9 @@ lacking() {
   compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || echo postgresql
   command -v mariadbd >/dev/null || [ -x /usr/sbin/mariadbd ] || echo mariadb-server
   command -v redis-server >/dev/null || echo redis-server
+  # What a rotation function in Python stands on.
+  /usr/bin/python3 -c 'import boto3' 2>/dev/null || echo python3-boto3
+  /usr/bin/python3 -c 'import psycopg2' 2>/dev/null || echo python3-psycopg2
 }
 missing=$(lacking)
 [ -n "$missing" ] || exit 0

@@ -24,8 +24,11 @@ var notes = map[string]string{
 	"kms:ReEncrypt":                "also needs `kms:ReEncryptTo` on the destination key",
 	"kms:RotateKeyOnDemand":        "the key of a service is rotated by that service, and refused",
 
-	"secretsmanager": "A secret has no resource policy, no replica and no rotation function: those operations are not served. Rotation on a schedule " +
-		"is the [Secret](secret.md)'s own. A request body has at most 1 MiB.",
+	"secretsmanager": "A secret has no resource policy and no replica: those operations are not served. [Rotation](rotation.md) is by functions that were written " +
+		"for Lambda, or the [Secret](secret.md)'s own. A request body has at most 1 MiB.",
+	"secretsmanager:CancelRotateSecret": "`AWSPENDING` stays on a version that the rotation made",
+	"secretsmanager:RotateSecret": "`RotationLambdaARN` names a Service of the secret's namespace and needs `lambda:InvokeFunction`; `RotateImmediately` false runs no `testSecret`; " +
+		"at most 999 days; `ExternalSecretRotationMetadata` and `ExternalSecretRotationRoleArn` are refused with `InvalidParameterException`",
 	"secretsmanager:CreateSecret":        "`AddReplicaRegions` and `Type` are refused with `InvalidParameterException`",
 	"secretsmanager:UpdateSecret":        "`Type` is refused with `InvalidParameterException`",
 	"secretsmanager:BatchGetSecretValue": "each secret needs `secretsmanager:GetSecretValue` too",
