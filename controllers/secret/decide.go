@@ -55,16 +55,10 @@ type rotationDecision struct {
 // decideRotation is the decision whether to make a new version of a generated secret. An invalid schedule is an error
 // even when nothing is due, so that users learn of it at once; a rotation by annotation waits for it to be mended.
 func decideRotation(in rotationInput) (rotationDecision, error) {
-	var out rotationDecision
-	switch {
-	case !in.generated && (!in.rotated || !in.hasCurrent) && !in.begun:
-		return out, nil
-	case in.resting:
-	case !in.hasCurrent:
-		out.trigger = triggerFirst
-	case in.begun || in.requested != "" && in.requested != in.handled:
-		out.trigger = triggerRequested
+	if !in.generated && !in.begun && (!in.rotated || !in.hasCurrent) {
+		return rotationDecision{}, nil
 	}
+	out := rotationDecision{trigger: in.asked()}
 	if in.rotation == nil || in.rotation.Schedule == "" {
 		return out, nil
 	}
@@ -85,4 +79,16 @@ func decideRotation(in rotationInput) (rotationDecision, error) {
 	}
 	out.next = plan.Decide(in.now, in.now, in.seed).At // every new version counts as a rotation, the first one too
 	return out, nil
+}
+
+// asked is why a version is wanted whatever the schedule says.
+func (in *rotationInput) asked() trigger {
+	switch {
+	case in.resting:
+	case !in.hasCurrent:
+		return triggerFirst
+	case in.begun || in.requested != "" && in.requested != in.handled:
+		return triggerRequested
+	}
+	return triggerNone
 }

@@ -28,6 +28,17 @@ func (p *pass) rotating() bool {
 	return has && !pending.Has(versions.Current)
 }
 
+// goesOn tells that a rotation is to be gone on with: status names it, or lost it and AWSPENDING tells.
+func (p *pass) goesOn() bool { return p.inProgress() || p.rotating() && !p.resting() }
+
+// rotateBy rotates by the rotator that spec names.
+func (r *Reconciler) rotateBy(ctx context.Context, p *pass, why trigger) error {
+	if p.secret.Spec.Rotation.ByFunction() != nil {
+		return r.rotateByFunction(ctx, p, why)
+	}
+	return r.rotate(ctx, p, r.Rotations.Of(p.secret), why)
+}
+
 // rotate takes a rotation as far as it goes in this pass: createSecret, a commit, setSecret and testSecret, finishSecret, a commit.
 //
 // Crash-safe by its order: what the server is told is stored and committed before; AWSCURRENT moves, and with it the projection, once the

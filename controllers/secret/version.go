@@ -53,13 +53,9 @@ func (r *Reconciler) version(ctx context.Context, p *pass) error {
 // next makes the version that is wanted by whatever makes this secret's, or sees that the one after could be made.
 func (r *Reconciler) next(ctx context.Context, p *pass, why trigger) error {
 	_, hasCurrent := p.index.ByStage(versions.Current)
-	rotator := r.Rotations.Of(p.secret)
-	goesOn := p.rotating() && !p.resting()
 	switch {
-	case p.secret.Spec.Rotation.ByFunction() != nil && (p.inProgress() || goesOn || why != triggerNone):
-		return r.rotateByFunction(ctx, p, why)
-	case rotator != nil && (goesOn || why != triggerNone):
-		return r.rotate(ctx, p, rotator, why)
+	case p.secret.Spec.Rotation.Rotator() && (p.goesOn() || why != triggerNone):
+		return r.rotateBy(ctx, p, why)
 	case p.secret.Spec.ValueFrom != nil:
 		if err := r.importValue(ctx, p); err != nil {
 			return err

@@ -39,6 +39,11 @@ func TestOnlyUpdatesThatAreNotTheControllersOwnAreLookedAt(t *testing.T) {
 		{"a lost version", func(s *v1alpha1.Secret) { s.Status.Versions = s.Status.Versions[:1] }, true},
 		{"a lost projection", func(s *v1alpha1.Secret) { s.Status.Projection = nil }, true},
 		{"lost conditions", func(s *v1alpha1.Secret) { s.Status.Conditions = nil }, true},
+		{"a rotation that RotateSecret has begun", func(s *v1alpha1.Secret) { s.Status.Rotation = &v1alpha1.RotationStatus{VersionID: "v3"} }, true},
+		{"a rotation that a pass has begun", func(s *v1alpha1.Secret) {
+			s.Status.Rotation = &v1alpha1.RotationStatus{VersionID: "v3", Step: "createSecret"}
+		}, false},
+		{"a rotation whose version a pass has stored", func(s *v1alpha1.Secret) { s.Status.Rotation = &v1alpha1.RotationStatus{VersionID: "v2"} }, false},
 		{"another ARN", func(s *v1alpha1.Secret) { s.Status.ARN = "other" }, true},
 	}
 	for _, tt := range tests {

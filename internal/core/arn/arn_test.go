@@ -89,3 +89,25 @@ func TestIsSecretTellsNamesApartThatShareAPrefix(t *testing.T) {
 		t.Error("a longer name was taken for a shorter one")
 	}
 }
+
+func TestAFunctionIsNamedByTheARNOfItsRegionAndAccountAlone(t *testing.T) {
+	const region, account = "us-east-1", "123456789012"
+	if got := arn.Function(region, account, "rotate-shop"); got != "arn:aws:lambda:us-east-1:123456789012:function:rotate-shop" {
+		t.Error(got)
+	}
+	for text, want := range map[string]string{
+		arn.Function(region, account, "rotate-shop"):          "rotate-shop",
+		arn.Function(region, account, "rotate-shop:1"):        "",
+		arn.Function(region, account, ""):                     "",
+		arn.Function("eu-west-1", account, "rotate-shop"):     "",
+		arn.Function(region, "210987654321", "rotate-shop"):   "",
+		"arn:aws:lambda:us-east-1:123456789012:layer:rotate":  "",
+		"arn:aws-cn:lambda:us-east-1:123456789012:function:a": "",
+		"rotate-shop": "",
+		"":            "",
+	} {
+		if name, ok := arn.FunctionName(text, region, account); ok != (want != "") || ok && name != want {
+			t.Errorf("%s is of %q, %t", text, name, ok)
+		}
+	}
+}

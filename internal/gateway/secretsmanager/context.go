@@ -78,6 +78,17 @@ func (k *conditionKeys) ofService(key string) ([]string, bool) {
 		return one(k.versionStage)
 	case "forcedeletewithoutrecovery":
 		return oneBool(k.force)
+	case "recoverywindowindays":
+		if k.window != nil {
+			return []string{strconv.FormatInt(*k.window, 10)}, true
+		}
+	}
+	return k.ofRotation(key)
+}
+
+// ofRotation are the keys of RotateSecret, and of the function that a secret has.
+func (k *conditionKeys) ofRotation(key string) ([]string, bool) {
+	switch key {
 	case "rotationlambdaarn":
 		return one(k.functionARN)
 	case "resource/allowrotationlambdaarn":
@@ -86,10 +97,6 @@ func (k *conditionKeys) ofService(key string) ([]string, bool) {
 		return oneBool(k.modifyRules)
 	case "rotateimmediately":
 		return oneBool(k.immediately)
-	case "recoverywindowindays":
-		if k.window != nil {
-			return []string{strconv.FormatInt(*k.window, 10)}, true
-		}
 	}
 	return nil, false
 }

@@ -90,19 +90,13 @@ func begins(secret *v1alpha1.Secret, ix versions.Index, token string) (begun boo
 
 // configure changes a spec as a request wants it. Rotation is on afterwards.
 func configure(spec *v1alpha1.SecretSpec, in *RotateInput) error {
-	current := spec.Rotation
-	if in.Function == "" && !current.Rotator() && spec.Generate == nil {
-		return noFunction()
-	}
-	if in.Function != "" {
-		if err := checkFunction(spec); err != nil {
-			return err
-		}
-	}
-	if current == nil && in.Function == "" && in.Rules == nil {
-		return nil // a generator's value that rotates when it is asked to
+	if err := checkRotator(spec, in.Function); err != nil {
+		return err
 	}
 	if spec.Rotation == nil {
+		if in.Function == "" && in.Rules == nil {
+			return nil // a generator's value, which rotates when it is asked to
+		}
 		spec.Rotation = &v1alpha1.SecretRotation{}
 	}
 	r := spec.Rotation
@@ -115,9 +109,12 @@ func configure(spec *v1alpha1.SecretSpec, in *RotateInput) error {
 	return in.Rules.apply(r)
 }
 
-// checkFunction says whether a function may make the values of a secret.
-func checkFunction(spec *v1alpha1.SecretSpec) error {
+// checkRotator says whether a secret has anything to rotate by, and whether a function that is named may make its values.
+func checkRotator(spec *v1alpha1.SecretSpec, function string) error {
 	switch {
+	case function == "" && (spec.Rotation.Rotator() || spec.Generate != nil):
+	case function == "":
+		return noFunction()
 	case spec.Generate != nil || spec.ValueFrom != nil:
 		return invalidRequest("You can't rotate this secret by a Lambda function because its value comes from spec.generate or spec.valueFrom " +
 			"of the Secret. Take that out of the Secret, or leave RotationLambdaARN out.")
