@@ -25,6 +25,9 @@ import (
 // steps are the steps in their order.
 var steps = []corerotation.Step{corerotation.StepCreate, corerotation.StepSet, corerotation.StepTest, corerotation.StepFinish}
 
+// writing is the time for what a pass does after a step.
+const writing = 5 * time.Second
+
 // rotateByFunction takes a rotation by a function as far as it goes in this pass. The function writes versions and moves stages itself, through
 // the gateway; what is written here is which version is brought in, and which step comes next.
 //
@@ -98,7 +101,7 @@ func (r *Reconciler) callSteps(ctx context.Context, p *pass) error {
 			r.reporter().Tell(p.secret, rotated(false))
 			return nil
 		}
-		if end, limited := ctx.Deadline(); limited && time.Until(end) < function.Timeout {
+		if end, limited := ctx.Deadline(); limited && time.Until(end) < function.Timeout+writing {
 			p.lookAgain(time.Millisecond)
 			return p.unfinished(nil)
 		}

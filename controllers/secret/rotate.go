@@ -19,6 +19,7 @@ import (
 	"strongroom.dev/strongroom/internal/fault"
 	"strongroom.dev/strongroom/internal/service/generation"
 	"strongroom.dev/strongroom/internal/service/rotation"
+	"strongroom.dev/strongroom/internal/service/secretsmanager"
 )
 
 // rotating tells that a rotation is in progress: AWSPENDING is on another version than AWSCURRENT.
@@ -162,42 +163,13 @@ func (p *pass) noteRotation() {
 }
 
 // resting tells that nothing rotates, by spec.
-func (p *pass) resting() bool {
-	_, hasCurrent := p.index.ByStage(versions.Current)
-	return hasCurrent && p.secret.Spec.Rotation != nil && !p.secret.Spec.Rotation.IsEnabled()
-}
+func (p *pass) resting() bool { return secretsmanager.Resting(p.secret, p.index) }
 
-// begun is the id that a rotation was begun with, by RotateSecret or by an earlier pass, and which no version has yet; empty if there is
-// none, or nothing that makes versions.
-func (p *pass) begun() string {
-	state := p.secret.Status.Rotation
-	_, hasCurrent := p.index.ByStage(versions.Current)
-	spec := &p.secret.Spec
-	if state == nil || p.resting() || spec.Generate == nil && spec.Rotation.ByFunction() == nil && (!spec.Rotation.Rotator() || !hasCurrent) {
-		return ""
-	}
-	if _, stored := p.index.ByID(state.VersionID); stored {
-		return ""
-	}
-	return state.VersionID
-}
+// begun is the id of the version that a rotation is to make, empty if there is none.
+func (p *pass) begun() string { return secretsmanager.Begun(p.secret, p.index) }
 
-// inProgress tells that the rotation which status names goes on: its version is not made yet, or has AWSPENDING and not AWSCURRENT. One by a
-// function also while the version has AWSCURRENT, for it is the function that moves it and it may have more to do.
-func (p *pass) inProgress() bool {
-	state := p.secret.Status.Rotation
-	if state == nil || p.resting() {
-		return false
-	}
-	v, stored := p.index.ByID(state.VersionID)
-	if !stored {
-		return p.begun() != ""
-	}
-	if p.secret.Spec.Rotation.ByFunction() != nil {
-		return v.Has(versions.Pending) || v.Has(versions.Current)
-	}
-	return p.secret.Spec.Rotation.Rotator() && v.Has(versions.Pending) && !v.Has(versions.Current)
-}
+// inProgress tells that the rotation which status names goes on.
+func (p *pass) inProgress() bool { return secretsmanager.InProgress(p.secret, p.index) }
 
 const (
 	// firstBackoff and longestBackoff are the waits between attempts, which double.

@@ -105,7 +105,8 @@ var _ = Describe("RotateSecret", func() {
 			{days(999), "rate(999 days)", ""},
 			{cron("cron(0 3 ? * SUN *)", ptr.To("3h")), "cron(0 3 ? * SUN *)", "3h"},
 			{types.RotationRulesType{Duration: ptr.To("2h")}, "cron(0 3 ? * SUN *)", "2h"},
-			{days(30), "rate(30 days)", ""}, // the window was that of the former schedule
+			{cron("cron(0 3 ? * SUN *)", nil), "cron(0 3 ? * SUN *)", ""}, // rules are replaced as a whole
+			{days(30), "rate(30 days)", ""},
 		} {
 			out, err := rotates("db", under(step.rules), later)
 			Expect(err).NotTo(HaveOccurred())
@@ -269,6 +270,31 @@ var _ = Describe("The version of a rotation in progress", func() {
 		Expect(err).NotTo(HaveOccurred())
 		Expect(describe("db").VersionIdsToStages).To(And(HaveKeyWithValue(*done.VersionId, []string{"AWSCURRENT"}), HaveKeyWithValue(id, []string{"AWSPENDING"})))
 	})
+})
+
+var _ = Describe("A rotation that is given up by taking AWSPENDING away", func() {
+	for name, made := range map[string]bool{"before its version is stored": false, "when its version is stored": true} {
+		It(name+" is no longer in progress, and another may begin", func() {
+			create("db", "value")
+			id := uuid.NewString()
+			_, err := rotates("db", byFunction("rotate-shop"), as(id))
+			Expect(err).NotTo(HaveOccurred())
+			if made {
+				must[sdk.PutSecretValueOutput](administrator, "PutSecretValue", &sdk.PutSecretValueInput{
+					SecretId: ptr.To("db"), SecretString: ptr.To("next"), ClientRequestToken: &id, VersionStages: []string{"AWSPENDING"},
+				})
+			}
+			Expect(moveStage("db", "AWSPENDING", token(), nil)).NotTo(Succeed(), "another version than the one that has it")
+			Expect(moveStage("db", "AWSPENDING", nil, nil)).NotTo(Succeed(), "no version at all")
+			Expect(moveStage("db", "AWSPENDING", &id, nil)).To(Succeed())
+			Expect(moveStage("db", "AWSPENDING", nil, nil)).NotTo(Succeed())
+			Expect(describe("db").VersionIdsToStages).NotTo(HaveKey(id))
+			next := uuid.NewString()
+			_, err = rotates("db", as(next))
+			Expect(err).NotTo(HaveOccurred())
+			Expect(describe("db").VersionIdsToStages).To(HaveKeyWithValue(next, []string{"AWSPENDING"}))
+		})
+	}
 })
 
 var _ = Describe("CancelRotateSecret", func() {

@@ -87,12 +87,13 @@ func (s *Service) MoveStage(ctx context.Context, secret *v1alpha1.Secret, stage,
 		if err != nil {
 			return err
 		}
-		moved, err := ix.Move(stage, from, to)
-		if err != nil {
-			return stageError(ix, stage, from, to, err)
+		if stage == versions.Pending && to == "" && from != "" && from == Begun(secret, ix) { // of a version that is not stored: the rotation is given up
+			secret.Status.Rotation = nil
+			err = s.writeStatus(ctx, secret)
+		} else {
+			err = s.move(ctx, secret, ix, stage, from, to)
 		}
-		Changed(&secret.Status, s.Now())
-		if err = s.commit(ctx, secret, moved); !apierrors.IsConflict(err) {
+		if !apierrors.IsConflict(err) {
 			return err
 		}
 		if secret, err = s.latest(ctx, secret); err != nil {
@@ -100,6 +101,16 @@ func (s *Service) MoveStage(ctx context.Context, secret *v1alpha1.Secret, stage,
 		}
 	}
 	return errContended
+}
+
+// move commits an index in which a label has moved.
+func (s *Service) move(ctx context.Context, secret *v1alpha1.Secret, ix versions.Index, stage, from, to string) error {
+	moved, err := ix.Move(stage, from, to)
+	if err != nil {
+		return stageError(ix, stage, from, to, err)
+	}
+	Changed(&secret.Status, s.Now())
+	return s.commit(ctx, secret, moved)
 }
 
 // stageError is AWS's error of a label that cannot be moved so.

@@ -3,7 +3,6 @@ package secretsmanager
 import (
 	"context"
 	"fmt"
-	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -14,9 +13,9 @@ import (
 	"strongroom.dev/strongroom/internal/core/versions"
 )
 
-// Rules are when a secret rotates. Empty members stay as they are.
+// Rules are when a secret rotates.
 type Rules struct {
-	// Schedule is rate(…) or cron(…), and Duration that of its window.
+	// Schedule is rate(…) or cron(…), empty to leave it; Duration that of its window, empty for the schedule's own.
 	Schedule, Duration string
 }
 
@@ -74,12 +73,12 @@ func (s *Service) Rotate(ctx context.Context, in RotateInput) error {
 
 // begins says whether a token has begun a rotation before, and if not, whether one may begin now.
 func begins(secret *v1alpha1.Secret, ix versions.Index, token string) (begun bool, err error) {
-	state := secret.Status.Rotation
-	if _, made := ix.ByID(token); made || state != nil && state.VersionID == token {
+	inProgress := InProgress(secret, ix)
+	if _, made := ix.ByID(token); made || inProgress && secret.Status.Rotation.VersionID == token {
 		return true, nil
 	}
 	pending, has := ix.ByStage(versions.Pending)
-	if state != nil || has && !pending.Has(versions.Current) {
+	if inProgress || has && !pending.Has(versions.Current) {
 		return false, invalidRequest("A previous rotation isn't complete. That rotation will be reattempted.")
 	}
 	if _, has := ix.ByStage(versions.Current); !has && (secret.Spec.Rotation.ByFunction() == nil || secret.Spec.Sealed != "") {
@@ -134,12 +133,10 @@ func (r *Rules) apply(to *v1alpha1.SecretRotation) error {
 	if r == nil {
 		return nil
 	}
-	if r.Schedule != "" && r.Schedule != to.Schedule {
-		to.Schedule, to.Duration = r.Schedule, ""
+	if r.Schedule != "" {
+		to.Schedule = r.Schedule
 	}
-	if r.Duration != "" {
-		to.Duration = r.Duration
-	}
+	to.Duration = r.Duration
 	if to.Schedule == "" {
 		return invalidParameter("You must specify either AutomaticallyAfterDays or ScheduleExpression in RotationRules.")
 	}
@@ -188,41 +185,4 @@ func (s *Service) CancelRotation(ctx context.Context, secret *v1alpha1.Secret) (
 		}
 	}
 	return "", errContended
-}
-
-// Stages are the versions of a secret and their staging labels, without deprecated ones. One that a rotation has begun and not stored yet is
-// among them, with AWSPENDING, as AWS shows it to the rotation function.
-// https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_DescribeSecret.html
-func Stages(secret *v1alpha1.Secret) map[string][]string {
-	begun := begunVersion(secret)
-	var out map[string][]string
-	put := func(id string, stages []string) {
-		if out == nil {
-			out = map[string][]string{}
-		}
-		out[id] = stages
-	}
-	for i := range secret.Status.Versions {
-		v := &secret.Status.Versions[i]
-		stages := v.Stages
-		if begun != "" && slices.Contains(stages, versions.Pending) {
-			stages = slices.DeleteFunc(slices.Clone(stages), func(s string) bool { return s == versions.Pending })
-		}
-		if len(stages) > 0 {
-			put(v.VersionID, stages)
-		}
-	}
-	if begun != "" {
-		put(begun, []string{versions.Pending})
-	}
-	return out
-}
-
-// begunVersion is the id of the version that a rotation has begun and not stored yet, empty if there is none.
-func begunVersion(secret *v1alpha1.Secret) string {
-	state := secret.Status.Rotation
-	if state == nil || slices.ContainsFunc(secret.Status.Versions, func(v v1alpha1.SecretVersion) bool { return v.VersionID == state.VersionID }) {
-		return ""
-	}
-	return state.VersionID
 }

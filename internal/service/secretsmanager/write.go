@@ -111,7 +111,7 @@ func (s *Service) place(ctx context.Context, secret *v1alpha1.Secret, in *PutVal
 		if known, ok := ix.ByID(in.Token); ok {
 			return known, ix, s.sameValue(ctx, subject, known, in)
 		}
-		stages, err := s.stagesFor(ix, in.Stages, begunVersion(secret) == in.Token)
+		stages, err := s.stagesFor(ix, in.Stages, Begun(secret, ix) == in.Token)
 		if err != nil {
 			return versions.Version{}, ix, err
 		}

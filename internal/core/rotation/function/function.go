@@ -110,7 +110,7 @@ func (e *Endpoint) unreached(ctx context.Context, err error) error {
 		return rotation.Because(rotation.ErrUnreachable, "%s did not answer within %s", e.Address, Timeout)
 	case rotation.IsTLS(err):
 		return rotation.Because(rotation.ErrTLS, "with the rotation function at %s", e.Address)
-	case rotation.IsNetwork(err):
+	case rotation.IsNetwork(err), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return rotation.Because(rotation.ErrUnreachable, "no connection to the rotation function at %s, or it broke", e.Address)
 	}
 	return rotation.Because(rotation.ErrUnreachable, "what %s answered is no HTTP", e.Address)
