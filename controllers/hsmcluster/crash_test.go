@@ -325,7 +325,7 @@ var _ = Describe("A manager that dies at any write of an HSMCluster", Ordered, f
 		Expect(apierrors.IsNotFound(p.cp.Client.Get(ctx, client.ObjectKeyFromObject(hc), hc))).To(BeTrue(), "it can be deleted all the same")
 	})
 
-	It("has a token that nobody can initialise: the node and the missing PIN are named", func() {
+	It("is told a token that is not there: the node, the label and the tokens that there are, are named", func() {
 		Expect(p.cp.Namespace(ctx, "vendor", nil)).To(Succeed())
 		Expect(p.cp.Client.Create(ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "vendor", Name: "pin"}, Data: map[string][]byte{"pin": []byte("user-CANARY")}})).To(Succeed())
 		hc := &v1alpha1.HSMCluster{
@@ -337,9 +337,10 @@ var _ = Describe("A manager that dies at any write of an HSMCluster", Ordered, f
 		Expect(p.cp.Client.Create(ctx, hc)).To(Succeed())
 		_, err := p.pass(p.sound, hc)
 		Expect(err).NotTo(HaveOccurred())
-		p.answering(hc, hsmpb.State_STATE_UNINITIALIZED)
+		p.answering(hc, hsmpb.State_STATE_DEGRADED)
 		_, _ = p.pass(p.sound, hc)
-		Expect(condition(hc, v1alpha1.ConditionReady).Message).To(And(ContainSubstring(hc.Status.Nodes[0].Name), ContainSubstring("security officer's PIN"), Not(ContainSubstring("CANARY"))))
+		Expect(condition(hc, v1alpha1.ConditionReady).Message).To(And(ContainSubstring(hc.Status.Nodes[0].Name),
+			ContainSubstring(`the library has no token with the label "theirs"; it has none that is initialised`), Not(ContainSubstring("CANARY"))))
 		Expect(hc.Status.DomainKeys).To(BeEmpty())
 	})
 

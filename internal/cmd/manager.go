@@ -74,6 +74,8 @@ func newManagerOf(f *managerFlags) *cobra.Command {
 	flags.StringVar(&f.HSMStorageClass, "hsm-storage-class", "", "storage class of the volumes with their tokens; the cluster's default one when it is left out")
 	flags.StringVar(&f.HSMLocalDirectory, "hsm-local-directory", "",
 		"directory with the tokens of HSM nodes that run as processes of this machine, to try them out; for one manager alone, built with cgo")
+	flags.IntVar(&f.CloudHSMQuotas.Clusters, "cloudhsm-clusters-quota", cloudhsm.DefaultClusters, "number of HSMClusters that a namespace may have before the CloudHSM API makes no more")
+	flags.IntVar(&f.CloudHSMQuotas.HSMs, "cloudhsm-hsms-quota", cloudhsm.DefaultHSMs, "number of HSMs in all HSMClusters of a namespace before the CloudHSM API makes no more")
 	flags.StringVar(&f.Root, "root", unseal.CoreSecretSyntax,
 		"root of trust of a new installation: core-secret (strongroom-root), or hsm:NAMESPACE/NAME of an HSMCluster; that of an installation cannot be changed")
 	flags.DurationVar(&f.RootGracePeriod, "root-grace-period", 0,
@@ -162,6 +164,11 @@ func (f *managerFlags) checkNumbers() error {
 	}
 	if f.GatewaySourceShare < 5 || f.GatewaySourceShare > 100 {
 		return fmt.Errorf("--gateway-source-share is %d: give 5 to 100", f.GatewaySourceShare)
+	}
+	for flag, quota := range map[string]int{"--cloudhsm-clusters-quota": f.CloudHSMQuotas.Clusters, "--cloudhsm-hsms-quota": f.CloudHSMQuotas.HSMs} {
+		if quota < 1 || quota > 1000 {
+			return fmt.Errorf("%s is %d: give 1 to 1000", flag, quota)
+		}
 	}
 	return nil
 }

@@ -61,6 +61,7 @@ var _ Host = (*Kubernetes)(nil)
 // +kubebuilder:rbac:groups=apps,namespace=strongroom-system,resources=statefulsets,verbs=create;patch;delete
 // +kubebuilder:rbac:groups="",namespace=strongroom-system,resources=services,verbs=create;patch;delete
 // +kubebuilder:rbac:groups="",namespace=strongroom-system,resources=secrets,verbs=get;create;patch;delete
+// +kubebuilder:rbac:groups="",namespace=strongroom-system,resources=persistentvolumeclaims,verbs=get;delete
 // +kubebuilder:rbac:groups=policy,namespace=strongroom-system,resources=poddisruptionbudgets,verbs=create;patch;delete
 // +kubebuilder:rbac:groups=networking.k8s.io,namespace=strongroom-system,resources=networkpolicies,verbs=create;patch;delete
 
@@ -150,6 +151,24 @@ func (k *Kubernetes) applyAll(ctx context.Context, c Cluster, configurations []r
 		k.applied = map[string]applied{}
 	}
 	k.applied[c.ID] = now
+	return nil
+}
+
+// Erase implements Host: it deletes the claims of the volumes, if they are of this cluster. Kubernetes lets them go when the last pod has ended.
+func (k *Kubernetes) Erase(ctx context.Context, c Cluster) error {
+	for number := range maximumNodes {
+		claim := &corev1.PersistentVolumeClaim{}
+		err := k.Live.Get(ctx, client.ObjectKey{Namespace: k.Namespace, Name: "data-" + c.ID + "-" + strconv.Itoa(number)}, claim)
+		if apierrors.IsNotFound(err) {
+			continue
+		}
+		if err == nil && claim.Labels[clusterKey] == c.ID {
+			err = client.IgnoreNotFound(k.Client.Delete(ctx, claim, client.Preconditions{UID: &claim.UID}))
+		}
+		if err != nil {
+			return fmt.Errorf("erasing the tokens of %s: %w", c.ID, err)
+		}
+	}
 	return nil
 }
 

@@ -142,6 +142,9 @@ func (l *Local) command(c Cluster, dir, address string, officer bool) *exec.Cmd 
 	if officer {
 		arguments = append(arguments, "--so-pin-file", in("so-pin"))
 	}
+	if !c.SoftHSM {
+		arguments = append(arguments, "--shared-token")
+	}
 	cmd := l.Command(arguments...)
 	if cmd.Env == nil {
 		cmd.Env = os.Environ()
@@ -153,6 +156,15 @@ func (l *Local) command(c Cluster, dir, address string, officer bool) *exec.Cmd 
 // Remove implements Host.
 func (l *Local) Remove(_ context.Context, c Cluster) error {
 	l.end(c, 0)
+	return nil
+}
+
+// Erase implements Host: it removes the cluster's directory.
+func (l *Local) Erase(_ context.Context, c Cluster) error {
+	l.end(c, 0)
+	if err := os.RemoveAll(filepath.Join(l.Directory, c.ID)); err != nil {
+		return fmt.Errorf("erasing the tokens of %s: %w", c.ID, err)
+	}
 	return nil
 }
 

@@ -58,6 +58,8 @@ type Host interface {
 	Apply(ctx context.Context, c Cluster, f *Files) ([]Node, error)
 	// Remove stops all nodes. Their tokens stay.
 	Remove(ctx context.Context, c Cluster) error
+	// Erase removes the tokens of a cluster whose nodes were removed. It can be repeated after any failure.
+	Erase(ctx context.Context, c Cluster) error
 }
 
 // SoftHSM in Debian's package, and the label of its tokens.

@@ -88,6 +88,8 @@ type Options struct {
 	HSMCommand func(arguments ...string) *exec.Cmd
 	// HSMCheckInterval is how often the health of HSM nodes is looked at. 5 s by default.
 	HSMCheckInterval time.Duration
+	// CloudHSMQuotas are those of each account in the CloudHSM API; AWS's defaults where they are 0.
+	CloudHSMQuotas cloudhsm.Quotas
 	// Root of trust: core-secret, which is the default, or hsm:NAMESPACE/NAME of an HSMCluster.
 	Root string
 	// RootGracePeriod is for how long the keyring stays unsealed when an HSMCluster that is its root was last reached. 0 is for as long as the process lives.
@@ -313,7 +315,7 @@ func (op *Operator) wire(o Options, digester *projection.Digester) error {
 		Parameters:     &parameterstore.Service{Client: cached, Region: o.Region, KMS: keys, Store: envelopes, Now: o.Now},
 		Projector:      &projection.Projector{Client: cached, Live: live, Digester: digester, Keyring: holder},
 		HSM:            clusters,
-		CloudHSM:       &cloudhsm.Service{Client: cached, Live: live, Namespace: o.Namespace, Region: o.Region},
+		CloudHSM:       &cloudhsm.Service{Client: cached, Live: live, Namespace: o.Namespace, Region: o.Region, Quotas: o.CloudHSMQuotas},
 		HSMNodes:       op.hsmNodes(o),
 		RootProtection: op.Unsealer.Protection,
 		Now:            o.Now,

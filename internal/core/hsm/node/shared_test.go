@@ -151,6 +151,7 @@ func TestASharedTokenThatIsNotThereIsNamedTogetherWithThoseThatAre(t *testing.T)
 	faults := hsmtest.NewFaults(t)
 	n := shared(t, faults, 1)[0]
 	n = n.restart(t, faults, func(o *node.Options) { o.TokenLabel = "misspelt" })
+	hsmtest.Eventually(t, "Uninitialized", func() bool { s, _ := n.Status(background(t), nil); return s.GetReason() == "Uninitialized" })
 	s := n.state(t, hsmpb.State_STATE_DEGRADED)
 	for _, part := range []string{`no token with the label "misspelt"`, `it has "strongroom"`} {
 		if !strings.Contains(s.GetMessage(), part) {
