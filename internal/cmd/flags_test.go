@@ -62,7 +62,7 @@ func TestNumbersAreWithinTheirLimits(t *testing.T) {
 	for args, ok := range map[string]bool{
 		"--concurrency=0": false, "--concurrency=1": true, "--concurrency=1024": true, "--concurrency=1025": false, "--concurrency=-1": false,
 		"--gateway-source-share=4": false, "--gateway-source-share=5": true, "--gateway-source-share=100": true, "--gateway-source-share=101": false,
-		"--gateway-source-share=0": false,
+		"--gateway-source-share=0":    false,
 		"--cloudhsm-clusters-quota=0": false, "--cloudhsm-clusters-quota=1": true, "--cloudhsm-clusters-quota=1000": true, "--cloudhsm-clusters-quota=1001": false,
 		"--cloudhsm-hsms-quota=0": false, "--cloudhsm-hsms-quota=1": true, "--cloudhsm-hsms-quota=1000": true, "--cloudhsm-hsms-quota=1001": false,
 	} {

@@ -159,7 +159,9 @@ func (c *Clusters) inUse(ctx context.Context, r Retired) (bool, error) {
 // applied again meanwhile, whose first write is to the same core Secret.
 func (c *Clusters) Erase(ctx context.Context, r *Retired, tokens func(context.Context) error) error {
 	if !r.Erasing && !r.DeleteAfter.IsZero() {
-		if err := c.change(ctx, r.secret, func(m *metav1.PartialObjectMetadata) { metav1.SetMetaDataAnnotation(&m.ObjectMeta, erasingAnnotation, "true") }); err != nil {
+		if err := c.change(ctx, r.secret, func(m *metav1.PartialObjectMetadata) {
+			metav1.SetMetaDataAnnotation(&m.ObjectMeta, erasingAnnotation, "true")
+		}); err != nil {
 			return err
 		}
 	}
