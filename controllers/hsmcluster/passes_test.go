@@ -170,10 +170,10 @@ func (p *passes) drained() (out []string) {
 	}
 }
 
-func condition(hc *v1alpha1.HSMCluster, kind string) metav1.Condition {
+func condition(obj interface{ GetConditions() []metav1.Condition }, kind string) metav1.Condition {
 	GinkgoHelper()
-	c := meta.FindStatusCondition(hc.Status.Conditions, kind)
-	Expect(c).NotTo(BeNil(), "%v", hc.Status.Conditions)
+	c := meta.FindStatusCondition(obj.GetConditions(), kind)
+	Expect(c).NotTo(BeNil(), "%v", obj.GetConditions())
 	return *c
 }
 
