@@ -5,6 +5,7 @@ package hsmcluster
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -58,6 +59,8 @@ type pass struct {
 	health *hsmclient.Health
 	// renewal is when the nodes' certificate must be renewed.
 	renewal time.Time
+	// notice is what people should know of the nodes and is no failure.
+	notice string
 	// created tells that this pass made the first domain key.
 	created bool
 	// root tells that the cluster is, or may be, the keyring's root of trust, and wraps that it wraps a domain key of the keyring's.
@@ -135,10 +138,13 @@ func (r *Reconciler) summarise(ctx context.Context, p *pass, err error) (ctrl.Re
 	sayRoot(p)
 	return r.reporter().End(ctx, &outcome.Pass{
 		Before: p.before, Object: p.cluster, Err: err, Requeue: p.requeue(),
-		Message: served(len(status.Nodes)),
+		Message: served(len(status.Nodes), p.notice),
 		Committed: func(context.Context) error {
 			if p.created {
 				r.Events.Eventf(p.cluster, nil, corev1.EventTypeNormal, v1alpha1.ReasonCreated, "Initialize", "%s has its domain key, made in node %s", status.ClusterID, p.nodes[0].Name)
+			}
+			if p.notice != "" && !strings.Contains(readyMessage(p.before), p.notice) {
+				r.Events.Eventf(p.cluster, nil, corev1.EventTypeWarning, v1alpha1.ReasonStorageClassKept, "Apply", "%s: %s", status.ClusterID, p.notice)
 			}
 			if p.becameRoot() {
 				r.Events.Eventf(p.cluster, nil, corev1.EventTypeNormal, v1alpha1.ConditionRootOfTrust, "Claim", "%s is the keyring's root of trust", status.ClusterID)

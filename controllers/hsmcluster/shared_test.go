@@ -38,6 +38,7 @@ func newNetwork() *network {
 	GinkgoHelper()
 	n := &network{passes: newPasses(), faults: hsmtest.NewFaults(GinkgoTB())}
 	n.faults.Lock(GinkgoTB())
+	n.host.Libraries = []string{n.faults.Library}
 	conf := hsmtest.Configuration(GinkgoTB(), GinkgoT().TempDir())
 	setUp := exec.Command(vendorTool, "--init-token", "--free", "--label", "theirs", "--pin", hsmtest.PIN, "--so-pin", hsmtest.SOPIN)
 	setUp.Env = append(os.Environ(), conf)

@@ -83,6 +83,17 @@ func TestHSMNodesRunInOnePlace(t *testing.T) {
 	}
 }
 
+func TestTheLibrariesThatNodesMayLoadAreWholePaths(t *testing.T) {
+	for args, ok := range map[string]bool{
+		"--hsm-libraries=/opt/a.so": true, "--hsm-libraries=/opt/a.so,/opt/b.so": true, "--hsm-libraries=a.so": false, "--hsm-libraries=/opt/../a.so": false,
+		"--hsm-libraries=/opt//a.so": false, "--hsm-libraries=/opt/a.so,": false,
+	} {
+		if err := checked(t, args); (err == nil) != ok {
+			t.Errorf("%s: %v", args, err)
+		}
+	}
+}
+
 // A command line is in every user's list of processes.
 func TestNoFlagTakesASecret(t *testing.T) {
 	for name, c := range map[string]*pflag.FlagSet{"manager": newManager().Flags(), "hsm": newHSM().Flags()} {

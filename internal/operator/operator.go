@@ -82,6 +82,8 @@ type Options struct {
 	// HSMImage is the image of HSM nodes, which run as StatefulSets in Namespace; HSMStorageClass is that of their volumes, the cluster's default one if it is
 	// empty. Without HSMImage and HSMLocalDirectory, HSMClusters are Stalled.
 	HSMImage, HSMStorageClass string
+	// HSMLibraries are the PKCS#11 libraries that HSMClusters may name, by their whole paths; where SoftHSM is if it is empty.
+	HSMLibraries []string
 	// HSMLocalDirectory lets HSM nodes run as processes of this machine, with their tokens in it. For one manager alone.
 	HSMLocalDirectory string
 	// HSMCommand is the program strongroom with arguments, for HSMLocalDirectory. This program by default.
@@ -339,10 +341,10 @@ func rootOf(o Options, clusters *cloudhsm.Clusters) (unseal.Provider, error) {
 func (op *Operator) hsmNodes(o Options) hsmnodes.Host {
 	switch {
 	case o.HSMLocalDirectory != "":
-		return &hsmnodes.Local{Directory: o.HSMLocalDirectory, Command: o.HSMCommand}
+		return &hsmnodes.Local{Directory: o.HSMLocalDirectory, Command: o.HSMCommand, Libraries: o.HSMLibraries}
 	case o.HSMImage != "":
 		return &hsmnodes.Kubernetes{
-			Client: op.direct, Live: op.GetAPIReader(), Namespace: o.Namespace, Image: o.HSMImage, StorageClass: o.HSMStorageClass, Now: o.Now,
+			Client: op.direct, Live: op.GetAPIReader(), Namespace: o.Namespace, Image: o.HSMImage, StorageClass: o.HSMStorageClass, Libraries: o.HSMLibraries, Now: o.Now,
 		}
 	}
 	return nil

@@ -26,6 +26,8 @@ type Target struct {
 	Type string
 	// Policy is Owner if empty.
 	Policy v1alpha1.CreationPolicy
+	// Whole is of a kind whose targets are not merged: no message proposes that.
+	Whole bool
 	// Data in the clear.
 	Data map[string]secretbytes.Bytes
 	// FormerKeys are the keys that were written before; those that are no more in Data are taken out.
@@ -112,6 +114,14 @@ const (
 	OtherType
 )
 
+// unlessWhole is a proposal that is none for targets that are not merged.
+func (t *Target) unlessWhole(proposal string) string {
+	if t.Whole {
+		return ""
+	}
+	return proposal
+}
+
 // Judge decides whether a target may be written over a core Secret that exists, and says why not. It looks at metadata
 // and type alone.
 func Judge(t *Target, existing *corev1.Secret) (Verdict, string) {
@@ -121,11 +131,11 @@ func Judge(t *Target, existing *corev1.Secret) (Verdict, string) {
 	switch {
 	case controller != nil && !ours && (!sameARN || !isOwner(controller, t.Owner)):
 		if t.policy() != v1alpha1.CreationPolicyMerge {
-			return Foreign, fmt.Sprintf("%s %s controls it; name another target, or set creationPolicy to Merge", controller.Kind, controller.Name)
+			return Foreign, fmt.Sprintf("%s %s controls it; name another target%s", controller.Kind, controller.Name, t.unlessWhole(", or set creationPolicy to Merge"))
 		}
 	case t.policy() == v1alpha1.CreationPolicyOwner && !ours && !sameARN:
 		return Foreign, foreignMakers(existing) + " made it; delete it, name another target, or set " +
-			"creationPolicy to Adopt or Merge"
+			"creationPolicy to Adopt" + t.unlessWhole(" or Merge")
 	}
 	if t.policy() != v1alpha1.CreationPolicyMerge && !t.ConfigMap && existing.Type != t.secretType() {
 		return OtherType, fmt.Sprintf("its type is %s, not %s, and Kubernetes does not let a type change; "+

@@ -96,7 +96,10 @@ var _ = Describe("A cluster whose credentials take long to be read", func() {
 		c.Live = live
 		gone, leave := context.WithCancel(ctx)
 		left := make(chan error, 1)
-		go func() { _, err := c.Connect(gone, client.ObjectKeyFromObject(hc), []string{"127.0.0.1:1"}); left <- err }()
+		go func() {
+			_, err := c.Connect(gone, client.ObjectKeyFromObject(hc), []string{"127.0.0.1:1"})
+			left <- err
+		}()
 		Eventually(live.begun.Load).Should(BeEquivalentTo(1))
 		leave()
 		Eventually(left).Should(Receive(MatchError(context.Canceled)))

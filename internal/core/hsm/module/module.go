@@ -44,7 +44,7 @@ type Module struct {
 // Load loads the library and looks for the token. A token that is not there is one to initialise.
 func Load(request *hsmpb.OpenRequest) (*Module, error) {
 	if _, err := os.Stat(request.GetLibrary()); err != nil {
-		return nil, fmt.Errorf("%w: there is no library to load: %w; give the path of the PKCS#11 library with --library", hsm.ErrModule, err)
+		return nil, fmt.Errorf("%w: there is no library to load: %w; name one that is in the node's image, by --library, or by spec.pkcs11.library of the HSMCluster", hsm.ErrModule, err)
 	}
 	oaep, err := oaepOf(request.GetOaepHash())
 	if err != nil {
