@@ -31,7 +31,7 @@ build: environment ## Build bin/strongroom
 	@go build -o bin/strongroom .
 
 .PHONY: test
-test: environment clients softhsm ## Install what the tests need, and prove everything
+test: environment clients softhsm databases ## Install what the tests need, and prove everything
 	@set -euo pipefail; \
 	KUBEBUILDER_ASSETS="$(CONTROLPLANE)"; HELM="$$(hack/tool.sh helm hack/helm helm.sh/helm/v4/cmd/helm)"; \
 	export KUBEBUILDER_ASSETS HELM; \
@@ -43,7 +43,7 @@ test: environment clients softhsm ## Install what the tests need, and prove ever
 	echo "[test] backup and restore, as docs/backup.md says ..."; test/e2e/restore.sh
 
 .PHONY: e2e
-e2e: environment clients softhsm ## Drive kubectl through the README's tour, AWS's own clients, and a restore, on a real control plane
+e2e: environment clients softhsm databases ## Drive kubectl through the README's tour, AWS's own clients, and a restore, on a real control plane
 	@set -euo pipefail; KUBEBUILDER_ASSETS="$(CONTROLPLANE)"; HELM="$$(hack/tool.sh helm hack/helm helm.sh/helm/v4/cmd/helm)"; \
 	export KUBEBUILDER_ASSETS HELM; test/e2e/transcript.sh; test/e2e/clients.sh; test/e2e/examples.sh; test/e2e/hsmroot.sh; test/e2e/restore.sh
 
@@ -77,6 +77,10 @@ environment:
 .PHONY: clients
 clients:
 	@hack/clients.sh
+
+.PHONY: databases
+databases:
+	@hack/databases.sh
 
 .PHONY: softhsm
 softhsm:

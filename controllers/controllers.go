@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 
+	"golang.org/x/sync/semaphore"
 	"k8s.io/client-go/tools/events"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
@@ -35,6 +36,7 @@ import (
 	serviceiam "strongroom.dev/strongroom/internal/service/iam"
 	"strongroom.dev/strongroom/internal/service/kms"
 	"strongroom.dev/strongroom/internal/service/parameterstore"
+	"strongroom.dev/strongroom/internal/service/rotation"
 	"strongroom.dev/strongroom/internal/service/secretsmanager"
 	"strongroom.dev/strongroom/internal/store"
 )
@@ -123,9 +125,13 @@ func iamIndexes(more map[string]client.IndexerFunc) map[string]client.IndexerFun
 func NewSecret(s Services, recorder events.EventRecorder) *secret.Reconciler {
 	return &secret.Reconciler{
 		Client: s.Client, Live: s.Live, Region: s.Region, Secrets: s.Secrets, KMS: s.KMS, Store: s.Store,
+		Rotations: &rotation.Service{Secrets: s.Secrets, Client: s.Client, Live: s.Live}, Slots: semaphore.NewWeighted(concurrentRotations),
 		Keyring: s.Keyring, Projector: s.Projector, Events: recorder, Now: s.Now,
 	}
 }
+
+// concurrentRotations is how many rotations talk to servers at once. Each may wait for a server's timeout.
+const concurrentRotations = 4
 
 // NewParameter makes the reconciler of Parameters.
 func NewParameter(s Services, recorder events.EventRecorder) *parameter.Reconciler {

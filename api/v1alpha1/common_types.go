@@ -70,6 +70,8 @@ const (
 	ConditionReconciling = "Reconciling"
 	// ConditionStalled is True when no retry helps: somebody must change the object or what it names.
 	ConditionStalled = "Stalled"
+	// ConditionRotationFailing is True on a Secret while a rotation is in progress whose last attempt failed. What is in force stays so.
+	ConditionRotationFailing = "RotationFailing"
 	// ConditionDeletionBlocked is True on a KMSKey whose deletion waits for what is still encrypted under it.
 	ConditionDeletionBlocked = "DeletionBlocked"
 	// ConditionAvailable is True on an HSMCluster while at least one node serves.
@@ -107,6 +109,28 @@ const (
 	ReasonInvalidGenerator = "InvalidGenerator"
 	// ReasonInvalidSchedule: the rotation schedule does not parse or never fires.
 	ReasonInvalidSchedule = "InvalidSchedule"
+	// ReasonRotating: the first version is being set at the server that it is for.
+	ReasonRotating = "Rotating"
+	// ReasonInvalidCredential: the value, or the admin's, is not one that the rotator can use, or names another server.
+	ReasonInvalidCredential = "InvalidCredential"
+	// ReasonAdminSecretNotFound: the Secret that adminSecretRef names is not there or has no value.
+	ReasonAdminSecretNotFound = "AdminSecretNotFound"
+	// ReasonDatabaseUnreachable: no connection was made, or it broke.
+	ReasonDatabaseUnreachable = "DatabaseUnreachable"
+	// ReasonTLSFailed: the server's certificate is not trusted, or it has no TLS.
+	ReasonTLSFailed = "TLSFailed"
+	// ReasonLoginRefused: the server refuses the login of the user that acts.
+	ReasonLoginRefused = "LoginRefused"
+	// ReasonPermissionDenied: the user that acts may not change the password.
+	ReasonPermissionDenied = "PermissionDenied"
+	// ReasonPasswordRefused: the server's rules refuse the new password.
+	ReasonPasswordRefused = "PasswordRefused"
+	// ReasonCredentialDrift: no stored version logs in, as after a restore from a backup.
+	ReasonCredentialDrift = "CredentialDrift"
+	// ReasonCredentialHealed: the event of a password that no stored version had and that the admin has set.
+	ReasonCredentialHealed = "CredentialHealed"
+	// ReasonRotatorFailed: the server failed in another way.
+	ReasonRotatorFailed = "RotatorFailed"
 	// ReasonTooManyRotations: a key was rotated on demand as often as AWS KMS allows.
 	ReasonTooManyRotations = "TooManyRotations"
 	// ReasonUnsupportedOperation: keys of this spec do not have what was asked for.

@@ -97,6 +97,9 @@ spec: {generate: {json: {template: "{}", key: k, password: {length: 5, excludeCh
   target: {type: Opaque}}`, `
 spec: {generate: {bytes: {length: 5, encoding: Hex}}}`, `
 spec: {generate: {uuid: {}}}`, `
+spec: {rotation: {strategy: AlternatingUsers, postgres: {adminSecretRef: {name: a}, tls: {mode: verify-full, caSecretRef: {name: c, key: k}}}}}
+status: {observedGeneration: 1, rotation: {versionId: "` + long + `", startedTime: "2026-11-24T12:00:00Z", step: setSecret, attempts: 1,
+  nextAttemptTime: "2026-11-24T12:00:00Z"}}`, `
 spec: {valueFrom: {secretKeyRef: {name: s, key: k}, policy: Once}}`},
 	"Parameter": {`
 spec: {name: p, type: String, tier: Standard, allowedPattern: a, dataType: text, description: d, region: us-east-1, tags: [{key: k, value: v}],
@@ -267,6 +270,14 @@ func (m marker) accompany(o *unstructured.Unstructured, value any) {
 		spec["pkcs11"] = map[string]any{"library": "/lib.so", "tokenLabel": "t", "pinSecretRef": map[string]any{"name": "p", "key": "k"}}
 	case m.kind == hsm && value == nil && m.path == "spec.pkcs11":
 		spec["softHSM"] = map[string]any{}
+	case m.kind == secret && value == nil && m.path == "spec.rotation.schedule":
+		spec["rotation"] = map[string]any{"postgres": map[string]any{}}
+		delete(spec, "generate")
+	case m.kind == secret && value == nil && m.path == "spec.rotation.postgres":
+		spec["rotation"] = map[string]any{"schedule": "rate(1 day)"}
+		spec["generate"] = map[string]any{"uuid": map[string]any{}}
+	case m.kind == secret && value == nil && m.path == "spec.rotation.postgres.adminSecretRef":
+		spec["rotation"] = map[string]any{"postgres": map[string]any{}}
 	case m.kind != key || value == nil:
 	case m.path == "spec.keySpec" && value != "SYMMETRIC_DEFAULT":
 		spec["keyUsage"] = "SIGN_VERIFY"

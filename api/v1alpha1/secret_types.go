@@ -10,7 +10,8 @@ import (
 // +kubebuilder:validation:AtMostOneOf=generate;valueFrom
 // +kubebuilder:validation:XValidation:rule="has(self.name) == has(oldSelf.name) && (!has(self.name) || self.name == oldSelf.name)",message="name cannot be changed: it is part of the ARN; create another Secret",fieldPath=".name",reason=FieldValueForbidden
 // +kubebuilder:validation:XValidation:rule="has(self.region) == has(oldSelf.region) && (!has(self.region) || self.region == oldSelf.region)",message="region cannot be changed: it is part of the ARN; create another Secret",fieldPath=".region",reason=FieldValueForbidden
-// +kubebuilder:validation:XValidation:rule="!has(self.rotation) || has(self.generate)",message="only a generated value can be rotated on a schedule: remove rotation, or use generate",fieldPath=".rotation"
+// +kubebuilder:validation:XValidation:rule="!has(self.rotation) || has(self.generate) || (!has(self.valueFrom) && (has(self.rotation.postgres)))",message="only a value that Strongroom makes can be rotated: remove rotation, use generate, or name a rotator such as rotation.postgres",fieldPath=".rotation"
+// +kubebuilder:validation:XValidation:rule="!has(self.rotation) || !has(self.rotation.postgres) || !has(self.generate) || has(self.generate.json)",message="a database's credential is a JSON object: use generate.json",fieldPath=".generate"
 type SecretSpec struct {
 	// name of the secret in AWS Secrets Manager. metadata.name when it is left out.
 	// https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html
@@ -194,26 +195,6 @@ type SecretValueSource struct {
 	// Naming another source imports its value, whatever the policy.
 	// +optional
 	Policy ImportPolicy `json:"policy,omitempty"`
-}
-
-// SecretRotation is a schedule as in AWS Secrets Manager.
-// https://docs.aws.amazon.com/secretsmanager/latest/userguide/rotate-secrets_schedule.html
-//
-// +kubebuilder:validation:XValidation:rule="!has(self.duration) || !self.schedule.matches('^rate[(][0-9]{1,5} hours?[)]$') || !self.duration.matches('^[0-9]{1,2}h$') || int(self.duration.substring(0, self.duration.size() - 1)) <= int(self.schedule.substring(5, self.schedule.indexOf(' ')))",message="the window reaches the next one: make duration at most as long as the rate",fieldPath=".duration"
-type SecretRotation struct {
-	// schedule in UTC: rate(N hours), rate(N days), or cron(0 HOURS DAY-OF-MONTH MONTH DAY-OF-WEEK *).
-	// +required
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=256
-	// +kubebuilder:validation:XValidation:rule="self.matches('^rate[(]([1-9][0-9]{0,4} (hour|hours)|1 day|[1-9][0-9]{0,2} days)[)]$') || self.matches('^cron[(]0 +[0-9,*/-]+ +[A-Z0-9?,*/-]+ +[A-Z0-9,*/-]+ +[A-Z0-9L#?,*/-]+ +[*][)]$')",message="schedule is rate(N hours), rate(N days) or cron(0 HOURS DAY-OF-MONTH MONTH DAY-OF-WEEK *), for example rate(30 days) or cron(0 4 ? * SUN *)"
-	// +kubebuilder:validation:XValidation:rule="!self.matches('^rate[(][0-9]{1,5} hours?[)]$') || (int(self.substring(5, self.indexOf(' '))) >= 4 && int(self.substring(5, self.indexOf(' '))) <= 23976)",message="a rate is from 4 hours to 999 days"
-	Schedule string `json:"schedule"`
-	// duration of the window that opens at each scheduled time, as Nh: 1h to 24h. When it is left out the window lasts
-	// for the rest of the UTC day, or one hour if the schedule is in hours.
-	// +optional
-	// +kubebuilder:validation:MaxLength=3
-	// +kubebuilder:validation:XValidation:rule="self.matches('^([1-9]|1[0-9]|2[0-4])h$')",message="duration is a whole number of hours from 1h to 24h, for example 3h"
-	Duration string `json:"duration,omitempty"`
 }
 
 // CreationPolicy says how a target that may already exist is treated.
@@ -416,6 +397,10 @@ type SecretStatus struct {
 	// nextRotationTime at which the secret will be rotated, if a schedule is set.
 	// +optional
 	NextRotationTime *metav1.Time `json:"nextRotationTime,omitempty"`
+
+	// rotation that is in progress. Its version holds AWSPENDING and not AWSCURRENT.
+	// +optional
+	Rotation *RotationStatus `json:"rotation,omitempty"`
 
 	// importedFrom is the source of the current version's value, as NAME/KEY of a core Secret; empty if it was generated.
 	// +optional

@@ -10,6 +10,7 @@ import (
 	"context"
 	"time"
 
+	"golang.org/x/sync/semaphore"
 	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -22,6 +23,7 @@ import (
 	"strongroom.dev/strongroom/internal/fault"
 	"strongroom.dev/strongroom/internal/projection"
 	"strongroom.dev/strongroom/internal/service/kms"
+	"strongroom.dev/strongroom/internal/service/rotation"
 	"strongroom.dev/strongroom/internal/service/sealed"
 	"strongroom.dev/strongroom/internal/service/secretsmanager"
 	"strongroom.dev/strongroom/internal/store"
@@ -39,6 +41,10 @@ type Reconciler struct {
 	KMS     *kms.Service
 	// Store finds the Envelopes of a secret whose index is lost.
 	Store *store.Store
+	// Rotations carries out what a rotation does beside making a value, and Slots are how many at once, so that servers which do not
+	// answer hold up no other Secret.
+	Rotations *rotation.Service
+	Slots     *semaphore.Weighted
 	// Keyring opens tombstones and makes digests.
 	Keyring *keyring.Holder
 	// Projector writes targets.

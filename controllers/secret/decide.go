@@ -30,8 +30,9 @@ const (
 
 // rotationInput is all that the decision to rotate depends on.
 type rotationInput struct {
-	// hasCurrent tells whether there is a current version; generated whether its value is made here.
-	hasCurrent, generated bool
+	// hasCurrent tells whether there is a current version; generated whether the first value is made here, and rotated whether a
+	// rotator makes the next ones.
+	hasCurrent, generated, rotated bool
 	// requested is the rotate annotation; handled is its value that was handled last.
 	requested, handled string
 	// rotation is the schedule, nil for none.
@@ -54,14 +55,14 @@ type rotationDecision struct {
 func decideRotation(in rotationInput) (rotationDecision, error) {
 	var out rotationDecision
 	switch {
-	case !in.generated:
+	case !in.generated && (!in.rotated || !in.hasCurrent):
 		return out, nil
 	case !in.hasCurrent:
 		out.trigger = triggerFirst
 	case in.requested != "" && in.requested != in.handled:
 		out.trigger = triggerRequested
 	}
-	if in.rotation == nil {
+	if in.rotation == nil || in.rotation.Schedule == "" {
 		return out, nil
 	}
 	plan, err := schedule.NewPlan(in.rotation.Schedule, in.rotation.Duration)

@@ -53,6 +53,7 @@ func (p *pass) commit() versions.Index {
 	if !p.indexed {
 		return nil
 	}
+	p.noteRotation()
 	if p.versioned || p.trigger == triggerResumed || p.trigger == triggerRestored {
 		status.LastHandledRotateAt = p.requested()
 		status.ImportedFrom = p.importedFrom

@@ -20,6 +20,7 @@ func (r *Reconciler) version(ctx context.Context, p *pass) error {
 	in := rotationInput{
 		hasCurrent: hasCurrent,
 		generated:  p.secret.Spec.Generate != nil,
+		rotated:    p.secret.Spec.Rotation.Rotator(),
 		requested:  p.requested(),
 		handled:    p.secret.Status.LastHandledRotateAt,
 		rotation:   p.secret.Spec.Rotation,
@@ -39,24 +40,31 @@ func (r *Reconciler) version(ctx context.Context, p *pass) error {
 	if err != nil {
 		return fault.Stalled(v1alpha1.ReasonInvalidSchedule, err)
 	}
-	switch {
-	case p.secret.Spec.ValueFrom != nil:
-		if err = r.importValue(ctx, p); err == nil {
-			err = r.ready(ctx, p)
-		}
-	case decision.trigger != triggerNone:
-		err = r.generate(ctx, p, decision.trigger)
-	case p.secret.Spec.Generate == nil && !hasCurrent:
-		err = fault.Waiting(v1alpha1.ReasonNoValue, errNoValue)
-	default:
-		err = r.ready(ctx, p)
-	}
-	if err != nil {
+	if err := r.next(ctx, p, decision.trigger); err != nil {
 		return err
 	}
 	p.scheduled(decision)
 	p.versioned = true
 	return nil
+}
+
+// next makes the version that is wanted by whatever makes this secret's, or sees that the one after could be made.
+func (r *Reconciler) next(ctx context.Context, p *pass, why trigger) error {
+	_, hasCurrent := p.index.ByStage(versions.Current)
+	rotator := r.Rotations.Of(p.secret)
+	switch {
+	case rotator != nil && (p.rotating() || why != triggerNone):
+		return r.rotate(ctx, p, rotator, why)
+	case p.secret.Spec.ValueFrom != nil:
+		if err := r.importValue(ctx, p); err != nil {
+			return err
+		}
+	case why != triggerNone:
+		return r.generate(ctx, p, why)
+	case p.secret.Spec.Generate == nil && !hasCurrent:
+		return fault.Waiting(v1alpha1.ReasonNoValue, errNoValue)
+	}
+	return r.ready(ctx, p)
 }
 
 // ready says whether the next version could be made, long before it is due: the key for it exists and is usable, and the
@@ -106,22 +114,32 @@ func (r *Reconciler) generate(ctx context.Context, p *pass, why trigger) error {
 
 // put stores a value as the next version and makes it current in this pass's index.
 func (r *Reconciler) put(ctx context.Context, p *pass, value secretbytes.Bytes, why trigger) error {
-	key, err := r.key(ctx, p)
-	if err != nil {
-		return err
-	}
-	version, made, err := r.Secrets.Put(ctx, p.subject(), sealed.Content{
-		Sequence: p.index.Last() + 1, Stages: []string{versions.Current}, Key: key, Value: value,
-	})
+	made, err := r.add(ctx, p, value, versions.Current)
 	if err != nil {
 		return err
 	}
 	if made { // not an earlier attempt's, whose value is another
 		p.fresh = secretbytes.Copy(value.Reveal())
 	}
-	p.index = p.index.Add(version)
 	p.trigger = why
 	return nil
+}
+
+// add stores a value as the next version and puts it under a stage in this pass's index. made is false if an earlier attempt stored
+// that version, with another value.
+func (r *Reconciler) add(ctx context.Context, p *pass, value secretbytes.Bytes, stage string) (made bool, err error) {
+	key, err := r.key(ctx, p)
+	if err != nil {
+		return false, err
+	}
+	version, made, err := r.Secrets.Put(ctx, p.subject(), sealed.Content{
+		Sequence: p.index.Last() + 1, Stages: []string{stage}, Key: key, Value: value,
+	})
+	if err != nil {
+		return false, err
+	}
+	p.index = p.index.Add(version)
+	return made, nil
 }
 
 var errNoValue = errors.New("the secret has no value yet: put one with PutSecretValue, or set spec.generate or spec.valueFrom")

@@ -50,6 +50,10 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.CustomKeyStoreApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("CustomKeyStoreReference"):
 		return &apiv1alpha1.CustomKeyStoreReferenceApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("DatabaseRotator"):
+		return &apiv1alpha1.DatabaseRotatorApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("DatabaseTLS"):
+		return &apiv1alpha1.DatabaseTLSApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Envelope"):
 		return &apiv1alpha1.EnvelopeApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("EnvelopeOwner"):
@@ -144,6 +148,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.RestartTargetApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("RevokedCertificate"):
 		return &apiv1alpha1.RevokedCertificateApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("RotationStatus"):
+		return &apiv1alpha1.RotationStatusApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Secret"):
 		return &apiv1alpha1.SecretApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("SecretDeletion"):

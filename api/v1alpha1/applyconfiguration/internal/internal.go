@@ -468,6 +468,26 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: namespace
       type:
         scalar: string
+- name: dev.strongroom.strongroom.api.v1alpha1.DatabaseRotator
+  map:
+    fields:
+    - name: adminSecretRef
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.LocalReference
+    - name: tls
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.DatabaseTLS
+- name: dev.strongroom.strongroom.api.v1alpha1.DatabaseTLS
+  map:
+    fields:
+    - name: caSecretRef
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.SecretKeyReference
+    - name: mode
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.DatabaseTLSMode
+- name: dev.strongroom.strongroom.api.v1alpha1.DatabaseTLSMode
+  scalar: string
 - name: dev.strongroom.strongroom.api.v1alpha1.Envelope
   map:
     fields:
@@ -1553,6 +1573,26 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: serial
       type:
         scalar: string
+- name: dev.strongroom.strongroom.api.v1alpha1.RotationStatus
+  map:
+    fields:
+    - name: attempts
+      type:
+        scalar: numeric
+    - name: nextAttemptTime
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: startedTime
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: step
+      type:
+        scalar: string
+    - name: versionId
+      type:
+        scalar: string
+- name: dev.strongroom.strongroom.api.v1alpha1.RotationStrategy
+  scalar: string
 - name: dev.strongroom.strongroom.api.v1alpha1.RotationType
   scalar: string
 - name: dev.strongroom.strongroom.api.v1alpha1.Secret
@@ -1622,9 +1662,15 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: duration
       type:
         scalar: string
+    - name: postgres
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.DatabaseRotator
     - name: schedule
       type:
         scalar: string
+    - name: strategy
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.RotationStrategy
 - name: dev.strongroom.strongroom.api.v1alpha1.SecretSpec
   map:
     fields:
@@ -1707,6 +1753,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: projection
       type:
         namedType: dev.strongroom.strongroom.api.v1alpha1.ProjectionStatus
+    - name: rotation
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.RotationStatus
     - name: versions
       type:
         list:

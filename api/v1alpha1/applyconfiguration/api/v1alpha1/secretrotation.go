@@ -2,17 +2,27 @@
 
 package v1alpha1
 
+import (
+	apiv1alpha1 "strongroom.dev/strongroom/api/v1alpha1"
+)
+
 // SecretRotationApplyConfiguration represents a declarative configuration of the SecretRotation type for use
 // with apply.
 //
-// SecretRotation is a schedule as in AWS Secrets Manager.
+// SecretRotation is a schedule as in AWS Secrets Manager, and what makes the new value good: with no rotator it is a generated value
+// that nobody else needs to know of.
 // https://docs.aws.amazon.com/secretsmanager/latest/userguide/rotate-secrets_schedule.html
 type SecretRotationApplyConfiguration struct {
-	// schedule in UTC: rate(N hours), rate(N days), or cron(0 HOURS DAY-OF-MONTH MONTH DAY-OF-WEEK *).
+	// schedule in UTC: rate(N hours), rate(N days), or cron(0 HOURS DAY-OF-MONTH MONTH DAY-OF-WEEK *). Without it a database's
+	// credential is rotated when it is asked for.
 	Schedule *string `json:"schedule,omitempty"`
 	// duration of the window that opens at each scheduled time, as Nh: 1h to 24h. When it is left out the window lasts
 	// for the rest of the UTC day, or one hour if the schedule is in hours.
 	Duration *string `json:"duration,omitempty"`
+	// strategy: SingleUser or AlternatingUsers. SingleUser when it is left out.
+	Strategy *apiv1alpha1.RotationStrategy `json:"strategy,omitempty"`
+	// postgres: the value is the credential of a PostgreSQL user, of version 10 or later.
+	Postgres *DatabaseRotatorApplyConfiguration `json:"postgres,omitempty"`
 }
 
 // SecretRotationApplyConfiguration constructs a declarative configuration of the SecretRotation type for use with
@@ -34,5 +44,21 @@ func (b *SecretRotationApplyConfiguration) WithSchedule(value string) *SecretRot
 // If called multiple times, the Duration field is set to the value of the last call.
 func (b *SecretRotationApplyConfiguration) WithDuration(value string) *SecretRotationApplyConfiguration {
 	b.Duration = &value
+	return b
+}
+
+// WithStrategy sets the Strategy field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Strategy field is set to the value of the last call.
+func (b *SecretRotationApplyConfiguration) WithStrategy(value apiv1alpha1.RotationStrategy) *SecretRotationApplyConfiguration {
+	b.Strategy = &value
+	return b
+}
+
+// WithPostgres sets the Postgres field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Postgres field is set to the value of the last call.
+func (b *SecretRotationApplyConfiguration) WithPostgres(value *DatabaseRotatorApplyConfiguration) *SecretRotationApplyConfiguration {
+	b.Postgres = value
 	return b
 }

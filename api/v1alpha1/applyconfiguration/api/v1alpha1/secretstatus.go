@@ -28,6 +28,8 @@ type SecretStatusApplyConfiguration struct {
 	LastRotatedTime *metav1.Time `json:"lastRotatedTime,omitempty"`
 	// nextRotationTime at which the secret will be rotated, if a schedule is set.
 	NextRotationTime *metav1.Time `json:"nextRotationTime,omitempty"`
+	// rotation that is in progress. Its version holds AWSPENDING and not AWSCURRENT.
+	Rotation *RotationStatusApplyConfiguration `json:"rotation,omitempty"`
 	// importedFrom is the source of the current version's value, as NAME/KEY of a core Secret; empty if it was generated.
 	ImportedFrom *string `json:"importedFrom,omitempty"`
 	// projection that was last written.
@@ -115,6 +117,14 @@ func (b *SecretStatusApplyConfiguration) WithLastRotatedTime(value metav1.Time) 
 // If called multiple times, the NextRotationTime field is set to the value of the last call.
 func (b *SecretStatusApplyConfiguration) WithNextRotationTime(value metav1.Time) *SecretStatusApplyConfiguration {
 	b.NextRotationTime = &value
+	return b
+}
+
+// WithRotation sets the Rotation field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Rotation field is set to the value of the last call.
+func (b *SecretStatusApplyConfiguration) WithRotation(value *RotationStatusApplyConfiguration) *SecretStatusApplyConfiguration {
+	b.Rotation = value
 	return b
 }
 

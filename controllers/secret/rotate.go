@@ -1,0 +1,230 @@
+package secret
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/controllers/outcome"
+	"strongroom.dev/strongroom/internal/conditions"
+	corerotation "strongroom.dev/strongroom/internal/core/rotation"
+	"strongroom.dev/strongroom/internal/core/secretbytes"
+	"strongroom.dev/strongroom/internal/core/versions"
+	"strongroom.dev/strongroom/internal/fault"
+	"strongroom.dev/strongroom/internal/service/generation"
+	"strongroom.dev/strongroom/internal/service/rotation"
+)
+
+// rotating tells that a rotation is in progress: AWSPENDING is on another version than AWSCURRENT.
+// https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_RotateSecret.html
+func (p *pass) rotating() bool {
+	pending, has := p.index.ByStage(versions.Pending)
+	return has && !pending.Has(versions.Current)
+}
+
+// rotate takes a rotation as far as it goes in this pass: createSecret, a commit, setSecret and testSecret, finishSecret, a commit.
+//
+// Crash-safe by its order: what the server is told is stored and committed before; AWSCURRENT moves, and with it the projection, once the
+// server has accepted it. A pass that ends anywhere is gone on with by the next, for AWSPENDING says how far it came and the steps after
+// it may be repeated. The version that is in force stays so until the end, whatever fails.
+func (r *Reconciler) rotate(ctx context.Context, p *pass, rotator rotation.Rotator, why trigger) error {
+	if wait := p.holdRotation(); wait > 0 {
+		p.lookAgain(wait)
+		return p.unfinished(nil)
+	}
+	if !r.Slots.TryAcquire(1) {
+		p.lookAgain(slotWait)
+		return p.unfinished(nil)
+	}
+	defer r.Slots.Release(1)
+	if !p.rotating() {
+		if err := r.createSecret(ctx, p, rotator); err != nil {
+			return r.rotationFailed(p, corerotation.StepCreate, err)
+		}
+		p.trigger = why
+	}
+	p.versioned = true // what was asked for is begun, and is not begun twice
+	if err := r.checkpoint(ctx, p); err != nil {
+		return err
+	}
+	return r.bringIn(ctx, p, rotator)
+}
+
+// slotWait is how long to wait for a rotation of another secret.
+const slotWait = time.Second
+
+// createSecret stores the next value under AWSPENDING.
+func (r *Reconciler) createSecret(ctx context.Context, p *pass, rotator rotation.Rotator) error {
+	value, err := r.nextValue(ctx, p, rotator)
+	if err != nil {
+		return err
+	}
+	defer value.Wipe()
+	_, err = r.add(ctx, p, value, versions.Pending)
+	return err
+}
+
+// nextValue derives a value from the current one. Without one it is the first, which the generator makes.
+func (r *Reconciler) nextValue(ctx context.Context, p *pass, rotator rotation.Rotator) (secretbytes.Bytes, error) {
+	if _, has := p.index.ByStage(versions.Current); has {
+		return rotator.Create(ctx, p.rotation())
+	}
+	if err := generation.Validate(p.secret.Spec.Generate); err != nil {
+		return secretbytes.Bytes{}, err
+	}
+	return generation.Of(p.secret.Spec.Generate).Generate(nil)
+}
+
+// bringIn makes the pending version good, proves it, and moves AWSCURRENT to it.
+func (r *Reconciler) bringIn(ctx context.Context, p *pass, rotator rotation.Rotator) error {
+	healed, err := rotator.Set(ctx, p.rotation())
+	if err != nil {
+		return r.rotationFailed(p, corerotation.StepSet, err)
+	}
+	if err := rotator.Test(ctx, p.rotation()); err != nil {
+		return r.rotationFailed(p, corerotation.StepTest, err)
+	}
+	if err := p.finishSecret(); err != nil {
+		return err
+	}
+	if err := r.checkpoint(ctx, p); err != nil {
+		return err
+	}
+	r.reporter().Tell(p.secret, rotated(healed))
+	return nil
+}
+
+// finishSecret moves AWSCURRENT to the pending version, and takes AWSPENDING away.
+func (p *pass) finishSecret() error {
+	pending, _ := p.index.ByStage(versions.Pending)
+	from := ""
+	if current, has := p.index.ByStage(versions.Current); has {
+		from = current.ID
+	}
+	moved, err := p.index.Move(versions.Current, from, pending.ID)
+	if err == nil {
+		moved, err = moved.Move(versions.Pending, pending.ID, "")
+	}
+	if err != nil {
+		return fmt.Errorf("moving AWSCURRENT: %w", err)
+	}
+	p.index = moved
+	p.secret.Status.Rotation = nil
+	meta.RemoveStatusCondition(&p.secret.Status.Conditions, v1alpha1.ConditionRotationFailing)
+	return nil
+}
+
+func (p *pass) rotation() *rotation.Rotation {
+	return &rotation.Rotation{Secret: p.secret, ARN: p.arn, Index: p.index}
+}
+
+// checkpoint commits in the middle of a pass. The write is on the condition that nobody has changed the object since it was read.
+func (r *Reconciler) checkpoint(ctx context.Context, p *pass) error {
+	gone := p.commit()
+	if err := r.reporter().Write(ctx, p.before, p.secret); err != nil {
+		return err
+	}
+	p.before = p.secret.DeepCopy()
+	return r.Secrets.Versions().Prune(ctx, p.subject(), gone)
+}
+
+// noteRotation has status name the rotation that is in progress, and no other.
+func (p *pass) noteRotation() {
+	status := &p.secret.Status
+	if !p.secret.Spec.Rotation.Rotator() {
+		meta.RemoveStatusCondition(&status.Conditions, v1alpha1.ConditionRotationFailing)
+	}
+	if !p.secret.Spec.Rotation.Rotator() || !p.rotating() {
+		status.Rotation = nil
+		return
+	}
+	pending, _ := p.index.ByStage(versions.Pending)
+	if status.Rotation == nil || status.Rotation.VersionID != pending.ID {
+		status.Rotation = &v1alpha1.RotationStatus{VersionID: pending.ID, StartedTime: metav1.NewTime(p.now).Rfc3339Copy()}
+	}
+}
+
+const (
+	// firstBackoff and longestBackoff are the waits between attempts, which double.
+	firstBackoff   = 5 * time.Second
+	longestBackoff = 10 * time.Minute
+)
+
+// backoff is the wait after so many failed attempts.
+func backoff(attempts int32) time.Duration {
+	return min(firstBackoff<<min(max(attempts-1, 0), 16), longestBackoff)
+}
+
+// holdRotation is how long to wait before the next attempt. Somebody who changes spec, or asks for a pass or a rotation, is not made to
+// wait.
+func (p *pass) holdRotation() time.Duration {
+	state := p.former.Rotation
+	asked := p.requested() != p.former.LastHandledRotateAt ||
+		conditions.Echo(p.secret.Annotations[v1alpha1.ReconcileAnnotation]) != p.former.LastHandledReconcileAt
+	if state == nil || state.NextAttemptTime == nil || asked || p.former.ObservedGeneration != p.secret.Generation {
+		return 0
+	}
+	return state.NextAttemptTime.Sub(p.now)
+}
+
+// rotationFailed notes a failed attempt and when the next is made. What is in force stays so and is shown: only a secret without a current
+// version is not Ready for it.
+func (r *Reconciler) rotationFailed(p *pass, step corerotation.Step, err error) error {
+	f := fault.Of(err)
+	status := &p.secret.Status
+	before := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionRotationFailing)
+	news := before == nil || before.Reason != f.Reason
+	message := string(step) + ": " + fault.Message(err)
+	conditions.Set(&status.Conditions, p.secret.Generation, v1alpha1.ConditionRotationFailing, metav1.ConditionTrue, f.Reason, message)
+	if p.noteRotation(); status.Rotation != nil {
+		status.Rotation.Step = string(step)
+		status.Rotation.Attempts++
+		next := metav1.NewTime(p.now.Add(backoff(status.Rotation.Attempts))).Rfc3339Copy()
+		status.Rotation.NextAttemptTime = &next
+		p.lookAgain(max(next.Sub(p.now), time.Second))
+	} else {
+		p.lookAgain(firstBackoff * 3)
+	}
+	if news {
+		r.reporter().Tell(p.secret, outcome.Happening{Type: corev1.EventTypeWarning, Reason: f.Reason, Action: "Rotate", Note: message})
+	}
+	return p.unfinished(err)
+}
+
+// unfinished is nil if there is a version in force, and otherwise says that the first one is not good yet.
+func (p *pass) unfinished(err error) error {
+	if _, has := p.index.ByStage(versions.Current); has {
+		return nil
+	}
+	failing := meta.FindStatusCondition(p.secret.Status.Conditions, v1alpha1.ConditionRotationFailing)
+	switch {
+	case err == nil && failing != nil:
+		err = fault.Waiting(failing.Reason, errors.New(failing.Message))
+	case err == nil:
+		err = fault.Waiting(v1alpha1.ReasonRotating, errRotating)
+	}
+	f := *fault.Of(err)
+	f.RetryAfter = p.requeue
+	return &f
+}
+
+var errRotating = errors.New("the first version is being set at the server that it is for")
+
+func rotated(healed bool) outcome.Happening {
+	if healed {
+		return outcome.Happening{
+			Type: corev1.EventTypeWarning, Reason: v1alpha1.ReasonCredentialHealed, Action: "Rotate",
+			Note: "no stored version logged in; the admin has set a fresh password, which is the current version now",
+		}
+	}
+	return outcome.Happening{
+		Type: corev1.EventTypeNormal, Reason: v1alpha1.ReasonRotated, Action: "Rotate",
+		Note: "the new version logs in and is the current one",
+	}
+}

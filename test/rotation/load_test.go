@@ -1,0 +1,57 @@
+package rotation_test
+
+import (
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"strongroom.dev/strongroom/api/v1alpha1"
+)
+
+var _ = Describe("Workloads that log in all the time", func() {
+	It("are never refused during twenty rotations of alternating users", func() {
+		s := credential(v1alpha1.RotationAlternatingUsers)
+		reconcile(s)
+		var logins, refused atomic.Int64
+		done := make(chan struct{})
+		var workers sync.WaitGroup
+		for range 4 {
+			workers.Go(func() {
+				defer GinkgoRecover()
+				for {
+					select {
+					case <-done:
+						return
+					default:
+					}
+					target := &corev1.Secret{}
+					Expect(world.ControlPlane.Client.Get(ctx, client.ObjectKeyFromObject(s), target)).To(Succeed())
+					// As long as the kubelet may take to show a changed Secret, in small.
+					time.Sleep(20 * time.Millisecond)
+					logins.Add(1)
+					if opens(login{string(target.Data["username"]), string(target.Data["password"])}) != nil {
+						refused.Add(1)
+					}
+				}
+			})
+		}
+		for n := range 20 {
+			before := projected(s)
+			ask(s, fmt.Sprint("rotation ", n))
+			reconcile(s)
+			Expect(projected(s)).NotTo(Equal(before))
+			time.Sleep(50 * time.Millisecond)
+		}
+		close(done)
+		workers.Wait()
+		Expect(refused.Load()).To(BeZero(), "of %d logins", logins.Load())
+		Expect(logins.Load()).To(BeNumerically(">", 40), "nobody logged in")
+		AddReportEntry("logins", logins.Load())
+	})
+})

@@ -1,0 +1,187 @@
+// Package rotation_test rotates the credentials of real databases by the Secret controller over a real API server.
+package rotation_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"testing"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/controllers/secret"
+	"strongroom.dev/strongroom/internal/service/secretsmanager"
+	"strongroom.dev/strongroom/test/databases"
+	"strongroom.dev/strongroom/test/environment"
+)
+
+func TestRotation(t *testing.T) {
+	RegisterFailHandler(Fail)
+	SetDefaultEventuallyTimeout(10 * time.Second)
+	SetDefaultEventuallyPollingInterval(20 * time.Millisecond)
+	RunSpecs(t, "Rotation of databases")
+}
+
+var (
+	ctx    = context.Background()
+	world  *environment.World
+	server *databases.Postgres
+	// proxy stands before the server.
+	proxy *databases.Proxy
+	users int
+)
+
+var _ = BeforeSuite(func() {
+	world = environment.NewWorld(ctx)
+	var err error
+	server, err = databases.StartPostgres(ctx)
+	Expect(err).NotTo(HaveOccurred())
+	DeferCleanup(func() { Expect(server.Stop()).To(Succeed()) })
+	proxy, err = databases.NewProxy(server.Address())
+	Expect(err).NotTo(HaveOccurred())
+	DeferCleanup(func() { Expect(proxy.Close()).To(Succeed()) })
+})
+
+var _ = BeforeEach(func() {
+	world.Fresh()
+	world.ReadyKey("key")
+	proxy.CutAt(0, false)
+	users++
+})
+
+// username is the spec's own.
+func username() string { return fmt.Sprintf("shop%d", users) }
+
+// through names the server by its proxy.
+func through() uint16 { return proxy.Port }
+
+// put makes a Secret that holds a credential.
+func put(name string, port uint16, user, password string) *v1alpha1.Secret {
+	GinkgoHelper()
+	value, err := json.Marshal(map[string]any{"host": databases.Host, "port": port, "username": user, "password": password})
+	Expect(err).NotTo(HaveOccurred())
+	core(name+"-source", "value", value)
+	s := environment.Secret(world.Namespace, name, func(s *v1alpha1.Secret) {
+		s.Spec.Generate, s.Spec.Target = nil, nil
+		s.Spec.ValueFrom = &v1alpha1.SecretValueSource{SecretKeyRef: v1alpha1.SecretKeyReference{Name: name + "-source", Key: "value"}}
+	})
+	world.Create(s)
+	reconcile(s)
+	Expect(ready(s)).To(HaveField("Status", metav1.ConditionTrue))
+	return s
+}
+
+// core makes a core Secret, which the operator's cache does not keep.
+func core(name, key string, value []byte) {
+	GinkgoHelper()
+	Expect(world.ControlPlane.Client.Create(ctx, &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: world.Namespace, Name: name}, Data: map[string][]byte{key: value},
+	})).To(Succeed())
+}
+
+// credential is a Secret of a PostgreSQL user, with an admin and the server's certificate.
+func credential(strategy v1alpha1.RotationStrategy, changes ...func(*v1alpha1.Secret)) *v1alpha1.Secret {
+	GinkgoHelper()
+	put("db-admin", through(), server.Admin, server.Password)
+	core("db-ca", "ca.crt", server.CA)
+	s := environment.Secret(world.Namespace, "db", func(s *v1alpha1.Secret) {
+		s.Spec.Generate = &v1alpha1.SecretGenerator{JSON: &v1alpha1.JSONGenerator{
+			Template: fmt.Sprintf(`{"engine":"postgres","host":%q,"port":%d,"dbname":"shop","username":%q}`, databases.Host, through(), username()),
+			Key:      "password", Password: &v1alpha1.PasswordGenerator{Length: 24, ExcludeCharacters: `/@"'\`},
+		}}
+		s.Spec.Rotation = &v1alpha1.SecretRotation{
+			Schedule: "cron(0 3 ? * * *)", Duration: "2h", Strategy: strategy,
+			Postgres: &v1alpha1.DatabaseRotator{
+				AdminSecretRef: &v1alpha1.LocalReference{Name: "db-admin"},
+				TLS: &v1alpha1.DatabaseTLS{
+					Mode: v1alpha1.DatabaseTLSVerifyFull, CASecretRef: &v1alpha1.SecretKeyReference{Name: "db-ca", Key: "ca.crt"},
+				},
+			},
+		}
+	})
+	for _, change := range changes {
+		change(s)
+	}
+	world.Create(s)
+	return s
+}
+
+// reconcile makes one pass and reads the Secret again.
+func reconcile(s *v1alpha1.Secret) ctrl.Result {
+	GinkgoHelper()
+	result, err := world.Secret.Reconcile(ctx, environment.Request(s))
+	Expect(err).NotTo(HaveOccurred())
+	world.Refresh(s)
+	world.Seen(s)
+	return result
+}
+
+// ask asks for a rotation.
+func ask(s *v1alpha1.Secret, token string) {
+	GinkgoHelper()
+	world.Update(s, func() { metav1.SetMetaDataAnnotation(&s.ObjectMeta, v1alpha1.RotateAnnotation, token) })
+}
+
+// try makes one pass that may fail.
+func try(r *secret.Reconciler, s *v1alpha1.Secret) error {
+	GinkgoHelper()
+	_, err := r.Reconcile(ctx, environment.Request(s))
+	world.Refresh(s)
+	world.Seen(s)
+	return err
+}
+
+func ready(s *v1alpha1.Secret) *metav1.Condition {
+	return meta.FindStatusCondition(s.Status.Conditions, v1alpha1.ConditionReady)
+}
+
+func failing(s *v1alpha1.Secret) *metav1.Condition {
+	return meta.FindStatusCondition(s.Status.Conditions, v1alpha1.ConditionRotationFailing)
+}
+
+// login is what a workload does with a credential.
+type login struct {
+	Username, Password string
+}
+
+// projected is the credential that workloads hold.
+func projected(s *v1alpha1.Secret) login {
+	GinkgoHelper()
+	target := &corev1.Secret{}
+	Expect(world.ControlPlane.Client.Get(ctx, client.ObjectKey{Namespace: s.Namespace, Name: s.Name}, target)).To(Succeed())
+	return login{string(target.Data["username"]), string(target.Data["password"])}
+}
+
+// stored are the credentials of all versions, by stage too.
+func stored(s *v1alpha1.Secret) (all []login, byStage map[string]login) {
+	GinkgoHelper()
+	byStage = map[string]login{}
+	for _, v := range secretsmanager.IndexOf(s) {
+		value, err := world.Services.Secrets.Versions().Value(ctx, world.Services.Secrets.SubjectOf(s), v)
+		Expect(err).NotTo(HaveOccurred())
+		var l login
+		Expect(json.Unmarshal(value.Reveal(), &l)).To(Succeed())
+		all = append(all, l)
+		for _, stage := range v.Stages {
+			byStage[stage] = l
+		}
+	}
+	return all, byStage
+}
+
+// opens says whether a credential logs in, past the proxy.
+func opens(l login) error {
+	conn, err := server.Connect(ctx, l.Username, l.Password, "shop")
+	if err != nil {
+		return err
+	}
+	return conn.Close(ctx)
+}
