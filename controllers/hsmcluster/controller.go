@@ -16,6 +16,7 @@ import (
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/controllers/outcome"
+	"strongroom.dev/strongroom/controllers/passes"
 	"strongroom.dev/strongroom/internal/conditions"
 	hsmclient "strongroom.dev/strongroom/internal/core/hsm/client"
 	"strongroom.dev/strongroom/internal/hsmnodes"
@@ -105,23 +106,12 @@ func (r *Reconciler) finalizer(ctx context.Context, p *pass) error {
 	return nil
 }
 
-// run is the order of steps.
+// run is the order of steps. It does not begin as passes of other kinds do, by awaiting the keyring: the cluster may be what unseals that.
 func (r *Reconciler) run(ctx context.Context, p *pass) error {
-	for _, step := range []func(context.Context, *pass) error{
-		r.rootOfTrust,
-		r.identify,
-		r.runNodes,
-		r.initialise,
-		r.health,
-	} {
-		if err := step(ctx, p); err != nil {
-			return err
-		}
-		if p.health != nil && len(p.nodes) == 0 { // the other steps ask nodes
-			return nil
-		}
+	if err := passes.Run(ctx, p, r.rootOfTrust, r.identify, r.runNodes); err != nil || len(p.nodes) == 0 {
+		return err
 	}
-	return nil
+	return passes.Run(ctx, p, r.initialise, r.health) // which ask nodes
 }
 
 // summarise puts what this pass came to into status and ends it.

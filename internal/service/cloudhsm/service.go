@@ -40,9 +40,10 @@ var (
 	ErrDeleting = errors.New("the cluster is being deleted")
 	// ErrTooManyHSMs says that the cluster has MaximumHSMs.
 	ErrTooManyHSMs = errors.New("a cluster has at most 10 HSMs")
-	// ErrClusterQuota and ErrHSMQuota say that an account has as many clusters, or HSMs in all of them, as it may.
+	// ErrClusterQuota says that an account has as many clusters as it may.
 	ErrClusterQuota = errors.New("the account has as many clusters as it may")
-	ErrHSMQuota     = errors.New("the account has as many HSMs in all its clusters as it may")
+	// ErrHSMQuota says that an account has as many HSMs in all its clusters as it may.
+	ErrHSMQuota = errors.New("the account has as many HSMs in all its clusters as it may")
 	// ErrHSMNotFound says that the cluster has no such HSM.
 	ErrHSMNotFound = errors.New("the cluster has no such HSM")
 	// ErrRoot says that the last HSM of the keyring's root of trust stays: without it, the next start of a manager is sealed.
