@@ -70,7 +70,7 @@ func TestWhenThereIsNoRoomForASignatureTheRequestIsRefusedAndNotLetThrough(t *te
 			t.Fatal(err)
 		}
 	}
-	if err := r.take("111122223333", "c", 1_800_000_001, 0); !errors.Is(err, errManyWrites) {
+	if err := r.take("111122223333", "c", 1_800_000_001, 0); !errors.Is(err, errRate) {
 		t.Errorf("the third: %v", err)
 	}
 	if err := r.take("111122223333", "a", 1_800_000_001, 0); !errors.Is(err, errReplayed) {
@@ -88,7 +88,7 @@ func TestOneAccountCannotTakeTheRoomOfTheOthers(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := r.take("111122223333", "one more", 1_800_000_000, 0); !errors.Is(err, errManyWrites) {
+	if err := r.take("111122223333", "one more", 1_800_000_000, 0); !errors.Is(err, errRate) {
 		t.Errorf("over its share: %v", err)
 	}
 	if err := r.take("444455556666", "another's", 1_800_000_000, 0); err != nil {

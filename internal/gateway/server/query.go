@@ -35,6 +35,8 @@ func formOf(e *exchange) ([]byte, error) {
 
 func (queryProtocol) decode(e *exchange, into any) error { return awsquery.Decode(e.form, into) }
 
+func (queryProtocol) measure(e *exchange) (int, error) { return awsquery.Measure(e.form) }
+
 func (queryProtocol) answer(dst []byte, op *limits.Operation, output any, requestID string) []byte {
 	return awsquery.Append(dst, op.Name, op.ResultWrapper, op.Service.XMLNamespace, output, requestID)
 }

@@ -41,7 +41,7 @@ func TestTheMemoryOfSignaturesIsBoundedAndEmptiesWithTime(t *testing.T) {
 	if err := r.take("111122223333", "a", start, repeatable); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.take("111122223333", "b", start, repeatable); !errors.Is(err, errManyWrites) {
+	if err := r.take("111122223333", "b", start, repeatable); !errors.Is(err, errRate) {
 		t.Errorf("one more than are remembered: %v", err)
 	}
 	if err := r.take("111122223333", "b", start+2*replayWindow, repeatable); err != nil {
@@ -67,7 +67,7 @@ func TestWhoIsRefusedUsesUpNothing(t *testing.T) {
 			t.Errorf("who may: %v", err)
 		}
 	}
-	if err := r.take("ada", "c", start, repeatable); !errors.Is(err, errManyWrites) {
+	if err := r.take("ada", "c", start, repeatable); !errors.Is(err, errRate) {
 		t.Errorf("more than a share: %v", err)
 	}
 	if err := r.take("bob", "d", start, repeatable); err != nil {
