@@ -275,6 +275,10 @@ type KMSKeyStatus struct {
 	// +kubebuilder:validation:MaxItems=1000
 	KeyMaterials []KeyMaterial `json:"keyMaterials,omitempty"`
 
+	// policyBinding is whom the key's policy names.
+	// +optional
+	PolicyBinding *PolicyBinding `json:"policyBinding,omitempty"`
+
 	// onDemandRotations so far. AWS KMS allows 25 a key.
 	// +optional
 	OnDemandRotations int32 `json:"onDemandRotations,omitempty"`

@@ -7,13 +7,14 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"strongroom.dev/strongroom/internal/core/keyring"
+	"strongroom.dev/strongroom/internal/service/principals"
 	"strongroom.dev/strongroom/internal/store"
 )
 
 // The cache indexes.
 const (
 	// ARNIndex finds IAMUsers, IAMRoles, IAMGroups and IAMPolicies by status.arn.
-	ARNIndex = "arn"
+	ARNIndex = principals.ARNIndex
 	// AccessKeyIndex finds IAMUsers by the ids of their access keys.
 	AccessKeyIndex = "accessKeyId"
 )

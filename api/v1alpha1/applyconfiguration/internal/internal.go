@@ -59,6 +59,15 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: name
       type:
         scalar: string
+- name: dev.strongroom.strongroom.api.v1alpha1.BoundPrincipal
+  map:
+    fields:
+    - name: arn
+      type:
+        scalar: string
+    - name: uniqueId
+      type:
+        scalar: string
 - name: dev.strongroom.strongroom.api.v1alpha1.BytesEncoding
   scalar: string
 - name: dev.strongroom.strongroom.api.v1alpha1.BytesGenerator
@@ -831,7 +840,7 @@ var schemaYAML = typed.YAMLObject(`types:
         namedType: dev.strongroom.strongroom.api.v1alpha1.IAMRoleSpec
     - name: status
       type:
-        namedType: dev.strongroom.strongroom.api.v1alpha1.IAMStatus
+        namedType: dev.strongroom.strongroom.api.v1alpha1.IAMRoleStatus
       default:
         conditions:
         - lastTransitionTime: "1970-01-01T00:00:00Z"
@@ -894,6 +903,32 @@ var schemaYAML = typed.YAMLObject(`types:
           elementRelationship: associative
           keys:
           - key
+- name: dev.strongroom.strongroom.api.v1alpha1.IAMRoleStatus
+  map:
+    fields:
+    - name: arn
+      type:
+        scalar: string
+    - name: conditions
+      type:
+        list:
+          elementType:
+            namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Condition
+          elementRelationship: associative
+          keys:
+          - type
+    - name: lastHandledReconcileAt
+      type:
+        scalar: string
+    - name: observedGeneration
+      type:
+        scalar: numeric
+    - name: trust
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.PolicyBinding
+    - name: uniqueId
+      type:
+        scalar: string
 - name: dev.strongroom.strongroom.api.v1alpha1.IAMStatus
   map:
     fields:
@@ -1174,6 +1209,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: onDemandRotations
       type:
         scalar: numeric
+    - name: policyBinding
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.PolicyBinding
 - name: dev.strongroom.strongroom.api.v1alpha1.KeyDeletion
   map:
     fields:
@@ -1489,6 +1527,20 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: requireEachIncludedType
       type:
         scalar: boolean
+- name: dev.strongroom.strongroom.api.v1alpha1.PolicyBinding
+  map:
+    fields:
+    - name: policyDigest
+      type:
+        scalar: string
+    - name: principals
+      type:
+        list:
+          elementType:
+            namedType: dev.strongroom.strongroom.api.v1alpha1.BoundPrincipal
+          elementRelationship: associative
+          keys:
+          - arn
 - name: dev.strongroom.strongroom.api.v1alpha1.PolicyDocument
   map:
     elementType:
