@@ -1,6 +1,7 @@
 package iam
 
 import (
+	"context"
 	"io"
 	"time"
 
@@ -27,6 +28,9 @@ type Service struct {
 	// Tokens makes TokenReviews. It is a client without a cache, as client.New makes it: the caching one wants to watch what it
 	// made, and nobody can watch TokenReviews.
 	Tokens client.Writer
+	// SigningKeys asks the API server for the keys that it signs tokens by: a JSON Web Key Set, /openid/v1/jwks. Without it, or if it
+	// fails, every token that may be the cluster's is asked for.
+	SigningKeys func(context.Context) ([]byte, error)
 	// Store keeps access keys.
 	Store *store.Store
 	// Keyring opens them.
