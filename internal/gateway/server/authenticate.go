@@ -152,6 +152,7 @@ func newReplays(maximum, share int) *replays {
 }
 
 var (
+	errUsed      = refusal(invalidSignature, "The request was received before. A presigned request that changes something is good for once: sign it again.")
 	errReplayed  = refusal(invalidSignature, "The request was received before, more than %d seconds ago. Sign it again.", repeatable)
 	errRate      = refusal(throttled, "Rate exceeded")
 	errLongLived = refusal(invalidSignature, "A presigned request that changes something is good for at most 10 minutes here.")
@@ -208,7 +209,9 @@ func (r *replays) take(principal, signature string, now, again int64) error {
 		known, seen = r.old[signature]
 	}
 	switch {
-	case seen && (again == 0 || now < known.first || now-known.first > again):
+	case seen && again == 0:
+		return errUsed
+	case seen && (now < known.first || now-known.first > again):
 		return errReplayed
 	case seen:
 		known.times++

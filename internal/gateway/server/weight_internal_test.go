@@ -21,7 +21,9 @@ import (
 // weighed is a request of an account for an operation, authenticated or not.
 func weighed[I, O any](t *testing.T, p protocol, service, operation, account, body string, signed bool) *exchange {
 	t.Helper()
-	op := gateway.Op(operation, func(context.Context, *gateway.Call, *I) (gateway.Resource[int], error) { return gateway.Resource[int]{}, nil },
+	op := gateway.Op(operation, func(context.Context, *gateway.Call, *I) (gateway.Resource[int], error) {
+		return gateway.Resource[int]{}, nil
+	},
 		func(context.Context, *gateway.Call, *I, int) (*O, error) { return new(O), nil })
 	compiled, err := compile(&gateway.Service{Name: service, Operations: []gateway.Operation{op}})
 	if err != nil {
