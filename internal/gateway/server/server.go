@@ -189,6 +189,7 @@ func (s *Server) carryOut(e *exchange) (answer []byte, err error) {
 		}
 	}()
 	if err := s.read(e); err != nil {
+		s.name(e) // for the record: a query's name is in the body that was not read
 		return nil, err
 	}
 	if err := s.route(e); err != nil {
