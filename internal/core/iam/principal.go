@@ -140,7 +140,7 @@ func (p *principals) excludes(who *Principal, effect effect) bool {
 	if who.Account == "" || !contains(p.accounts, who.Account) {
 		return false
 	}
-	if who.RoleARN != "" && !(contains(p.named, who.RoleARN) && p.means(who.RoleARN, who)) {
+	if who.RoleARN != "" && (!contains(p.named, who.RoleARN) || !p.means(who.RoleARN, who)) {
 		return false
 	}
 	return who.isRoot() || contains(p.named, who.ARN) && p.means(who.ARN, who)

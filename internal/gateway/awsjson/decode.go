@@ -58,35 +58,49 @@ func DecodeMeasured(body []byte, into any) error {
 // shapes.MaximumValues, nested deeper than shapes.MaximumDepth, or one has more than shapes.MaximumEntries. It makes nothing of them, and
 // looks at nothing else: what is not JSON is found by the parser after it.
 func Measure(body []byte) (values int, err error) {
-	var commas [shapes.MaximumDepth + 1]int // of each array or object that is open
-	depth, quoted := 0, false
-	values = 1
+	m, quoted := measure{values: 1}, false
 	for i := 0; i < len(body); i++ {
 		switch c := body[i]; {
 		case quoted && c == '\\':
 			i++
 		case c == '"':
 			quoted = !quoted
-		case quoted:
-		case c == '{' || c == '[':
-			if depth++; depth > shapes.MaximumDepth {
-				return 0, shapes.ErrTooDeep
+		case !quoted:
+			if err := m.see(c); err != nil {
+				return 0, err
 			}
-			commas[depth] = 0
-			values++
-		case c == ',':
-			if commas[depth]++; commas[depth] >= shapes.MaximumEntries {
-				return 0, shapes.ErrManyEntries
-			}
-			values++
-		case (c == '}' || c == ']') && depth > 0:
-			depth--
-		}
-		if values > shapes.MaximumValues {
-			return 0, shapes.ErrManyValues
 		}
 	}
-	return values, nil
+	return m.values, nil
+}
+
+// measure is what a body has been found to hold so far.
+type measure struct {
+	values, depth int
+	commas        [shapes.MaximumDepth + 1]int // of each array or object that is open
+}
+
+// see takes a byte that is not within a string.
+func (m *measure) see(c byte) error {
+	switch c {
+	case '{', '[':
+		if m.depth++; m.depth > shapes.MaximumDepth {
+			return shapes.ErrTooDeep
+		}
+		m.commas[m.depth] = 0
+		m.values++
+	case ',':
+		if m.commas[m.depth]++; m.commas[m.depth] >= shapes.MaximumEntries {
+			return shapes.ErrManyEntries
+		}
+		m.values++
+	case '}', ']':
+		m.depth = max(m.depth-1, 0)
+	}
+	if m.values > shapes.MaximumValues {
+		return shapes.ErrManyValues
+	}
+	return nil
 }
 
 // unmarshalTime reads epoch seconds, with or without decimals, and nothing else.

@@ -48,7 +48,7 @@ type signers struct {
 
 // look verifies a token's signature. It asks for the keys if the token's is not among those that are known, and was not asked just now.
 func (s *signers) look(ctx context.Context, token string, now time.Time, ask func(context.Context) ([]byte, error)) signature {
-	parsed, err := jose.ParseSigned(token, tokenAlgorithms)
+	parsed, err := jose.ParseSignedCompact(token, tokenAlgorithms)
 	if err != nil || len(parsed.Signatures) != 1 {
 		return forgedSignature
 	}
