@@ -81,10 +81,15 @@ const (
 	// ConditionRootProtected says whether the root of trust is kept outside the Kubernetes API, where a
 	// reader of its Secrets cannot get at it.
 	ConditionRootProtected = "RootProtected"
+	// ConditionPrincipalReplaced is True while a policy names a user or role that was deleted and made again since: who is there now
+	// is not trusted.
+	ConditionPrincipalReplaced = "PrincipalReplaced"
 )
 
 // Reasons of conditions, and of the events that go with them.
 const (
+	// ReasonAnotherPrincipal: what an ARN of a policy names is another object than when the policy was put in force.
+	ReasonAnotherPrincipal = "AnotherPrincipal"
 	// ReasonPending: no controller has looked at the object yet. Also the schema's default.
 	ReasonPending = "Pending"
 	// ReasonSucceeded: the spec is in force.

@@ -303,7 +303,7 @@ func (op *Operator) wire(o Options, digester *projection.Digester) error {
 		GracePeriod: o.RootGracePeriod, Verify: o.RootVerifyInterval, Sealed: keys.Materials.Clear,
 	}
 	identities := &serviceiam.Service{
-		Client: cached, Live: live, Tokens: op.direct, Store: envelopes, Keyring: holder, Now: o.Now, Cache: serviceiam.NewCache(o.Now),
+		Client: cached, Live: live, Tokens: op.direct, SigningKeys: serviceiam.KeysOf(op.GetConfig()), Store: envelopes, Keyring: holder, Now: o.Now, Cache: serviceiam.NewCache(o.Now),
 	}
 	authorities := &acmpca.Service{
 		Client: cached, Region: o.Region, KMS: keys, Store: envelopes, Keyring: holder, Now: o.Now,
