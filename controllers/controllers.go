@@ -36,6 +36,7 @@ import (
 	serviceiam "strongroom.dev/strongroom/internal/service/iam"
 	"strongroom.dev/strongroom/internal/service/kms"
 	"strongroom.dev/strongroom/internal/service/parameterstore"
+	"strongroom.dev/strongroom/internal/service/principals"
 	"strongroom.dev/strongroom/internal/service/rotation"
 	"strongroom.dev/strongroom/internal/service/secretsmanager"
 	"strongroom.dev/strongroom/internal/store"
@@ -104,9 +105,9 @@ func Indexes() []Index {
 			acmpca.CertificateIndex:       acmpca.IndexCertificate,
 			acmpca.RevocationIndex:        acmpca.IndexRevocation,
 		}},
-		{&v1alpha1.IAMGroup{}, iamIndexes(nil)},
-		{&v1alpha1.IAMPolicy{}, iamIndexes(nil)},
-		{&v1alpha1.IAMRole{}, iamIndexes(injection.Indexes())},
+		{&v1alpha1.IAMGroup{}, iamIndexes()},
+		{&v1alpha1.IAMPolicy{}, iamIndexes()},
+		{&v1alpha1.IAMRole{}, iamIndexes(injection.Indexes(), map[string]client.IndexerFunc{principals.Index: principals.IndexValues})},
 		{&v1alpha1.IAMUser{}, iamIndexes(map[string]client.IndexerFunc{
 			serviceiam.AccessKeyIndex: serviceiam.IndexAccessKey, serviceiam.GroupIndex: serviceiam.IndexGroup,
 		})},
@@ -114,10 +115,12 @@ func Indexes() []Index {
 }
 
 // iamIndexes are those that all of IAM's kinds have, and more.
-func iamIndexes(more map[string]client.IndexerFunc) map[string]client.IndexerFunc {
+func iamIndexes(more ...map[string]client.IndexerFunc) map[string]client.IndexerFunc {
 	out := iamobject.Indexes()
 	out[serviceiam.ARNIndex] = serviceiam.IndexARN
-	maps.Copy(out, more)
+	for _, functions := range more {
+		maps.Copy(out, functions)
+	}
 	return out
 }
 

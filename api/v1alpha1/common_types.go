@@ -81,10 +81,15 @@ const (
 	// ConditionRootProtected says whether the root of trust is kept outside the Kubernetes API, where a
 	// reader of its Secrets cannot get at it.
 	ConditionRootProtected = "RootProtected"
+	// ConditionPrincipalReplaced is True while a policy names a user or role that was deleted and made again since: who is there now
+	// is not trusted.
+	ConditionPrincipalReplaced = "PrincipalReplaced"
 )
 
 // Reasons of conditions, and of the events that go with them.
 const (
+	// ReasonAnotherPrincipal: what an ARN of a policy names is another object than when the policy was put in force.
+	ReasonAnotherPrincipal = "AnotherPrincipal"
 	// ReasonPending: no controller has looked at the object yet. Also the schema's default.
 	ReasonPending = "Pending"
 	// ReasonSucceeded: the spec is in force.
@@ -193,6 +198,10 @@ const (
 	ReasonDomainKeyMismatch = "DomainKeyMismatch"
 	// ReasonNoHSMNodes: the manager was not told how to run HSM nodes, by --hsm-image or --hsm-local-directory.
 	ReasonNoHSMNodes = "NoHSMNodes"
+	// ReasonLibraryNotAllowed: the HSMCluster names a PKCS#11 library that the operator does not let nodes load, by --hsm-libraries.
+	ReasonLibraryNotAllowed = "LibraryNotAllowed"
+	// ReasonStorageClassKept is of an event: the volumes of an HSMCluster keep their storage class, though the manager was given another.
+	ReasonStorageClassKept = "StorageClassKept"
 	// ReasonCustomKeyStoreNotFound: the HSMCluster that spec.customKeyStoreRef names does not exist, or is not for this namespace.
 	ReasonCustomKeyStoreNotFound = "CustomKeyStoreNotFound"
 	// ReasonCustomKeyStoreUnavailable: no node of the HSMCluster that holds the key serves.

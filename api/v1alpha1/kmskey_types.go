@@ -281,6 +281,10 @@ type KMSKeyStatus struct {
 	// +kubebuilder:validation:MaxLength=4096
 	SealingPublicKey string `json:"sealingPublicKey,omitempty"`
 
+	// policyBinding is whom the key's policy names.
+	// +optional
+	PolicyBinding *PolicyBinding `json:"policyBinding,omitempty"`
+
 	// onDemandRotations so far. AWS KMS allows 25 a key.
 	// +optional
 	OnDemandRotations int32 `json:"onDemandRotations,omitempty"`

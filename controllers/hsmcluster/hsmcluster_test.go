@@ -332,6 +332,24 @@ var _ = Describe("An HSMCluster of another namespace", Ordered, func() {
 	})
 })
 
+var _ = Describe("The library of another module", func() {
+	It("is refused unless the operator lets nodes load it, and no file of the node is one", func() {
+		Expect(cp.Namespace(ctx, "loader", nil)).To(Succeed())
+		Expect(cp.Client.Create(ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "loader", Name: "pin"}, Data: map[string][]byte{"pin": []byte("\x7fELF-CANARY")}})).To(Succeed())
+		hc := &v1alpha1.HSMCluster{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "loader", Name: "code"},
+			Spec: v1alpha1.HSMClusterSpec{Size: 1, PKCS11: &v1alpha1.PKCS11{
+				Library: filepath.Join(directory, cloudhsm.ClusterID("loader", "code"), "0", "pin"), TokenLabel: "x", PINSecretRef: v1alpha1.SecretKeyReference{Name: "pin", Key: "pin"},
+			}},
+		}
+		Expect(cp.Client.Create(ctx, hc)).To(Succeed())
+		Eventually(is(hc, v1alpha1.ConditionStalled, metav1.ConditionTrue)).Should(Succeed())
+		Expect(condition(hc, v1alpha1.ConditionStalled)).To(And(HaveField("Reason", v1alpha1.ReasonLibraryNotAllowed),
+			HaveField("Message", And(ContainSubstring("/usr/lib/softhsm/libsofthsm2.so"), ContainSubstring("--hsm-libraries"), Not(ContainSubstring("CANARY"))))))
+		Expect(filepath.Join(directory, cloudhsm.ClusterID("loader", "code"))).NotTo(BeADirectory())
+	})
+})
+
 var _ = Describe("The PIN of another module", func() {
 	It("is waited for", func() {
 		Expect(cp.Namespace(ctx, "vendor", nil)).To(Succeed())

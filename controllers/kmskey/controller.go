@@ -47,6 +47,7 @@ type Reconciler struct {
 }
 
 // +kubebuilder:rbac:groups=strongroom.dev,resources=kmskeys,verbs=get;list;watch;patch
+// +kubebuilder:rbac:groups=strongroom.dev,resources=iamusers;iamroles,verbs=list;watch
 // +kubebuilder:rbac:groups=strongroom.dev,resources=kmskeys/status,verbs=update
 
 // pass is what one reconciliation knows.

@@ -19,12 +19,14 @@ import (
 	"strongroom.dev/strongroom/controllers/passes"
 	"strongroom.dev/strongroom/internal/service/acmpca"
 	"strongroom.dev/strongroom/internal/service/kms"
+	"strongroom.dev/strongroom/internal/service/principals"
 )
 
 // Indexes are the functions of the cache indexes of KMSKeys.
 func Indexes() map[string]client.IndexerFunc {
 	return map[string]client.IndexerFunc{
 		kms.AliasIndex: kms.IndexAlias, kms.ARNIndex: kms.IndexARN, kms.KeyIDIndex: kms.IndexKeyID, kms.KeyStoreIndex: kms.IndexKeyStore,
+		principals.Index: principals.IndexValues,
 	}
 }
 
@@ -38,6 +40,8 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, options controller.Optio
 		Watches(&v1alpha1.CertificateAuthority{}, handler.EnqueueRequestsFromMapFunc(r.ofAuthority)).
 		Watches(&v1alpha1.HSMCluster{}, handler.EnqueueRequestsFromMapFunc(r.ofKeyStore),
 			builder.WithPredicates(predicate.Funcs{UpdateFunc: keyStoreChanged})).
+		Watches(&v1alpha1.IAMUser{}, passes.OfPrincipal(r.Client, own.List), builder.WithPredicates(passes.PrincipalAppeared)).
+		Watches(&v1alpha1.IAMRole{}, passes.OfPrincipal(r.Client, own.List), builder.WithPredicates(passes.PrincipalAppeared)).
 		Watches(&corev1.Namespace{}, own.NamespaceChanged(r.Client),
 			builder.WithPredicates(predicate.LabelChangedPredicate{})).
 		WithOptions(options).

@@ -24,6 +24,7 @@ import (
 // elsewhere are the samples that need more than a cluster, and where they are tried.
 var elsewhere = map[string]string{
 	"hsmcluster.yaml": "one of its clusters needs the library of an HSM; controllers/hsmcluster runs such",
+	"sealed.yaml":     "its value is for another cluster; test/e2e seals one for this",
 	"rotation.yaml":   "it needs a database server; test/rotation runs one",
 	"hsmroot.yaml":    "it is the root of trust of another installation; test/hsmroot runs one",
 }

@@ -29,6 +29,8 @@ type KMSKeyStatusApplyConfiguration struct {
 	// sealingPublicKey is the line by which values are sealed for this key, offline (strongroom seal). It changes when the key rotates;
 	// what was sealed before opens all the same. Keys in a custom key store and asymmetric keys have none.
 	SealingPublicKey *string `json:"sealingPublicKey,omitempty"`
+	// policyBinding is whom the key's policy names.
+	PolicyBinding *PolicyBindingApplyConfiguration `json:"policyBinding,omitempty"`
 	// onDemandRotations so far. AWS KMS allows 25 a key.
 	OnDemandRotations *int32 `json:"onDemandRotations,omitempty"`
 	// nextRotationTime of automatic rotation, if it is on.
@@ -108,6 +110,14 @@ func (b *KMSKeyStatusApplyConfiguration) WithKeyMaterials(values ...*KeyMaterial
 // If called multiple times, the SealingPublicKey field is set to the value of the last call.
 func (b *KMSKeyStatusApplyConfiguration) WithSealingPublicKey(value string) *KMSKeyStatusApplyConfiguration {
 	b.SealingPublicKey = &value
+	return b
+}
+
+// WithPolicyBinding sets the PolicyBinding field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the PolicyBinding field is set to the value of the last call.
+func (b *KMSKeyStatusApplyConfiguration) WithPolicyBinding(value *PolicyBindingApplyConfiguration) *KMSKeyStatusApplyConfiguration {
+	b.PolicyBinding = value
 	return b
 }
 
