@@ -129,6 +129,8 @@ const (
 	ReasonCredentialDrift = "CredentialDrift"
 	// ReasonCredentialHealed: the event of a password that no stored version had and that the admin has set.
 	ReasonCredentialHealed = "CredentialHealed"
+	// ReasonPasswordVolatile: the event of a password that the server has in memory alone, for it has no file to write its users to.
+	ReasonPasswordVolatile = "PasswordVolatile"
 	// ReasonRotatorFailed: the server failed in another way.
 	ReasonRotatorFailed = "RotatorFailed"
 	// ReasonTooManyRotations: a key was rotated on demand as often as AWS KMS allows.

@@ -10,8 +10,8 @@ import (
 // +kubebuilder:validation:AtMostOneOf=generate;valueFrom
 // +kubebuilder:validation:XValidation:rule="has(self.name) == has(oldSelf.name) && (!has(self.name) || self.name == oldSelf.name)",message="name cannot be changed: it is part of the ARN; create another Secret",fieldPath=".name",reason=FieldValueForbidden
 // +kubebuilder:validation:XValidation:rule="has(self.region) == has(oldSelf.region) && (!has(self.region) || self.region == oldSelf.region)",message="region cannot be changed: it is part of the ARN; create another Secret",fieldPath=".region",reason=FieldValueForbidden
-// +kubebuilder:validation:XValidation:rule="!has(self.rotation) || has(self.generate) || (!has(self.valueFrom) && (has(self.rotation.postgres)))",message="only a value that Strongroom makes can be rotated: remove rotation, use generate, or name a rotator such as rotation.postgres",fieldPath=".rotation"
-// +kubebuilder:validation:XValidation:rule="!has(self.rotation) || !has(self.rotation.postgres) || !has(self.generate) || has(self.generate.json)",message="a database's credential is a JSON object: use generate.json",fieldPath=".generate"
+// +kubebuilder:validation:XValidation:rule="!has(self.rotation) || has(self.generate) || (!has(self.valueFrom) && (has(self.rotation.postgres) || has(self.rotation.mysql) || has(self.rotation.redis)))",message="only a value that Strongroom makes can be rotated: remove rotation, use generate, or name a rotator such as rotation.postgres",fieldPath=".rotation"
+// +kubebuilder:validation:XValidation:rule="!has(self.rotation) || !(has(self.rotation.postgres) || has(self.rotation.mysql) || has(self.rotation.redis)) || !has(self.generate) || has(self.generate.json)",message="a database's credential is a JSON object: use generate.json",fieldPath=".generate"
 type SecretSpec struct {
 	// name of the secret in AWS Secrets Manager. metadata.name when it is left out.
 	// https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html

@@ -1662,7 +1662,13 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: duration
       type:
         scalar: string
+    - name: mysql
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.DatabaseRotator
     - name: postgres
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.DatabaseRotator
+    - name: redis
       type:
         namedType: dev.strongroom.strongroom.api.v1alpha1.DatabaseRotator
     - name: schedule
