@@ -65,10 +65,12 @@ func (s *MariaDB) Start(ctx context.Context, options ...string) error {
 		"--general-log=1", "--general-log-file=" + filepath.Join(s.Dir, "general.log"), "--log-bin=" + filepath.Join(s.Dir, "binary"),
 		"--innodb-flush-log-at-trx-commit=0", "--innodb-use-native-aio=0", "--innodb-buffer-pool-size=16M", "--innodb-log-file-size=8M",
 	}, options...)
+	question := "DO 1"
 	if !s.began {
 		args = append(args, "--init-file="+filepath.Join(s.Dir, "first.sql"))
+		question = "GRANT USAGE ON *.* TO keeper@'%'"
 	}
-	err := s.start(ctx, func(ctx context.Context) error { return s.Exec(ctx, "GRANT USAGE ON *.* TO keeper@'%'") }, s.server, args...)
+	err := s.start(ctx, func(ctx context.Context) error { return s.Exec(ctx, question) }, s.server, args...)
 	s.began = err == nil || s.began
 	return err
 }

@@ -11,9 +11,11 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 
 	"filippo.io/edwards25519"
+	"github.com/go-sql-driver/mysql"
 
 	"strongroom.dev/strongroom/internal/core/rotation"
 	"strongroom.dev/strongroom/internal/core/secretbytes"
@@ -197,6 +199,21 @@ func (s *session) exec(ctx context.Context, statement string) error {
 		return rotation.Because(rotation.ErrServer, "the driver takes no statements")
 	}
 	_, err := c.ExecContext(ctx, statement, nil)
+	return s.reason(ctx, err)
+}
+
+// reason looks behind the error that a statement about users ends with in MariaDB: what was wrong with one of them is among the warnings.
+func (s *session) reason(ctx context.Context, err error) error {
+	var refused *mysql.MySQLError
+	if !errors.As(err, &refused) || refused.Number != cannotUser {
+		return causeOf(err)
+	}
+	warnings, _ := s.query(ctx, "SHOW WARNINGS")
+	for _, w := range warnings {
+		if number, unread := strconv.ParseUint(w[1], 10, 16); unread == nil && number != cannotUser {
+			return causeOf(&mysql.MySQLError{Number: uint16(number), Message: w[2]})
+		}
+	}
 	return causeOf(err)
 }
 

@@ -16,6 +16,8 @@ const (
 	textRule       = "a rule of the server, such as validate_password"
 	// optionPrevents is ER_OPTION_PREVENTS_STATEMENT, which is about several options.
 	optionPrevents = 1290
+	// cannotUser is ER_CANNOT_USER.
+	cannotUser = 1396
 )
 
 // causes by number. https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html https://mariadb.com/kb/en/mariadb-error-code-reference/
@@ -23,36 +25,36 @@ var causes = map[uint16]struct {
 	cause error
 	text  string
 }{
-	1045: {rotation.ErrRefused, "the password is not the user's, or it may not log in from here"},
-	1698: {rotation.ErrRefused, "the user logs in otherwise than by a password"},
-	1130: {rotation.ErrRefused, "the server lets nobody log in from here"},
-	1862: {rotation.ErrRefused, "the password has expired"},
-	1820: {rotation.ErrRefused, "the password has expired"},
-	3118: {rotation.ErrRefused, "the account is locked"},
-	4151: {rotation.ErrRefused, "the account is locked"},
-	1251: {rotation.ErrInvalid, "the server asks for a plugin that is not spoken here"},
-	1396: {rotation.ErrInvalid, "the server has no such user, or one that cannot be changed"},
-	1133: {rotation.ErrInvalid, "the server has no such user"},
-	1141: {rotation.ErrInvalid, "the server has no such user"},
-	1470: {rotation.ErrInvalid, "the name is longer than the server's limit"},
-	1836: {rotation.ErrInvalid, "the server is a replica that is read only: host names the primary"},
-	1044: {rotation.ErrPermission, textPermission},
-	1142: {rotation.ErrPermission, textPermission},
-	1143: {rotation.ErrPermission, textPermission},
-	1227: {rotation.ErrPermission, textPermission},
-	1370: {rotation.ErrPermission, textPermission},
-	1410: {rotation.ErrPermission, textPermission},
-	1819: {rotation.ErrPassword, textRule},
-	3638: {rotation.ErrPassword, "the server has had this password before"},
-	4165: {rotation.ErrPassword, textRule},
-	3159: {rotation.ErrTLS, "the server asks for TLS; tls.mode disable connects without"},
-	1040: {rotation.ErrUnreachable, textFull},
-	1203: {rotation.ErrUnreachable, textFull},
-	1226: {rotation.ErrUnreachable, textFull},
-	1129: {rotation.ErrUnreachable, "the server has blocked this host after errors: mysqladmin flush-hosts"},
-	1053: {rotation.ErrUnreachable, textEnding},
-	1927: {rotation.ErrUnreachable, textEnding},
-	3169: {rotation.ErrUnreachable, textEnding},
+	1045:       {rotation.ErrRefused, "the password is not the user's, or it may not log in from here"},
+	1698:       {rotation.ErrRefused, "the user logs in otherwise than by a password"},
+	1130:       {rotation.ErrRefused, "the server lets nobody log in from here"},
+	1862:       {rotation.ErrRefused, "the password has expired"},
+	1820:       {rotation.ErrRefused, "the password has expired"},
+	3118:       {rotation.ErrRefused, "the account is locked"},
+	4151:       {rotation.ErrRefused, "the account is locked"},
+	1251:       {rotation.ErrInvalid, "the server asks for a plugin that is not spoken here"},
+	cannotUser: {rotation.ErrInvalid, "the server has no such user, or one that cannot be changed"},
+	1133:       {rotation.ErrInvalid, "the server has no such user"},
+	1141:       {rotation.ErrInvalid, "the server has no such user"},
+	1470:       {rotation.ErrInvalid, "the name is longer than the server's limit"},
+	1836:       {rotation.ErrInvalid, "the server is a replica that is read only: host names the primary"},
+	1044:       {rotation.ErrPermission, textPermission},
+	1142:       {rotation.ErrPermission, textPermission},
+	1143:       {rotation.ErrPermission, textPermission},
+	1227:       {rotation.ErrPermission, textPermission},
+	1370:       {rotation.ErrPermission, textPermission},
+	1410:       {rotation.ErrPermission, textPermission},
+	1819:       {rotation.ErrPassword, textRule},
+	3638:       {rotation.ErrPassword, "the server has had this password before"},
+	4165:       {rotation.ErrPassword, textRule},
+	3159:       {rotation.ErrTLS, "the server asks for TLS; tls.mode disable connects without"},
+	1040:       {rotation.ErrUnreachable, textFull},
+	1203:       {rotation.ErrUnreachable, textFull},
+	1226:       {rotation.ErrUnreachable, textFull},
+	1129:       {rotation.ErrUnreachable, "the server has blocked this host after errors: mysqladmin flush-hosts"},
+	1053:       {rotation.ErrUnreachable, textEnding},
+	1927:       {rotation.ErrUnreachable, textEnding},
+	3169:       {rotation.ErrUnreachable, textEnding},
 }
 
 // causeOf says why a statement failed, without the server's words, which may quote the statement.
