@@ -16,7 +16,6 @@ import (
 	"net"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"strongroom.dev/strongroom/internal/core/rotation"
@@ -159,9 +158,6 @@ func (c *client) setUser(ctx context.Context, username string, rules []string) e
 
 // with connects, logs in, calls f and disconnects.
 func (e Engine) with(ctx context.Context, c *rotation.Credential, f func(context.Context, *client) error) error {
-	if strings.ContainsAny(c.Username, " \t\r\n") {
-		return rotation.Because(rotation.ErrInvalid, "the username has a space, which no user of Redis has")
-	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	conn, err := e.connect(ctx, c)

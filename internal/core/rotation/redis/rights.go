@@ -22,6 +22,9 @@ type user struct {
 
 // user reads a user, nil if there is none.
 func (c *client) user(ctx context.Context, username string) (*user, error) {
+	if strings.ContainsAny(username, " \t\r\n") {
+		return nil, rotation.Because(rotation.ErrInvalid, "the username has a space, which no user of Redis has")
+	}
 	answer, err := c.do(ctx, "ACL", "GETUSER", username)
 	if err != nil || answer == nil {
 		return nil, causeOf(err)
