@@ -36,6 +36,7 @@ import (
 	serviceiam "strongroom.dev/strongroom/internal/service/iam"
 	"strongroom.dev/strongroom/internal/service/kms"
 	"strongroom.dev/strongroom/internal/service/parameterstore"
+	"strongroom.dev/strongroom/internal/service/principals"
 	"strongroom.dev/strongroom/internal/service/rotation"
 	"strongroom.dev/strongroom/internal/service/secretsmanager"
 	"strongroom.dev/strongroom/internal/store"
@@ -49,8 +50,6 @@ type Services struct {
 	// Client reads from the cache and writes. Live reads from the API server.
 	Client client.Client
 	Live   client.Reader
-	// Direct has no cache: for kinds that are not worth a watch.
-	Direct client.Client
 	// Namespace is Strongroom's own.
 	Namespace string
 	// Region is the one that ARNs name.
@@ -103,10 +102,12 @@ func Indexes() []Index {
 			store.OwnerIndex: store.IndexOwner, store.KeyIndex: store.IndexKey,
 			secretsmanager.TombstoneIndex: secretsmanager.IndexTombstone,
 			parameterstore.TombstoneIndex: parameterstore.IndexTombstone,
+			acmpca.CertificateIndex:       acmpca.IndexCertificate,
+			acmpca.RevocationIndex:        acmpca.IndexRevocation,
 		}},
-		{&v1alpha1.IAMGroup{}, iamIndexes(nil)},
-		{&v1alpha1.IAMPolicy{}, iamIndexes(nil)},
-		{&v1alpha1.IAMRole{}, iamIndexes(injection.Indexes())},
+		{&v1alpha1.IAMGroup{}, iamIndexes()},
+		{&v1alpha1.IAMPolicy{}, iamIndexes()},
+		{&v1alpha1.IAMRole{}, iamIndexes(injection.Indexes(), map[string]client.IndexerFunc{principals.Index: principals.IndexValues})},
 		{&v1alpha1.IAMUser{}, iamIndexes(map[string]client.IndexerFunc{
 			serviceiam.AccessKeyIndex: serviceiam.IndexAccessKey, serviceiam.GroupIndex: serviceiam.IndexGroup,
 		})},
@@ -114,10 +115,12 @@ func Indexes() []Index {
 }
 
 // iamIndexes are those that all of IAM's kinds have, and more.
-func iamIndexes(more map[string]client.IndexerFunc) map[string]client.IndexerFunc {
+func iamIndexes(more ...map[string]client.IndexerFunc) map[string]client.IndexerFunc {
 	out := iamobject.Indexes()
 	out[serviceiam.ARNIndex] = serviceiam.IndexARN
-	maps.Copy(out, more)
+	for _, functions := range more {
+		maps.Copy(out, functions)
+	}
 	return out
 }
 
@@ -143,7 +146,7 @@ func NewParameter(s Services, recorder events.EventRecorder) *parameter.Reconcil
 // NewKMSKey makes the reconciler of KMSKeys.
 func NewKMSKey(s Services, recorder events.EventRecorder) *kmskey.Reconciler {
 	return &kmskey.Reconciler{
-		Client: s.Client, Region: s.Region, KMS: s.KMS, Store: s.Store, Keyring: s.Keyring,
+		Client: s.Client, Region: s.Region, KMS: s.KMS, Authorities: s.Authorities, Store: s.Store, Keyring: s.Keyring,
 		RootProtection: s.RootProtection, Events: recorder, Now: s.Now,
 	}
 }
@@ -163,7 +166,7 @@ func NewCertificate(s Services, recorder events.EventRecorder) *certificate.Reco
 // NewCertificateAuthority makes the reconciler of CertificateAuthorities.
 func NewCertificateAuthority(s Services, recorder events.EventRecorder) *certificateauthority.Reconciler {
 	return &certificateauthority.Reconciler{
-		Client: s.Client, Direct: s.Direct, Authorities: s.Authorities, Keyring: s.Keyring, Events: recorder, Now: s.Now,
+		Client: s.Client, Authorities: s.Authorities, Projector: s.Projector, Keyring: s.Keyring, Events: recorder, Now: s.Now,
 	}
 }
 

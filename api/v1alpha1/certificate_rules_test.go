@@ -1,6 +1,9 @@
 package v1alpha1_test
 
-import "strings"
+import (
+	"strconv"
+	"strings"
+)
 
 const (
 	certificate = "Certificate"
@@ -19,6 +22,14 @@ func subjectSpec(more string) string { return "{type: Root, subject: {commonName
 
 func subtrees(of, names string) string {
 	return rootSpec(", nameConstraints: {" + of + ": {" + names + "}}")
+}
+
+// among makes a spec of each value among others of a kind of names.
+func among(of, names string, values ...string) (out []string) {
+	for _, v := range values {
+		out = append(out, subtrees(of, names+": [other.example, "+strconv.Quote(v)+"]"))
+	}
+	return out
 }
 
 // each makes a spec of each value.
@@ -104,7 +115,14 @@ func certificateRules() []rule {
 				refuses: []string{subtrees(of, "dnsDomains: ['*.example.com']"), subtrees(of, "dnsDomains: [Example.com]"), subtrees(of, "dnsDomains: [a..b]")}},
 			rule{kind: authority, path: path + ".ipRanges", message: "a range is written in CIDR notation", field: path + ".ipRanges",
 				accepts: []string{subtrees(of, "ipRanges: [10.0.0.0/8, '2001:db8::/32']")},
-				refuses: []string{subtrees(of, "ipRanges: [10.0.0.1/8]"), subtrees(of, "ipRanges: [10.0.0.0]"), subtrees(of, "ipRanges: [example.com]")}})
+				refuses: []string{subtrees(of, "ipRanges: [10.0.0.1/8]"), subtrees(of, "ipRanges: [10.0.0.0]"), subtrees(of, "ipRanges: [example.com]")}},
+			rule{kind: authority, path: path + ".emailAddresses", message: "an email constraint is a mailbox", field: path + ".emailAddresses",
+				accepts: among(of, "emailAddresses", "example.com", ".example.com", "ops@example.com", "a.b+c/d=E'f`{g}~@a-b.example.com", "x", "1.example"),
+				refuses: among(of, "emailAddresses", "*.example.com", "*@example.com.", "@example.com", "a@", "a@b@c", "Example.com", "ops@.example.com", ".a@example.com", "a..b@example.com",
+					"a b@example.com", "münchen.de", "10.0.0.1", "a@10.0.0.1", "<a@example.com>", "mailto:a@example.com", "example.com.", "..example.com", "-a.example", "a@b\n")},
+			rule{kind: authority, path: path + ".uriDomains", message: "a URI constraint is a host", field: path + ".uriDomains",
+				accepts: among(of, "uriDomains", "example.com", ".example.com", "prod", "a-1.b2.example"),
+				refuses: among(of, "uriDomains", "https://example.com", "example.com:443", "example.com/a", "10.0.0.1", "[::1]", "*.example.com", "Example.com", "user@example.com", "example.com.", ".", "a..b")})
 	}
 	for kind, spec := range map[string]func(string) string{authority: rootSpec, certificate: leafSpec} {
 		out = append(out,

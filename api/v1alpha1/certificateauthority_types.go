@@ -212,6 +212,7 @@ type NameSubtrees struct {
 	// +kubebuilder:validation:MaxItems=32
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=254
+	// +kubebuilder:validation:XValidation:rule="self.all(e, e.matches(r'^([!#-\\x27*+/-9=?A-Z^-~-]+([.][!#-\\x27*+/-9=?A-Z^-~-]+)*@|[.])?[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$') && !e.matches('(^|[.@])[0-9]+$'))",message="an email constraint is a mailbox, a host in lower case, or with a leading dot the hosts below a domain, for example ops@example.com, example.com or .example.com"
 	EmailAddresses []string `json:"emailAddresses,omitempty"`
 	// uriDomains: a host, or with a leading dot the hosts below a domain.
 	// +optional
@@ -220,6 +221,7 @@ type NameSubtrees struct {
 	// +kubebuilder:validation:MaxItems=32
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="self.all(d, d.matches('^[.]?[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$') && !d.matches('(^|[.])[0-9]+$'))",message="a URI constraint is a host in lower case, or with a leading dot the hosts below a domain, without scheme, port or IP address, for example example.com or .example.com"
 	URIDomains []string `json:"uriDomains,omitempty"`
 }
 
@@ -319,6 +321,14 @@ type CertificateAuthorityStatus struct {
 	// +kubebuilder:validation:MaxItems=16
 	Versions []SecretVersion `json:"versions,omitempty"`
 
+	// projection is the ConfigMap that was written.
+	// +optional
+	Projection *ProjectionStatus `json:"projection,omitempty"`
+
+	// revokedGeneration is the last generation of which all that spec.revoked lists was carried out.
+	// +optional
+	RevokedGeneration int64 `json:"revokedGeneration,omitempty"`
+
 	// crl is the revocation list that was last made.
 	// +optional
 	CRL *CertificateRevocationListStatus `json:"crl,omitempty"`
@@ -353,6 +363,10 @@ type CertificateRevocationListStatus struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	Digest string `json:"digest,omitempty"`
+	// sha256 of the list as the target shows it, in hexadecimal: what sha256sum says of ca.crl. It is empty without a target.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	SHA256 string `json:"sha256,omitempty"`
 }
 
 // CertificateAuthority is a private certificate authority as in AWS Private CA: a certificate and a key in a KMSKey, which issue

@@ -81,10 +81,15 @@ const (
 	// ConditionRootProtected says whether the root of trust is kept outside the Kubernetes API, where a
 	// reader of its Secrets cannot get at it.
 	ConditionRootProtected = "RootProtected"
+	// ConditionPrincipalReplaced is True while a policy names a user or role that was deleted and made again since: who is there now
+	// is not trusted.
+	ConditionPrincipalReplaced = "PrincipalReplaced"
 )
 
 // Reasons of conditions, and of the events that go with them.
 const (
+	// ReasonAnotherPrincipal: what an ARN of a policy names is another object than when the policy was put in force.
+	ReasonAnotherPrincipal = "AnotherPrincipal"
 	// ReasonPending: no controller has looked at the object yet. Also the schema's default.
 	ReasonPending = "Pending"
 	// ReasonSucceeded: the spec is in force.
@@ -105,6 +110,8 @@ const (
 	ReasonNoValue = "NoValue"
 	// ReasonInvalidTemplate: a template does not parse, names what the value lacks, or goes over its limits.
 	ReasonInvalidTemplate = "InvalidTemplate"
+	// ReasonSealedInvalid: the sealed value is damaged, or was sealed for another name, account, region or key.
+	ReasonSealedInvalid = "SealedInvalid"
 	// ReasonInvalidGenerator: spec.generate asks for what cannot be made, such as a password of no characters.
 	ReasonInvalidGenerator = "InvalidGenerator"
 	// ReasonInvalidSchedule: the rotation schedule does not parse or never fires.
@@ -141,7 +148,7 @@ const (
 	ReasonConflict = "Conflict"
 	// ReasonCycle: the source that is followed is itself made of this secret, so that each change would make another.
 	ReasonCycle = "Cycle"
-	// ReasonInvalidSelector: a selector of spec.target.restart is not a label selector.
+	// ReasonInvalidSelector: a selector of spec.target.restart, or spec.allowedNamespaces, is not a label selector.
 	ReasonInvalidSelector = "InvalidSelector"
 	// ReasonInvalidName: the name can be no parameter's in AWS, or is none that a certificate can have.
 	ReasonInvalidName = "InvalidName"
@@ -187,6 +194,10 @@ const (
 	ReasonDomainKeyMismatch = "DomainKeyMismatch"
 	// ReasonNoHSMNodes: the manager was not told how to run HSM nodes, by --hsm-image or --hsm-local-directory.
 	ReasonNoHSMNodes = "NoHSMNodes"
+	// ReasonLibraryNotAllowed: the HSMCluster names a PKCS#11 library that the operator does not let nodes load, by --hsm-libraries.
+	ReasonLibraryNotAllowed = "LibraryNotAllowed"
+	// ReasonStorageClassKept is of an event: the volumes of an HSMCluster keep their storage class, though the manager was given another.
+	ReasonStorageClassKept = "StorageClassKept"
 	// ReasonCustomKeyStoreNotFound: the HSMCluster that spec.customKeyStoreRef names does not exist, or is not for this namespace.
 	ReasonCustomKeyStoreNotFound = "CustomKeyStoreNotFound"
 	// ReasonCustomKeyStoreUnavailable: no node of the HSMCluster that holds the key serves.
@@ -211,6 +222,10 @@ const (
 	ReasonNotIssued = "NotIssued"
 	// ReasonRotated is the event of a rotation.
 	ReasonRotated = "Rotated"
+	// ReasonRevocationListTooLarge: the revocation list of a CertificateAuthority does not fit into its target any more.
+	ReasonRevocationListTooLarge = "RevocationListTooLarge"
+	// ReasonRevocationListShortened is an event: entries of certificates that have expired left a revocation list sooner than they should.
+	ReasonRevocationListShortened = "RevocationListShortened"
 	// ReasonRevoked: the certificate of the CertificateAuthority, or of one above it, is revoked. It is also the event of an access key that
 	// was taken out of force.
 	ReasonRevoked = "Revoked"

@@ -119,3 +119,31 @@ type IAMStatus struct {
 	// +kubebuilder:validation:MaxLength=1024
 	LastHandledReconcileAt string `json:"lastHandledReconcileAt,omitempty"`
 }
+
+// BoundPrincipal is a user or role that a policy named when it was there.
+type BoundPrincipal struct {
+	// arn that the policy has.
+	// +required
+	// +kubebuilder:validation:MaxLength=2048
+	ARN string `json:"arn"`
+	// uniqueId of who had the ARN.
+	// +required
+	// +kubebuilder:validation:MaxLength=128
+	UniqueID string `json:"uniqueId"`
+}
+
+// PolicyBinding is whom the ARNs of users and roles in one policy mean. AWS keeps a principal's unique id in place of the ARN, so that
+// whoever is made under the name of one that was deleted gets nothing; a manifest is its owner's text, so the ids are kept here.
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html
+type PolicyBinding struct {
+	// policyDigest is of the policy that is bound: another policy is bound anew.
+	// +required
+	// +kubebuilder:validation:MaxLength=64
+	PolicyDigest string `json:"policyDigest"`
+	// principals that were there since the policy is as it is, each as it was first.
+	// +optional
+	// +listType=map
+	// +listMapKey=arn
+	// +kubebuilder:validation:MaxItems=1024
+	Principals []BoundPrincipal `json:"principals,omitempty"`
+}

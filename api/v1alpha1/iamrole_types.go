@@ -73,7 +73,16 @@ type IAMRole struct {
 	// status is what is known of it.
 	// +optional
 	// +kubebuilder:default={"observedGeneration":-1,"conditions":{{"type":"Ready","status":"Unknown","reason":"Pending","message":"Waiting for the controller","lastTransitionTime":"1970-01-01T00:00:00Z"},{"type":"Reconciling","status":"True","reason":"Pending","message":"Waiting for the controller","lastTransitionTime":"1970-01-01T00:00:00Z"}}}
-	Status IAMStatus `json:"status,omitzero"`
+	Status IAMRoleStatus `json:"status,omitzero"`
+}
+
+// IAMRoleStatus is what is known of a role.
+type IAMRoleStatus struct {
+	IAMStatus `json:",inline"`
+
+	// trust is whom assumeRolePolicy names.
+	// +optional
+	Trust *PolicyBinding `json:"trust,omitempty"`
 }
 
 // IAMRoleList is a list of IAMRole objects.
@@ -107,4 +116,4 @@ func (r *IAMRole) AWSPath() string {
 }
 
 // GetIAMStatus is the part of status that every IAM object has. It may be changed.
-func (r *IAMRole) GetIAMStatus() *IAMStatus { return &r.Status }
+func (r *IAMRole) GetIAMStatus() *IAMStatus { return &r.Status.IAMStatus }

@@ -275,6 +275,16 @@ type KMSKeyStatus struct {
 	// +kubebuilder:validation:MaxItems=1000
 	KeyMaterials []KeyMaterial `json:"keyMaterials,omitempty"`
 
+	// sealingPublicKey is the line by which values are sealed for this key, offline (strongroom seal). It changes when the key rotates;
+	// what was sealed before opens all the same. Keys in a custom key store and asymmetric keys have none.
+	// +optional
+	// +kubebuilder:validation:MaxLength=4096
+	SealingPublicKey string `json:"sealingPublicKey,omitempty"`
+
+	// policyBinding is whom the key's policy names.
+	// +optional
+	PolicyBinding *PolicyBinding `json:"policyBinding,omitempty"`
+
 	// onDemandRotations so far. AWS KMS allows 25 a key.
 	// +optional
 	OnDemandRotations int32 `json:"onDemandRotations,omitempty"`

@@ -73,7 +73,7 @@ var whole = map[string][]string{
 	"KMSKey": {`
 spec: {description: d, aliases: [alias/a], keySpec: SYMMETRIC_DEFAULT, keyUsage: ENCRYPT_DECRYPT, enabled: true,
   rotation: {enabled: true, periodInDays: 100}, deletion: {pendingWindowInDays: 8}, region: us-east-1, policy: {Version: "2012-10-17"}, tags: [{key: k, value: v}]}
-status: {observedGeneration: 1, keyId: k, arn: a, keyState: Enabled, onDemandRotations: 1, nextRotationTime: "2026-11-24T12:00:00Z",
+status: {observedGeneration: 1, keyId: k, arn: a, keyState: Enabled, sealingPublicKey: k, onDemandRotations: 1, nextRotationTime: "2026-11-24T12:00:00Z",
   lastHandledReconcileAt: a, lastHandledRotateAt: b,
   keyMaterials: [{id: "` + long + `", sequence: 1, state: CURRENT, rotationType: AUTOMATIC, createdTime: "2026-11-24T12:00:00Z"}]}`, `
 spec: {origin: AWS_CLOUDHSM, customKeyStoreRef: {name: a, namespace: b}}`},
@@ -97,6 +97,7 @@ spec: {generate: {json: {template: "{}", key: k, password: {length: 5, excludeCh
   target: {type: Opaque}}`, `
 spec: {generate: {bytes: {length: 5, encoding: Hex}}}`, `
 spec: {generate: {uuid: {}}}`, `
+spec: {sealed: srs1.AAAA}`, `
 spec: {rotation: {strategy: AlternatingUsers, postgres: {adminSecretRef: {name: a}, tls: {mode: verify-full, caSecretRef: {name: c, key: k}}}}}
 status: {observedGeneration: 1, rotation: {versionId: "` + long + `", startedTime: "2026-11-24T12:00:00Z", step: setSecret, attempts: 1,
   nextAttemptTime: "2026-11-24T12:00:00Z"}}`, `
@@ -143,7 +144,8 @@ spec: {type: Subordinate, authorityRef: {name: r}, subject: {commonName: c, orga
   revoked: [{serial: "00000000000000000000000000000000", reason: UNSPECIFIED}], deletion: {recoveryWindowInDays: 8}, region: us-east-1, tags: [{key: k, value: v}]}
 status: {observedGeneration: 1, arn: a, kmsKeyArn: k, certificate: c, certificateChain: c, serial: s, notBefore: "2026-11-24T12:00:00Z", notAfter: "2026-11-24T12:00:00Z",
   renewalTime: "2026-11-24T12:00:00Z", lastHandledReconcileAt: a, lastHandledRotateAt: b,
-  crl: {number: 1, thisUpdate: "2026-11-24T12:00:00Z", nextUpdate: "2026-11-24T12:00:00Z", revoked: 1, digest: d},
+  crl: {number: 1, thisUpdate: "2026-11-24T12:00:00Z", nextUpdate: "2026-11-24T12:00:00Z", revoked: 1, digest: d, sha256: s}, revokedGeneration: 1,
+  projection: {name: t, keys: [a], digest: d},
   versions: [{versionId: "` + long + `", sequence: 1, stages: [AWSCURRENT], createdTime: "2026-11-24T12:00:00Z"}]}`},
 	"Certificate": {`
 spec: {domainName: a, subjectAlternativeNames: [b], keyAlgorithm: RSA_2048, authorityRef: {name: r}, validity: 9999d, renewBefore: 1d, kmsKeyRef: {name: k},
@@ -178,6 +180,8 @@ func filler(path string, n int) string {
 		return "::/0"
 	case strings.HasSuffix(path, ".ipRanges[]") && n == 43:
 		return "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff/128"
+	case path == "spec.sealed" && n > len("srs1."):
+		return "srs1." + strings.Repeat("x", n-len("srs1."))
 	case path == "spec.validity" && n >= 2:
 		return strings.Repeat("9", n-1) + "d"
 	case path == "spec.renewBefore" && n >= 2:

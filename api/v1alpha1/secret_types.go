@@ -4,10 +4,10 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// SecretSpec is the secret that a user wants. It never holds a plaintext. With neither generate nor valueFrom the value is
+// SecretSpec is the secret that a user wants. It never holds a plaintext. With none of generate, valueFrom and sealed the value is
 // put through the API of AWS Secrets Manager.
 //
-// +kubebuilder:validation:AtMostOneOf=generate;valueFrom
+// +kubebuilder:validation:AtMostOneOf=generate;valueFrom;sealed
 // +kubebuilder:validation:XValidation:rule="has(self.name) == has(oldSelf.name) && (!has(self.name) || self.name == oldSelf.name)",message="name cannot be changed: it is part of the ARN; create another Secret",fieldPath=".name",reason=FieldValueForbidden
 // +kubebuilder:validation:XValidation:rule="has(self.region) == has(oldSelf.region) && (!has(self.region) || self.region == oldSelf.region)",message="region cannot be changed: it is part of the ARN; create another Secret",fieldPath=".region",reason=FieldValueForbidden
 // +kubebuilder:validation:XValidation:rule="!has(self.rotation) || has(self.generate) || (!has(self.valueFrom) && (has(self.rotation.postgres) || has(self.rotation.mysql) || has(self.rotation.redis)))",message="only a value that Strongroom makes can be rotated: remove rotation, use generate, or name a rotator such as rotation.postgres",fieldPath=".rotation"
@@ -46,6 +46,13 @@ type SecretSpec struct {
 	// valueFrom imports the value from elsewhere.
 	// +optional
 	ValueFrom *SecretValueSource `json:"valueFrom,omitempty"`
+
+	// sealed is the value, encrypted by strongroom seal for this secret's account, region and name: it can be kept in Git. Another sealed
+	// value is a new version.
+	// +optional
+	// +kubebuilder:validation:MaxLength=98304
+	// +kubebuilder:validation:Pattern=`^srs1[.][-_a-zA-Z0-9]+$`
+	Sealed string `json:"sealed,omitempty"`
 
 	// rotation on a schedule.
 	// +optional
@@ -402,7 +409,8 @@ type SecretStatus struct {
 	// +optional
 	Rotation *RotationStatus `json:"rotation,omitempty"`
 
-	// importedFrom is the source of the current version's value, as NAME/KEY of a core Secret; empty if it was generated.
+	// importedFrom is the source of the current version's value: NAME/KEY of a core Secret, or a digest of the sealed value; empty if it
+	// was generated.
 	// +optional
 	// +kubebuilder:validation:MaxLength=512
 	ImportedFrom string `json:"importedFrom,omitempty"`

@@ -103,7 +103,7 @@ var _ = Describe("A CertificateAuthority", func() {
 		Expect(cp.Client.Create(ctx, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "theirs"}})).To(Succeed())
 		update(ca, func() { ca.Spec.Target.Name = "theirs" })
 		reconcile(ca)
-		is(ca, metav1.ConditionFalse, v1alpha1.ReasonConflict, "theirs", "somebody else's")
+		is(ca, metav1.ConditionFalse, v1alpha1.ReasonConflict, "ConfigMap theirs", "belongs to somebody else")
 	})
 
 	It("that lost its status, or was deleted and is applied again, has its certificate back", func() {

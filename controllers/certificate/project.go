@@ -26,7 +26,7 @@ func (r *Reconciler) project(ctx context.Context, p *pass) error {
 	}
 	if spec := p.certificate.Spec.Target; spec != nil {
 		showing.Target = &projection.Target{
-			Name: p.certificate.TargetName(), Type: string(corev1.SecretTypeTLS), Policy: spec.CreationPolicy, Data: dataOf(p.bundle),
+			Name: p.certificate.TargetName(), Type: string(corev1.SecretTypeTLS), Policy: spec.CreationPolicy, Whole: true, Data: dataOf(p.bundle),
 		}
 		showing.Restart = spec.Restart
 	}

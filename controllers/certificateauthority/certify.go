@@ -8,8 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"k8s.io/apimachinery/pkg/api/meta"
-
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/conditions"
 	"strongroom.dev/strongroom/internal/core/pki"
@@ -28,7 +26,7 @@ func (r *Reconciler) key(ctx context.Context, p *pass) error {
 		}
 		p.chain = chain
 	}
-	key, signer, err := r.Authorities.EstablishKey(ctx, p.ca, p.chain != nil)
+	key, signer, err := r.Authorities.EstablishKey(ctx, p.identified(), p.chain != nil)
 	if err != nil {
 		return err
 	}
@@ -159,17 +157,12 @@ func (r *Reconciler) revoke(ctx context.Context, p *pass) error {
 			return err
 		}
 	}
-	if len(unknown) > 0 && (p.ca.Generation != p.before.Status.ObservedGeneration || told(p.before)) { // later, what was revoked may have expired
+	if len(unknown) > 0 && p.ca.Generation != p.before.Status.RevokedGeneration { // later, what was revoked may have expired
 		slices.Sort(unknown)
 		return fault.Stalled(v1alpha1.ReasonNotIssued, fmt.Errorf("spec.revoked: %w: %s; take it out, or correct it", acmpca.ErrNotIssued, unknown[0]))
 	}
+	p.ca.Status.RevokedGeneration = p.ca.Generation
 	return nil
-}
-
-// told tells that the last pass said NotIssued: it stays true until the spec is corrected.
-func told(ca *v1alpha1.CertificateAuthority) bool {
-	ready := meta.FindStatusCondition(ca.Status.Conditions, v1alpha1.ConditionReady)
-	return ready != nil && ready.Reason == v1alpha1.ReasonNotIssued
 }
 
 func reasonOf(reason v1alpha1.RevocationReason) pki.Reason {

@@ -24,6 +24,7 @@ import (
 	"strongroom.dev/strongroom/internal/core/keyring"
 	"strongroom.dev/strongroom/internal/core/versions"
 	"strongroom.dev/strongroom/internal/fault"
+	"strongroom.dev/strongroom/internal/projection"
 	"strongroom.dev/strongroom/internal/service/acmpca"
 	"strongroom.dev/strongroom/internal/service/sealed"
 	"strongroom.dev/strongroom/internal/store"
@@ -31,11 +32,13 @@ import (
 
 // Reconciler reconciles CertificateAuthorities.
 type Reconciler struct {
-	// Client reads from the cache and writes. Direct has no cache: it reads and writes the ConfigMaps of targets.
+	// Client reads from the cache and writes.
 	Client client.Client
-	Direct client.Client
 	// Authorities issues and revokes.
 	Authorities *acmpca.Service
+	// Projector writes the ConfigMaps of targets, which take MaximumTarget bytes of data: 1 MiB if it is 0.
+	Projector     *projection.Projector
+	MaximumTarget int
 	// Keyring opens certificates.
 	Keyring *keyring.Holder
 	// Events tells users what happened.
@@ -46,7 +49,6 @@ type Reconciler struct {
 
 // +kubebuilder:rbac:groups=strongroom.dev,resources=certificateauthorities,verbs=get;list;watch
 // +kubebuilder:rbac:groups=strongroom.dev,resources=certificateauthorities/status,verbs=update
-// +kubebuilder:rbac:groups="",resources=configmaps,verbs=get;create;patch
 
 // pass is what one reconciliation knows.
 type pass struct {
@@ -89,8 +91,12 @@ func (r *Reconciler) run(ctx context.Context, p *pass) error {
 	}
 	p.indexed = true
 	err := passes.Run(ctx, p, r.key, r.certify)
-	if err != nil && (p.chain == nil || fault.Of(err).Reason != v1alpha1.ReasonRevoked) {
+	if err != nil && p.chain == nil {
 		return err
+	}
+	if err != nil && fault.Of(err).Reason != v1alpha1.ReasonRevoked {
+		p.signer = nil // nothing is revoked or signed, and what there is stays shown
+		return fault.Join(err, r.publish(ctx, p))
 	}
 	unknown := r.revoke(ctx, p) // one that is revoked itself issues nothing, and still tells what of it not to trust
 	if err = fault.Join(err, unknown); unknown != nil && fault.Of(unknown).Reason != v1alpha1.ReasonNotIssued {

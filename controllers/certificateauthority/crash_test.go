@@ -1,16 +1,15 @@
 package certificateauthority_test
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
@@ -21,7 +20,7 @@ import (
 // life is a step in an authority's life that is made to die at each of its writes.
 type life struct {
 	name string
-	// writes that the step takes when nothing dies; those of the ConfigMap are "apply".
+	// writes that the step takes when nothing dies.
 	writes []string
 	// begin brings an authority to the point before the step.
 	begin func(name string) *v1alpha1.CertificateAuthority
@@ -31,7 +30,7 @@ type life struct {
 
 var lives = []life{
 	{
-		name: "the first pass of a root", writes: []string{"create", "apply", "status"},
+		name: "the first pass of a root", writes: []string{"create", "create", "status"},
 		begin: func(name string) *v1alpha1.CertificateAuthority { return root(name, shownIn(name)) },
 		check: func(ca, _ *v1alpha1.CertificateAuthority) { Expect(ca.Status.Versions).To(HaveLen(1)) },
 	},
@@ -50,7 +49,7 @@ var lives = []life{
 		},
 	},
 	{
-		name: "the first pass of a subordinate", writes: []string{"create", "create", "apply", "status"},
+		name: "the first pass of a subordinate", writes: []string{"create", "create", "create", "status"},
 		begin: func(name string) *v1alpha1.CertificateAuthority {
 			if world.ControlPlane.Client.Get(ctx, client.ObjectKey{Namespace: world.Namespace, Name: "above"}, &v1alpha1.CertificateAuthority{}) != nil {
 				ready("above", func(ca *v1alpha1.CertificateAuthority) { ca.Spec.Validity = "3000d" })
@@ -111,7 +110,30 @@ var lives = []life{
 		},
 	},
 	{
-		name: "the return of a deleted one", writes: []string{"apply", "status"},
+		name: "the revocation of an authority", writes: []string{"create", "create", "apply", "status"},
+		begin: func(name string) *v1alpha1.CertificateAuthority {
+			ca := ready(name, shownIn(name))
+			sub := ready("below-"+name, under(name))
+			world.Update(ca, func() { ca.Spec.Revoked = []v1alpha1.RevokedCertificate{{Serial: sub.Status.Serial}} })
+			return ca
+		},
+		check: func(ca, _ *v1alpha1.CertificateAuthority) {
+			Expect(ca.Status.CRL.Revoked).To(Equal(int64(1)))
+			sub := &v1alpha1.CertificateAuthority{ObjectMeta: metav1.ObjectMeta{Namespace: world.Namespace, Name: "below-" + ca.Name}}
+			world.Refresh(sub)
+			reconcile(sub)
+			is(sub, metav1.ConditionFalse, v1alpha1.ReasonRevoked, "the certificate "+sub.Status.Serial)
+			var of int
+			for _, e := range world.Envelopes(v1alpha1.EnvelopeRevocation) {
+				if e.Spec.Owner.Name == ca.Name {
+					of++
+				}
+			}
+			Expect(of).To(Equal(2), "the certificate's and the key's, once each")
+		},
+	},
+	{
+		name: "the return of a deleted one", writes: []string{"patch", "apply", "status"},
 		begin: func(name string) *v1alpha1.CertificateAuthority {
 			ca := ready(name, shownIn(name))
 			former := ca.Status.DeepCopy()
@@ -132,12 +154,6 @@ var lives = []life{
 // bring the authority to where it would be without that: one certificate for each reason, none lost, none left over, and what is shown is
 // what is in force.
 var _ = Describe("A manager that dies at any write of", func() {
-	// faulty is a controller of which each write, that of the ConfigMap too, goes through one client that dies.
-	faulty := func() (*environment.Reconcilers, *environment.FaultyClient) {
-		r, writes := world.Faulty()
-		r.CertificateAuthority.Direct = &applying{Client: r.CertificateAuthority.Direct, through: writes}
-		return r, writes
-	}
 	settled := func(ca *v1alpha1.CertificateAuthority) {
 		GinkgoHelper()
 		for range 6 {
@@ -155,7 +171,7 @@ var _ = Describe("A manager that dies at any write of", func() {
 	}
 	for _, l := range lives {
 		It(l.name+" loses nothing and does nothing twice", func() {
-			r, writes := faulty()
+			r, writes := world.Faulty()
 			for _, after := range []bool{false, true} {
 				for n := 1; n <= len(l.writes); n++ {
 					ca := l.begin(fmt.Sprintf("dies-%d-%t", n, after))
@@ -183,7 +199,7 @@ var _ = Describe("A manager that dies at any write of", func() {
 		})
 
 		It(l.name+" writes no more than it needs, and a resync writes nothing", func() {
-			r, writes := faulty()
+			r, writes := world.Faulty()
 			ca := l.begin("costs")
 			writes.FailAt(0, false)
 			_, err := r.CertificateAuthority.Reconcile(ctx, environment.Request(ca))
@@ -199,8 +215,8 @@ var _ = Describe("A manager that dies at any write of", func() {
 		})
 	}
 
-	It("the end of what has expired deletes each record once, after the list that had it", func() {
-		r, writes := faulty()
+	It("the end of what has expired deletes each record once, after the list that had it after its end", func() {
+		r, writes := world.Faulty()
 		for _, after := range []bool{false, true} {
 			for n := 1; n <= 4; n++ {
 				world.Fresh()
@@ -209,6 +225,9 @@ var _ = Describe("A manager that dies at any write of", func() {
 				Expect(world.Services.Authorities.Revoke(ctx, ca, serialOf(leaf), pki.Unspecified)).To(Succeed())
 				reconcile(ca)
 				Expect(ca.Status.CRL.Revoked).To(Equal(int64(1)))
+				world.Clock.Set(leaf.NotAfter.Add(2 * time.Hour))
+				reconcile(ca)
+				Expect(ca.Status.CRL.Revoked).To(Equal(int64(1)), "it has left before a list after its end had it")
 				world.Clock.Set(leaf.NotAfter.Add(14 * day))
 				writes.FailAt(n, after)
 				_, err := r.CertificateAuthority.Reconcile(ctx, environment.Request(ca))
@@ -224,16 +243,6 @@ var _ = Describe("A manager that dies at any write of", func() {
 		}
 	})
 })
-
-// applying is the controller's client without a cache, whose one write is counted with all others.
-type applying struct {
-	client.Client
-	through *environment.FaultyClient
-}
-
-func (a *applying) Apply(ctx context.Context, obj runtime.ApplyConfiguration, opts ...client.ApplyOption) error {
-	return a.through.Apply(ctx, obj, opts...)
-}
 
 var _ = Describe("Two managers that both think they lead", func() {
 	It("make one certificate and one list between them", func() {

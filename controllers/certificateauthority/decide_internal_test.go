@@ -1,11 +1,13 @@
 package certificateauthority
 
 import (
+	"crypto/x509"
 	"testing"
 	"time"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/pki"
+	"strongroom.dev/strongroom/internal/service/acmpca"
 )
 
 func TestWhenAnAuthorityIsRenewed(t *testing.T) {
@@ -63,20 +65,22 @@ func TestAListIsAnotherWhenAnythingOnItIs(t *testing.T) {
 	if err1 != nil || err2 != nil {
 		t.Fatal(err1, err2)
 	}
-	one, two := pki.Revoked{Serial: first.SerialNumber, Reason: pki.Unspecified}, pki.Revoked{Serial: next.SerialNumber, Reason: pki.Unspecified}
-	other := one
+	revocation := func(c *x509.Certificate) acmpca.Revocation {
+		return acmpca.Revocation{Revoked: pki.Revoked{Serial: c.SerialNumber, Reason: pki.Unspecified}}
+	}
+	one, two, other := revocation(first), revocation(next), revocation(first)
 	other.Reason = pki.KeyCompromise
 	plain.chain = append(plain.chain, first)
 	digests := map[string]string{}
 	for name, tt := range map[string]struct {
 		change  func(*v1alpha1.CertificateAuthority)
 		renewed bool
-		revoked []pki.Revoked
+		revoked []acmpca.Revocation
 	}{
 		"nothing revoked":     {same, false, nil},
-		"one revoked":         {same, false, []pki.Revoked{one}},
-		"for another reason":  {same, false, []pki.Revoked{other}},
-		"two revoked":         {same, false, []pki.Revoked{one, two}},
+		"one revoked":         {same, false, []acmpca.Revocation{one}},
+		"for another reason":  {same, false, []acmpca.Revocation{other}},
+		"two revoked":         {same, false, []acmpca.Revocation{one, two}},
 		"another certificate": {same, true, nil},
 		"another target": {func(ca *v1alpha1.CertificateAuthority) {
 			ca.Spec.Target = &v1alpha1.AuthorityTarget{Name: "x"}
@@ -96,7 +100,7 @@ func TestAListIsAnotherWhenAnythingOnItIs(t *testing.T) {
 		}
 		digests[digest] = name
 	}
-	if digestOf(plain, []pki.Revoked{one, two}) != digestOf(plain, []pki.Revoked{two, one}) {
+	if digestOf(plain, []acmpca.Revocation{one, two}) != digestOf(plain, []acmpca.Revocation{two, one}) {
 		t.Error("the order in which a cache lists them makes another list")
 	}
 	usual := of(func(ca *v1alpha1.CertificateAuthority) {

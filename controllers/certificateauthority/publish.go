@@ -5,20 +5,20 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"math/big"
 	"slices"
+	"strings"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
-	metav1ac "k8s.io/client-go/applyconfigurations/meta/v1"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/controllers/outcome"
 	"strongroom.dev/strongroom/internal/core/pki"
+	"strongroom.dev/strongroom/internal/core/secretbytes"
 	"strongroom.dev/strongroom/internal/fault"
+	"strongroom.dev/strongroom/internal/projection"
+	"strongroom.dev/strongroom/internal/service/acmpca"
 )
 
 const (
@@ -27,63 +27,172 @@ const (
 	// The keys of the target.
 	keyCertificate = "ca.crt"
 	keyList        = "ca.crl"
-
-	fieldOwner = v1alpha1.Group + "/certificateauthority"
 )
 
-// publish makes the next revocation list when something was revoked, when half of the last one's time is over, or when certificate or
-// target are others, and shows it. Records of certificates that have expired go.
+// publish makes the next revocation list when something was revoked, when half of the last one's time is over, when certificate or target are
+// others, or when the last one is not in the target any more, and shows it. Records of certificates that have expired go. Without a signer
+// nothing is signed, and what there is stays shown.
 //
 // The list's number is the time in seconds, or one more than the last: so it grows even if status was lost.
+//
+// Crash-safe: target first, records of what has expired second, status third; a pass that ends between makes a list with another number.
 func (r *Reconciler) publish(ctx context.Context, p *pass) error {
-	ca := p.identified()
-	revoked, expired, err := r.Authorities.Revoked(ctx, ca)
+	all, expired, err := r.Authorities.Revoked(ctx, p.identified())
 	if err != nil {
 		return err
 	}
-	digest := digestOf(p, revoked)
-	half := time.Duration(expirationOf(p.ca)) * 12 * time.Hour
-	former := p.ca.Status.CRL
-	if former != nil && former.Digest == digest && p.now.Before(former.ThisUpdate.Add(half)) {
-		p.lookAgain(former.ThisUpdate.Add(half).Sub(p.now))
-		return nil
-	}
-	next := &v1alpha1.CertificateRevocationListStatus{
-		Number: p.now.Unix(), ThisUpdate: metav1.NewTime(p.now).Rfc3339Copy(), NextUpdate: metav1.NewTime(p.now.Add(2 * half)).Rfc3339Copy(),
-		Revoked: int64(len(revoked)), Digest: digest,
-	}
-	if former != nil {
-		next.Number = max(next.Number, former.Number+1)
-	}
-	if err := r.show(ctx, p, next, revoked); err != nil {
+	last, err := r.shownList(ctx, p)
+	if err != nil {
 		return err
 	}
-	for _, e := range expired { // after the list that had them still
-		if err := r.Authorities.Store.Delete(ctx, e); err != nil {
-			return err
+	next := planned(p, all)
+	if p.signer == nil || !next.due && (last != nil || p.ca.Spec.Target == nil) {
+		p.lookAgain(next.renewal(p.ca).Sub(p.now))
+		return r.show(ctx, p, next.former, last)
+	}
+	err = r.renew(ctx, p, next, last)
+	if err != nil && fault.Of(err).Reason != v1alpha1.ReasonRevocationListTooLarge {
+		return err
+	}
+	for _, e := range next.over(expired) {
+		if gone := r.Authorities.Store.Delete(ctx, e); gone != nil {
+			return fault.Join(err, gone)
 		}
 	}
-	p.ca.Status.CRL = next
-	p.lookAgain(half)
-	return nil
+	p.lookAgain(next.renewal(p.ca).Sub(p.now))
+	return err
 }
 
-func expirationOf(ca *v1alpha1.CertificateAuthority) int32 {
-	if ca.Spec.CRL == nil || ca.Spec.CRL.ExpirationInDays == 0 {
-		return defaultExpiration
+// renew signs the next list and shows it. One that does not fit leaves the last one that does, until it expires. The fault says
+// RevocationListTooLarge.
+func (r *Reconciler) renew(ctx context.Context, p *pass, next *plan, last []byte) error {
+	text, err := r.fitted(p, next)
+	if err == nil {
+		err = tooLarge(p, next, text, r.show(ctx, p, next.status, text))
 	}
-	return ca.Spec.CRL.ExpirationInDays
+	if err != nil && fault.Of(err).Reason == v1alpha1.ReasonRevocationListTooLarge {
+		err = fault.Join(err, r.show(ctx, p, next.former, last))
+	}
+	return err
 }
 
-// digestOf is a digest of what is on a list, by whom, and where it is shown.
-func digestOf(p *pass, revoked []pki.Revoked) string {
-	var serials []string
-	for _, r := range revoked {
-		serials = append(serials, pki.FormatSerial(r.Serial)+string(r.Reason))
+// show has the ConfigMap shown, tells of what nobody asked for, and notes in status what is shown. A list of nil is none.
+func (r *Reconciler) show(ctx context.Context, p *pass, status *v1alpha1.CertificateRevocationListStatus, list []byte) error {
+	showing := projection.Showing{
+		Owner:     projection.Owner{Kind: own.Name, Name: p.ca.Name, UID: p.ca.UID, ARN: p.arn},
+		Namespace: p.ca.Namespace, Generation: p.ca.Generation, Now: p.now, Wanted: wanted(p, status, list),
 	}
-	slices.Sort(serials)
-	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %q %d", serials, pki.FormatSerial(p.chain[0].SerialNumber), targetOf(p.ca), expirationOf(p.ca)))
-	return hex.EncodeToString(sum[:16])
+	if former := p.before.Status.Projection; former != nil {
+		showing.Former = &projection.Former{ConfigMap: true, Name: former.Name, Keys: former.Keys, Digest: former.Digest}
+	}
+	if p.ca.Spec.Target != nil {
+		data := map[string]secretbytes.Bytes{keyCertificate: secretbytes.Own([]byte(pemOf(p.chain)))}
+		if list != nil {
+			data[keyList] = secretbytes.Copy(list)
+		}
+		showing.Target = &projection.Target{ConfigMap: true, Name: p.ca.Spec.Target.Name, Fixed: true, Data: data}
+	}
+	shown, err := r.Projector.Show(ctx, &showing)
+	r.reporter().TellShown(p.ca, &shown, err)
+	if !shown.Done {
+		return err
+	}
+	p.ca.Status.Projection, p.ca.Status.CRL = nil, status
+	if showing.Target != nil {
+		p.ca.Status.Projection = &v1alpha1.ProjectionStatus{Name: showing.Target.Name, Keys: shown.Keys, Digest: shown.Digest}
+	}
+	return err
+}
+
+// wanted tells what is shown from what is to be shown next. A list that is signed again since somebody changed the target is the same.
+func wanted(p *pass, status *v1alpha1.CertificateRevocationListStatus, list []byte) string {
+	what := pki.FormatSerial(p.chain[0].SerialNumber)
+	if status != nil && list != nil {
+		what += "/" + status.Digest + "/" + status.NextUpdate.UTC().Format(time.RFC3339)
+	}
+	return what
+}
+
+// fitted signs the list and gives it in PEM, so that it fits into the target; nil without a target. If it does not, entries of certificates
+// that have expired leave it at once, which is told. The fault says RevocationListTooLarge if that is not enough.
+func (r *Reconciler) fitted(p *pass, next *plan) ([]byte, error) {
+	if p.ca.Spec.Target == nil {
+		return nil, nil
+	}
+	text, err := r.signed(p, next)
+	room := r.room() - len(pemOf(p.chain))
+	if err != nil || len(text) <= room {
+		return text, err
+	}
+	whole := next.entries
+	next.entries = slices.DeleteFunc(slices.Clone(whole), func(e acmpca.Revocation) bool { return !stays(e, p.now) })
+	if text, err = r.signed(p, next); err != nil {
+		return nil, err
+	}
+	if len(text) > room {
+		err := outgrown(p, next, text, fmt.Sprintf("which takes %d beside the certificates", room))
+		next.entries = whole // none of them has left
+		return nil, err
+	}
+	if gone := len(whole) - len(next.entries); gone > 0 {
+		r.reporter().Tell(p.ca, shortened(gone))
+	}
+	return text, nil
+}
+
+// outgrown says what it means that a list does not fit, and what to do.
+func outgrown(p *pass, next *plan, text []byte, why string) error {
+	return fault.Stalled(v1alpha1.ReasonRevocationListTooLarge, fmt.Errorf("the revocation list has %d bytes for %d certificates, too many for ConfigMap %s, "+
+		"%s: the last list that fits stays there, if there is one, until it expires, and lacks what was revoked since. Create another CertificateAuthority, "+
+		"with certificates of a shorter validity, and have them issued by it; what expires leaves this list", len(text), len(next.entries), p.ca.Spec.Target.Name, why))
+}
+
+// tooLarge tells whether the API server, or etcd, does not take a list that should fit. The text is etcd's, which the API server passes on.
+func tooLarge(p *pass, next *plan, text []byte, err error) error {
+	if err != nil && text != nil && (apierrors.IsRequestEntityTooLargeError(err) || strings.Contains(err.Error(), "request is too large")) {
+		return outgrown(p, next, text, "as this cluster answers")
+	}
+	return err
+}
+
+// shortened tells that entries left a list sooner than RFC 5280 has it, section 3.3.
+func shortened(count int) outcome.Happening {
+	return outcome.Happening{
+		Type: "Warning", Reason: v1alpha1.ReasonRevocationListShortened, Action: "Publish",
+		Note: fmt.Sprintf("the revocation list did not fit into its target: %d certificates that have expired left it before a list after their end had them", count),
+	}
+}
+
+// maximumConfigMap is what Kubernetes takes as the data of a ConfigMap, in bytes.
+// https://kubernetes.io/docs/concepts/configuration/configmap/#motivation
+const maximumConfigMap = 1 << 20
+
+// room is how much data a target takes. Keys do not count.
+func (r *Reconciler) room() int {
+	if r.MaximumTarget > 0 {
+		return r.MaximumTarget
+	}
+	return maximumConfigMap
+}
+
+// signed signs a list, in PEM, and notes its digest.
+func (r *Reconciler) signed(p *pass, next *plan) ([]byte, error) {
+	authority, err := r.Authorities.AuthorityOf(p.ca, p.chain, p.signer)
+	if err != nil {
+		return nil, err
+	}
+	list, err := authority.SignList(next.list())
+	if err != nil {
+		return nil, err
+	}
+	text := pki.ListPEM(list)
+	next.status.Revoked, next.status.SHA256 = int64(len(next.entries)), sha256Of(text)
+	return text, nil
+}
+
+func sha256Of(text []byte) string {
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:])
 }
 
 func targetOf(ca *v1alpha1.CertificateAuthority) string {
@@ -93,42 +202,12 @@ func targetOf(ca *v1alpha1.CertificateAuthority) string {
 	return ca.Spec.Target.Name
 }
 
-// show signs the list and writes the ConfigMap. Crash-safe: one write, and the next pass makes a list with another number.
-func (r *Reconciler) show(ctx context.Context, p *pass, next *v1alpha1.CertificateRevocationListStatus, revoked []pki.Revoked) error {
-	if p.ca.Spec.Target == nil {
-		return nil
+func expirationOf(ca *v1alpha1.CertificateAuthority) time.Duration {
+	days := int32(defaultExpiration)
+	if ca.Spec.CRL != nil && ca.Spec.CRL.ExpirationInDays != 0 {
+		days = ca.Spec.CRL.ExpirationInDays
 	}
-	authority, err := r.Authorities.AuthorityOf(p.ca, p.chain, p.signer)
-	if err != nil {
-		return err
-	}
-	list, err := authority.SignList(pki.List{
-		Number: big.NewInt(next.Number), ThisUpdate: next.ThisUpdate.Time, NextUpdate: next.NextUpdate.Time, Revoked: revoked,
-	})
-	if err != nil {
-		return err
-	}
-	name := targetOf(p.ca)
-	existing := &corev1.ConfigMap{}
-	err = r.Direct.Get(ctx, client.ObjectKey{Namespace: p.ca.Namespace, Name: name}, existing)
-	if client.IgnoreNotFound(err) != nil {
-		return fmt.Errorf("reading ConfigMap %s: %w", name, err)
-	}
-	if owner := metav1.GetControllerOf(existing); err == nil && (owner == nil || owner.UID != p.ca.UID && (owner.Kind != "CertificateAuthority" || owner.Name != p.ca.Name)) {
-		return fault.Contested(v1alpha1.ReasonConflict, fmt.Errorf("ConfigMap %s is somebody else's; delete it, or name another target", name))
-	}
-	config := corev1ac.ConfigMap(name, p.ca.Namespace).
-		WithData(map[string]string{keyCertificate: pemOf(p.chain), keyList: string(pki.ListPEM(list))}).
-		WithOwnerReferences(metav1ac.OwnerReference().WithAPIVersion(v1alpha1.SchemeGroupVersion.String()).WithKind("CertificateAuthority").
-			WithName(p.ca.Name).WithUID(p.ca.UID).WithController(true))
-	if err == nil {
-		config.WithUID(existing.UID) // never another than the one that was looked at
-	}
-	if err := r.Direct.Apply(ctx, config, client.FieldOwner(fieldOwner), client.ForceOwnership); err != nil {
-		if apierrors.IsConflict(err) {
-			return fault.Contested(v1alpha1.ReasonConflict, fmt.Errorf("writing ConfigMap %s: %w", name, err))
-		}
-		return fmt.Errorf("writing ConfigMap %s: %w", name, err)
-	}
-	return nil
+	return time.Duration(days) * 24 * time.Hour
 }
+
+func second(t time.Time) metav1.Time { return metav1.NewTime(t).Rfc3339Copy() }

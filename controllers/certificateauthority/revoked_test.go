@@ -64,6 +64,71 @@ var _ = Describe("A subordinate authority that is revoked", func() {
 		Expect(own(sub)).To(HaveLen(1))
 	})
 
+	renewed := func(ca *v1alpha1.CertificateAuthority, value string) (former string) {
+		GinkgoHelper()
+		former = ca.Status.Serial
+		annotate(ca, value)
+		reconcile(ca)
+		Expect(ca.Status.Serial).NotTo(Equal(former))
+		return former
+	}
+
+	It("is one whose earlier certificate is revoked for its key, however many renewals ago, and with it any other with that key", func() {
+		above := ready("above", func(ca *v1alpha1.CertificateAuthority) { ca.Spec.Validity = "3000d" })
+		sub := ready("sub", under("above"))
+		below := ready("below", under("sub"))
+		first := renewed(sub, "1")
+		renewed(sub, "2")
+		renewed(sub, "3")
+		revoke(above, first)
+		for _, ca := range []*v1alpha1.CertificateAuthority{sub, below} {
+			refused(ca)
+			reconcile(ca)
+			is(ca, metav1.ConditionFalse, v1alpha1.ReasonRevoked, "CN=CA sub", "above")
+		}
+		is(sub, metav1.ConditionFalse, v1alpha1.ReasonRevoked, "the key of CN=CA sub is not to be trusted")
+		serial := sub.Status.Serial
+		annotate(sub, "4")
+		reconcile(sub)
+		Expect(sub.Status.Serial).To(Equal(serial), "it is issued anew with that key")
+		Expect(above.Status.CRL.Revoked).To(Equal(int64(1)), "a key is no entry of a list")
+
+		for name, change := range map[string]func(*v1alpha1.CertificateAuthority){"again": under("above"), "root": func(*v1alpha1.CertificateAuthority) {}} {
+			ca := described(name, change, func(ca *v1alpha1.CertificateAuthority) { ca.Spec.KMSKeyRef = &v1alpha1.LocalReference{Name: "ca-sub"} })
+			world.Create(ca)
+			reconcile(ca)
+			is(ca, metav1.ConditionFalse, v1alpha1.ReasonRevoked, "its key is not to be trusted", "a key of its own")
+			Expect(ca.Status.Versions).To(BeEmpty())
+		}
+	})
+
+	DescribeTable("is not one whose earlier certificate is revoked for what is not its key's", func(reason v1alpha1.RevocationReason) {
+		above := ready("above", func(ca *v1alpha1.CertificateAuthority) { ca.Spec.Validity = "3000d" })
+		sub := ready("sub", under("above"))
+		former := renewed(sub, "1")
+		world.Update(above, func() { above.Spec.Revoked = []v1alpha1.RevokedCertificate{{Serial: former, Reason: reason}} })
+		reconcile(above)
+		reconcile(sub)
+		is(sub, metav1.ConditionTrue, v1alpha1.ReasonSucceeded)
+		issued(sub)
+		renewed(sub, "2")
+	},
+		Entry(nil, v1alpha1.RevocationReason("SUPERSEDED")), Entry(nil, v1alpha1.RevocationReason("CESSATION_OF_OPERATION")),
+		Entry(nil, v1alpha1.RevocationReason("AFFILIATION_CHANGED")),
+	)
+
+	DescribeTable("is one whose earlier certificate is revoked for anything else", func(reason v1alpha1.RevocationReason) {
+		above := ready("above", func(ca *v1alpha1.CertificateAuthority) { ca.Spec.Validity = "3000d" })
+		sub := ready("sub", under("above"))
+		former := renewed(sub, "1")
+		world.Update(above, func() { above.Spec.Revoked = []v1alpha1.RevokedCertificate{{Serial: former, Reason: reason}} })
+		reconcile(above)
+		refused(sub)
+	},
+		Entry(nil, v1alpha1.RevocationReason("")), Entry(nil, v1alpha1.RevocationReason("UNSPECIFIED")), Entry(nil, v1alpha1.RevocationReason("PRIVILEGE_WITHDRAWN")),
+		Entry(nil, v1alpha1.RevocationReason("CERTIFICATE_AUTHORITY_COMPROMISE")), Entry(nil, v1alpha1.RevocationReason("A_A_COMPROMISE")),
+	)
+
 	It("stays so when its authorityRef names another, which helps those below it", func() {
 		above := ready("above")
 		ready("other")

@@ -98,6 +98,12 @@ var _ = Describe("A running manager", Ordered, func() {
 		Eventually(servedSerial).WithTimeout(patience).Should(Equal(c.Status.Serial))
 		update(s, func() { delete(s.Data, "ca.crt") })
 		Eventually(func() []byte { _ = refresh(s); return s.Data["ca.crt"] }).WithTimeout(patience).ShouldNot(BeEmpty())
+
+		m := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "root-ca"}}
+		Expect(cp.Client.Delete(ctx, m)).To(Succeed())
+		Eventually(func() string { _ = refresh(m); return m.Data["ca.crl"] }).WithTimeout(patience).ShouldNot(BeEmpty())
+		update(m, func() { m.Data["ca.crt"] = "theirs" })
+		Eventually(func() string { _ = refresh(m); return m.Data["ca.crt"] }).WithTimeout(patience).Should(Equal(ca.Status.Certificate))
 	})
 
 	It("renews what was revoked, and lists it", func() {

@@ -26,6 +26,8 @@ const (
 	KeyIndex = acmpca.KeyIndex
 	// IssuerIndex finds them by the name of the authority above.
 	IssuerIndex = "issuer"
+	// TargetIndex finds them by the name of the ConfigMap that they write.
+	TargetIndex = "target"
 )
 
 // Indexes are the functions of the cache indexes.
@@ -33,6 +35,7 @@ func Indexes() map[string]client.IndexerFunc {
 	return map[string]client.IndexerFunc{
 		acmpca.ARNIndex: acmpca.IndexARN,
 		KeyIndex:        passes.Index((*v1alpha1.CertificateAuthority).KMSKeyName),
+		TargetIndex:     passes.Index(targetOf),
 		IssuerIndex: passes.Index(func(ca *v1alpha1.CertificateAuthority) string {
 			if ca.Spec.AuthorityRef == nil {
 				return ""
@@ -55,6 +58,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, options controller.Optio
 		Named("certificateauthority").
 		For(&v1alpha1.CertificateAuthority{}, builder.WithPredicates(predicate.Funcs{UpdateFunc: passes.Changed(statusLost)})).
 		Watches(&v1alpha1.CertificateAuthority{}, own.By(r.Client, passes.Named(IssuerIndex)), builder.WithPredicates(predicate.Funcs{UpdateFunc: renewed})).
+		Watches(&corev1.ConfigMap{}, own.By(r.Client, passes.Named(TargetIndex)), builder.WithPredicates(predicate.Funcs{CreateFunc: own.NotOwn})).
 		Watches(&v1alpha1.KMSKey{}, own.By(r.Client, passes.Named(KeyIndex)), builder.WithPredicates(predicate.Funcs{UpdateFunc: passes.KeyChanged})).
 		Watches(&v1alpha1.Envelope{}, handler.EnqueueRequestsFromMapFunc(revocationOf),
 			builder.WithPredicates(predicate.Funcs{CreateFunc: func(e event.CreateEvent) bool { return !e.IsInInitialList }})).
@@ -65,7 +69,8 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, options controller.Optio
 
 // statusLost tells that a status has fewer facts than before, which this controller never writes.
 func statusLost(before, after *v1alpha1.CertificateAuthority) bool {
-	return before.Status.ARN != "" && after.Status.ARN != before.Status.ARN || len(after.Status.Versions) < len(before.Status.Versions)
+	return before.Status.ARN != "" && after.Status.ARN != before.Status.ARN || len(after.Status.Versions) < len(before.Status.Versions) ||
+		before.Status.Projection != nil && after.Status.Projection == nil && targetOf(after) != ""
 }
 
 // renewed lets those updates of an authority through that one below it can be waiting for.

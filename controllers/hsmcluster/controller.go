@@ -5,9 +5,11 @@ package hsmcluster
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -15,8 +17,10 @@ import (
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/controllers/outcome"
+	"strongroom.dev/strongroom/controllers/passes"
 	"strongroom.dev/strongroom/internal/conditions"
 	hsmclient "strongroom.dev/strongroom/internal/core/hsm/client"
+	"strongroom.dev/strongroom/internal/fault"
 	"strongroom.dev/strongroom/internal/hsmnodes"
 	"strongroom.dev/strongroom/internal/service/cloudhsm"
 )
@@ -58,6 +62,8 @@ type pass struct {
 	health *hsmclient.Health
 	// renewal is when the nodes' certificate must be renewed.
 	renewal time.Time
+	// notice is what people should know of the nodes and is no failure.
+	notice string
 	// created tells that this pass made the first domain key.
 	created bool
 	// root tells that the cluster is, or may be, the keyring's root of trust, and wraps that it wraps a domain key of the keyring's.
@@ -78,8 +84,20 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		return outcome.Again(err)
 	}
 	defer p.wipe()
-	err := r.run(ctx, p)
+	err := fault.Join(r.run(ctx, p), p.selector())
 	return r.summarise(ctx, p, err)
+}
+
+// selector says whether spec.allowedNamespaces is a label selector, which its schema does not. Until it is, nobody else is let in, and the nodes are
+// looked after as often as ever. The fault says InvalidSelector.
+func (p *pass) selector() error {
+	if _, err := metav1.LabelSelectorAsSelector(p.cluster.Spec.AllowedNamespaces); err != nil {
+		invalid := fault.Of(fault.Stalled(v1alpha1.ReasonInvalidSelector, fmt.Errorf("spec.allowedNamespaces: %w; its operators are In and NotIn, with values, "+
+			"and Exists and DoesNotExist, without", err)))
+		invalid.RetryAfter = min(invalid.RetryAfter, p.requeue())
+		return invalid
+	}
+	return nil
 }
 
 func (p *pass) wipe() {
@@ -102,23 +120,12 @@ func (r *Reconciler) finalizer(ctx context.Context, p *pass) error {
 	return nil
 }
 
-// run is the order of steps.
+// run is the order of steps. It does not begin as passes of other kinds do, by awaiting the keyring: the cluster may be what unseals that.
 func (r *Reconciler) run(ctx context.Context, p *pass) error {
-	for _, step := range []func(context.Context, *pass) error{
-		r.rootOfTrust,
-		r.identify,
-		r.runNodes,
-		r.initialise,
-		r.health,
-	} {
-		if err := step(ctx, p); err != nil {
-			return err
-		}
-		if p.health != nil && len(p.nodes) == 0 { // the other steps ask nodes
-			return nil
-		}
+	if err := passes.Run(ctx, p, r.rootOfTrust, r.identify, r.runNodes); err != nil || len(p.nodes) == 0 {
+		return err
 	}
-	return nil
+	return passes.Run(ctx, p, r.initialise, r.health) // which ask nodes
 }
 
 // summarise puts what this pass came to into status and ends it.
@@ -135,10 +142,13 @@ func (r *Reconciler) summarise(ctx context.Context, p *pass, err error) (ctrl.Re
 	sayRoot(p)
 	return r.reporter().End(ctx, &outcome.Pass{
 		Before: p.before, Object: p.cluster, Err: err, Requeue: p.requeue(),
-		Message: served(len(status.Nodes)),
+		Message: served(len(status.Nodes), p.notice),
 		Committed: func(context.Context) error {
 			if p.created {
 				r.Events.Eventf(p.cluster, nil, corev1.EventTypeNormal, v1alpha1.ReasonCreated, "Initialize", "%s has its domain key, made in node %s", status.ClusterID, p.nodes[0].Name)
+			}
+			if p.notice != "" && !strings.Contains(readyMessage(p.before), p.notice) {
+				r.Events.Eventf(p.cluster, nil, corev1.EventTypeWarning, v1alpha1.ReasonStorageClassKept, "Apply", "%s: %s", status.ClusterID, p.notice)
 			}
 			if p.becameRoot() {
 				r.Events.Eventf(p.cluster, nil, corev1.EventTypeNormal, v1alpha1.ConditionRootOfTrust, "Claim", "%s is the keyring's root of trust", status.ClusterID)

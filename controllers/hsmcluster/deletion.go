@@ -24,7 +24,8 @@ import (
 // blockedRecheck is how often a blocked deletion is looked at when no event asks for it.
 const blockedRecheck = 10 * time.Minute
 
-// delete stops the nodes when no KMSKey is in the cluster, and the keyring is not unsealed by it. The tokens and the PINs stay, so that the same HSMCluster, applied again, is as it was.
+// delete stops the nodes when no KMSKey is in the cluster, and the keyring is not unsealed by it. The tokens and the PINs of one that had a domain key stay for the recovery window, so that the same
+// HSMCluster, applied again, is as it was.
 func (r *Reconciler) delete(ctx context.Context, p *pass) (ctrl.Result, error) {
 	if !controllerutil.ContainsFinalizer(p.cluster, Finalizer) {
 		return ctrl.Result{}, nil
@@ -43,6 +44,9 @@ func (r *Reconciler) delete(ctx context.Context, p *pass) (ctrl.Result, error) {
 		}
 	}
 	r.Clusters.Close(name)
+	if err := r.retire(ctx, p); err != nil {
+		return outcome.Again(err)
+	}
 	before := p.cluster.DeepCopy()
 	controllerutil.RemoveFinalizer(p.cluster, Finalizer)
 	err = r.Client.Patch(ctx, p.cluster, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
@@ -50,6 +54,15 @@ func (r *Reconciler) delete(ctx context.Context, p *pass) (ctrl.Result, error) {
 		return outcome.Again(fmt.Errorf("removing the finalizer: %w", err))
 	}
 	return ctrl.Result{}, nil
+}
+
+// retire lets go of what was made for the cluster: at once if it never had a domain key, and after the recovery window otherwise.
+func (r *Reconciler) retire(ctx context.Context, p *pass) error {
+	erase, err := r.Clusters.Retire(ctx, p.cluster)
+	if err != nil || erase == nil || r.Host == nil && len(p.cluster.Status.Nodes) > 0 { // tokens that nobody can reach keep their PINs
+		return err
+	}
+	return r.erase(ctx, erase)
 }
 
 // held lets a deleted cluster go on as it was: its keys are in use, so its nodes must run, and have certificates.

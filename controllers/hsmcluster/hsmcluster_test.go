@@ -265,6 +265,28 @@ var _ = Describe("An HSMCluster of another namespace", Ordered, func() {
 		Consistently(is(stranger, v1alpha1.ConditionStalled, metav1.ConditionTrue), "1s").Should(Succeed())
 	})
 
+	It("says that its selector is none, what selectors are, and goes on for its own namespace", func() {
+		for _, broken := range []metav1.LabelSelectorRequirement{
+			{Key: "team", Operator: "Near", Values: []string{"friends"}}, {Key: "team", Operator: metav1.LabelSelectorOpIn},
+			{Key: "team", Operator: metav1.LabelSelectorOpExists, Values: []string{"friends"}}, {Key: "no key", Operator: metav1.LabelSelectorOpExists},
+		} {
+			refresh(hc)
+			hc.Spec.AllowedNamespaces = &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{broken}}
+			Expect(cp.Client.Update(ctx, hc)).To(Succeed())
+			Eventually(func(g Gomega) {
+				is(hc, v1alpha1.ConditionStalled, metav1.ConditionTrue)(g)
+				g.Expect(hc.Status.ObservedGeneration).To(Equal(hc.Generation))
+				g.Expect(hc.Status.Conditions).To(ContainElement(And(HaveField("Type", v1alpha1.ConditionReady), HaveField("Reason", v1alpha1.ReasonInvalidSelector),
+					HaveField("Message", And(HavePrefix("spec.allowedNamespaces: "), ContainSubstring("Exists and DoesNotExist"))))))
+			}).Should(Succeed())
+			Expect(hc.Status.Conditions).To(ContainElement(And(HaveField("Type", v1alpha1.ConditionAvailable), HaveField("Status", metav1.ConditionTrue))))
+		}
+		refresh(hc)
+		hc.Spec.AllowedNamespaces = &metav1.LabelSelector{MatchLabels: map[string]string{"team": "friends"}}
+		Expect(cp.Client.Update(ctx, hc)).To(Succeed())
+		ready(hc)
+	})
+
 	It("says that its domain key is lost when all tokens are, and makes no other", func() {
 		release := hold(hc, 0)
 		kill(hc, 0)
@@ -307,6 +329,24 @@ var _ = Describe("An HSMCluster of another namespace", Ordered, func() {
 		ready(restored)
 		_, err := sign(restored, "restored")
 		Expect(err).NotTo(HaveOccurred())
+	})
+})
+
+var _ = Describe("The library of another module", func() {
+	It("is refused unless the operator lets nodes load it, and no file of the node is one", func() {
+		Expect(cp.Namespace(ctx, "loader", nil)).To(Succeed())
+		Expect(cp.Client.Create(ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "loader", Name: "pin"}, Data: map[string][]byte{"pin": []byte("\x7fELF-CANARY")}})).To(Succeed())
+		hc := &v1alpha1.HSMCluster{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "loader", Name: "code"},
+			Spec: v1alpha1.HSMClusterSpec{Size: 1, PKCS11: &v1alpha1.PKCS11{
+				Library: filepath.Join(directory, cloudhsm.ClusterID("loader", "code"), "0", "pin"), TokenLabel: "x", PINSecretRef: v1alpha1.SecretKeyReference{Name: "pin", Key: "pin"},
+			}},
+		}
+		Expect(cp.Client.Create(ctx, hc)).To(Succeed())
+		Eventually(is(hc, v1alpha1.ConditionStalled, metav1.ConditionTrue)).Should(Succeed())
+		Expect(condition(hc, v1alpha1.ConditionStalled)).To(And(HaveField("Reason", v1alpha1.ReasonLibraryNotAllowed),
+			HaveField("Message", And(ContainSubstring("/usr/lib/softhsm/libsofthsm2.so"), ContainSubstring("--hsm-libraries"), Not(ContainSubstring("CANARY"))))))
+		Expect(filepath.Join(directory, cloudhsm.ClusterID("loader", "code"))).NotTo(BeADirectory())
 	})
 })
 

@@ -109,8 +109,10 @@ func (r *Reconciler) initialise(ctx context.Context, p *pass) error {
 			return fmt.Errorf("making the domain key in node %s: %w", p.nodes[0].Name, err)
 		}
 		p.created = true
-		for i := range p.nodes[1:] {
-			todo.joiners = append(todo.joiners, i+1)
+		after := p.client.Check(ctx) // nodes of a shared token have it now
+		if todo = decideDomainKeys(p.cluster.Status.DomainKeys, nodesIn(&after)); todo.err != nil {
+			p.health = &after
+			return todo.err
 		}
 	}
 	var failed error
@@ -129,6 +131,9 @@ func (r *Reconciler) initialise(ctx context.Context, p *pass) error {
 func (r *Reconciler) initialiseTokens(ctx context.Context, p *pass) (*hsmclient.Health, error) {
 	h := p.client.Check(ctx)
 	again := false
+	if p.cluster.Spec.PKCS11 != nil {
+		return r.logIn(ctx, p, &h)
+	}
 	for i, n := range h.Nodes {
 		if n.Status.GetState() != hsmpb.State_STATE_UNINITIALIZED {
 			continue

@@ -17,6 +17,9 @@ import (
 	"strongroom.dev/strongroom/internal/service/cloudhsm"
 )
 
+// maximumPIN is what a node takes, in bytes.
+const maximumPIN = 256
+
 var (
 	errNoHost = errors.New("the manager was not told where HSM nodes run: start it with --hsm-image, or with --hsm-local-directory")
 	errNoPIN  = errors.New("the PIN is not there")
@@ -67,7 +70,10 @@ func (r *Reconciler) runNodes(ctx context.Context, p *pass) error {
 	}
 	defer files.Wipe()
 	if p.nodes, err = r.Host.Apply(ctx, c, files); err != nil {
-		return fmt.Errorf("running nodes: %w", err)
+		return notRunning(err)
+	}
+	if host, ok := r.Host.(hsmnodes.Noticer); ok {
+		p.notice = host.Notice(c)
 	}
 	if len(p.nodes) == 0 { // as spec.size says: there is nobody to ask
 		p.health = &hsmclient.Health{}
@@ -79,6 +85,18 @@ func (r *Reconciler) runNodes(ctx context.Context, p *pass) error {
 		addresses = append(addresses, n.Address)
 	}
 	p.client, err = r.Clusters.Connect(ctx, client.ObjectKeyFromObject(p.cluster), addresses)
+	return err
+}
+
+// notRunning says why nodes cannot run, and whose it is to mend that.
+func notRunning(err error) error {
+	err = fmt.Errorf("running nodes: %w", err)
+	switch {
+	case errors.Is(err, hsmnodes.ErrLibraryNotAllowed):
+		return fault.Stalled(v1alpha1.ReasonLibraryNotAllowed, err)
+	case errors.Is(err, hsmnodes.ErrNoLibrary):
+		return fault.Waiting(v1alpha1.ReasonNodesUnavailable, err)
+	}
 	return err
 }
 
@@ -122,6 +140,10 @@ func (r *Reconciler) userPIN(ctx context.Context, p *pass) (secretbytes.Bytes, e
 	if err != nil || len(pin) == 0 {
 		return secretbytes.Bytes{}, fault.Waiting(v1alpha1.ReasonSourceNotFound,
 			fmt.Errorf("%w: key %q of core Secret %s/%s; create it, or name another in spec.pkcs11.pinSecretRef", errNoPIN, ref.Key, hc.Namespace, ref.Name))
+	}
+	if len(pin) > maximumPIN {
+		clear(pin)
+		return secretbytes.Bytes{}, fault.Waiting(v1alpha1.ReasonSourceNotFound, fmt.Errorf("%w: key %q of core Secret %s/%s has %d bytes, and a PIN has %d at most", errNoPIN, ref.Key, hc.Namespace, ref.Name, len(pin), maximumPIN))
 	}
 	if err := checkPIN(p.root, &secret); err != nil {
 		clear(pin)

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
@@ -91,12 +92,23 @@ func stateWithoutNodes(s *v1alpha1.HSMClusterStatus) v1alpha1.HSMClusterState {
 	return v1alpha1.HSMClusterInitialized
 }
 
-// served is what Ready says when all is well.
-func served(nodes int) string {
+// served is what Ready says when all is well, with what people should know besides.
+func served(nodes int, notice string) string {
+	message := fmt.Sprintf("All %d nodes serve", nodes)
 	if nodes == 0 {
-		return "There are no nodes, as spec.size says"
+		message = "There are no nodes, as spec.size says"
 	}
-	return fmt.Sprintf("All %d nodes serve", nodes)
+	if notice != "" {
+		message += "; " + notice
+	}
+	return message
+}
+
+func readyMessage(hc *v1alpha1.HSMCluster) string {
+	if c := meta.FindStatusCondition(hc.Status.Conditions, v1alpha1.ConditionReady); c != nil {
+		return c.Message
+	}
+	return ""
 }
 
 // available says whether the cluster can be asked at all.

@@ -2,6 +2,7 @@ package hsmcluster
 
 import (
 	"context"
+	"fmt"
 
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
@@ -9,6 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
@@ -19,6 +21,9 @@ import (
 
 // SetupWithManager registers the controller. The cache must have kms.KeyStoreIndex.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, options controller.Options) error {
+	if err := mgr.Add(manager.RunnableFunc(r.Sweep)); err != nil {
+		return fmt.Errorf("adding the sweep of deleted HSMClusters: %w", err)
+	}
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("hsmcluster").
 		For(&v1alpha1.HSMCluster{}, builder.WithPredicates(predicate.Or[client.Object](predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{}, finalizersChanged))).

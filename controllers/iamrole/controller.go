@@ -14,6 +14,7 @@ import (
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/controllers/iamobject"
+	"strongroom.dev/strongroom/controllers/passes"
 	"strongroom.dev/strongroom/internal/core/iam"
 )
 
@@ -26,6 +27,7 @@ type Reconciler struct {
 }
 
 // +kubebuilder:rbac:groups=strongroom.dev,resources=iamroles,verbs=get;list;watch
+// +kubebuilder:rbac:groups=strongroom.dev,resources=iamusers,verbs=list;watch
 // +kubebuilder:rbac:groups=strongroom.dev,resources=iamroles/status,verbs=update
 
 // Reconcile makes one pass over a IAMRole. All that it writes is the status, at the end.
@@ -52,6 +54,9 @@ func (r *Reconciler) run(ctx context.Context, role *v1alpha1.IAMRole) error {
 			return err
 		}
 	}
+	if err := r.bind(ctx, role); err != nil {
+		return err
+	}
 	if err := iamobject.Inline(role.Spec.Policies, iam.MaximumRolePolicies); err != nil {
 		return err
 	}
@@ -61,12 +66,30 @@ func (r *Reconciler) run(ctx context.Context, role *v1alpha1.IAMRole) error {
 	return iamobject.Boundary(ctx, r.Client, role.Namespace, account, role.Spec.PermissionsBoundary)
 }
 
+// bind settles whom the trust policy names.
+func (r *Reconciler) bind(ctx context.Context, role *v1alpha1.IAMRole) error {
+	named := passes.PolicyPrincipals{
+		UID: role.UID, Generation: role.Generation, Policy: role.Spec.AssumeRolePolicy,
+		Binding: &role.Status.Trust, Conditions: &role.Status.Conditions,
+	}
+	if named.Policy != nil {
+		compiled, err := iam.Parse(named.Policy.Raw, iam.Trust)
+		if err != nil {
+			return err // which was said with its place before
+		}
+		named.Compiled = compiled
+	}
+	return passes.BindPrincipals(ctx, r.Client, named)
+}
+
 // SetupWithManager registers the controller. The cache must have iamobject.Indexes.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, options controller.Options) error {
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("iamrole").
 		For(&v1alpha1.IAMRole{}).
 		Watches(&v1alpha1.IAMPolicy{}, iamobject.OfPolicy(r.Client, iamobject.Role)).
+		Watches(&v1alpha1.IAMUser{}, passes.OfPrincipal(r.Client, iamobject.Role.NewList), builder.WithPredicates(passes.PrincipalAppeared)).
+		Watches(&v1alpha1.IAMRole{}, passes.OfPrincipal(r.Client, iamobject.Role.NewList), builder.WithPredicates(passes.PrincipalAppeared)).
 		Watches(&corev1.Namespace{}, iamobject.OfNamespace(r.Client, iamobject.Role), builder.WithPredicates(predicate.LabelChangedPredicate{})).
 		WithOptions(options).
 		Complete(r)

@@ -11,7 +11,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/controllers/envelope"
 	"strongroom.dev/strongroom/internal/operator"
+	"strongroom.dev/strongroom/internal/service/acmpca"
 	"strongroom.dev/strongroom/test/environment"
 )
 
@@ -110,6 +112,82 @@ var _ = Describe("The deletion of a key that authorities sign with", func() {
 		gone(k)
 		ca.Finalizers = nil
 		Expect(cp.Client.Update(ctx, ca)).To(Succeed())
+	})
+
+	// issued gives an authority its certificate.
+	issued := func(ca *v1alpha1.CertificateAuthority) {
+		GinkgoHelper()
+		_, err := env.CertificateAuthority.Reconcile(ctx, environment.Request(ca))
+		Expect(err).NotTo(HaveOccurred())
+		refresh(ca)
+		seen(ca)
+		Expect(ca.Status.Versions).To(HaveLen(1))
+	}
+	// swept is a pass over an authority's Envelopes.
+	swept := func(name string) {
+		GinkgoHelper()
+		_, err := env.Envelope.Reconcile(ctx, envelope.Owner{Kind: "CertificateAuthority", Namespace: namespace, Name: name})
+		Expect(err).NotTo(HaveOccurred())
+	}
+
+	It("is blocked by one that is deleted and can be had back, from its deletion to the end of its recovery window", func() {
+		k, other := ready(signing), readyNamed("other", signing)
+		ca := authority("internal", "key")
+		create(ca)
+		issued(ca)
+		arn := ca.Status.ARN
+		deleting(k)
+		blockedMessage(k)
+		remove(ca)
+		held := HavePrefix("1 deleted CertificateAuthorities sign with this key if they are had back: internal. They hold it until their recovery windows end.")
+		Expect(blockedMessage(k)).To(held, "it goes between the deletion and the tombstone")
+		swept("internal")
+		Expect(blockedMessage(k)).To(held)
+		buryNamed(other)
+
+		again := authority("internal", "key")
+		create(again)
+		Expect(blockedMessage(k)).To(HavePrefix("1 CertificateAuthorities sign with this key: internal."))
+		k.Finalizers = nil // to keep the key after all
+		Expect(cp.Client.Update(ctx, k)).To(Succeed())
+		gone(k)
+		k = ready(signing)
+		issued(again)
+		Expect(again.Status.ARN).To(Equal(arn), "it is another authority")
+		remove(again)
+
+		deleting(k)
+		swept("internal")
+		Expect(blockedMessage(k)).To(held)
+		env.Clock.Advance(31 * 24 * time.Hour)
+		swept("internal")
+		Eventually(func() []v1alpha1.Envelope {
+			var left v1alpha1.EnvelopeList
+			Expect(env.GetClient().List(ctx, &left, client.InNamespace(namespace), client.MatchingFields{acmpca.CertificateIndex: acmpca.OwnCertificate})).To(Succeed())
+			return left.Items
+		}).Should(BeEmpty())
+		pass(k)
+		gone(k)
+	})
+
+	It("is blocked by one whose spec nobody saw, and says so if a certificate cannot be read", func() {
+		k := ready(signing)
+		ca := authority("internal", "key")
+		create(ca)
+		issued(ca)
+		remove(ca)
+		var all v1alpha1.EnvelopeList
+		Expect(cp.Client.List(ctx, &all, client.InNamespace(namespace))).To(Succeed())
+		deleting(k)
+		for i := range all.Items {
+			if e := &all.Items[i]; acmpca.IsOwnCertificate(e) {
+				Expect(cp.Client.Delete(ctx, e)).To(Succeed())
+				e.ResourceVersion, e.UID = "", ""
+				e.Spec.Ciphertext[50] ^= 1
+				create(e)
+			}
+		}
+		Expect(blockedMessage(k)).To(And(HavePrefix("it cannot be told whether this key is that of a CertificateAuthority"), ContainSubstring("backup")))
 	})
 
 	It("of a key that never had material is not: nothing is lost", func() {

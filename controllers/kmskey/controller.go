@@ -16,6 +16,7 @@ import (
 	"strongroom.dev/strongroom/controllers/outcome"
 	"strongroom.dev/strongroom/controllers/passes"
 	"strongroom.dev/strongroom/internal/core/keyring"
+	"strongroom.dev/strongroom/internal/service/acmpca"
 	"strongroom.dev/strongroom/internal/service/kms"
 	"strongroom.dev/strongroom/internal/store"
 )
@@ -32,6 +33,8 @@ type Reconciler struct {
 	// KMS makes and opens key material; Store finds Envelopes.
 	KMS   *kms.Service
 	Store *store.Store
+	// Authorities tells which of them sign with a key.
+	Authorities *acmpca.Service
 	// Keyring seals tombstones.
 	Keyring *keyring.Holder
 	// RootProtection says whether the root of trust is kept outside the Kubernetes API; an empty message says that it is
@@ -44,6 +47,7 @@ type Reconciler struct {
 }
 
 // +kubebuilder:rbac:groups=strongroom.dev,resources=kmskeys,verbs=get;list;watch;patch
+// +kubebuilder:rbac:groups=strongroom.dev,resources=iamusers;iamroles,verbs=list;watch
 // +kubebuilder:rbac:groups=strongroom.dev,resources=kmskeys/status,verbs=update
 
 // pass is what one reconciliation knows.
@@ -109,5 +113,5 @@ func (r *Reconciler) finalizer(ctx context.Context, p *pass) error {
 
 // run is the order of steps.
 func (r *Reconciler) run(ctx context.Context, p *pass) error {
-	return passes.Run(ctx, p, r.identify, r.restore, r.resume, r.material, r.verify, r.policy)
+	return passes.Run(ctx, p, r.identify, r.restore, r.resume, r.material, r.verify, r.sealing, r.policy)
 }

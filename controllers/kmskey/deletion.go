@@ -3,6 +3,7 @@ package kmskey
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -20,6 +21,7 @@ import (
 	"strongroom.dev/strongroom/controllers/outcome"
 	"strongroom.dev/strongroom/internal/conditions"
 	"strongroom.dev/strongroom/internal/core/versions"
+	"strongroom.dev/strongroom/internal/fault"
 	"strongroom.dev/strongroom/internal/service/acmpca"
 	"strongroom.dev/strongroom/internal/service/kms"
 	"strongroom.dev/strongroom/internal/store"
@@ -73,15 +75,40 @@ func (r *Reconciler) users(ctx context.Context, p *pass) (string, error) {
 		says = append(says, fmt.Sprintf("%d Envelopes are encrypted under this key: %s. Delete those objects: they hold the key until "+
 			"their recovery windows end.", len(holders), upToFive(ownersOf(holders))))
 	}
+	if len(p.key.Status.KeyMaterials) > 0 {
+		signing, err := r.signers(ctx, p)
+		if err != nil {
+			return "", err
+		}
+		says = append(says, signing...)
+	}
+	return strings.Join(says, " "), nil
+}
+
+// signers says which authorities sign with the key, and which were deleted and would, if they were had back.
+func (r *Reconciler) signers(ctx context.Context, p *pass) (says []string, err error) {
 	authorities, err := acmpca.SigningWith(ctx, r.Client, p.key.Namespace, p.key.Name)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	if len(authorities) > 0 && len(p.key.Status.KeyMaterials) > 0 {
+	if len(authorities) > 0 {
 		says = append(says, fmt.Sprintf("%d CertificateAuthorities sign with this key: %s. Delete them: what they issued cannot be revoked "+
 			"or renewed without it.", len(authorities), upToFive(authorities)))
 	}
-	return strings.Join(says, " "), nil
+	if kms.SpecOf(p.key).Symmetric() {
+		return says, nil
+	}
+	certified, err := r.Authorities.CertifiedFor(ctx, p.key)
+	switch certified = slices.DeleteFunc(certified, func(name string) bool { return slices.Contains(authorities, name) }); {
+	case errors.Is(err, acmpca.ErrUnknownKey):
+		return append(says, fault.Message(err)+"."), nil
+	case err != nil:
+		return nil, err
+	case len(certified) > 0:
+		says = append(says, fmt.Sprintf("%d deleted CertificateAuthorities sign with this key if they are had back: %s. They hold it until "+
+			"their recovery windows end.", len(certified), upToFive(certified)))
+	}
+	return says, nil
 }
 
 // blocked says what holds the key.

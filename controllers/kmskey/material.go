@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/controllers/passes"
 	"strongroom.dev/strongroom/internal/conditions"
 	"strongroom.dev/strongroom/internal/core/schedule"
 	"strongroom.dev/strongroom/internal/fault"
@@ -175,13 +176,30 @@ func (r *Reconciler) verify(ctx context.Context, p *pass) error {
 	return cmp.Or(first, leftOut(p.leftOut), p.refused)
 }
 
-// policy says whether the key's policy can be understood. The key does all else; by the AWS APIs, one that cannot lets nobody in.
-func (r *Reconciler) policy(_ context.Context, p *pass) error {
-	if p.key.Spec.Policy == nil {
+// sealing publishes the line by which values are sealed for the key. It is derived again at each pass: somebody may have put a key of
+// their own there, to read what is sealed next.
+func (r *Reconciler) sealing(ctx context.Context, p *pass) error {
+	p.key.Status.SealingPublicKey = ""
+	if !kms.Seals(p.key) || kms.State(p.key, p.unavailable) != v1alpha1.KeyStateEnabled {
 		return nil
 	}
-	if _, err := kms.ParsePolicy(p.key.Spec.Policy.Raw); err != nil {
+	line, err := r.KMS.SealingPublicKey(ctx, p.key)
+	p.key.Status.SealingPublicKey = line
+	return err
+}
+
+// policy says whether the key's policy can be understood. The key does all else; by the AWS APIs, one that cannot lets nobody in.
+func (r *Reconciler) policy(ctx context.Context, p *pass) error {
+	named := passes.PolicyPrincipals{
+		UID: p.key.UID, Generation: p.key.Generation, Policy: p.key.Spec.Policy,
+		Binding: &p.key.Status.PolicyBinding, Conditions: &p.key.Status.Conditions,
+	}
+	if named.Policy == nil {
+		return passes.BindPrincipals(ctx, r.Client, named)
+	}
+	var err error
+	if named.Compiled, err = kms.ParsePolicy(named.Policy.Raw); err != nil {
 		return fault.Stalled(v1alpha1.ReasonMalformedPolicyDocument, fmt.Errorf("spec.policy: %w", err))
 	}
-	return nil
+	return passes.BindPrincipals(ctx, r.Client, named)
 }

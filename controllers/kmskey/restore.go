@@ -120,8 +120,8 @@ func leftOut(names []string) error {
 	if more := len(names) - 3; more > 0 {
 		text += fmt.Sprintf(" and %d more", more)
 	}
-	return fmt.Errorf("%w: key material %s does not open and is left out; restore it from a backup, or delete that Envelope if "+
-		"somebody else put it there", store.ErrTampered, text)
+	return fmt.Errorf("%w: key material %s does not open and is left out; restore it from a backup; only if somebody else put it there, keep a copy "+
+		"of it (kubectl get envelopes -o yaml) and delete that Envelope", store.ErrTampered, text)
 }
 
 // materialsOf takes the Envelopes of key material of one ARN out of a key's, and tells whether their tombstone had expired at a

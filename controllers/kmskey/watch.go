@@ -17,13 +17,16 @@ import (
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/controllers/outcome"
 	"strongroom.dev/strongroom/controllers/passes"
+	"strongroom.dev/strongroom/internal/service/acmpca"
 	"strongroom.dev/strongroom/internal/service/kms"
+	"strongroom.dev/strongroom/internal/service/principals"
 )
 
 // Indexes are the functions of the cache indexes of KMSKeys.
 func Indexes() map[string]client.IndexerFunc {
 	return map[string]client.IndexerFunc{
 		kms.AliasIndex: kms.IndexAlias, kms.ARNIndex: kms.IndexARN, kms.KeyIDIndex: kms.IndexKeyID, kms.KeyStoreIndex: kms.IndexKeyStore,
+		principals.Index: principals.IndexValues,
 	}
 }
 
@@ -37,6 +40,8 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, options controller.Optio
 		Watches(&v1alpha1.CertificateAuthority{}, handler.EnqueueRequestsFromMapFunc(r.ofAuthority)).
 		Watches(&v1alpha1.HSMCluster{}, handler.EnqueueRequestsFromMapFunc(r.ofKeyStore),
 			builder.WithPredicates(predicate.Funcs{UpdateFunc: keyStoreChanged})).
+		Watches(&v1alpha1.IAMUser{}, passes.OfPrincipal(r.Client, own.List), builder.WithPredicates(passes.PrincipalAppeared)).
+		Watches(&v1alpha1.IAMRole{}, passes.OfPrincipal(r.Client, own.List), builder.WithPredicates(passes.PrincipalAppeared)).
 		Watches(&corev1.Namespace{}, own.NamespaceChanged(r.Client),
 			builder.WithPredicates(predicate.LabelChangedPredicate{})).
 		WithOptions(options).
@@ -58,11 +63,29 @@ func (r *Reconciler) ofEnvelope(ctx context.Context, obj client.Object) []reconc
 	if e.Spec.Owner.Kind == "KMSKey" {
 		return []reconcile.Request{passes.Request(e.Namespace, e.Spec.Owner.Name)}
 	}
+	if acmpca.IsOwnCertificate(e) {
+		return r.deleted(ctx, e.Namespace)
+	}
 	key, err := r.KMS.ByARN(ctx, e.Namespace, e.Spec.KeyARN)
 	if err != nil || key.DeletionTimestamp.IsZero() {
 		return nil
 	}
 	return []reconcile.Request{passes.Request(key.Namespace, key.Name)}
+}
+
+// deleted are the keys of a namespace whose deletion may wait for the certificate of an authority, which goes at the end of its recovery window.
+func (r *Reconciler) deleted(ctx context.Context, namespace string) (out []reconcile.Request) {
+	var all v1alpha1.KMSKeyList
+	err := r.Client.List(ctx, &all, client.InNamespace(namespace), client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency)
+	if err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "finding the keys whose deletion waits for an authority")
+	}
+	for i := range all.Items {
+		if key := &all.Items[i]; !key.DeletionTimestamp.IsZero() {
+			out = append(out, passes.Request(key.Namespace, key.Name))
+		}
+	}
+	return out
 }
 
 // ofAuthority maps an authority that comes or goes to its key, if that key's deletion waits for it. Its other changes cost a look into the

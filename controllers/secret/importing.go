@@ -58,7 +58,7 @@ func (r *Reconciler) importIfOther(ctx context.Context, p *pass, value secretbyt
 			p.importedFrom = sourceOf(p.secret)
 			return nil
 		}
-		follows := p.secret.Spec.ValueFrom.Policy == v1alpha1.ImportFollow
+		follows := p.secret.FollowedSource() != ""
 		if wait := imports.Hold(p.index, p.now); follows && wait > 0 {
 			p.lookAgain(wait)
 			return nil
@@ -74,6 +74,9 @@ func (r *Reconciler) importIfOther(ctx context.Context, p *pass, value secretbyt
 
 // sourceOf names the source of an imported value, as status does.
 func sourceOf(secret *v1alpha1.Secret) string {
+	if secret.Spec.Sealed != "" {
+		return sealedSource(secret.Spec.Sealed)
+	}
 	if secret.Spec.ValueFrom == nil {
 		return ""
 	}

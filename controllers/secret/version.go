@@ -59,6 +59,10 @@ func (r *Reconciler) next(ctx context.Context, p *pass, why trigger) error {
 		if err := r.importValue(ctx, p); err != nil {
 			return err
 		}
+	case p.secret.Spec.Sealed != "":
+		if err := r.openSealed(ctx, p); err != nil {
+			return err
+		}
 	case why != triggerNone:
 		return r.generate(ctx, p, why)
 	case p.secret.Spec.Generate == nil && !hasCurrent:
@@ -142,4 +146,4 @@ func (r *Reconciler) add(ctx context.Context, p *pass, value secretbytes.Bytes, 
 	return made, nil
 }
 
-var errNoValue = errors.New("the secret has no value yet: put one with PutSecretValue, or set spec.generate or spec.valueFrom")
+var errNoValue = errors.New("the secret has no value yet: put one with PutSecretValue, or set spec.generate, spec.valueFrom or spec.sealed")

@@ -62,7 +62,9 @@ func TestNumbersAreWithinTheirLimits(t *testing.T) {
 	for args, ok := range map[string]bool{
 		"--concurrency=0": false, "--concurrency=1": true, "--concurrency=1024": true, "--concurrency=1025": false, "--concurrency=-1": false,
 		"--gateway-source-share=4": false, "--gateway-source-share=5": true, "--gateway-source-share=100": true, "--gateway-source-share=101": false,
-		"--gateway-source-share=0": false,
+		"--gateway-source-share=0":    false,
+		"--cloudhsm-clusters-quota=0": false, "--cloudhsm-clusters-quota=1": true, "--cloudhsm-clusters-quota=1000": true, "--cloudhsm-clusters-quota=1001": false,
+		"--cloudhsm-hsms-quota=0": false, "--cloudhsm-hsms-quota=1": true, "--cloudhsm-hsms-quota=1000": true, "--cloudhsm-hsms-quota=1001": false,
 	} {
 		if err := checked(t, args); (err == nil) != ok {
 			t.Errorf("%s: %v", args, err)
@@ -81,12 +83,23 @@ func TestHSMNodesRunInOnePlace(t *testing.T) {
 	}
 }
 
+func TestTheLibrariesThatNodesMayLoadAreWholePaths(t *testing.T) {
+	for args, ok := range map[string]bool{
+		"--hsm-libraries=/opt/a.so": true, "--hsm-libraries=/opt/a.so,/opt/b.so": true, "--hsm-libraries=a.so": false, "--hsm-libraries=/opt/../a.so": false,
+		"--hsm-libraries=/opt//a.so": false, "--hsm-libraries=/opt/a.so,": false,
+	} {
+		if err := checked(t, args); (err == nil) != ok {
+			t.Errorf("%s: %v", args, err)
+		}
+	}
+}
+
 // A command line is in every user's list of processes.
 func TestNoFlagTakesASecret(t *testing.T) {
 	for name, c := range map[string]*pflag.FlagSet{"manager": newManager().Flags(), "hsm": newHSM().Flags()} {
 		c.VisitAll(func(f *pflag.Flag) {
 			for _, secret := range []string{"pin", "password", "secret", "token", "passphrase"} {
-				if strings.Contains(f.Name, secret) && !strings.HasSuffix(f.Name, "-file") && f.Name != "token-label" {
+				if strings.Contains(f.Name, secret) && !strings.HasSuffix(f.Name, "-file") && f.Name != "token-label" && f.Value.Type() != "bool" {
 					t.Errorf("%s --%s", name, f.Name)
 				}
 			}

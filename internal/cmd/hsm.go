@@ -56,6 +56,7 @@ func newHSM() *cobra.Command {
 	flags.IntVar(&f.MaxCachedKeys, "max-cached-keys", 256, "number of users' keys that stay unwrapped in the module")
 	flags.StringVar(&f.pinFile, "pin-file", "", "file with the user's PIN")
 	flags.StringVar(&f.soPINFile, "so-pin-file", "", "file with the security officer's PIN; without it the node neither initialises nor clones")
+	flags.BoolVar(&f.SharedToken, "shared-token", false, "other nodes have the same token, which is set up by the vendor's tools: log in when an operator says so and not before, so that nodes try a PIN one after the other")
 	flags.StringVar(&f.StateDir, "state-dir", "", "directory that keeps which PINs the token refused; it must outlive the process")
 	flags.StringVar(&f.certificate, "tls-cert-file", "", "certificate of the node, in PEM")
 	flags.StringVar(&f.key, "tls-key-file", "", "its private key, in PEM")

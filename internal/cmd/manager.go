@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"time"
@@ -21,6 +22,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 
 	"strongroom.dev/strongroom/internal/gateway/admission"
+	"strongroom.dev/strongroom/internal/hsmnodes"
 	"strongroom.dev/strongroom/internal/operator"
 	"strongroom.dev/strongroom/internal/pacer"
 	"strongroom.dev/strongroom/internal/service/cloudhsm"
@@ -72,8 +74,12 @@ func newManagerOf(f *managerFlags) *cobra.Command {
 	flags.StringVar(&f.PprofBindAddress, "pprof-bind-address", "0", "loopback address that serves Go's profiles, without authentication; 0 serves none")
 	flags.StringVar(&f.HSMImage, "hsm-image", "", "image of the nodes of HSMClusters, made by Dockerfile.hsm; they run as StatefulSets in Strongroom's own namespace")
 	flags.StringVar(&f.HSMStorageClass, "hsm-storage-class", "", "storage class of the volumes with their tokens; the cluster's default one when it is left out")
+	flags.StringSliceVar(&f.HSMLibraries, "hsm-libraries", hsmnodes.DefaultLibraries,
+		"whole paths of the PKCS#11 libraries that HSMClusters may name, in the nodes' image or on this machine: they are code that runs as the node")
 	flags.StringVar(&f.HSMLocalDirectory, "hsm-local-directory", "",
 		"directory with the tokens of HSM nodes that run as processes of this machine, to try them out; for one manager alone, built with cgo")
+	flags.IntVar(&f.CloudHSMQuotas.Clusters, "cloudhsm-clusters-quota", cloudhsm.DefaultClusters, "number of HSMClusters that a namespace may have before the CloudHSM API makes no more")
+	flags.IntVar(&f.CloudHSMQuotas.HSMs, "cloudhsm-hsms-quota", cloudhsm.DefaultHSMs, "number of HSMs in all HSMClusters of a namespace before the CloudHSM API makes no more")
 	flags.StringVar(&f.Root, "root", unseal.CoreSecretSyntax,
 		"root of trust of a new installation: core-secret (strongroom-root), or hsm:NAMESPACE/NAME of an HSMCluster; that of an installation cannot be changed")
 	flags.DurationVar(&f.RootGracePeriod, "root-grace-period", 0,
@@ -128,6 +134,11 @@ func (f *managerFlags) check() error {
 	if f.HSMImage != "" && f.HSMLocalDirectory != "" {
 		return errors.New("--hsm-image and --hsm-local-directory are given: HSM nodes run as pods or as processes, so give one of them")
 	}
+	for _, library := range f.HSMLibraries {
+		if !filepath.IsAbs(library) || filepath.Clean(library) != library {
+			return fmt.Errorf("--hsm-libraries has %q: give absolute paths, such as /opt/vendor/lib/libpkcs11.so", library)
+		}
+	}
 	return errors.Join(f.checkAuthority(), f.checkRoot(), f.checkNumbers())
 }
 
@@ -162,6 +173,11 @@ func (f *managerFlags) checkNumbers() error {
 	}
 	if f.GatewaySourceShare < 5 || f.GatewaySourceShare > 100 {
 		return fmt.Errorf("--gateway-source-share is %d: give 5 to 100", f.GatewaySourceShare)
+	}
+	for flag, quota := range map[string]int{"--cloudhsm-clusters-quota": f.CloudHSMQuotas.Clusters, "--cloudhsm-hsms-quota": f.CloudHSMQuotas.HSMs} {
+		if quota < 1 || quota > 1000 {
+			return fmt.Errorf("%s is %d: give 1 to 1000", flag, quota)
+		}
 	}
 	return nil
 }

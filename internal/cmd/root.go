@@ -17,7 +17,7 @@ func Execute(ctx context.Context) int {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(newManager(), newHSM(), newHSMModule(), newVersion())
+	root.AddCommand(newManager(), newHSM(), newHSMModule(), newSeal(), newSealingKey(), newVersion())
 	if err := root.ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "strongroom:", err)
 		return 1

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"strconv"
 	"sync"
 	"time"
@@ -15,10 +16,12 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/applyconfigurations/core/v1"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
@@ -40,13 +43,16 @@ type Kubernetes struct {
 	Namespace string
 	// Image of the nodes.
 	Image string
-	// StorageClass and Storage of tokens; the default class if it is empty.
+	// StorageClass of the volumes with tokens; the default class if it is empty. It counts for clusters that are made from then on.
 	StorageClass string
+	// Libraries that nodes may load, by their whole paths in the image; DefaultLibraries if it is empty.
+	Libraries []string
 	// Now is the clock.
 	Now func() time.Time
 
 	mu      sync.Mutex
 	applied map[string]applied
+	notices map[string]string
 }
 
 var errOtherCluster = errors.New("the nodes of that id are another HSMCluster's")
@@ -56,11 +62,15 @@ type applied struct {
 	at     time.Time
 }
 
-var _ Host = (*Kubernetes)(nil)
+var (
+	_ Host    = (*Kubernetes)(nil)
+	_ Noticer = (*Kubernetes)(nil)
+)
 
-// +kubebuilder:rbac:groups=apps,namespace=strongroom-system,resources=statefulsets,verbs=create;patch;delete
+// +kubebuilder:rbac:groups=apps,namespace=strongroom-system,resources=statefulsets,verbs=get;create;patch;delete
 // +kubebuilder:rbac:groups="",namespace=strongroom-system,resources=services,verbs=create;patch;delete
 // +kubebuilder:rbac:groups="",namespace=strongroom-system,resources=secrets,verbs=get;create;patch;delete
+// +kubebuilder:rbac:groups="",namespace=strongroom-system,resources=persistentvolumeclaims,verbs=get;delete
 // +kubebuilder:rbac:groups=policy,namespace=strongroom-system,resources=poddisruptionbudgets,verbs=create;patch;delete
 // +kubebuilder:rbac:groups=networking.k8s.io,namespace=strongroom-system,resources=networkpolicies,verbs=create;patch;delete
 
@@ -95,6 +105,9 @@ func (k *Kubernetes) others(ctx context.Context, c Cluster) (bool, error) {
 
 // Apply implements Host. The core Secret comes first, since pods wait for it. Another cluster's nodes of the same id are left as they are.
 func (k *Kubernetes) Apply(ctx context.Context, c Cluster, f *Files) ([]Node, error) {
+	if err := checkLibrary(c, k.Libraries); err != nil {
+		return nil, err
+	}
 	others, err := k.others(ctx, c)
 	if err != nil {
 		return nil, err
@@ -105,8 +118,12 @@ func (k *Kubernetes) Apply(ctx context.Context, c Cluster, f *Files) ([]Node, er
 	secret := v1.Secret(c.ID, k.Namespace).WithLabels(labels(c)).WithAnnotations(map[string]string{ownerKey: c.Owner}).WithData(map[string][]byte{
 		certificateKey: f.Certificate, keyKey: f.Key, authorityKey: f.Authority, pinKey: f.PIN.Reveal(), soPINKey: f.SOPIN.Reveal(),
 	})
+	set := k.statefulSet(c, f.SOPIN.Len() > 0)
+	if err := k.keepClaims(ctx, c, set); err != nil {
+		return nil, err
+	}
 	configurations := []runtime.ApplyConfiguration{secret}
-	for _, obj := range []any{k.service(c), k.disruptionBudget(c), k.networkPolicy(c), k.statefulSet(c, f.SOPIN.Len() > 0)} {
+	for _, obj := range []any{k.service(c), k.disruptionBudget(c), k.networkPolicy(c), set} {
 		ac, err := unstructuredOf(obj)
 		if err != nil {
 			return nil, err
@@ -122,6 +139,48 @@ func (k *Kubernetes) Apply(ctx context.Context, c Cluster, f *Files) ([]Node, er
 		nodes = append(nodes, Node{Name: pod, Address: fmt.Sprintf("%s.%s.%s.svc:%d", pod, c.ID, k.Namespace, port)})
 	}
 	return nodes, nil
+}
+
+// keepClaims gives a StatefulSet the claims of the one that there is: Kubernetes does not let them change, and the volumes that there are would not change with them.
+func (k *Kubernetes) keepClaims(ctx context.Context, c Cluster, set *appsv1.StatefulSet) error {
+	there := &appsv1.StatefulSet{}
+	err := k.Live.Get(ctx, client.ObjectKey{Namespace: k.Namespace, Name: c.ID}, there)
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("reading what the nodes of %s run as: %w", c.ID, err)
+	}
+	notice := ""
+	if err == nil && len(there.Spec.VolumeClaimTemplates) > 0 {
+		wanted, kept := storageClass(set), storageClass(there)
+		ours, theirs := set.Spec.VolumeClaimTemplates[0], there.Spec.VolumeClaimTemplates[0]
+		if wanted != kept || !maps.Equal(ours.Labels, theirs.Labels) || !equality.Semantic.DeepDerivative(ours.Spec, theirs.Spec) {
+			set.Spec.VolumeClaimTemplates = there.Spec.VolumeClaimTemplates
+		}
+		if wanted != kept {
+			notice = fmt.Sprintf("the volumes with its tokens keep %s, and --hsm-storage-class, which is %s, counts for HSMClusters that are made from then on", kept, wanted)
+		}
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.notices == nil {
+		k.notices = map[string]string{}
+	}
+	k.notices[c.ID] = notice
+	return nil
+}
+
+// storageClass is that of a StatefulSet's volumes, for people.
+func storageClass(set *appsv1.StatefulSet) string {
+	if name := ptr.Deref(set.Spec.VolumeClaimTemplates[0].Spec.StorageClassName, ""); name != "" {
+		return "storage class " + strconv.Quote(name)
+	}
+	return "the default storage class"
+}
+
+// Notice implements Noticer.
+func (k *Kubernetes) Notice(c Cluster) string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.notices[c.ID]
 }
 
 // applyAll writes all objects, unless they are as they were written last, not long ago.
@@ -153,6 +212,24 @@ func (k *Kubernetes) applyAll(ctx context.Context, c Cluster, configurations []r
 	return nil
 }
 
+// Erase implements Host: it deletes the claims of the volumes, if they are of this cluster. Kubernetes lets them go when the last pod has ended.
+func (k *Kubernetes) Erase(ctx context.Context, c Cluster) error {
+	for number := range maximumNodes {
+		claim := &corev1.PersistentVolumeClaim{}
+		err := k.Live.Get(ctx, client.ObjectKey{Namespace: k.Namespace, Name: "data-" + c.ID + "-" + strconv.Itoa(number)}, claim)
+		if apierrors.IsNotFound(err) {
+			continue
+		}
+		if err == nil && claim.Labels[clusterKey] == c.ID {
+			err = client.IgnoreNotFound(k.Client.Delete(ctx, claim, client.Preconditions{UID: &claim.UID}))
+		}
+		if err != nil {
+			return fmt.Errorf("erasing the tokens of %s: %w", c.ID, err)
+		}
+	}
+	return nil
+}
+
 // Remove implements Host. The volumes stay, and so do the cluster's authority and PINs. A cluster whose id is another's has no nodes: nothing is removed.
 func (k *Kubernetes) Remove(ctx context.Context, c Cluster) error {
 	if others, err := k.others(ctx, c); err != nil || others {
@@ -160,6 +237,7 @@ func (k *Kubernetes) Remove(ctx context.Context, c Cluster) error {
 	}
 	k.mu.Lock()
 	delete(k.applied, c.ID)
+	delete(k.notices, c.ID)
 	k.mu.Unlock()
 	meta := metav1.ObjectMeta{Namespace: k.Namespace, Name: c.ID}
 	for _, obj := range []client.Object{

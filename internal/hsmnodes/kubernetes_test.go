@@ -126,10 +126,62 @@ var _ = Describe("Nodes in Kubernetes", func() {
 		Expect(*read(c.ID, &appsv1.StatefulSet{}).Spec.Replicas).To(Equal(int32(2)))
 	})
 
+	It("keep the storage class that they were made with, and all else follows what is wanted", func() {
+		c := c
+		c.ID = "cluster-classaaaaaa"
+		on := func(class, image string) *hsmnodes.Kubernetes {
+			return &hsmnodes.Kubernetes{Client: cp.Client, Live: cp.Client, Namespace: environment.OperatorNamespace, Image: image, StorageClass: class, Now: time.Now}
+		}
+		first := on("fast", "i:1")
+		_, err := first.Apply(ctx, c, files())
+		Expect(err).NotTo(HaveOccurred())
+		Expect(first.Notice(c)).To(BeEmpty())
+		_, err = first.Apply(ctx, c, files())
+		Expect(err).NotTo(HaveOccurred())
+		Expect(first.Notice(c)).To(BeEmpty())
+		for class, says := range map[string]string{
+			"slow": `keep storage class "fast", and --hsm-storage-class, which is storage class "slow", counts for`,
+			"":     `keep storage class "fast", and --hsm-storage-class, which is the default storage class, counts for`,
+			"fast": "",
+		} {
+			k := on(class, "i:"+class+"2")
+			c.Size++
+			_, err := k.Apply(ctx, c, files())
+			Expect(err).NotTo(HaveOccurred(), "Kubernetes lets no claim template change")
+			set := read(c.ID, &appsv1.StatefulSet{})
+			Expect(*set.Spec.VolumeClaimTemplates[0].Spec.StorageClassName).To(Equal("fast"))
+			Expect(set.Spec.Template.Spec.Containers[0].Image).To(Equal("i:" + class + "2"))
+			Expect(*set.Spec.Replicas).To(BeEquivalentTo(c.Size))
+			if says == "" {
+				Expect(k.Notice(c)).To(BeEmpty())
+			} else {
+				Expect(k.Notice(c)).To(ContainSubstring(says))
+			}
+		}
+		k := on("slow", "i:3")
+		_, err = k.Apply(ctx, c, files())
+		Expect(err).NotTo(HaveOccurred())
+		Expect(k.Remove(ctx, c)).To(Succeed())
+		Expect(k.Notice(c)).To(BeEmpty())
+	})
+
+	It("of a library that the operator does not let them load are not made", func() {
+		f := files()
+		for _, library := range []string{"/run/strongroom-hsm/pin", "/usr/lib/softhsm/libsofthsm2.so.new", "/usr/lib/softhsm//libsofthsm2.so"} {
+			c := hsmnodes.Cluster{ID: "cluster-refusedaaaa", Owner: "bank/vendor", Size: 1, Library: library, TokenLabel: "theirs"}
+			_, err := host.Apply(ctx, c, f)
+			Expect(err).To(MatchError(hsmnodes.ErrLibraryNotAllowed), library)
+			Expect(err).To(MatchError(And(ContainSubstring(library+";"), ContainSubstring("--hsm-libraries"))))
+			Expect(apierrors.IsNotFound(cp.Client.Get(ctx, client.ObjectKey{Namespace: environment.OperatorNamespace, Name: c.ID}, &corev1.Secret{}))).To(BeTrue())
+		}
+	})
+
 	It("of another library may call out, and clone nothing without the security officer's PIN", func() {
 		c := hsmnodes.Cluster{ID: "cluster-ccccccccccc", Owner: "bank/vendor", Size: 1, Library: "/opt/lib.so", TokenLabel: "theirs"}
 		f := files()
 		f.SOPIN = secretbytes.Bytes{}
+		host.Libraries = []string{"/opt/lib.so"}
+		DeferCleanup(func() { host.Libraries = nil })
 		_, err := host.Apply(ctx, c, f)
 		Expect(err).NotTo(HaveOccurred())
 		Expect(read(c.ID, &networkingv1.NetworkPolicy{}).Spec.PolicyTypes).To(ConsistOf(networkingv1.PolicyTypeIngress))

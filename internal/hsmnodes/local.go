@@ -27,6 +27,8 @@ type Local struct {
 	Directory string
 	// Command is the program strongroom with arguments.
 	Command func(arguments ...string) *exec.Cmd
+	// Libraries that nodes may load, by their whole paths; DefaultLibraries if it is empty.
+	Libraries []string
 
 	mu      sync.Mutex
 	running map[string]*supervised // by the node's directory
@@ -82,9 +84,16 @@ func (l *Local) dir(c Cluster, number int) string {
 
 // Apply implements Host.
 func (l *Local) Apply(_ context.Context, c Cluster, f *Files) ([]Node, error) {
+	if err := checkLibrary(c, l.Libraries); err != nil {
+		return nil, err
+	}
 	library, _ := c.module()
 	if _, err := os.Stat(library); err != nil {
-		return nil, fmt.Errorf("the PKCS#11 library %s is not here; for SoftHSM run hack/softhsm.sh, or apt-get install -y softhsm2: %w", library, err)
+		remedy := "install it on the machine that the manager runs on, or name another in spec.pkcs11.library"
+		if c.SoftHSM {
+			remedy = "run hack/softhsm.sh, or apt-get install -y softhsm2"
+		}
+		return nil, fmt.Errorf("%w: %w; %s", ErrNoLibrary, err, remedy)
 	}
 	var nodes []Node
 	for number := range c.Size {
@@ -142,6 +151,9 @@ func (l *Local) command(c Cluster, dir, address string, officer bool) *exec.Cmd 
 	if officer {
 		arguments = append(arguments, "--so-pin-file", in("so-pin"))
 	}
+	if !c.SoftHSM {
+		arguments = append(arguments, "--shared-token")
+	}
 	cmd := l.Command(arguments...)
 	if cmd.Env == nil {
 		cmd.Env = os.Environ()
@@ -153,6 +165,15 @@ func (l *Local) command(c Cluster, dir, address string, officer bool) *exec.Cmd 
 // Remove implements Host.
 func (l *Local) Remove(_ context.Context, c Cluster) error {
 	l.end(c, 0)
+	return nil
+}
+
+// Erase implements Host: it removes the cluster's directory.
+func (l *Local) Erase(_ context.Context, c Cluster) error {
+	l.end(c, 0)
+	if err := os.RemoveAll(filepath.Join(l.Directory, c.ID)); err != nil {
+		return fmt.Errorf("erasing the tokens of %s: %w", c.ID, err)
+	}
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -255,8 +256,9 @@ func TestAClusterThatShrinksEndsItsLastNodesAndKeepsTheirTokens(t *testing.T) {
 
 func TestALocalClusterWhoseLibraryIsNotHereSaysHowToGetIt(t *testing.T) {
 	h := local(t, t.TempDir())
+	h.Libraries = []string{"/missing/lib.so"}
 	_, err := h.Apply(t.Context(), hsmnodes.Cluster{ID: "c", Size: 1, Library: "/missing/lib.so", TokenLabel: "x"}, h.files(t))
-	if err == nil || !strings.Contains(err.Error(), "/missing/lib.so") || !strings.Contains(err.Error(), "softhsm2") {
+	if !errors.Is(err, hsmnodes.ErrNoLibrary) || !strings.Contains(err.Error(), "/missing/lib.so") || !strings.Contains(err.Error(), "spec.pkcs11.library") || strings.Contains(err.Error(), "softhsm2") {
 		t.Errorf("%v", err)
 	}
 	if entries, err := os.ReadDir(h.Directory); err != nil || len(entries) != 0 {
@@ -264,6 +266,44 @@ func TestALocalClusterWhoseLibraryIsNotHereSaysHowToGetIt(t *testing.T) {
 	}
 	if names := h.Names(three(1)); len(names) != 1 || names[0] != "127.0.0.1" || !h.NeedLeaderElection() {
 		t.Errorf("%v", names)
+	}
+}
+
+// What a library does is done by the user that the manager runs as.
+func TestALocalClusterLoadsNoLibraryThatTheOperatorDidNotName(t *testing.T) {
+	h := local(t, t.TempDir())
+	faults := hsmtest.NewFaults(t) // a library that would work
+	for _, library := range []string{faults.Library, "/usr/lib/softhsm/../softhsm/libsofthsm2.so"} {
+		_, err := h.Apply(t.Context(), hsmnodes.Cluster{ID: "c", Size: 1, Library: library, TokenLabel: "x"}, h.files(t))
+		if !errors.Is(err, hsmnodes.ErrLibraryNotAllowed) || !strings.Contains(err.Error(), hsmtest.Library) {
+			t.Errorf("%s: %v", library, err)
+		}
+	}
+	if entries, err := os.ReadDir(h.Directory); err != nil || len(entries) != 0 {
+		t.Errorf("it leaves %v, %v", entries, err)
+	}
+	h.Libraries = []string{faults.Library}
+	if _, err := h.Apply(t.Context(), hsmnodes.Cluster{ID: "c", Size: 0, Library: hsmtest.Library, TokenLabel: "x"}, h.files(t)); !errors.Is(err, hsmnodes.ErrLibraryNotAllowed) {
+		t.Errorf("the list takes the place of the default one: %v", err)
+	}
+	if _, err := h.Apply(t.Context(), three(0), h.files(t)); err != nil {
+		t.Errorf("SoftHSM of softHSM is Strongroom's own choice: %v", err)
+	}
+}
+
+func TestTheTokensOfALocalClusterAreErasedWithAllThatIsBesideThem(t *testing.T) {
+	h := local(t, t.TempDir())
+	h.apply(t, three(2), h.files(t))
+	other := three(1)
+	other.ID = "cluster-other"
+	h.apply(t, other, h.files(t))
+	for range 2 {
+		if err := h.Erase(t.Context(), three(0)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if entries, err := os.ReadDir(h.Directory); err != nil || len(entries) != 1 || entries[0].Name() != other.ID {
+		t.Errorf("%v, %v", entries, err)
 	}
 }
 

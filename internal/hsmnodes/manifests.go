@@ -160,6 +160,9 @@ func (k *Kubernetes) container(c Cluster, officer bool) corev1.Container {
 	if officer {
 		arguments = append(arguments, "--so-pin-file="+filesPath+"/"+soPINKey)
 	}
+	if !c.SoftHSM {
+		arguments = append(arguments, "--shared-token")
+	}
 	probe := func(path string, delay int32) *corev1.Probe {
 		return &corev1.Probe{ProbeHandler: corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: path, Port: intstr.FromString("probes")}}, InitialDelaySeconds: delay, PeriodSeconds: 10}
 	}

@@ -47,6 +47,12 @@ type Node struct {
 	Message string
 }
 
+// Noticer is a Host that may have something to say of what runs that is no failure.
+type Noticer interface {
+	// Notice is what people should know of a cluster's nodes, as they were applied last; empty for nothing.
+	Notice(c Cluster) string
+}
+
 // Host is where nodes run. It is safe for concurrent use, for different clusters.
 type Host interface {
 	// Names are the DNS names and IP addresses that nodes are dialled by.
@@ -58,13 +64,12 @@ type Host interface {
 	Apply(ctx context.Context, c Cluster, f *Files) ([]Node, error)
 	// Remove stops all nodes. Their tokens stay.
 	Remove(ctx context.Context, c Cluster) error
+	// Erase removes the tokens of a cluster whose nodes were removed. It can be repeated after any failure.
+	Erase(ctx context.Context, c Cluster) error
 }
 
-// SoftHSM in Debian's package, and the label of its tokens.
-const (
-	softHSMLibrary = "/usr/lib/softhsm/libsofthsm2.so"
-	softHSMLabel   = "strongroom"
-)
+// softHSMLabel is the label of SoftHSM's tokens.
+const softHSMLabel = "strongroom"
 
 // library and token of a cluster's nodes.
 func (c Cluster) module() (library, label string) {

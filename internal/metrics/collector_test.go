@@ -175,7 +175,7 @@ func TestIAMsObjectsHaveTheirSeriesToo(t *testing.T) {
 	stalled := v1alpha1.IAMStatus{Conditions: []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, Reason: "MalformedPolicyDocument"}}}
 	c := newClient(
 		&v1alpha1.IAMUser{ObjectMeta: meta, Status: v1alpha1.IAMUserStatus{IAMStatus: stalled}},
-		&v1alpha1.IAMRole{ObjectMeta: meta, Status: stalled}, &v1alpha1.IAMGroup{ObjectMeta: meta, Status: stalled},
+		&v1alpha1.IAMRole{ObjectMeta: meta, Status: v1alpha1.IAMRoleStatus{IAMStatus: stalled}}, &v1alpha1.IAMGroup{ObjectMeta: meta, Status: stalled},
 		&v1alpha1.IAMPolicy{ObjectMeta: meta, Status: v1alpha1.IAMPolicyStatus{IAMStatus: stalled}},
 	)
 	want := `

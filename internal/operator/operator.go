@@ -82,12 +82,16 @@ type Options struct {
 	// HSMImage is the image of HSM nodes, which run as StatefulSets in Namespace; HSMStorageClass is that of their volumes, the cluster's default one if it is
 	// empty. Without HSMImage and HSMLocalDirectory, HSMClusters are Stalled.
 	HSMImage, HSMStorageClass string
+	// HSMLibraries are the PKCS#11 libraries that HSMClusters may name, by their whole paths; where SoftHSM is if it is empty.
+	HSMLibraries []string
 	// HSMLocalDirectory lets HSM nodes run as processes of this machine, with their tokens in it. For one manager alone.
 	HSMLocalDirectory string
 	// HSMCommand is the program strongroom with arguments, for HSMLocalDirectory. This program by default.
 	HSMCommand func(arguments ...string) *exec.Cmd
 	// HSMCheckInterval is how often the health of HSM nodes is looked at. 5 s by default.
 	HSMCheckInterval time.Duration
+	// CloudHSMQuotas are those of each account in the CloudHSM API; AWS's defaults where they are 0.
+	CloudHSMQuotas cloudhsm.Quotas
 	// Root of trust: core-secret, which is the default, or hsm:NAMESPACE/NAME of an HSMCluster.
 	Root string
 	// RootGracePeriod is for how long the keyring stays unsealed when an HSMCluster that is its root was last reached. 0 is for as long as the process lives.
@@ -299,13 +303,13 @@ func (op *Operator) wire(o Options, digester *projection.Digester) error {
 		GracePeriod: o.RootGracePeriod, Verify: o.RootVerifyInterval, Sealed: keys.Materials.Clear,
 	}
 	identities := &serviceiam.Service{
-		Client: cached, Live: live, Tokens: op.direct, Store: envelopes, Keyring: holder, Now: o.Now, Cache: serviceiam.NewCache(o.Now),
+		Client: cached, Live: live, Tokens: op.direct, SigningKeys: serviceiam.KeysOf(op.GetConfig()), Store: envelopes, Keyring: holder, Now: o.Now, Cache: serviceiam.NewCache(o.Now),
 	}
 	authorities := &acmpca.Service{
 		Client: cached, Region: o.Region, KMS: keys, Store: envelopes, Keyring: holder, Now: o.Now,
 	}
 	op.Services = controllers.Services{
-		Client: cached, Live: live, Direct: op.direct, Namespace: o.Namespace, Region: o.Region, GatewayURL: o.gatewayURL(),
+		Client: cached, Live: live, Namespace: o.Namespace, Region: o.Region, GatewayURL: o.gatewayURL(),
 		Store: envelopes, Keyring: holder, KMS: keys, IAM: identities,
 		Secrets:        &secretsmanager.Service{Client: cached, Region: o.Region, KMS: keys, Store: envelopes, Now: o.Now},
 		Authorities:    authorities,
@@ -313,7 +317,7 @@ func (op *Operator) wire(o Options, digester *projection.Digester) error {
 		Parameters:     &parameterstore.Service{Client: cached, Region: o.Region, KMS: keys, Store: envelopes, Now: o.Now},
 		Projector:      &projection.Projector{Client: cached, Live: live, Digester: digester, Keyring: holder},
 		HSM:            clusters,
-		CloudHSM:       &cloudhsm.Service{Client: cached, Live: live, Namespace: o.Namespace, Region: o.Region},
+		CloudHSM:       &cloudhsm.Service{Client: cached, Live: live, Namespace: o.Namespace, Region: o.Region, Quotas: o.CloudHSMQuotas},
 		HSMNodes:       op.hsmNodes(o),
 		RootProtection: op.Unsealer.Protection,
 		Now:            o.Now,
@@ -337,10 +341,10 @@ func rootOf(o Options, clusters *cloudhsm.Clusters) (unseal.Provider, error) {
 func (op *Operator) hsmNodes(o Options) hsmnodes.Host {
 	switch {
 	case o.HSMLocalDirectory != "":
-		return &hsmnodes.Local{Directory: o.HSMLocalDirectory, Command: o.HSMCommand}
+		return &hsmnodes.Local{Directory: o.HSMLocalDirectory, Command: o.HSMCommand, Libraries: o.HSMLibraries}
 	case o.HSMImage != "":
 		return &hsmnodes.Kubernetes{
-			Client: op.direct, Live: op.GetAPIReader(), Namespace: o.Namespace, Image: o.HSMImage, StorageClass: o.HSMStorageClass, Now: o.Now,
+			Client: op.direct, Live: op.GetAPIReader(), Namespace: o.Namespace, Image: o.HSMImage, StorageClass: o.HSMStorageClass, Libraries: o.HSMLibraries, Now: o.Now,
 		}
 	}
 	return nil

@@ -21,6 +21,9 @@ type Showing struct {
 	Target *Target
 	// Version is the id of the version that the target shows.
 	Version string
+	// Wanted tells one thing to show from another where the data cannot: what is signed anew differs each time, though the same is said. With
+	// another Wanted, all that somebody undid is forgotten. Empty if the data tells.
+	Wanted string
 	// Restart are the workloads to restart when the data is other than status knows.
 	Restart []v1alpha1.RestartTarget
 	// Former is what status knows, nil for nothing.
@@ -107,7 +110,7 @@ func (p *Projector) show(ctx context.Context, s *Showing) (shown Shown, err erro
 	if err != nil {
 		return shown, err
 	}
-	shown.Keys, shown.Digest = t.Keys(), ring.Digest("projection", t.parts()...)
+	shown.Keys, shown.Digest = t.Keys(), ring.Digest("projection", t.parts(s.Wanted)...)
 	want := fmt.Sprintf("%d/%s", s.Generation, shown.Digest)
 	now, err := p.hold(ctx, s, want)
 	if err != nil {
@@ -157,11 +160,14 @@ func (s *Showing) contender() contender {
 	return contender{namespace: s.Namespace, owner: s.Owner.kind() + "/" + s.Owner.Name, uid: s.Owner.UID}
 }
 
-// parts are what the digest of a target is of: whose it is, where, and the data in a fixed order.
-func (t *Target) parts() [][]byte {
+// parts are what the digest of a target is of: whose it is, where, and the data in a fixed order, or what is told instead.
+func (t *Target) parts(wanted string) [][]byte {
 	parts := [][]byte{[]byte(t.Owner.ARN), []byte(t.Name), []byte(strings.Join(t.Keys(), "\x00"))}
 	if t.ConfigMap {
 		parts = slices.Insert(parts, 1, []byte(configMapKind))
+	}
+	if wanted != "" {
+		return append(parts, []byte(wanted))
 	}
 	for _, k := range t.Keys() {
 		parts = append(parts, t.Data[k].Reveal())

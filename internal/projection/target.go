@@ -24,8 +24,11 @@ type Target struct {
 	Namespace, Name string
 	// Type is Opaque if empty.
 	Type string
-	// Policy is Owner if empty.
+	// Policy is Owner if empty. Fixed tells that it is not the user's to choose.
 	Policy v1alpha1.CreationPolicy
+	Fixed  bool
+	// Whole is of a kind whose targets are not merged: no message proposes that.
+	Whole bool
 	// Data in the clear.
 	Data map[string]secretbytes.Bytes
 	// FormerKeys are the keys that were written before; those that are no more in Data are taken out.
@@ -121,17 +124,28 @@ func Judge(t *Target, existing *corev1.Secret) (Verdict, string) {
 	switch {
 	case controller != nil && !ours && (!sameARN || !isOwner(controller, t.Owner)):
 		if t.policy() != v1alpha1.CreationPolicyMerge {
-			return Foreign, fmt.Sprintf("%s %s controls it; name another target, or set creationPolicy to Merge", controller.Kind, controller.Name)
+			return Foreign, fmt.Sprintf("%s %s controls it; name another target", controller.Kind, controller.Name) + t.choice("", "Merge")
 		}
 	case t.policy() == v1alpha1.CreationPolicyOwner && !ours && !sameARN:
-		return Foreign, foreignMakers(existing) + " made it; delete it, name another target, or set " +
-			"creationPolicy to Adopt or Merge"
+		return Foreign, foreignMakers(existing) + " made it; delete it, or name another target" + t.choice("Adopt", "Merge")
 	}
 	if t.policy() != v1alpha1.CreationPolicyMerge && !t.ConfigMap && existing.Type != t.secretType() {
 		return OtherType, fmt.Sprintf("its type is %s, not %s, and Kubernetes does not let a type change; "+
 			"delete it to have it made anew", existing.Type, t.secretType())
 	}
 	return Ours, ""
+}
+
+// choice proposes other policies that would do, adopt and merge, as far as a target of this kind can have them. Either may be empty.
+func (t *Target) choice(adopt, merge string) string {
+	if t.Whole {
+		merge = ""
+	}
+	policies := slices.DeleteFunc([]string{adopt, merge}, func(p string) bool { return p == "" })
+	if t.Fixed || len(policies) == 0 {
+		return ""
+	}
+	return ", or set creationPolicy to " + strings.Join(policies, " or ")
 }
 
 // isOwner tells whether a controller reference is to an object of the owner's kind and name: with the same ARN, it is an

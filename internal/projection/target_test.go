@@ -68,6 +68,10 @@ func TestWhoseACoreSecretIs(t *testing.T) {
 			if got != tt.want || !strings.Contains(why, tt.says) {
 				t.Errorf("%d: %q", got, why)
 			}
+			target.Whole = true // a Certificate's, whose creationPolicy cannot be Merge
+			if whole, says := projection.Judge(target, existing); whole != got || strings.Contains(says, "Merge") {
+				t.Errorf("%d: %q proposes what is refused", whole, says)
+			}
 		})
 	}
 }

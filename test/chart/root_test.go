@@ -55,6 +55,12 @@ var _ = Describe("The chart's root of trust", func() {
 		Expect(args).To(ContainElements("--root=hsm:strongroom-system/root", "--hsm-image=registry/hsm:1"))
 	})
 
+	It("has nodes that load the libraries that hsm.libraries names, and SoftHSM alone without it", func() {
+		with := arguments(render("--set", "hsm.image=registry/hsm:1", "--set", "hsm.libraries={/opt/a.so,/opt/b.so}"))
+		Expect(with).To(ContainElement("--hsm-libraries=/opt/a.so,/opt/b.so"))
+		Expect(arguments(render("--set", "hsm.image=registry/hsm:1"))).NotTo(ContainElement(HavePrefix("--hsm-libraries")))
+	})
+
 	DescribeTable("is said when the chart is installed", func(values []string, says, not string) {
 		args := []string{"install", "strongroom", "charts/strongroom", "--namespace", "strongroom-system", "--dry-run=client"}
 		for _, v := range values {

@@ -1,6 +1,9 @@
 """boto3, unmodified, against the gateway: typed errors, members that are false, empty and absent, pages, idempotency."""
 
 import os
+import ssl
+import urllib.error
+import urllib.request
 import uuid
 
 import boto3
@@ -82,8 +85,33 @@ def values():
     same([True, False], ["NextToken" in page for page in pages], "NextToken is there, and then absent")
 
 
+def presigned():
+    """As aws-iam-authenticator and Vault have others prove who they are: a URL of get_caller_identity, which somebody else opens."""
+    trusted = ssl.create_default_context(cafile=os.environ["AWS_CA_BUNDLE"])
+    me = sts.get_caller_identity()["Arn"]
+    for method in "GET", "POST":
+        url = sts.generate_presigned_url("get_caller_identity", ExpiresIn=60, HttpMethod=method)
+        for body in [None, b""] if method == "POST" else [None]:
+            request = urllib.request.Request(url, method=method, data=body)
+            with urllib.request.urlopen(request, context=trusted) as answer:
+                same((200, True), (answer.status, me in answer.read().decode()), f"a presigned {method} of get_caller_identity, body {body!r}")
+    url = sts.generate_presigned_url("get_caller_identity", ExpiresIn=60, HttpMethod="POST")
+    for what, request in {
+        "by another method": urllib.request.Request(url, method="GET"),
+        "with a body that nobody signed": urllib.request.Request(url, method="POST", data=b"Action=GetSessionToken&Version=2011-06-15"),
+        "for another action": urllib.request.Request(url.replace("GetCallerIdentity", "GetSessionToken"), method="POST"),
+    }.items():
+        try:
+            urllib.request.urlopen(request, context=trusted)
+        except urllib.error.HTTPError as e:
+            same((403, True), (e.code, "<Code>SignatureDoesNotMatch</Code>" in e.read().decode()), "a presigned URL " + what)
+        else:
+            raise AssertionError("a presigned URL was taken " + what)
+
+
 keys()
 values()
+presigned()
 same("AKIA", boto3.Session().get_credentials().access_key[:4], "the credentials are the environment's")
 same(sts.get_caller_identity()["Account"], sts.get_access_key_info(AccessKeyId=os.environ["AWS_ACCESS_KEY_ID"])["Account"],
      "get_access_key_info tells the account")

@@ -22,6 +22,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.AccessKeyStatusApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("AuthorityTarget"):
 		return &apiv1alpha1.AuthorityTargetApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("BoundPrincipal"):
+		return &apiv1alpha1.BoundPrincipalApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("BytesGenerator"):
 		return &apiv1alpha1.BytesGeneratorApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Certificate"):
@@ -86,6 +88,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.IAMRoleApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("IAMRoleSpec"):
 		return &apiv1alpha1.IAMRoleSpecApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("IAMRoleStatus"):
+		return &apiv1alpha1.IAMRoleStatusApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("IAMStatus"):
 		return &apiv1alpha1.IAMStatusApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("IAMUser"):
@@ -138,6 +142,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.PermissionsApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("PKCS11"):
 		return &apiv1alpha1.PKCS11ApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("PolicyBinding"):
+		return &apiv1alpha1.PolicyBindingApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("PolicyDocument"):
 		return &apiv1alpha1.PolicyDocumentApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("PolicyVersion"):

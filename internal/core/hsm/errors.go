@@ -11,6 +11,10 @@ var (
 	ErrNoNodes = errors.New("no HSM node can be reached")
 	// ErrWrongPIN says that the token refused the PIN. It is not tried again before it changes.
 	ErrWrongPIN = errors.New("the PIN is wrong")
+	// ErrOtherPIN says that the node has another PIN than the one that it was told to log in with. It was not tried.
+	ErrOtherPIN = errors.New("the node has another PIN than the one that is meant")
+	// ErrLoggedOut says that a node of a shared token was not told to log in yet.
+	ErrLoggedOut = errors.New("the node is not logged in: nodes of one token log in one after the other")
 	// ErrPINLocked says that the token takes no PIN any more, or would take but one more. The security officer sets another.
 	ErrPINLocked = errors.New("the PIN is locked")
 	// ErrModule says that the PKCS#11 module cannot be loaded, failed or crashed. What was asked may be asked of another node.
@@ -49,6 +53,8 @@ var reasons = []struct {
 }{
 	{"NoNodes", ErrNoNodes},
 	{"WrongPIN", ErrWrongPIN},
+	{"OtherPIN", ErrOtherPIN},
+	{"LoggedOut", ErrLoggedOut},
 	{"PINLocked", ErrPINLocked},
 	{"ModuleLost", ErrModuleLost}, // before ErrModule, which it is too
 	{"ModuleFailed", ErrModule},

@@ -3,6 +3,7 @@ package iam
 import (
 	"fmt"
 	"strings"
+	"unicode/utf8"
 )
 
 // tokenKind tells the parts of a pattern apart.
@@ -129,25 +130,39 @@ func (p pattern) resolve(sc *scope) (resolved pattern, ok bool) {
 		return p, true
 	}
 	out := pattern{tokens: make([]token, 0, len(p.tokens))}
+	var text []byte // literals side by side are one: match searches for it as a whole
 	for _, t := range p.tokens {
-		if t.kind != variable {
-			out.tokens = append(out.tokens, t)
+		switch t.kind {
+		case literal:
+			text = append(text, t.text...)
+			continue
+		case variable:
+			value := t.fallback
+			if values, found := sc.Values(t.text); found && len(values) == 1 {
+				value = values[0]
+			} else if !t.hasFallback {
+				sc.unresolved = true
+				return pattern{}, false
+			}
+			text = append(text, value...)
 			continue
 		}
-		value := t.fallback
-		if values, found := sc.Values(t.text); found && len(values) == 1 {
-			value = values[0]
-		} else if !t.hasFallback {
-			sc.unresolved = true
-			return pattern{}, false
-		}
-		out.tokens = append(out.tokens, token{kind: literal, text: value})
+		out.addLiteral(text)
+		text = text[:0]
+		out.tokens = append(out.tokens, t)
 	}
+	out.addLiteral(text)
 	return out, true
 }
 
-// match tells whether the whole of s fits. The time is at most len(tokens) times len(s): a star remembers only its last
-// place, so that no pattern is exponential.
+func (p *pattern) addLiteral(text []byte) {
+	if len(text) > 0 {
+		p.tokens = append(p.tokens, token{kind: literal, text: string(text)})
+	}
+}
+
+// match tells whether the whole of s fits. The time is what cost says: a star remembers only its last place, so that no pattern is
+// exponential, and what follows it is searched for and not tried at each place, so that it is linear but for question marks.
 func (p pattern) match(s string) bool {
 	if p.isExact {
 		return s == p.exact
@@ -161,8 +176,11 @@ func (p pattern) match(s string) bool {
 		}
 		if t < len(tokens) {
 			if tokens[t].kind == anyRun {
-				star, mark = t, i
-				t++
+				star, t = t, t+1
+				if mark = p.seek(t, s, i); mark < 0 {
+					return false
+				}
+				i = mark
 				continue
 			}
 			if n, ok := tokens[t].takes(s[i:]); ok {
@@ -174,9 +192,34 @@ func (p pattern) match(s string) bool {
 		if star < 0 || mark >= len(s) {
 			return false
 		}
-		mark += runeLength(s[mark:])
+		if mark = p.seek(star+1, s, mark+runeLength(s[mark:])); mark < 0 {
+			return false
+		}
 		t, i = star+1, mark
 	}
+}
+
+// seek is the first place from one on where what follows a star may begin, -1 if there is none. A literal begins where a character
+// does, and the last one can only be at the end.
+func (p pattern) seek(t int, s string, from int) int {
+	if t == len(p.tokens) {
+		return len(s)
+	}
+	next := &p.tokens[t]
+	if next.kind != literal || next.text == "" || !utf8.RuneStart(next.text[0]) {
+		return from
+	}
+	if t == len(p.tokens)-1 {
+		if len(s)-from < len(next.text) || !strings.HasSuffix(s, next.text) {
+			return -1
+		}
+		return len(s) - len(next.text)
+	}
+	at := strings.Index(s[from:], next.text)
+	if at < 0 {
+		return -1
+	}
+	return from + at
 }
 
 // takes tells how much of the beginning of s a literal or a question mark stands for.

@@ -29,6 +29,8 @@ type principals struct {
 	// accounts by their ids; named are ARNs of users, roles and sessions.
 	accounts, named    []string
 	services, federals []string
+	// bound are the unique ids that some of named mean, by ARN. It is shared by the statements of a policy, and not changed.
+	bound map[string]string
 }
 
 // addAWS takes one value of "AWS": an account id, an ARN, or *.
@@ -67,9 +69,9 @@ func (p *principals) match(who *Principal) match {
 		return noMatch // * gives nothing to AWS services; what it denies them, principalApplies knows
 	}
 	switch account := contains(p.accounts, who.Account); {
-	case contains(p.federals, who.Federated), contains(p.named, who.ARN), account && who.isRoot():
+	case contains(p.federals, who.Federated), contains(p.named, who.ARN) && p.means(who.ARN, who), account && who.isRoot():
 		return byName
-	case contains(p.named, who.RoleARN):
+	case contains(p.named, who.RoleARN) && p.means(who.RoleARN, who):
 		return byRole
 	case p.everyone:
 		return everyone
@@ -77,6 +79,49 @@ func (p *principals) match(who *Principal) match {
 		return delegated
 	}
 	return noMatch
+}
+
+// means tells whether an ARN is bound to a principal, or to nobody as yet.
+func (p *principals) means(name string, who *Principal) bool {
+	id, bound := p.bound[name]
+	return !bound || id == who.UniqueID
+}
+
+// Principals are the ARNs of users, roles and sessions that a policy names, each once, sorted.
+func (p *Policy) Principals() []string {
+	var out []string
+	for i := range p.statements {
+		for _, who := range []*principals{p.statements[i].principal, p.statements[i].notPrincipal} {
+			if who != nil {
+				out = append(out, who.named...)
+			}
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// Bound is the policy whose ARNs mean those alone who have the unique ids: a session its role's. An ARN without one means whoever has
+// it. It takes away and never gives: a statement that denies goes by the text, and so does a NotPrincipal that allows. The ids must not be
+// changed afterwards.
+func (p *Policy) Bound(ids map[string]string) *Policy {
+	out := &Policy{statements: slices.Clone(p.statements)}
+	for i := range out.statements {
+		s := &out.statements[i]
+		if s.principal != nil && s.effect == allow {
+			s.principal = s.principal.to(ids)
+		}
+		if s.notPrincipal != nil && s.effect == deny {
+			s.notPrincipal = s.notPrincipal.to(ids)
+		}
+	}
+	return out
+}
+
+func (p *principals) to(ids map[string]string) *principals {
+	out := *p
+	out.bound = ids
+	return &out
 }
 
 // excludes tells whether a NotPrincipal element spares a principal from a statement. A statement that denies spares only who
@@ -95,10 +140,10 @@ func (p *principals) excludes(who *Principal, effect effect) bool {
 	if who.Account == "" || !contains(p.accounts, who.Account) {
 		return false
 	}
-	if who.RoleARN != "" && !contains(p.named, who.RoleARN) {
+	if who.RoleARN != "" && (!contains(p.named, who.RoleARN) || !p.means(who.RoleARN, who)) {
 		return false
 	}
-	return who.isRoot() || contains(p.named, who.ARN)
+	return who.isRoot() || contains(p.named, who.ARN) && p.means(who.ARN, who)
 }
 
 // contains finds a value that is there: an empty one is in no list.

@@ -33,6 +33,8 @@ type Principal struct {
 	ARN string
 	// RoleARN of a session's role.
 	RoleARN string
+	// UniqueID of the user, or of the session's role: AIDA… or AROA…. A policy that is bound ([Policy.Bound]) allows it alone.
+	UniqueID string
 	// Service is a service principal, such as secretsmanager.amazonaws.com.
 	Service string
 	// Federated is the identity provider of AssumeRoleWithWebIdentity.

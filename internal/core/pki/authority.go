@@ -212,7 +212,7 @@ func template(subject pkix.Name, public crypto.PublicKey, notBefore, notAfter ti
 	if err != nil {
 		return nil, err
 	}
-	keyID, err := keyIdentifier(public)
+	keyID, err := KeyIdentifier(public)
 	if err != nil {
 		return nil, err
 	}
@@ -240,8 +240,9 @@ func create(t, parent *x509.Certificate, public crypto.PublicKey, signer crypto.
 	return c, nil
 }
 
-// keyIdentifier is the first 160 bits of SHA-256 of the public key (RFC 7093, method 1).
-func keyIdentifier(public crypto.PublicKey) ([]byte, error) {
+// KeyIdentifier is what the certificates of a public key call it: the first 160 bits of SHA-256 of it (RFC 7093, method 4). It wraps
+// ErrUnsupported.
+func KeyIdentifier(public crypto.PublicKey) ([]byte, error) {
 	der, err := x509.MarshalPKIXPublicKey(public)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnsupported, err)

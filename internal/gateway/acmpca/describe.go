@@ -14,6 +14,7 @@ import (
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/pki"
+	"strongroom.dev/strongroom/internal/fault"
 	"strongroom.dev/strongroom/internal/gateway"
 	"strongroom.dev/strongroom/internal/gateway/page"
 	"strongroom.dev/strongroom/internal/gateway/tags"
@@ -23,19 +24,19 @@ import (
 // pageSize is how many entries a list shows that names no number.
 const pageSize = 100
 
-func (a *api) describeCertificateAuthority(_ context.Context, call *gateway.Call, _ *sdk.DescribeCertificateAuthorityInput, t target) (
+func (a *api) describeCertificateAuthority(ctx context.Context, call *gateway.Call, _ *sdk.DescribeCertificateAuthorityInput, t target) (
 	*sdk.DescribeCertificateAuthorityOutput, error,
 ) {
-	out := a.shown(call, t.CertificateAuthority)
+	out := a.shown(ctx, call, t.CertificateAuthority)
 	return &sdk.DescribeCertificateAuthorityOutput{CertificateAuthority: &out}, nil
 }
 
 // shown is an authority in AWS's words.
 // https://docs.aws.amazon.com/privateca/latest/APIReference/API_CertificateAuthority.html
-func (a *api) shown(call *gateway.Call, ca *v1alpha1.CertificateAuthority) types.CertificateAuthority {
+func (a *api) shown(ctx context.Context, call *gateway.Call, ca *v1alpha1.CertificateAuthority) types.CertificateAuthority {
 	out := types.CertificateAuthority{
 		Arn: ptr.To(a.Authorities.ARNOf(ca, call.Account())), OwnerAccount: ptr.To(call.Account()), CreatedAt: ptr.To(ca.CreationTimestamp.UTC()),
-		Type: types.CertificateAuthorityType(strings.ToUpper(string(ca.Spec.Type))), Status: a.statusOf(ca),
+		Type: types.CertificateAuthorityType(strings.ToUpper(string(ca.Spec.Type))), Status: a.statusOf(ctx, ca),
 		NotBefore: moment(ca.Status.NotBefore), NotAfter: moment(ca.Status.NotAfter), UsageMode: types.CertificateAuthorityUsageModeGeneralPurpose,
 		CertificateAuthorityConfiguration: configuration(ca),
 		RevocationConfiguration: &types.RevocationConfiguration{
@@ -82,8 +83,11 @@ func usualSigning(key pki.KeyAlgorithm) types.SigningAlgorithm {
 	return types.SigningAlgorithmSha256withrsa
 }
 
-// statusOf is an authority's state in AWS's words. CREATING is the time in which the controller makes key and certificate.
-func (a *api) statusOf(ca *v1alpha1.CertificateAuthority) types.CertificateAuthorityStatus {
+// statusOf is an authority's state in AWS's words. CREATING is the time in which the controller makes key and certificate. FAILED is one that can
+// never issue again, which one is whose certificate or key is revoked; DISABLED one that issues nothing for now, which one is below that.
+// https://docs.aws.amazon.com/privateca/latest/userguide/PcaUpdateStatus.html
+func (a *api) statusOf(ctx context.Context, ca *v1alpha1.CertificateAuthority) types.CertificateAuthorityStatus {
+	chain, _ := a.Authorities.Chain(ctx, ca) // of one that cannot be read, the time tells
 	switch {
 	case ca.Status.NotAfter == nil && meta.IsStatusConditionTrue(ca.Status.Conditions, v1alpha1.ConditionStalled):
 		return types.CertificateAuthorityStatusFailed
@@ -91,9 +95,15 @@ func (a *api) statusOf(ca *v1alpha1.CertificateAuthority) types.CertificateAutho
 		return types.CertificateAuthorityStatusCreating
 	case !a.Authorities.Now().Before(ca.Status.NotAfter.Time):
 		return types.CertificateAuthorityStatusExpired
+	case revoked(a.Authorities.CheckRevoked(ctx, ca, chain[:min(len(chain), 2)])):
+		return types.CertificateAuthorityStatusFailed
+	case revoked(a.Authorities.CheckRevoked(ctx, ca, chain)):
+		return types.CertificateAuthorityStatusDisabled
 	}
 	return types.CertificateAuthorityStatusActive
 }
+
+func revoked(err error) bool { return err != nil && fault.Of(err).Reason == v1alpha1.ReasonRevoked }
 
 func (a *api) listCertificateAuthorities(ctx context.Context, call *gateway.Call, in *sdk.ListCertificateAuthoritiesInput, _ struct{}) (
 	*sdk.ListCertificateAuthoritiesOutput, error,
@@ -118,7 +128,7 @@ func (a *api) listCertificateAuthorities(ctx context.Context, call *gateway.Call
 	}
 	out := &sdk.ListCertificateAuthoritiesOutput{CertificateAuthorities: make([]types.CertificateAuthority, 0, len(found)), NextToken: next}
 	for _, ca := range found {
-		out.CertificateAuthorities = append(out.CertificateAuthorities, a.shown(call, ca))
+		out.CertificateAuthorities = append(out.CertificateAuthorities, a.shown(ctx, call, ca))
 	}
 	return out, nil
 }

@@ -61,7 +61,7 @@ func (a *api) issueCertificate(ctx context.Context, _ *gateway.Call, in *sdk.Iss
 		return nil, invalidArgs("The template " + templateOf(in) + " is not supported; there are " + strings.Join(slices.Sorted(maps.Keys(usages)), ", ") + ".")
 	case in.ApiPassthrough != nil:
 		return nil, invalidArgs("ApiPassthrough is not supported: put names and subject into the certificate signing request.")
-	case a.statusOf(t.CertificateAuthority) == types.CertificateAuthorityStatusExpired:
+	case t.Status.NotAfter != nil && !a.Authorities.Now().Before(t.Status.NotAfter.Time):
 		return nil, invalidState("The certificate authority " + t.arn + " has expired.")
 	case t.Status.NotAfter == nil:
 		return nil, invalidState("The certificate authority " + t.arn + " is not active yet: it has no certificate.")

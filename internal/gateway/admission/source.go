@@ -1,5 +1,6 @@
 // Package admission bounds what those who have not yet said who they are may have of what all share: connections, and memory for
-// their requests. Both are bounded in total, and for each source.
+// their requests. Both are bounded in total, and for each source. What requests may have of memory whose caller is known is bounded in
+// total, and for each account.
 package admission
 
 import "net/netip"

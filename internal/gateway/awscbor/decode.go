@@ -17,16 +17,13 @@ import (
 	"strongroom.dev/strongroom/internal/gateway/shapes"
 )
 
-// MaximumEntries is how many entries a list or a map of a request may have. The longest list that a model allows has 1,000.
-const MaximumEntries = 8192
-
 // ErrSerialization is AWS's SerializationException: the body is not CBOR, or not of the operation's shape.
 var ErrSerialization = shapes.ErrSerialization
 
 // grammar is what CBOR is accepted. It is looked at whole before anything is made of it.
 var grammar = func() cbor.DecMode {
 	mode, err := cbor.DecOptions{
-		MaxNestedLevels: shapes.MaximumDepth, MaxArrayElements: MaximumEntries, MaxMapPairs: MaximumEntries, IndefLength: cbor.IndefLengthAllowed,
+		MaxNestedLevels: shapes.MaximumDepth, MaxArrayElements: shapes.MaximumEntries, MaxMapPairs: shapes.MaximumEntries, IndefLength: cbor.IndefLengthAllowed,
 	}.DecMode()
 	if err != nil {
 		panic(err) // the options are constants
@@ -36,11 +33,16 @@ var grammar = func() cbor.DecMode {
 
 // Decode reads the body of a request into an input struct. An empty body is an empty structure. Errors wrap ErrSerialization.
 func Decode(body []byte, into any) error {
+	if _, err := Measure(body); err != nil {
+		return err
+	}
+	return DecodeMeasured(body, into)
+}
+
+// DecodeMeasured is Decode of a body that Measure has passed: it is well formed.
+func DecodeMeasured(body []byte, into any) error {
 	if len(body) == 0 {
 		return nil
-	}
-	if err := grammar.Wellformed(body); err != nil {
-		return fmt.Errorf("%w: %s", ErrSerialization, problem(err))
 	}
 	if major(body[0]>>5) != mapping { // null would leave the input as it is
 		return fmt.Errorf("%w: the body is not a CBOR map", ErrSerialization)
@@ -48,19 +50,43 @@ func Decode(body []byte, into any) error {
 	return newReader(body).read(into)
 }
 
+// Measure checks that a body is well formed, and is how many data items it has: keys of maps are items too, chunks of strings are
+// none. It fails if they are more than shapes.MaximumValues with a key each, nested deeper than shapes.MaximumDepth, or if an array or
+// a map has more than shapes.MaximumEntries. It makes nothing of them.
+func Measure(body []byte) (items int, err error) {
+	if len(body) == 0 {
+		return 0, nil
+	}
+	if err := grammar.Wellformed(body); err != nil {
+		return 0, problem(err)
+	}
+	for r := newReader(body); r.at < len(r.data); {
+		if r.ends() {
+			continue
+		}
+		if items++; items > 2*shapes.MaximumValues {
+			return 0, shapes.ErrManyValues
+		}
+		if i := r.head(); i.major == blob || i.major == text {
+			r.chunks(i, func([]byte) bool { return true })
+		}
+	}
+	return items, nil
+}
+
 // problem is what is wrong, without what the library may quote.
-func problem(err error) string {
+func problem(err error) error {
 	var deep *cbor.MaxNestedLevelError
 	var long *cbor.MaxArrayElementsError
 	var large *cbor.MaxMapPairsError
 	var behind *cbor.ExtraneousDataError
 	switch {
 	case errors.As(err, &deep):
-		return fmt.Sprintf("arrays and maps are nested more than %d deep", shapes.MaximumDepth)
+		return shapes.ErrTooDeep
 	case errors.As(err, &long), errors.As(err, &large):
-		return fmt.Sprintf("an array or a map has more than %d entries", MaximumEntries)
+		return shapes.ErrManyEntries
 	case errors.As(err, &behind):
-		return "not valid CBOR: something is behind the document"
+		return fmt.Errorf("%w: not valid CBOR: something is behind the document", ErrSerialization)
 	}
-	return "not valid CBOR"
+	return fmt.Errorf("%w: not valid CBOR", ErrSerialization)
 }

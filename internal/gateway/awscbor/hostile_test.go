@@ -306,11 +306,12 @@ func TestARequestTakesTimeAndMemoryInProportion(t *testing.T) {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
 		began := time.Now()
-		if err := awscbor.Decode(body, new(kms.EncryptInput)); err != nil {
+		err := awscbor.Decode(body, new(kms.EncryptInput))
+		if chunks := strings.Contains(name, "chunks"); chunks && err != nil || !chunks && !errors.Is(err, shapes.ErrManyValues) {
 			t.Errorf("%s: %v", name, err)
 		}
 		runtime.ReadMemStats(&after)
-		if took := after.TotalAlloc - before.TotalAlloc; took > 128*size {
+		if took := after.TotalAlloc - before.TotalAlloc; took > 4*size {
 			t.Errorf("%s: %d bytes for a body of %d", name, took, len(body))
 		}
 		if took := time.Since(began); took > 10*time.Second {

@@ -3,7 +3,7 @@
 // https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html
 //
 // Requests are parsed strictly: names in their own case, no member twice, no invalid UTF-8, nothing behind the document,
-// bounded depth. Members that the struct lacks are ignored, as AWS ignores them, so that newer clients work.
+// bounded depth and numbers of values. Members that the struct lacks are ignored, as AWS ignores them, so that newer clients work.
 package awsjson
 
 import (
@@ -33,6 +33,14 @@ var unmarshalers = json.JoinUnmarshalers(
 
 // Decode reads the body of a request into an input struct. An empty body is an empty object. Errors wrap ErrSerialization.
 func Decode(body []byte, into any) error {
+	if _, err := Measure(body); err != nil {
+		return err
+	}
+	return DecodeMeasured(body, into)
+}
+
+// DecodeMeasured is Decode of a body that Measure has passed.
+func DecodeMeasured(body []byte, into any) error {
 	body = bytes.TrimLeft(body, " \t\r\n")
 	if len(body) == 0 {
 		return nil
@@ -40,35 +48,59 @@ func Decode(body []byte, into any) error {
 	if body[0] != '{' { // null would leave the input as it is
 		return fmt.Errorf("%w: the body is not a JSON object", ErrSerialization)
 	}
-	if deeper(body, shapes.MaximumDepth) {
-		return fmt.Errorf("%w: arrays and objects are nested more than %d deep", ErrSerialization, shapes.MaximumDepth)
-	}
 	if err := json.Unmarshal(body, into, json.WithUnmarshalers(unmarshalers)); err != nil {
 		return fmt.Errorf("%w: %s", ErrSerialization, problem(err))
 	}
 	return nil
 }
 
-// deeper tells whether arrays and objects are nested more than limit deep. It looks at nothing else: what is not JSON is found
-// by the parser after it.
-func deeper(body []byte, limit int) bool {
-	depth, quoted := 0, false
+// Measure is how many values a body has at most, in arrays and objects of all depths. It fails if they are more than
+// shapes.MaximumValues, nested deeper than shapes.MaximumDepth, or one has more than shapes.MaximumEntries. It makes nothing of them, and
+// looks at nothing else: what is not JSON is found by the parser after it.
+func Measure(body []byte) (values int, err error) {
+	m, quoted := measure{values: 1}, false
 	for i := 0; i < len(body); i++ {
 		switch c := body[i]; {
 		case quoted && c == '\\':
 			i++
 		case c == '"':
 			quoted = !quoted
-		case quoted:
-		case c == '{' || c == '[':
-			if depth++; depth > limit {
-				return true
+		case !quoted:
+			if err := m.see(c); err != nil {
+				return 0, err
 			}
-		case c == '}' || c == ']':
-			depth--
 		}
 	}
-	return false
+	return m.values, nil
+}
+
+// measure is what a body has been found to hold so far.
+type measure struct {
+	values, depth int
+	commas        [shapes.MaximumDepth + 1]int // of each array or object that is open
+}
+
+// see takes a byte that is not within a string.
+func (m *measure) see(c byte) error {
+	switch c {
+	case '{', '[':
+		if m.depth++; m.depth > shapes.MaximumDepth {
+			return shapes.ErrTooDeep
+		}
+		m.commas[m.depth] = 0
+		m.values++
+	case ',':
+		if m.commas[m.depth]++; m.commas[m.depth] >= shapes.MaximumEntries {
+			return shapes.ErrManyEntries
+		}
+		m.values++
+	case '}', ']':
+		m.depth = max(m.depth-1, 0)
+	}
+	if m.values > shapes.MaximumValues {
+		return shapes.ErrManyValues
+	}
+	return nil
 }
 
 // unmarshalTime reads epoch seconds, with or without decimals, and nothing else.

@@ -9,6 +9,7 @@
 package awsquery
 
 import (
+	"bytes"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -26,11 +27,11 @@ import (
 // The limits of a request.
 const (
 	// MaximumParameters of a form. The largest request of IAM, a simulation, has some thousands.
-	MaximumParameters = 8192
+	MaximumParameters = shapes.MaximumEntries
 	// MaximumDepth is how many parts the name of a parameter has. The deepest shape of STS and IAM needs 6.
 	MaximumDepth = 8
 	// maximumNodes are the parts of all names together: no shape needs more than four for a parameter, most one.
-	maximumNodes = 2 * MaximumParameters
+	maximumNodes = shapes.MaximumValues
 	// maximumName is the longest name of a parameter in bytes.
 	maximumName = 512
 )
@@ -38,6 +39,24 @@ const (
 // ErrSerialization is AWS's MalformedInput: the form cannot be read, or is not of the operation's shape. Messages quote
 // nothing of the form but names of parameters that the operation has.
 var ErrSerialization = errors.New("MalformedInput")
+
+// Measure is how many parts the names of a form's parameters have at most, of which each is a value or a structure. It makes nothing
+// of them. It fails if there are more parameters than MaximumParameters.
+func Measure(form []byte) (values int, err error) {
+	if bytes.Count(form, []byte("&"))+1 > MaximumParameters {
+		return 0, tooMany()
+	}
+	for part := range bytes.SplitSeq(form, []byte("&")) {
+		name, _, _ := bytes.Cut(part, []byte("="))
+		values += 1 + bytes.Count(name, []byte(".")) + bytes.Count(name, []byte("%2E")) + bytes.Count(name, []byte("%2e"))
+	}
+	return min(values, maximumNodes), nil
+}
+
+func tooMany() error { return malformed("there are more than %d parameters", MaximumParameters) }
+
+// NodeSize is how many bytes a part of a name takes, before the form is read into a struct: a node, and its table of eight children.
+const NodeSize = 384
 
 // Form is a request's parameters.
 type Form struct {
@@ -59,7 +78,7 @@ type node struct {
 // ErrSerialization.
 func Parse(text string) (*Form, error) {
 	if strings.Count(text, "&")+1 > MaximumParameters {
-		return nil, malformed("there are more than %d parameters", MaximumParameters)
+		return nil, tooMany()
 	}
 	form := &Form{}
 	for part := range strings.SplitSeq(text, "&") {

@@ -244,8 +244,8 @@ var _ = Describe("The API's writes", func() {
 	// Each is one write. A crash before it has done nothing, one after it has done it all, and the request can be made again.
 	It("leave what was before or what was asked for, wherever they end", func() {
 		faulty := &environment.FaultyClient{Client: world.GetClient()}
-		crashing := *world.Services.CloudHSM
-		crashing.Client = faulty
+		sound := world.Services.CloudHSM
+		crashing := &service.Service{Client: faulty, Live: sound.Live, Namespace: sound.Namespace, Region: sound.Region, Quotas: sound.Quotas}
 		in := service.CreateInput{Namespace: world.Namespace, Region: environment.Region, Request: service.Request{HSMType: "hsm1.medium"}}
 		for _, after := range []bool{false, true} {
 			all := len(described(nil))

@@ -35,6 +35,8 @@ func answer(id string, err error) error {
 		return &types.CloudHsmResourceNotFoundException{Message: ptr.To(sentence(id, err))}
 	case errors.Is(err, tags.ErrTooMany):
 		return &types.CloudHsmResourceLimitExceededException{Message: ptr.To("A cluster can have at most 50 tags.")}
+	case errors.Is(err, cloudhsm.ErrClusterQuota), errors.Is(err, cloudhsm.ErrHSMQuota): // these operations do not declare CloudHsmResourceLimitExceededException
+		return &types.CloudHsmServiceException{Message: ptr.To("The request was rejected because it exceeds an AWS CloudHSM limit: " + sentence("", err))}
 	case errors.Is(err, tags.ErrReserved), errors.Is(err, tags.ErrDuplicate):
 		return &types.CloudHsmTagException{Message: ptr.To(err.Error())}
 	case apierrors.IsForbidden(err) || apierrors.IsInvalid(err): // by a ResourceQuota, or by the schema

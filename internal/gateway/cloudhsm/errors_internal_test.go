@@ -25,6 +25,8 @@ func TestEachRefusalIsAWSsErrorAndNamesTheClusterAndTheCause(t *testing.T) {
 		{cloudhsm.ErrRegion, "CloudHsmInvalidRequestException", "home region"},
 		{cloudhsm.ErrDeleting, "CloudHsmInvalidRequestException", "cluster-a: the cluster is being deleted."},
 		{cloudhsm.ErrTooManyHSMs, "CloudHsmInvalidRequestException", "at most 10"},
+		{fmt.Errorf("%w: %d", cloudhsm.ErrClusterQuota, 4), "CloudHsmServiceException", "it exceeds an AWS CloudHSM limit: the account has as many clusters as it may: 4."},
+		{fmt.Errorf("%w: %d", cloudhsm.ErrHSMQuota, 6), "CloudHsmServiceException", "as many HSMs in all its clusters as it may: 6."},
 		{cloudhsm.ErrRoot, "CloudHsmInvalidRequestException", "keeps one HSM"},
 		{cloudhsm.ErrNotLast, "CloudHsmInvalidRequestException", "reverse order"},
 		{cloudhsm.ErrHasHSMs, "CloudHsmInvalidRequestException", "has HSMs"},

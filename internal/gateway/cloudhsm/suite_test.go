@@ -16,6 +16,7 @@ import (
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/arn"
 	"strongroom.dev/strongroom/internal/gateway/cloudhsm"
+	service "strongroom.dev/strongroom/internal/service/cloudhsm"
 	"strongroom.dev/strongroom/test/environment"
 )
 
@@ -36,6 +37,7 @@ var (
 
 var _ = BeforeSuite(func() {
 	world = environment.NewWorld(ctx)
+	world.Services.CloudHSM.Quotas = service.Quotas{Clusters: 100, HSMs: 100} // for what is not about them
 	door = world.Open(cloudhsm.New(cloudhsm.Dependencies{Clusters: world.Services.CloudHSM}))
 	admin = as(`"Action":"*","Resource":"*"`)
 })

@@ -7,6 +7,7 @@ package iam
 import (
 	"context"
 	"strings"
+	"sync"
 
 	"k8s.io/utils/ptr"
 
@@ -26,11 +27,14 @@ type Dependencies struct {
 	IAM *iam.Service
 }
 
-type api struct{ Dependencies }
+type api struct {
+	Dependencies
+	simulating sync.Map // the ARNs of those whose simulation is being carried out
+}
 
 // New makes the service.
 func New(d Dependencies) gateway.Service {
-	a := &api{d}
+	a := &api{Dependencies: d}
 	var all []gateway.Operation
 	for _, group := range [][]gateway.Operation{
 		a.users(), a.accessKeys(), a.roles(), a.groups(), a.memberships(), a.policies(), a.policyVersions(), a.userPolicies(), a.rolePolicies(),

@@ -1,7 +1,9 @@
 package iam
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -9,6 +11,7 @@ import (
 
 	sdk "github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
+	"github.com/aws/smithy-go"
 	"k8s.io/utils/ptr"
 
 	"strongroom.dev/strongroom/internal/core/arn"
@@ -18,10 +21,23 @@ import (
 
 func (a *api) simulations() []gateway.Operation {
 	return []gateway.Operation{
-		gateway.Op("SimulateCustomPolicy", none[sdk.SimulateCustomPolicyInput], a.simulateCustom, gateway.ReadOnly),
+		gateway.Op("SimulateCustomPolicy", none[sdk.SimulateCustomPolicyInput], alone(a, a.simulateCustom), gateway.ReadOnly),
 		gateway.Op("SimulatePrincipalPolicy", func(_ context.Context, _ *gateway.Call, in *sdk.SimulatePrincipalPolicyInput) (gateway.Resource[struct{}], error) {
 			return gateway.Resource[struct{}]{ARN: deref(in.PolicySourceArn)}, nil
-		}, a.simulatePrincipal, gateway.ReadOnly),
+		}, alone(a, a.simulatePrincipal), gateway.ReadOnly),
+	}
+}
+
+// alone carries out one simulation of a user, or of a role's sessions, at a time: it is work for the caller alone, and as much as is
+// allowed takes long enough that many of one caller would be felt by all. Who is told to try again is told so as AWS does.
+func alone[I, O any](a *api, simulate gateway.Handle[I, O, struct{}]) gateway.Handle[I, O, struct{}] {
+	return func(ctx context.Context, call *gateway.Call, in *I, none struct{}) (*O, error) {
+		who := cmp.Or(call.Identity.Principal.RoleARN, call.Identity.Principal.ARN)
+		if _, busy := a.simulating.LoadOrStore(who, true); busy {
+			return nil, &smithy.GenericAPIError{Code: "Throttling", Message: "Rate exceeded", Fault: smithy.FaultClient}
+		}
+		defer a.simulating.Delete(who)
+		return simulate(ctx, call, in, none)
 	}
 }
 
@@ -89,6 +105,9 @@ func (s *simulation) run(ctx context.Context, marker *string, size *int32) (resu
 		most = int(*size)
 	}
 	end := min(total, first+most)
+	if err := s.affordable(first, end); err != nil {
+		return nil, false, nil, err
+	}
 	results = make([]types.EvaluationResult, 0, end-first)
 	for i := first; i < end; i++ {
 		if err := ctx.Err(); err != nil {
@@ -100,6 +119,25 @@ func (s *simulation) run(ctx context.Context, marker *string, size *int32) (resu
 		next = ptr.To(strconv.Itoa(end))
 	}
 	return results, end < total, next, nil
+}
+
+// maximumWork of one page, in steps of coreiam.Work: some tenths of a second. Ten real policies and a hundred questions are a hundredth of it.
+const maximumWork = 1 << 27
+
+// affordable counts what a page of the questions costs before the first is asked. Policies, questions and context are the caller's, and
+// what one costs is multiplied by how many there are of the others.
+func (s *simulation) affordable(first, end int) error {
+	each := coreiam.WorkOf(&s.policies, s.context)
+	work := int64(0)
+	for i := first; i < end; i++ {
+		work += each.Of(s.actions[i/len(s.resources)], s.resources[i%len(s.resources)])
+		if work > maximumWork {
+			return invalidInput(fmt.Sprintf("The simulation is too large: after %d of %d questions (actions times resources of one page) the policies would have "+
+				"been compared with more than %d bytes; one question costs %d. Ask with a smaller MaxItems, fewer policies or fewer ContextEntries.",
+				i-first, end-first, maximumWork, each.Of(s.actions[i/len(s.resources)], s.resources[i%len(s.resources)])))
+		}
+	}
+	return nil
 }
 
 func (s *simulation) evaluate(action, resource string) types.EvaluationResult {

@@ -169,16 +169,16 @@ var _ = Describe("The writes of custom key stores", func() {
 
 	It("leave what was before or what was asked for, wherever they end", func() {
 		faulty := &environment.FaultyClient{Client: world.GetClient()}
-		crashing := *world.Services.CloudHSM
-		crashing.Client = faulty
+		whole := world.Services.CloudHSM
+		crashing := &cloudhsm.Service{Client: faulty, Live: whole.Live, Namespace: whole.Namespace, Region: whole.Region}
 		for name, step := range steps {
 			hc := hsmCluster(world.Namespace, fmt.Sprint("crash-", len(name)), step.before)
 			faulty.FailAt(1, false)
-			Expect(step.do(&crashing, hc.DeepCopy())).To(MatchError(environment.ErrInjected), name)
+			Expect(step.do(crashing, hc.DeepCopy())).To(MatchError(environment.ErrInjected), name)
 			world.Refresh(hc)
 			Expect(step.done(hc)).To(BeFalse(), name)
 			faulty.FailAt(1, true)
-			Expect(step.do(&crashing, hc.DeepCopy())).To(MatchError(environment.ErrInjected), name)
+			Expect(step.do(crashing, hc.DeepCopy())).To(MatchError(environment.ErrInjected), name)
 			Expect(faulty.Writes()).To(Equal(1), name)
 			world.Refresh(hc)
 			Expect(step.done(hc)).To(BeTrue(), name)

@@ -152,9 +152,10 @@ func newReplays(maximum, share int) *replays {
 }
 
 var (
-	errReplayed   = refusal(invalidSignature, "The request was received before, more than %d seconds ago. Sign it again.", repeatable)
-	errManyWrites = refusal(throttled, "Rate exceeded")
-	errLongLived  = refusal(invalidSignature, "A presigned request that changes something is good for at most 10 minutes here.")
+	errUsed      = refusal(invalidSignature, "The request was received before. A presigned request that changes something is good for once: sign it again.")
+	errReplayed  = refusal(invalidSignature, "The request was received before, more than %d seconds ago. Sign it again.", repeatable)
+	errRate      = refusal(throttled, "Rate exceeded")
+	errLongLived = refusal(invalidSignature, "A presigned request that changes something is good for at most 10 minutes here.")
 )
 
 // refuseReplay refuses what was received before. It comes after the signature was verified, so nobody else can fill the memory.
@@ -208,14 +209,16 @@ func (r *replays) take(principal, signature string, now, again int64) error {
 		known, seen = r.old[signature]
 	}
 	switch {
-	case seen && (again == 0 || now < known.first || now-known.first > again):
+	case seen && again == 0:
+		return errUsed
+	case seen && (now < known.first || now-known.first > again):
 		return errReplayed
 	case seen:
 		known.times++
 		where[signature] = known // and the time of the first stays, or a replay could be kept going
 		return nil
 	case len(r.new) >= r.maximum, r.of[principal] >= r.share:
-		return errManyWrites
+		return errRate
 	}
 	r.of[principal]++
 	r.new[strings.Clone(signature)] = use{first: now, times: 1} // it is a part of the header, or of the whole query

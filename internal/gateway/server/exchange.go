@@ -25,7 +25,8 @@ type exchange struct {
 	start     time.Time
 	requestID string
 	body      []byte
-	held      admission.Held // the memory of the body, until the request is authenticated
+	held      admission.Held  // the memory of the body, until the request is authenticated
+	spent     admission.Spent // what it has of the account's budget, from then on
 
 	protocol  protocol
 	service   *service
@@ -144,6 +145,7 @@ func (e *exchange) answered(body []byte) []byte {
 func (e *exchange) wipe() {
 	clear(e.body)
 	e.held.Release()
+	e.spent.Return()
 	if e.operation == nil {
 		return
 	}

@@ -40,7 +40,7 @@ func TestASignatureIsRememberedForAsLongAsItWouldBeAccepted(t *testing.T) {
 			t.Fatal(err)
 		}
 		for later := int64(0); later <= replayWindow; later += 30 {
-			if err := r.take("111122223333", "mine", start+after+later, 0); !errors.Is(err, errReplayed) {
+			if err := r.take("111122223333", "mine", start+after+later, 0); !errors.Is(err, errUsed) {
 				t.Fatalf("taken at %d, %d s later: %v", after, later, err)
 			}
 		}
@@ -70,10 +70,10 @@ func TestWhenThereIsNoRoomForASignatureTheRequestIsRefusedAndNotLetThrough(t *te
 			t.Fatal(err)
 		}
 	}
-	if err := r.take("111122223333", "c", 1_800_000_001, 0); !errors.Is(err, errManyWrites) {
+	if err := r.take("111122223333", "c", 1_800_000_001, 0); !errors.Is(err, errRate) {
 		t.Errorf("the third: %v", err)
 	}
-	if err := r.take("111122223333", "a", 1_800_000_001, 0); !errors.Is(err, errReplayed) {
+	if err := r.take("111122223333", "a", 1_800_000_001, 0); !errors.Is(err, errUsed) {
 		t.Errorf("the first again: %v", err)
 	}
 	if err := r.take("111122223333", "c", 1_800_000_000+replayWindow, 0); err != nil {
@@ -88,7 +88,7 @@ func TestOneAccountCannotTakeTheRoomOfTheOthers(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := r.take("111122223333", "one more", 1_800_000_000, 0); !errors.Is(err, errManyWrites) {
+	if err := r.take("111122223333", "one more", 1_800_000_000, 0); !errors.Is(err, errRate) {
 		t.Errorf("over its share: %v", err)
 	}
 	if err := r.take("444455556666", "another's", 1_800_000_000, 0); err != nil {
@@ -120,7 +120,7 @@ func TestAClockThatIsSetBackForgetsNothing(t *testing.T) {
 	if err := r.take("111122223333", "a", now, 0); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.take("111122223333", "a", now-5*replayWindow, 0); !errors.Is(err, errReplayed) {
+	if err := r.take("111122223333", "a", now-5*replayWindow, 0); !errors.Is(err, errUsed) {
 		t.Errorf("%v", err)
 	}
 }

@@ -24,7 +24,9 @@ func protocolOf(r *http.Request) protocol {
 type protocol interface {
 	// answerType is the media type of answers.
 	answerType() string
-	// decode reads the input of an operation.
+	// measure is how many values a request has, before anything is made of it.
+	measure(e *exchange) (values int, err error)
+	// decode reads the input of an operation, after measure.
 	decode(e *exchange, into any) error
 	// answer appends the answer of success.
 	answer(dst []byte, op *limits.Operation, output any, requestID string) []byte
@@ -43,7 +45,11 @@ const jsonType = "application/x-amz-json-1.1"
 
 func (jsonProtocol) answerType() string { return jsonType }
 
-func (jsonProtocol) decode(e *exchange, into any) error { return awsjson.Decode(e.body, into) }
+func (jsonProtocol) decode(e *exchange, into any) error {
+	return awsjson.DecodeMeasured(e.body, into)
+}
+
+func (jsonProtocol) measure(e *exchange) (int, error) { return awsjson.Measure(e.body) }
 
 func (jsonProtocol) answer(dst []byte, _ *limits.Operation, output any, _ string) []byte {
 	return awsjson.Append(dst, output)

@@ -18,12 +18,16 @@ const (
 
 func (queryProtocol) answerType() string { return xmlType }
 
-// formOf is the form of a query, unread: the body of a POST, or the URL's query of a GET, as presigned requests are.
+// formOf is the form of a query, unread: the body of a POST, or the URL's query of a GET, or of a POST without a body, as presigned requests
+// are. The type of a body that is not there says nothing.
 func formOf(e *exchange) ([]byte, error) {
 	switch e.request.Method {
 	case http.MethodGet:
 		return []byte(e.request.URL.RawQuery), nil
 	case http.MethodPost:
+		if len(e.body) == 0 && e.request.URL.RawQuery != "" {
+			return []byte(e.request.URL.RawQuery), nil
+		}
 		kind, _, err := mime.ParseMediaType(e.request.Header.Get("Content-Type"))
 		if err != nil || kind != formType {
 			return nil, refusal(unknownOperation, "The request has no X-Amz-Target, and its content type is not %s.", formType)
@@ -34,6 +38,8 @@ func formOf(e *exchange) ([]byte, error) {
 }
 
 func (queryProtocol) decode(e *exchange, into any) error { return awsquery.Decode(e.form, into) }
+
+func (queryProtocol) measure(e *exchange) (int, error) { return awsquery.Measure(e.form) }
 
 func (queryProtocol) answer(dst []byte, op *limits.Operation, output any, requestID string) []byte {
 	return awsquery.Append(dst, op.Name, op.ResultWrapper, op.Service.XMLNamespace, output, requestID)

@@ -57,6 +57,24 @@ var _ = Describe("A record", func() {
 		))
 	})
 
+	It("names the operation whose body was too large to be read, if the head names it", func() {
+		large := strings.Repeat(" ", 1<<20) + "{}"
+		for _, tt := range []struct {
+			request      raw
+			source, name string
+		}{
+			{raw{target: "TrentService.Encrypt", body: large}, "kms.amazonaws.com", "Encrypt"},
+			{raw{rpc: "TrentService/Encrypt", body: large}, "kms.amazonaws.com", "Encrypt"},
+			{raw{target: "secretsmanager.PutSecretValue", body: large, service: "secretsmanager"}, "secretsmanager.amazonaws.com", "PutSecretValue"},
+		} {
+			Expect(send(tt.request.make()).status).To(Equal(http.StatusRequestEntityTooLarge))
+			Expect(records.last()).To(And(
+				HaveKeyWithValue("eventSource", tt.source), HaveKeyWithValue("eventName", tt.name),
+				HaveKeyWithValue("errorCode", "RequestEntityTooLargeException"), HaveKeyWithValue("requestParameters", BeNil()),
+			))
+		}
+	})
+
 	It("holds no plaintext and no ciphertext", func() {
 		client := kmsClient(adminKey, secretKey)
 		key, err := client.CreateKey(ctx, &awskms.CreateKeyInput{})

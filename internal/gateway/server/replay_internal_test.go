@@ -3,6 +3,7 @@ package server
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 )
 
@@ -18,6 +19,20 @@ func TestASignatureIsTakenAgainForSecondsAndNeverAfterThem(t *testing.T) {
 		}
 		if err := r.take("111122223333", "a", start+after, repeatable); !errors.Is(err, want) {
 			t.Errorf("after %d seconds: %v, want %v", after, err, want)
+		}
+	}
+}
+
+func TestAPresignedRequestIsTakenOnceAndTheSecondTimeIsToldOfAsThat(t *testing.T) {
+	const start = int64(1_800_000_000)
+	for _, after := range []int64{0, 1, repeatable, repeatable + 1} {
+		r := newReplays(10, 10)
+		if err := r.take("111122223333", "a", start, 0); err != nil {
+			t.Fatal(err)
+		}
+		err := r.take("111122223333", "a", start+after, 0)
+		if !errors.Is(err, errUsed) || strings.Contains(err.Error(), "seconds") || !strings.Contains(err.Error(), "good for once") {
+			t.Errorf("after %d seconds: %v", after, err)
 		}
 	}
 }
@@ -41,7 +56,7 @@ func TestTheMemoryOfSignaturesIsBoundedAndEmptiesWithTime(t *testing.T) {
 	if err := r.take("111122223333", "a", start, repeatable); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.take("111122223333", "b", start, repeatable); !errors.Is(err, errManyWrites) {
+	if err := r.take("111122223333", "b", start, repeatable); !errors.Is(err, errRate) {
 		t.Errorf("one more than are remembered: %v", err)
 	}
 	if err := r.take("111122223333", "b", start+2*replayWindow, repeatable); err != nil {
@@ -67,7 +82,7 @@ func TestWhoIsRefusedUsesUpNothing(t *testing.T) {
 			t.Errorf("who may: %v", err)
 		}
 	}
-	if err := r.take("ada", "c", start, repeatable); !errors.Is(err, errManyWrites) {
+	if err := r.take("ada", "c", start, repeatable); !errors.Is(err, errRate) {
 		t.Errorf("more than a share: %v", err)
 	}
 	if err := r.take("bob", "d", start, repeatable); err != nil {

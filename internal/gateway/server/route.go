@@ -31,6 +31,19 @@ func (s *Server) named(e *exchange) *service {
 	return s.targets[prefix]
 }
 
+// name notes the operation that a request names by its head alone, to be told and not to be served.
+func (s *Server) name(e *exchange) {
+	switch e.protocol.(type) {
+	case rpcProtocol:
+		_, e.asked, _ = rpcPath(e.request.URL.EscapedPath())
+	case jsonProtocol:
+		_, e.asked = targetOf(e.request.Header.Get("X-Amz-Target"))
+	}
+	if e.service = s.named(e); e.service != nil {
+		e.call.Service, e.call.Operation = e.service.SigningName, e.asked
+	}
+}
+
 func (s *Server) routeTarget(e *exchange) error {
 	target := e.request.Header.Get("X-Amz-Target")
 	prefix, name := targetOf(target)

@@ -20,7 +20,11 @@ const (
 
 func (rpcProtocol) answerType() string { return cborType }
 
-func (rpcProtocol) decode(e *exchange, into any) error { return awscbor.Decode(e.body, into) }
+func (rpcProtocol) decode(e *exchange, into any) error {
+	return awscbor.DecodeMeasured(e.body, into)
+}
+
+func (rpcProtocol) measure(e *exchange) (int, error) { return awscbor.Measure(e.body) }
 
 // answer is empty for an operation without output: there must be no body then.
 func (rpcProtocol) answer(dst []byte, op *limits.Operation, output any, _ string) []byte {

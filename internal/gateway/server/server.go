@@ -56,8 +56,9 @@ type Server struct {
 	versions  map[string]*service // by the Version of a query
 	keys      *signingKeys
 	replays   *replays
-	memory    *admission.Memory
-	untrailed atomic.Bool // the last record could not be written
+	memory    *admission.Memory // of requests whose caller is not known yet
+	budget    *admission.Budget // of those whose caller is
+	untrailed atomic.Bool       // the last record could not be written
 }
 
 // service is a gateway.Service with what AWS's model says of it.
@@ -80,6 +81,7 @@ type operation struct {
 	wipeInput     *wiper
 	wipeOutput    *wiper
 	counts        *counts
+	heaviest      int64 // bytes that one value of a request can make
 }
 
 // New makes a Server. It fails if a service has an operation that AWS's model lacks, or whose input is not the model's.
@@ -88,6 +90,7 @@ func New(o Options) (*Server, error) {
 		Options: o, services: map[string]*service{}, targets: map[string]*service{}, versions: map[string]*service{},
 		keys: newSigningKeys(), replays: newReplays(maximumReplays, replayShare),
 		memory: admission.NewMemory(admission.MaximumMemory, cmp.Or(o.SourceShare, admission.DefaultShare), admission.Patience),
+		budget: admission.NewBudget(admission.MaximumDecoded, admission.AccountShare),
 	}
 	for i := range o.Services {
 		compiled, err := compile(&o.Services[i])
@@ -146,7 +149,7 @@ func compileOperation(model *limits.Service, op *gateway.Operation) (*operation,
 	if err := known.Fits(input); err != nil {
 		return nil, err
 	}
-	out := &operation{Operation: op, limits: known, counts: newCounts(model.SigningName, op.Name)}
+	out := &operation{Operation: op, limits: known, counts: newCounts(model.SigningName, op.Name), heaviest: heaviest(input, model.Protocol)}
 	var err error
 	if out.input, err = audit.PlanOf(known.Input, reflect.TypeOf(input)); err != nil {
 		return nil, err
@@ -186,6 +189,7 @@ func (s *Server) carryOut(e *exchange) (answer []byte, err error) {
 		}
 	}()
 	if err := s.read(e); err != nil {
+		s.name(e) // for the record: a query's name is in the body that was not read
 		return nil, err
 	}
 	if err := s.route(e); err != nil {
@@ -194,11 +198,11 @@ func (s *Server) carryOut(e *exchange) (answer []byte, err error) {
 	if err := s.authenticate(e); err != nil {
 		return nil, err
 	}
-	if e.signed != nil {
-		e.held.Release() // the caller is somebody
-	}
 	if e.operation == nil {
 		return nil, e.unknownOperation()
+	}
+	if err := s.weigh(e); err != nil {
+		return nil, err
 	}
 	if err := s.refuseReplay(e); err != nil {
 		return nil, err

@@ -74,7 +74,17 @@ var _ = BeforeEach(func() {
 // open serves KMS and Secrets Manager over TLS.
 func open(w *trail.Writer, more ...gateway.Service) *httptest.Server {
 	GinkgoHelper()
+	out := httptest.NewUnstartedServer(serverOf(w, 0, more...))
+	out.EnableHTTP2 = true
+	out.StartTLS()
+	return out
+}
+
+// serverOf has the services; a source's share of what is not authenticated is so many percent, the default for 0.
+func serverOf(w *trail.Writer, share int, more ...gateway.Service) *server.Server {
+	GinkgoHelper()
 	s, err := server.New(server.Options{
+		SourceShare: share,
 		Services: append([]gateway.Service{
 			kms.New(kms.Dependencies{KMS: world.Services.KMS}),
 			secretsmanager.New(secretsmanager.Dependencies{Secrets: world.Services.Secrets}),
@@ -83,10 +93,7 @@ func open(w *trail.Writer, more ...gateway.Service) *httptest.Server {
 		Now: func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) },
 	})
 	Expect(err).NotTo(HaveOccurred())
-	out := httptest.NewUnstartedServer(s)
-	out.EnableHTTP2 = true
-	out.StartTLS()
-	return out
+	return s
 }
 
 // known are the credentials of these tests: those of the spec's namespace.

@@ -10,6 +10,11 @@ var refusedConnections = prometheus.NewCounter(prometheus.CounterOpts{
 	Help: "Connections to the AWS APIs that were closed at once because their source had its share of all.",
 })
 
+var unreadRequests = prometheus.NewCounter(prometheus.CounterOpts{
+	Name: "strongroom_gateway_requests_unread_total",
+	Help: "Requests to the AWS APIs over HTTP/1 that were refused before they could be read. They have no audit record.",
+})
+
 var certificateExpiry = prometheus.NewGauge(prometheus.GaugeOpts{
 	Name: "strongroom_gateway_certificate_expiry_timestamp_seconds",
 	Help: "End of the certificate that the AWS APIs are served with.",
@@ -20,4 +25,6 @@ var authorityInForce = prometheus.NewGaugeVec(prometheus.GaugeOpts{
 	Help: "1 if the certificate of the AWS APIs comes from the CertificateAuthority that is named, 0 if it is of the gateway's own authority instead.",
 }, []string{"authority"})
 
-func init() { metrics.Registry.MustRegister(refusedConnections, certificateExpiry, authorityInForce) }
+func init() {
+	metrics.Registry.MustRegister(refusedConnections, unreadRequests, certificateExpiry, authorityInForce)
+}

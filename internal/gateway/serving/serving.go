@@ -117,8 +117,9 @@ func (l *Listener) limit(socket net.Listener) net.Listener {
 }
 
 func (l *Listener) server() *http.Server {
+	unread := &unread{next: l.Handler, log: l.Log}
 	return &http.Server{
-		Handler:           l.Handler,
+		Handler: unread, ConnContext: unread.context, ConnState: unread.state,
 		TLSConfig:         &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: l.Certificate.Get, NextProtos: []string{"h2", "http/1.1"}},
 		ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
 		MaxHeaderBytes: maximumHeader,

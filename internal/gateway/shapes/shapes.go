@@ -17,6 +17,11 @@ import (
 const (
 	// MaximumDepth of lists, maps and structures in a request. The deepest shape of the services served needs 8.
 	MaximumDepth = 32
+	// MaximumEntries of one list, map or structure in a request. The longest list that a model allows has 1,000.
+	MaximumEntries = 8192
+	// MaximumValues of a request, those of all lists, maps and structures together: what is made of a value takes more memory than
+	// its bytes, {} in a list a whole struct. The largest requests, simulations of IAM, have some thousands.
+	MaximumValues = 16384
 	// MaximumTime is 9999-12-31T23:59:59Z, in seconds: the last that ISO 8601 can write in four digits.
 	MaximumTime = 253402300799
 )

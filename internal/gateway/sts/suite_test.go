@@ -93,7 +93,7 @@ func role(name string, changes ...func(*v1alpha1.IAMRole)) *v1alpha1.IAMRole {
 		change(r)
 	}
 	world.Create(r)
-	establish(r, &r.Status, arn.IAMRole(account, "/", name), arn.RoleID)
+	establish(r, &r.Status.IAMStatus, arn.IAMRole(account, "/", name), arn.RoleID)
 	return r
 }
 

@@ -11,10 +11,7 @@ import (
 	"strconv"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/lru"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/keys"
@@ -136,76 +133,14 @@ func (s *Service) AuthorityOf(ca *v1alpha1.CertificateAuthority, chain []*x509.C
 	return a, nil
 }
 
-func (s *Service) signer(ctx context.Context, ca *v1alpha1.CertificateAuthority) (crypto.Signer, error) {
-	key, err := s.KMS.ByName(ctx, ca.Namespace, ca.KMSKeyName())
-	if err != nil {
-		return nil, err
-	}
-	return s.KMS.Signer(ctx, key)
-}
-
-// keySpecs are AWS KMS's types of keys for the key algorithms.
-// https://docs.aws.amazon.com/kms/latest/developerguide/symm-asymm-choose-key-spec.html
-var keySpecs = map[v1alpha1.CertificateKeyAlgorithm]v1alpha1.KeySpec{
-	v1alpha1.KeyAlgorithmRSA2048: v1alpha1.KeySpecRSA2048, v1alpha1.KeyAlgorithmRSA3072: v1alpha1.KeySpecRSA3072,
-	v1alpha1.KeyAlgorithmRSA4096:      v1alpha1.KeySpecRSA4096,
-	v1alpha1.KeyAlgorithmECPrime256v1: v1alpha1.KeySpecECCNISTP256, v1alpha1.KeyAlgorithmECSecp384r1: v1alpha1.KeySpecECCNISTP384,
-	v1alpha1.KeyAlgorithmECSecp521r1: v1alpha1.KeySpecECCNISTP521,
-}
-
-// AlgorithmOf is the key algorithm of an authority.
-func AlgorithmOf(ca *v1alpha1.CertificateAuthority) v1alpha1.CertificateKeyAlgorithm {
-	if ca.Spec.KeyAlgorithm == "" {
-		return v1alpha1.KeyAlgorithmRSA2048
-	}
-	return ca.Spec.KeyAlgorithm
-}
-
-// +kubebuilder:rbac:groups=strongroom.dev,resources=kmskeys,verbs=create
-
-// EstablishKey finds the KMSKey that signs for an authority, and makes it when there is none and the authority has no certificate yet: one
-// that has lost its key must not get another, under which nothing that it issued would be good. The fault says KeyNotFound, KeyUnusable or
-// KeyMismatch.
-//
-// Crash-safe: of two that make it, the API server lets one.
-func (s *Service) EstablishKey(ctx context.Context, ca *v1alpha1.CertificateAuthority, certified bool) (*v1alpha1.KMSKey, crypto.Signer, error) {
-	key, err := s.KMS.ByName(ctx, ca.Namespace, ca.KMSKeyName())
-	if err != nil {
-		if fault.Of(err).Reason != v1alpha1.ReasonKeyNotFound || certified {
-			return nil, nil, err
-		}
-		return nil, nil, s.createKey(ctx, ca)
-	}
-	signer, err := s.KMS.Signer(ctx, key)
-	if err != nil {
-		return nil, nil, err
-	}
-	if algorithm, err := pki.AlgorithmOf(signer.Public()); err != nil || string(algorithm) != string(AlgorithmOf(ca)) {
-		return nil, nil, fault.Stalled(v1alpha1.ReasonKeyMismatch, fmt.Errorf("KMSKey %s is not of keyAlgorithm %s; name another in kmsKeyRef, "+
-			"or let it be made", key.Name, AlgorithmOf(ca)))
-	}
-	return key, signer, nil
-}
-
-func (s *Service) createKey(ctx context.Context, ca *v1alpha1.CertificateAuthority) error {
-	err := s.Client.Create(ctx, &v1alpha1.KMSKey{
-		ObjectMeta: metav1.ObjectMeta{Namespace: ca.Namespace, Name: ca.KMSKeyName()},
-		Spec: v1alpha1.KMSKeySpec{
-			Description: "Key of the CertificateAuthority " + ca.Name,
-			KeySpec:     keySpecs[AlgorithmOf(ca)], KeyUsage: v1alpha1.KeyUsageSignVerify, Region: ca.Spec.Region,
-		},
-	}, client.FieldOwner(v1alpha1.Group+"/certificateauthority"))
-	if err != nil && !apierrors.IsAlreadyExists(err) {
-		return fmt.Errorf("creating KMSKey %s: %w", ca.KMSKeyName(), err)
-	}
-	return fault.Waiting(v1alpha1.ReasonKeyUnusable, fmt.Errorf("the authority's KMSKey %s is being made", ca.KMSKeyName()))
-}
-
 // Certify makes an authority's certificate, issued by itself or by the authority above it, and returns it with its chain. A subordinate's is
 // recorded by its issuer first.
 func (s *Service) Certify(ctx context.Context, ca *v1alpha1.CertificateAuthority, signer crypto.Signer) ([]*x509.Certificate, error) {
 	in, err := s.request(ca)
 	if err != nil {
+		return nil, err
+	}
+	if err := s.checkKey(ctx, ca, signer.Public()); err != nil {
 		return nil, err
 	}
 	if ca.Spec.Type == v1alpha1.CertificateAuthorityRoot {

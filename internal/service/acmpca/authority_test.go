@@ -136,11 +136,13 @@ var _ = Describe("An authority that a request makes", func() {
 var _ = Describe("An authority's key", func() {
 	It("is made once, and never again once there is a certificate that needs the old one", func() {
 		ca := authority("one")
+		ca.Status.ARN = service.NewARN(ca, account)
 		_, _, err := service.EstablishKey(ctx, ca, false)
 		says(err, v1alpha1.ReasonKeyUnusable, "ca-one is being made")
 		key := keyOf("one")
 		Expect(key.Spec.KeySpec).To(Equal(v1alpha1.KeySpecECCNISTP256))
 		Expect(key.Spec.KeyUsage).To(Equal(v1alpha1.KeyUsageSignVerify))
+		Expect(string(key.Spec.Policy.Raw)).To(And(ContainSubstring("arn:aws:iam::"+account+":root"), ContainSubstring("acm-pca."+environment.Region+".amazonaws.com")))
 		world.Seen(key)
 		_, _, err = service.EstablishKey(ctx, ca, false)
 		says(err, v1alpha1.ReasonKeyUnusable)

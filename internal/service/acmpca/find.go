@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -63,27 +62,6 @@ func (s *Service) List(ctx context.Context, namespace, region string) ([]*v1alph
 		}
 	}
 	return out, nil
-}
-
-// KeyIndex is the cache index of CertificateAuthorities by the name of the KMSKey that signs.
-const KeyIndex = "kms-key"
-
-// SigningWith lists the names of the authorities of a namespace that sign with a KMSKey, sorted. One that is being deleted is not among
-// them: it signs nothing any more. It asks the cache alone.
-func SigningWith(ctx context.Context, cache client.Reader, namespace, key string) ([]string, error) {
-	var list v1alpha1.CertificateAuthorityList
-	err := cache.List(ctx, &list, client.InNamespace(namespace), client.MatchingFields{KeyIndex: key}, client.UnsafeDisableDeepCopy)
-	if err != nil {
-		return nil, fmt.Errorf("looking for the CertificateAuthorities of KMSKey %s: %w", key, err)
-	}
-	var names []string
-	for i := range list.Items {
-		if list.Items[i].DeletionTimestamp.IsZero() {
-			names = append(names, list.Items[i].Name)
-		}
-	}
-	slices.Sort(names)
-	return names, nil
 }
 
 func (s *Service) list(ctx context.Context, namespace string) ([]v1alpha1.CertificateAuthority, error) {

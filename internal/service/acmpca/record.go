@@ -1,6 +1,7 @@
 package acmpca
 
 import (
+	"cmp"
 	"context"
 	"crypto"
 	"crypto/x509"
@@ -133,14 +134,18 @@ type revocation struct {
 }
 
 // Revoke says that a certificate which an authority issued is not to be trusted any more. It wraps ErrNotIssued, or ErrRevoked if it was
-// said before. The authority's controller then makes the next revocation list.
+// said before. The authority's controller then makes the next revocation list. With an authority's certificate its key is revoked, too, unless
+// the reason says that the key is good.
 // https://docs.aws.amazon.com/privateca/latest/APIReference/API_RevokeCertificate.html
 //
-// Crash-safe: it is one write, whose name has the serial number.
+// Crash-safe: the revocation of the key comes first, and that of the certificate, whose name has the serial number, is what makes it done.
 func (s *Service) Revoke(ctx context.Context, ca *v1alpha1.CertificateAuthority, serial string, reason pki.Reason) error {
-	record, _, err := s.find(ctx, ca, v1alpha1.EnvelopeIssuedCertificate, keys.KindIssuedCertificate, serial)
+	record, chain, err := s.find(ctx, ca, v1alpha1.EnvelopeIssuedCertificate, keys.KindIssuedCertificate, serial)
 	if err != nil {
 		return err
+	}
+	if done, err := s.IsRevoked(ctx, ca, serial); done || err != nil {
+		return cmp.Or(err, fmt.Errorf("%w: %s", ErrRevoked, serial))
 	}
 	if !record.Spec.ExpireTime.After(s.Now()) {
 		return fmt.Errorf("%w: %s", ErrNotIssued, serial)
@@ -148,6 +153,11 @@ func (s *Service) Revoke(ctx context.Context, ca *v1alpha1.CertificateAuthority,
 	payload, err := json.Marshal(revocation{Reason: reason})
 	if err != nil {
 		return fmt.Errorf("encoding a revocation: %w", err)
+	}
+	if condemns(reason) {
+		if err := s.condemn(ctx, ca, chain, payload); err != nil {
+			return err
+		}
 	}
 	made, err := s.keep(ctx, ca, v1alpha1.EnvelopeRevocation, keys.KindRevocation, serial, record.Spec.ExpireTime.Time, payload)
 	if err == nil && !made {
@@ -165,8 +175,18 @@ func (s *Service) IsRevoked(ctx context.Context, ca *v1alpha1.CertificateAuthori
 	return err == nil, err
 }
 
-// Revoked lists the certificates of an authority that are revoked and have not expired, and the Envelopes of those that have.
-func (s *Service) Revoked(ctx context.Context, ca *v1alpha1.CertificateAuthority) (revoked []pki.Revoked, expired []*v1alpha1.Envelope, err error) {
+// Revocation is what an authority keeps of a certificate that it revoked.
+type Revocation struct {
+	pki.Revoked
+	// Expires is when the certificate does, or did.
+	Expires time.Time
+	// Envelope has the record.
+	Envelope *v1alpha1.Envelope
+}
+
+// Revoked lists what an authority has revoked, as long as there is a record of it, and the records of certificates that expired 14 days ago:
+// those of what it issued may go; those of revocations once they have been on a list for the last time, which the caller knows.
+func (s *Service) Revoked(ctx context.Context, ca *v1alpha1.CertificateAuthority) (revoked []Revocation, expired []*v1alpha1.Envelope, err error) {
 	envelopes, err := s.Store.OfOwner(ctx, ca.Namespace, Owner(ca.Name))
 	if err != nil {
 		return nil, nil, err
@@ -179,22 +199,20 @@ func (s *Service) Revoked(ctx context.Context, ca *v1alpha1.CertificateAuthority
 		}
 		if !e.Spec.ExpireTime.Add(expiredKept).After(now) {
 			expired = append(expired, e)
-			continue
 		}
-		if e.Spec.Class != v1alpha1.EnvelopeRevocation {
+		if e.Spec.Class != v1alpha1.EnvelopeRevocation || ofKey(e) {
 			continue
 		}
 		one, err := s.revoked(e)
 		if err != nil {
 			return nil, nil, err
 		}
-		revoked = append(revoked, one)
+		revoked = append(revoked, Revocation{Revoked: one, Expires: e.Spec.ExpireTime.Time, Envelope: e})
 	}
 	return revoked, expired, nil
 }
 
-// expiredKept is how long a record is kept after its certificate has expired: a revocation must be on one list after that (RFC 5280,
-// section 3.3).
+// expiredKept is how long a record is kept at least after its certificate has expired.
 const expiredKept = 14 * 24 * time.Hour
 
 func (s *Service) revoked(e *v1alpha1.Envelope) (pki.Revoked, error) {

@@ -2,43 +2,119 @@ package acmpca
 
 import (
 	"context"
+	"crypto"
 	"crypto/x509"
+	"encoding/hex"
 	"fmt"
+	"strings"
+	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/core/keys"
 	"strongroom.dev/strongroom/internal/core/pki"
+	"strongroom.dev/strongroom/internal/core/secretbytes"
 	"strongroom.dev/strongroom/internal/fault"
 )
 
-// CheckRevoked tells whether a certificate of an authority's chain was revoked by the one above it: what is issued below would be trusted by
-// nobody who reads revocation lists, and by everybody else in spite of them. A link whose issuer is no authority of the namespace is
-// not asked about. The fault says Revoked. It asks the cache alone.
+// RevocationIndex is the cache index of Envelopes that finds revocations by the serial number of the certificate, or by keyPrefix and the key
+// identifier of an authority whose key is not to be trusted. Serial numbers are random, so that they tell the issuer too.
+const RevocationIndex = "revocation"
+
+// keyPrefix begins the version of a revocation that is of a key.
+const keyPrefix = "key-"
+
+// IndexRevocation lists the values of RevocationIndex.
+func IndexRevocation(obj client.Object) []string {
+	if e, ok := obj.(*v1alpha1.Envelope); ok && e.Spec.Class == v1alpha1.EnvelopeRevocation {
+		return []string{e.Spec.Version}
+	}
+	return nil
+}
+
+// CheckRevoked tells whether a certificate of an authority's chain was revoked by the one above it, or another one with the same key, for a reason
+// that is the key's: what is issued below would be trusted by nobody who reads revocation lists, and by everybody else in spite of them. Only the
+// namespace's authorities are asked, be they there or deleted and in their recovery window. The fault says Revoked. It asks the cache alone, twice
+// for each certificate but the root's, however many authorities there are.
 // https://www.rfc-editor.org/rfc/rfc5280#section-6.1.3
 func (s *Service) CheckRevoked(ctx context.Context, ca *v1alpha1.CertificateAuthority, chain []*x509.Certificate) error {
-	if len(chain) < 2 {
-		return nil
-	}
-	all, err := s.list(ctx, ca.Namespace)
-	if err != nil {
-		return err
-	}
-	for i, c := range chain[:len(chain)-1] {
+	for i := range len(chain) - 1 {
+		c := chain[i]
 		serial := pki.FormatSerial(c.SerialNumber)
-		for k := range all {
-			// The issuer is told by its name, not by authorityRef, which may have been changed since; serial numbers are random.
-			above := &all[k]
-			if above.Status.ARN == "" || above.Spec.Subject.CommonName != chain[i+1].Subject.CommonName {
-				continue
-			}
-			revoked, err := s.IsRevoked(ctx, above, serial)
-			if err != nil {
-				return err
-			}
-			if revoked {
-				return fault.Stalled(v1alpha1.ReasonRevoked, fmt.Errorf("%w: %s: the certificate %s of %s is revoked by the CertificateAuthority %s; "+
-					"create another CertificateAuthority with a key of its own, and name that in authorityRef", errAuthorityNotReady, ca.Name, serial, c.Subject, above.Name))
-			}
+		by, err := s.revokedBy(ctx, ca.Namespace, serial)
+		if err != nil {
+			return err
+		}
+		if by != "" {
+			return revokedFault(ca, fmt.Sprintf("the certificate %s of %s is revoked by the CertificateAuthority %s", serial, c.Subject, by))
+		}
+		if by, err = s.revokedBy(ctx, ca.Namespace, keyPrefix+hex.EncodeToString(c.SubjectKeyId)); err != nil {
+			return err
+		}
+		if by != "" {
+			return revokedFault(ca, fmt.Sprintf("the key of %s is not to be trusted: another certificate for it is revoked by the CertificateAuthority %s", c.Subject, by))
 		}
 	}
 	return nil
 }
+
+// checkKey tells whether a key, for which an authority is to have a certificate, is one that was revoked with an authority before. The fault says
+// Revoked.
+func (s *Service) checkKey(ctx context.Context, ca *v1alpha1.CertificateAuthority, public crypto.PublicKey) error {
+	id, err := pki.KeyIdentifier(public)
+	if err != nil {
+		return Fault(err)
+	}
+	by, err := s.revokedBy(ctx, ca.Namespace, keyPrefix+hex.EncodeToString(id))
+	if err == nil && by != "" {
+		err = revokedFault(ca, fmt.Sprintf("its key is not to be trusted: a certificate for it is revoked by the CertificateAuthority %s", by))
+	}
+	return err
+}
+
+func revokedFault(ca *v1alpha1.CertificateAuthority, what string) error {
+	return fault.Stalled(v1alpha1.ReasonRevoked, fmt.Errorf("%w: %s: %s; create another CertificateAuthority with a key of its own, and name that in authorityRef",
+		errAuthorityNotReady, ca.Name, what))
+}
+
+// revokedBy names the authority that has revoked a serial number or a key, empty for none.
+func (s *Service) revokedBy(ctx context.Context, namespace, what string) (string, error) {
+	found, err := s.Store.Indexed(ctx, namespace, RevocationIndex, what)
+	if err != nil || len(found) == 0 {
+		return "", err
+	}
+	if _, err := s.open(keys.KindRevocation, &found[0]); err != nil {
+		return "", err
+	}
+	return found[0].Spec.Owner.Name, nil
+}
+
+// condemns tells whether a reason to revoke an authority's certificate is one not to trust its key any more. The other reasons say that there
+// is no cause to suspect the key, and the next certificate for it is good.
+// https://www.itu.int/rec/T-REC-X.509 (section 9.5.3.1, reason code)
+func condemns(reason pki.Reason) bool {
+	switch reason {
+	case pki.AffiliationChanged, pki.Superseded, pki.CessationOfOperation:
+		return false
+	}
+	return true
+}
+
+// endless is the end of a revocation of a key. One that is not to be trusted never is.
+var endless = time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)
+
+// condemn revokes the key of an authority's certificate. Of any other certificate it does nothing.
+func (s *Service) condemn(ctx context.Context, ca *v1alpha1.CertificateAuthority, chainPEM secretbytes.Bytes, payload []byte) error {
+	chain, err := pki.ParseCertificates(chainPEM.Reveal())
+	if err != nil {
+		return Fault(err)
+	}
+	if !chain[0].IsCA {
+		return nil
+	}
+	_, err = s.keep(ctx, ca, v1alpha1.EnvelopeRevocation, keys.KindRevocation, keyPrefix+hex.EncodeToString(chain[0].SubjectKeyId), endless, payload)
+	return err
+}
+
+func ofKey(e *v1alpha1.Envelope) bool { return strings.HasPrefix(e.Spec.Version, keyPrefix) }

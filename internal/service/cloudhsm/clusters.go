@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/singleflight"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
@@ -31,6 +32,8 @@ const (
 	checkInterval = 5 * time.Second
 	// drain is how long requests may go on over connections that others took the place of.
 	drain = time.Minute
+	// connectTimeout is how long the credentials of a cluster may take to be read, whoever waits for them.
+	connectTimeout = 15 * time.Second
 )
 
 var (
@@ -52,6 +55,9 @@ type Clusters struct {
 	Now func() time.Time
 	// Interval between checks; 5 s if it is 0.
 	Interval time.Duration
+
+	// connecting is one at a time for each cluster: its credentials are read from the API server, which may take long, and which others do not wait for.
+	connecting singleflight.Group
 
 	mu    sync.Mutex
 	open  map[types.NamespacedName]*connection
@@ -91,12 +97,39 @@ func (m *operatorMaterial) get(id string, a *authority.Authority, now time.Time)
 	return m.last, nil
 }
 
-// Connect answers a client of a cluster's nodes at these addresses: the one that there is, or another that takes its place if they changed.
+// Connect answers a client of a cluster's nodes at these addresses: the one that there is, or another that takes its place if they changed. Whoever asks at the same time gets the same; who has
+// no more time does not take it from those who have.
 func (c *Clusters) Connect(ctx context.Context, name types.NamespacedName, addresses []string) (*hsmclient.Cluster, error) {
+	if there := c.connected(name, addresses); there != nil {
+		return there, nil
+	}
+	result := c.connecting.DoChan(name.String()+"\n"+strings.Join(addresses, "\n"), func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), connectTimeout)
+		defer cancel()
+		return c.connect(ctx, name, addresses)
+	})
+	select {
+	case <-ctx.Done():
+		return nil, fmt.Errorf("connecting to HSMCluster %s: %w", name, ctx.Err())
+	case r := <-result:
+		cluster, _ := r.Val.(*hsmclient.Cluster)
+		return cluster, r.Err
+	}
+}
+
+// connected is the client that there is for these addresses, nil if there is none.
+func (c *Clusters) connected(name types.NamespacedName, addresses []string) *hsmclient.Cluster {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if there := c.open[name]; there != nil && slices.Equal(there.addresses, addresses) {
-		return there.cluster, nil
+		return there.cluster
+	}
+	return nil
+}
+
+func (c *Clusters) connect(ctx context.Context, name types.NamespacedName, addresses []string) (*hsmclient.Cluster, error) {
+	if there := c.connected(name, addresses); there != nil { // of the one before
+		return there, nil
 	}
 	id := ClusterID(name.Namespace, name.Name)
 	credentials, err := c.ReadCredentials(ctx, name)
@@ -108,6 +141,8 @@ func (c *Clusters) Connect(ctx context.Context, name types.NamespacedName, addre
 	if err != nil {
 		return nil, fmt.Errorf("connecting to %s: %w", id, err)
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.close(name)
 	if c.open == nil {
 		c.open = map[types.NamespacedName]*connection{}
@@ -166,6 +201,25 @@ func (c *Clusters) Open(ctx context.Context, key *v1alpha1.KMSKey) (cluster *hsm
 	}
 	cluster, err = c.Connect(ctx, name, Endpoints(hc))
 	return cluster, hc.Status.ClusterID, err
+}
+
+// NameOf finds the HSMCluster of an id for a namespace, by the cache. It is empty if there is none, or if that does not let the namespace use it, which is not told apart.
+func (c *Clusters) NameOf(ctx context.Context, namespace, id string) (types.NamespacedName, error) {
+	var list v1alpha1.HSMClusterList
+	if err := c.Reader.List(ctx, &list, client.UnsafeDisableDeepCopy); err != nil {
+		return types.NamespacedName{}, fmt.Errorf("listing HSMClusters: %w", err)
+	}
+	for i := range list.Items {
+		hc := &list.Items[i]
+		if ClusterID(hc.Namespace, hc.Name) != id {
+			continue
+		}
+		if err := c.allowed(ctx, hc, namespace); err != nil {
+			return types.NamespacedName{}, client.IgnoreNotFound(err)
+		}
+		return client.ObjectKeyFromObject(hc), nil
+	}
+	return types.NamespacedName{}, nil
 }
 
 // allowed answers NotFound if a namespace may not use a cluster.

@@ -21,6 +21,7 @@ import (
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/authority"
+	"strongroom.dev/strongroom/internal/core/hsm"
 	"strongroom.dev/strongroom/internal/core/hsm/mtls"
 	"strongroom.dev/strongroom/internal/core/secretbytes"
 	"strongroom.dev/strongroom/internal/fault"
@@ -30,6 +31,8 @@ const (
 	authorityKey, authorityCertificateKey, pinKey, soPINKey = "ca.key", "ca.crt", "pin", "so-pin"
 	// domainKeysAnnotation repeats status.domainKeys: it outlives a status that is lost, and the HSMCluster itself.
 	domainKeysAnnotation = v1alpha1.Group + "/domain-keys"
+	// pinAttemptAnnotation has the last attempt to log in to a token that nodes share.
+	pinAttemptAnnotation = v1alpha1.Group + "/pin-attempt"
 	// ClusterAnnotation names the HSMCluster that something in Strongroom's namespace is of, as NAMESPACE/NAME.
 	ClusterAnnotation = v1alpha1.Group + "/hsmcluster"
 )
@@ -38,7 +41,7 @@ const (
 // Envelopes: nodes must start while the keyring is sealed, since a cluster may be what unseals it; and not in the namespace of
 // the HSMCluster, where its users could read them, and so be its operators.
 //
-// That core Secret has no owner and stays when the HSMCluster goes: without it the tokens open no more.
+// That core Secret has no owner that would take it along: without it the tokens open no more, so both stay for a recovery window when the HSMCluster goes. See Retire.
 type Credentials struct {
 	ClusterID string
 	Authority *authority.Authority
@@ -46,6 +49,23 @@ type Credentials struct {
 	PIN, SOPIN secretbytes.Bytes
 	// DomainKeys are those that the cluster had when it was last looked at.
 	DomainKeys []v1alpha1.HSMDomainKey
+	// Attempt is the last one to log in to a shared token, nil if there was none.
+	Attempt *PINAttempt
+
+	// retired tells that the HSMCluster was deleted since.
+	retired bool
+}
+
+// PINAttempt is that a node was told to log in to a token that the cluster's nodes share. It is written before the node is told, so that whoever comes after a crash knows
+// that the PIN may have been tried. The digest is where the PINs are, so it tells nobody more than they can read.
+type PINAttempt struct {
+	hsm.PINDigest
+	// Node that was told, by its name, and when.
+	Node string      `json:"node"`
+	Time metav1.Time `json:"time"`
+	// Refused tells that the token did not take the PIN, and Done that it did. Neither: nobody saw what came of it.
+	Refused bool `json:"refused,omitempty"`
+	Done    bool `json:"done,omitempty"`
 }
 
 // Wipe erases the PINs.
@@ -76,14 +96,19 @@ func (c *Clusters) ReadCredentials(ctx context.Context, name types.NamespacedNam
 		return nil, fmt.Errorf("core Secret %s/%s: %w; restore it from a backup", c.Namespace, secret.Name, err)
 	}
 	out := &Credentials{ClusterID: id, Authority: a, PIN: secretbytes.Own(secret.Data[pinKey]), SOPIN: secretbytes.Own(secret.Data[soPINKey])}
+	_, out.retired = secret.Labels[retiredLabel]
 	if out.PIN.Len() == 0 || out.SOPIN.Len() == 0 {
 		out.Wipe()
 		return nil, fmt.Errorf("core Secret %s/%s has no %s or no %s; restore it from a backup", c.Namespace, secret.Name, pinKey, soPINKey)
 	}
-	if text := secret.Annotations[domainKeysAnnotation]; text != "" {
-		if err := json.Unmarshal([]byte(text), &out.DomainKeys); err != nil {
+	for annotation, into := range map[string]any{domainKeysAnnotation: &out.DomainKeys, pinAttemptAnnotation: &out.Attempt} {
+		text := secret.Annotations[annotation]
+		if text == "" {
+			continue
+		}
+		if err := json.Unmarshal([]byte(text), into); err != nil {
 			out.Wipe()
-			return nil, fmt.Errorf("core Secret %s/%s: annotation %s: %w; restore it from a backup", c.Namespace, secret.Name, domainKeysAnnotation, err)
+			return nil, fmt.Errorf("core Secret %s/%s: annotation %s: %w; restore it from a backup", c.Namespace, secret.Name, annotation, err)
 		}
 	}
 	return out, nil
@@ -102,6 +127,12 @@ func (c *Clusters) Credentials(ctx context.Context, hc *v1alpha1.HSMCluster) (*C
 	name := client.ObjectKeyFromObject(hc)
 	id := ClusterID(hc.Namespace, hc.Name)
 	found, err := c.ReadCredentials(ctx, name)
+	if err == nil && found.retired {
+		if err := c.revive(ctx, name); err != nil {
+			found.Wipe()
+			return nil, err
+		}
+	}
 	if !apierrors.IsNotFound(err) {
 		return found, err
 	}
@@ -144,17 +175,28 @@ func newPIN() []byte {
 
 // RecordDomainKeys keeps what domain keys a cluster has, before status says that it may be used: from then on no other is ever made in their place.
 func (c *Clusters) RecordDomainKeys(ctx context.Context, id string, domainKeys []v1alpha1.HSMDomainKey) error {
-	text, err := json.Marshal(domainKeys)
+	return c.record(ctx, id, domainKeysAnnotation, domainKeys)
+}
+
+// RecordPINAttempt keeps that a node is told to log in, before it is, and what came of it, afterwards.
+func (c *Clusters) RecordPINAttempt(ctx context.Context, id string, attempt PINAttempt) error {
+	return c.record(ctx, id, pinAttemptAnnotation, attempt)
+}
+
+// record writes one annotation of the core Secret, which is a whole write or none.
+func (c *Clusters) record(ctx context.Context, id, annotation string, value any) error {
+	text, err := json.Marshal(value)
 	if err != nil {
-		return fmt.Errorf("encoding the domain keys of %s: %w", id, err)
+		return fmt.Errorf("encoding %s of %s: %w", annotation, id, err)
 	}
-	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"annotations": map[string]string{domainKeysAnnotation: string(text)}}})
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"annotations": map[string]string{annotation: string(text)}}})
 	if err != nil {
-		return fmt.Errorf("encoding the domain keys of %s: %w", id, err)
+		return fmt.Errorf("encoding %s of %s: %w", annotation, id, err)
 	}
-	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: c.Namespace, Name: CredentialsName(id)}}
-	if err := c.Direct.Patch(ctx, secret, client.RawPatch("application/merge-patch+json", patch)); err != nil {
-		return fmt.Errorf("recording the domain keys of %s: %w", id, err)
+	secret := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Namespace: c.Namespace, Name: CredentialsName(id)}}
+	secret.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
+	if err := c.Direct.Patch(ctx, secret, client.RawPatch(types.MergePatchType, patch)); err != nil {
+		return fmt.Errorf("recording %s of %s: %w", annotation, id, err)
 	}
 	return nil
 }

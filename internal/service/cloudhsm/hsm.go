@@ -1,6 +1,7 @@
 package cloudhsm
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/base32"
@@ -70,14 +71,23 @@ func StateNow(hc *v1alpha1.HSMCluster) v1alpha1.HSMClusterState {
 	return state
 }
 
-// CreateHSM makes one node more. It wraps ErrTooManyHSMs, ErrDeleting or ErrGone.
+// CreateHSM makes one node more. It wraps ErrTooManyHSMs, ErrHSMQuota, ErrDeleting or ErrGone.
 // https://docs.aws.amazon.com/cloudhsm/latest/APIReference/API_CreateHsm.html
 //
 // Crash-safe: it is one optimistic write. As in AWS, who repeats it makes another HSM.
 func (s *Service) CreateHSM(ctx context.Context, hc *v1alpha1.HSMCluster, zone string) (HSM, error) {
+	s.counting.Lock()
+	defer s.counting.Unlock()
+	_, others, err := s.count(ctx, hc.Namespace, hc.Name)
+	if err != nil {
+		return HSM{}, err
+	}
 	after, err := s.Change(ctx, hc, func(c *v1alpha1.HSMCluster) error {
 		if c.Spec.Size >= MaximumHSMs {
 			return ErrTooManyHSMs
+		}
+		if most := cmp.Or(s.Quotas.HSMs, DefaultHSMs); others+int(c.Spec.Size) >= most {
+			return fmt.Errorf("%w: %d", ErrHSMQuota, most)
 		}
 		request := RequestOf(c)
 		request.AvailabilityZones = sized(request.AvailabilityZones, int(c.Spec.Size))

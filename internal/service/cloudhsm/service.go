@@ -1,10 +1,12 @@
 package cloudhsm
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -38,6 +40,10 @@ var (
 	ErrDeleting = errors.New("the cluster is being deleted")
 	// ErrTooManyHSMs says that the cluster has MaximumHSMs.
 	ErrTooManyHSMs = errors.New("a cluster has at most 10 HSMs")
+	// ErrClusterQuota says that an account has as many clusters as it may.
+	ErrClusterQuota = errors.New("the account has as many clusters as it may")
+	// ErrHSMQuota says that an account has as many HSMs in all its clusters as it may.
+	ErrHSMQuota = errors.New("the account has as many HSMs in all its clusters as it may")
 	// ErrHSMNotFound says that the cluster has no such HSM.
 	ErrHSMNotFound = errors.New("the cluster has no such HSM")
 	// ErrRoot says that the last HSM of the keyring's root of trust stays: without it, the next start of a manager is sealed.
@@ -61,6 +67,38 @@ type Service struct {
 	Namespace string
 	// Region is the operator's own, which all HSMClusters are in.
 	Region string
+	// Quotas of each account; AWS's defaults where they are 0.
+	Quotas Quotas
+
+	// counting is held from when an account's clusters or HSMs are counted until there is one more.
+	counting sync.Mutex
+}
+
+// Quotas are how much an account may have in a region. They hold who asks by the AWS API; those with manifests are held by a ResourceQuota, and what they made counts here.
+// https://docs.aws.amazon.com/cloudhsm/latest/userguide/limits.html
+type Quotas struct {
+	// Clusters is AWS's 4 by default, and HSMs, in all clusters together, 6.
+	Clusters, HSMs int
+}
+
+// The quotas that an account of AWS begins with.
+const (
+	DefaultClusters = 4
+	DefaultHSMs     = 6
+)
+
+// count reads how many clusters a namespace has, and HSMs in others than one: from the API server, so that what another replica made counts.
+func (s *Service) count(ctx context.Context, namespace, except string) (clusters, hsms int, err error) {
+	var list v1alpha1.HSMClusterList
+	if err := s.Live.List(ctx, &list, client.InNamespace(namespace)); err != nil {
+		return 0, 0, fmt.Errorf("counting HSMClusters: %w", err)
+	}
+	for i := range list.Items {
+		if list.Items[i].Name != except {
+			hsms += int(list.Items[i].Spec.Size)
+		}
+	}
+	return len(list.Items), hsms, nil
 }
 
 // +kubebuilder:rbac:groups=strongroom.dev,resources=hsmclusters,verbs=create;delete
@@ -141,10 +179,10 @@ type CreateInput struct {
 }
 
 // Create makes a cluster of SoftHSM without HSMs: another PKCS#11 library needs a manifest. Its name is new, so that it takes no earlier cluster's tokens over.
-// It wraps ErrRegion.
+// It wraps ErrRegion or ErrClusterQuota.
 // https://docs.aws.amazon.com/cloudhsm/latest/APIReference/API_CreateCluster.html
 //
-// Crash-safe: it is one write. As in AWS, who repeats it makes another cluster.
+// Crash-safe: it is one write. As in AWS, who repeats it makes another cluster. Of requests to several replicas at once, one each may be over the quota.
 func (s *Service) Create(ctx context.Context, in CreateInput) (*v1alpha1.HSMCluster, error) {
 	if in.Region != s.Region {
 		return nil, fmt.Errorf("%w, which is %s", ErrRegion, s.Region)
@@ -155,6 +193,15 @@ func (s *Service) Create(ctx context.Context, in CreateInput) (*v1alpha1.HSMClus
 	}
 	if err := in.annotate(hc); err != nil {
 		return nil, err
+	}
+	s.counting.Lock()
+	defer s.counting.Unlock()
+	there, _, err := s.count(ctx, in.Namespace, "")
+	if err != nil {
+		return nil, err
+	}
+	if most := cmp.Or(s.Quotas.Clusters, DefaultClusters); there >= most {
+		return nil, fmt.Errorf("%w: %d", ErrClusterQuota, most)
 	}
 	if err := s.Client.Create(ctx, hc, fieldOwner); err != nil {
 		return nil, fmt.Errorf("creating HSMCluster %s: %w", hc.Name, err)

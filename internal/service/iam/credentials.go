@@ -193,6 +193,7 @@ func userIdentity(user *v1alpha1.IAMUser, p *permissions) *Identity {
 	identity := p.identity()
 	identity.Type = TypeIAMUser
 	identity.Principal.Account, identity.Principal.ARN = arn.Account(user.Status.ARN), user.Status.ARN
+	identity.Principal.UniqueID = UniqueIDOf(user)
 	identity.Namespace, identity.UserID, identity.Name = user.Namespace, user.Status.UniqueID, user.AWSName()
 	identity.Tags = tagMap(user.Spec.Tags)
 	return identity

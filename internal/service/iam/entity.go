@@ -20,6 +20,7 @@ import (
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/claim"
 	"strongroom.dev/strongroom/internal/core/arn"
+	"strongroom.dev/strongroom/internal/service/principals"
 )
 
 // FieldOwner is who writes what is asked through the API.
@@ -45,7 +46,7 @@ type Entity interface {
 // NameIndex is the cache index of IAM's kinds by their names in AWS IAM, in lower case: names that differ by case alone are one
 // name.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html#reference_iam-quotas-names
-const NameIndex = "iam-name"
+const NameIndex = principals.NameIndex
 
 // IndexName lists the values of NameIndex.
 func IndexName(obj client.Object) []string {

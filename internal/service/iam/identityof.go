@@ -41,6 +41,7 @@ func (s *Service) IdentityOf(ctx context.Context, namespace, of string) (*Identi
 	identity := p.identity()
 	identity.Type, identity.Namespace, identity.Name = TypeAssumedRole, role.Namespace, role.AWSName()
 	identity.Principal.Account, identity.Principal.ARN, identity.Principal.RoleARN = arn.Account(of), of, of
+	identity.Principal.UniqueID = UniqueIDOf(role)
 	identity.Tags = tagMap(role.Spec.Tags)
 	return identity, nil
 }

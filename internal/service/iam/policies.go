@@ -12,6 +12,7 @@ import (
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/iam"
 	"strongroom.dev/strongroom/internal/core/iam/managed"
+	"strongroom.dev/strongroom/internal/service/principals"
 )
 
 // A principal of whom one policy cannot be read, or is not there, may do nothing at all: any policy may hold a Deny, and to
@@ -87,13 +88,16 @@ func (s *Service) compileRole(role *v1alpha1.IAMRole) *compiled {
 // ErrMalformedTrust says that a role's trust policy cannot be read. Nobody may assume the role.
 var ErrMalformedTrust = errors.New("the role's trust policy is malformed")
 
-// TrustPolicy is a role's compiled trust policy, nil if it has none. It wraps ErrMalformedTrust.
+// TrustPolicy is a role's compiled trust policy, nil if it has none, bound to those whom it named first. It wraps ErrMalformedTrust.
 func (s *Service) TrustPolicy(role *v1alpha1.IAMRole) (*iam.Policy, error) {
 	c := s.compileRole(role)
 	if c.trustErr != nil {
 		return nil, fmt.Errorf("%w: role %s/%s: %w", ErrMalformedTrust, role.Namespace, role.Name, c.trustErr)
 	}
-	return c.trust, nil
+	if c.trust == nil {
+		return nil, nil
+	}
+	return principals.Bound(c.trust, role.Status.Trust, principals.Digest(role.UID, role.Spec.AssumeRolePolicy.Raw)), nil
 }
 
 // permissions are what a principal's policies come to.

@@ -35,6 +35,7 @@ type tokens struct {
 	refused   *expiring.LRUExpireCache
 	issuers   *expiring.LRUExpireCache
 	strangers *rate.Limiter
+	signers   signers
 }
 
 func newTokens(now clock) *tokens {

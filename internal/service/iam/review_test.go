@@ -1,6 +1,7 @@
 package iam_test
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -91,6 +92,24 @@ var _ = Describe("A service account's token", func() {
 		}),
 	)
 
+	It("is asked for if the API server signed it, and else not, however many are made up", func() {
+		counted := &counting{Writer: service.Tokens}
+		service.Tokens = counted
+		_, err := service.ReviewToken(ctx, token(iam.TokenAudience))
+		Expect(err).NotTo(HaveOccurred())
+		Expect(counted.reviews).To(Equal(1))
+		forger := another()
+		for i := range 50 {
+			_, err := service.ReviewToken(ctx, func() string {
+				made, err := environment.Resign(token(iam.TokenAudience), forger, func(c map[string]any) { c["n"] = i })
+				Expect(err).NotTo(HaveOccurred())
+				return made
+			}())
+			Expect(err).To(MatchError(iam.ErrTokenRejected))
+		}
+		Expect(counted.reviews).To(Equal(1))
+	})
+
 	It("is not refused but failed on when the API server cannot be asked, and is not in the error", func() {
 		cfg := *world.ControlPlane.Config
 		cfg.Host = "https://127.0.0.1:1"
@@ -106,3 +125,14 @@ var _ = Describe("A service account's token", func() {
 		Expect(err.Error()).NotTo(ContainSubstring(made))
 	})
 })
+
+// counting counts TokenReviews.
+type counting struct {
+	client.Writer
+	reviews int
+}
+
+func (c *counting) Create(ctx context.Context, obj client.Object, opts ...client.CreateOption) error {
+	c.reviews++
+	return c.Writer.Create(ctx, obj, opts...)
+}

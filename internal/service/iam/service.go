@@ -1,19 +1,21 @@
 package iam
 
 import (
+	"context"
 	"io"
 	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"strongroom.dev/strongroom/internal/core/keyring"
+	"strongroom.dev/strongroom/internal/service/principals"
 	"strongroom.dev/strongroom/internal/store"
 )
 
 // The cache indexes.
 const (
 	// ARNIndex finds IAMUsers, IAMRoles, IAMGroups and IAMPolicies by status.arn.
-	ARNIndex = "arn"
+	ARNIndex = principals.ARNIndex
 	// AccessKeyIndex finds IAMUsers by the ids of their access keys.
 	AccessKeyIndex = "accessKeyId"
 )
@@ -26,6 +28,9 @@ type Service struct {
 	// Tokens makes TokenReviews. It is a client without a cache, as client.New makes it: the caching one wants to watch what it
 	// made, and nobody can watch TokenReviews.
 	Tokens client.Writer
+	// SigningKeys asks the API server for the keys that it signs tokens by: a JSON Web Key Set, /openid/v1/jwks. Without it, or if it
+	// fails, every token that may be the cluster's is asked for.
+	SigningKeys func(context.Context) ([]byte, error)
 	// Store keeps access keys.
 	Store *store.Store
 	// Keyring opens them.

@@ -287,6 +287,7 @@ func (s *Service) roleSession(ctx context.Context, accessKeyID string, c *claims
 	identity.Principal.Account = arn.Account(role.Status.ARN)
 	identity.Principal.ARN, identity.Principal.RoleARN = SessionARN(role, c.Name), role.Status.ARN
 	identity.Namespace, identity.Name, identity.SessionName = role.Namespace, role.AWSName(), c.Name
+	identity.Principal.UniqueID = UniqueIDOf(role)
 	identity.UserID = role.Status.UniqueID + ":" + c.Name
 	identity.Tags = principalTags(role.Spec.Tags, c.Tags)
 	identity.TransitiveTags = c.transitive()

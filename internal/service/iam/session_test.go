@@ -101,7 +101,7 @@ var _ = Describe("A session of a role", func() {
 			})
 		}),
 		Entry("the role's ARN is gone", func(r *v1alpha1.IAMRole) {
-			r.Status = v1alpha1.IAMStatus{}
+			r.Status = v1alpha1.IAMRoleStatus{}
 			Expect(world.ControlPlane.Client.Status().Update(ctx, r)).To(Succeed())
 			world.Seen(r)
 		}),

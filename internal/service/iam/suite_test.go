@@ -49,7 +49,7 @@ var (
 func replica() *iam.Service {
 	s := world.Services.IAM
 	return &iam.Service{
-		Client: s.Client, Live: s.Live, Tokens: world.ControlPlane.Client, Store: s.Store, Keyring: s.Keyring, Now: world.Clock.Now,
+		Client: s.Client, Live: s.Live, Tokens: world.ControlPlane.Client, SigningKeys: iam.KeysOf(world.ControlPlane.Config), Store: s.Store, Keyring: s.Keyring, Now: world.Clock.Now,
 		Cache: iam.NewCache(world.Clock.Now),
 	}
 }

@@ -99,7 +99,7 @@ func parseToken(token string) (*tokenClaims, error) {
 
 // ReviewToken asks the API server whose a service account's token is, with one TokenReview for the audience TokenAudience. The
 // API server looks whether the token's service account, and the pod that it is bound to, are there still. A token that cannot
-// be one of its own is refused without asking, and so is one that was refused within refusalAge.
+// be one of its own is refused without asking, by what it says of itself and by its signature, and so is one that was refused within refusalAge.
 //
 // It fails with ErrTokenMalformed, ErrTokenExpired, ErrTokenAudience, ErrTokenRejected and ErrTokenSubject; any other error says
 // that the API server could not be asked. No error quotes the token.
@@ -112,6 +112,9 @@ func (s *Service) ReviewToken(ctx context.Context, token string) (*WebIdentity, 
 		return nil, err
 	}
 	if err := s.Cache.tokens.before(token, claims.Issuer, s.Now()); err != nil {
+		return nil, err
+	}
+	if err := s.unsigned(ctx, token); err != nil {
 		return nil, err
 	}
 	select { // whoever calls here is nobody yet: the API server is not asked for more at once

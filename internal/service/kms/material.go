@@ -3,6 +3,7 @@ package kms
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"time"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
@@ -93,9 +94,9 @@ func useMaterial[M keyring.Material](ctx context.Context, s *Service, m Material
 	if err != nil {
 		return err
 	}
-	// The object's version is in the cache's key: an Envelope that was exchanged is opened, and so checked, anew. So is the spec,
-	// which is what the material is opened as.
-	id := string(e.UID) + "/" + e.ResourceVersion + "/" + string(SpecOf(m.Key))
+	// The object's version is in the cache's key: an Envelope that was exchanged is opened, and so checked, anew. So are spec and
+	// origin, which are what the material is opened as.
+	id := string(e.UID) + "/" + e.ResourceVersion + "/" + string(SpecOf(m.Key)) + "/" + strconv.FormatBool(InModule(m.Key))
 	return keyring.Use(s.Materials, id, func() (opened M, err error) {
 		material, err := s.unwrap(m.Key.Status.KeyID, e)
 		if err != nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
@@ -13,9 +14,11 @@ import (
 	hsmclient "strongroom.dev/strongroom/internal/core/hsm/client"
 	"strongroom.dev/strongroom/internal/core/keys"
 	"strongroom.dev/strongroom/internal/core/secretbytes"
+	"strongroom.dev/strongroom/internal/fault"
 	"strongroom.dev/strongroom/internal/service/cloudhsm"
-	"strongroom.dev/strongroom/internal/store"
 )
+
+var errOtherCluster = errors.New("the stored key material is in another HSMCluster")
 
 // KeyStoreIndex finds KMSKeys by the HSMCluster that they are in, as NAMESPACE/NAME, in all namespaces.
 const KeyStoreIndex = cloudhsm.KeyIndex
@@ -165,7 +168,14 @@ func (m module) Decrypt(ctx context.Context, material Material, h keys.Header, e
 	return plaintext, err
 }
 
+// useMaterial lends a key's material if it is of the cluster that the key names. It asks no node.
 func (m module) useMaterial(ctx context.Context, material Material, use func(*moduleMaterial) error) error {
+	inCluster := func(opened *moduleMaterial) error {
+		if name := cloudhsm.KeyStoreOf(m.key); opened.ClusterID != cloudhsm.ClusterID(name.Namespace, name.Name) {
+			return m.otherCluster(ctx, opened.ClusterID)
+		}
+		return use(opened)
+	}
 	return useMaterial(ctx, m.Service, material, func(opened secretbytes.Bytes) (*moduleMaterial, error) {
 		defer opened.Wipe()
 		parsed, err := parseModuleMaterial(SpecOf(m.key), opened.Reveal())
@@ -173,16 +183,30 @@ func (m module) useMaterial(ctx context.Context, material Material, use func(*mo
 			return nil, otherSpec(material)
 		}
 		return parsed, nil
-	}, use)
+	}, inCluster)
+}
+
+// otherCluster is what material says that is whole and in another cluster than the key: a KMSKey was deleted, and then applied anew with another customKeyStoreRef while its
+// material was kept.
+func (m module) otherCluster(ctx context.Context, id string) error {
+	where := "the HSMCluster with the id " + id
+	if m.KeyStores != nil {
+		name, err := m.KeyStores.NameOf(ctx, m.key.Namespace, id)
+		if err != nil {
+			return err
+		}
+		if name != (types.NamespacedName{}) {
+			where = "HSMCluster " + name.String()
+		}
+	}
+	return fault.Stalled(v1alpha1.ReasonKeyUnusable, fmt.Errorf("%w: the key material of KMSKey %s/%s is in %s, and not in HSMCluster %s: it waits there. Apply the KMSKey with the customKeyStoreRef that it had, "+
+		"which restores it, or give the new key another name", errOtherCluster, m.key.Namespace, m.key.Name, where, cloudhsm.KeyStoreOf(m.key)))
 }
 
 // use lends a key's token together with the client of its cluster.
 func (m module) use(ctx context.Context, material Material, use func(*hsmclient.Cluster, hsmclient.KeyToken, *keys.PublicKey) error) error {
 	return m.useMaterial(ctx, material, func(opened *moduleMaterial) error {
 		return m.ask(ctx, func(cluster *hsmclient.Cluster, id string) error {
-			if opened.ClusterID != id {
-				return fmt.Errorf("%w: the key material of KMSKey %s/%s is of %s, and not of %s", store.ErrTampered, m.key.Namespace, m.key.Name, opened.ClusterID, id)
-			}
 			return use(cluster, hsmclient.KeyToken{Token: opened.Token, AAD: bound(id, m.key)}, opened.public)
 		})
 	})

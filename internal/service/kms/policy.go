@@ -1,6 +1,7 @@
 package kms
 
 import (
+	"slices"
 	"strings"
 
 	"k8s.io/utils/lru"
@@ -8,6 +9,7 @@ import (
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/arn"
 	"strongroom.dev/strongroom/internal/core/iam"
+	"strongroom.dev/strongroom/internal/service/principals"
 )
 
 // DefaultPolicyCacheSize is how many compiled policies a PolicyCache holds when nothing else is said.
@@ -27,21 +29,22 @@ func NewPolicyCache(size int) *PolicyCache {
 
 type compiledPolicy struct {
 	generation int64
+	bound      []v1alpha1.BoundPrincipal
 	policy     *iam.Policy
 }
 
-// use returns the policy of an id at a generation, and compiles it when it has none.
-func (c *PolicyCache) use(id string, generation int64, compile func() *iam.Policy) *iam.Policy {
+// use returns the policy of an id at a generation, bound to principals, and compiles it when it has none.
+func (c *PolicyCache) use(id string, generation int64, bound []v1alpha1.BoundPrincipal, compile func() *iam.Policy) *iam.Policy {
 	if c == nil {
 		return compile()
 	}
 	if found, ok := c.entries.Get(id); ok {
-		if entry := found.(compiledPolicy); entry.generation == generation {
+		if entry := found.(compiledPolicy); entry.generation == generation && slices.Equal(entry.bound, bound) {
 			return entry.policy
 		}
 	}
 	policy := compile()
-	c.entries.Add(id, compiledPolicy{generation, policy})
+	c.entries.Add(id, compiledPolicy{generation, bound, policy})
 	return policy
 }
 
@@ -57,11 +60,12 @@ func (s *Service) Policy(key *v1alpha1.KMSKey) *iam.Policy {
 	account, region := arn.Account(key.Status.ARN), arn.Region(key.Status.ARN)
 	switch service := managedFor(key); {
 	case key.Spec.Policy != nil:
-		return s.Policies.use(string(key.UID), key.Generation, func() *iam.Policy {
-			return compile(string(key.Spec.Policy.Raw))
+		binding := key.Status.PolicyBinding
+		return s.Policies.use(string(key.UID), key.Generation, principals.Of(binding), func() *iam.Policy {
+			return principals.Bound(compile(string(key.Spec.Policy.Raw)), binding, principals.Digest(key.UID, key.Spec.Policy.Raw))
 		})
 	case service != "":
-		return s.Policies.use(key.Status.ARN, 0, func() *iam.Policy {
+		return s.Policies.use(key.Status.ARN, 0, nil, func() *iam.Policy {
 			return compile(managedPolicy(account, region, service))
 		})
 	}
@@ -70,7 +74,7 @@ func (s *Service) Policy(key *v1alpha1.KMSKey) *iam.Policy {
 
 // DefaultPolicy is the compiled policy of keys that name none: what a key that is not there would have.
 func (s *Service) DefaultPolicy(account string) *iam.Policy {
-	return s.Policies.use(account, 0, func() *iam.Policy { return compile(defaultPolicy(account)) })
+	return s.Policies.use(account, 0, nil, func() *iam.Policy { return compile(defaultPolicy(account)) })
 }
 
 func compile(document string) *iam.Policy {

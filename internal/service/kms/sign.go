@@ -70,6 +70,15 @@ func (s *Service) PublicKey(ctx context.Context, key *v1alpha1.KMSKey) (*keys.Pu
 	return s.backend(key).PublicKey(ctx, Material{key, m})
 }
 
+// PublicKeyOfAny is PublicKey of an asymmetric key in any state: what was signed with it is known by that, though it may not be used any more.
+func (s *Service) PublicKeyOfAny(ctx context.Context, key *v1alpha1.KMSKey) (*keys.PublicKey, error) {
+	m, err := current(key)
+	if err != nil {
+		return nil, err
+	}
+	return s.backend(key).PublicKey(ctx, Material{key, m})
+}
+
 // Signer is a key as Go's standard library signs with one, for example a certificate authority. It signs by the algorithm that its
 // caller's options mean, see keys.Spec.AlgorithmFor, for as long as ctx is not done; make one for each piece of work. It fails as
 // PublicKey does.

@@ -1,6 +1,7 @@
 package kms
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,7 +12,7 @@ import (
 	"strongroom.dev/strongroom/internal/fault"
 )
 
-var errOtherSpec = errors.New("the stored key material is not of the KMSKey's keySpec")
+var errOtherSpec = errors.New("the stored key material is not of the KMSKey's keySpec and origin")
 
 // software is the Backend of keys whose material is in Envelopes: 32 bytes, or PKCS#8 of an asymmetric key. It is used in this
 // process, and opened and parsed once for as long as the cache holds it.
@@ -104,8 +105,8 @@ func (s software) usePrivate(ctx context.Context, m Material, use func(*keys.Pri
 }
 
 // otherSpec is what material says that is whole and of another type: a KMSKey was deleted, and then applied anew with another
-// keySpec while its material was kept.
+// keySpec, or origin, while its material was kept.
 func otherSpec(m Material) error {
-	return fault.Stalled(v1alpha1.ReasonKeyUnusable, fmt.Errorf("%w: KMSKey %s/%s has keySpec %s now; give it the keySpec back that it "+
-		"had when it was deleted, or give the new key another name", errOtherSpec, m.Key.Namespace, m.Key.Name, SpecOf(m.Key)))
+	return fault.Stalled(v1alpha1.ReasonKeyUnusable, fmt.Errorf("%w: KMSKey %s/%s has keySpec %s and origin %s now; give it the keySpec and origin back that it "+
+		"had when it was deleted, or give the new key another name", errOtherSpec, m.Key.Namespace, m.Key.Name, SpecOf(m.Key), cmp.Or(m.Key.Spec.Origin, v1alpha1.KeyOriginKMS)))
 }

@@ -215,7 +215,7 @@ var errNotShown = errors.New("a new version was put; the target does not show it
 
 // byAPI tells that the value is the API's to give, and that nothing of spec is left to the controller.
 func byAPI(secret *v1alpha1.Secret) bool {
-	return secret.Spec.Generate == nil && secret.Spec.ValueFrom == nil && secret.Spec.Target == nil
+	return secret.Spec.Generate == nil && secret.Spec.ValueFrom == nil && secret.Spec.Sealed == "" && secret.Spec.Target == nil
 }
 
 func (s *Service) writeStatus(ctx context.Context, secret *v1alpha1.Secret) error {

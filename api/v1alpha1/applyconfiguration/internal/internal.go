@@ -59,6 +59,15 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: name
       type:
         scalar: string
+- name: dev.strongroom.strongroom.api.v1alpha1.BoundPrincipal
+  map:
+    fields:
+    - name: arn
+      type:
+        scalar: string
+    - name: uniqueId
+      type:
+        scalar: string
 - name: dev.strongroom.strongroom.api.v1alpha1.BytesEncoding
   scalar: string
 - name: dev.strongroom.strongroom.api.v1alpha1.BytesGenerator
@@ -231,9 +240,15 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: observedGeneration
       type:
         scalar: numeric
+    - name: projection
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.ProjectionStatus
     - name: renewalTime
       type:
         namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: revokedGeneration
+      type:
+        scalar: numeric
     - name: serial
       type:
         scalar: string
@@ -270,6 +285,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: revoked
       type:
         scalar: numeric
+    - name: sha256
+      type:
+        scalar: string
     - name: thisUpdate
       type:
         namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
@@ -851,7 +869,7 @@ var schemaYAML = typed.YAMLObject(`types:
         namedType: dev.strongroom.strongroom.api.v1alpha1.IAMRoleSpec
     - name: status
       type:
-        namedType: dev.strongroom.strongroom.api.v1alpha1.IAMStatus
+        namedType: dev.strongroom.strongroom.api.v1alpha1.IAMRoleStatus
       default:
         conditions:
         - lastTransitionTime: "1970-01-01T00:00:00Z"
@@ -914,6 +932,32 @@ var schemaYAML = typed.YAMLObject(`types:
           elementRelationship: associative
           keys:
           - key
+- name: dev.strongroom.strongroom.api.v1alpha1.IAMRoleStatus
+  map:
+    fields:
+    - name: arn
+      type:
+        scalar: string
+    - name: conditions
+      type:
+        list:
+          elementType:
+            namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Condition
+          elementRelationship: associative
+          keys:
+          - type
+    - name: lastHandledReconcileAt
+      type:
+        scalar: string
+    - name: observedGeneration
+      type:
+        scalar: numeric
+    - name: trust
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.PolicyBinding
+    - name: uniqueId
+      type:
+        scalar: string
 - name: dev.strongroom.strongroom.api.v1alpha1.IAMStatus
   map:
     fields:
@@ -1194,6 +1238,12 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: onDemandRotations
       type:
         scalar: numeric
+    - name: policyBinding
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.PolicyBinding
+    - name: sealingPublicKey
+      type:
+        scalar: string
 - name: dev.strongroom.strongroom.api.v1alpha1.KeyDeletion
   map:
     fields:
@@ -1509,6 +1559,20 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: requireEachIncludedType
       type:
         scalar: boolean
+- name: dev.strongroom.strongroom.api.v1alpha1.PolicyBinding
+  map:
+    fields:
+    - name: policyDigest
+      type:
+        scalar: string
+    - name: principals
+      type:
+        list:
+          elementType:
+            namedType: dev.strongroom.strongroom.api.v1alpha1.BoundPrincipal
+          elementRelationship: associative
+          keys:
+          - arn
 - name: dev.strongroom.strongroom.api.v1alpha1.PolicyDocument
   map:
     elementType:
@@ -1701,6 +1765,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: rotation
       type:
         namedType: dev.strongroom.strongroom.api.v1alpha1.SecretRotation
+    - name: sealed
+      type:
+        scalar: string
     - name: suspend
       type:
         scalar: boolean

@@ -104,6 +104,9 @@ func stateErr(s *hsmpb.StatusResponse) error {
 	case hsmpb.State_STATE_ACTIVE:
 		return nil
 	case hsmpb.State_STATE_UNINITIALIZED:
+		if s.GetReason() != "" {
+			return hsm.FromReason(s.GetReason(), s.GetMessage())
+		}
 		return hsm.ErrUninitialized
 	case hsmpb.State_STATE_INITIALIZED:
 		return hsm.ErrNoDomainKey

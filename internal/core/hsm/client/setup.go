@@ -32,9 +32,19 @@ func (n Node) Status(ctx context.Context) (*hsmpb.StatusResponse, error) {
 
 // Initialize the node's token as far as it is not.
 func (n Node) Initialize(ctx context.Context) error {
+	return n.initialize(ctx, &hsmpb.InitializeRequest{})
+}
+
+// LogIn lets a node of a shared token log in with the PIN of its file, if it is the one that is meant. It fails with hsm.ErrOtherPIN if it is not, and with
+// hsm.ErrWrongPIN if the token refuses it, or did before.
+func (n Node) LogIn(ctx context.Context, meant hsm.PINDigest) error {
+	return n.initialize(ctx, &hsmpb.InitializeRequest{PinSalt: meant.Salt, PinDigest: meant.Digest})
+}
+
+func (n Node) initialize(ctx context.Context, request *hsmpb.InitializeRequest) error {
 	ctx, cancel := context.WithTimeout(ctx, slowTimeout)
 	defer cancel()
-	_, err := n.api.Initialize(ctx, &hsmpb.InitializeRequest{})
+	_, err := n.api.Initialize(ctx, request)
 	return hsmpb.FromStatus(err)
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
@@ -17,7 +18,7 @@ import (
 const domain = "hsm.strongroom.dev"
 
 var statusCodes = map[string]codes.Code{
-	"WrongPIN": codes.FailedPrecondition, "PINLocked": codes.FailedPrecondition, "NoPKCS11": codes.Unimplemented, "Uninitialized": codes.FailedPrecondition,
+	"WrongPIN": codes.FailedPrecondition, "PINLocked": codes.FailedPrecondition, "OtherPIN": codes.FailedPrecondition, "LoggedOut": codes.FailedPrecondition, "NoPKCS11": codes.Unimplemented, "Uninitialized": codes.FailedPrecondition,
 	"NoDomainKey": codes.FailedPrecondition, "UnknownEpoch": codes.FailedPrecondition, "InvalidCiphertext": codes.InvalidArgument,
 	"InvalidArgument": codes.InvalidArgument, "Unsupported": codes.Unimplemented, "EpochExists": codes.AlreadyExists,
 	"NoSecurityOfficer": codes.FailedPrecondition, "NoTransportKey": codes.FailedPrecondition, "PermissionDenied": codes.PermissionDenied,
@@ -58,10 +59,23 @@ func FromStatus(err error) error {
 	}
 	switch s.Code() {
 	case codes.Canceled:
-		return fmt.Errorf("%w: %s", context.Canceled, s.Message())
+		return ended(context.Canceled, s.Message())
 	case codes.DeadlineExceeded:
-		return fmt.Errorf("%w: %s", context.DeadlineExceeded, s.Message())
+		return ended(context.DeadlineExceeded, s.Message())
 	default:
 		return fmt.Errorf("%w: %s", hsm.ErrNoNodes, s.Message())
 	}
+}
+
+// ended is the end of a context with what gRPC says of it, which mostly is the same words.
+func ended(how error, message string) error {
+	before, same := strings.CutSuffix(message, how.Error())
+	before = strings.TrimRight(before, ": ")
+	switch {
+	case !same:
+		return fmt.Errorf("%w: %s", how, message)
+	case before == "":
+		return how
+	}
+	return fmt.Errorf("%s: %w", before, how)
 }

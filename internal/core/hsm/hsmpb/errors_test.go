@@ -117,3 +117,20 @@ func FuzzFromStatus(f *testing.F) {
 		}
 	})
 }
+
+// What a person reads of a node that took too long: once that it did, and by the words of whoever waited.
+func TestTheEndOfAContextIsToldOnce(t *testing.T) {
+	for message, want := range map[string]string{
+		"context deadline exceeded": "context deadline exceeded",
+		"received context error while waiting for new LB policy update: context deadline exceeded": "received context error while waiting for new LB policy update: context deadline exceeded",
+		"the server took too long": "context deadline exceeded: the server took too long",
+	} {
+		err := hsmpb.FromStatus(status.Error(codes.DeadlineExceeded, message))
+		if !errors.Is(err, context.DeadlineExceeded) || err.Error() != want {
+			t.Errorf("%q is told as %q", message, err)
+		}
+	}
+	if err := hsmpb.FromStatus(status.Error(codes.Canceled, "context canceled")); !errors.Is(err, context.Canceled) || err.Error() != "context canceled" {
+		t.Errorf("%q", err)
+	}
+}

@@ -30,7 +30,7 @@ const (
 	State_STATE_UNSPECIFIED State = 0
 	// The module is being loaded.
 	State_STATE_STARTING State = 1
-	// There is no token with the node's label, or it has no user PIN.
+	// There is no token with the node's label, or it has no user PIN, or the node shares it and was not told to log in yet; reason and message tell.
 	State_STATE_UNINITIALIZED State = 2
 	// The token is there and holds no domain key.
 	State_STATE_INITIALIZED State = 3
@@ -1256,8 +1256,11 @@ func (x *SignResponse) GetSignature() []byte {
 	return nil
 }
 
+// InitializeRequest has, for a node of a shared token, the PIN that is meant, as hsm.DigestPIN makes it: a node whose file has another one does not try it.
 type InitializeRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
+	PinSalt       []byte                 `protobuf:"bytes,1,opt,name=pin_salt,json=pinSalt,proto3" json:"pin_salt,omitempty"`
+	PinDigest     []byte                 `protobuf:"bytes,2,opt,name=pin_digest,json=pinDigest,proto3" json:"pin_digest,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1290,6 +1293,20 @@ func (x *InitializeRequest) ProtoReflect() protoreflect.Message {
 // Deprecated: Use InitializeRequest.ProtoReflect.Descriptor instead.
 func (*InitializeRequest) Descriptor() ([]byte, []int) {
 	return file_node_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *InitializeRequest) GetPinSalt() []byte {
+	if x != nil {
+		return x.PinSalt
+	}
+	return nil
+}
+
+func (x *InitializeRequest) GetPinDigest() []byte {
+	if x != nil {
+		return x.PinDigest
+	}
+	return nil
 }
 
 type InitializeResponse struct {
@@ -1812,9 +1829,11 @@ func (x *OpenRequest) GetMaxCachedKeys() int32 {
 }
 
 type OpenResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Module        *ModuleInfo            `protobuf:"bytes,1,opt,name=module,proto3" json:"module,omitempty"`
-	Token         *TokenState            `protobuf:"bytes,2,opt,name=token,proto3" json:"token,omitempty"`
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Module *ModuleInfo            `protobuf:"bytes,1,opt,name=module,proto3" json:"module,omitempty"`
+	Token  *TokenState            `protobuf:"bytes,2,opt,name=token,proto3" json:"token,omitempty"`
+	// The labels of all initialised tokens.
+	TokenLabels   []string `protobuf:"bytes,3,rep,name=token_labels,json=tokenLabels,proto3" json:"token_labels,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1859,6 +1878,13 @@ func (x *OpenResponse) GetModule() *ModuleInfo {
 func (x *OpenResponse) GetToken() *TokenState {
 	if x != nil {
 		return x.Token
+	}
+	return nil
+}
+
+func (x *OpenResponse) GetTokenLabels() []string {
+	if x != nil {
+		return x.TokenLabels
 	}
 	return nil
 }
@@ -2416,8 +2442,11 @@ const file_node_proto_rawDesc = "" +
 	"\x11signing_algorithm\x18\x02 \x01(\tR\x10signingAlgorithm\x12\x16\n" +
 	"\x06digest\x18\x03 \x01(\fR\x06digest\",\n" +
 	"\fSignResponse\x12\x1c\n" +
-	"\tsignature\x18\x01 \x01(\fR\tsignature\"\x13\n" +
-	"\x11InitializeRequest\"\x14\n" +
+	"\tsignature\x18\x01 \x01(\fR\tsignature\"M\n" +
+	"\x11InitializeRequest\x12\x19\n" +
+	"\bpin_salt\x18\x01 \x01(\fR\apinSalt\x12\x1d\n" +
+	"\n" +
+	"pin_digest\x18\x02 \x01(\fR\tpinDigest\"\x14\n" +
 	"\x12InitializeResponse\".\n" +
 	"\x16CreateDomainKeyRequest\x12\x14\n" +
 	"\x05epoch\x18\x01 \x01(\x03R\x05epoch\"V\n" +
@@ -2449,10 +2478,11 @@ const file_node_proto_rawDesc = "" +
 	"tokenLabel\x12\x1b\n" +
 	"\toaep_hash\x18\x03 \x01(\tR\boaepHash\x12\x1a\n" +
 	"\bsessions\x18\x04 \x01(\x05R\bsessions\x12&\n" +
-	"\x0fmax_cached_keys\x18\x05 \x01(\x05R\rmaxCachedKeys\"z\n" +
+	"\x0fmax_cached_keys\x18\x05 \x01(\x05R\rmaxCachedKeys\"\x9d\x01\n" +
 	"\fOpenResponse\x125\n" +
 	"\x06module\x18\x01 \x01(\v2\x1d.strongroom.hsm.v1.ModuleInfoR\x06module\x123\n" +
-	"\x05token\x18\x02 \x01(\v2\x1d.strongroom.hsm.v1.TokenStateR\x05token\"\xd8\x02\n" +
+	"\x05token\x18\x02 \x01(\v2\x1d.strongroom.hsm.v1.TokenStateR\x05token\x12!\n" +
+	"\ftoken_labels\x18\x03 \x03(\tR\vtokenLabels\"\xd8\x02\n" +
 	"\n" +
 	"TokenState\x12 \n" +
 	"\vinitialized\x18\x01 \x01(\bR\vinitialized\x120\n" +

@@ -60,7 +60,8 @@ type NodeClient interface {
 	Decrypt(ctx context.Context, in *DecryptRequest, opts ...grpc.CallOption) (*DecryptResponse, error)
 	// Sign a digest with the key of a token.
 	Sign(ctx context.Context, in *SignRequest, opts ...grpc.CallOption) (*SignResponse, error)
-	// Initialize the empty token with the PINs that the node has. It succeeds if that is done already.
+	// Initialize the empty token with the PINs that the node has, and log in. It succeeds if that is done already. A node of a shared token does not
+	// initialise it, and logs in by this alone.
 	Initialize(ctx context.Context, in *InitializeRequest, opts ...grpc.CallOption) (*InitializeResponse, error)
 	// CreateDomainKey makes the domain key of an epoch. It must be called for one node of a cluster alone.
 	CreateDomainKey(ctx context.Context, in *CreateDomainKeyRequest, opts ...grpc.CallOption) (*CreateDomainKeyResponse, error)
@@ -233,7 +234,8 @@ type NodeServer interface {
 	Decrypt(context.Context, *DecryptRequest) (*DecryptResponse, error)
 	// Sign a digest with the key of a token.
 	Sign(context.Context, *SignRequest) (*SignResponse, error)
-	// Initialize the empty token with the PINs that the node has. It succeeds if that is done already.
+	// Initialize the empty token with the PINs that the node has, and log in. It succeeds if that is done already. A node of a shared token does not
+	// initialise it, and logs in by this alone.
 	Initialize(context.Context, *InitializeRequest) (*InitializeResponse, error)
 	// CreateDomainKey makes the domain key of an epoch. It must be called for one node of a cluster alone.
 	CreateDomainKey(context.Context, *CreateDomainKeyRequest) (*CreateDomainKeyResponse, error)

@@ -181,6 +181,20 @@ type Node struct {
 // Change changes the options of a node before it starts.
 type Change func(*node.Options)
 
+// Sharing lets a node have the token in the directory of another one, as nodes have one network HSM. Its own directory has its state and its PIN's file.
+func Sharing(t testing.TB, dir string) Change {
+	conf := Configuration(t, dir)
+	return func(o *node.Options) {
+		o.SharedToken, o.SOPIN = true, nil
+		command := o.Command
+		o.Command = func() *exec.Cmd {
+			cmd := command()
+			cmd.Env = append(cmd.Env, conf)
+			return cmd
+		}
+	}
+}
+
 // Start runs a node until the test ends or Stop is called. dir "" is a new one. address "" is a free port.
 func Start(t testing.TB, a *Authority, dir, address string, changes ...Change) *Node {
 	t.Helper()

@@ -185,13 +185,16 @@ func (m *Module) importOne(w *hsmpb.WrappedDomainKey) error {
 	if err := m.takes(epoch); err != nil {
 		return err
 	}
+	if err := m.makeRoom(epoch); err != nil {
+		return err
+	}
 	template, free := wrappingKeyTemplate(epoch)
 	defer free()
 	wrapping, err := m.receive(w.GetWrappedWrappingKey(), template, w.GetDomainKey().GetWrappingKeyCheckValue())
 	if err != nil {
 		return err
 	}
-	// The domain key comes last and makes it true: a crash before it leaves a wrapping key that the next login removes.
+	// The domain key comes last and makes it true: a crash before it leaves a wrapping key that the next Import removes.
 	if _, err := m.receive(w.GetWrapped(), domainKeyTemplate(epoch), w.GetDomainKey().GetKeyCheckValue()); err != nil {
 		_ = m.ctx.DestroyObject(m.keeper, wrapping)
 		return err

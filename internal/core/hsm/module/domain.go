@@ -55,7 +55,24 @@ func wrappingKeyTemplate(epoch int64) (attributes []*pkcs11.Attribute, free func
 	return append(domainTemplate(wrappingLabel+strconv.FormatInt(epoch, 10), pkcs11.CKA_WRAP, pkcs11.CKA_UNWRAP), inside), free
 }
 
-// findDomainKeys reads which epochs the token has. The caller holds login for writing.
+// LookAgain finds the domain keys that another node of the same token has made since this one logged in, as long as it knows of none.
+func (m *Module) LookAgain() error {
+	m.login.RLock()
+	known := !m.loggedIn || len(m.epochs) > 0
+	m.login.RUnlock()
+	if known {
+		return nil
+	}
+	m.login.Lock()
+	defer m.login.Unlock()
+	if !m.loggedIn || len(m.epochs) > 0 {
+		return nil
+	}
+	return m.findDomainKeys()
+}
+
+// findDomainKeys reads which epochs the token has. The caller holds login for writing. A wrapping key without its domain key is none: another node of
+// the same token may be making them at the moment, the wrapping key first, which is why domain keys are looked for first.
 func (m *Module) findDomainKeys() error {
 	domain, err := m.labelled(domainLabel)
 	if err != nil {
@@ -80,11 +97,18 @@ func (m *Module) findDomainKeys() error {
 		}
 		m.epochs[epoch], m.newest = keys, max(m.newest, epoch)
 	}
-	for epoch, w := range wrapping { // a crash came before the domain key, so nothing was ever wrapped with this
-		if _, ok := domain[epoch]; !ok {
-			if err := m.ctx.DestroyObject(m.keeper, w); err != nil {
-				return wrap("C_DestroyObject", err)
-			}
+	return nil
+}
+
+// makeRoom removes the wrapping key of an epoch that has no domain key: a crash came before that, so nothing was ever wrapped with it.
+func (m *Module) makeRoom(epoch int64) error {
+	wrapping, err := m.labelled(wrappingLabel)
+	if err != nil {
+		return err
+	}
+	if w, there := wrapping[epoch]; there {
+		if err := m.ctx.DestroyObject(m.keeper, w); err != nil {
+			return wrap("C_DestroyObject", err)
 		}
 	}
 	return nil
@@ -149,8 +173,14 @@ func (m *Module) CreateDomainKey(epoch int64) (*hsmpb.DomainKey, error) {
 	if err := m.takes(epoch); err != nil {
 		return nil, err
 	}
+	if err := m.findDomainKeys(); err != nil { // another node of the same token may have made it
+		return nil, err
+	}
 	if _, ok := m.epochs[epoch]; ok {
 		return nil, fmt.Errorf("%w: epoch %d", hsm.ErrExists, epoch)
+	}
+	if err := m.makeRoom(epoch); err != nil {
+		return nil, err
 	}
 	wrapping, free := wrappingKeyTemplate(epoch)
 	defer free()

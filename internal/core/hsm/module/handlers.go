@@ -54,7 +54,7 @@ func (s *service) open(request *hsmpb.OpenRequest) (*hsmpb.OpenResponse, error) 
 		return nil, err
 	}
 	s.module.Store(m)
-	return &hsmpb.OpenResponse{Module: info, Token: state}, nil
+	return &hsmpb.OpenResponse{Module: info, Token: state, TokenLabels: m.labels}, nil
 }
 
 func with[P, A any](s *service, carryOut func(*Module, P) (A, error)) func(P) (A, error) {
@@ -79,6 +79,9 @@ func login(m *Module, r *hsmpb.LoginRequest) (*hsmpb.LoginResponse, error) {
 }
 
 func info(m *Module, _ *hsmpb.InfoRequest) (*hsmpb.InfoResponse, error) {
+	if err := m.LookAgain(); err != nil {
+		return nil, err
+	}
 	capacity, err := m.Capacity()
 	return &hsmpb.InfoResponse{Capacity: capacity, DomainKeys: m.DomainKeys()}, err
 }

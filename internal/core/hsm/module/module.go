@@ -23,6 +23,8 @@ type Module struct {
 	ctx   *pkcs11.Ctx
 	label string
 	oaep  oaep
+	// labels of all initialised tokens when they were looked at last.
+	labels []string
 
 	// login is held for reading by whatever needs the user to be logged in, and for writing by whatever changes who is.
 	login    sync.RWMutex
@@ -42,7 +44,7 @@ type Module struct {
 // Load loads the library and looks for the token. A token that is not there is one to initialise.
 func Load(request *hsmpb.OpenRequest) (*Module, error) {
 	if _, err := os.Stat(request.GetLibrary()); err != nil {
-		return nil, fmt.Errorf("%w: there is no library to load: %w; give the path of the PKCS#11 library with --library", hsm.ErrModule, err)
+		return nil, fmt.Errorf("%w: there is no library to load: %w; name one that is in the node's image, by --library, or by spec.pkcs11.library of the HSMCluster", hsm.ErrModule, err)
 	}
 	oaep, err := oaepOf(request.GetOaepHash())
 	if err != nil {
@@ -70,13 +72,17 @@ func (m *Module) find() error {
 	if err != nil {
 		return wrap("C_GetSlotList", err)
 	}
-	m.found = false
+	m.found, m.labels = false, nil
 	for _, slot := range slots {
 		info, err := m.ctx.GetTokenInfo(slot)
 		if err != nil {
 			return wrap("C_GetTokenInfo", err)
 		}
-		if info.Flags&pkcs11.CKF_TOKEN_INITIALIZED == 0 || strings.TrimRight(info.Label, " \x00") != m.label {
+		if info.Flags&pkcs11.CKF_TOKEN_INITIALIZED == 0 {
+			continue
+		}
+		label := text(info.Label)
+		if m.labels = append(m.labels, label); label != m.label {
 			continue
 		}
 		if m.found {

@@ -37,7 +37,7 @@ func TestALibraryThatIsNoneIsSaidWithItsPath(t *testing.T) {
 		t.Fatalf("%v, %v", others, err)
 	}
 	for path, says := range map[string]string{
-		"/missing/lib.so": "--library", text: "cannot be loaded", others[0]: "no PKCS#11 library", t.TempDir(): "cannot be loaded", "": "no library to load",
+		"/missing/lib.so": "spec.pkcs11.library", text: "cannot be loaded", others[0]: "no PKCS#11 library", t.TempDir(): "cannot be loaded", "": "no library to load",
 	} {
 		_, err := Load(request(func(r *hsmpb.OpenRequest) { r.Library = path }))
 		if !errors.Is(err, hsm.ErrModule) || !strings.Contains(err.Error(), says) {

@@ -32,6 +32,9 @@ type Options struct {
 	MaxCachedKeys int
 	// PIN is the user's, and SOPIN the security officer's, or nil if the node is not to initialise and clone.
 	PIN, SOPIN PIN
+	// SharedToken is of a node that has its token together with others, and which is set up by the vendor's tools: it logs in when Initialize is called, and never by
+	// itself, so that who calls it can let nodes try a PIN one after the other.
+	SharedToken bool
 	// StateDir keeps which PINs were refused. It must outlive the node.
 	StateDir string
 	TLS      mtls.Source
@@ -79,6 +82,8 @@ type Node struct {
 	mu     sync.Mutex
 	module *hsmpb.ModuleInfo
 	token  tokenState
+	// out is why a node of a shared token is not logged in.
+	out error
 }
 
 // tokenState is how far the token of the child that serves is.
@@ -87,6 +92,7 @@ type tokenState int
 const (
 	unknown tokenState = iota
 	uninitialized
+	loggedOut // of a shared token
 	loggedIn
 )
 
@@ -122,6 +128,9 @@ func (n *Node) started(ctx context.Context, conn *child.Conn) error {
 	if err != nil {
 		return err
 	}
+	if n.SharedToken {
+		return n.openShared(&opened)
+	}
 	n.set(opened.GetModule(), uninitialized)
 	if !opened.GetToken().GetUserPinInitialized() {
 		n.Logger.Info("the token is not initialised", "label", n.TokenLabel)
@@ -140,7 +149,11 @@ func (n *Node) logIn(ctx context.Context, call call, state *hsmpb.TokenState) er
 		return fmt.Errorf("%w: %w", hsm.ErrWrongPIN, err)
 	}
 	defer pin.Wipe()
-	err = n.userPIN.try(pin, userFlags(state), func() error {
+	return n.logInWith(ctx, call, state, pin)
+}
+
+func (n *Node) logInWith(ctx context.Context, call call, state *hsmpb.TokenState, pin secretbytes.Bytes) error {
+	err := n.userPIN.try(pin, userFlags(state), func() error {
 		return call(ctx, child.Login, &hsmpb.LoginRequest{Pin: pin.Reveal()}, &hsmpb.LoginResponse{})
 	})
 	if err != nil {
@@ -148,7 +161,7 @@ func (n *Node) logIn(ctx context.Context, call call, state *hsmpb.TokenState) er
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.token = loggedIn
+	n.token, n.out = loggedIn, nil
 	n.Logger.Info("logged in", "label", n.TokenLabel)
 	return nil
 }
@@ -164,7 +177,7 @@ func soFlags(s *hsmpb.TokenState) flags {
 func (n *Node) set(module *hsmpb.ModuleInfo, token tokenState) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.module, n.token = module, token
+	n.module, n.token, n.out = module, token, nil
 }
 
 func (n *Node) get() (*hsmpb.ModuleInfo, tokenState) {

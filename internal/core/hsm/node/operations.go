@@ -29,6 +29,9 @@ func (n *Node) Status(ctx context.Context, _ *hsmpb.StatusRequest) (*hsmpb.Statu
 	}
 	s.Capacity, s.DomainKeys = info.GetCapacity(), info.GetDomainKeys()
 	s.State = stateOf(err, token, len(s.GetDomainKeys()), s.GetModuleStarts())
+	if err == nil && token == loggedOut {
+		err = n.whyOut()
+	}
 	if err != nil {
 		s.Reason, s.Message = hsm.Reason(err), err.Error()
 	}
@@ -93,7 +96,7 @@ func (n *Node) Sign(ctx context.Context, r *hsmpb.SignRequest) (*hsmpb.SignRespo
 }
 
 // Initialize initialises the token as far as it is not, and logs in. It can be repeated after any crash.
-func (n *Node) Initialize(ctx context.Context, _ *hsmpb.InitializeRequest) (*hsmpb.InitializeResponse, error) {
+func (n *Node) Initialize(ctx context.Context, r *hsmpb.InitializeRequest) (*hsmpb.InitializeResponse, error) {
 	n.login.Lock()
 	defer n.login.Unlock()
 	if err := n.process.Err(); err != nil {
@@ -101,6 +104,9 @@ func (n *Node) Initialize(ctx context.Context, _ *hsmpb.InitializeRequest) (*hsm
 	}
 	if _, token := n.get(); token == loggedIn {
 		return &hsmpb.InitializeResponse{}, nil
+	}
+	if n.SharedToken {
+		return &hsmpb.InitializeResponse{}, n.logInShared(ctx, hsm.PINDigest{Salt: r.GetPinSalt(), Digest: r.GetPinDigest()})
 	}
 	soPIN, pin, state, err := n.pins(ctx)
 	if err != nil {

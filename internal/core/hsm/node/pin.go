@@ -2,10 +2,6 @@ package node
 
 import (
 	"bytes"
-	"crypto/pbkdf2"
-	"crypto/rand"
-	"crypto/sha256"
-	"crypto/subtle"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -52,15 +48,14 @@ type flags struct{ countLow, finalTry, locked bool }
 // guard makes sure that a token is never locked: a PIN that was refused is not tried again, by this process or a later one. It keeps a
 // slow salted digest of the last PIN that was tried, and removes it when that was right.
 type guard struct {
-	path string
+	path string // readable for this node alone
 	name string // of the PIN, for people
 }
 
 // attempt is the content of the guard's file.
 type attempt struct {
-	Salt    []byte `json:"salt"`
-	Digest  []byte `json:"digest"`
-	Refused bool   `json:"refused"`
+	hsm.PINDigest
+	Refused bool `json:"refused"`
 }
 
 func newGuard(dir, name, file string) guard {
@@ -89,18 +84,15 @@ func (g guard) try(pin secretbytes.Bytes, f flags, login func() error) error {
 	}
 	same := false
 	if last != nil {
-		digest, err := digestOf(pin, last.Salt)
-		if err != nil {
+		if same, err = last.Is(pin); err != nil {
 			return err
 		}
-		same = subtle.ConstantTimeCompare(digest, last.Digest) == 1
 	}
 	if err := verdict(g.name, f, same, last != nil && last.Refused); err != nil {
 		return err
 	}
-	now := attempt{Salt: make([]byte, 16)}
-	_, _ = rand.Read(now.Salt) // it never fails
-	if now.Digest, err = digestOf(pin, now.Salt); err != nil {
+	var now attempt
+	if now.PINDigest, err = hsm.DigestPIN(pin); err != nil {
 		return err
 	}
 	if err := g.write(now); err != nil {
@@ -120,15 +112,6 @@ func (g guard) try(pin secretbytes.Bytes, f flags, login func() error) error {
 	return err
 }
 
-func digestOf(pin secretbytes.Bytes, salt []byte) (digest []byte, err error) {
-	const iterations = 100_000 // a PIN is short; the file is readable for this node alone
-	secretbytes.Do(func() { digest, err = pbkdf2.Key(sha256.New, string(pin.Reveal()), salt, iterations, sha256.Size) })
-	if err != nil {
-		return nil, fmt.Errorf("hashing a PIN: %w", err)
-	}
-	return digest, nil
-}
-
 // read answers nil if nothing was tried. A damaged file counts as a refused PIN that nobody knows: it is said, and none is tried.
 func (g guard) read() (*attempt, error) {
 	b, err := os.ReadFile(g.path)
@@ -139,7 +122,7 @@ func (g guard) read() (*attempt, error) {
 	if err == nil {
 		err = json.Unmarshal(b, &a)
 	}
-	if err == nil && (len(a.Salt) < 16 || len(a.Digest) != sha256.Size) {
+	if err == nil && !a.Valid() {
 		err = errors.New("it is cut off")
 	}
 	if err != nil {

@@ -71,6 +71,8 @@ type running struct {
 	*hsmtest.Node
 	authority *hsmtest.Authority
 	api       hsmpb.NodeClient
+	// token is the directory of a shared one.
+	token string
 }
 
 // dial connects with a certificate of one's own choice.
@@ -90,7 +92,7 @@ func tlsOf(m *mtls.Material) *tls.Config {
 func start(t testing.TB, a *hsmtest.Authority, dir string, changes ...hsmtest.Change) *running {
 	t.Helper()
 	n := hsmtest.Start(t, a, dir, "", changes...)
-	return &running{n, a, dial(t, n.Address, tlsOf(a.Issue(t, mtls.Name(hsmtest.Cluster, mtls.Operator, "test"))))}
+	return &running{Node: n, authority: a, api: dial(t, n.Address, tlsOf(a.Issue(t, mtls.Name(hsmtest.Cluster, mtls.Operator, "test"))))}
 }
 
 // state waits until the node is in one.

@@ -34,6 +34,10 @@ type CertificateAuthorityStatusApplyConfiguration struct {
 	RenewalTime *metav1.Time `json:"renewalTime,omitempty"`
 	// versions of the certificate, oldest first. This list is the index: writing it is what commits a renewal.
 	Versions []SecretVersionApplyConfiguration `json:"versions,omitempty"`
+	// projection is the ConfigMap that was written.
+	Projection *ProjectionStatusApplyConfiguration `json:"projection,omitempty"`
+	// revokedGeneration is the last generation of which all that spec.revoked lists was carried out.
+	RevokedGeneration *int64 `json:"revokedGeneration,omitempty"`
 	// crl is the revocation list that was last made.
 	CRL *CertificateRevocationListStatusApplyConfiguration `json:"crl,omitempty"`
 	// lastHandledReconcileAt echoes the annotation strongroom.dev/reconcile.
@@ -143,6 +147,22 @@ func (b *CertificateAuthorityStatusApplyConfiguration) WithVersions(values ...*S
 		}
 		b.Versions = append(b.Versions, *values[i])
 	}
+	return b
+}
+
+// WithProjection sets the Projection field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Projection field is set to the value of the last call.
+func (b *CertificateAuthorityStatusApplyConfiguration) WithProjection(value *ProjectionStatusApplyConfiguration) *CertificateAuthorityStatusApplyConfiguration {
+	b.Projection = value
+	return b
+}
+
+// WithRevokedGeneration sets the RevokedGeneration field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the RevokedGeneration field is set to the value of the last call.
+func (b *CertificateAuthorityStatusApplyConfiguration) WithRevokedGeneration(value int64) *CertificateAuthorityStatusApplyConfiguration {
+	b.RevokedGeneration = &value
 	return b
 }
 

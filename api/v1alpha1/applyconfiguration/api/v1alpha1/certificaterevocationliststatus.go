@@ -21,6 +21,8 @@ type CertificateRevocationListStatusApplyConfiguration struct {
 	Revoked *int64 `json:"revoked,omitempty"`
 	// digest of what is on it and of where it was written, by which a change is seen.
 	Digest *string `json:"digest,omitempty"`
+	// sha256 of the list as the target shows it, in hexadecimal: what sha256sum says of ca.crl. It is empty without a target.
+	SHA256 *string `json:"sha256,omitempty"`
 }
 
 // CertificateRevocationListStatusApplyConfiguration constructs a declarative configuration of the CertificateRevocationListStatus type for use with
@@ -66,5 +68,13 @@ func (b *CertificateRevocationListStatusApplyConfiguration) WithRevoked(value in
 // If called multiple times, the Digest field is set to the value of the last call.
 func (b *CertificateRevocationListStatusApplyConfiguration) WithDigest(value string) *CertificateRevocationListStatusApplyConfiguration {
 	b.Digest = &value
+	return b
+}
+
+// WithSHA256 sets the SHA256 field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the SHA256 field is set to the value of the last call.
+func (b *CertificateRevocationListStatusApplyConfiguration) WithSHA256(value string) *CertificateRevocationListStatusApplyConfiguration {
+	b.SHA256 = &value
 	return b
 }

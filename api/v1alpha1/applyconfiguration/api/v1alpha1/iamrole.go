@@ -21,7 +21,7 @@ type IAMRoleApplyConfiguration struct {
 	// spec is what the user wants.
 	Spec *IAMRoleSpecApplyConfiguration `json:"spec,omitempty"`
 	// status is what is known of it.
-	Status *IAMStatusApplyConfiguration `json:"status,omitempty"`
+	Status *IAMRoleStatusApplyConfiguration `json:"status,omitempty"`
 }
 
 // IAMRole constructs a declarative configuration of the IAMRole type for use with
@@ -247,7 +247,7 @@ func (b *IAMRoleApplyConfiguration) WithSpec(value *IAMRoleSpecApplyConfiguratio
 // WithStatus sets the Status field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the Status field is set to the value of the last call.
-func (b *IAMRoleApplyConfiguration) WithStatus(value *IAMStatusApplyConfiguration) *IAMRoleApplyConfiguration {
+func (b *IAMRoleApplyConfiguration) WithStatus(value *IAMRoleStatusApplyConfiguration) *IAMRoleApplyConfiguration {
 	b.Status = value
 	return b
 }

@@ -26,6 +26,11 @@ type KMSKeyStatusApplyConfiguration struct {
 	KeyState *apiv1alpha1.KeyState `json:"keyState,omitempty"`
 	// keyMaterials, oldest first. This list is the key's index: writing it is what commits a rotation.
 	KeyMaterials []KeyMaterialApplyConfiguration `json:"keyMaterials,omitempty"`
+	// sealingPublicKey is the line by which values are sealed for this key, offline (strongroom seal). It changes when the key rotates;
+	// what was sealed before opens all the same. Keys in a custom key store and asymmetric keys have none.
+	SealingPublicKey *string `json:"sealingPublicKey,omitempty"`
+	// policyBinding is whom the key's policy names.
+	PolicyBinding *PolicyBindingApplyConfiguration `json:"policyBinding,omitempty"`
 	// onDemandRotations so far. AWS KMS allows 25 a key.
 	OnDemandRotations *int32 `json:"onDemandRotations,omitempty"`
 	// nextRotationTime of automatic rotation, if it is on.
@@ -97,6 +102,22 @@ func (b *KMSKeyStatusApplyConfiguration) WithKeyMaterials(values ...*KeyMaterial
 		}
 		b.KeyMaterials = append(b.KeyMaterials, *values[i])
 	}
+	return b
+}
+
+// WithSealingPublicKey sets the SealingPublicKey field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the SealingPublicKey field is set to the value of the last call.
+func (b *KMSKeyStatusApplyConfiguration) WithSealingPublicKey(value string) *KMSKeyStatusApplyConfiguration {
+	b.SealingPublicKey = &value
+	return b
+}
+
+// WithPolicyBinding sets the PolicyBinding field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the PolicyBinding field is set to the value of the last call.
+func (b *KMSKeyStatusApplyConfiguration) WithPolicyBinding(value *PolicyBindingApplyConfiguration) *KMSKeyStatusApplyConfiguration {
+	b.PolicyBinding = value
 	return b
 }
 

@@ -5,7 +5,7 @@ package v1alpha1
 // SecretSpecApplyConfiguration represents a declarative configuration of the SecretSpec type for use
 // with apply.
 //
-// SecretSpec is the secret that a user wants. It never holds a plaintext. With neither generate nor valueFrom the value is
+// SecretSpec is the secret that a user wants. It never holds a plaintext. With none of generate, valueFrom and sealed the value is
 // put through the API of AWS Secrets Manager.
 type SecretSpecApplyConfiguration struct {
 	// name of the secret in AWS Secrets Manager. metadata.name when it is left out.
@@ -23,6 +23,9 @@ type SecretSpecApplyConfiguration struct {
 	Generate *SecretGeneratorApplyConfiguration `json:"generate,omitempty"`
 	// valueFrom imports the value from elsewhere.
 	ValueFrom *SecretValueSourceApplyConfiguration `json:"valueFrom,omitempty"`
+	// sealed is the value, encrypted by strongroom seal for this secret's account, region and name: it can be kept in Git. Another sealed
+	// value is a new version.
+	Sealed *string `json:"sealed,omitempty"`
 	// rotation on a schedule.
 	Rotation *SecretRotationApplyConfiguration `json:"rotation,omitempty"`
 	// target is the core Secret that shows the value to workloads. Without it none is written.
@@ -87,6 +90,14 @@ func (b *SecretSpecApplyConfiguration) WithGenerate(value *SecretGeneratorApplyC
 // If called multiple times, the ValueFrom field is set to the value of the last call.
 func (b *SecretSpecApplyConfiguration) WithValueFrom(value *SecretValueSourceApplyConfiguration) *SecretSpecApplyConfiguration {
 	b.ValueFrom = value
+	return b
+}
+
+// WithSealed sets the Sealed field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Sealed field is set to the value of the last call.
+func (b *SecretSpecApplyConfiguration) WithSealed(value string) *SecretSpecApplyConfiguration {
+	b.Sealed = &value
 	return b
 }
 

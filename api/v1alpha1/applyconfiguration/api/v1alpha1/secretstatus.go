@@ -30,7 +30,8 @@ type SecretStatusApplyConfiguration struct {
 	NextRotationTime *metav1.Time `json:"nextRotationTime,omitempty"`
 	// rotation that is in progress. Its version holds AWSPENDING and not AWSCURRENT.
 	Rotation *RotationStatusApplyConfiguration `json:"rotation,omitempty"`
-	// importedFrom is the source of the current version's value, as NAME/KEY of a core Secret; empty if it was generated.
+	// importedFrom is the source of the current version's value: NAME/KEY of a core Secret, or a digest of the sealed value; empty if it
+	// was generated.
 	ImportedFrom *string `json:"importedFrom,omitempty"`
 	// projection that was last written.
 	Projection *ProjectionStatusApplyConfiguration `json:"projection,omitempty"`

@@ -105,6 +105,7 @@ WRAP(10, C_InitPIN, (ul a, ul b, ul c), (a, b, c))
 WRAP(12, C_OpenSession, (ul a, ul b, ul c, ul d, ul e), (a, b, c, d, e))
 WRAP(19, C_Logout, (ul a), (a))
 WRAP(20, C_CreateObject, (ul a, ul b, ul c, ul d), (a, b, c, d))
+WRAP(22, C_DestroyObject, (ul a, ul b), (a, b))
 WRAP(24, C_GetAttributeValue, (ul a, ul b, ul c, ul d), (a, b, c, d))
 WRAP(26, C_FindObjectsInit, (ul a, ul b, ul c), (a, b, c))
 WRAP(29, C_EncryptInit, (ul a, ul b, ul c), (a, b, c))
@@ -180,7 +181,7 @@ ul C_GetFunctionList(struct list **out)
 	ours = *real;
 #define TAKE(index, name) ours.functions[index] = (void *)name
 	TAKE(0, C_Initialize); TAKE(2, C_GetInfo); TAKE(4, C_GetSlotList); TAKE(6, C_GetTokenInfo); TAKE(9, C_InitToken);
-	TAKE(10, C_InitPIN); TAKE(12, C_OpenSession); TAKE(18, C_Login); TAKE(19, C_Logout); TAKE(20, C_CreateObject);
+	TAKE(10, C_InitPIN); TAKE(12, C_OpenSession); TAKE(18, C_Login); TAKE(19, C_Logout); TAKE(20, C_CreateObject); TAKE(22, C_DestroyObject);
 	TAKE(24, C_GetAttributeValue); TAKE(26, C_FindObjectsInit); TAKE(30, C_Encrypt); TAKE(34, C_Decrypt); TAKE(42, C_SignInit);
 	TAKE(43, C_Sign); TAKE(58, C_GenerateKey); TAKE(59, C_GenerateKeyPair); TAKE(60, C_WrapKey); TAKE(61, C_UnwrapKey);
 	TAKE(64, C_GenerateRandom); TAKE(29, C_EncryptInit); TAKE(33, C_DecryptInit);

@@ -1,0 +1,52 @@
+package secret
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+
+	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/core/arn"
+	"strongroom.dev/strongroom/internal/core/sealing"
+	"strongroom.dev/strongroom/internal/fault"
+	"strongroom.dev/strongroom/internal/service/secretsmanager"
+)
+
+// openSealed makes a version of the sealed value when spec has another one than before. What opened once is not opened again, so that the
+// secret outlives the key that it was sealed for.
+func (r *Reconciler) openSealed(ctx context.Context, p *pass) error {
+	if !p.wantsImport() {
+		return nil
+	}
+	text := p.secret.Spec.Sealed
+	key, err := r.KMS.SealedFor(ctx, p.secret.Namespace, text)
+	if err != nil {
+		return sealedFault(err)
+	}
+	value, err := r.KMS.OpenSealed(ctx, key, sealing.Scope{
+		Kind: "Secret", Account: arn.Account(p.arn), Region: arn.Region(p.arn), Name: p.secret.AWSName(),
+	}, text)
+	if err != nil {
+		return sealedFault(err)
+	}
+	defer value.Wipe()
+	if err := secretsmanager.CheckValue(value); err != nil {
+		return err
+	}
+	return r.importIfOther(ctx, p, value)
+}
+
+func sealedFault(err error) error {
+	if errors.Is(err, sealing.ErrInvalid) {
+		return fault.Stalled(v1alpha1.ReasonSealedInvalid, fmt.Errorf("spec.sealed: %w; seal the value again for this secret's name and namespace", err))
+	}
+	return err
+}
+
+// sealedSource names a sealed value in status.
+func sealedSource(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return "sealed/" + hex.EncodeToString(sum[:12])
+}

@@ -1,0 +1,53 @@
+package acmpca_test
+
+import (
+	"crypto/sha256"
+
+	sdk "github.com/aws/aws-sdk-go-v2/service/acmpca"
+	awskms "github.com/aws/aws-sdk-go-v2/service/kms"
+	kmstypes "github.com/aws/aws-sdk-go-v2/service/kms/types"
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	"k8s.io/utils/ptr"
+
+	"strongroom.dev/strongroom/internal/gateway/acmpca"
+	"strongroom.dev/strongroom/internal/gateway/kms"
+	"strongroom.dev/strongroom/test/environment"
+)
+
+var _ = Describe("The key that an authority has made for it", func() {
+	It("signs for the authority and for nobody who may do everything, who can look after it all the same", func() {
+		door := world.Open(acmpca.New(acmpca.Dependencies{Authorities: world.Services.Authorities}), kms.New(kms.Dependencies{KMS: world.Services.KMS}))
+		everything := door.Config(environment.Region, `"Action":"*","Resource":"*"`)
+		keys, authorities := awskms.NewFromConfig(everything), sdk.NewFromConfig(everything)
+		made := active()
+		ca := object(made)
+		id := ptr.To(ca.Status.KMSKeyARN)
+
+		digest := sha256.Sum256([]byte("a certificate that is in no record"))
+		in := &awskms.SignInput{
+			KeyId: id, Message: digest[:], MessageType: kmstypes.MessageTypeDigest, SigningAlgorithm: kmstypes.SigningAlgorithmSpecEcdsaSha256,
+		}
+		_, err := keys.Sign(ctx, in)
+		is(err, "AccessDeniedException", "kms:Sign")
+		in.DryRun = ptr.To(true)
+		_, err = keys.Sign(ctx, in)
+		is(err, "AccessDeniedException", "kms:Sign")
+
+		request, _ := csr("", "shop.example.com")
+		_, err = authorities.IssueCertificate(ctx, issuing(made, request))
+		Expect(err).NotTo(HaveOccurred(), "the authority is locked out of its own key")
+		_, err = keys.DescribeKey(ctx, &awskms.DescribeKeyInput{KeyId: id})
+		Expect(err).NotTo(HaveOccurred())
+		_, err = keys.GetPublicKey(ctx, &awskms.GetPublicKeyInput{KeyId: id})
+		Expect(err).NotTo(HaveOccurred())
+		policy, err := keys.GetKeyPolicy(ctx, &awskms.GetKeyPolicyInput{KeyId: id})
+		Expect(err).NotTo(HaveOccurred())
+		_, err = keys.PutKeyPolicy(ctx, &awskms.PutKeyPolicyInput{KeyId: id, Policy: policy.Policy})
+		Expect(err).NotTo(HaveOccurred(), "the policy is one that KMS does not take")
+		_, err = keys.TagResource(ctx, &awskms.TagResourceInput{KeyId: id, Tags: []kmstypes.Tag{{TagKey: ptr.To("team"), TagValue: ptr.To("pki")}}})
+		Expect(err).NotTo(HaveOccurred())
+		_, err = keys.DisableKey(ctx, &awskms.DisableKeyInput{KeyId: id})
+		Expect(err).NotTo(HaveOccurred())
+	})
+})
