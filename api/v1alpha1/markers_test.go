@@ -73,7 +73,7 @@ var whole = map[string][]string{
 	"KMSKey": {`
 spec: {description: d, aliases: [alias/a], keySpec: SYMMETRIC_DEFAULT, keyUsage: ENCRYPT_DECRYPT, enabled: true,
   rotation: {enabled: true, periodInDays: 100}, deletion: {pendingWindowInDays: 8}, region: us-east-1, policy: {Version: "2012-10-17"}, tags: [{key: k, value: v}]}
-status: {observedGeneration: 1, keyId: k, arn: a, keyState: Enabled, sealingPublicKey: k, onDemandRotations: 1, nextRotationTime: "2026-11-24T12:00:00Z",
+status: {observedGeneration: 1, keyId: k, arn: a, keyState: Enabled, sealingPublicKey: k, policyBinding: {policyDigest: d, principals: [{arn: a, uniqueId: u}]}, onDemandRotations: 1, nextRotationTime: "2026-11-24T12:00:00Z",
   lastHandledReconcileAt: a, lastHandledRotateAt: b,
   keyMaterials: [{id: "` + long + `", sequence: 1, state: CURRENT, rotationType: AUTOMATIC, createdTime: "2026-11-24T12:00:00Z"}]}`, `
 spec: {origin: AWS_CLOUDHSM, customKeyStoreRef: {name: a, namespace: b}}`},
@@ -132,7 +132,7 @@ status: {observedGeneration: 1, arn: a, uniqueId: u, lastHandledReconcileAt: a}`
 	"IAMRole": {`
 spec: {name: aws, path: /p/, description: d, serviceAccounts: [a], assumeRolePolicy: {Version: "2012-10-17"}, maxSessionDuration: 3600,
   policies: [{name: p, document: {Version: "2012-10-17"}}], managedPolicyArns: ["arn:aws:iam::aws:policy/ReadOnlyAccess"], permissionsBoundary: "arn:aws:iam::aws:policy/ReadOnlyAccess", tags: [{key: k, value: v}]}
-status: {observedGeneration: 1, arn: a, uniqueId: u, lastHandledReconcileAt: a}`},
+status: {trust: {policyDigest: d, principals: [{arn: a, uniqueId: u}]}, observedGeneration: 1, arn: a, uniqueId: u, lastHandledReconcileAt: a}`},
 	"IAMUser": {`
 spec: {name: aws, path: /p/, accessKeys: [{name: k, inactive: true, secretName: s}], groups: [g],
   policies: [{name: p, document: {Version: "2012-10-17"}}], managedPolicyArns: ["arn:aws:iam::aws:policy/ReadOnlyAccess"], permissionsBoundary: "arn:aws:iam::aws:policy/ReadOnlyAccess", tags: [{key: k, value: v}]}
@@ -231,6 +231,8 @@ func item(kind, path string, n int, first any) any {
 		return map[string]any{"name": fmt.Sprint("p", n), "document": map[string]any{}}
 	case "spec.managedPolicyArns":
 		return fmt.Sprint("arn:aws:iam::aws:policy/p", n)
+	case "status.policyBinding.principals", "status.trust.principals":
+		return map[string]any{"arn": fmt.Sprint("a", n), "uniqueId": "u"}
 	case "spec.accessKeys":
 		return map[string]any{"name": fmt.Sprint("k", n)}
 	case "status.accessKeys":

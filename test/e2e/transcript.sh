@@ -93,6 +93,19 @@ for kind in secrets.strongroom.dev kmskeys envelopes events.events.k8s.io; do
 done
 ok "no Secret, KMSKey, Envelope or event holds a value"
 
+echo "[e2e] a value is sealed for Git"
+printf %s 's3aled-in-git' | "$work/strongroom" seal -n shop --key alias/shop --name prod/shop/smtp >"$data/smtp.yaml"
+! grep -q 's3aled-in-git' "$data/smtp.yaml" || fail "the sealed value is in the clear"
+kubectl apply -f "$data/smtp.yaml"
+kubectl wait --for=condition=Ready -n shop sms/prod-shop-smtp --timeout=30s
+[ "$(kubectl get secret -n shop prod-shop-smtp -o jsonpath='{.data.value}' | base64 -d)" = s3aled-in-git ] || fail "the sealed value is another"
+ok "a sealed value is opened"
+"$work/strongroom" sealing-key -n shop --key shop >"$data/shop.pub"
+sed 's/prod-shop-smtp/thief/; s#prod/shop/smtp#thief#' "$data/smtp.yaml" | kubectl apply -f -
+eventually 15 "a sealed value that is copied under another name does not open" \
+  bash -c '[ "$(kubectl get sms -n shop thief -o jsonpath="{.status.conditions[?(@.type==\"Ready\")].reason}")" = SealedInvalid ]'
+kubectl delete -n shop sms/thief
+
 echo "[e2e] the secret is deleted and applied again"
 kubectl delete -n shop sms/session-key
 eventually 30 "the native Secret goes with it" gone secret -n shop session-key
