@@ -136,6 +136,8 @@ const (
 	ReasonCredentialDrift = "CredentialDrift"
 	// ReasonCredentialHealed: the event of a password that no stored version had and that the admin has set.
 	ReasonCredentialHealed = "CredentialHealed"
+	// ReasonPasswordVolatile: the event of a password that the server has in memory alone, for it has no file to write its users to.
+	ReasonPasswordVolatile = "PasswordVolatile"
 	// ReasonRotatorFailed: the server failed in another way.
 	ReasonRotatorFailed = "RotatorFailed"
 	// ReasonFunctionNotFound: the Service of the rotation function does not exist, or is none that may be called.

@@ -102,6 +102,8 @@ spec: {rotation: {strategy: AlternatingUsers, postgres: {adminSecretRef: {name: 
 status: {observedGeneration: 1, rotation: {versionId: "` + long + `", startedTime: "2026-11-24T12:00:00Z", step: setSecret, attempts: 1,
   nextAttemptTime: "2026-11-24T12:00:00Z"}}`, `
 spec: {rotation: {function: {serviceRef: {name: a}, port: 8080, tls: {caSecretRef: {name: c, key: k}}}}}`, `
+spec: {rotation: {strategy: AlternatingUsers, mysql: {adminSecretRef: {name: a}, tls: {mode: verify-full, caSecretRef: {name: c, key: k}}}}}`, `
+spec: {rotation: {strategy: AlternatingUsers, redis: {adminSecretRef: {name: a}, tls: {mode: verify-full, caSecretRef: {name: c, key: k}}}}}`, `
 spec: {valueFrom: {secretKeyRef: {name: s, key: k}, policy: Once}}`},
 	"Parameter": {`
 spec: {name: p, type: String, tier: Standard, allowedPattern: a, dataType: text, description: d, region: us-east-1, tags: [{key: k, value: v}],
@@ -265,6 +267,9 @@ func (m marker) try(value any) error {
 	return fmt.Errorf("no object of whole has the field %s: add it", m.path)
 }
 
+// databases are the rotators of databases.
+var databases = []string{"spec.rotation.postgres", "spec.rotation.mysql", "spec.rotation.redis"}
+
 // accompany gives an object what a value needs beside it: a key's spec and its usage go together.
 func (m marker) accompany(o *unstructured.Unstructured, value any) {
 	spec, _ := o.Object["spec"].(map[string]any)
@@ -280,11 +285,11 @@ func (m marker) accompany(o *unstructured.Unstructured, value any) {
 	case m.kind == secret && value == nil && m.path == "spec.rotation.schedule":
 		spec["rotation"] = map[string]any{"postgres": map[string]any{}}
 		delete(spec, "generate")
-	case m.kind == secret && value == nil && (m.path == "spec.rotation.postgres" || m.path == "spec.rotation.function"):
+	case m.kind == secret && value == nil && (slices.Contains(databases, m.path) || m.path == "spec.rotation.function"):
 		spec["rotation"] = map[string]any{"schedule": "rate(1 day)"}
 		spec["generate"] = map[string]any{"uuid": map[string]any{}}
-	case m.kind == secret && value == nil && m.path == "spec.rotation.postgres.adminSecretRef":
-		spec["rotation"] = map[string]any{"postgres": map[string]any{}}
+	case m.kind == secret && value == nil && slices.Contains(databases, strings.TrimSuffix(m.path, ".adminSecretRef")):
+		delete(spec["rotation"].(map[string]any), "strategy")
 	case m.kind != key || value == nil:
 	case m.path == "spec.keySpec" && value != "SYMMETRIC_DEFAULT":
 		spec["keyUsage"] = "SIGN_VERIFY"

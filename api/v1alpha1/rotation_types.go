@@ -9,11 +9,13 @@ import (
 // https://docs.aws.amazon.com/secretsmanager/latest/userguide/rotate-secrets_schedule.html
 //
 // +kubebuilder:validation:XValidation:rule="!has(self.duration) || has(self.schedule)",message="a window needs the times at which it opens: set schedule, or remove duration",fieldPath=".duration"
-// +kubebuilder:validation:XValidation:rule="has(self.schedule) || has(self.postgres) || has(self.function)",message="schedule is when the value rotates, for example rate(30 days)",fieldPath=".schedule"
+// +kubebuilder:validation:XValidation:rule="has(self.schedule) || has(self.postgres) || has(self.mysql) || has(self.redis) || has(self.function)",message="schedule is when the value rotates, for example rate(30 days)",fieldPath=".schedule"
 // +kubebuilder:validation:XValidation:rule="!has(self.duration) || !has(self.schedule) || !self.schedule.matches('^rate[(][0-9]{1,5} hours?[)]$') || !self.duration.matches('^[0-9]{1,2}h$') || int(self.duration.substring(0, self.duration.size() - 1)) <= int(self.schedule.substring(5, self.schedule.indexOf(' ')))",message="the window reaches the next one: make duration at most as long as the rate",fieldPath=".duration"
-// +kubebuilder:validation:XValidation:rule="!has(self.strategy) || has(self.postgres)",message="a strategy is for the users of a database: name its rotator, for example postgres",fieldPath=".strategy"
-// +kubebuilder:validation:XValidation:rule="!has(self.strategy) || self.strategy != 'AlternatingUsers' || !has(self.postgres) || has(self.postgres.adminSecretRef)",message="the second user is made and changed by an admin: set adminSecretRef",fieldPath=".postgres"
-// +kubebuilder:validation:AtMostOneOf=postgres;function
+// +kubebuilder:validation:XValidation:rule="!has(self.strategy) || has(self.postgres) || has(self.mysql) || has(self.redis)",message="a strategy is for the users of a database: name its rotator, for example postgres",fieldPath=".strategy"
+// +kubebuilder:validation:XValidation:rule="!has(self.strategy) || self.strategy != 'AlternatingUsers' || !has(self.postgres) || has(self.postgres.adminSecretRef)",message="the second user is made and changed by an admin: set postgres.adminSecretRef",fieldPath=".postgres"
+// +kubebuilder:validation:XValidation:rule="!has(self.strategy) || self.strategy != 'AlternatingUsers' || !has(self.mysql) || has(self.mysql.adminSecretRef)",message="the second user is made and changed by an admin: set mysql.adminSecretRef",fieldPath=".mysql"
+// +kubebuilder:validation:XValidation:rule="!has(self.strategy) || self.strategy != 'AlternatingUsers' || !has(self.redis) || has(self.redis.adminSecretRef)",message="the second user is made and changed by an admin: set redis.adminSecretRef",fieldPath=".redis"
+// +kubebuilder:validation:AtMostOneOf=postgres;mysql;redis;function
 type SecretRotation struct {
 	// enabled is true when it is left out. While it is false nothing rotates, be it due or asked for, and a rotation in progress
 	// rests; CancelRotateSecret sets it so. A first value is made in any case.
@@ -40,6 +42,12 @@ type SecretRotation struct {
 	// postgres: the value is the credential of a PostgreSQL user, of version 10 or later.
 	// +optional
 	Postgres *DatabaseRotator `json:"postgres,omitempty"`
+	// mysql: the value is the credential of a user of MySQL, of version 5.7 or later, or MariaDB, of version 10.4 or later.
+	// +optional
+	MySQL *DatabaseRotator `json:"mysql,omitempty"`
+	// redis: the value is the credential of an ACL user of Redis, of version 6 or later, or Valkey.
+	// +optional
+	Redis *DatabaseRotator `json:"redis,omitempty"`
 	// function: a rotation function as AWS Secrets Manager calls it makes the values and tells whoever needs to know them.
 	// +optional
 	Function *FunctionRotator `json:"function,omitempty"`
@@ -88,7 +96,8 @@ type RotationStrategy string
 
 // The strategies.
 const (
-	// RotationSingleUser changes the password of the one user. New connections with the old one fail from then on.
+	// RotationSingleUser changes the password of the one user. New connections with the old one fail from then on, except in Redis,
+	// where it stays good until the next rotation.
 	RotationSingleUser RotationStrategy = "SingleUser"
 	// RotationAlternatingUsers changes the password of the user that is not in use, USERNAME or USERNAME_clone, and then has
 	// workloads use that one: the credential that they hold stays good until the next rotation.
@@ -161,7 +170,7 @@ type RotationStatus struct {
 }
 
 // Rotator tells whether a rotation has more to do than to make a value.
-func (r *SecretRotation) Rotator() bool { return r != nil && (r.Postgres != nil || r.Function != nil) }
+func (r *SecretRotation) Rotator() bool { return r.Database() != nil || r.ByFunction() != nil }
 
 // IsEnabled tells whether a secret that has a value rotates.
 func (r *SecretRotation) IsEnabled() bool { return r != nil && (r.Enabled == nil || *r.Enabled) }
@@ -174,10 +183,15 @@ func (r *SecretRotation) ByFunction() *FunctionRotator {
 	return r.Function
 }
 
-// Database is the rotator of a database, nil if there is none.
+// Database is the rotator of a database, of whichever engine, nil if there is none.
 func (r *SecretRotation) Database() *DatabaseRotator {
-	if r == nil {
+	switch {
+	case r == nil:
 		return nil
+	case r.Postgres != nil:
+		return r.Postgres
+	case r.MySQL != nil:
+		return r.MySQL
 	}
-	return r.Postgres
+	return r.Redis
 }

@@ -2196,6 +2196,16 @@ func (in *SecretRotation) DeepCopyInto(out *SecretRotation) {
 		*out = new(DatabaseRotator)
 		(*in).DeepCopyInto(*out)
 	}
+	if in.MySQL != nil {
+		in, out := &in.MySQL, &out.MySQL
+		*out = new(DatabaseRotator)
+		(*in).DeepCopyInto(*out)
+	}
+	if in.Redis != nil {
+		in, out := &in.Redis, &out.Redis
+		*out = new(DatabaseRotator)
+		(*in).DeepCopyInto(*out)
+	}
 	if in.Function != nil {
 		in, out := &in.Function, &out.Function
 		*out = new(FunctionRotator)

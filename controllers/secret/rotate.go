@@ -95,7 +95,7 @@ func (r *Reconciler) nextValue(ctx context.Context, p *pass, rotator rotation.Ro
 
 // bringIn makes the pending version good, proves it, and moves AWSCURRENT to it.
 func (r *Reconciler) bringIn(ctx context.Context, p *pass, rotator rotation.Rotator) error {
-	healed, err := rotator.Set(ctx, p.rotation())
+	out, err := rotator.Set(ctx, p.rotation())
 	if err != nil {
 		return r.rotationFailed(p, corerotation.StepSet, err)
 	}
@@ -108,7 +108,10 @@ func (r *Reconciler) bringIn(ctx context.Context, p *pass, rotator rotation.Rota
 	if err := r.checkpoint(ctx, p); err != nil {
 		return err
 	}
-	r.reporter().Tell(p.secret, rotated(healed))
+	r.reporter().Tell(p.secret, rotated(out.Healed))
+	if out.Volatile {
+		r.reporter().Tell(p.secret, volatile)
+	}
 	return nil
 }
 
@@ -248,4 +251,9 @@ func rotated(healed bool) outcome.Happening {
 		Type: corev1.EventTypeNormal, Reason: v1alpha1.ReasonRotated, Action: "Rotate",
 		Note: "the new version logs in and is the current one",
 	}
+}
+
+var volatile = outcome.Happening{
+	Type: corev1.EventTypeWarning, Reason: v1alpha1.ReasonPasswordVolatile, Action: "Rotate",
+	Note: "the server has its users in memory alone, and loses the new password when it starts anew: give it a configuration file or an aclfile that it may write",
 }

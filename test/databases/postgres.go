@@ -132,3 +132,12 @@ func (s *Postgres) Connect(ctx context.Context, user, password, database string)
 	config.User, config.Password = user, password
 	return pgx.ConnectConfig(ctx, config)
 }
+
+// Opens says whether a user logs in.
+func (s *Postgres) Opens(ctx context.Context, user, password string) error {
+	conn, err := s.Connect(ctx, user, password, "shop")
+	if err != nil {
+		return err
+	}
+	return conn.Close(ctx)
+}

@@ -46,7 +46,7 @@ var _ = Describe("A rotation that is broken off at any effect", func() {
 		Expect(current).To(Equal(1), where)
 		shown = append(shown, byStage[v1alpha1.StageCurrent])
 		Expect(shown).To(ContainElement(held), "%s: what is shown never was AWSCURRENT", where)
-		if strategy == v1alpha1.RotationAlternatingUsers {
+		if strategy == v1alpha1.RotationAlternatingUsers || db.keeps {
 			Expect(opens(held)).To(Succeed(), "%s: workloads are locked out", where)
 		}
 	}
@@ -54,7 +54,7 @@ var _ = Describe("A rotation that is broken off at any effect", func() {
 	settles := func(s *v1alpha1.Secret, where string) {
 		GinkgoHelper()
 		writes.FailAt(0, false)
-		proxy.CutAt(0, false)
+		db.proxy.CutAt(0, false)
 		for range 4 {
 			world.Clock.Advance(time.Minute)
 			_ = try(reconciler, s)
@@ -69,10 +69,12 @@ var _ = Describe("A rotation that is broken off at any effect", func() {
 		Expect(byStage).NotTo(HaveKey(v1alpha1.StagePending), where)
 	}
 
-	for _, strategy := range []v1alpha1.RotationStrategy{v1alpha1.RotationSingleUser, v1alpha1.RotationAlternatingUsers} {
+	for _, of := range everyStrategy() {
 		for _, lost := range []bool{false, true} {
 			when := map[bool]string{false: "before it is done", true: "when only its answer is lost"}[lost]
-			It(fmt.Sprintf("of the %s strategy, %s, locks nobody out and ends", strategy, when), func() {
+			It(fmt.Sprintf("of the %s strategy of %s, %s, locks nobody out and ends", of.strategy, of.database.engine, when), func() {
+				use(of.database)
+				strategy := of.strategy
 				s := credential(strategy)
 				Expect(try(reconciler, s)).To(Succeed())
 				holds(s, strategy, "at first")
@@ -83,7 +85,7 @@ var _ = Describe("A rotation that is broken off at any effect", func() {
 					least int
 				}{
 					{"the API server", func(n int) { writes.FailAt(n, lost) }, func() int { return writes.Writes() }, 5},
-					{"the database", func(n int) { proxy.CutAt(n, lost) }, proxy.Count, 10},
+					{"the database", func(n int) { db.proxy.CutAt(n, lost) }, db.proxy.Count, 10},
 				} {
 					for n := 1; ; n++ {
 						where := fmt.Sprintf("effect %d of %s", n, effects.of)
@@ -106,3 +108,16 @@ var _ = Describe("A rotation that is broken off at any effect", func() {
 		}
 	}
 })
+
+// pair is a database and a strategy.
+type pair struct {
+	database *database
+	strategy v1alpha1.RotationStrategy
+}
+
+func everyStrategy() (out []pair) {
+	for _, d := range engines {
+		out = append(out, pair{d, v1alpha1.RotationSingleUser}, pair{d, v1alpha1.RotationAlternatingUsers})
+	}
+	return out
+}

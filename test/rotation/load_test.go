@@ -15,8 +15,9 @@ import (
 )
 
 var _ = Describe("Workloads that log in all the time", func() {
-	It("are never refused during twenty rotations of alternating users", func() {
-		s := credential(v1alpha1.RotationAlternatingUsers)
+	DescribeTable("are never refused during twenty rotations", func(of pair) {
+		use(of.database)
+		s := credential(of.strategy)
 		reconcile(s)
 		var logins, refused atomic.Int64
 		done := make(chan struct{})
@@ -53,5 +54,10 @@ var _ = Describe("Workloads that log in all the time", func() {
 		Expect(refused.Load()).To(BeZero(), "of %d logins", logins.Load())
 		Expect(logins.Load()).To(BeNumerically(">", 40), "nobody logged in")
 		AddReportEntry("logins", logins.Load())
-	})
+	},
+		Entry("of alternating users of PostgreSQL", pair{postgreSQL, v1alpha1.RotationAlternatingUsers}),
+		Entry("of alternating users of MariaDB", pair{mariaDB, v1alpha1.RotationAlternatingUsers}),
+		Entry("of alternating users of Redis", pair{redis, v1alpha1.RotationAlternatingUsers}),
+		Entry("of a single user of Redis, whose former password stays good", pair{redis, v1alpha1.RotationSingleUser}),
+	)
 })

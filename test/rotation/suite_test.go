@@ -34,26 +34,19 @@ var (
 	ctx    = context.Background()
 	world  *environment.World
 	server *databases.Postgres
-	// proxy stands before the server.
-	proxy *databases.Proxy
-	users int
+	users  int
 )
 
 var _ = BeforeSuite(func() {
 	world = environment.NewWorld(ctx)
-	var err error
-	server, err = databases.StartPostgres(ctx)
-	Expect(err).NotTo(HaveOccurred())
-	DeferCleanup(func() { Expect(server.Stop()).To(Succeed()) })
-	proxy, err = databases.NewProxy(server.Address())
-	Expect(err).NotTo(HaveOccurred())
-	DeferCleanup(func() { Expect(proxy.Close()).To(Succeed()) })
+	startDatabases()
+	server = postgreSQL.server.(*databases.Postgres)
 })
 
 var _ = BeforeEach(func() {
 	world.Fresh()
 	world.ReadyKey("key")
-	proxy.CutAt(0, false)
+	use(postgreSQL)
 	users++
 })
 
@@ -61,7 +54,7 @@ var _ = BeforeEach(func() {
 func username() string { return fmt.Sprintf("shop%d", users) }
 
 // through names the server by its proxy.
-func through() uint16 { return proxy.Port }
+func through() uint16 { return db.proxy.Port }
 
 // put makes a Secret that holds a credential.
 func put(name string, port uint16, user, password string) *v1alpha1.Secret {
@@ -87,23 +80,21 @@ func core(name, key string, value []byte) {
 	})).To(Succeed())
 }
 
-// credential is a Secret of a PostgreSQL user, with an admin and the server's certificate.
+// credential is a Secret of a user of the database in use, with an admin and the server's certificate.
 func credential(strategy v1alpha1.RotationStrategy, changes ...func(*v1alpha1.Secret)) *v1alpha1.Secret {
 	GinkgoHelper()
-	put("db-admin", through(), server.Admin, server.Password)
-	core("db-ca", "ca.crt", server.CA)
+	put("db-admin", through(), db.admin, db.password)
+	core("db-ca", "ca.crt", db.ca)
 	s := environment.Secret(world.Namespace, "db", func(s *v1alpha1.Secret) {
 		s.Spec.Generate = &v1alpha1.SecretGenerator{JSON: &v1alpha1.JSONGenerator{
-			Template: fmt.Sprintf(`{"engine":"postgres","host":%q,"port":%d,"dbname":"shop","username":%q}`, databases.Host, through(), username()),
+			Template: fmt.Sprintf(`{"engine":%q,"host":%q,"port":%d,"dbname":"shop","username":%q}`, db.engine, databases.Host, through(), username()),
 			Key:      "password", Password: &v1alpha1.PasswordGenerator{Length: 24, ExcludeCharacters: `/@"'\`},
 		}}
-		s.Spec.Rotation = &v1alpha1.SecretRotation{
-			Schedule: "cron(0 3 ? * * *)", Duration: "2h", Strategy: strategy,
-			Postgres: &v1alpha1.DatabaseRotator{
-				AdminSecretRef: &v1alpha1.LocalReference{Name: "db-admin"},
-				TLS: &v1alpha1.DatabaseTLS{
-					Mode: v1alpha1.DatabaseTLSVerifyFull, CASecretRef: &v1alpha1.SecretKeyReference{Name: "db-ca", Key: "ca.crt"},
-				},
+		s.Spec.Rotation = &v1alpha1.SecretRotation{Schedule: "cron(0 3 ? * * *)", Duration: "2h", Strategy: strategy}
+		*db.rotator(s.Spec.Rotation) = &v1alpha1.DatabaseRotator{
+			AdminSecretRef: &v1alpha1.LocalReference{Name: "db-admin"},
+			TLS: &v1alpha1.DatabaseTLS{
+				Mode: v1alpha1.DatabaseTLSVerifyFull, CASecretRef: &v1alpha1.SecretKeyReference{Name: "db-ca", Key: "ca.crt"},
 			},
 		}
 	})
@@ -178,10 +169,4 @@ func stored(s *v1alpha1.Secret) (all []login, byStage map[string]login) {
 }
 
 // opens says whether a credential logs in, past the proxy.
-func opens(l login) error {
-	conn, err := server.Connect(ctx, l.Username, l.Password, "shop")
-	if err != nil {
-		return err
-	}
-	return conn.Close(ctx)
-}
+func opens(l login) error { return db.server.Opens(ctx, l.Username, l.Password) }

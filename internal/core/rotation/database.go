@@ -12,15 +12,23 @@ import (
 type Engine interface {
 	// Login proves that the server accepts this user's password. A server that asks for none proves nothing: ErrInvalid.
 	Login(ctx context.Context, c *Credential) error
-	// SetPassword makes the server accept to's password for its user, who acts itself with the password of as. Where the engine lets
-	// a user have two passwords, as's stays good.
-	SetPassword(ctx context.Context, as, to *Credential) error
-	// EnsureUser makes the server accept to's password for its user, which it makes if there is none: with the rights of the user
-	// like, if that is not empty. It acts as admin, and refuses (ErrPermission) to change users with more rights than an
-	// application needs.
+	// SetPassword makes the server accept to's password for its user, whose password in as is good: the user acts itself. Only an
+	// engine in which that takes rights that no application has acts as admin, if that is not nil. Where the engine lets a user have
+	// several passwords, as's stays good, and others do not.
+	SetPassword(ctx context.Context, as, to, admin *Credential) error
+	// EnsureUser makes the server accept to's password, and no other, for its user, which it makes if there is none: with the rights
+	// of the user like, if that is not empty. It acts as admin, and refuses (ErrPermission) to change users with more rights than an
+	// application needs. to logs in once all of it is done, and not before.
 	EnsureUser(ctx context.Context, admin, to *Credential, like string) error
 	// MaximumUsername is the length of a user's name in bytes.
 	MaximumUsername() int
+}
+
+// Persister is an Engine whose servers keep users in memory, and write them to a file when they are told to.
+type Persister interface {
+	// Persist has the server write its users, so that its next start knows them. It is false if the server has no file for them. It
+	// acts as a user that may do so: ErrPermission if this one may not.
+	Persist(ctx context.Context, as *Credential) (bool, error)
 }
 
 // Database rotates the password of a user of a server.
@@ -54,16 +62,33 @@ func (d *Database) Create(current *Credential) (secretbytes.Bytes, error) {
 	return current.With(username, password)
 }
 
-// Set makes the server accept the pending version (setSecret). healed tells that none of the stored versions logged in and that the
-// admin set the password, which happens after the database or the cluster's own store was restored from a backup.
+// Outcome is what a setSecret that succeeded has to tell.
+type Outcome struct {
+	// Healed says that none of the stored versions logged in and that the admin set the password, which happens after the database or
+	// the cluster's own store was restored from a backup.
+	Healed bool
+	// Volatile says that the server has the password in memory alone, and no file for it: its next start has another one.
+	Volatile bool
+}
+
+// Set makes the server accept the pending version (setSecret).
 //
 // It may be repeated: it first asks whether the pending version logs in. The user and server of the pending version are those of the
 // current one, or for alternating users its other; anything else is ErrInvalid, for a version that somebody put must not turn the
 // admin, or a password, to another server.
-func (d *Database) Set(ctx context.Context, s *Stored) (healed bool, err error) {
+func (d *Database) Set(ctx context.Context, s *Stored) (out Outcome, err error) {
 	if err := d.check(s); err != nil {
-		return false, err
+		return out, err
 	}
+	if out.Healed, err = d.set(ctx, s); err != nil {
+		return out, err
+	}
+	// Also when an earlier attempt has set it: the server may have it in memory alone.
+	out.Volatile, err = d.persist(ctx, s)
+	return out, err
+}
+
+func (d *Database) set(ctx context.Context, s *Stored) (healed bool, err error) {
 	err = d.Engine.Login(ctx, s.Pending)
 	if err == nil || !errors.Is(err, ErrRefused) {
 		return false, err
@@ -74,6 +99,19 @@ func (d *Database) Set(ctx context.Context, s *Stored) (healed bool, err error) 
 	return d.asUser(ctx, s)
 }
 
+func (d *Database) persist(ctx context.Context, s *Stored) (volatile bool, err error) {
+	server, ok := d.Engine.(Persister)
+	if !ok {
+		return false, nil
+	}
+	as := s.Admin
+	if as == nil {
+		as = s.Pending
+	}
+	kept, err := server.Persist(ctx, as)
+	return !kept && err == nil, err
+}
+
 // asUser has the user change its own password by whichever stored version logs in. Failing that the admin sets it.
 func (d *Database) asUser(ctx context.Context, s *Stored) (healed bool, err error) {
 	for _, as := range []*Credential{s.Current, s.Previous} {
@@ -82,7 +120,7 @@ func (d *Database) asUser(ctx context.Context, s *Stored) (healed bool, err erro
 		}
 		err := d.Engine.Login(ctx, as)
 		if err == nil {
-			return false, d.Engine.SetPassword(ctx, as, s.Pending)
+			return false, d.Engine.SetPassword(ctx, as, s.Pending, s.Admin)
 		}
 		if !errors.Is(err, ErrRefused) {
 			return false, err

@@ -9,7 +9,8 @@ type Strategy string
 // The strategies.
 const (
 	// SingleUser changes the password of the one user. Between setSecret and the moment at which workloads have the new value,
-	// new connections with the old password fail, unless the engine keeps two passwords of a user.
+	// new connections with the old password fail, unless the engine lets a user have several: then the
+	// former one stays good until the next rotation.
 	SingleUser Strategy = "SingleUser"
 	// AlternatingUsers changes the password of the user that is not in use, and then has workloads use that one. The credential that
 	// they hold works until the rotation after the next begins.

@@ -12,7 +12,9 @@ import (
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/generate"
 	"strongroom.dev/strongroom/internal/core/rotation"
+	"strongroom.dev/strongroom/internal/core/rotation/mysql"
 	"strongroom.dev/strongroom/internal/core/rotation/postgres"
+	"strongroom.dev/strongroom/internal/core/rotation/redis"
 	"strongroom.dev/strongroom/internal/core/secretbytes"
 	"strongroom.dev/strongroom/internal/core/versions"
 	"strongroom.dev/strongroom/internal/service/generation"
@@ -40,12 +42,12 @@ func (d *database) Create(ctx context.Context, r *Rotation) (secretbytes.Bytes, 
 	return value, faultOf(err)
 }
 
-func (d *database) Set(ctx context.Context, r *Rotation) (healed bool, err error) {
+func (d *database) Set(ctx context.Context, r *Rotation) (out rotation.Outcome, err error) {
 	err = d.with(ctx, r, func(rotator *rotation.Database, stored *rotation.Stored) error {
-		healed, err = rotator.Set(ctx, stored)
+		out, err = rotator.Set(ctx, stored)
 		return err
 	})
-	return healed, err
+	return out, err
 }
 
 func (d *database) Test(ctx context.Context, r *Rotation) error {
@@ -77,13 +79,24 @@ func (d *database) rotator(ctx context.Context, r *Rotation) (*rotation.Database
 	if err != nil {
 		return nil, err
 	}
-	out := &rotation.Database{Engine: postgres.Engine{TLS: protection}, Strategy: rotation.SingleUser}
+	out := &rotation.Database{Engine: engine(spec, protection), Strategy: rotation.SingleUser}
 	if spec.Strategy == v1alpha1.RotationAlternatingUsers {
 		out.Strategy = rotation.AlternatingUsers
 	}
 	password := generator(r.Secret)
 	out.NewPassword = func() (secretbytes.Bytes, error) { return password.Generate(nil) }
 	return out, nil
+}
+
+// engine is what spec names.
+func engine(spec *v1alpha1.SecretRotation, protection rotation.TLS) rotation.Engine {
+	switch {
+	case spec.MySQL != nil:
+		return mysql.Engine{TLS: protection}
+	case spec.Redis != nil:
+		return redis.Engine{TLS: protection}
+	}
+	return postgres.Engine{TLS: protection}
 }
 
 // generator makes the passwords of a secret: as its own generator does, or else as AWS's rotation functions do.

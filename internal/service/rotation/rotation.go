@@ -33,8 +33,8 @@ type Service struct {
 type Rotator interface {
 	// Create derives the next value from the current one. The caller wipes it.
 	Create(ctx context.Context, r *Rotation) (secretbytes.Bytes, error)
-	// Set makes the pending version good. healed tells that no stored version was before.
-	Set(ctx context.Context, r *Rotation) (healed bool, err error)
+	// Set makes the pending version good.
+	Set(ctx context.Context, r *Rotation) (rotation.Outcome, error)
 	// Test proves that it is.
 	Test(ctx context.Context, r *Rotation) error
 }

@@ -1750,7 +1750,13 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: function
       type:
         namedType: dev.strongroom.strongroom.api.v1alpha1.FunctionRotator
+    - name: mysql
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.DatabaseRotator
     - name: postgres
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.DatabaseRotator
+    - name: redis
       type:
         namedType: dev.strongroom.strongroom.api.v1alpha1.DatabaseRotator
     - name: schedule

@@ -40,8 +40,8 @@ func (e Engine) Login(ctx context.Context, c *rotation.Credential) error {
 	})
 }
 
-// SetPassword has a role change its own password.
-func (e Engine) SetPassword(ctx context.Context, as, to *rotation.Credential) error {
+// SetPassword has a role change its own password, as each may.
+func (e Engine) SetPassword(ctx context.Context, as, to, _ *rotation.Credential) error {
 	verifier, err := e.verifier(to.Password)
 	if err != nil {
 		return err

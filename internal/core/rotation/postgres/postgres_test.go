@@ -100,7 +100,7 @@ func TestAServerThatAsksForNoPasswordProvesNothing(t *testing.T) {
 func TestAUserChangesItsOwnPasswordAndNoLogOfStatementsHoldsIt(t *testing.T) {
 	name := user(t)
 	const password = "it's \\ a $canary$ 7f3a"
-	if err := engine().SetPassword(ctx, credential(t, name, "old"), credential(t, name, password)); err != nil {
+	if err := engine().SetPassword(ctx, credential(t, name, "old"), credential(t, name, password), nil); err != nil {
 		t.Fatal(err)
 	}
 	if err := engine().Login(ctx, credential(t, name, password)); err != nil {
@@ -118,7 +118,7 @@ func TestPasswordsOfAnyTextArrive(t *testing.T) {
 	name := user(t)
 	last := "old"
 	for _, password := range []string{"a", "Grüße, 日本", "\u00a0x\u00ad", strings.Repeat("long", 250), "'; DROP ROLE postgres; --", "\t"} {
-		if err := engine().SetPassword(ctx, credential(t, name, last), credential(t, name, password)); err != nil {
+		if err := engine().SetPassword(ctx, credential(t, name, last), credential(t, name, password), nil); err != nil {
 			t.Fatalf("%q: %v", password, err)
 		}
 		if err := engine().Login(ctx, credential(t, name, password)); err != nil {
@@ -160,7 +160,7 @@ func TestASecondUserHasTheFirstOnesRightsAndItsTablesOneOwner(t *testing.T) {
 		t.Errorf("%q owns the table: %v", owner, err)
 	}
 	// It changes its own password although its sessions act as the first user.
-	if err := engine().SetPassword(ctx, credential(t, "seller_clone", "new"), credential(t, "seller_clone", "newer")); err != nil {
+	if err := engine().SetPassword(ctx, credential(t, "seller_clone", "new"), credential(t, "seller_clone", "newer"), nil); err != nil {
 		t.Error(err)
 	}
 	// Once more over what is there, as after a crash.

@@ -27,6 +27,10 @@ type SecretRotationApplyConfiguration struct {
 	Strategy *apiv1alpha1.RotationStrategy `json:"strategy,omitempty"`
 	// postgres: the value is the credential of a PostgreSQL user, of version 10 or later.
 	Postgres *DatabaseRotatorApplyConfiguration `json:"postgres,omitempty"`
+	// mysql: the value is the credential of a user of MySQL, of version 5.7 or later, or MariaDB, of version 10.4 or later.
+	MySQL *DatabaseRotatorApplyConfiguration `json:"mysql,omitempty"`
+	// redis: the value is the credential of an ACL user of Redis, of version 6 or later, or Valkey.
+	Redis *DatabaseRotatorApplyConfiguration `json:"redis,omitempty"`
 	// function: a rotation function as AWS Secrets Manager calls it makes the values and tells whoever needs to know them.
 	Function *FunctionRotatorApplyConfiguration `json:"function,omitempty"`
 }
@@ -74,6 +78,22 @@ func (b *SecretRotationApplyConfiguration) WithStrategy(value apiv1alpha1.Rotati
 // If called multiple times, the Postgres field is set to the value of the last call.
 func (b *SecretRotationApplyConfiguration) WithPostgres(value *DatabaseRotatorApplyConfiguration) *SecretRotationApplyConfiguration {
 	b.Postgres = value
+	return b
+}
+
+// WithMySQL sets the MySQL field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the MySQL field is set to the value of the last call.
+func (b *SecretRotationApplyConfiguration) WithMySQL(value *DatabaseRotatorApplyConfiguration) *SecretRotationApplyConfiguration {
+	b.MySQL = value
+	return b
+}
+
+// WithRedis sets the Redis field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Redis field is set to the value of the last call.
+func (b *SecretRotationApplyConfiguration) WithRedis(value *DatabaseRotatorApplyConfiguration) *SecretRotationApplyConfiguration {
+	b.Redis = value
 	return b
 }
 
