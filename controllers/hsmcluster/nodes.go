@@ -1,6 +1,7 @@
 package hsmcluster
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -136,7 +137,7 @@ func (r *Reconciler) userPIN(ctx context.Context, p *pass) (secretbytes.Bytes, e
 	if err != nil && !apierrors.IsNotFound(err) {
 		return secretbytes.Bytes{}, fmt.Errorf("reading the PIN: %w", err)
 	}
-	pin := secret.Data[ref.Key]
+	pin := bytes.TrimRight(secret.Data[ref.Key], "\r\n") // as the nodes read it of its file
 	if err != nil || len(pin) == 0 {
 		return secretbytes.Bytes{}, fault.Waiting(v1alpha1.ReasonSourceNotFound,
 			fmt.Errorf("%w: key %q of core Secret %s/%s; create it, or name another in spec.pkcs11.pinSecretRef", errNoPIN, ref.Key, hc.Namespace, ref.Name))

@@ -113,5 +113,5 @@ func (r *Reconciler) finalizer(ctx context.Context, p *pass) error {
 
 // run is the order of steps.
 func (r *Reconciler) run(ctx context.Context, p *pass) error {
-	return passes.Run(ctx, p, r.identify, r.restore, r.resume, r.material, r.verify, r.sealing, r.policy)
+	return passes.Run(ctx, p, r.identify, r.bind, r.restore, r.resume, r.material, r.verify, r.sealing, r.policy)
 }

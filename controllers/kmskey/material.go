@@ -188,18 +188,26 @@ func (r *Reconciler) sealing(ctx context.Context, p *pass) error {
 	return err
 }
 
-// policy says whether the key's policy can be understood. The key does all else; by the AWS APIs, one that cannot lets nobody in.
-func (r *Reconciler) policy(ctx context.Context, p *pass) error {
+// bind settles whom the policy's ARNs mean. It comes early, so that no failure of a later step leaves a changed policy to whoever is made
+// under a name.
+func (r *Reconciler) bind(ctx context.Context, p *pass) error {
 	named := passes.PolicyPrincipals{
 		UID: p.key.UID, Generation: p.key.Generation, Policy: p.key.Spec.Policy,
 		Binding: &p.key.Status.PolicyBinding, Conditions: &p.key.Status.Conditions,
 	}
-	if named.Policy == nil {
-		return passes.BindPrincipals(ctx, r.Client, named)
-	}
-	var err error
-	if named.Compiled, err = kms.ParsePolicy(named.Policy.Raw); err != nil {
-		return fault.Stalled(v1alpha1.ReasonMalformedPolicyDocument, fmt.Errorf("spec.policy: %w", err))
+	if named.Policy != nil {
+		named.Compiled, _ = kms.ParsePolicy(named.Policy.Raw) // the step policy tells
 	}
 	return passes.BindPrincipals(ctx, r.Client, named)
+}
+
+// policy says whether the key's policy can be understood. The key does all else; by the AWS APIs, one that cannot lets nobody in.
+func (r *Reconciler) policy(_ context.Context, p *pass) error {
+	if p.key.Spec.Policy == nil {
+		return nil
+	}
+	if _, err := kms.ParsePolicy(p.key.Spec.Policy.Raw); err != nil {
+		return fault.Stalled(v1alpha1.ReasonMalformedPolicyDocument, fmt.Errorf("spec.policy: %w", err))
+	}
+	return nil
 }

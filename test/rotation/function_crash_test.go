@@ -53,7 +53,7 @@ var _ = Describe("A rotation by a function that is broken off at any effect", fu
 	// heal ends all faults.
 	heal := func() {
 		writes.FailAt(0, false)
-		proxy.CutAt(0, false)
+		db.proxy.CutAt(0, false)
 		l.cutAt(0, false)
 	}
 	settles := func(s *v1alpha1.Secret, token, where string) {
@@ -101,7 +101,7 @@ var _ = Describe("A rotation by a function that is broken off at any effect", fu
 			}{
 				{"the API server", func(n int) { writes.FailAt(n, lost) }, func() int { return writes.Writes() }, 8},
 				{"the function", func(n int) { l.cutAt(n, lost) }, l.count, 4},
-				{"the database", func(n int) { proxy.CutAt(n, lost) }, proxy.Count, 8},
+				{"the database", func(n int) { db.proxy.CutAt(n, lost) }, db.proxy.Count, 8},
 			} {
 				for n := 1; ; n++ {
 					where := fmt.Sprintf("effect %d of %s", n, effects.of)

@@ -95,7 +95,7 @@ func newCondition(name, key string, values []string, vars bool) (condition, erro
 	}
 	c.operator = op
 	for _, v := range values {
-		value, err := op.compile(v, vars)
+		value, err := op.compile(v, vars && op.name != "Null") // which is asked about true and false alone
 		if err != nil {
 			return c, err
 		}

@@ -117,7 +117,7 @@ type boolValue struct{ pattern pattern }
 func compileBool(value string, vars bool) (comparand, error) {
 	folded := strings.ToLower(value)
 	if folded != "true" && folded != "false" && (!vars || !strings.Contains(folded, "${")) {
-		return nil, fmt.Errorf("%q is neither true nor false", value)
+		return nil, fmt.Errorf("%.80q is neither true nor false", value)
 	}
 	p, err := compilePattern(folded, false, vars)
 	return boolValue{p}, err

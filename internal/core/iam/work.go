@@ -71,11 +71,17 @@ func (w *workCounter) policy(p *Policy) {
 // condition adds a condition: each of its values for each value of its key.
 func (w *workCounter) condition(c *condition) {
 	w.Fixed++
-	for _, value := range w.in[c.key] {
-		for _, of := range c.values {
-			fixed, each := costOf(of, w.longest)
-			w.Fixed += fixed + each*int64(len(value))
-		}
+	values := w.in[c.key]
+	if len(values) == 0 {
+		return
+	}
+	bytes := int64(0)
+	for _, value := range values {
+		bytes += int64(len(value))
+	}
+	for _, of := range c.values { // looked through once, however many values it is compared with
+		fixed, each := costOf(of, w.longest)
+		w.Fixed += fixed*int64(len(values)) + each*bytes
 	}
 }
 

@@ -38,8 +38,8 @@ func (o *operations) source(ctx context.Context, call *gateway.Call, keyID *stri
 		return o.resource(ctx, call, asked{keyID, anyName, conditions})
 	}
 	var none gateway.Resource[target]
-	if kms.AmbiguousContext(ec) {
-		return none, validation("The encryption context has keys that differ in case alone")
+	if err := checkContext(ec); err != nil {
+		return none, err
 	}
 	header, err := ciphertextHeader(blob)
 	if err != nil {

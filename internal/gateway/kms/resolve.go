@@ -6,6 +6,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/core/keys"
 	"strongroom.dev/strongroom/internal/gateway"
 	"strongroom.dev/strongroom/internal/service/kms"
 )
@@ -29,8 +30,8 @@ type target struct {
 // resource finds a key for authorization.
 func (o *operations) resource(ctx context.Context, call *gateway.Call, a asked) (gateway.Resource[target], error) {
 	var none gateway.Resource[target]
-	if kms.AmbiguousContext(a.conditions.EncryptionContext) {
-		return none, validation("The encryption context has keys that differ in case alone")
+	if err := checkContext(a.conditions.EncryptionContext); err != nil {
+		return none, err
 	}
 	ref, err := parseRef(call, aws.ToString(a.keyID), a.how)
 	if err != nil {
@@ -43,6 +44,18 @@ func (o *operations) resource(ctx context.Context, call *gateway.Call, a asked) 
 		}
 	}
 	return o.about(call, ref, key, a.conditions), nil
+}
+
+// checkContext refuses an encryption context before policies are asked about it: one over the limit of KMS, which would cost what its
+// patterns cost, and one that a policy could not tell from another.
+func checkContext(ec map[string]string) error {
+	if err := keys.Context(ec).Validate(); err != nil {
+		return answer(nil, err)
+	}
+	if kms.AmbiguousContext(ec) {
+		return validation("The encryption context has keys that differ in case alone")
+	}
+	return nil
 }
 
 // about is a key as authorization sees it; one that is not there has the default policy.

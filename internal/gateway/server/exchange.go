@@ -140,17 +140,22 @@ func (e *exchange) answered(body []byte) []byte {
 	return body
 }
 
-// wipe overwrites what may be secret: the body, the members of the input and the output that are, and the answer. It
-// gives back what memory is held.
-func (e *exchange) wipe() {
+// release overwrites what may be secret of a request that is carried out and written down as an answer: the body, and the members of the
+// input and the output that are. It gives back what memory is held for them. A second call does nothing.
+func (e *exchange) release() {
 	clear(e.body)
+	if e.operation != nil && e.input != nil {
+		e.operation.wipeInput.wipe(e.input)
+		e.operation.wipeOutput.wipe(e.output)
+	}
+	e.body, e.input, e.output = nil, nil, nil
 	e.held.Release()
 	e.spent.Return()
-	if e.operation == nil {
-		return
-	}
-	e.operation.wipeInput.wipe(e.input)
-	e.operation.wipeOutput.wipe(e.output)
+}
+
+// wipe releases, and overwrites the answer.
+func (e *exchange) wipe() {
+	e.release()
 	if e.out == nil {
 		return
 	}

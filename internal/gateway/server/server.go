@@ -175,6 +175,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer = e.refuse(errInternal)
 	}
 	e.count(s.Now())
+	e.release() // a client that does not take its answer keeps nothing else
 	e.send(w, answer)
 }
 

@@ -29,22 +29,29 @@ func NewPolicyCache(size int) *PolicyCache {
 
 type compiledPolicy struct {
 	generation int64
-	bound      []v1alpha1.BoundPrincipal
+	// digest is of the policy that bound is of: a policy that has changed is cached before its principals are bound, too.
+	digest string
+	bound  []v1alpha1.BoundPrincipal
 	policy     *iam.Policy
 }
 
-// use returns the policy of an id at a generation, bound to principals, and compiles it when it has none.
-func (c *PolicyCache) use(id string, generation int64, bound []v1alpha1.BoundPrincipal, compile func() *iam.Policy) *iam.Policy {
+// use returns the policy of an id at a generation, as a binding has it, and compiles it when it has none.
+func (c *PolicyCache) use(id string, generation int64, binding *v1alpha1.PolicyBinding, compile func() *iam.Policy) *iam.Policy {
 	if c == nil {
 		return compile()
 	}
+	digest := ""
+	if binding != nil {
+		digest = binding.PolicyDigest
+	}
+	bound := principals.Of(binding)
 	if found, ok := c.entries.Get(id); ok {
-		if entry := found.(compiledPolicy); entry.generation == generation && slices.Equal(entry.bound, bound) {
+		if entry := found.(compiledPolicy); entry.generation == generation && entry.digest == digest && slices.Equal(entry.bound, bound) {
 			return entry.policy
 		}
 	}
 	policy := compile()
-	c.entries.Add(id, compiledPolicy{generation, bound, policy})
+	c.entries.Add(id, compiledPolicy{generation, digest, bound, policy})
 	return policy
 }
 
@@ -61,7 +68,7 @@ func (s *Service) Policy(key *v1alpha1.KMSKey) *iam.Policy {
 	switch service := managedFor(key); {
 	case key.Spec.Policy != nil:
 		binding := key.Status.PolicyBinding
-		return s.Policies.use(string(key.UID), key.Generation, principals.Of(binding), func() *iam.Policy {
+		return s.Policies.use(string(key.UID), key.Generation, binding, func() *iam.Policy {
 			return principals.Bound(compile(string(key.Spec.Policy.Raw)), binding, principals.Digest(key.UID, key.Spec.Policy.Raw))
 		})
 	case service != "":
