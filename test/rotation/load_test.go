@@ -20,6 +20,7 @@ var _ = Describe("Workloads that log in all the time", func() {
 		s := credential(of.strategy)
 		reconcile(s)
 		var logins, refused atomic.Int64
+		key := client.ObjectKeyFromObject(s) // s itself is read again by each pass
 		done := make(chan struct{})
 		var workers sync.WaitGroup
 		for range 4 {
@@ -32,7 +33,7 @@ var _ = Describe("Workloads that log in all the time", func() {
 					default:
 					}
 					target := &corev1.Secret{}
-					Expect(world.ControlPlane.Client.Get(ctx, client.ObjectKeyFromObject(s), target)).To(Succeed())
+					Expect(world.ControlPlane.Client.Get(ctx, key, target)).To(Succeed())
 					// As long as the kubelet may take to show a changed Secret, in small.
 					time.Sleep(20 * time.Millisecond)
 					logins.Add(1)

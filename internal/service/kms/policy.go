@@ -32,7 +32,7 @@ type compiledPolicy struct {
 	// digest is of the policy that bound is of: a policy that has changed is cached before its principals are bound, too.
 	digest string
 	bound  []v1alpha1.BoundPrincipal
-	policy     *iam.Policy
+	policy *iam.Policy
 }
 
 // use returns the policy of an id at a generation, as a binding has it, and compiles it when it has none.

@@ -153,22 +153,27 @@ func (p *parser) privileges(g *grant) bool {
 		if strings.IndexFunc(one.name, func(r rune) bool { return r != ' ' && r != '_' && (r < 'A' || r > 'Z') }) >= 0 {
 			return false
 		}
-		if p.mark('(') {
-			for {
-				if k := p.at(0).kind; k != quoted && k != word {
-					return false
-				}
-				one.columns = append(one.columns, p.next().text)
-				if p.mark(')') {
-					break
-				}
-				if !p.mark(',') {
-					return false
-				}
-			}
+		if p.mark('(') && !p.columns(&one) {
+			return false
 		}
 		g.privileges = append(g.privileges, one)
 		if p.word("ON") {
+			return true
+		}
+		if !p.mark(',') {
+			return false
+		}
+	}
+}
+
+// columns reads the columns that a privilege is for, up to the closing parenthesis, which it takes.
+func (p *parser) columns(of *privilege) bool {
+	for {
+		if k := p.at(0).kind; k != quoted && k != word {
+			return false
+		}
+		of.columns = append(of.columns, p.next().text)
+		if p.mark(')') {
 			return true
 		}
 		if !p.mark(',') {
