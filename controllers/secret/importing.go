@@ -41,7 +41,8 @@ func (r *Reconciler) importValue(ctx context.Context, p *pass) error {
 // another source than the current value's.
 func (p *pass) wantsImport() bool {
 	_, hasCurrent := p.index.ByStage(versions.Current)
-	asked := p.requested() != "" && p.requested() != p.secret.Status.LastHandledRotateAt
+	// A sealed value does not change by itself: to open it again would only take the place of what was put since.
+	asked := p.secret.Spec.Sealed == "" && p.requested() != "" && p.requested() != p.secret.Status.LastHandledRotateAt
 	return !hasCurrent || asked || p.importedFrom != sourceOf(p.secret)
 }
 

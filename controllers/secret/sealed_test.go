@@ -96,7 +96,15 @@ var _ = Describe("A sealed value", func() {
 		Expect(condition(s, v1alpha1.ConditionReady)).To(HaveField("Reason", v1alpha1.ReasonKeyUnusable))
 	})
 
-	It("does not overwrite what was put through the API until it is another", func() {
+	It("is the first value of a rotator's and no more", func() {
+		rotated := func(s *v1alpha1.Secret) { s.Spec.Rotation = &v1alpha1.SecretRotation{Postgres: &v1alpha1.DatabaseRotator{}} }
+		s := ready(sealed(seal("db", "one")), rotated)
+		update(s, func() { s.Spec.Sealed = seal("db", "two") })
+		reconcile(s)
+		Expect(projected("db")).To(Equal(map[string]string{"value": "one"}), "a credential that the server never accepted is shown")
+	})
+
+	It("does not overwrite what was put through the API until it is another, whoever asks for a rotation", func() {
 		s := ready(sealed(seal("db", "one")))
 		_, err := env.Services.Secrets.PutValue(ctx, secretsmanager.PutValueInput{
 			Secret: s, Key: key, Token: "0f0e0d0c-0b0a-4908-8706-050403020100", Value: secretsmanager.Value{Bytes: secretbytes.Own([]byte("by the API"))},
@@ -106,6 +114,12 @@ var _ = Describe("A sealed value", func() {
 		seen(s)
 		reconcile(s)
 		Expect(projected("db")).To(Equal(map[string]string{"value": "by the API"}))
+		update(s, func() { annotate(v1alpha1.RotateAnnotation, "now")(s) })
+		reconcile(s)
+		Expect(projected("db")).To(Equal(map[string]string{"value": "by the API"}))
+		update(s, func() { s.Spec.Sealed = seal("db", "two") })
+		reconcile(s)
+		Expect(projected("db")).To(Equal(map[string]string{"value": "two"}))
 	})
 })
 

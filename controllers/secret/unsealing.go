@@ -10,14 +10,17 @@ import (
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/arn"
 	"strongroom.dev/strongroom/internal/core/sealing"
+	"strongroom.dev/strongroom/internal/core/versions"
 	"strongroom.dev/strongroom/internal/fault"
 	"strongroom.dev/strongroom/internal/service/secretsmanager"
 )
 
 // openSealed makes a version of the sealed value when spec has another one than before. What opened once is not opened again, so that the
-// secret outlives the key that it was sealed for.
+// secret outlives the key that it was sealed for. Where a rotator makes the values it is the first one and no more: the server has accepted
+// others since.
 func (r *Reconciler) openSealed(ctx context.Context, p *pass) error {
-	if !p.wantsImport() {
+	_, hasValue := p.index.ByStage(versions.Current)
+	if !p.wantsImport() || hasValue && p.secret.Spec.Rotation.Rotator() {
 		return nil
 	}
 	text := p.secret.Spec.Sealed

@@ -75,7 +75,8 @@ func (s *signers) named(ctx context.Context, id string, now time.Time, ask func(
 		return nil
 	}
 	s.asked = now
-	ctx, cancel := context.WithTimeout(ctx, keysPatience)
+	// Whoever asks and hangs up must not keep the keys from those who come after.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), keysPatience)
 	defer cancel()
 	text, err := ask(ctx)
 	var set jose.JSONWebKeySet

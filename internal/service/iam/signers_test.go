@@ -107,3 +107,26 @@ func TestATokenThatTheAPIServerDidNotSignIsNotAskedFor(t *testing.T) {
 	api.accepts = false // no signature lets a token pass
 	ask("that the API server takes no longer", signedBy(t, ours, jose.ES256, "ours"), ErrTokenRejected, 1)
 }
+
+// Anybody can send a token under a made-up key and hang up. Those who come after must not go without the keys for it.
+func TestACallerWhoHangsUpDoesNotKeepTheKeysFromOthers(t *testing.T) {
+	ours, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := json.Marshal(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: ours.Public(), KeyID: "ours"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func(ctx context.Context) ([]byte, error) { return text, ctx.Err() }
+	gone, hangUp := context.WithCancel(context.Background())
+	hangUp()
+	var s signers
+	now := time.Unix(1000, 0)
+	if found := s.named(gone, "made up", now, ask); len(found) != 0 {
+		t.Errorf("%d keys of a name that there is none of", len(found))
+	}
+	if found := s.named(context.Background(), "ours", now.Add(time.Millisecond), ask); len(found) != 1 {
+		t.Errorf("%d keys", len(found))
+	}
+}
