@@ -12,6 +12,7 @@ import (
 	"github.com/aws/smithy-go"
 	"k8s.io/utils/lru"
 
+	"strongroom.dev/strongroom/internal/core/arn"
 	"strongroom.dev/strongroom/internal/core/keyring"
 	"strongroom.dev/strongroom/internal/gateway/awsquery"
 	"strongroom.dev/strongroom/internal/gateway/limits"
@@ -128,6 +129,7 @@ type replays struct {
 	rotated  int64 // seconds
 	new, old map[string]use
 	of       map[string]int // how many of new a principal has
+	accounts map[string]int // and an account, all its principals together
 }
 
 // use is when a signature came first, in seconds, and how often it came.
@@ -138,6 +140,8 @@ const (
 	maximumReplays = 1 << 18
 	// replayShare is how many of them one principal may have, so that none can stop the others' writes.
 	replayShare = maximumReplays / 16
+	// accountShares is how many such shares one account may have in all, however many users it makes.
+	accountShares = 2
 	// replayWindow is how long a signature may be good for, in seconds: Skew before the server's time, and after it Skew, or for a
 	// presigned request up to 2 Skew.
 	replayWindow = int64(3 * sigv4.Skew / 1e9)
@@ -148,7 +152,7 @@ const (
 )
 
 func newReplays(maximum, share int) *replays {
-	return &replays{maximum: maximum, share: share, new: map[string]use{}, old: map[string]use{}, of: map[string]int{}}
+	return &replays{maximum: maximum, share: share, new: map[string]use{}, old: map[string]use{}, of: map[string]int{}, accounts: map[string]int{}}
 }
 
 var (
@@ -198,9 +202,11 @@ func (r *replays) take(principal, signature string, now, again int64) error {
 	defer r.mu.Unlock()
 	switch age := now - r.rotated; {
 	case age >= 2*replayWindow:
-		r.old, r.new, r.of, r.rotated = map[string]use{}, map[string]use{}, map[string]int{}, now
+		r.old = map[string]use{}
+		r.begin(now)
 	case age >= replayWindow:
-		r.old, r.new, r.of, r.rotated = r.new, map[string]use{}, map[string]int{}, now
+		r.old = r.new
+		r.begin(now)
 	}
 	where := r.new
 	known, seen := r.new[signature]
@@ -217,10 +223,11 @@ func (r *replays) take(principal, signature string, now, again int64) error {
 		known.times++
 		where[signature] = known // and the time of the first stays, or a replay could be kept going
 		return nil
-	case len(r.new) >= r.maximum, r.of[principal] >= r.share:
+	case len(r.new) >= r.maximum, r.of[principal] >= r.share, r.accounts[arn.Account(principal)] >= accountShares*r.share:
 		return errRate
 	}
 	r.of[principal]++
+	r.accounts[arn.Account(principal)]++
 	r.new[strings.Clone(signature)] = use{first: now, times: 1} // it is a part of the header, or of the whole query
 	return nil
 }
@@ -233,7 +240,17 @@ func (r *replays) forget(principal, signature string) {
 		return
 	}
 	delete(r.new, signature)
-	if r.of[principal]--; r.of[principal] == 0 {
-		delete(r.of, principal)
+	giveBack(r.of, principal)
+	giveBack(r.accounts, arn.Account(principal))
+}
+
+// begin begins a window.
+func (r *replays) begin(now int64) {
+	r.new, r.of, r.accounts, r.rotated = map[string]use{}, map[string]int{}, map[string]int{}, now
+}
+
+func giveBack(counts map[string]int, of string) {
+	if counts[of]--; counts[of] == 0 {
+		delete(counts, of)
 	}
 }

@@ -90,6 +90,32 @@ func TestWhoIsRefusedUsesUpNothing(t *testing.T) {
 	}
 }
 
+// Users cost nothing to make: were each given a share, one account could have all.
+func TestAnAccountHasTwoSharesHoweverManyUsersItMakes(t *testing.T) {
+	const start = int64(1_800_000_000)
+	r := newReplays(100, 5)
+	taken := 0
+	for i := range 60 {
+		user := fmt.Sprintf("arn:aws:iam::111122223333:user/%d", i/3)
+		if err := r.take(user, fmt.Sprint("a", i), start, repeatable); err == nil {
+			taken++
+		} else if !errors.Is(err, errRate) {
+			t.Fatal(err)
+		}
+	}
+	if taken != 10 {
+		t.Errorf("twenty users of an account had %d of 100", taken)
+	}
+	other := "arn:aws:iam::444455556666:user/bob"
+	if err := r.take(other, "b", start, repeatable); err != nil {
+		t.Errorf("another account: %v", err)
+	}
+	r.forget(other, "b")
+	if err := r.take("arn:aws:iam::111122223333:user/new", "c", start+replayWindow, repeatable); err != nil {
+		t.Errorf("the next window: %v", err)
+	}
+}
+
 func TestASignatureThatAnotherRequestHasTooIsNotForgotten(t *testing.T) {
 	const start = int64(1_800_000_000)
 	r := newReplays(10, 10)
