@@ -110,8 +110,13 @@ func (r *Reconciler) subject(ctx context.Context, owner Owner, object *object, s
 		return 0, err
 	}
 	in := input{now: r.Now(), object: object, subject: subject, envelopes: group, keyInUse: used}
-	if last := r.seen(owner, subject); last != nil {
+	last := r.seen(owner, subject)
+	if last != nil {
 		in.born, in.forced = last.born, last.forced
+	}
+	if object == nil && in.forced && !last.settled {
+		last.settled = true // passes over one owner come one after another
+		return settling, nil
 	}
 	d := decide(in)
 	if object == nil && len(d.delete) > 0 {

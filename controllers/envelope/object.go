@@ -38,10 +38,17 @@ type object struct {
 	// with it; late is zero before the first pass.
 	forced bool
 	late   time.Time
+	// settled tells that a pass has waited for the object to be made again at once.
+	settled bool
 }
 
 // maximumWindow is the recovery window where the object's own is not known.
 const maximumWindow = 30 * 24 * time.Hour
+
+// settling is how long the versions of an object that was deleted without a window are left alone at first. Whoever deletes an object and
+// makes it again does so at once, and then its controller and this one would both be about the same Envelopes: one taking them for the
+// new object's, and the other erasing them.
+const settling = 500 * time.Millisecond
 
 // lateWrites is how long after a deletion without a window its versions can still be stored: by a request that began before it. A
 // minute is more than such a request has left, and little for somebody who restores a backup right after the deletion.
