@@ -114,8 +114,7 @@ func (r *Reconciler) subject(ctx context.Context, owner Owner, object *object, s
 	if last != nil {
 		in.born, in.forced = last.born, last.forced
 	}
-	if object == nil && in.forced && !last.settled {
-		last.settled = true // passes over one owner come one after another
+	if object == nil && last.settle() {
 		return settling, nil
 	}
 	d := decide(in)
@@ -124,22 +123,24 @@ func (r *Reconciler) subject(ctx context.Context, owner Owner, object *object, s
 			return 0, err
 		}
 	}
-	for i := range d.undone { // a crash after this finds no tombstone, and stores one
-		if err := r.Store.Delete(ctx, &d.undone[i]); err != nil {
-			return 0, err
-		}
+	if err := r.erase(ctx, d.undone); err != nil { // a crash after this finds no tombstone, and stores one
+		return 0, err
 	}
 	if d.entomb {
 		if err := r.entomb(ctx, owner, subject, group); err != nil {
 			return 0, err
 		}
 	}
-	for i := range d.delete {
-		if err := r.Store.Delete(ctx, &d.delete[i]); err != nil {
-			return 0, err
+	return d.wait, r.erase(ctx, d.delete)
+}
+
+func (r *Reconciler) erase(ctx context.Context, envelopes []v1alpha1.Envelope) error {
+	for i := range envelopes {
+		if err := r.Store.Delete(ctx, &envelopes[i]); err != nil {
+			return err
 		}
 	}
-	return d.wait, nil
+	return nil
 }
 
 // keyInUse tells whether a subject is a key under which something is encrypted.

@@ -50,6 +50,15 @@ const maximumWindow = 30 * 24 * time.Hour
 // new object's, and the other erasing them.
 const settling = 500 * time.Millisecond
 
+// settle tells, once, that an object was deleted without a window just now. Passes over one owner come one after another.
+func (o *object) settle() bool {
+	if o == nil || !o.forced || o.settled {
+		return false
+	}
+	o.settled = true
+	return true
+}
+
 // lateWrites is how long after a deletion without a window its versions can still be stored: by a request that began before it. A
 // minute is more than such a request has left, and little for somebody who restores a backup right after the deletion.
 const lateWrites = time.Minute

@@ -97,7 +97,9 @@ var _ = Describe("A sealed value", func() {
 	})
 
 	It("is the first value of a rotator's and no more", func() {
-		rotated := func(s *v1alpha1.Secret) { s.Spec.Rotation = &v1alpha1.SecretRotation{Postgres: &v1alpha1.DatabaseRotator{}} }
+		rotated := func(s *v1alpha1.Secret) {
+			s.Spec.Rotation = &v1alpha1.SecretRotation{Postgres: &v1alpha1.DatabaseRotator{}}
+		}
 		s := ready(sealed(seal("db", "one")), rotated)
 		update(s, func() { s.Spec.Sealed = seal("db", "two") })
 		reconcile(s)
