@@ -87,6 +87,9 @@ func (r *Reconciler) nextValue(ctx context.Context, p *pass, rotator rotation.Ro
 	if _, has := p.index.ByStage(versions.Current); has {
 		return rotator.Create(ctx, p.rotation())
 	}
+	if p.secret.Spec.Generate == nil { // RotateSecret began a rotation of what has no value
+		return secretbytes.Bytes{}, fault.Waiting(v1alpha1.ReasonNoValue, errNoValue)
+	}
 	if err := generation.Validate(p.secret.Spec.Generate); err != nil {
 		return secretbytes.Bytes{}, err
 	}

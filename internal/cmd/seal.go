@@ -135,6 +135,8 @@ func (f *sealFlags) check() error {
 		return fmt.Errorf("--output is %q: give yaml or raw", f.output)
 	case f.name == "" && (f.scope == scopeStrict || f.output == "yaml"):
 		return errors.New("--name is missing: the value opens for a secret of this name alone, for example --name prod/shop/db")
+	case f.name != "" && !names.MatchString(f.name):
+		return fmt.Errorf("--name is %q: the name of a secret has 1 to 512 letters, digits and /_+=.@-", f.name)
 	}
 	return nil
 }
@@ -184,6 +186,9 @@ func findKey(ctx context.Context, cluster client.Client, namespace, ref string) 
 	}
 	return nil, fmt.Errorf("namespace %s has no KMSKey %s", namespace, ref)
 }
+
+// names are those that a Secret's spec.name takes.
+var names = regexp.MustCompile(`^[a-zA-Z0-9/_+=.@-]{1,512}$`)
 
 var notInNames = regexp.MustCompile(`[^a-z0-9.-]+`)
 

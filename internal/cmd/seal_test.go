@@ -76,6 +76,7 @@ func TestSealSaysWhatIsWrongAndNeverTheValue(t *testing.T) {
 		"another scope":     {"canary", []string{"--name", "a", "--scope", "wide"}, "strict or account"},
 		"another output":    {"canary", []string{"--name", "a", "-o", "json"}, "yaml or raw"},
 		"a name of nothing": {"canary", []string{"--name", "___"}, "--object-name is missing"},
+		"a bad name":        {"canary", []string{"--name", "bad name!"}, "1 to 512 letters"},
 		"no value":          {"", []string{"--name", "a"}, "1 to 65536 bytes"},
 		"too much":          {strings.Repeat("canary", 11000), []string{"--name", "a"}, "1 to 65536 bytes"},
 		"a key as well":     {"canary", []string{"--name", "a", "--key", "k"}, "none of the others can be"},
