@@ -20,8 +20,8 @@ import (
 //	                   /tls.crt, tls.key, ca.crt, pin, so-pin
 //	                   /port, pid, log
 //
-// Ports are chosen once, so that a node is where it was after the manager started anew. A node that a manager left behind is ended when the next one takes
-// over its directory. Nodes end with Start's context.
+// Ports are chosen once, so that a node is where it was after the manager started anew, and again if another program has a node's port when the node starts. A
+// node that a manager left behind is ended when the next one takes over its directory. Nodes end with Start's context.
 type Local struct {
 	// Directory that all of it is in, which is made. It must be this user's alone.
 	Directory string
@@ -133,7 +133,14 @@ func (l *Local) apply(c Cluster, number int, f *Files) (Node, error) {
 	}
 	s := l.running[dir]
 	if s == nil {
-		s = supervise(dir, func() *exec.Cmd { return l.command(c, dir, address, f.SOPIN.Len() > 0) })
+		officer := f.SOPIN.Len() > 0 // the files are wiped when Apply has answered
+		s = supervise(dir, func() (*exec.Cmd, error) {
+			address, err := freeAddressOf(dir)
+			if err != nil {
+				return nil, err
+			}
+			return l.command(c, dir, address, officer), nil
+		})
 		if l.running == nil {
 			l.running = map[string]*supervised{}
 		}
@@ -193,14 +200,35 @@ func (l *Local) end(c Cluster, from int) {
 	all.Wait()
 }
 
-// addressOf is a node's address. Its port is chosen once.
+// addressOf is a node's address: with the port that was chosen, or with one that is chosen now.
 func addressOf(dir string) (string, error) {
-	path := filepath.Join(dir, "port")
-	if text, err := os.ReadFile(path); err == nil {
-		if port, err := strconv.Atoi(strings.TrimSpace(string(text))); err == nil && port > 0 && port < 1<<16 {
-			return net.JoinHostPort(loopback, strconv.Itoa(port)), nil
-		}
+	text, err := os.ReadFile(filepath.Join(dir, "port"))
+	if err != nil {
+		return chooseAddress(dir)
 	}
+	port, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil || port <= 0 || port >= 1<<16 {
+		return chooseAddress(dir)
+	}
+	return net.JoinHostPort(loopback, strconv.Itoa(port)), nil
+}
+
+// freeAddressOf is the address of a node that does not run. Between the choice of a port and a start, which may be days, any program can have taken it, also as the near
+// end of a connection; then another is chosen, which the next Apply tells. Who takes it after this look is seen at the start after the one that fails.
+func freeAddressOf(dir string) (string, error) {
+	address, err := addressOf(dir)
+	if err != nil {
+		return "", err
+	}
+	listener, err := net.Listen("tcp", address) //nolint:noctx // it does not wait
+	if err != nil {
+		return chooseAddress(dir)
+	}
+	return address, listener.Close()
+}
+
+// chooseAddress chooses a port that is free, and writes it down.
+func chooseAddress(dir string) (string, error) {
 	listener, err := net.Listen("tcp", loopback+":0") //nolint:noctx // it does not wait
 	if err != nil {
 		return "", err
@@ -211,7 +239,7 @@ func addressOf(dir string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return address, replace(path, []byte(port+"\n"))
+	return address, replace(filepath.Join(dir, "port"), []byte(port+"\n"))
 }
 
 // replace writes a file so that it is there whole, or as it was. It is left alone if it is the same.

@@ -8,6 +8,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -150,6 +151,26 @@ func TestLocalNodesServeAndAreWhereTheyWereAfterTheManagerWent(t *testing.T) {
 		t.Errorf("%v became %v", nodes, is)
 	}
 	again.state(t, again.node(t, nodes[0].Address), hsmpb.State_STATE_ACTIVE) // the token is as it was
+}
+
+// A port is free when it is chosen, and days may go by until a node is started again.
+func TestALocalNodeWhosePortAnotherProgramTookServesAtAnother(t *testing.T) {
+	h := local(t, t.TempDir())
+	files, c := h.files(t), three(1)
+	first := h.apply(t, c, files)[0].Address
+	h.state(t, h.node(t, first), hsmpb.State_STATE_UNINITIALIZED)
+	h.Apply(t.Context(), hsmnodes.Cluster{ID: c.ID, Owner: c.Owner, FIPS: true, SoftHSM: true}, files)
+	squatter, err := net.Listen("tcp", first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer squatter.Close()
+	var second string
+	hsmtest.Eventually(t, "another address", func() bool {
+		second = h.apply(t, c, files)[0].Address
+		return second != first
+	})
+	h.state(t, h.node(t, second), hsmpb.State_STATE_UNINITIALIZED)
 }
 
 func TestALocalNodeReadsItsSecretsFromFilesOfItsOwnersAlone(t *testing.T) {

@@ -88,7 +88,7 @@ func TestAFileThatNamesNoNodeEndsNobody(t *testing.T) {
 
 func TestADirectoryThatCannotBeWrittenIsSaid(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "missing")
-	s := supervise(dir, func() *exec.Cmd { return exec.Command("true") })
+	s := supervise(dir, func() (*exec.Cmd, error) { return exec.Command("true"), nil })
 	defer s.end()
 	within(t, "it says so", func() bool { return strings.Contains(s.message(), "no such file") })
 	if err := replace(filepath.Join(dir, "x"), nil); err == nil {

@@ -28,7 +28,7 @@ const (
 // supervised is a process that is started again when it ends.
 type supervised struct {
 	dir     string
-	command func() *exec.Cmd
+	command func() (*exec.Cmd, error)
 	cancel  context.CancelFunc
 	done    chan struct{}
 
@@ -36,7 +36,7 @@ type supervised struct {
 	last string // why it ended, empty while it runs
 }
 
-func supervise(dir string, command func() *exec.Cmd) *supervised {
+func supervise(dir string, command func() (*exec.Cmd, error)) *supervised {
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &supervised{dir: dir, command: command, cancel: cancel, done: make(chan struct{})}
 	go s.loop(ctx)
@@ -87,7 +87,10 @@ func (s *supervised) run(ctx context.Context) error {
 		return err
 	}
 	defer log.Close()
-	cmd := s.command()
+	cmd, err := s.command()
+	if err != nil {
+		return err
+	}
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is for the manager, which ends its nodes in order
 	if err := cmd.Start(); err != nil {

@@ -1,6 +1,8 @@
 package hsmnodes
 
 import (
+	"errors"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -39,7 +41,7 @@ func alive(pid int) bool { return pid > 0 && syscall.Kill(pid, 0) == nil }
 
 func TestAProcessThatEndsIsStartedAgainAndEndsWithItsSupervisor(t *testing.T) {
 	dir := t.TempDir()
-	s := supervise(dir, func() *exec.Cmd { return sleeper(dir) })
+	s := supervise(dir, func() (*exec.Cmd, error) { return sleeper(dir), nil })
 	within(t, "it runs", func() bool { return alive(pidIn(dir)) })
 	first := pidIn(dir)
 	if err := syscall.Kill(first, syscall.SIGKILL); err != nil {
@@ -56,15 +58,15 @@ func TestAProcessThatEndsIsStartedAgainAndEndsWithItsSupervisor(t *testing.T) {
 
 func TestAProgramThatIsNotThereIsSaid(t *testing.T) {
 	dir := t.TempDir()
-	s := supervise(dir, func() *exec.Cmd { return exec.Command(filepath.Join(dir, "missing")) })
+	s := supervise(dir, func() (*exec.Cmd, error) { return exec.Command(filepath.Join(dir, "missing")), nil })
 	defer s.end()
 	within(t, "it says so", func() bool { return strings.Contains(s.message(), "no such file") })
 }
 
 func TestWhatAProgramSaidLastIsTold(t *testing.T) {
 	dir := t.TempDir()
-	s := supervise(dir, func() *exec.Cmd {
-		return exec.Command("sh", "-c", "echo one; echo '{\"msg\":\"no token\",\"err\":\"because\"}'; exit 3")
+	s := supervise(dir, func() (*exec.Cmd, error) {
+		return exec.Command("sh", "-c", "echo one; echo '{\"msg\":\"no token\",\"err\":\"because\"}'; exit 3"), nil
 	})
 	defer s.end()
 	within(t, "it says so", func() bool {
@@ -121,6 +123,38 @@ func TestAPortIsChosenOnceAndOneThatIsNoneIsChosenAnew(t *testing.T) {
 			t.Errorf("%q: %s, %v", bad, address, err)
 		}
 	}
+}
+
+func TestAPortThatAnotherProgramTookIsChosenAnewWhenTheNodeStartsAndNotBefore(t *testing.T) {
+	dir := t.TempDir()
+	first, err := addressOf(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if free, err := freeAddressOf(dir); err != nil || free != first {
+		t.Fatalf("%s was free, and %s is taken: %v", first, free, err)
+	}
+	squatter, err := net.Listen("tcp", first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer squatter.Close()
+	if told, err := addressOf(dir); err != nil || told != first {
+		t.Errorf("a node that runs is at %s, and %s is told: %v", first, told, err)
+	}
+	second, err := freeAddressOf(dir)
+	if err != nil || second == first {
+		t.Fatalf("%s: %v", second, err)
+	}
+	if told, err := addressOf(dir); err != nil || told != second {
+		t.Errorf("%s is told and not %s: %v", told, second, err)
+	}
+}
+
+func TestWhyAProcessHasNoCommandIsSaid(t *testing.T) {
+	s := supervise(t.TempDir(), func() (*exec.Cmd, error) { return nil, errors.New("no port is free") })
+	defer s.end()
+	within(t, "it says so", func() bool { return strings.Contains(s.message(), "no port is free") })
 }
 
 func TestFilesAreTheOwnersAlone(t *testing.T) {
