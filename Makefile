@@ -26,9 +26,10 @@ clean-run: ## Forget the data of `make run`
 ##@ Development
 
 .PHONY: build
-build: environment ## Build bin/strongroom
+build: environment ## Build bin/strongroom, which is kubectl's plugin too
 	@echo "[build] strongroom (a first time takes a minute or two) ..."
 	@go build -o bin/strongroom .
+	@ln -sf strongroom bin/kubectl-strongroom; ln -sf strongroom bin/kubectl_complete-strongroom
 
 .PHONY: test
 test: environment clients softhsm databases ## Install what the tests need, and prove everything

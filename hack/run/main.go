@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strconv"
 	"syscall"
 	"time"
 )
@@ -150,7 +151,11 @@ func lock(path string) (func(), error) {
 }
 
 func writeEnv(o options, kubeconfig, aws string) error {
-	text := fmt.Sprintf("# for `. %s` in another shell\nexport PATH=%q:\"$PATH\"\n", filepath.Join(o.dataDir, "env"), o.bin)
+	path := strconv.Quote(o.bin)
+	if manager, err := filepath.Abs(o.manager); err == nil && o.manager != "" { // with kubectl's plugin beside it
+		path = strconv.Quote(filepath.Dir(manager)) + ":" + path
+	}
+	text := fmt.Sprintf("# for `. %s` in another shell\nexport PATH=%s:\"$PATH\"\n", filepath.Join(o.dataDir, "env"), path)
 	if kubeconfig != "" {
 		text += fmt.Sprintf("export KUBECONFIG=%q\n", kubeconfig)
 	}

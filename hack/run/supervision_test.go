@@ -270,7 +270,7 @@ func TestPortsAreDifferentAndEachTakenOneIsSaid(t *testing.T) {
 
 // The file is read by a shell, whose folders may have blanks and quotes in their names.
 func TestTheEnvironmentFileSetsThePathAndTheKubeconfigInAShell(t *testing.T) {
-	o := options{bin: "/opt/a folder/bin", dataDir: t.TempDir()}
+	o := options{bin: "/opt/a folder/bin", manager: "/home/the project/bin/strongroom", dataDir: t.TempDir()}
 	for kubeconfig, want := range map[string]string{"/x y/admin.kubeconfig": "/x y/admin.kubeconfig", "": "before"} {
 		if err := writeEnv(o, kubeconfig, ""); err != nil {
 			t.Fatal(err)
@@ -278,7 +278,7 @@ func TestTheEnvironmentFileSetsThePathAndTheKubeconfigInAShell(t *testing.T) {
 		cmd := exec.Command("/bin/sh", "-c", `. "$0/env"; printf '%s\n%s' "$PATH" "$KUBECONFIG"`, o.dataDir)
 		cmd.Env = []string{"PATH=/usr/bin:/bin", "KUBECONFIG=before"}
 		out, err := cmd.CombinedOutput()
-		if want := "/opt/a folder/bin:/usr/bin:/bin\n" + want; err != nil || string(out) != want {
+		if want := "/home/the project/bin:/opt/a folder/bin:/usr/bin:/bin\n" + want; err != nil || string(out) != want {
 			t.Errorf("%q, want %q: %v", out, want, err)
 		}
 	}

@@ -7,9 +7,11 @@ import (
 	"os"
 
 	"github.com/spf13/cobra"
+
+	"strongroom.dev/strongroom/internal/plugin"
 )
 
-// Execute runs the command line and returns the exit code.
+// Execute runs the command line and returns the exit code, of those that package plugin names.
 func Execute(ctx context.Context) int {
 	root := &cobra.Command{
 		Use:           "strongroom",
@@ -17,10 +19,12 @@ func Execute(ctx context.Context) int {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(newManager(), newHSM(), newHSMModule(), newSeal(), newSealingKey(), newVersion())
+	root.AddCommand(newManager(), newHSM(), newHSMModule(), newVersion())
+	root.AddCommand(plugin.Commands()...)
+	plugin.As(root, os.Args)
 	if err := root.ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "strongroom:", err)
-		return 1
+		return plugin.ExitCode(err)
 	}
 	return 0
 }

@@ -51,6 +51,8 @@ eventually() {
 build_programs() {
   echo "[e2e] building ..."
   go build -o "$work/strongroom" .
+  ln -s strongroom "$work/kubectl-strongroom"
+  ln -s strongroom "$work/kubectl_complete-strongroom"
   go build -o "$work/run" ./hack/run
 }
 

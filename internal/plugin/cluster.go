@@ -1,9 +1,11 @@
-package cmd
+package plugin
 
 import (
 	"fmt"
 
 	"github.com/spf13/cobra"
+	authenticationv1 "k8s.io/api/authentication/v1"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -38,6 +40,12 @@ func (f *clusterFlags) connect() (cluster client.Client, namespace string, err e
 	}
 	scheme := runtime.NewScheme()
 	if err := v1alpha1.AddToScheme(scheme); err != nil {
+		return nil, "", err
+	}
+	if err := corev1.AddToScheme(scheme); err != nil {
+		return nil, "", err
+	}
+	if err := authenticationv1.AddToScheme(scheme); err != nil {
 		return nil, "", err
 	}
 	cluster, err = client.New(config, client.Options{Scheme: scheme})
