@@ -40,6 +40,9 @@ const (
 	// RoleARNAnnotation, on a Pod with InjectLabel, is the ARN of its role, of whatever account. It wins over RoleAnnotation.
 	RoleARNAnnotation = Group + "/role-arn"
 
+	// TargetMetadataAnnotation, on a projection, lists the labels and annotations that spec.target.metadata gave it.
+	TargetMetadataAnnotation = Group + "/target-metadata"
+
 	// ReconcileAnnotation asks for one reconciliation. Each new value is handled once and echoed in
 	// status.lastHandledReconcileAt.
 	ReconcileAnnotation = Group + "/reconcile"

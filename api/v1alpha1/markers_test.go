@@ -94,7 +94,7 @@ status: {observedGeneration: 1, arn: a, currentVersionId: v, lastRotatedTime: "2
   versions: [{versionId: "` + long + `", sequence: 1, stages: [AWSCURRENT], createdTime: "2026-11-24T12:00:00Z"}]}`, `
 spec: {generate: {json: {template: "{}", key: k, password: {length: 5, excludeCharacters: a, excludeNumbers: true,
   excludePunctuation: true, excludeUppercase: true, excludeLowercase: false, includeSpace: true, requireEachIncludedType: false}}},
-  target: {type: Opaque}}`, `
+  target: {type: Opaque, metadata: {labels: {a: b}, annotations: {a: b}}}}`, `
 spec: {generate: {bytes: {length: 5, encoding: Hex}}}`, `
 spec: {generate: {uuid: {}}}`, `
 spec: {sealed: srs1.AAAA}`, `

@@ -223,6 +223,7 @@ const (
 // SecretTarget is a native Kubernetes Secret to write.
 //
 // +kubebuilder:validation:XValidation:rule="!has(self.type) || !has(self.creationPolicy) || self.creationPolicy != 'Merge'",message="the type of a target that is merged into is its owner's: remove type, or use creationPolicy Owner or Adopt",fieldPath=".type"
+// +kubebuilder:validation:XValidation:rule="!has(self.metadata) || !has(self.creationPolicy) || self.creationPolicy != 'Merge'",message="labels and annotations of a target that is merged into are its owner's: remove metadata, or use creationPolicy Owner or Adopt",fieldPath=".metadata"
 type SecretTarget struct {
 	// name of the core Secret. metadata.name when it is left out.
 	// +optional
@@ -237,8 +238,13 @@ type SecretTarget struct {
 	// +kubebuilder:validation:MaxLength=253
 	Type string `json:"type,omitempty"`
 
-	// template of the data. When it is left out, a value that is a JSON object becomes one key a member, and any
-	// other value the key "value".
+	// metadata to set on the core Secret.
+	// +optional
+	Metadata *TargetMetadata `json:"metadata,omitempty"`
+
+	// template of the data. When it is left out, the keys are those that the type has (kubernetes.io/basic-auth,
+	// dockerconfigjson, ssh-auth and tls); of another type, a value that is a JSON object becomes one key a member, and
+	// any other value the key "value".
 	// +optional
 	Template *TargetTemplate `json:"template,omitempty"`
 
@@ -252,6 +258,38 @@ type SecretTarget struct {
 	// +kubebuilder:validation:MaxItems=32
 	Restart []RestartTarget `json:"restart,omitempty"`
 }
+
+// TargetMetadata are labels and annotations of a target. Those that others set stay. Keys of kubernetes.io (but for app.kubernetes.io), k8s.io and strongroom.dev
+// are refused: they mean something to the control plane.
+// +kubebuilder:validation:MinProperties=1
+type TargetMetadata struct {
+	// labels of the core Secret.
+	// +optional
+	// +mapType=granular
+	// +kubebuilder:validation:MinProperties=1
+	// +kubebuilder:validation:MaxProperties=16
+	// +kubebuilder:validation:XValidation:rule="self.all(k, k.size() <= 317 && k.matches('^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-_.A-Za-z0-9]{0,61}[A-Za-z0-9])?$'))",message="a label's key is a name of at most 63 letters, digits, dashes, underscores and dots, after a DNS name and a slash if it has one"
+	// +kubebuilder:validation:XValidation:rule="self.all(k, (!k.contains('/') || k.startsWith('app.kubernetes.io/') || !k.matches('^([^/]+[.])?(kubernetes[.]io|k8s[.]io|strongroom[.]dev)/')))",message="labels of kubernetes.io, k8s.io and strongroom.dev are not for targets; those of app.kubernetes.io are"
+	Labels map[string]LabelValue `json:"labels,omitempty"`
+	// annotations of the core Secret.
+	// +optional
+	// +mapType=granular
+	// +kubebuilder:validation:MinProperties=1
+	// +kubebuilder:validation:MaxProperties=16
+	// +kubebuilder:validation:XValidation:rule="self.all(k, k.size() <= 317 && k.matches('^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-_.A-Za-z0-9]{0,61}[A-Za-z0-9])?$'))",message="an annotation's key is a name of at most 63 letters, digits, dashes, underscores and dots, after a DNS name and a slash if it has one"
+	// +kubebuilder:validation:XValidation:rule="self.all(k, (!k.contains('/') || k.startsWith('app.kubernetes.io/') || !k.matches('^([^/]+[.])?(kubernetes[.]io|k8s[.]io|strongroom[.]dev)/')))",message="annotations of kubernetes.io, k8s.io and strongroom.dev are not for targets; those of app.kubernetes.io are"
+	Annotations map[string]AnnotationValue `json:"annotations,omitempty"`
+}
+
+// LabelValue is the value of a label.
+// https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#syntax-and-character-set
+// +kubebuilder:validation:MaxLength=63
+// +kubebuilder:validation:Pattern=`^([A-Za-z0-9]([-_.A-Za-z0-9]*[A-Za-z0-9])?)?$`
+type LabelValue string
+
+// AnnotationValue is the value of an annotation.
+// +kubebuilder:validation:MaxLength=1024
+type AnnotationValue string
 
 // TargetTemplate shapes the data of a target.
 type TargetTemplate struct {
@@ -267,10 +305,10 @@ type TargetTemplate struct {
 }
 
 // RestartKind is a kind of workload that can be restarted.
-// +kubebuilder:validation:Enum=Deployment;StatefulSet;DaemonSet
+// +kubebuilder:validation:Enum=Deployment;StatefulSet;DaemonSet;Rollout
 type RestartKind string
 
-// The kinds of workloads, all of the group apps.
+// The kinds of workloads.
 const (
 	// RestartDeployment is apps/v1 Deployment.
 	RestartDeployment RestartKind = "Deployment"
@@ -278,12 +316,14 @@ const (
 	RestartStatefulSet RestartKind = "StatefulSet"
 	// RestartDaemonSet is apps/v1 DaemonSet.
 	RestartDaemonSet RestartKind = "DaemonSet"
+	// RestartRollout is argoproj.io/v1alpha1 Rollout, of Argo Rollouts.
+	RestartRollout RestartKind = "Rollout"
 )
 
 // RestartTarget names workloads of the same namespace, by name or by labels.
 // +kubebuilder:validation:ExactlyOneOf=name;selector
 type RestartTarget struct {
-	// kind of the workload: Deployment, StatefulSet or DaemonSet.
+	// kind of the workload: Deployment, StatefulSet, DaemonSet, or Rollout of Argo Rollouts.
 	// +required
 	Kind RestartKind `json:"kind"`
 	// name of the workload.

@@ -37,6 +37,9 @@ func (r *Reconciler) project(ctx context.Context, p *pass) error {
 		}
 		showing.Target = &projection.Target{Name: p.secret.TargetName(), Type: spec.Type, Policy: spec.CreationPolicy, Data: data}
 		showing.Restart = spec.Restart
+		if err := setMetadata(showing.Target, spec.Metadata); err != nil {
+			return err
+		}
 	}
 	return r.show(ctx, p, &showing)
 }
@@ -79,9 +82,29 @@ func renderData(spec *v1alpha1.SecretTarget, value render.Value) (map[string]sec
 	if spec.Template != nil {
 		templates = spec.Template.Data
 	}
-	data, err := render.Data(templates, value)
+	data, err := render.Typed(spec.Type, templates, value)
 	if err != nil {
 		return nil, fault.Stalled(v1alpha1.ReasonInvalidTemplate, fmt.Errorf("spec.target.template: %w", err))
 	}
 	return data, nil
+}
+
+// setMetadata gives a target the labels and annotations of its spec. The schema refuses the same, and might be of another release.
+func setMetadata(target *projection.Target, metadata *v1alpha1.TargetMetadata) error {
+	if metadata == nil {
+		return nil
+	}
+	target.Labels, target.Annotations = texts(metadata.Labels), texts(metadata.Annotations)
+	if key := projection.CheckMetadata(target.Labels, target.Annotations); key != "" {
+		return fault.Stalled(v1alpha1.ReasonInvalidTemplate, fmt.Errorf("spec.target.metadata: %s is not for targets: it means something to the control plane", key))
+	}
+	return nil
+}
+
+func texts[V ~string](values map[string]V) map[string]string {
+	out := make(map[string]string, len(values))
+	for key, value := range values {
+		out[key] = string(value)
+	}
+	return out
 }

@@ -130,6 +130,41 @@ var _ = Describe("A projection", func() {
 		Expect(condition(s, v1alpha1.ConditionReady)).To(HaveField("Status", metav1.ConditionTrue))
 	})
 
+	It("has the labels and annotations that the spec gives it, and a change of them restarts nothing and makes no version", func() {
+		s := ready(func(s *v1alpha1.Secret) {
+			s.Spec.Target.Metadata = &v1alpha1.TargetMetadata{Labels: map[string]v1alpha1.LabelValue{"team": "shop"}}
+		})
+		Expect(target("db").Labels).To(And(HaveKeyWithValue("team", "shop"), HaveLen(2)))
+		digest := s.Status.Projection.Digest
+		update(s, func() {
+			s.Spec.Target.Metadata = &v1alpha1.TargetMetadata{Annotations: map[string]v1alpha1.AnnotationValue{"example.com/a": "b"}}
+		})
+		reconcile(s)
+		Expect(target("db").Labels).To(HaveLen(1))
+		Expect(target("db").Annotations).To(HaveKeyWithValue("example.com/a", "b"))
+		Expect(s.Status.Projection.Digest).To(Equal(digest))
+		Expect(s.Status.Versions).To(HaveLen(1))
+	})
+
+	It("of a type whose keys Kubernetes names has those, and says what it needs if the value lacks it", func() {
+		s := environmentSecret("db", func(s *v1alpha1.Secret) {
+			s.Spec.Generate = &v1alpha1.SecretGenerator{JSON: &v1alpha1.JSONGenerator{Template: `{"registry":"ghcr.io","username":"robot"}`, Key: "password"}}
+			s.Spec.Target.Type = string(corev1.SecretTypeDockerConfigJson)
+		})
+		create(s)
+		reconcile(s)
+		Expect(condition(s, v1alpha1.ConditionReady)).To(HaveField("Status", metav1.ConditionTrue))
+		Expect(projected("db")).To(And(HaveLen(1), HaveKeyWithValue(corev1.DockerConfigJsonKey, ContainSubstring(`"ghcr.io":{"auth":`))))
+
+		lacking := environmentSecret("lacking", func(s *v1alpha1.Secret) {
+			s.Spec.Target.Name, s.Spec.Target.Type = "lacking", string(corev1.SecretTypeTLS)
+		})
+		create(lacking)
+		reconcile(lacking)
+		Expect(condition(lacking, v1alpha1.ConditionStalled)).To(And(
+			HaveField("Reason", v1alpha1.ReasonInvalidTemplate), HaveField("Message", ContainSubstring("a certificate and its private key"))))
+	})
+
 	It("that fails does not hold up rotation", func() {
 		s := ready()
 		update(s, func() {

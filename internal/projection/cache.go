@@ -53,7 +53,7 @@ func (d *Digester) digested(value []byte) bool {
 const maximumDigests = 4096
 
 // Transform is the cache's transform of core Secrets: values become digests, and all goes that nothing here looks at, such as
-// managed fields, kubectl's copy of the whole object, and what others wrote into labels and annotations. Users can label any
+// managed fields, kubectl's copy of the whole object, and labels and annotations that were not written for the owner. Users can label any
 // core Secret, so what is kept of one is bounded. It may be called with its own result: informers that begin with a streamed
 // list do so.
 func (d *Digester) Transform() func(any) (any, error) {
@@ -72,11 +72,14 @@ func (d *Digester) Transform() func(any) (any, error) {
 		if managed == v1alpha1.ManagedSource || len(secret.Data) > maximumDigests {
 			secret.Data = nil // a source is read live
 		}
+		labels, annotations := labelsOf(managed), map[string]string{v1alpha1.SubjectAnnotation: secret.Annotations[v1alpha1.SubjectAnnotation]}
+		if managed == v1alpha1.ManagedProjection {
+			labels, annotations = keptMetadata(secret, labels, annotations)
+		}
 		secret.ObjectMeta = metav1.ObjectMeta{
 			Name: secret.Name, Namespace: secret.Namespace, UID: secret.UID, ResourceVersion: secret.ResourceVersion,
 			DeletionTimestamp: secret.DeletionTimestamp, OwnerReferences: controllerOf(secret),
-			Labels:      labelsOf(managed),
-			Annotations: map[string]string{v1alpha1.SubjectAnnotation: secret.Annotations[v1alpha1.SubjectAnnotation]},
+			Labels: labels, Annotations: annotations,
 		}
 		secret.StringData = nil
 		return secret, nil

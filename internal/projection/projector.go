@@ -100,8 +100,8 @@ func (p *Projector) create(ctx context.Context, t *Target) (Outcome, error) {
 	err := p.Client.Create(ctx, t.object(&corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: t.Namespace, Name: t.Name,
-			Labels:      map[string]string{v1alpha1.ManagedLabel: v1alpha1.ManagedProjection},
-			Annotations: map[string]string{v1alpha1.SubjectAnnotation: t.Owner.ARN},
+			Labels:      t.labels(),
+			Annotations: t.annotations(),
 			OwnerReferences: []metav1.OwnerReference{{
 				APIVersion: v1alpha1.SchemeGroupVersion.String(), Kind: t.Owner.kind(),
 				Name: t.Owner.Name, UID: t.Owner.UID, Controller: ptr.To(true),
@@ -159,13 +159,13 @@ func (t *Target) applied(existing *corev1.Secret) runtime.ApplyConfiguration {
 	}
 	ac := corev1ac.Secret(t.Name, t.Namespace).
 		WithUID(existing.UID). // never makes another object than the one that was judged
-		WithLabels(map[string]string{v1alpha1.ManagedLabel: v1alpha1.ManagedProjection})
+		WithLabels(t.labels())
 	for k, v := range t.Data {
 		ac.WithData(map[string][]byte{k: v.Reveal()})
 	}
 	if t.policy() != v1alpha1.CreationPolicyMerge {
 		ac.WithType(t.secretType()).
-			WithAnnotations(map[string]string{v1alpha1.SubjectAnnotation: t.Owner.ARN}).
+			WithAnnotations(t.annotations()).
 			WithOwnerReferences(metav1ac.OwnerReference().
 				WithAPIVersion(v1alpha1.SchemeGroupVersion.String()).WithKind(t.Owner.kind()).
 				WithName(t.Owner.Name).WithUID(t.Owner.UID).WithController(true))
@@ -186,17 +186,22 @@ func (p *Projector) dropFormerOwner(ctx context.Context, t *Target, existing *co
 	return p.patch(ctx, t, types.StrategicMergePatchType, patch)
 }
 
-// removeKeys takes keys out that were written by create, which an apply does not own and so does not take out.
+// removeKeys takes keys, labels and annotations out that were written by create, which an apply does not own and so does not take out.
 func (p *Projector) removeKeys(ctx context.Context, t *Target, existing *corev1.Secret) error {
 	removed := t.removed(existing)
-	if len(removed) == 0 {
+	metadata := t.formerMetadata(existing)
+	if len(removed) == 0 && metadata == nil {
 		return nil
 	}
 	data := make(map[string]any, len(removed))
 	for _, k := range removed {
 		data[k] = nil
 	}
-	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"uid": existing.UID}, "data": data})
+	if metadata == nil {
+		metadata = map[string]any{}
+	}
+	metadata["uid"] = existing.UID
+	patch, err := json.Marshal(map[string]any{"metadata": metadata, "data": data})
 	if err != nil {
 		return fmt.Errorf("encoding the removal of keys: %w", err)
 	}

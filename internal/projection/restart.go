@@ -3,10 +3,14 @@ package projection
 import (
 	"context"
 	"fmt"
+	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	apivalidation "k8s.io/apimachinery/pkg/api/validation"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	appsv1ac "k8s.io/client-go/applyconfigurations/apps/v1"
@@ -28,6 +32,8 @@ type Restart struct {
 	SecretName string
 	// Token names the data: applying a token twice restarts once.
 	Token string
+	// Now is when it is asked for: pods of a Rollout that are older are restarted.
+	Now time.Time
 	// Targets are the workloads.
 	Targets []v1alpha1.RestartTarget
 }
@@ -39,6 +45,7 @@ func AnnotationKey(secretName string) string {
 }
 
 // +kubebuilder:rbac:groups=apps,resources=deployments;statefulsets;daemonsets,verbs=get;list;patch
+// +kubebuilder:rbac:groups=argoproj.io,resources=rollouts,verbs=get;list;patch
 
 // ValidateRestart says whether all targets can be looked for. The fault says InvalidSelector. A name becomes part of a URL, so
 // one that could lead to another object, or another namespace, is refused here too, whatever the schema lets through.
@@ -64,7 +71,7 @@ func validate(i int, target *v1alpha1.RestartTarget) error {
 	return nil
 }
 
-// Restart sets the annotation on each workload's pod template by server-side apply, under a field manager of the Secret's
+// Restart sets the annotation on each workload's pod template, or spec.restartAt of a Rollout, by server-side apply, under a field manager of the Secret's
 // own, and returns the names of the workloads. A workload that does not exist needs no restart. One that cannot be
 // restarted keeps the others from nothing; the error names each. Repeating it with the same token changes nothing.
 func (p *Projector) Restart(ctx context.Context, r Restart) ([]string, error) {
@@ -82,8 +89,11 @@ func (p *Projector) Restart(ctx context.Context, r Restart) ([]string, error) {
 		}
 		for i := range workloads {
 			name := string(target.Kind) + "/" + workloads[i].Name
-			ac := annotate(target.Kind, &workloads[i], map[string]string{AnnotationKey(r.SecretName): r.Token})
-			err := p.Client.Apply(ctx, ac, client.FieldOwner(FieldOwner("restart", r.SecretName)), client.ForceOwnership,
+			if target.Kind == v1alpha1.RestartRollout && workloads[i].Annotations[AnnotationKey(r.SecretName)] == r.Token {
+				restarted = append(restarted, name) // by an earlier pass
+				continue
+			}
+			err := p.Client.Apply(ctx, applied(target.Kind, &workloads[i], &r), client.FieldOwner(FieldOwner("restart", r.SecretName)), client.ForceOwnership,
 				client.DisableReadYourWritesConsistency) // workloads are not watched
 			if err != nil {
 				if !p.gone(ctx, &workloads[i]) { // the new pods of one that was made anew see the new data
@@ -108,12 +118,12 @@ func (p *Projector) gone(ctx context.Context, w *metav1.PartialObjectMetadata) b
 func (p *Projector) workloads(ctx context.Context, namespace string, target v1alpha1.RestartTarget) (
 	[]metav1.PartialObjectMetadata, error,
 ) {
-	gvk := schema.GroupVersionKind{Group: "apps", Version: "v1", Kind: string(target.Kind)}
+	gvk := groupVersionOf(target.Kind).WithKind(string(target.Kind))
 	if target.Selector == nil {
 		one := metav1.PartialObjectMetadata{}
 		one.SetGroupVersionKind(gvk)
 		err := p.Live.Get(ctx, client.ObjectKey{Namespace: namespace, Name: target.Name}, &one)
-		if apierrors.IsNotFound(err) {
+		if apierrors.IsNotFound(err) || meta.IsNoMatchError(err) { // a kind that is not installed has no workload either
 			return nil, nil
 		}
 		if err != nil {
@@ -132,6 +142,9 @@ func (p *Projector) workloads(ctx context.Context, namespace string, target v1al
 	list.SetGroupVersionKind(gvk.GroupVersion().WithKind(gvk.Kind + "List"))
 	err = p.Live.List(ctx, &list, client.InNamespace(namespace),
 		client.MatchingLabelsSelector{Selector: selector}, client.Limit(maxRestarts))
+	if meta.IsNoMatchError(err) {
+		return nil, nil
+	}
 	if err != nil {
 		return nil, fmt.Errorf("listing %ss: %w", target.Kind, err)
 	}
@@ -141,12 +154,24 @@ func (p *Projector) workloads(ctx context.Context, namespace string, target v1al
 	return list.Items, nil
 }
 
-// annotate makes the apply configuration with one pod-template annotation. The UID makes sure that an apply never
-// creates a workload.
-func annotate(kind v1alpha1.RestartKind, w *metav1.PartialObjectMetadata, annotations map[string]string,
-) runtime.ApplyConfiguration {
+// rollouts is the group of Argo Rollouts.
+var rollouts = schema.GroupVersion{Group: "argoproj.io", Version: "v1alpha1"}
+
+func groupVersionOf(kind v1alpha1.RestartKind) schema.GroupVersion {
+	if kind == v1alpha1.RestartRollout {
+		return rollouts
+	}
+	return appsv1.SchemeGroupVersion
+}
+
+// applied makes the apply configuration that restarts a workload: by one pod-template annotation, or a Rollout by the field that it has for that. The UID
+// makes sure that an apply never creates a workload.
+func applied(kind v1alpha1.RestartKind, w *metav1.PartialObjectMetadata, r *Restart) runtime.ApplyConfiguration {
+	annotations := map[string]string{AnnotationKey(r.SecretName): r.Token}
 	template := corev1ac.PodTemplateSpec().WithAnnotations(annotations)
 	switch kind {
+	case v1alpha1.RestartRollout:
+		return restartedRollout(w, r)
 	case v1alpha1.RestartStatefulSet:
 		return appsv1ac.StatefulSet(w.Name, w.Namespace).WithUID(w.UID).
 			WithSpec(appsv1ac.StatefulSetSpec().WithTemplate(template))
@@ -157,4 +182,17 @@ func annotate(kind v1alpha1.RestartKind, w *metav1.PartialObjectMetadata, annota
 		return appsv1ac.Deployment(w.Name, w.Namespace).WithUID(w.UID).
 			WithSpec(appsv1ac.DeploymentSpec().WithTemplate(template))
 	}
+}
+
+// restartedRollout asks for pods that are younger than now, without another revision: steps of a canary are not gone through again. The token is on the
+// Rollout itself, in the same write, and tells the next pass that it is done.
+// https://argo-rollouts.readthedocs.io/en/stable/features/restart/
+func restartedRollout(w *metav1.PartialObjectMetadata, r *Restart) runtime.ApplyConfiguration {
+	u := &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{"restartAt": r.Now.UTC().Format(time.RFC3339)}}}
+	u.SetGroupVersionKind(rollouts.WithKind(string(v1alpha1.RestartRollout)))
+	u.SetNamespace(w.Namespace)
+	u.SetName(w.Name)
+	u.SetUID(w.UID)
+	u.SetAnnotations(map[string]string{AnnotationKey(r.SecretName): r.Token})
+	return client.ApplyConfigurationFromUnstructured(u)
 }

@@ -152,7 +152,7 @@ func (s *Showing) restarts(outcome Outcome) bool {
 // restart restarts the workloads with a token that is a function of the data.
 func (p *Projector) restart(ctx context.Context, s *Showing, digest string) ([]string, error) {
 	return p.Restart(ctx, Restart{
-		Namespace: s.Namespace, SecretName: s.Owner.Field(), Token: s.Version + "." + digest[:8], Targets: s.Restart,
+		Namespace: s.Namespace, SecretName: s.Owner.Field(), Token: s.Version + "." + digest[:8], Now: s.Now, Targets: s.Restart,
 	})
 }
 

@@ -29,6 +29,8 @@ type Target struct {
 	Fixed  bool
 	// Whole is of a kind whose targets are not merged: no message proposes that.
 	Whole bool
+	// Labels and Annotations of the owner's, of a core Secret that is not merged into.
+	Labels, Annotations map[string]string
 	// Data in the clear.
 	Data map[string]secretbytes.Bytes
 	// FormerKeys are the keys that were written before; those that are no more in Data are taken out.
@@ -182,7 +184,7 @@ func InSync(t *Target, cached *corev1.Secret, digest func(dataKey string, value 
 	if t.policy() == v1alpha1.CreationPolicyMerge {
 		return controller == nil || controller.UID != t.Owner.UID
 	}
-	return cached.Annotations[v1alpha1.SubjectAnnotation] == t.Owner.ARN &&
+	return t.sameMetadata(cached) && cached.Annotations[v1alpha1.SubjectAnnotation] == t.Owner.ARN &&
 		controller != nil && controller.UID == t.Owner.UID
 }
 

@@ -184,6 +184,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.ServiceReferenceApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Tag"):
 		return &apiv1alpha1.TagApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("TargetMetadata"):
+		return &apiv1alpha1.TargetMetadataApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("TargetTemplate"):
 		return &apiv1alpha1.TargetTemplateApplyConfiguration{}
 

@@ -53,6 +53,8 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: sequence
       type:
         scalar: numeric
+- name: dev.strongroom.strongroom.api.v1alpha1.AnnotationValue
+  scalar: string
 - name: dev.strongroom.strongroom.api.v1alpha1.AuthorityTarget
   map:
     fields:
@@ -1305,6 +1307,8 @@ var schemaYAML = typed.YAMLObject(`types:
   scalar: string
 - name: dev.strongroom.strongroom.api.v1alpha1.KeyUsage
   scalar: string
+- name: dev.strongroom.strongroom.api.v1alpha1.LabelValue
+  scalar: string
 - name: dev.strongroom.strongroom.api.v1alpha1.LocalReference
   map:
     fields:
@@ -1867,6 +1871,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: creationPolicy
       type:
         namedType: dev.strongroom.strongroom.api.v1alpha1.CreationPolicy
+    - name: metadata
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.TargetMetadata
     - name: name
       type:
         scalar: string
@@ -1938,6 +1945,21 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: value
       type:
         scalar: string
+- name: dev.strongroom.strongroom.api.v1alpha1.TargetMetadata
+  map:
+    fields:
+    - name: annotations
+      type:
+        map:
+          elementType:
+            namedType: dev.strongroom.strongroom.api.v1alpha1.AnnotationValue
+          elementRelationship: separable
+    - name: labels
+      type:
+        map:
+          elementType:
+            namedType: dev.strongroom.strongroom.api.v1alpha1.LabelValue
+          elementRelationship: separable
 - name: dev.strongroom.strongroom.api.v1alpha1.TargetTemplate
   map:
     fields:

@@ -12,7 +12,7 @@ import (
 //
 // RestartTarget names workloads of the same namespace, by name or by labels.
 type RestartTargetApplyConfiguration struct {
-	// kind of the workload: Deployment, StatefulSet or DaemonSet.
+	// kind of the workload: Deployment, StatefulSet, DaemonSet, or Rollout of Argo Rollouts.
 	Kind *apiv1alpha1.RestartKind `json:"kind,omitempty"`
 	// name of the workload.
 	Name *string `json:"name,omitempty"`

@@ -15,8 +15,11 @@ type SecretTargetApplyConfiguration struct {
 	Name *string `json:"name,omitempty"`
 	// type of the core Secret. Opaque when it is left out. Kubernetes does not let it change.
 	Type *string `json:"type,omitempty"`
-	// template of the data. When it is left out, a value that is a JSON object becomes one key a member, and any
-	// other value the key "value".
+	// metadata to set on the core Secret.
+	Metadata *TargetMetadataApplyConfiguration `json:"metadata,omitempty"`
+	// template of the data. When it is left out, the keys are those that the type has (kubernetes.io/basic-auth,
+	// dockerconfigjson, ssh-auth and tls); of another type, a value that is a JSON object becomes one key a member, and
+	// any other value the key "value".
 	Template *TargetTemplateApplyConfiguration `json:"template,omitempty"`
 	// creationPolicy: Owner, Merge or Adopt. Owner when it is left out.
 	CreationPolicy *apiv1alpha1.CreationPolicy `json:"creationPolicy,omitempty"`
@@ -43,6 +46,14 @@ func (b *SecretTargetApplyConfiguration) WithName(value string) *SecretTargetApp
 // If called multiple times, the Type field is set to the value of the last call.
 func (b *SecretTargetApplyConfiguration) WithType(value string) *SecretTargetApplyConfiguration {
 	b.Type = &value
+	return b
+}
+
+// WithMetadata sets the Metadata field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Metadata field is set to the value of the last call.
+func (b *SecretTargetApplyConfiguration) WithMetadata(value *TargetMetadataApplyConfiguration) *SecretTargetApplyConfiguration {
+	b.Metadata = value
 	return b
 }
 
