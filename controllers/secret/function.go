@@ -93,11 +93,13 @@ func (r *Reconciler) callSteps(ctx context.Context, p *pass) error {
 		if err != nil {
 			return r.functionFailed(p, step, err)
 		}
+		began := beganAt(p.secret)
 		p.stepDone(step)
 		if err := r.checkpoint(ctx, p); err != nil {
 			return err
 		}
 		if step == corerotation.StepFinish {
+			countRotation(p.secret, began, r.Now())
 			r.reporter().Tell(p.secret, rotated(false))
 			return nil
 		}

@@ -98,6 +98,7 @@ func (r *Reconciler) nextValue(ctx context.Context, p *pass, rotator rotation.Ro
 
 // bringIn makes the pending version good, proves it, and moves AWSCURRENT to it.
 func (r *Reconciler) bringIn(ctx context.Context, p *pass, rotator rotation.Rotator) error {
+	began := beganAt(p.secret)
 	out, err := rotator.Set(ctx, p.rotation())
 	if err != nil {
 		return r.rotationFailed(p, corerotation.StepSet, err)
@@ -111,6 +112,7 @@ func (r *Reconciler) bringIn(ctx context.Context, p *pass, rotator rotation.Rota
 	if err := r.checkpoint(ctx, p); err != nil {
 		return err
 	}
+	countRotation(p.secret, began, r.Now())
 	r.reporter().Tell(p.secret, rotated(out.Healed))
 	if out.Volatile {
 		r.reporter().Tell(p.secret, volatile)
@@ -207,6 +209,7 @@ func (r *Reconciler) rotationFailed(p *pass, step corerotation.Step, err error) 
 	status := &p.secret.Status
 	before := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionRotationFailing)
 	news := before == nil || before.Reason != f.Reason
+	rotationAttempts.WithLabelValues(rotatorOf(p.secret), f.Reason).Inc()
 	message := string(step) + ": " + fault.Message(err)
 	conditions.Set(&status.Conditions, p.secret.Generation, v1alpha1.ConditionRotationFailing, metav1.ConditionTrue, f.Reason, message)
 	if p.noteRotation(); status.Rotation != nil {

@@ -25,6 +25,9 @@ var (
 		append(objectLabels, "reason"), nil)
 	nextRotationDesc = prometheus.NewDesc("strongroom_next_rotation_timestamp_seconds",
 		"When an object will be rotated.", objectLabels, nil)
+	rotationAttemptsDesc = prometheus.NewDesc("strongroom_rotation_attempts",
+		"Failed attempts of an object's rotation in progress, with the reason of the last. There is none while no rotation fails.",
+		append(objectLabels, "reason"), nil)
 	lastRotationDesc = prometheus.NewDesc("strongroom_last_rotated_timestamp_seconds",
 		"When an object's value or key material was last made.", objectLabels, nil)
 	notAfterDesc = prometheus.NewDesc("strongroom_certificate_expiration_timestamp_seconds",
@@ -63,7 +66,7 @@ func Register(reader client.Reader, holder *keyring.Holder) error {
 
 // Describe lists the metrics.
 func (c *Collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{readyDesc, nextRotationDesc, lastRotationDesc, notAfterDesc, renewalDesc, sealedDesc} {
+	for _, d := range []*prometheus.Desc{readyDesc, nextRotationDesc, rotationAttemptsDesc, lastRotationDesc, notAfterDesc, renewalDesc, sealedDesc} {
 		ch <- d
 	}
 }
@@ -84,6 +87,7 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 			ready(ch, "Secret", &s.ObjectMeta, s.Status.Conditions)
 			timestamp(ch, nextRotationDesc, "Secret", &s.ObjectMeta, s.Status.NextRotationTime)
 			timestamp(ch, lastRotationDesc, "Secret", &s.ObjectMeta, s.Status.LastRotatedTime)
+			rotationAttempts(ch, s)
 		}
 	}
 	var parameters v1alpha1.ParameterList
@@ -175,4 +179,17 @@ func timestamp(ch chan<- prometheus.Metric, desc *prometheus.Desc, kind string, 
 	if t != nil {
 		ch <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, float64(t.Unix()), kind, object.Namespace, object.Name)
 	}
+}
+
+// rotationAttempts collects a rotation that fails. One whose count status does not know yet has failed once.
+func rotationAttempts(ch chan<- prometheus.Metric, s *v1alpha1.Secret) {
+	failing := meta.FindStatusCondition(s.Status.Conditions, v1alpha1.ConditionRotationFailing)
+	if failing == nil || failing.Status != metav1.ConditionTrue {
+		return
+	}
+	attempts := int32(1)
+	if s.Status.Rotation != nil {
+		attempts = max(attempts, s.Status.Rotation.Attempts)
+	}
+	ch <- prometheus.MustNewConstMetric(rotationAttemptsDesc, prometheus.GaugeValue, float64(attempts), "Secret", s.Namespace, s.Name, failing.Reason)
 }

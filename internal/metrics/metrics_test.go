@@ -56,6 +56,32 @@ strongroom_sealed 1
 	}
 }
 
+func TestARotationThatFailsHasASeriesForAsLongAsItFails(t *testing.T) {
+	failing := []metav1.Condition{{Type: v1alpha1.ConditionRotationFailing, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonDatabaseUnreachable}}
+	for name, tt := range map[string]struct {
+		status v1alpha1.SecretStatus
+		want   string
+	}{
+		"failing for the third time":  {v1alpha1.SecretStatus{Conditions: failing, Rotation: &v1alpha1.RotationStatus{Attempts: 3}}, "3"},
+		"failing before it has begun": {v1alpha1.SecretStatus{Conditions: failing}, "1"},
+		"going on":                    {v1alpha1.SecretStatus{Rotation: &v1alpha1.RotationStatus{Attempts: 3}}, ""},
+		"none":                        {v1alpha1.SecretStatus{}, ""},
+	} {
+		s := &v1alpha1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "db"}, Status: tt.status}
+		collector := metrics.NewCollector(fake.NewClientBuilder().WithScheme(operator.Scheme()).WithObjects(s).Build(), &keyring.Holder{})
+		want := ""
+		if tt.want != "" {
+			want = `
+# HELP strongroom_rotation_attempts Failed attempts of an object's rotation in progress, with the reason of the last. There is none while no rotation fails.
+# TYPE strongroom_rotation_attempts gauge
+strongroom_rotation_attempts{kind="Secret",name="db",namespace="shop",reason="DatabaseUnreachable"} ` + tt.want + "\n"
+		}
+		if err := testutil.CollectAndCompare(collector, strings.NewReader(want), "strongroom_rotation_attempts"); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestRegisteringAgainReplacesTheCollector(t *testing.T) {
 	c := fake.NewClientBuilder().WithScheme(operator.Scheme()).Build()
 	for range 2 {

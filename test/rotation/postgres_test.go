@@ -162,7 +162,9 @@ var _ = Describe("A rotation that fails", func() {
 		Expect(opens(before)).To(Succeed())
 	}
 
-	It("because the database is down says so, and goes on when it is back", func() {
+	It("because the database is down says so, in metrics too, and goes on when it is back", func() {
+		failed, succeeded := attempts("postgres", v1alpha1.ReasonDatabaseUnreachable), attempts("postgres", "Succeeded")
+		count, sum := durations("postgres")
 		Expect(server.Kill()).To(Succeed())
 		back := func() { Expect(server.Start(ctx)).To(Succeed()) }
 		ask(s, "now")
@@ -178,6 +180,11 @@ var _ = Describe("A rotation that fails", func() {
 		back()
 		world.Clock.Set(s.Status.Rotation.NextAttemptTime.Time)
 		recovers()
+		Expect(attempts("postgres", v1alpha1.ReasonDatabaseUnreachable)).To(Equal(failed + 4))
+		Expect(attempts("postgres", "Succeeded")).To(Equal(succeeded + 1))
+		nextCount, nextSum := durations("postgres")
+		Expect(nextCount).To(Equal(count + 1))
+		Expect(nextSum - sum).To(BeNumerically("~", 81, 3), "the waits of 5, 10, 20 and 40 s, and 6 s more")
 	})
 
 	It("because the admin's password is wrong says so, and goes on when it is mended", func() {
