@@ -20,6 +20,7 @@ import (
 	"strongroom.dev/strongroom/internal/core/hsm/hsmpb"
 	"strongroom.dev/strongroom/internal/core/hsm/hsmtest"
 	"strongroom.dev/strongroom/internal/core/secretbytes"
+	"strongroom.dev/strongroom/internal/hsmnodes"
 	"strongroom.dev/strongroom/internal/service/cloudhsm"
 	"strongroom.dev/strongroom/test/environment"
 )
@@ -38,7 +39,7 @@ func newNetwork() *network {
 	GinkgoHelper()
 	n := &network{passes: newPasses(), faults: hsmtest.NewFaults(GinkgoTB())}
 	n.faults.Lock(GinkgoTB())
-	n.host.Libraries = []string{n.faults.Library}
+	n.host.Libraries = []hsmnodes.Library{{Path: n.faults.Library, TokenLabel: "*", Namespace: environment.OperatorNamespace}, {Path: n.faults.Library, TokenLabel: "theirs", Namespace: "bank"}}
 	conf := hsmtest.Configuration(GinkgoTB(), GinkgoT().TempDir())
 	setUp := exec.Command(vendorTool, "--init-token", "--free", "--label", "theirs", "--pin", hsmtest.PIN, "--so-pin", hsmtest.SOPIN)
 	setUp.Env = append(os.Environ(), conf)
