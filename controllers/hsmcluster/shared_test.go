@@ -134,7 +134,7 @@ var _ = Describe("Nodes that have one token together", Ordered, func() {
 		_, _ = n.pass(n.sound, n.hc)
 		Expect(n.wrong()).To(Equal(1))
 		Expect(n.ready()).To(And(ContainSubstring("refused the PIN"), ContainSubstring(`key "pin" of core Secret strongroom-system/pin is not tried again`), Not(ContainSubstring("CANARY"))))
-		Expect(n.credentials(n.hc).Annotations["strongroom.dev/pin-attempt"]).To(And(ContainSubstring(`"refused":true`), Not(ContainSubstring("CANARY"))))
+		Expect(string(n.tries().Data["pins.json"])).To(And(ContainSubstring(`"refused":true`), Not(ContainSubstring("CANARY"))))
 	})
 
 	It("log in again when the PIN is right, and the token forgets the wrong one", func() {

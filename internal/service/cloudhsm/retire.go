@@ -42,7 +42,7 @@ type Retired struct {
 	secret *metav1.PartialObjectMetadata
 }
 
-// Retire says what is to become of a cluster's credentials when its HSMCluster goes: those of one that never had a domain key, nor tried a PIN of a user's, open nothing, and are to be erased at once together with
+// Retire says what is to become of a cluster's credentials when its HSMCluster goes: those of one that never had a domain key open nothing, and are to be erased at once together with
 // the tokens. Others get a recovery window. There is nothing to erase if there are none, if they are another cluster's, or if they are the root's.
 //
 // Crash-safe: it is one optimistic write, and can be repeated.
@@ -51,8 +51,7 @@ func (c *Clusters) Retire(ctx context.Context, hc *v1alpha1.HSMCluster) (erase *
 	if err != nil || secret == nil {
 		return nil, err
 	}
-	// What is known of a PIN that was tried has to outlive the cluster: applied again, it would try it again, until the token is locked.
-	if len(hc.Status.DomainKeys) == 0 && secret.Annotations[domainKeysAnnotation] == "" && secret.Annotations[pinAttemptAnnotation] == "" {
+	if len(hc.Status.DomainKeys) == 0 && secret.Annotations[domainKeysAnnotation] == "" {
 		return &Retired{Name: client.ObjectKeyFromObject(hc), secret: secret}, nil
 	}
 	if _, marked := secret.Labels[retiredLabel]; marked {
