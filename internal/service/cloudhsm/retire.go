@@ -104,7 +104,7 @@ func (c *Clusters) revive(ctx context.Context, name types.NamespacedName) error 
 	})
 }
 
-// Retirees are the deleted clusters whose recovery window is over and that nobody applied again. It reads from the API server.
+// Retirees are the deleted clusters whose recovery window is over and that nobody applied again. It reads from the API server. Those of which that cannot be told are in the error, and keep no others from being found.
 func (c *Clusters) Retirees(ctx context.Context) (out []Retired, err error) {
 	list := &metav1.PartialObjectMetadataList{}
 	list.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("SecretList"))
@@ -116,15 +116,28 @@ func (c *Clusters) Retirees(ctx context.Context) (out []Retired, err error) {
 		if !over {
 			continue
 		}
-		keep, err := c.inUse(ctx, r)
-		if err != nil {
-			return nil, err
-		}
-		if !keep {
+		keep, failed := c.inUse(ctx, r)
+		if err = errors.Join(err, failed); failed == nil && !keep {
 			out = append(out, r)
 		}
 	}
-	return out, nil
+	return out, err
+}
+
+// retiredIn are the names of a namespace's deleted clusters whose credentials, in Strongroom's own namespace, are kept.
+func retiredIn(ctx context.Context, live client.Reader, own, namespace string) (names []string, err error) {
+	list := &metav1.PartialObjectMetadataList{}
+	list.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("SecretList"))
+	if err := live.List(ctx, list, client.InNamespace(own), client.HasLabels{retiredLabel}); err != nil {
+		return nil, fmt.Errorf("listing the credentials of deleted HSMClusters: %w", err)
+	}
+	for i := range list.Items {
+		of, name, _ := strings.Cut(list.Items[i].Annotations[ClusterAnnotation], "/")
+		if of == namespace && list.Items[i].Name == CredentialsName(ClusterID(of, name)) {
+			names = append(names, name)
+		}
+	}
+	return names, nil
 }
 
 // retiredOf reads the mark of a core Secret, and tells whether its window is over. One that is not as it was written is left alone.
