@@ -203,7 +203,8 @@ const (
 	ReasonDomainKeyMismatch = "DomainKeyMismatch"
 	// ReasonNoHSMNodes: the manager was not told how to run HSM nodes, by --hsm-image or --hsm-local-directory.
 	ReasonNoHSMNodes = "NoHSMNodes"
-	// ReasonLibraryNotAllowed: the HSMCluster names a PKCS#11 library that the operator does not let nodes load, by --hsm-libraries.
+	// ReasonLibraryNotAllowed: the HSMCluster names a PKCS#11 library that the operator does not let nodes load, or a token of it that its namespace
+	// may not use, by --hsm-libraries.
 	ReasonLibraryNotAllowed = "LibraryNotAllowed"
 	// ReasonStorageClassKept is of an event: the volumes of an HSMCluster keep their storage class, though the manager was given another.
 	ReasonStorageClassKept = "StorageClassKept"

@@ -129,7 +129,7 @@ type SoftHSM struct{}
 // PKCS11 is a PKCS#11 library and the token to use.
 type PKCS11 struct {
 	// library is the absolute path of the library in the image of the nodes (--hsm-image), or on the manager's machine (--hsm-local-directory): one that the operator
-	// lets nodes load, by --hsm-libraries.
+	// lets nodes load, with the token and from the namespace of the HSMCluster, by --hsm-libraries.
 	// +required
 	// +kubebuilder:validation:MinLength=2
 	// +kubebuilder:validation:MaxLength=256

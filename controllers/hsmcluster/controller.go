@@ -44,6 +44,9 @@ type Reconciler struct {
 	Events events.EventRecorder
 	// Now is the clock.
 	Now func() time.Time
+
+	// erasures is Sweep's alone.
+	erasures erasures
 }
 
 // +kubebuilder:rbac:groups=strongroom.dev,resources=hsmclusters,verbs=get;list;watch;patch

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -72,7 +73,7 @@ func (r *Reconciler) held(ctx context.Context, p *pass, holders string) (ctrl.Re
 	p.cluster.Status.Nodes = nodesOf(p)
 	available(p.cluster)
 	sayRoot(p)
-	if err := r.blocked(ctx, p, holders); err != nil {
+	if err := r.blocked(ctx, p, holders+". "+howToKeep(p.cluster)); err != nil {
 		return outcome.Again(errors.Join(failed, err))
 	}
 	if failed == nil {
@@ -84,6 +85,13 @@ func (r *Reconciler) held(ctx context.Context, p *pass, holders string) (ctrl.Re
 	return outcome.Again(failed)
 }
 
+// howToKeep tells who deleted a cluster by mistake how to have it on: Kubernetes takes no deletion back, but an HSMCluster of the same name finds its nodes, tokens and PINs, which nothing takes away while the
+// finalizers are.
+func howToKeep(hc *v1alpha1.HSMCluster) string {
+	return fmt.Sprintf("To keep the cluster instead: save its manifest, remove its finalizers (kubectl patch hsmcluster %s -n %s --type=merge -p '{\"metadata\":{\"finalizers\":null}}'), "+
+		"and apply it again at once; its nodes and tokens stay as they are", hc.Name, hc.Namespace)
+}
+
 // holders says what holds the cluster, and nothing if nobody does.
 func (r *Reconciler) holders(ctx context.Context, p *pass) (string, error) {
 	root, err := r.Clusters.IsRoot(ctx, p.cluster)
@@ -91,7 +99,7 @@ func (r *Reconciler) holders(ctx context.Context, p *pass) (string, error) {
 		return "", err
 	}
 	if root {
-		return fmt.Sprintf("This cluster is the keyring's root of trust (finalizer %s): without it nothing of this installation opens. Its nodes go on; to keep it, apply it again after you took the finalizers away", v1alpha1.RootFinalizer), nil
+		return fmt.Sprintf("This cluster is the keyring's root of trust (finalizer %s): without it nothing of this installation opens", v1alpha1.RootFinalizer), nil
 	}
 	keys, err := cloudhsm.KeysIn(ctx, r.Client, p.cluster, r.Clusters.Namespace, "")
 	if err != nil {
@@ -136,5 +144,11 @@ func (r *Reconciler) blocked(ctx context.Context, p *pass, message string) error
 	}{{v1alpha1.ConditionDeletionBlocked, metav1.ConditionTrue}, {v1alpha1.ConditionReady, metav1.ConditionFalse}} {
 		conditions.Set(&status.Conditions, p.cluster.Generation, c.kind, c.status, v1alpha1.ReasonInUse, message)
 	}
-	return r.reporter().Write(ctx, p.before, p.cluster)
+	if err := r.reporter().Write(ctx, p.before, p.cluster); err != nil {
+		return err
+	}
+	if !meta.IsStatusConditionTrue(p.before.Status.Conditions, v1alpha1.ConditionDeletionBlocked) {
+		r.Events.Eventf(p.cluster, nil, corev1.EventTypeWarning, v1alpha1.ReasonInUse, "Delete", "%s", fault.Message(errors.New(message)))
+	}
+	return nil
 }

@@ -8,12 +8,12 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/hsm"
 	hsmclient "strongroom.dev/strongroom/internal/core/hsm/client"
 	"strongroom.dev/strongroom/internal/core/hsm/hsmpb"
-	"strongroom.dev/strongroom/internal/core/secretbytes"
 	"strongroom.dev/strongroom/internal/fault"
 	"strongroom.dev/strongroom/internal/hsmnodes"
 	"strongroom.dev/strongroom/internal/service/cloudhsm"
@@ -25,34 +25,65 @@ const unseen = 10 * time.Minute
 var (
 	errRefused = errors.New("the token refused the PIN")
 	errUnseen  = errors.New("what came of the last login is not known")
+	errTheirs  = errors.New("the token took another PIN last, of other HSMClusters")
+	errSpent   = fmt.Errorf("%d PINs in a row were tried that the token did not take", cloudhsm.MaximumTries)
 )
 
-// decideLogin names the node that logs in next, of those that wait in the order of their numbers. The nodes have one token, so at most one of them tries a wrong PIN: same tells that
-// the last attempt was with the PIN of now, and answering are all nodes that answer.
-func decideLogin(last *cloudhsm.PINAttempt, same bool, waiting, answering []string, now time.Time) (next string, err error) {
-	switch {
-	case last == nil || !same || last.Done:
-		return waiting[0], nil
-	case last.Refused:
+// login is what the decision about the next login knows.
+type login struct {
+	// record of the token, and digest of the PIN of now.
+	record *cloudhsm.PINRecord
+	digest []byte
+	// cluster is this one, and there are those that name the token.
+	cluster string
+	there   []string
+	// ready are the nodes that are not logged in and have the PIN, in the order of their numbers, and loggedIn those that are.
+	ready, loggedIn []string
+	now             time.Time
+}
+
+// decideLogin names the node that logs in next. The nodes of all HSMClusters that name a token have it together, so at most one of them tries a wrong PIN, and few are tried in a row.
+func decideLogin(l login) (next string, err error) {
+	last := l.record.Find(l.digest)
+	switch own := last != nil && last.Open && last.Cluster == l.cluster; {
+	case last != nil && last.Refused:
 		return "", errRefused
-	case slices.Contains(waiting, last.Node): // it knows whether it has tried it
+	case own && slices.Contains(l.ready, last.Node): // it knows whether it has tried it
 		return last.Node, nil
-	case slices.Contains(answering, last.Node): // it is logged in
-		return waiting[0], nil
+	case own && slices.Contains(l.loggedIn, last.Node):
+		return l.ready[0], nil
+	case last != nil && last.Open:
+		if age := last.Since(l.now); age >= 0 && age < unseen {
+			return "", waitFor(last, own)
+		}
 	}
-	if age := now.Sub(last.Time.Time); age >= 0 && age < unseen {
-		return "", fmt.Errorf("%w: node %s was told to log in and does not answer; the others try the PIN when it does, or in %s", errUnseen, last.Node, (unseen - age).Round(time.Second))
+	switch {
+	case last != nil && last.Taken:
+		return l.ready[0], nil
+	case l.record.TakenByOthers(l.cluster, l.there):
+		return "", errTheirs
+	case l.record.Tries >= cloudhsm.MaximumTries:
+		return "", errSpent
 	}
-	return waiting[0], nil
+	return l.ready[0], nil
+}
+
+// waitFor names the node that was told, unless it is none of this cluster's users' business. It says when, and not how long ago, so that it says the same as long as nothing changes.
+func waitFor(last *cloudhsm.TriedPIN, own bool) error {
+	node := "a node of another HSMCluster"
+	if own {
+		node = "node " + last.Node
+	}
+	return fmt.Errorf("%w: %s was told to log in and does not answer; the others try the PIN when it does, or at %s", errUnseen, node, last.Time.Add(unseen).UTC().Format(time.RFC3339))
 }
 
 // logIn lets the nodes of a shared token log in that are not, and answers what they say after it.
 func (r *Reconciler) logIn(ctx context.Context, p *pass, h *hsmclient.Health) (*hsmclient.Health, error) {
-	waiting, answering := waitingToLogIn(p, h)
+	waiting, loggedIn := waitingToLogIn(p, h)
 	if len(waiting) == 0 {
 		return h, nil
 	}
-	err := r.logInEach(ctx, p, waiting, answering)
+	err := r.logInEach(ctx, p, waiting, loggedIn)
 	after := p.client.Check(ctx)
 	if err != nil {
 		p.health = &after
@@ -61,25 +92,52 @@ func (r *Reconciler) logIn(ctx context.Context, p *pass, h *hsmclient.Health) (*
 	return &after, nil
 }
 
-// logInEach lets them log in one after the other. A PIN that the token refuses is tried once by all of them together.
+// waitingToLogIn are the names of the nodes that are not logged in, and of those that are.
+func waitingToLogIn(p *pass, h *hsmclient.Health) (waiting, loggedIn []string) {
+	for i, n := range h.Nodes {
+		switch n.Status.GetState() {
+		case hsmpb.State_STATE_UNINITIALIZED:
+			waiting = append(waiting, p.nodes[i].Name)
+		case hsmpb.State_STATE_INITIALIZED, hsmpb.State_STATE_ACTIVE:
+			loggedIn = append(loggedIn, p.nodes[i].Name)
+		case hsmpb.State_STATE_UNSPECIFIED, hsmpb.State_STATE_STARTING, hsmpb.State_STATE_DEGRADED: // whether it has tried cannot be told
+		}
+	}
+	return waiting, loggedIn
+}
+
+// logInEach lets them log in one after the other. A PIN that the token refuses is tried once by the nodes of all HSMClusters together.
 //
-// Crash-safe: that a node is told is on record before it is.
-func (r *Reconciler) logInEach(ctx context.Context, p *pass, waiting, answering []string) error {
+// Crash-safe: that a node is told is on record before it is. A pass in which no node may try a PIN writes nothing.
+func (r *Reconciler) logInEach(ctx context.Context, p *pass, waiting, loggedIn []string) error {
 	pin, err := r.userPIN(ctx, p)
 	if err != nil {
 		return err
 	}
 	defer pin.Wipe()
-	var behind error
-	for len(waiting) > 0 {
-		attempt, err := r.nextAttempt(p, pin, waiting, answering)
-		if err != nil {
-			return r.notLoggedIn(p, err)
+	token := cloudhsm.TokenOf(p.cluster)
+	l := login{cluster: client.ObjectKeyFromObject(p.cluster).String(), loggedIn: loggedIn, now: p.now}
+	if l.there, err = r.naming(ctx, token); err != nil {
+		return err
+	}
+	if l.record, err = r.Clusters.PINRecord(ctx, token); err != nil {
+		return err
+	}
+	meant, err := hsm.DigestPINWith(pin, l.record.Salt)
+	if err != nil {
+		return err
+	}
+	l.digest = meant.Digest
+	ready, behind := r.havingPIN(ctx, p, waiting, meant)
+	for l.ready = ready; len(l.ready) > 0; {
+		name, err := decideLogin(l)
+		if err == nil {
+			l.ready = slices.DeleteFunc(l.ready, func(other string) bool { return other == name })
+			err = r.logInOne(ctx, p, &l, name)
 		}
-		waiting = slices.DeleteFunc(waiting, func(name string) bool { return name == attempt.Node })
-		switch err := r.logInOne(ctx, p, attempt); {
+		switch {
 		case errors.Is(err, hsm.ErrOtherPIN): // it was not tried, so the next may
-			behind = errors.Join(behind, fmt.Errorf("node %s: %w", attempt.Node, err))
+			behind = errors.Join(behind, err)
 		case err != nil:
 			return r.notLoggedIn(p, err)
 		}
@@ -90,72 +148,91 @@ func (r *Reconciler) logInEach(ctx context.Context, p *pass, waiting, answering 
 	return nil
 }
 
-// waitingToLogIn are the names of the nodes that are not logged in, and of all that answer.
-func waitingToLogIn(p *pass, h *hsmclient.Health) (waiting, answering []string) {
-	for i, n := range h.Nodes {
-		if n.Status == nil {
-			continue
-		}
-		answering = append(answering, p.nodes[i].Name)
-		if n.Status.GetState() == hsmpb.State_STATE_UNINITIALIZED {
-			waiting = append(waiting, p.nodes[i].Name)
+// naming are the HSMClusters that name a token, as NAMESPACE/NAME.
+func (r *Reconciler) naming(ctx context.Context, token cloudhsm.Token) (there []string, err error) {
+	var list v1alpha1.HSMClusterList
+	if err := r.Client.List(ctx, &list, client.UnsafeDisableDeepCopy); err != nil {
+		return nil, fmt.Errorf("listing HSMClusters: %w", err)
+	}
+	for i := range list.Items {
+		if cloudhsm.TokenOf(&list.Items[i]) == token {
+			there = append(there, client.ObjectKeyFromObject(&list.Items[i]).String())
 		}
 	}
-	return waiting, answering
+	return there, nil
 }
 
-func (r *Reconciler) nextAttempt(p *pass, pin secretbytes.Bytes, waiting, answering []string) (next cloudhsm.PINAttempt, err error) {
-	last := p.credentials.Attempt
-	same := false
-	if last != nil {
-		if same, err = last.Is(pin); err != nil {
-			return next, err
+// havingPIN are the nodes whose files have the PIN, and why the others are not among them: a mounted file may be a minute older than the core Secret that it is of. Nothing is tried.
+func (r *Reconciler) havingPIN(ctx context.Context, p *pass, waiting []string, meant hsm.PINDigest) (ready []string, behind error) {
+	for _, name := range waiting {
+		has := false
+		api, err := r.node(p, name)
+		if err == nil {
+			has, err = api.HasPIN(ctx, meant)
+		}
+		switch {
+		case err != nil:
+			behind = errors.Join(behind, fmt.Errorf("node %s: %w", name, err))
+		case !has:
+			behind = errors.Join(behind, fmt.Errorf("node %s: %w: its files are older or newer; it was not tried", name, hsm.ErrOtherPIN))
+		default:
+			ready = append(ready, name)
 		}
 	}
-	name, err := decideLogin(last, same, waiting, answering, p.now)
-	if err != nil {
-		return next, err
-	}
-	next = cloudhsm.PINAttempt{Node: name, Time: metav1.NewTime(p.now)}
-	if same {
-		next.PINDigest = last.PINDigest
-		return next, nil
-	}
-	next.PINDigest, err = hsm.DigestPIN(pin)
-	return next, err
+	return ready, behind
+}
+
+func (r *Reconciler) node(p *pass, name string) (hsmclient.Node, error) {
+	at := slices.IndexFunc(p.nodes, func(n hsmnodes.Node) bool { return n.Name == name })
+	return p.client.Node(p.nodes[at].Address)
 }
 
 // logInOne tells a node to log in, and keeps what came of it.
-func (r *Reconciler) logInOne(ctx context.Context, p *pass, attempt cloudhsm.PINAttempt) error {
-	at := slices.IndexFunc(p.nodes, func(n hsmnodes.Node) bool { return n.Name == attempt.Node })
-	api, err := p.client.Node(p.nodes[at].Address)
+func (r *Reconciler) logInOne(ctx context.Context, p *pass, l *login, name string) error {
+	api, err := r.node(p, name)
 	if err != nil {
 		return err
 	}
-	if err := r.recordAttempt(ctx, p, attempt); err != nil {
+	token, try := cloudhsm.TokenOf(p.cluster), cloudhsm.TriedPIN{Digest: l.digest, Cluster: l.cluster, Node: name, Time: metav1.NewTime(l.now)}
+	if err := r.Clusters.BeginPIN(ctx, token, l.record, try); err != nil {
 		return err
 	}
-	failed := api.LogIn(ctx, attempt.PINDigest)
-	attempt.Done, attempt.Refused = failed == nil || errors.Is(failed, hsm.ErrOtherPIN), errors.Is(failed, hsm.ErrWrongPIN)
-	if attempt.Done || attempt.Refused {
-		err = r.recordAttempt(ctx, p, attempt)
+	failed := api.LogIn(ctx, hsm.PINDigest{Salt: l.record.Salt, Digest: l.digest})
+	outcome, known := outcomeOf(failed)
+	if known {
+		l.record, err = r.Clusters.EndPIN(ctx, token, l.record, try, outcome, l.there)
 	}
 	if failed != nil {
-		failed = fmt.Errorf("logging in at node %s: %w", attempt.Node, failed)
+		failed = fmt.Errorf("logging in at node %s: %w", name, failed)
 	}
 	return errors.Join(failed, err)
 }
 
-func (r *Reconciler) recordAttempt(ctx context.Context, p *pass, attempt cloudhsm.PINAttempt) error {
-	p.credentials.Attempt = &attempt
-	return r.Clusters.RecordPINAttempt(ctx, p.cluster.Status.ClusterID, attempt)
+// outcomeOf is what a node's answer says of a try, if it says it.
+func outcomeOf(err error) (outcome cloudhsm.Outcome, known bool) {
+	switch {
+	case err == nil:
+		return cloudhsm.PINTaken, true
+	case errors.Is(err, hsm.ErrWrongPIN):
+		return cloudhsm.PINRefused, true
+	case errors.Is(err, hsm.ErrOtherPIN):
+		return cloudhsm.PINNotTried, true
+	}
+	return 0, false
 }
 
 // notLoggedIn says that nodes wait for a right PIN, or for a node.
 func (r *Reconciler) notLoggedIn(p *pass, err error) error {
-	if errors.Is(err, errRefused) || errors.Is(err, hsm.ErrWrongPIN) {
-		ref := p.cluster.Spec.PKCS11.PINSecretRef
-		err = fmt.Errorf("%w; key %q of core Secret %s/%s is not tried again, by any node, before it is another PIN, so that the token is not locked", err, ref.Key, p.cluster.Namespace, ref.Name)
+	ref := p.cluster.Spec.PKCS11.PINSecretRef
+	pin := fmt.Sprintf("key %q of core Secret %s/%s", ref.Key, p.cluster.Namespace, ref.Name)
+	switch {
+	case errors.Is(err, errRefused), errors.Is(err, hsm.ErrWrongPIN):
+		err = fmt.Errorf("%w; %s is not tried again, by any node, before it is another PIN, so that the token is not locked", err, pin)
+	case errors.Is(err, errTheirs):
+		err = fmt.Errorf("%w, so %s is not tried: give it the PIN that they have, or let them log in with this one first", err, pin)
+	case errors.Is(err, errSpent):
+		err = fmt.Errorf("%w, so %s is not tried, before the token is locked: log in with the right one by the vendor's tools, then let who runs Strongroom delete core Secret %s/%s, which counts them",
+			err, pin, r.Clusters.Namespace, cloudhsm.TokenOf(p.cluster).RecordName())
 	}
 	return fault.Waiting(v1alpha1.ReasonNodesUnavailable, err)
 }

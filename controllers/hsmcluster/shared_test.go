@@ -20,6 +20,7 @@ import (
 	"strongroom.dev/strongroom/internal/core/hsm/hsmpb"
 	"strongroom.dev/strongroom/internal/core/hsm/hsmtest"
 	"strongroom.dev/strongroom/internal/core/secretbytes"
+	"strongroom.dev/strongroom/internal/hsmnodes"
 	"strongroom.dev/strongroom/internal/service/cloudhsm"
 	"strongroom.dev/strongroom/test/environment"
 )
@@ -38,7 +39,7 @@ func newNetwork() *network {
 	GinkgoHelper()
 	n := &network{passes: newPasses(), faults: hsmtest.NewFaults(GinkgoTB())}
 	n.faults.Lock(GinkgoTB())
-	n.host.Libraries = []string{n.faults.Library}
+	n.host.Libraries = []hsmnodes.Library{{Path: n.faults.Library, TokenLabel: "*", Namespace: environment.OperatorNamespace}, {Path: n.faults.Library, TokenLabel: "theirs", Namespace: "bank"}}
 	conf := hsmtest.Configuration(GinkgoTB(), GinkgoT().TempDir())
 	setUp := exec.Command(vendorTool, "--init-token", "--free", "--label", "theirs", "--pin", hsmtest.PIN, "--so-pin", hsmtest.SOPIN)
 	setUp.Env = append(os.Environ(), conf)
@@ -133,7 +134,7 @@ var _ = Describe("Nodes that have one token together", Ordered, func() {
 		_, _ = n.pass(n.sound, n.hc)
 		Expect(n.wrong()).To(Equal(1))
 		Expect(n.ready()).To(And(ContainSubstring("refused the PIN"), ContainSubstring(`key "pin" of core Secret strongroom-system/pin is not tried again`), Not(ContainSubstring("CANARY"))))
-		Expect(n.credentials(n.hc).Annotations["strongroom.dev/pin-attempt"]).To(And(ContainSubstring(`"refused":true`), Not(ContainSubstring("CANARY"))))
+		Expect(string(n.tries().Data["pins.json"])).To(And(ContainSubstring(`"refused":true`), Not(ContainSubstring("CANARY"))))
 	})
 
 	It("log in again when the PIN is right, and the token forgets the wrong one", func() {

@@ -86,7 +86,8 @@ func TestHSMNodesRunInOnePlace(t *testing.T) {
 func TestTheLibrariesThatNodesMayLoadAreWholePaths(t *testing.T) {
 	for args, ok := range map[string]bool{
 		"--hsm-libraries=/opt/a.so": true, "--hsm-libraries=/opt/a.so,/opt/b.so": true, "--hsm-libraries=a.so": false, "--hsm-libraries=/opt/../a.so": false,
-		"--hsm-libraries=/opt//a.so": false, "--hsm-libraries=/opt/a.so,": false,
+		"--hsm-libraries=/opt//a.so": false, "--hsm-libraries=/opt/a.so,": false, "--hsm-libraries=/opt/a.so=payments@bank,/opt/a.so=*@shop": true,
+		"--hsm-libraries=/opt/a.so=payments": false, "--hsm-libraries=/opt/a.so=@bank": false,
 	} {
 		if err := checked(t, args); (err == nil) != ok {
 			t.Errorf("%s: %v", args, err)

@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"time"
@@ -75,7 +74,8 @@ func newManagerOf(f *managerFlags) *cobra.Command {
 	flags.StringVar(&f.HSMImage, "hsm-image", "", "image of the nodes of HSMClusters, made by Dockerfile.hsm; they run as StatefulSets in Strongroom's own namespace")
 	flags.StringVar(&f.HSMStorageClass, "hsm-storage-class", "", "storage class of the volumes with their tokens; the cluster's default one when it is left out")
 	flags.StringSliceVar(&f.HSMLibraries, "hsm-libraries", hsmnodes.DefaultLibraries,
-		"whole paths of the PKCS#11 libraries that HSMClusters may name, in the nodes' image or on this machine: they are code that runs as the node")
+		"PKCS#11 libraries that HSMClusters may name, by their whole paths in the nodes' image or on this machine: PATH for those of Strongroom's own namespace, "+
+			"and PATH=TOKEN-LABEL@NAMESPACE to let another use a token")
 	flags.StringVar(&f.HSMLocalDirectory, "hsm-local-directory", "",
 		"directory with the tokens of HSM nodes that run as processes of this machine, to try them out; for one manager alone, built with cgo")
 	flags.IntVar(&f.CloudHSMQuotas.Clusters, "cloudhsm-clusters-quota", cloudhsm.DefaultClusters, "number of HSMClusters that a namespace may have before the CloudHSM API makes no more")
@@ -134,10 +134,8 @@ func (f *managerFlags) check() error {
 	if f.HSMImage != "" && f.HSMLocalDirectory != "" {
 		return errors.New("--hsm-image and --hsm-local-directory are given: HSM nodes run as pods or as processes, so give one of them")
 	}
-	for _, library := range f.HSMLibraries {
-		if !filepath.IsAbs(library) || filepath.Clean(library) != library {
-			return fmt.Errorf("--hsm-libraries has %q: give absolute paths, such as /opt/vendor/lib/libpkcs11.so", library)
-		}
+	if _, err := hsmnodes.ParseLibraries(f.HSMLibraries, f.Namespace); err != nil {
+		return err
 	}
 	return errors.Join(f.checkAuthority(), f.checkRoot(), f.checkNumbers())
 }

@@ -45,8 +45,8 @@ type Kubernetes struct {
 	Image string
 	// StorageClass of the volumes with tokens; the default class if it is empty. It counts for clusters that are made from then on.
 	StorageClass string
-	// Libraries that nodes may load, by their whole paths in the image; DefaultLibraries if it is empty.
-	Libraries []string
+	// Libraries of the image that nodes of other HSMs than SoftHSM may load, and for whom: see ParseLibraries.
+	Libraries []Library
 	// Now is the clock.
 	Now func() time.Time
 

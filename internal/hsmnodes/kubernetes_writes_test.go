@@ -184,7 +184,7 @@ var _ = Describe("Nodes in Kubernetes", func() {
 
 	It("are renewed in place by whatever a cluster may change, and a new PIN or certificate does not wait", func() {
 		k, c := over(cp.Client), cluster("cluster-changesaaaa")
-		k.Libraries = []string{"/opt/lib.so"}
+		k.Libraries = anyToken("/opt/lib.so")
 		apply := func(f *hsmnodes.Files) {
 			GinkgoHelper()
 			_, err := k.Apply(ctx, c, f)

@@ -27,8 +27,8 @@ type Local struct {
 	Directory string
 	// Command is the program strongroom with arguments.
 	Command func(arguments ...string) *exec.Cmd
-	// Libraries that nodes may load, by their whole paths; DefaultLibraries if it is empty.
-	Libraries []string
+	// Libraries that nodes of other HSMs than SoftHSM may load, and for whom: see ParseLibraries.
+	Libraries []Library
 
 	mu      sync.Mutex
 	running map[string]*supervised // by the node's directory

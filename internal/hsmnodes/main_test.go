@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"strongroom.dev/strongroom/internal/cmd"
+	"strongroom.dev/strongroom/internal/hsmnodes"
 )
 
 const asStrongroom = "STRONGROOMTEST_AS_STRONGROOM"
@@ -23,4 +24,9 @@ func strongroom(arguments ...string) *exec.Cmd {
 	c := exec.Command(os.Args[0], arguments...)
 	c.Env = append(os.Environ(), asStrongroom+"=1")
 	return c
+}
+
+// anyToken lets all namespaces use all tokens of a library.
+func anyToken(library string) []hsmnodes.Library {
+	return []hsmnodes.Library{{Path: library, TokenLabel: "*", Namespace: "*"}}
 }

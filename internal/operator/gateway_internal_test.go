@@ -49,12 +49,21 @@ func TestTheURLOfTheGatewayIsOneOfItsNamesAndEmptyWithoutAGateway(t *testing.T) 
 
 func TestHSMNodesRunWhereTheOptionsSayAndNowhereIfTheyDoNot(t *testing.T) {
 	op := &Operator{}
-	if op.hsmNodes(Options{}) != nil {
-		t.Error("nodes run though nobody said where")
+	if host, err := op.hsmNodes(Options{}); host != nil || err != nil {
+		t.Errorf("nodes run though nobody said where: %v, %v", host, err)
 	}
-	local, ok := op.hsmNodes(Options{HSMLocalDirectory: "/d"}.withDefaults()).(*hsmnodes.Local)
-	if !ok || local.Directory != "/d" || local.Command("hsm").Args[0] != os.Args[0] {
-		t.Errorf("%+v", local)
+	host, err := op.hsmNodes(Options{HSMLocalDirectory: "/d", Namespace: "own"}.withDefaults())
+	local, ok := host.(*hsmnodes.Local)
+	if err != nil || !ok || local.Directory != "/d" || local.Command("hsm").Args[0] != os.Args[0] {
+		t.Errorf("%+v, %v", local, err)
+	}
+	for _, l := range local.Libraries {
+		if l.Namespace != "own" {
+			t.Errorf("a tenant may load %v though nobody said so", l)
+		}
+	}
+	if _, err := op.hsmNodes(Options{HSMLocalDirectory: "/d", HSMLibraries: []string{"/opt/a.so=x"}}); err == nil {
+		t.Error("a binding to no namespace is taken")
 	}
 }
 

@@ -82,7 +82,8 @@ type Options struct {
 	// HSMImage is the image of HSM nodes, which run as StatefulSets in Namespace; HSMStorageClass is that of their volumes, the cluster's default one if it is
 	// empty. Without HSMImage and HSMLocalDirectory, HSMClusters are Stalled.
 	HSMImage, HSMStorageClass string
-	// HSMLibraries are the PKCS#11 libraries that HSMClusters may name, by their whole paths; where SoftHSM is if it is empty.
+	// HSMLibraries are the PKCS#11 libraries that HSMClusters may name, and for whom, as hsmnodes.ParseLibraries reads them; where SoftHSM is, for
+	// Strongroom's own namespace, if it is empty.
 	HSMLibraries []string
 	// HSMLocalDirectory lets HSM nodes run as processes of this machine, with their tokens in it. For one manager alone.
 	HSMLocalDirectory string
@@ -308,6 +309,10 @@ func (op *Operator) wire(o Options, digester *projection.Digester) error {
 	authorities := &acmpca.Service{
 		Client: cached, Region: o.Region, KMS: keys, Store: envelopes, Keyring: holder, Now: o.Now,
 	}
+	nodes, err := op.hsmNodes(o)
+	if err != nil {
+		return err
+	}
 	op.Services = controllers.Services{
 		Client: cached, Live: live, Namespace: o.Namespace, Region: o.Region, GatewayURL: o.gatewayURL(),
 		Store: envelopes, Keyring: holder, KMS: keys, IAM: identities,
@@ -318,7 +323,7 @@ func (op *Operator) wire(o Options, digester *projection.Digester) error {
 		Projector:      &projection.Projector{Client: cached, Live: live, Digester: digester, Keyring: holder},
 		HSM:            clusters,
 		CloudHSM:       &cloudhsm.Service{Client: cached, Live: live, Namespace: o.Namespace, Region: o.Region, Quotas: o.CloudHSMQuotas},
-		HSMNodes:       op.hsmNodes(o),
+		HSMNodes:       nodes,
 		RootProtection: op.Unsealer.Protection,
 		Now:            o.Now,
 	}
@@ -338,16 +343,22 @@ func rootOf(o Options, clusters *cloudhsm.Clusters) (unseal.Provider, error) {
 }
 
 // hsmNodes is where HSM nodes run.
-func (op *Operator) hsmNodes(o Options) hsmnodes.Host {
+func (op *Operator) hsmNodes(o Options) (hsmnodes.Host, error) {
+	if len(o.HSMLibraries) == 0 {
+		o.HSMLibraries = hsmnodes.DefaultLibraries
+	}
+	libraries, err := hsmnodes.ParseLibraries(o.HSMLibraries, o.Namespace)
 	switch {
+	case err != nil:
+		return nil, err
 	case o.HSMLocalDirectory != "":
-		return &hsmnodes.Local{Directory: o.HSMLocalDirectory, Command: o.HSMCommand, Libraries: o.HSMLibraries}
+		return &hsmnodes.Local{Directory: o.HSMLocalDirectory, Command: o.HSMCommand, Libraries: libraries}, nil
 	case o.HSMImage != "":
 		return &hsmnodes.Kubernetes{
-			Client: op.direct, Live: op.GetAPIReader(), Namespace: o.Namespace, Image: o.HSMImage, StorageClass: o.HSMStorageClass, Libraries: o.HSMLibraries, Now: o.Now,
-		}
+			Client: op.direct, Live: op.GetAPIReader(), Namespace: o.Namespace, Image: o.HSMImage, StorageClass: o.HSMStorageClass, Libraries: libraries, Now: o.Now,
+		}, nil
 	}
-	return nil
+	return nil, nil //nolint:nilnil // HSMClusters say what was not told
 }
 
 // index registers the cache's indexes before anything starts.

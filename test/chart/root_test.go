@@ -56,8 +56,8 @@ var _ = Describe("The chart's root of trust", func() {
 	})
 
 	It("has nodes that load the libraries that hsm.libraries names, and SoftHSM alone without it", func() {
-		with := arguments(render("--set", "hsm.image=registry/hsm:1", "--set", "hsm.libraries={/opt/a.so,/opt/b.so}"))
-		Expect(with).To(ContainElement("--hsm-libraries=/opt/a.so,/opt/b.so"))
+		with := arguments(render("--set", "hsm.image=registry/hsm:1", "--set", "hsm.libraries={/opt/a.so,/opt/b.so=payments@bank}"))
+		Expect(with).To(ContainElement("--hsm-libraries=/opt/a.so,/opt/b.so=payments@bank"))
 		Expect(arguments(render("--set", "hsm.image=registry/hsm:1"))).NotTo(ContainElement(HavePrefix("--hsm-libraries")))
 	})
 

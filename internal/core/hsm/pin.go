@@ -29,6 +29,12 @@ func DigestPIN(pin secretbytes.Bytes) (PINDigest, error) {
 	return d, err
 }
 
+// DigestPINWith makes a digest with the salt of others, which it can be compared with.
+func DigestPINWith(pin secretbytes.Bytes, salt []byte) (PINDigest, error) {
+	digest, err := digestOf(pin, salt)
+	return PINDigest{Salt: salt, Digest: digest}, err
+}
+
 // Valid tells whether the digest is whole.
 func (d PINDigest) Valid() bool { return len(d.Salt) == PINSaltSize && len(d.Digest) == sha256.Size }
 

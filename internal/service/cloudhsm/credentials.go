@@ -21,7 +21,6 @@ import (
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/authority"
-	"strongroom.dev/strongroom/internal/core/hsm"
 	"strongroom.dev/strongroom/internal/core/hsm/mtls"
 	"strongroom.dev/strongroom/internal/core/secretbytes"
 	"strongroom.dev/strongroom/internal/fault"
@@ -31,8 +30,6 @@ const (
 	authorityKey, authorityCertificateKey, pinKey, soPINKey = "ca.key", "ca.crt", "pin", "so-pin"
 	// domainKeysAnnotation repeats status.domainKeys: it outlives a status that is lost, and the HSMCluster itself.
 	domainKeysAnnotation = v1alpha1.Group + "/domain-keys"
-	// pinAttemptAnnotation has the last attempt to log in to a token that nodes share.
-	pinAttemptAnnotation = v1alpha1.Group + "/pin-attempt"
 	// ClusterAnnotation names the HSMCluster that something in Strongroom's namespace is of, as NAMESPACE/NAME.
 	ClusterAnnotation = v1alpha1.Group + "/hsmcluster"
 )
@@ -49,23 +46,9 @@ type Credentials struct {
 	PIN, SOPIN secretbytes.Bytes
 	// DomainKeys are those that the cluster had when it was last looked at.
 	DomainKeys []v1alpha1.HSMDomainKey
-	// Attempt is the last one to log in to a shared token, nil if there was none.
-	Attempt *PINAttempt
 
 	// retired tells that the HSMCluster was deleted since.
 	retired bool
-}
-
-// PINAttempt is that a node was told to log in to a token that the cluster's nodes share. It is written before the node is told, so that whoever comes after a crash knows
-// that the PIN may have been tried. The digest is where the PINs are, so it tells nobody more than they can read.
-type PINAttempt struct {
-	hsm.PINDigest
-	// Node that was told, by its name, and when.
-	Node string      `json:"node"`
-	Time metav1.Time `json:"time"`
-	// Refused tells that the token did not take the PIN, and Done that it did. Neither: nobody saw what came of it.
-	Refused bool `json:"refused,omitempty"`
-	Done    bool `json:"done,omitempty"`
 }
 
 // Wipe erases the PINs.
@@ -101,14 +84,10 @@ func (c *Clusters) ReadCredentials(ctx context.Context, name types.NamespacedNam
 		out.Wipe()
 		return nil, fmt.Errorf("core Secret %s/%s has no %s or no %s; restore it from a backup", c.Namespace, secret.Name, pinKey, soPINKey)
 	}
-	for annotation, into := range map[string]any{domainKeysAnnotation: &out.DomainKeys, pinAttemptAnnotation: &out.Attempt} {
-		text := secret.Annotations[annotation]
-		if text == "" {
-			continue
-		}
-		if err := json.Unmarshal([]byte(text), into); err != nil {
+	if text := secret.Annotations[domainKeysAnnotation]; text != "" {
+		if err := json.Unmarshal([]byte(text), &out.DomainKeys); err != nil {
 			out.Wipe()
-			return nil, fmt.Errorf("core Secret %s/%s: annotation %s: %w; restore it from a backup", c.Namespace, secret.Name, annotation, err)
+			return nil, fmt.Errorf("core Secret %s/%s: annotation %s: %w; restore it from a backup", c.Namespace, secret.Name, domainKeysAnnotation, err)
 		}
 	}
 	return out, nil
@@ -176,11 +155,6 @@ func newPIN() []byte {
 // RecordDomainKeys keeps what domain keys a cluster has, before status says that it may be used: from then on no other is ever made in their place.
 func (c *Clusters) RecordDomainKeys(ctx context.Context, id string, domainKeys []v1alpha1.HSMDomainKey) error {
 	return c.record(ctx, id, domainKeysAnnotation, domainKeys)
-}
-
-// RecordPINAttempt keeps that a node is told to log in, before it is, and what came of it, afterwards.
-func (c *Clusters) RecordPINAttempt(ctx context.Context, id string, attempt PINAttempt) error {
-	return c.record(ctx, id, pinAttemptAnnotation, attempt)
 }
 
 // record writes one annotation of the core Secret, which is a whole write or none.

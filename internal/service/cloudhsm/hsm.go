@@ -78,7 +78,7 @@ func StateNow(hc *v1alpha1.HSMCluster) v1alpha1.HSMClusterState {
 func (s *Service) CreateHSM(ctx context.Context, hc *v1alpha1.HSMCluster, zone string) (HSM, error) {
 	s.counting.Lock()
 	defer s.counting.Unlock()
-	_, others, err := s.count(ctx, hc.Namespace, hc.Name)
+	others, err := s.count(ctx, hc.Namespace, hc.Name)
 	if err != nil {
 		return HSM{}, err
 	}
@@ -86,7 +86,7 @@ func (s *Service) CreateHSM(ctx context.Context, hc *v1alpha1.HSMCluster, zone s
 		if c.Spec.Size >= MaximumHSMs {
 			return ErrTooManyHSMs
 		}
-		if most := cmp.Or(s.Quotas.HSMs, DefaultHSMs); others+int(c.Spec.Size) >= most {
+		if most := cmp.Or(s.Quotas.HSMs, DefaultHSMs); others.hsms+int(c.Spec.Size) >= most {
 			return fmt.Errorf("%w: %d", ErrHSMQuota, most)
 		}
 		request := RequestOf(c)

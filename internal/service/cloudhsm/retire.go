@@ -42,7 +42,7 @@ type Retired struct {
 	secret *metav1.PartialObjectMetadata
 }
 
-// Retire says what is to become of a cluster's credentials when its HSMCluster goes: those of one that never had a domain key, nor tried a PIN of a user's, open nothing, and are to be erased at once together with
+// Retire says what is to become of a cluster's credentials when its HSMCluster goes: those of one that never had a domain key open nothing, and are to be erased at once together with
 // the tokens. Others get a recovery window. There is nothing to erase if there are none, if they are another cluster's, or if they are the root's.
 //
 // Crash-safe: it is one optimistic write, and can be repeated.
@@ -51,8 +51,7 @@ func (c *Clusters) Retire(ctx context.Context, hc *v1alpha1.HSMCluster) (erase *
 	if err != nil || secret == nil {
 		return nil, err
 	}
-	// What is known of a PIN that was tried has to outlive the cluster: applied again, it would try it again, until the token is locked.
-	if len(hc.Status.DomainKeys) == 0 && secret.Annotations[domainKeysAnnotation] == "" && secret.Annotations[pinAttemptAnnotation] == "" {
+	if len(hc.Status.DomainKeys) == 0 && secret.Annotations[domainKeysAnnotation] == "" {
 		return &Retired{Name: client.ObjectKeyFromObject(hc), secret: secret}, nil
 	}
 	if _, marked := secret.Labels[retiredLabel]; marked {
@@ -105,7 +104,7 @@ func (c *Clusters) revive(ctx context.Context, name types.NamespacedName) error 
 	})
 }
 
-// Retirees are the deleted clusters whose recovery window is over and that nobody applied again. It reads from the API server.
+// Retirees are the deleted clusters whose recovery window is over and that nobody applied again. It reads from the API server. Those of which that cannot be told are in the error, and keep no others from being found.
 func (c *Clusters) Retirees(ctx context.Context) (out []Retired, err error) {
 	list := &metav1.PartialObjectMetadataList{}
 	list.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("SecretList"))
@@ -117,15 +116,28 @@ func (c *Clusters) Retirees(ctx context.Context) (out []Retired, err error) {
 		if !over {
 			continue
 		}
-		keep, err := c.inUse(ctx, r)
-		if err != nil {
-			return nil, err
-		}
-		if !keep {
+		keep, failed := c.inUse(ctx, r)
+		if err = errors.Join(err, failed); failed == nil && !keep {
 			out = append(out, r)
 		}
 	}
-	return out, nil
+	return out, err
+}
+
+// retiredIn are the names of a namespace's deleted clusters whose credentials, in Strongroom's own namespace, are kept.
+func retiredIn(ctx context.Context, live client.Reader, own, namespace string) (names []string, err error) {
+	list := &metav1.PartialObjectMetadataList{}
+	list.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("SecretList"))
+	if err := live.List(ctx, list, client.InNamespace(own), client.HasLabels{retiredLabel}); err != nil {
+		return nil, fmt.Errorf("listing the credentials of deleted HSMClusters: %w", err)
+	}
+	for i := range list.Items {
+		of, name, _ := strings.Cut(list.Items[i].Annotations[ClusterAnnotation], "/")
+		if of == namespace && list.Items[i].Name == CredentialsName(ClusterID(of, name)) {
+			names = append(names, name)
+		}
+	}
+	return names, nil
 }
 
 // retiredOf reads the mark of a core Secret, and tells whether its window is over. One that is not as it was written is left alone.

@@ -77,7 +77,7 @@ type Service struct {
 // Quotas are how much an account may have in a region. They hold who asks by the AWS API; those with manifests are held by a ResourceQuota, and what they made counts here.
 // https://docs.aws.amazon.com/cloudhsm/latest/userguide/limits.html
 type Quotas struct {
-	// Clusters is AWS's 4 by default, and HSMs, in all clusters together, 6.
+	// Clusters is AWS's 4 by default, those that were deleted and can be had back included, and HSMs, in all clusters together, 6.
 	Clusters, HSMs int
 }
 
@@ -87,18 +87,35 @@ const (
 	DefaultHSMs     = 6
 )
 
-// count reads how many clusters a namespace has, and HSMs in others than one: from the API server, so that what another replica made counts.
-func (s *Service) count(ctx context.Context, namespace, except string) (clusters, hsms int, err error) {
+// held is what a namespace has of its quotas.
+type held struct {
+	// clusters that are there, and deleted ones whose tokens are kept, since they can be had back.
+	clusters, deleted int
+	// hsms are those of all clusters but one.
+	hsms int
+}
+
+// count reads what a namespace has, and HSMs in other clusters than one: from the API server, so that what another replica made counts. A cluster that was deleted and can be had back counts as one, as long as its
+// volumes and its PINs are kept: who makes clusters and deletes them again would otherwise fill Strongroom's namespace. Its HSMs do not run, and do not count.
+func (s *Service) count(ctx context.Context, namespace, except string) (held, error) {
 	var list v1alpha1.HSMClusterList
 	if err := s.Live.List(ctx, &list, client.InNamespace(namespace)); err != nil {
-		return 0, 0, fmt.Errorf("counting HSMClusters: %w", err)
+		return held{}, fmt.Errorf("counting HSMClusters: %w", err)
 	}
+	there, h := map[string]bool{}, held{clusters: len(list.Items)}
 	for i := range list.Items {
+		there[list.Items[i].Name] = true
 		if list.Items[i].Name != except {
-			hsms += int(list.Items[i].Spec.Size)
+			h.hsms += int(list.Items[i].Spec.Size)
 		}
 	}
-	return len(list.Items), hsms, nil
+	retired, err := retiredIn(ctx, s.Live, s.Namespace, namespace) // after those that are there: one that goes meanwhile is in either
+	for _, name := range retired {
+		if !there[name] {
+			h.deleted++
+		}
+	}
+	return h, err
 }
 
 // +kubebuilder:rbac:groups=strongroom.dev,resources=hsmclusters,verbs=create;delete
@@ -196,11 +213,15 @@ func (s *Service) Create(ctx context.Context, in CreateInput) (*v1alpha1.HSMClus
 	}
 	s.counting.Lock()
 	defer s.counting.Unlock()
-	there, _, err := s.count(ctx, in.Namespace, "")
+	h, err := s.count(ctx, in.Namespace, "")
 	if err != nil {
 		return nil, err
 	}
-	if most := cmp.Or(s.Quotas.Clusters, DefaultClusters); there >= most {
+	switch most := cmp.Or(s.Quotas.Clusters, DefaultClusters); {
+	case h.clusters+h.deleted < most:
+	case h.deleted > 0:
+		return nil, fmt.Errorf("%w: %d, of which %d are deleted and can be had back until %d days after that", ErrClusterQuota, most, h.deleted, int(RecoveryWindow.Hours()/24))
+	default:
 		return nil, fmt.Errorf("%w: %d", ErrClusterQuota, most)
 	}
 	if err := s.Client.Create(ctx, hc, fieldOwner); err != nil {

@@ -5,6 +5,9 @@ import (
 	"context"
 	"fmt"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
 	"strongroom.dev/strongroom/internal/core/hsm"
 	"strongroom.dev/strongroom/internal/core/hsm/hsmpb"
 )
@@ -39,6 +42,17 @@ func (n Node) Initialize(ctx context.Context) error {
 // hsm.ErrWrongPIN if the token refuses it, or did before.
 func (n Node) LogIn(ctx context.Context, meant hsm.PINDigest) error {
 	return n.initialize(ctx, &hsmpb.InitializeRequest{PinSalt: meant.Salt, PinDigest: meant.Digest})
+}
+
+// HasPIN tells whether the PIN of the node's file is the one that is meant. The node tries nothing. One of an earlier version cannot tell, and has it as far as is known: LogIn finds out.
+func (n Node) HasPIN(ctx context.Context, meant hsm.PINDigest) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
+	defer cancel()
+	r, err := n.api.ComparePIN(ctx, &hsmpb.ComparePINRequest{PinSalt: meant.Salt, PinDigest: meant.Digest})
+	if status.Code(err) == codes.Unimplemented {
+		return true, nil
+	}
+	return r.GetSame(), hsmpb.FromStatus(err)
 }
 
 func (n Node) initialize(ctx context.Context, request *hsmpb.InitializeRequest) error {

@@ -1345,6 +1345,103 @@ func (*InitializeResponse) Descriptor() ([]byte, []int) {
 	return file_node_proto_rawDescGZIP(), []int{21}
 }
 
+// ComparePINRequest has a salted digest of a PIN.
+type ComparePINRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	PinSalt       []byte                 `protobuf:"bytes,1,opt,name=pin_salt,json=pinSalt,proto3" json:"pin_salt,omitempty"`
+	PinDigest     []byte                 `protobuf:"bytes,2,opt,name=pin_digest,json=pinDigest,proto3" json:"pin_digest,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ComparePINRequest) Reset() {
+	*x = ComparePINRequest{}
+	mi := &file_node_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ComparePINRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ComparePINRequest) ProtoMessage() {}
+
+func (x *ComparePINRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_node_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ComparePINRequest.ProtoReflect.Descriptor instead.
+func (*ComparePINRequest) Descriptor() ([]byte, []int) {
+	return file_node_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *ComparePINRequest) GetPinSalt() []byte {
+	if x != nil {
+		return x.PinSalt
+	}
+	return nil
+}
+
+func (x *ComparePINRequest) GetPinDigest() []byte {
+	if x != nil {
+		return x.PinDigest
+	}
+	return nil
+}
+
+type ComparePINResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Same          bool                   `protobuf:"varint,1,opt,name=same,proto3" json:"same,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ComparePINResponse) Reset() {
+	*x = ComparePINResponse{}
+	mi := &file_node_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ComparePINResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ComparePINResponse) ProtoMessage() {}
+
+func (x *ComparePINResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_node_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ComparePINResponse.ProtoReflect.Descriptor instead.
+func (*ComparePINResponse) Descriptor() ([]byte, []int) {
+	return file_node_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *ComparePINResponse) GetSame() bool {
+	if x != nil {
+		return x.Same
+	}
+	return false
+}
+
 type CreateDomainKeyRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Epoch         int64                  `protobuf:"varint,1,opt,name=epoch,proto3" json:"epoch,omitempty"`
@@ -1354,7 +1451,7 @@ type CreateDomainKeyRequest struct {
 
 func (x *CreateDomainKeyRequest) Reset() {
 	*x = CreateDomainKeyRequest{}
-	mi := &file_node_proto_msgTypes[22]
+	mi := &file_node_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1366,7 +1463,7 @@ func (x *CreateDomainKeyRequest) String() string {
 func (*CreateDomainKeyRequest) ProtoMessage() {}
 
 func (x *CreateDomainKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_proto_msgTypes[22]
+	mi := &file_node_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1379,7 +1476,7 @@ func (x *CreateDomainKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateDomainKeyRequest.ProtoReflect.Descriptor instead.
 func (*CreateDomainKeyRequest) Descriptor() ([]byte, []int) {
-	return file_node_proto_rawDescGZIP(), []int{22}
+	return file_node_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *CreateDomainKeyRequest) GetEpoch() int64 {
@@ -1398,7 +1495,7 @@ type CreateDomainKeyResponse struct {
 
 func (x *CreateDomainKeyResponse) Reset() {
 	*x = CreateDomainKeyResponse{}
-	mi := &file_node_proto_msgTypes[23]
+	mi := &file_node_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1410,7 +1507,7 @@ func (x *CreateDomainKeyResponse) String() string {
 func (*CreateDomainKeyResponse) ProtoMessage() {}
 
 func (x *CreateDomainKeyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_node_proto_msgTypes[23]
+	mi := &file_node_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1423,7 +1520,7 @@ func (x *CreateDomainKeyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateDomainKeyResponse.ProtoReflect.Descriptor instead.
 func (*CreateDomainKeyResponse) Descriptor() ([]byte, []int) {
-	return file_node_proto_rawDescGZIP(), []int{23}
+	return file_node_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *CreateDomainKeyResponse) GetDomainKey() *DomainKey {
@@ -1441,7 +1538,7 @@ type JoinRequest struct {
 
 func (x *JoinRequest) Reset() {
 	*x = JoinRequest{}
-	mi := &file_node_proto_msgTypes[24]
+	mi := &file_node_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1453,7 +1550,7 @@ func (x *JoinRequest) String() string {
 func (*JoinRequest) ProtoMessage() {}
 
 func (x *JoinRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_proto_msgTypes[24]
+	mi := &file_node_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1466,7 +1563,7 @@ func (x *JoinRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinRequest.ProtoReflect.Descriptor instead.
 func (*JoinRequest) Descriptor() ([]byte, []int) {
-	return file_node_proto_rawDescGZIP(), []int{24}
+	return file_node_proto_rawDescGZIP(), []int{26}
 }
 
 type JoinResponse struct {
@@ -1479,7 +1576,7 @@ type JoinResponse struct {
 
 func (x *JoinResponse) Reset() {
 	*x = JoinResponse{}
-	mi := &file_node_proto_msgTypes[25]
+	mi := &file_node_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1491,7 +1588,7 @@ func (x *JoinResponse) String() string {
 func (*JoinResponse) ProtoMessage() {}
 
 func (x *JoinResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_node_proto_msgTypes[25]
+	mi := &file_node_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1504,7 +1601,7 @@ func (x *JoinResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinResponse.ProtoReflect.Descriptor instead.
 func (*JoinResponse) Descriptor() ([]byte, []int) {
-	return file_node_proto_rawDescGZIP(), []int{25}
+	return file_node_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *JoinResponse) GetTransportKey() []byte {
@@ -1525,7 +1622,7 @@ type WrappedDomainKey struct {
 
 func (x *WrappedDomainKey) Reset() {
 	*x = WrappedDomainKey{}
-	mi := &file_node_proto_msgTypes[26]
+	mi := &file_node_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1537,7 +1634,7 @@ func (x *WrappedDomainKey) String() string {
 func (*WrappedDomainKey) ProtoMessage() {}
 
 func (x *WrappedDomainKey) ProtoReflect() protoreflect.Message {
-	mi := &file_node_proto_msgTypes[26]
+	mi := &file_node_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1550,7 +1647,7 @@ func (x *WrappedDomainKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WrappedDomainKey.ProtoReflect.Descriptor instead.
 func (*WrappedDomainKey) Descriptor() ([]byte, []int) {
-	return file_node_proto_rawDescGZIP(), []int{26}
+	return file_node_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *WrappedDomainKey) GetDomainKey() *DomainKey {
@@ -1583,7 +1680,7 @@ type CloneRequest struct {
 
 func (x *CloneRequest) Reset() {
 	*x = CloneRequest{}
-	mi := &file_node_proto_msgTypes[27]
+	mi := &file_node_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1595,7 +1692,7 @@ func (x *CloneRequest) String() string {
 func (*CloneRequest) ProtoMessage() {}
 
 func (x *CloneRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_proto_msgTypes[27]
+	mi := &file_node_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1608,7 +1705,7 @@ func (x *CloneRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloneRequest.ProtoReflect.Descriptor instead.
 func (*CloneRequest) Descriptor() ([]byte, []int) {
-	return file_node_proto_rawDescGZIP(), []int{27}
+	return file_node_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *CloneRequest) GetTransportKey() []byte {
@@ -1627,7 +1724,7 @@ type CloneResponse struct {
 
 func (x *CloneResponse) Reset() {
 	*x = CloneResponse{}
-	mi := &file_node_proto_msgTypes[28]
+	mi := &file_node_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1639,7 +1736,7 @@ func (x *CloneResponse) String() string {
 func (*CloneResponse) ProtoMessage() {}
 
 func (x *CloneResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_node_proto_msgTypes[28]
+	mi := &file_node_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1652,7 +1749,7 @@ func (x *CloneResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloneResponse.ProtoReflect.Descriptor instead.
 func (*CloneResponse) Descriptor() ([]byte, []int) {
-	return file_node_proto_rawDescGZIP(), []int{28}
+	return file_node_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *CloneResponse) GetDomainKeys() []*WrappedDomainKey {
@@ -1671,7 +1768,7 @@ type ImportRequest struct {
 
 func (x *ImportRequest) Reset() {
 	*x = ImportRequest{}
-	mi := &file_node_proto_msgTypes[29]
+	mi := &file_node_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1683,7 +1780,7 @@ func (x *ImportRequest) String() string {
 func (*ImportRequest) ProtoMessage() {}
 
 func (x *ImportRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_proto_msgTypes[29]
+	mi := &file_node_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1696,7 +1793,7 @@ func (x *ImportRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportRequest.ProtoReflect.Descriptor instead.
 func (*ImportRequest) Descriptor() ([]byte, []int) {
-	return file_node_proto_rawDescGZIP(), []int{29}
+	return file_node_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ImportRequest) GetDomainKeys() []*WrappedDomainKey {
@@ -1715,7 +1812,7 @@ type ImportResponse struct {
 
 func (x *ImportResponse) Reset() {
 	*x = ImportResponse{}
-	mi := &file_node_proto_msgTypes[30]
+	mi := &file_node_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1727,7 +1824,7 @@ func (x *ImportResponse) String() string {
 func (*ImportResponse) ProtoMessage() {}
 
 func (x *ImportResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_node_proto_msgTypes[30]
+	mi := &file_node_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1740,7 +1837,7 @@ func (x *ImportResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportResponse.ProtoReflect.Descriptor instead.
 func (*ImportResponse) Descriptor() ([]byte, []int) {
-	return file_node_proto_rawDescGZIP(), []int{30}
+	return file_node_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ImportResponse) GetDomainKeys() []*DomainKey {
@@ -1765,7 +1862,7 @@ type OpenRequest struct {
 
 func (x *OpenRequest) Reset() {
 	*x = OpenRequest{}
-	mi := &file_node_proto_msgTypes[31]
+	mi := &file_node_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1777,7 +1874,7 @@ func (x *OpenRequest) String() string {
 func (*OpenRequest) ProtoMessage() {}
 
 func (x *OpenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_proto_msgTypes[31]
+	mi := &file_node_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1790,7 +1887,7 @@ func (x *OpenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenRequest.ProtoReflect.Descriptor instead.
 func (*OpenRequest) Descriptor() ([]byte, []int) {
-	return file_node_proto_rawDescGZIP(), []int{31}
+	return file_node_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *OpenRequest) GetLibrary() string {
@@ -1840,7 +1937,7 @@ type OpenResponse struct {
 
 func (x *OpenResponse) Reset() {
 	*x = OpenResponse{}
-	mi := &file_node_proto_msgTypes[32]
+	mi := &file_node_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1852,7 +1949,7 @@ func (x *OpenResponse) String() string {
 func (*OpenResponse) ProtoMessage() {}
 
 func (x *OpenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_node_proto_msgTypes[32]
+	mi := &file_node_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1865,7 +1962,7 @@ func (x *OpenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenResponse.ProtoReflect.Descriptor instead.
 func (*OpenResponse) Descriptor() ([]byte, []int) {
-	return file_node_proto_rawDescGZIP(), []int{32}
+	return file_node_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *OpenResponse) GetModule() *ModuleInfo {
@@ -1907,7 +2004,7 @@ type TokenState struct {
 
 func (x *TokenState) Reset() {
 	*x = TokenState{}
-	mi := &file_node_proto_msgTypes[33]
+	mi := &file_node_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1919,7 +2016,7 @@ func (x *TokenState) String() string {
 func (*TokenState) ProtoMessage() {}
 
 func (x *TokenState) ProtoReflect() protoreflect.Message {
-	mi := &file_node_proto_msgTypes[33]
+	mi := &file_node_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1932,7 +2029,7 @@ func (x *TokenState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TokenState.ProtoReflect.Descriptor instead.
 func (*TokenState) Descriptor() ([]byte, []int) {
-	return file_node_proto_rawDescGZIP(), []int{33}
+	return file_node_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *TokenState) GetInitialized() bool {
@@ -1999,7 +2096,7 @@ type TokenStateRequest struct {
 
 func (x *TokenStateRequest) Reset() {
 	*x = TokenStateRequest{}
-	mi := &file_node_proto_msgTypes[34]
+	mi := &file_node_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2011,7 +2108,7 @@ func (x *TokenStateRequest) String() string {
 func (*TokenStateRequest) ProtoMessage() {}
 
 func (x *TokenStateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_proto_msgTypes[34]
+	mi := &file_node_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2024,7 +2121,7 @@ func (x *TokenStateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TokenStateRequest.ProtoReflect.Descriptor instead.
 func (*TokenStateRequest) Descriptor() ([]byte, []int) {
-	return file_node_proto_rawDescGZIP(), []int{34}
+	return file_node_proto_rawDescGZIP(), []int{36}
 }
 
 // LoginRequest logs the user in. The parent decides whether a PIN may be tried at all.
@@ -2037,7 +2134,7 @@ type LoginRequest struct {
 
 func (x *LoginRequest) Reset() {
 	*x = LoginRequest{}
-	mi := &file_node_proto_msgTypes[35]
+	mi := &file_node_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2049,7 +2146,7 @@ func (x *LoginRequest) String() string {
 func (*LoginRequest) ProtoMessage() {}
 
 func (x *LoginRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_proto_msgTypes[35]
+	mi := &file_node_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2062,7 +2159,7 @@ func (x *LoginRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LoginRequest.ProtoReflect.Descriptor instead.
 func (*LoginRequest) Descriptor() ([]byte, []int) {
-	return file_node_proto_rawDescGZIP(), []int{35}
+	return file_node_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *LoginRequest) GetPin() []byte {
@@ -2081,7 +2178,7 @@ type LoginResponse struct {
 
 func (x *LoginResponse) Reset() {
 	*x = LoginResponse{}
-	mi := &file_node_proto_msgTypes[36]
+	mi := &file_node_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2093,7 +2190,7 @@ func (x *LoginResponse) String() string {
 func (*LoginResponse) ProtoMessage() {}
 
 func (x *LoginResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_node_proto_msgTypes[36]
+	mi := &file_node_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2106,7 +2203,7 @@ func (x *LoginResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LoginResponse.ProtoReflect.Descriptor instead.
 func (*LoginResponse) Descriptor() ([]byte, []int) {
-	return file_node_proto_rawDescGZIP(), []int{36}
+	return file_node_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *LoginResponse) GetDomainKeys() []*DomainKey {
@@ -2127,7 +2224,7 @@ type InitializeTokenRequest struct {
 
 func (x *InitializeTokenRequest) Reset() {
 	*x = InitializeTokenRequest{}
-	mi := &file_node_proto_msgTypes[37]
+	mi := &file_node_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2139,7 +2236,7 @@ func (x *InitializeTokenRequest) String() string {
 func (*InitializeTokenRequest) ProtoMessage() {}
 
 func (x *InitializeTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_proto_msgTypes[37]
+	mi := &file_node_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2152,7 +2249,7 @@ func (x *InitializeTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InitializeTokenRequest.ProtoReflect.Descriptor instead.
 func (*InitializeTokenRequest) Descriptor() ([]byte, []int) {
-	return file_node_proto_rawDescGZIP(), []int{37}
+	return file_node_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *InitializeTokenRequest) GetSoPin() []byte {
@@ -2177,7 +2274,7 @@ type InitializeTokenResponse struct {
 
 func (x *InitializeTokenResponse) Reset() {
 	*x = InitializeTokenResponse{}
-	mi := &file_node_proto_msgTypes[38]
+	mi := &file_node_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2189,7 +2286,7 @@ func (x *InitializeTokenResponse) String() string {
 func (*InitializeTokenResponse) ProtoMessage() {}
 
 func (x *InitializeTokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_node_proto_msgTypes[38]
+	mi := &file_node_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2202,7 +2299,7 @@ func (x *InitializeTokenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InitializeTokenResponse.ProtoReflect.Descriptor instead.
 func (*InitializeTokenResponse) Descriptor() ([]byte, []int) {
-	return file_node_proto_rawDescGZIP(), []int{38}
+	return file_node_proto_rawDescGZIP(), []int{40}
 }
 
 // CloneTokenRequest is a CloneRequest with the PINs of the two logins that it takes.
@@ -2217,7 +2314,7 @@ type CloneTokenRequest struct {
 
 func (x *CloneTokenRequest) Reset() {
 	*x = CloneTokenRequest{}
-	mi := &file_node_proto_msgTypes[39]
+	mi := &file_node_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2229,7 +2326,7 @@ func (x *CloneTokenRequest) String() string {
 func (*CloneTokenRequest) ProtoMessage() {}
 
 func (x *CloneTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_proto_msgTypes[39]
+	mi := &file_node_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2242,7 +2339,7 @@ func (x *CloneTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloneTokenRequest.ProtoReflect.Descriptor instead.
 func (*CloneTokenRequest) Descriptor() ([]byte, []int) {
-	return file_node_proto_rawDescGZIP(), []int{39}
+	return file_node_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *CloneTokenRequest) GetSoPin() []byte {
@@ -2274,7 +2371,7 @@ type InfoRequest struct {
 
 func (x *InfoRequest) Reset() {
 	*x = InfoRequest{}
-	mi := &file_node_proto_msgTypes[40]
+	mi := &file_node_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2286,7 +2383,7 @@ func (x *InfoRequest) String() string {
 func (*InfoRequest) ProtoMessage() {}
 
 func (x *InfoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_proto_msgTypes[40]
+	mi := &file_node_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2299,7 +2396,7 @@ func (x *InfoRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InfoRequest.ProtoReflect.Descriptor instead.
 func (*InfoRequest) Descriptor() ([]byte, []int) {
-	return file_node_proto_rawDescGZIP(), []int{40}
+	return file_node_proto_rawDescGZIP(), []int{42}
 }
 
 type InfoResponse struct {
@@ -2312,7 +2409,7 @@ type InfoResponse struct {
 
 func (x *InfoResponse) Reset() {
 	*x = InfoResponse{}
-	mi := &file_node_proto_msgTypes[41]
+	mi := &file_node_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2324,7 +2421,7 @@ func (x *InfoResponse) String() string {
 func (*InfoResponse) ProtoMessage() {}
 
 func (x *InfoResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_node_proto_msgTypes[41]
+	mi := &file_node_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2337,7 +2434,7 @@ func (x *InfoResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InfoResponse.ProtoReflect.Descriptor instead.
 func (*InfoResponse) Descriptor() ([]byte, []int) {
-	return file_node_proto_rawDescGZIP(), []int{41}
+	return file_node_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *InfoResponse) GetCapacity() *Capacity {
@@ -2447,7 +2544,13 @@ const file_node_proto_rawDesc = "" +
 	"\bpin_salt\x18\x01 \x01(\fR\apinSalt\x12\x1d\n" +
 	"\n" +
 	"pin_digest\x18\x02 \x01(\fR\tpinDigest\"\x14\n" +
-	"\x12InitializeResponse\".\n" +
+	"\x12InitializeResponse\"M\n" +
+	"\x11ComparePINRequest\x12\x19\n" +
+	"\bpin_salt\x18\x01 \x01(\fR\apinSalt\x12\x1d\n" +
+	"\n" +
+	"pin_digest\x18\x02 \x01(\fR\tpinDigest\"(\n" +
+	"\x12ComparePINResponse\x12\x12\n" +
+	"\x04same\x18\x01 \x01(\bR\x04same\".\n" +
 	"\x16CreateDomainKeyRequest\x12\x14\n" +
 	"\x05epoch\x18\x01 \x01(\x03R\x05epoch\"V\n" +
 	"\x17CreateDomainKeyResponse\x12;\n" +
@@ -2518,7 +2621,7 @@ const file_node_proto_rawDesc = "" +
 	"\x13STATE_UNINITIALIZED\x10\x02\x12\x15\n" +
 	"\x11STATE_INITIALIZED\x10\x03\x12\x10\n" +
 	"\fSTATE_ACTIVE\x10\x04\x12\x12\n" +
-	"\x0eSTATE_DEGRADED\x10\x052\xb0\b\n" +
+	"\x0eSTATE_DEGRADED\x10\x052\x8b\t\n" +
 	"\x04Node\x12M\n" +
 	"\x06Status\x12 .strongroom.hsm.v1.StatusRequest\x1a!.strongroom.hsm.v1.StatusResponse\x12M\n" +
 	"\x06Random\x12 .strongroom.hsm.v1.RandomRequest\x1a!.strongroom.hsm.v1.RandomResponse\x12G\n" +
@@ -2529,7 +2632,9 @@ const file_node_proto_rawDesc = "" +
 	"\aDecrypt\x12!.strongroom.hsm.v1.DecryptRequest\x1a\".strongroom.hsm.v1.DecryptResponse\x12G\n" +
 	"\x04Sign\x12\x1e.strongroom.hsm.v1.SignRequest\x1a\x1f.strongroom.hsm.v1.SignResponse\x12Y\n" +
 	"\n" +
-	"Initialize\x12$.strongroom.hsm.v1.InitializeRequest\x1a%.strongroom.hsm.v1.InitializeResponse\x12h\n" +
+	"Initialize\x12$.strongroom.hsm.v1.InitializeRequest\x1a%.strongroom.hsm.v1.InitializeResponse\x12Y\n" +
+	"\n" +
+	"ComparePIN\x12$.strongroom.hsm.v1.ComparePINRequest\x1a%.strongroom.hsm.v1.ComparePINResponse\x12h\n" +
 	"\x0fCreateDomainKey\x12).strongroom.hsm.v1.CreateDomainKeyRequest\x1a*.strongroom.hsm.v1.CreateDomainKeyResponse\x12G\n" +
 	"\x04Join\x12\x1e.strongroom.hsm.v1.JoinRequest\x1a\x1f.strongroom.hsm.v1.JoinResponse\x12J\n" +
 	"\x05Clone\x12\x1f.strongroom.hsm.v1.CloneRequest\x1a .strongroom.hsm.v1.CloneResponse\x12M\n" +
@@ -2548,7 +2653,7 @@ func file_node_proto_rawDescGZIP() []byte {
 }
 
 var file_node_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_node_proto_msgTypes = make([]protoimpl.MessageInfo, 42)
+var file_node_proto_msgTypes = make([]protoimpl.MessageInfo, 44)
 var file_node_proto_goTypes = []any{
 	(State)(0),                      // 0: strongroom.hsm.v1.State
 	(*DomainKey)(nil),               // 1: strongroom.hsm.v1.DomainKey
@@ -2573,26 +2678,28 @@ var file_node_proto_goTypes = []any{
 	(*SignResponse)(nil),            // 20: strongroom.hsm.v1.SignResponse
 	(*InitializeRequest)(nil),       // 21: strongroom.hsm.v1.InitializeRequest
 	(*InitializeResponse)(nil),      // 22: strongroom.hsm.v1.InitializeResponse
-	(*CreateDomainKeyRequest)(nil),  // 23: strongroom.hsm.v1.CreateDomainKeyRequest
-	(*CreateDomainKeyResponse)(nil), // 24: strongroom.hsm.v1.CreateDomainKeyResponse
-	(*JoinRequest)(nil),             // 25: strongroom.hsm.v1.JoinRequest
-	(*JoinResponse)(nil),            // 26: strongroom.hsm.v1.JoinResponse
-	(*WrappedDomainKey)(nil),        // 27: strongroom.hsm.v1.WrappedDomainKey
-	(*CloneRequest)(nil),            // 28: strongroom.hsm.v1.CloneRequest
-	(*CloneResponse)(nil),           // 29: strongroom.hsm.v1.CloneResponse
-	(*ImportRequest)(nil),           // 30: strongroom.hsm.v1.ImportRequest
-	(*ImportResponse)(nil),          // 31: strongroom.hsm.v1.ImportResponse
-	(*OpenRequest)(nil),             // 32: strongroom.hsm.v1.OpenRequest
-	(*OpenResponse)(nil),            // 33: strongroom.hsm.v1.OpenResponse
-	(*TokenState)(nil),              // 34: strongroom.hsm.v1.TokenState
-	(*TokenStateRequest)(nil),       // 35: strongroom.hsm.v1.TokenStateRequest
-	(*LoginRequest)(nil),            // 36: strongroom.hsm.v1.LoginRequest
-	(*LoginResponse)(nil),           // 37: strongroom.hsm.v1.LoginResponse
-	(*InitializeTokenRequest)(nil),  // 38: strongroom.hsm.v1.InitializeTokenRequest
-	(*InitializeTokenResponse)(nil), // 39: strongroom.hsm.v1.InitializeTokenResponse
-	(*CloneTokenRequest)(nil),       // 40: strongroom.hsm.v1.CloneTokenRequest
-	(*InfoRequest)(nil),             // 41: strongroom.hsm.v1.InfoRequest
-	(*InfoResponse)(nil),            // 42: strongroom.hsm.v1.InfoResponse
+	(*ComparePINRequest)(nil),       // 23: strongroom.hsm.v1.ComparePINRequest
+	(*ComparePINResponse)(nil),      // 24: strongroom.hsm.v1.ComparePINResponse
+	(*CreateDomainKeyRequest)(nil),  // 25: strongroom.hsm.v1.CreateDomainKeyRequest
+	(*CreateDomainKeyResponse)(nil), // 26: strongroom.hsm.v1.CreateDomainKeyResponse
+	(*JoinRequest)(nil),             // 27: strongroom.hsm.v1.JoinRequest
+	(*JoinResponse)(nil),            // 28: strongroom.hsm.v1.JoinResponse
+	(*WrappedDomainKey)(nil),        // 29: strongroom.hsm.v1.WrappedDomainKey
+	(*CloneRequest)(nil),            // 30: strongroom.hsm.v1.CloneRequest
+	(*CloneResponse)(nil),           // 31: strongroom.hsm.v1.CloneResponse
+	(*ImportRequest)(nil),           // 32: strongroom.hsm.v1.ImportRequest
+	(*ImportResponse)(nil),          // 33: strongroom.hsm.v1.ImportResponse
+	(*OpenRequest)(nil),             // 34: strongroom.hsm.v1.OpenRequest
+	(*OpenResponse)(nil),            // 35: strongroom.hsm.v1.OpenResponse
+	(*TokenState)(nil),              // 36: strongroom.hsm.v1.TokenState
+	(*TokenStateRequest)(nil),       // 37: strongroom.hsm.v1.TokenStateRequest
+	(*LoginRequest)(nil),            // 38: strongroom.hsm.v1.LoginRequest
+	(*LoginResponse)(nil),           // 39: strongroom.hsm.v1.LoginResponse
+	(*InitializeTokenRequest)(nil),  // 40: strongroom.hsm.v1.InitializeTokenRequest
+	(*InitializeTokenResponse)(nil), // 41: strongroom.hsm.v1.InitializeTokenResponse
+	(*CloneTokenRequest)(nil),       // 42: strongroom.hsm.v1.CloneTokenRequest
+	(*InfoRequest)(nil),             // 43: strongroom.hsm.v1.InfoRequest
+	(*InfoResponse)(nil),            // 44: strongroom.hsm.v1.InfoResponse
 }
 var file_node_proto_depIdxs = []int32{
 	0,  // 0: strongroom.hsm.v1.StatusResponse.state:type_name -> strongroom.hsm.v1.State
@@ -2604,11 +2711,11 @@ var file_node_proto_depIdxs = []int32{
 	14, // 6: strongroom.hsm.v1.SignRequest.key:type_name -> strongroom.hsm.v1.KeyToken
 	1,  // 7: strongroom.hsm.v1.CreateDomainKeyResponse.domain_key:type_name -> strongroom.hsm.v1.DomainKey
 	1,  // 8: strongroom.hsm.v1.WrappedDomainKey.domain_key:type_name -> strongroom.hsm.v1.DomainKey
-	27, // 9: strongroom.hsm.v1.CloneResponse.domain_keys:type_name -> strongroom.hsm.v1.WrappedDomainKey
-	27, // 10: strongroom.hsm.v1.ImportRequest.domain_keys:type_name -> strongroom.hsm.v1.WrappedDomainKey
+	29, // 9: strongroom.hsm.v1.CloneResponse.domain_keys:type_name -> strongroom.hsm.v1.WrappedDomainKey
+	29, // 10: strongroom.hsm.v1.ImportRequest.domain_keys:type_name -> strongroom.hsm.v1.WrappedDomainKey
 	1,  // 11: strongroom.hsm.v1.ImportResponse.domain_keys:type_name -> strongroom.hsm.v1.DomainKey
 	2,  // 12: strongroom.hsm.v1.OpenResponse.module:type_name -> strongroom.hsm.v1.ModuleInfo
-	34, // 13: strongroom.hsm.v1.OpenResponse.token:type_name -> strongroom.hsm.v1.TokenState
+	36, // 13: strongroom.hsm.v1.OpenResponse.token:type_name -> strongroom.hsm.v1.TokenState
 	1,  // 14: strongroom.hsm.v1.LoginResponse.domain_keys:type_name -> strongroom.hsm.v1.DomainKey
 	3,  // 15: strongroom.hsm.v1.InfoResponse.capacity:type_name -> strongroom.hsm.v1.Capacity
 	1,  // 16: strongroom.hsm.v1.InfoResponse.domain_keys:type_name -> strongroom.hsm.v1.DomainKey
@@ -2621,25 +2728,27 @@ var file_node_proto_depIdxs = []int32{
 	17, // 23: strongroom.hsm.v1.Node.Decrypt:input_type -> strongroom.hsm.v1.DecryptRequest
 	19, // 24: strongroom.hsm.v1.Node.Sign:input_type -> strongroom.hsm.v1.SignRequest
 	21, // 25: strongroom.hsm.v1.Node.Initialize:input_type -> strongroom.hsm.v1.InitializeRequest
-	23, // 26: strongroom.hsm.v1.Node.CreateDomainKey:input_type -> strongroom.hsm.v1.CreateDomainKeyRequest
-	25, // 27: strongroom.hsm.v1.Node.Join:input_type -> strongroom.hsm.v1.JoinRequest
-	28, // 28: strongroom.hsm.v1.Node.Clone:input_type -> strongroom.hsm.v1.CloneRequest
-	30, // 29: strongroom.hsm.v1.Node.Import:input_type -> strongroom.hsm.v1.ImportRequest
-	5,  // 30: strongroom.hsm.v1.Node.Status:output_type -> strongroom.hsm.v1.StatusResponse
-	7,  // 31: strongroom.hsm.v1.Node.Random:output_type -> strongroom.hsm.v1.RandomResponse
-	9,  // 32: strongroom.hsm.v1.Node.Wrap:output_type -> strongroom.hsm.v1.WrapResponse
-	11, // 33: strongroom.hsm.v1.Node.Unwrap:output_type -> strongroom.hsm.v1.UnwrapResponse
-	13, // 34: strongroom.hsm.v1.Node.GenerateKey:output_type -> strongroom.hsm.v1.GenerateKeyResponse
-	16, // 35: strongroom.hsm.v1.Node.Encrypt:output_type -> strongroom.hsm.v1.EncryptResponse
-	18, // 36: strongroom.hsm.v1.Node.Decrypt:output_type -> strongroom.hsm.v1.DecryptResponse
-	20, // 37: strongroom.hsm.v1.Node.Sign:output_type -> strongroom.hsm.v1.SignResponse
-	22, // 38: strongroom.hsm.v1.Node.Initialize:output_type -> strongroom.hsm.v1.InitializeResponse
-	24, // 39: strongroom.hsm.v1.Node.CreateDomainKey:output_type -> strongroom.hsm.v1.CreateDomainKeyResponse
-	26, // 40: strongroom.hsm.v1.Node.Join:output_type -> strongroom.hsm.v1.JoinResponse
-	29, // 41: strongroom.hsm.v1.Node.Clone:output_type -> strongroom.hsm.v1.CloneResponse
-	31, // 42: strongroom.hsm.v1.Node.Import:output_type -> strongroom.hsm.v1.ImportResponse
-	30, // [30:43] is the sub-list for method output_type
-	17, // [17:30] is the sub-list for method input_type
+	23, // 26: strongroom.hsm.v1.Node.ComparePIN:input_type -> strongroom.hsm.v1.ComparePINRequest
+	25, // 27: strongroom.hsm.v1.Node.CreateDomainKey:input_type -> strongroom.hsm.v1.CreateDomainKeyRequest
+	27, // 28: strongroom.hsm.v1.Node.Join:input_type -> strongroom.hsm.v1.JoinRequest
+	30, // 29: strongroom.hsm.v1.Node.Clone:input_type -> strongroom.hsm.v1.CloneRequest
+	32, // 30: strongroom.hsm.v1.Node.Import:input_type -> strongroom.hsm.v1.ImportRequest
+	5,  // 31: strongroom.hsm.v1.Node.Status:output_type -> strongroom.hsm.v1.StatusResponse
+	7,  // 32: strongroom.hsm.v1.Node.Random:output_type -> strongroom.hsm.v1.RandomResponse
+	9,  // 33: strongroom.hsm.v1.Node.Wrap:output_type -> strongroom.hsm.v1.WrapResponse
+	11, // 34: strongroom.hsm.v1.Node.Unwrap:output_type -> strongroom.hsm.v1.UnwrapResponse
+	13, // 35: strongroom.hsm.v1.Node.GenerateKey:output_type -> strongroom.hsm.v1.GenerateKeyResponse
+	16, // 36: strongroom.hsm.v1.Node.Encrypt:output_type -> strongroom.hsm.v1.EncryptResponse
+	18, // 37: strongroom.hsm.v1.Node.Decrypt:output_type -> strongroom.hsm.v1.DecryptResponse
+	20, // 38: strongroom.hsm.v1.Node.Sign:output_type -> strongroom.hsm.v1.SignResponse
+	22, // 39: strongroom.hsm.v1.Node.Initialize:output_type -> strongroom.hsm.v1.InitializeResponse
+	24, // 40: strongroom.hsm.v1.Node.ComparePIN:output_type -> strongroom.hsm.v1.ComparePINResponse
+	26, // 41: strongroom.hsm.v1.Node.CreateDomainKey:output_type -> strongroom.hsm.v1.CreateDomainKeyResponse
+	28, // 42: strongroom.hsm.v1.Node.Join:output_type -> strongroom.hsm.v1.JoinResponse
+	31, // 43: strongroom.hsm.v1.Node.Clone:output_type -> strongroom.hsm.v1.CloneResponse
+	33, // 44: strongroom.hsm.v1.Node.Import:output_type -> strongroom.hsm.v1.ImportResponse
+	31, // [31:45] is the sub-list for method output_type
+	17, // [17:31] is the sub-list for method input_type
 	17, // [17:17] is the sub-list for extension type_name
 	17, // [17:17] is the sub-list for extension extendee
 	0,  // [0:17] is the sub-list for field type_name
@@ -2656,7 +2765,7 @@ func file_node_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_node_proto_rawDesc), len(file_node_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   42,
+			NumMessages:   44,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -31,6 +31,7 @@ const (
 	Node_Decrypt_FullMethodName         = "/strongroom.hsm.v1.Node/Decrypt"
 	Node_Sign_FullMethodName            = "/strongroom.hsm.v1.Node/Sign"
 	Node_Initialize_FullMethodName      = "/strongroom.hsm.v1.Node/Initialize"
+	Node_ComparePIN_FullMethodName      = "/strongroom.hsm.v1.Node/ComparePIN"
 	Node_CreateDomainKey_FullMethodName = "/strongroom.hsm.v1.Node/CreateDomainKey"
 	Node_Join_FullMethodName            = "/strongroom.hsm.v1.Node/Join"
 	Node_Clone_FullMethodName           = "/strongroom.hsm.v1.Node/Clone"
@@ -63,6 +64,8 @@ type NodeClient interface {
 	// Initialize the empty token with the PINs that the node has, and log in. It succeeds if that is done already. A node of a shared token does not
 	// initialise it, and logs in by this alone.
 	Initialize(ctx context.Context, in *InitializeRequest, opts ...grpc.CallOption) (*InitializeResponse, error)
+	// ComparePIN tells whether the PIN that the node has is the one that is meant, and tries nothing.
+	ComparePIN(ctx context.Context, in *ComparePINRequest, opts ...grpc.CallOption) (*ComparePINResponse, error)
 	// CreateDomainKey makes the domain key of an epoch. It must be called for one node of a cluster alone.
 	CreateDomainKey(ctx context.Context, in *CreateDomainKeyRequest, opts ...grpc.CallOption) (*CreateDomainKeyResponse, error)
 	// Join makes the transport key of a node that is to receive domain keys.
@@ -171,6 +174,16 @@ func (c *nodeClient) Initialize(ctx context.Context, in *InitializeRequest, opts
 	return out, nil
 }
 
+func (c *nodeClient) ComparePIN(ctx context.Context, in *ComparePINRequest, opts ...grpc.CallOption) (*ComparePINResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ComparePINResponse)
+	err := c.cc.Invoke(ctx, Node_ComparePIN_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *nodeClient) CreateDomainKey(ctx context.Context, in *CreateDomainKeyRequest, opts ...grpc.CallOption) (*CreateDomainKeyResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(CreateDomainKeyResponse)
@@ -237,6 +250,8 @@ type NodeServer interface {
 	// Initialize the empty token with the PINs that the node has, and log in. It succeeds if that is done already. A node of a shared token does not
 	// initialise it, and logs in by this alone.
 	Initialize(context.Context, *InitializeRequest) (*InitializeResponse, error)
+	// ComparePIN tells whether the PIN that the node has is the one that is meant, and tries nothing.
+	ComparePIN(context.Context, *ComparePINRequest) (*ComparePINResponse, error)
 	// CreateDomainKey makes the domain key of an epoch. It must be called for one node of a cluster alone.
 	CreateDomainKey(context.Context, *CreateDomainKeyRequest) (*CreateDomainKeyResponse, error)
 	// Join makes the transport key of a node that is to receive domain keys.
@@ -281,6 +296,9 @@ func (UnimplementedNodeServer) Sign(context.Context, *SignRequest) (*SignRespons
 }
 func (UnimplementedNodeServer) Initialize(context.Context, *InitializeRequest) (*InitializeResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Initialize not implemented")
+}
+func (UnimplementedNodeServer) ComparePIN(context.Context, *ComparePINRequest) (*ComparePINResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ComparePIN not implemented")
 }
 func (UnimplementedNodeServer) CreateDomainKey(context.Context, *CreateDomainKeyRequest) (*CreateDomainKeyResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method CreateDomainKey not implemented")
@@ -477,6 +495,24 @@ func _Node_Initialize_Handler(srv interface{}, ctx context.Context, dec func(int
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Node_ComparePIN_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ComparePINRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(NodeServer).ComparePIN(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Node_ComparePIN_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(NodeServer).ComparePIN(ctx, req.(*ComparePINRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Node_CreateDomainKey_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(CreateDomainKeyRequest)
 	if err := dec(in); err != nil {
@@ -591,6 +627,10 @@ var Node_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Initialize",
 			Handler:    _Node_Initialize_Handler,
+		},
+		{
+			MethodName: "ComparePIN",
+			Handler:    _Node_ComparePIN_Handler,
 		},
 		{
 			MethodName: "CreateDomainKey",

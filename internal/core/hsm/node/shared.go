@@ -4,21 +4,21 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"strongroom.dev/strongroom/internal/core/hsm"
 	"strongroom.dev/strongroom/internal/core/hsm/child"
 	"strongroom.dev/strongroom/internal/core/hsm/hsmpb"
 )
 
-// openShared takes a shared token as it is: it must be there, with a user PIN. The node logs in when it is told to. That also holds for a module that was
+// openShared takes a shared token as it is: it must be there, with a user PIN. What it answers, users of the HSMCluster are told, so it names no tokens of others: the log does. The node logs in when it is told to. That also holds for a module that was
 // started anew: what all nodes of a token lose at once, such as the connection to it, they would otherwise all try an old PIN after.
 func (n *Node) openShared(opened *hsmpb.OpenResponse) error {
 	token := opened.GetToken()
 	switch {
 	case !token.GetInitialized():
-		return fmt.Errorf("%w: the library has no token with the label %q; %s: set spec.pkcs11.tokenLabel of another HSMCluster, or --token-label, to one that it has, or make one by the vendor's tools",
-			hsm.ErrUninitialized, n.TokenLabel, listed(opened.GetTokenLabels()))
+		n.Logger.Warn("the library has no initialised token with that label", "label", n.TokenLabel, "labels", known(opened.GetTokenLabels()))
+		return fmt.Errorf("%w: the library has no token with the label %q; set spec.pkcs11.tokenLabel of another HSMCluster, or --token-label, to one that it has, or make one by the vendor's tools",
+			hsm.ErrUninitialized, n.TokenLabel)
 	case !token.GetUserPinInitialized():
 		return fmt.Errorf("%w: the token %q has no user PIN: set one by the vendor's tools", hsm.ErrUninitialized, n.TokenLabel)
 	}
@@ -27,22 +27,8 @@ func (n *Node) openShared(opened *hsmpb.OpenResponse) error {
 	return nil
 }
 
-// listed says which tokens there are, as far as a person reads that.
-func listed(labels []string) string {
-	const most = 8
-	if len(labels) == 0 {
-		return "it has none that is initialised"
-	}
-	more := ""
-	if len(labels) > most {
-		labels, more = labels[:most], " and more"
-	}
-	quoted := make([]string, len(labels))
-	for i, label := range labels {
-		quoted[i] = fmt.Sprintf("%q", label)
-	}
-	return "it has " + strings.Join(quoted, ", ") + more
-}
+// known are labels for the log of the node, which its operators read: as many as fit.
+func known(labels []string) []string { return labels[:min(len(labels), 64)] }
 
 // whyOut is why the node is not logged in.
 func (n *Node) whyOut() error {
@@ -52,6 +38,21 @@ func (n *Node) whyOut() error {
 		return n.out
 	}
 	return hsm.ErrLoggedOut
+}
+
+// ComparePIN is hsmpb.NodeServer's.
+func (n *Node) ComparePIN(_ context.Context, r *hsmpb.ComparePINRequest) (*hsmpb.ComparePINResponse, error) {
+	meant := hsm.PINDigest{Salt: r.GetPinSalt(), Digest: r.GetPinDigest()}
+	if !meant.Valid() {
+		return nil, fmt.Errorf("%w: give the salted digest of a PIN", hsm.ErrInvalidArgument)
+	}
+	pin, err := n.PIN()
+	if err != nil { // it is not there yet, as far as the caller is concerned
+		return &hsmpb.ComparePINResponse{}, nil
+	}
+	defer pin.Wipe()
+	same, err := meant.Is(pin)
+	return &hsmpb.ComparePINResponse{Same: same}, err
 }
 
 // logInShared tries the PIN that meant is of, and no other: a file that is older or newer than what the caller knows of is not what it decided about. The node's own

@@ -3,9 +3,12 @@
 package node_test
 
 import (
+	"bytes"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"strongroom.dev/strongroom/internal/core/hsm"
@@ -147,19 +150,48 @@ func TestAPINThatIsNotTheOneThatIsMeantIsNotTried(t *testing.T) {
 	}
 }
 
-func TestASharedTokenThatIsNotThereIsNamedTogetherWithThoseThatAre(t *testing.T) {
+func TestASharedTokenThatIsNotThereIsNamedAndThoseOfOthersAreForTheNodesLogAlone(t *testing.T) {
 	faults := hsmtest.NewFaults(t)
 	n := shared(t, faults, 1)[0]
-	n = n.restart(t, faults, func(o *node.Options) { o.TokenLabel = "misspelt" })
+	var log lockedBuffer
+	n = n.restart(t, faults, func(o *node.Options) { o.TokenLabel, o.Logger = "misspelt", slog.New(slog.NewJSONHandler(&log, nil)) })
 	hsmtest.Eventually(t, "Uninitialized", func() bool { s, _ := n.Status(background(t), nil); return s.GetReason() == "Uninitialized" })
 	s := n.state(t, hsmpb.State_STATE_DEGRADED)
-	for _, part := range []string{`no token with the label "misspelt"`, `it has "strongroom"`} {
-		if !strings.Contains(s.GetMessage(), part) {
-			t.Errorf("%q does not say %q", s.GetMessage(), part)
-		}
+	if !strings.Contains(s.GetMessage(), `no token with the label "misspelt"`) || strings.Contains(s.GetMessage(), "strongroom") {
+		t.Errorf("it says %q", s.GetMessage())
+	}
+	if !strings.Contains(log.String(), `"labels":["strongroom"]`) {
+		t.Errorf("its log does not say which there are: %s", log.String())
 	}
 	if s.GetReason() != "Uninitialized" || faults.Calls(t, "C_InitToken") != 0 {
 		t.Errorf("%s, and C_InitToken was called %d times", s.GetReason(), faults.Calls(t, "C_InitToken"))
+	}
+}
+
+func TestANodeTellsWhetherItHasAPINAndTriesNone(t *testing.T) {
+	faults := hsmtest.NewFaults(t)
+	n := shared(t, faults, 1)[0]
+	compare := func(pin string) (bool, error) {
+		d, err := hsm.DigestPIN(secretbytes.Copy([]byte(pin)))
+		must(t, err)
+		r, err := n.api.ComparePIN(background(t), &hsmpb.ComparePINRequest{PinSalt: d.Salt, PinDigest: d.Digest})
+		return r.GetSame(), hsmpb.FromStatus(err)
+	}
+	for pin, want := range map[string]bool{hsmtest.PIN: true, "other-CANARY": false, hsmtest.PIN + "0": false} {
+		if got, err := compare(pin); got != want || err != nil {
+			t.Errorf("%s: %t, %v", pin, got, err)
+		}
+	}
+	must(t, os.Remove(filepath.Join(n.Dir, "pin")))
+	if got, err := compare(hsmtest.PIN); got || err != nil {
+		t.Errorf("its file is not there yet: %t, %v", got, err)
+	}
+	for _, r := range []*hsmpb.ComparePINRequest{{}, {PinSalt: make([]byte, 15), PinDigest: make([]byte, 32)}, {PinSalt: make([]byte, 16), PinDigest: make([]byte, 33)}} {
+		_, err := n.api.ComparePIN(background(t), r)
+		wants(t, "a digest that is none", hsmpb.FromStatus(err), hsm.ErrInvalidArgument)
+	}
+	if calls := faults.Calls(t, "C_Login-user"); calls != 0 {
+		t.Errorf("%d logins", calls)
 	}
 }
 
@@ -169,4 +201,22 @@ func (r *running) restart(t *testing.T, faults *hsmtest.Faults, changes ...hsmte
 	restarted := r.again(t, append([]hsmtest.Change{hsmtest.Sharing(t, r.token), faults.In}, changes...)...)
 	restarted.token = r.token
 	return restarted
+}
+
+// lockedBuffer is a log that is read while it is written.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
 }

@@ -8,7 +8,7 @@ package v1alpha1
 // PKCS11 is a PKCS#11 library and the token to use.
 type PKCS11ApplyConfiguration struct {
 	// library is the absolute path of the library in the image of the nodes (--hsm-image), or on the manager's machine (--hsm-local-directory): one that the operator
-	// lets nodes load, by --hsm-libraries.
+	// lets nodes load, with the token and from the namespace of the HSMCluster, by --hsm-libraries.
 	Library *string `json:"library,omitempty"`
 	// tokenLabel of the token, the same at all nodes, at most 32 bytes. The token is Strongroom's alone. It cannot be changed.
 	TokenLabel *string `json:"tokenLabel,omitempty"`
