@@ -29,6 +29,10 @@ const (
 	// recovery window: with the value "true".
 	ForceDeleteAnnotation = Group + "/force-delete-without-recovery"
 
+	// CondemnedAnnotation, on an Envelope, says since when it is about to be erased. Nothing takes it over meanwhile. Strongroom takes the
+	// annotation off again if the object of the Envelope is back.
+	CondemnedAnnotation = Group + "/condemned"
+
 	// AccountIDLabel, on a Namespace, is the 12-digit AWS account id in the ARNs of its objects.
 	AccountIDLabel = Group + "/account-id"
 

@@ -45,6 +45,9 @@ type EnvelopeOwner struct {
 
 // EnvelopeSpec is one encrypted payload. All of it but the mere ciphertext is bound into the encryption, so an Envelope
 // that was moved, renamed or exchanged does not open.
+//
+// Ciphertexts have no format "byte" in the schema: CEL would decode them by the alphabet of URLs, and the rule that nothing changes would fail for
+// most of them, so that their annotations could not be changed either.
 type EnvelopeSpec struct {
 	// class of the payload.
 	// +required
@@ -102,17 +105,21 @@ type EnvelopeSpec struct {
 	// encryptedDataKey of a SecretVersion: the data key that encrypts the payload, encrypted under the KMS key.
 	// +optional
 	// +kubebuilder:validation:MaxLength=8192
+	// +kubebuilder:validation:Format=""
+	// +kubebuilder:validation:Pattern=`^[A-Za-z0-9+/]*={0,2}$`
 	EncryptedDataKey []byte `json:"encryptedDataKey,omitempty"`
 
 	// ciphertext of the payload, in blob format v1 (docs/architecture.md).
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=262144
+	// +kubebuilder:validation:Format=""
+	// +kubebuilder:validation:Pattern=`^[A-Za-z0-9+/]*={0,2}$`
 	Ciphertext []byte `json:"ciphertext"`
 }
 
 // Envelope is one encrypted payload at rest. Only the operator reads and writes Envelopes; give nobody else RBAC on
-// them. They are immutable.
+// them. Their specs are immutable.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:resource:path=envelopes,singular=envelope,shortName=envelope

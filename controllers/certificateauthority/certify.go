@@ -66,7 +66,7 @@ func decide(in renewal) (due bool, at time.Time) {
 // certify has the authority's certificate issued, or renewed when it is time, with the same key. One that is revoked never is: whatever was
 // wrong with its key still is. One below an authority that is revoked is renewed once authorityRef names another. The fault says Revoked.
 func (r *Reconciler) certify(ctx context.Context, p *pass) error {
-	if err := r.Authorities.CheckRevoked(ctx, p.ca, p.chain[:min(len(p.chain), 2)]); err != nil {
+	if err := r.Authorities.CheckRevoked(ctx, p.identified(), p.chain[:min(len(p.chain), 2)]); err != nil {
 		return err
 	}
 	if p.chain == nil {
@@ -81,7 +81,7 @@ func (r *Reconciler) certify(ctx context.Context, p *pass) error {
 	p.certified = true
 	_, at := r.due(ctx, p)
 	p.lookAgain(max(at.Sub(p.now), retryRenewal))
-	return r.Authorities.CheckRevoked(ctx, p.ca, p.chain)
+	return r.Authorities.CheckRevoked(ctx, p.identified(), p.chain)
 }
 
 // retryRenewal is how soon a renewal that is due and has to wait is looked at again. The authority above is watched.
@@ -107,7 +107,7 @@ func (r *Reconciler) due(ctx context.Context, p *pass) (bool, time.Time) {
 // issue makes the next certificate and makes it the one in force in this pass's index.
 func (r *Reconciler) issue(ctx context.Context, p *pass) error {
 	// A subordinate's issuer records it under its own ARN; what is certified here is known by this one's.
-	chain, err := r.Authorities.Certify(ctx, p.ca, p.signer)
+	chain, err := r.Authorities.Certify(ctx, p.identified(), p.signer)
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
@@ -302,5 +303,36 @@ var _ = Describe("An authority that something is wrong with", func() {
 		Eventually(func() error { return world.GetClient().Get(ctx, environment.Request(ca).NamespacedName, ca.DeepCopy()) }).ShouldNot(Succeed())
 		_, err := world.CertificateAuthority.Reconcile(ctx, environment.Request(ca))
 		Expect(err).NotTo(HaveOccurred())
+	})
+})
+
+var _ = Describe("An authority whose KMSKey is deleted by mistake", func() {
+	It("says what happens and how to keep the key, on both, and goes on when it is kept", func() {
+		ca := ready("internal")
+		key := &v1alpha1.KMSKey{ObjectMeta: metav1.ObjectMeta{Namespace: world.Namespace, Name: "ca-internal"}}
+		Expect(world.ControlPlane.Client.Delete(ctx, key)).To(Succeed())
+		world.Refresh(key)
+		world.Seen(key)
+		world.DrainEvents()
+		for range 2 {
+			world.ReconcileKey(key)
+			reconcile(ca)
+		}
+		is(ca, metav1.ConditionFalse, v1alpha1.ReasonKeyUnusable, "ca-internal", "being deleted", "keep this one", "DeletionBlocked")
+		world.Refresh(key)
+		blocked := meta.FindStatusCondition(key.Status.Conditions, v1alpha1.ConditionDeletionBlocked)
+		Expect(blocked).NotTo(BeNil())
+		Expect(blocked.Message).To(And(ContainSubstring("internal"), ContainSubstring("To keep the key instead, remove its finalizer")))
+		Expect(world.DrainEvents()).To(ConsistOf(ContainSubstring("DeletionBlocked"), ContainSubstring("KeyUnusable")), "once each")
+
+		kept := &v1alpha1.KMSKey{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name}, Spec: key.Spec}
+		key.Finalizers = nil
+		Expect(world.ControlPlane.Client.Update(ctx, key)).To(Succeed())
+		Eventually(func() error { _, err := world.Services.KMS.ByName(ctx, key.Namespace, key.Name); return err }).ShouldNot(Succeed())
+		world.Create(kept)
+		world.ReconcileKey(kept)
+		reconcile(ca)
+		is(ca, metav1.ConditionTrue, v1alpha1.ReasonSucceeded)
+		issued(ca)
 	})
 })

@@ -1,6 +1,8 @@
 package certificateauthority_test
 
 import (
+	"strings"
+
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -100,6 +102,69 @@ var _ = Describe("A subordinate authority that is revoked", func() {
 			is(ca, metav1.ConditionFalse, v1alpha1.ReasonRevoked, "its key is not to be trusted", "a key of its own")
 			Expect(ca.Status.Versions).To(BeEmpty())
 		}
+	})
+
+	It("is not one whose key an authority condemns that has issued it nothing, also if that one signs with the issuer's key", func() {
+		above := ready("above", func(ca *v1alpha1.CertificateAuthority) { ca.Spec.Validity = "3000d" })
+		sub := ready("sub", under("above"))
+		below := ready("below", under("sub"))
+		squats, rogues := []*v1alpha1.CertificateAuthority{}, []*v1alpha1.CertificateAuthority{}
+		for name, key := range map[string]string{"theirs": "", "twin": "ca-above"} {
+			rogue := ready(name, func(ca *v1alpha1.CertificateAuthority) {
+				if key != "" {
+					ca.Spec.KMSKeyRef = &v1alpha1.LocalReference{Name: key}
+				}
+			})
+			for _, victim := range []string{"sub", "below"} {
+				squat := ready(name+"-"+victim, under(name), func(ca *v1alpha1.CertificateAuthority) {
+					ca.Spec.KMSKeyRef = &v1alpha1.LocalReference{Name: "ca-" + victim}
+				})
+				squats, rogues = append(squats, squat), append(rogues, rogue)
+			}
+		}
+		for i, squat := range squats {
+			revoke(rogues[i], squat.Status.Serial)
+			refused(squat)
+		}
+		for _, ca := range []*v1alpha1.CertificateAuthority{above, sub, below} {
+			reconcile(ca)
+			is(ca, metav1.ConditionTrue, v1alpha1.ReasonSucceeded)
+			issued(ca)
+		}
+		renewed(sub, "1")
+		renewed(below, "1")
+		issued(below)
+		revoke(above, sub.Status.Serial)
+		refused(sub)
+		refused(below)
+	})
+
+	It("has its key back in a new authority when an operator deletes the revocation of the key", func() {
+		above := ready("above")
+		sub := ready("sub", under("above"))
+		leaf := issued(sub)
+		revoke(above, sub.Status.Serial)
+		again := described("again", under("above"), func(ca *v1alpha1.CertificateAuthority) {
+			ca.Spec.KMSKeyRef, ca.Spec.Subject = &v1alpha1.LocalReference{Name: "ca-sub"}, sub.Spec.Subject
+		})
+		world.Create(again)
+		reconcile(again)
+		is(again, metav1.ConditionFalse, v1alpha1.ReasonRevoked, "its key is not to be trusted")
+		lifted := 0
+		for _, e := range world.Envelopes(v1alpha1.EnvelopeRevocation) {
+			if strings.HasPrefix(e.Spec.Version, "key-") {
+				world.Remove(&e)
+				lifted++
+			}
+		}
+		Expect(lifted).To(Equal(1))
+		reconcile(again)
+		is(again, metav1.ConditionTrue, v1alpha1.ReasonSucceeded)
+		issued(again)
+		refused(sub) // its certificate is revoked all the same
+		issuer, err := pki.ParseCertificates([]byte(again.Status.Certificate))
+		Expect(err).NotTo(HaveOccurred())
+		Expect(leaf.CheckSignatureFrom(issuer[0])).To(Succeed(), "what was issued before is good under the new certificate")
 	})
 
 	DescribeTable("is not one whose earlier certificate is revoked for what is not its key's", func(reason v1alpha1.RevocationReason) {

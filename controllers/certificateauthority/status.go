@@ -2,6 +2,7 @@ package certificateauthority
 
 import (
 	"context"
+	"errors"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -12,6 +13,7 @@ import (
 	"strongroom.dev/strongroom/internal/core/pki"
 	"strongroom.dev/strongroom/internal/core/versions"
 	"strongroom.dev/strongroom/internal/service/acmpca"
+	"strongroom.dev/strongroom/internal/service/kms"
 	"strongroom.dev/strongroom/internal/service/sealed"
 )
 
@@ -19,10 +21,14 @@ import (
 func (r *Reconciler) summarise(ctx context.Context, p *pass, err error) (ctrl.Result, error) {
 	gone := p.commit()
 	p.ca.Status.ObservedGeneration = p.ca.Generation
+	quiet := []string{v1alpha1.ReasonKeyUnusable, v1alpha1.ReasonAuthorityNotReady} // the key tells it, or the authority above
+	if errors.Is(err, kms.ErrBeingDeleted) {                                        // by mistake perhaps, and there is a way to keep it
+		quiet = quiet[1:]
+	}
 	return r.reporter().End(ctx, &outcome.Pass{
 		Before: p.before, Object: p.ca, Err: err, Message: acmpca.MessageInForce, Requeue: p.requeue,
 		Committed: func(ctx context.Context) error { return r.Authorities.Versions().Prune(ctx, p.subject(), gone) },
-		Quiet:     []string{v1alpha1.ReasonKeyUnusable, v1alpha1.ReasonAuthorityNotReady}, // the key tells it, or the authority above
+		Quiet:     quiet,
 	})
 }
 

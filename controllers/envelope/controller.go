@@ -112,17 +112,14 @@ func (r *Reconciler) subject(ctx context.Context, owner Owner, object *object, s
 	in := input{now: r.Now(), object: object, subject: subject, envelopes: group, keyInUse: used}
 	last := r.seen(owner, subject)
 	if last != nil {
-		in.born, in.forced = last.born, last.forced
+		in.born, in.forced, in.deleted = last.born, last.forced, last.deleted
 	}
-	if object == nil && last.settle() {
-		return settling, nil
-	}
-	d := decide(in)
-	if object == nil && len(d.delete) > 0 {
-		if back, err := r.isBack(ctx, owner); err != nil || back { // its status asks for the next look
+	if object != nil {
+		if absolved, err := r.absolve(ctx, group); absolved || err != nil { // each asks for the next look
 			return 0, err
 		}
 	}
+	d := decide(in)
 	if err := r.erase(ctx, d.undone); err != nil { // a crash after this finds no tombstone, and stores one
 		return 0, err
 	}
@@ -131,7 +128,36 @@ func (r *Reconciler) subject(ctx context.Context, owner Owner, object *object, s
 			return 0, err
 		}
 	}
-	return d.wait, r.erase(ctx, d.delete)
+	if object != nil {
+		return d.wait, r.erase(ctx, d.delete)
+	}
+	return d.wait, r.eraseGone(ctx, owner, d.delete)
+}
+
+// eraseGone deletes Envelopes of an owner that the cache does not have, unless it is there by now: its status then asks for the next look.
+func (r *Reconciler) eraseGone(ctx context.Context, owner Owner, envelopes []v1alpha1.Envelope) error {
+	if len(envelopes) == 0 {
+		return nil
+	}
+	obj := ofKind(owner.Kind)
+	obj.SetNamespace(owner.Namespace)
+	obj.SetName(owner.Name)
+	_, err := r.Store.Erase(ctx, obj, envelopes, r.Now())
+	return err
+}
+
+// absolve takes the marks from the Envelopes of an owner that is there: whoever made them has not looked yet, or died before. Until it is done, the
+// owner takes none of them.
+func (r *Reconciler) absolve(ctx context.Context, group []v1alpha1.Envelope) (absolved bool, err error) {
+	for i := range group {
+		if e := &group[i]; store.Condemned(e) {
+			absolved = true
+			if err := r.Store.Absolve(ctx, e); err != nil {
+				return true, err
+			}
+		}
+	}
+	return absolved, nil
 }
 
 func (r *Reconciler) erase(ctx context.Context, envelopes []v1alpha1.Envelope) error {

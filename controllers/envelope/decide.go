@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/store"
 )
 
 // sweepAge is how long an Envelope that no index names is kept.
@@ -19,6 +20,8 @@ type input struct {
 	born time.Time
 	// forced tells that it was deleted without a recovery window.
 	forced bool
+	// deleted is when that was seen.
+	deleted time.Time
 	// subject is the ARN of the Envelopes.
 	subject string
 	// envelopes of the subject.
@@ -76,9 +79,25 @@ func decideLive(in input) decision {
 	return d
 }
 
-// decideGone: the owner is gone, or is another secret of the same object name by now. The Envelopes get a tombstone, and
-// go when it expires, the tombstone last.
+// decideGone: the owner is gone, or is another secret of the same object name by now. What was condemned goes, whatever is known of
+// the owner: a pass that ended since has decided that.
 func decideGone(in input) decision {
+	var condemned, rest []v1alpha1.Envelope
+	for _, e := range in.envelopes {
+		if store.Condemned(&e) {
+			condemned = append(condemned, e)
+		} else {
+			rest = append(rest, e)
+		}
+	}
+	in.envelopes = rest
+	d := decideLeft(in)
+	d.delete = slices.Concat(condemned, d.delete)
+	return d
+}
+
+// decideLeft: what a deleted object left gets a tombstone, and goes when that expires, the tombstone last.
+func decideLeft(in input) decision {
 	var tombstones, others, undone []v1alpha1.Envelope
 	var expires time.Time
 	for _, e := range in.envelopes {
@@ -96,7 +115,7 @@ func decideGone(in input) decision {
 		}
 	}
 	switch left := expires.Sub(in.now); {
-	case in.forced:
+	case in.forced && !slices.ContainsFunc(others, in.broughtBack):
 		return decision{delete: slices.Concat(others, undone, tombstones)}
 	case len(tombstones) == 0:
 		return decision{entomb: len(others) > 0, undone: undone}
@@ -106,6 +125,15 @@ func decideGone(in input) decision {
 		return decision{wait: sweepAge}
 	}
 	return decision{delete: slices.Concat(others, undone, tombstones)}
+}
+
+// restoredAge is how much older a version is than its Envelope, if a backup brought that back. No request takes so long to store one.
+const restoredAge = 30 * time.Second
+
+// broughtBack tells that somebody restores a backup after the deletion, Envelopes first. Such versions are not those that were deleted for good.
+func (in *input) broughtBack(e v1alpha1.Envelope) bool {
+	made := e.CreationTimestamp.Time
+	return made.After(in.deleted) && made.Sub(e.Spec.CreatedTime.Time) > restoredAge
 }
 
 // shorter is the shorter of two waits, of which 0 is none.

@@ -102,3 +102,32 @@ func TestWhatBecomesOfEnvelopes(t *testing.T) {
 		})
 	}
 }
+
+func TestWhatIsCondemnedGoesWhateverIsKnownOfItsOwner(t *testing.T) {
+	condemned := stored(2, time.Hour)
+	condemned.Annotations = map[string]string{v1alpha1.CondemnedAnnotation: now.Format(time.RFC3339)}
+	d := decide(input{now: now, subject: "arn", envelopes: []v1alpha1.Envelope{stored(1, time.Hour), condemned}})
+	if len(d.delete) != 1 || d.delete[0].Name != "v2" || !d.entomb {
+		t.Errorf("%+v", d)
+	}
+}
+
+func TestABackupThatIsRestoredRightAfterADeletionWithoutAWindowIsKept(t *testing.T) {
+	for name, tt := range map[string]struct {
+		made, age time.Duration // when the Envelope was made after the deletion, and how much older its version is
+		kept      bool
+	}{
+		"what was deleted":                       {-time.Hour, 0, false},
+		"what was deleted and a backup's itself": {-time.Hour, 24 * time.Hour, false},
+		"what a request stores late":             {time.Second, 2 * time.Second, false},
+		"what a slow request stores late":        {time.Second, restoredAge, false},
+		"what a backup brings back":              {time.Second, restoredAge + time.Second, true},
+	} {
+		e := stored(1, -tt.made)
+		e.Spec.CreatedTime = metav1.NewTime(e.CreationTimestamp.Add(-tt.age))
+		d := decide(input{now: now.Add(2 * time.Second), deleted: now, forced: true, subject: "arn", envelopes: []v1alpha1.Envelope{e}})
+		if d.entomb != tt.kept || len(d.delete) == 0 != tt.kept {
+			t.Errorf("%s: %+v", name, d)
+		}
+	}
+}

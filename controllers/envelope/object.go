@@ -38,29 +38,15 @@ type object struct {
 	// with it; late is zero before the first pass.
 	forced bool
 	late   time.Time
-	// settled tells that a pass has waited for the object to be made again at once.
-	settled bool
+	// deleted is when its deletion was seen.
+	deleted time.Time
 }
 
 // maximumWindow is the recovery window where the object's own is not known.
 const maximumWindow = 30 * 24 * time.Hour
 
-// settling is how long the versions of an object that was deleted without a window are left alone at first. Whoever deletes an object and
-// makes it again does so at once, and then its controller and this one would both be about the same Envelopes: one taking them for the
-// new object's, and the other erasing them.
-const settling = 500 * time.Millisecond
-
-// settle tells, once, that an object was deleted without a window just now. Passes over one owner come one after another.
-func (o *object) settle() bool {
-	if o == nil || !o.forced || o.settled {
-		return false
-	}
-	o.settled = true
-	return true
-}
-
 // lateWrites is how long after a deletion without a window its versions can still be stored: by a request that began before it. A
-// minute is more than such a request has left, and little for somebody who restores a backup right after the deletion.
+// minute is more than such a request has left. What a backup brings back in that time is told from it by its age.
 const lateWrites = time.Minute
 
 // ofKind is an empty object of an owner's kind, nil if that is none of ours.
@@ -94,16 +80,6 @@ func (r *Reconciler) object(ctx context.Context, owner Owner, options ...client.
 		return nil, nil
 	}
 	return identify(obj), nil
-}
-
-// isBack tells whether an owner that the cache does not have is there by now. A Parameter that is made again has the ARN of the deleted
-// one, so that only this tells its first version from what the deleted one left.
-func (r *Reconciler) isBack(ctx context.Context, owner Owner) (bool, error) {
-	err := r.Store.Live.Get(ctx, client.ObjectKey{Namespace: owner.Namespace, Name: owner.Name}, ofKind(owner.Kind))
-	if client.IgnoreNotFound(err) != nil {
-		return false, fmt.Errorf("reading %s %s: %w", owner.Kind, owner.Name, err)
-	}
-	return err == nil, nil
 }
 
 // identify takes an object of any kind, without its tombstone.

@@ -249,7 +249,7 @@ var _ = Describe("A pass over the Envelopes of an object", Ordered, ContinueOnFa
 
 		It("that dies at any of these deletions leaves no version without a tombstone, and ends with none", func() {
 			for _, after := range []bool{false, true} {
-				for n := 1; n <= 3; n++ {
+				for n := 1; n <= 6; n++ { // three marks, three deletions
 					env.Clock.Set(time.Now())
 					remove(secret(2))
 					pass(db())

@@ -14,6 +14,7 @@ import (
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/versions"
+	"strongroom.dev/strongroom/internal/store"
 )
 
 type queue = workqueue.TypedRateLimitingInterface[Owner]
@@ -40,7 +41,7 @@ func (r *Reconciler) ofEnvelope(ctx context.Context, obj client.Object) []Owner 
 		return nil
 	}
 	owner := Owner{e.Spec.Owner.Kind, e.Namespace, e.Spec.Owner.Name}
-	if e.Spec.Class != v1alpha1.EnvelopeTombstone && e.DeletionTimestamp.IsZero() {
+	if e.Spec.Class != v1alpha1.EnvelopeTombstone && !store.Condemned(e) && e.DeletionTimestamp.IsZero() {
 		// A handler of events must not wait for other events, as a read of one's own writes does.
 		live, err := r.object(ctx, owner, client.DisableReadYourWritesConsistency)
 		if err == nil && live != nil && live.arn == subjectOf(e) {
@@ -79,7 +80,9 @@ func (r *Reconciler) ofOwner(kind string) handler.TypedEventHandler[client.Objec
 		},
 		DeleteFunc: func(_ context.Context, e event.DeleteEvent, q queue) {
 			owner := Owner{kind, e.Object.GetNamespace(), e.Object.GetName()}
-			r.deleted.Store(owner, lastWords(e.Object))
+			last := lastWords(e.Object)
+			last.deleted = r.Now()
+			r.deleted.Store(owner, last)
 			q.Add(owner)
 		},
 	}

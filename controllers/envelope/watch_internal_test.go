@@ -52,7 +52,7 @@ func TestWhichUpdatesOfAnOwnerAreLookedAt(t *testing.T) {
 		"another ARN":            {secretOf("arn", 1), secretOf("other", 1), true},
 	} {
 		q := workqueue.NewTypedRateLimitingQueue(workqueue.DefaultTypedControllerRateLimiter[Owner]())
-		r := &Reconciler{}
+		r := &Reconciler{Now: time.Now}
 		r.ofOwner(kindSecret).Update(t.Context(), event.UpdateEvent{ObjectOld: tt.before, ObjectNew: tt.after}, q)
 		var want []Owner
 		if tt.asks {
@@ -66,7 +66,7 @@ func TestWhichUpdatesOfAnOwnerAreLookedAt(t *testing.T) {
 
 func TestWhatADeletionShowedIsWhatTheTombstoneKeeps(t *testing.T) {
 	q := workqueue.NewTypedRateLimitingQueue(workqueue.DefaultTypedControllerRateLimiter[Owner]())
-	r := &Reconciler{}
+	r := &Reconciler{Now: time.Now}
 	r.ofOwner(kindSecret).Delete(t.Context(), event.DeleteEvent{Object: secretOf("arn", 1, 2)}, q)
 	if got := drained(q); !slices.Equal(got, []Owner{db}) {
 		t.Fatalf("asked for %v", got)
@@ -95,7 +95,7 @@ func TestWhatADeletionShowedIsWhatTheTombstoneKeeps(t *testing.T) {
 // An index that was lost when its object was deleted tells nothing: the Envelopes do.
 func TestADeletionThatShowedNoIndexIsNotTrusted(t *testing.T) {
 	q := workqueue.NewTypedRateLimitingQueue(workqueue.DefaultTypedControllerRateLimiter[Owner]())
-	r := &Reconciler{}
+	r := &Reconciler{Now: time.Now}
 	r.ofOwner(kindSecret).Delete(t.Context(), event.DeleteEvent{Object: secretOf("arn")}, q)
 	old := tombstone(time.Hour)
 	last := r.lastState(db, "arn", []v1alpha1.Envelope{stored(2, 0), old, stored(1, 0)})

@@ -50,7 +50,7 @@ var _ = Describe("By the AWS APIs", Ordered, func() {
 		Expect(cp.Namespace(ctx, namespace, nil)).To(Succeed())
 		world := &environment.World{ControlPlane: cp, Namespace: namespace}
 		door = world.Open(gatewayhsm.New(gatewayhsm.Dependencies{Clusters: op.Services.CloudHSM}),
-			gatewaykms.New(gatewaykms.Dependencies{KMS: op.Services.KMS, KeyStores: op.Services.CloudHSM}))
+			gatewaykms.New(gatewaykms.Dependencies{KMS: op.Services.KMS, KeyStores: op.Services.CloudHSM, Authorities: op.Services.Authorities}))
 		config := door.Config(environment.Region, `"Action":"*","Resource":"*"`)
 		hsms, kms = sdk.NewFromConfig(config), awskms.NewFromConfig(config)
 	})

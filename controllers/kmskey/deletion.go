@@ -115,6 +115,7 @@ func (r *Reconciler) signers(ctx context.Context, p *pass) (says []string, err e
 func (r *Reconciler) blocked(ctx context.Context, p *pass, users string) error {
 	message := fmt.Sprintf("%s To keep the key instead, remove its finalizer %s and apply it again, which restores it", users, Finalizer)
 	status := &p.key.Status
+	news := !meta.IsStatusConditionTrue(status.Conditions, v1alpha1.ConditionDeletionBlocked)
 	status.ObservedGeneration = p.key.Generation
 	for _, c := range []string{v1alpha1.ConditionReconciling, v1alpha1.ConditionStalled} {
 		meta.RemoveStatusCondition(&status.Conditions, c)
@@ -123,7 +124,11 @@ func (r *Reconciler) blocked(ctx context.Context, p *pass, users string) error {
 		v1alpha1.ReasonInUse, message)
 	conditions.Set(&status.Conditions, p.key.Generation, v1alpha1.ConditionReady, metav1.ConditionFalse,
 		v1alpha1.ReasonInUse, message)
-	return r.reporter().Write(ctx, p.before, p.key)
+	err := r.reporter().Write(ctx, p.before, p.key)
+	if err == nil && news {
+		r.Events.Eventf(p.key, nil, corev1.EventTypeWarning, v1alpha1.ConditionDeletionBlocked, "Delete", "%s", message)
+	}
+	return err
 }
 
 // ownersOf lists the owners of Envelopes.

@@ -27,7 +27,7 @@ const GatewayService = "strongroom-gateway"
 // have their names and operations, and cannot be called: that is what docs/aws-compatibility.md is generated from.
 func GatewayServices(s controllers.Services) []gateway.Service {
 	return []gateway.Service{
-		gatewaykms.New(gatewaykms.Dependencies{KMS: s.KMS, KeyStores: s.CloudHSM}),
+		gatewaykms.New(gatewaykms.Dependencies{KMS: s.KMS, KeyStores: s.CloudHSM, Authorities: s.Authorities}),
 		gatewayhsm.New(gatewayhsm.Dependencies{Clusters: s.CloudHSM}),
 		gatewaysecrets.New(gatewaysecrets.Dependencies{Secrets: s.Secrets}),
 		gatewayacm.New(gatewayacm.Dependencies{Certificates: s.Certificates, Authorities: s.Authorities}),

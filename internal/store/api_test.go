@@ -266,3 +266,60 @@ var _ = Describe("An API server that fails", func() {
 		Expect(world.Envelopes(v1alpha1.EnvelopeSecretVersion)).To(HaveLen(1))
 	})
 })
+
+var _ = Describe("Erasing what a deleted object left", func() {
+	left := func(count int64) (out []v1alpha1.Envelope) {
+		GinkgoHelper()
+		for n := range count {
+			e := payload(n+1, fmt.Sprint(n+1))
+			e.Spec.Ciphertext = []byte("\xfb\xff\xfe of letters that only one of the two alphabets of base64 has") // CEL reads the other
+			made, err := world.Services.Store.Create(ctx, e)
+			Expect(err).NotTo(HaveOccurred())
+			out = append(out, *made)
+		}
+		return out
+	}
+	owner := func() *v1alpha1.Secret {
+		return &v1alpha1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: world.Namespace, Name: "db"}}
+	}
+
+	It("erases it if the object is not there", func() {
+		back, err := world.Services.Store.Erase(ctx, owner(), left(3), created)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(back).To(BeFalse())
+		Expect(world.Envelopes(v1alpha1.EnvelopeSecretVersion)).To(BeEmpty())
+	})
+
+	It("leaves all of it, without a mark, if the object is back", func() {
+		made := left(3)
+		Expect(world.ControlPlane.Client.Create(ctx, environment.Secret(world.Namespace, "db"))).To(Succeed())
+		back, err := world.Services.Store.Erase(ctx, owner(), made, created)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(back).To(BeTrue())
+		for _, e := range world.Envelopes(v1alpha1.EnvelopeSecretVersion) {
+			Expect(store.Condemned(&e)).To(BeFalse())
+			Expect(world.Services.Store.CheckTaken(ctx, &e)).To(Succeed())
+		}
+	})
+
+	It("does not erase what somebody has absolved since, and lets nobody take what is condemned", func() {
+		e := left(1)[0]
+		condemned := e.DeepCopy()
+		metav1.SetMetaDataAnnotation(&condemned.ObjectMeta, v1alpha1.CondemnedAnnotation, "now")
+		Expect(world.ControlPlane.Client.Update(ctx, condemned)).To(Succeed())
+		Expect(world.Services.Store.CheckTaken(ctx, &e)).To(MatchError(store.ErrCondemned), "a cache that does not know it yet is believed")
+		_, err := world.Services.Store.Create(ctx, payload(1, "again"))
+		Expect(err).To(MatchError(store.ErrCondemned))
+		Expect(world.Services.Store.Absolve(ctx, condemned.DeepCopy())).To(Succeed())
+		_, err = world.Services.Store.Erase(ctx, owner(), []v1alpha1.Envelope{*condemned}, created)
+		Expect(apierrors.IsConflict(err)).To(BeTrue(), "%v", err)
+		Expect(world.Envelopes(v1alpha1.EnvelopeSecretVersion)).To(HaveLen(1))
+		Expect(world.Services.Store.CheckTaken(ctx, &e)).To(Succeed())
+	})
+
+	It("still lets nobody change what is in it", func() {
+		e := left(1)[0]
+		e.Spec.Ciphertext = []byte("another")
+		Expect(world.ControlPlane.Client.Update(ctx, &e)).To(MatchError(ContainSubstring("immutable")))
+	})
+})

@@ -36,10 +36,10 @@ type Store struct {
 	Live client.Reader
 }
 
-// +kubebuilder:rbac:groups=strongroom.dev,resources=envelopes,verbs=get;list;watch;create;delete
+// +kubebuilder:rbac:groups=strongroom.dev,resources=envelopes,verbs=get;list;watch;create;patch;delete
 
 // Create makes an Envelope. If there is one of that class, subject and sequence already, it returns that one: an earlier
-// attempt made it. Atomic: the API server makes all of it or nothing.
+// attempt made it. It wraps ErrCondemned if that one is about to be erased. Atomic: the API server makes all of it or nothing.
 func (s *Store) Create(ctx context.Context, e *v1alpha1.Envelope) (*v1alpha1.Envelope, error) {
 	err := s.Client.Create(ctx, e)
 	if !apierrors.IsAlreadyExists(err) {
@@ -51,6 +51,9 @@ func (s *Store) Create(ctx context.Context, e *v1alpha1.Envelope) (*v1alpha1.Env
 	existing := &v1alpha1.Envelope{}
 	if err := s.Live.Get(ctx, client.ObjectKeyFromObject(e), existing); err != nil {
 		return nil, fmt.Errorf("reading Envelope %s: %w", e.Name, err)
+	}
+	if Condemned(existing) {
+		return nil, fmt.Errorf("%w: Envelope %s", ErrCondemned, e.Name)
 	}
 	return existing, nil
 }
@@ -107,11 +110,15 @@ func (s *Store) list(ctx context.Context, namespace, index, value string) ([]v1a
 	return found.Items, nil
 }
 
-// Delete removes an Envelope, if it is still the same object. One that is gone already is no error.
+// Delete removes an Envelope that no object can take over meanwhile, if it is still the same one; for those of an object that is gone there is
+// Erase. One that is gone already is no error.
 func (s *Store) Delete(ctx context.Context, e *v1alpha1.Envelope) error {
-	uid := e.UID
-	object := &v1alpha1.Envelope{ObjectMeta: metav1.ObjectMeta{Namespace: e.Namespace, Name: e.Name, UID: uid}}
-	err := s.Client.Delete(ctx, object, client.Preconditions{UID: &uid})
+	return s.delete(ctx, e, client.Preconditions{UID: &e.UID})
+}
+
+func (s *Store) delete(ctx context.Context, e *v1alpha1.Envelope, condition client.Preconditions) error {
+	object := &v1alpha1.Envelope{ObjectMeta: metav1.ObjectMeta{Namespace: e.Namespace, Name: e.Name, UID: e.UID}}
+	err := s.Client.Delete(ctx, object, condition)
 	if client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("deleting Envelope %s: %w", e.Name, err)
 	}

@@ -17,7 +17,7 @@ import (
 
 var _ = Describe("The key that an authority has made for it", func() {
 	It("signs for the authority and for nobody who may do everything, who can look after it all the same", func() {
-		door := world.Open(acmpca.New(acmpca.Dependencies{Authorities: world.Services.Authorities}), kms.New(kms.Dependencies{KMS: world.Services.KMS}))
+		door := world.Open(acmpca.New(acmpca.Dependencies{Authorities: world.Services.Authorities}), kms.New(kms.Dependencies{KMS: world.Services.KMS, Authorities: world.Services.Authorities}))
 		everything := door.Config(environment.Region, `"Action":"*","Resource":"*"`)
 		keys, authorities := awskms.NewFromConfig(everything), sdk.NewFromConfig(everything)
 		made := active()
@@ -45,6 +45,18 @@ var _ = Describe("The key that an authority has made for it", func() {
 		Expect(err).NotTo(HaveOccurred())
 		_, err = keys.PutKeyPolicy(ctx, &awskms.PutKeyPolicyInput{KeyId: id, Policy: policy.Policy})
 		Expect(err).NotTo(HaveOccurred(), "the policy is one that KMS does not take")
+		open := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"kms:*","Resource":"*"}]}`
+		_, err = keys.PutKeyPolicy(ctx, &awskms.PutKeyPolicyInput{KeyId: id, Policy: &open})
+		Expect(err).NotTo(HaveOccurred())
+		_, err = keys.Sign(ctx, in)
+		is(err, "AccessDeniedException", "ACM PCA alone")
+		in.DryRun = nil
+		_, err = keys.Sign(ctx, in)
+		is(err, "AccessDeniedException", "ACM PCA alone")
+		request, _ = csr("", "shop.example.com")
+		_, err = authorities.IssueCertificate(ctx, issuing(made, request))
+		Expect(err).NotTo(HaveOccurred())
+
 		_, err = keys.TagResource(ctx, &awskms.TagResourceInput{KeyId: id, Tags: []kmstypes.Tag{{TagKey: ptr.To("team"), TagValue: ptr.To("pki")}}})
 		Expect(err).NotTo(HaveOccurred())
 		_, err = keys.DisableKey(ctx, &awskms.DisableKeyInput{KeyId: id})

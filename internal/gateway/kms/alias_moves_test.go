@@ -126,7 +126,7 @@ var _ = Describe("An alias that is moved", func() {
 				alias(admin(), name, *one.KeyId)
 				faulty, fault := world.Faulty()
 				broken := map[string]func() error{}
-				for _, o := range kms.New(kms.Dependencies{KMS: faulty.KMSKey.KMS}).Operations {
+				for _, o := range kms.New(kms.Dependencies{KMS: faulty.KMSKey.KMS, Authorities: world.Services.Authorities}).Operations {
 					broken[o.Name] = func() error {
 						call := admin().call
 						call.Operation = o.Name

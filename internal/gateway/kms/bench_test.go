@@ -111,7 +111,7 @@ func benchmarkAll(b *testing.B, run *environment.Reconcilers, keys int, id strin
 		Region: region, Service: "kms", Time: time.Now(), SourceIP: netip.MustParseAddr("192.0.2.1"),
 	}
 	ops := map[string]gateway.Operation{}
-	for _, o := range kms.New(kms.Dependencies{KMS: run.Services.KMS}).Operations {
+	for _, o := range kms.New(kms.Dependencies{KMS: run.Services.KMS, Authorities: run.Services.Authorities}).Operations {
 		ops[o.Name] = o
 	}
 	ec := map[string]string{"app": "shop"}

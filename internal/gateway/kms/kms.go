@@ -8,6 +8,7 @@ package kms
 
 import (
 	"strongroom.dev/strongroom/internal/gateway"
+	"strongroom.dev/strongroom/internal/service/acmpca"
 	"strongroom.dev/strongroom/internal/service/cloudhsm"
 	"strongroom.dev/strongroom/internal/service/kms"
 )
@@ -18,17 +19,20 @@ type Dependencies struct {
 	KMS *kms.Service
 	// KeyStores is the use cases of custom key stores.
 	KeyStores *cloudhsm.Service
+	// Authorities tells whose keys are certificate authorities'. Those sign by way of ACM PCA alone.
+	Authorities *acmpca.Service
 }
 
 // operations is the receiver of handlers.
 type operations struct {
 	*kms.Service
-	stores *cloudhsm.Service
+	stores      *cloudhsm.Service
+	authorities *acmpca.Service
 }
 
 // New is AWS KMS as far as it is served.
 func New(d Dependencies) gateway.Service {
-	o := &operations{d.KMS, d.KeyStores}
+	o := &operations{d.KMS, d.KeyStores, d.Authorities}
 	return gateway.Service{Name: "kms", Operations: concat(
 		o.cryptographic(), o.signatures(), o.keys(), o.aliases(), o.policies(), o.rotations(), o.tags(), o.keyStores(),
 	)}

@@ -7,6 +7,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awskms "github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/kms/types"
+	"github.com/aws/smithy-go"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/iam"
@@ -41,6 +42,9 @@ func (o *operations) sign(ctx context.Context, _ *gateway.Call, in *awskms.SignI
 	if err != nil {
 		return nil, err
 	}
+	if err := o.unheld(ctx, t.key); err != nil {
+		return nil, err
+	}
 	if err := dryRun(in.DryRun); err != nil {
 		return nil, err
 	}
@@ -49,6 +53,20 @@ func (o *operations) sign(ctx context.Context, _ *gateway.Call, in *awskms.SignI
 		return nil, answer(t.key, err)
 	}
 	return &awskms.SignOutput{KeyId: &t.key.Status.ARN, Signature: signature, SigningAlgorithm: in.SigningAlgorithm}, nil
+}
+
+// unheld refuses to sign with the key of a certificate authority, whatever its policy says: what is signed past the authority is in no record, and
+// could not be revoked. An authority that was deleted and can be had back holds its key, too.
+func (o *operations) unheld(ctx context.Context, key *v1alpha1.KMSKey) error {
+	holders, err := o.authorities.CertifiedFor(ctx, key)
+	if err != nil {
+		return answer(key, err)
+	}
+	if len(holders) == 0 {
+		return nil
+	}
+	return &smithy.GenericAPIError{Code: "AccessDeniedException", Fault: smithy.FaultClient, Message: key.Status.ARN +
+		" is the key of a private certificate authority and signs by way of ACM PCA alone: use acm-pca:IssueCertificate"}
 }
 
 // verify never answers false: a signature that is not valid is an error, as AWS has it.

@@ -43,7 +43,7 @@ var (
 var _ = BeforeSuite(func() {
 	world = environment.NewWorld(ctx)
 	operations = map[string]gateway.Operation{}
-	for _, o := range kms.New(kms.Dependencies{KMS: world.Services.KMS, KeyStores: world.Services.CloudHSM}).Operations {
+	for _, o := range kms.New(kms.Dependencies{KMS: world.Services.KMS, KeyStores: world.Services.CloudHSM, Authorities: world.Services.Authorities}).Operations {
 		operations[o.Name] = o
 	}
 })

@@ -39,7 +39,7 @@ var _ = Describe("By way of AWS's SDK", func() {
 		remote *awskms.Client
 	)
 	BeforeEach(func() {
-		door = world.Open(kms.New(kms.Dependencies{KMS: world.Services.KMS}))
+		door = world.Open(kms.New(kms.Dependencies{KMS: world.Services.KMS, Authorities: world.Services.Authorities}))
 		config = door.Config(environment.Region, allKMS)
 		remote = awskms.NewFromConfig(config)
 	})
@@ -211,7 +211,7 @@ var _ = Describe("Two replicas", Ordered, func() {
 
 	It("serve one state: what one has written the other has within a second, and both use the same keys", func() {
 		there := map[string]gateway.Operation{}
-		for _, o := range kms.New(kms.Dependencies{KMS: second.Services.KMS}).Operations {
+		for _, o := range kms.New(kms.Dependencies{KMS: second.Services.KMS, Authorities: second.Services.Authorities}).Operations {
 			there[o.Name] = o
 		}
 		at := func(name string, in any) (any, error) {
@@ -245,7 +245,7 @@ var _ = Describe("Two replicas", Ordered, func() {
 
 	It("that change one key at once lose neither's change", func() {
 		key := *createKey(admin()).KeyId
-		services := []gateway.Service{kms.New(kms.Dependencies{KMS: world.Services.KMS}), kms.New(kms.Dependencies{KMS: second.Services.KMS})}
+		services := []gateway.Service{kms.New(kms.Dependencies{KMS: world.Services.KMS, Authorities: world.Services.Authorities}), kms.New(kms.Dependencies{KMS: second.Services.KMS, Authorities: second.Services.Authorities})}
 		Eventually(func() error { return second.GetClient().Get(ctx, client.ObjectKeyFromObject(object(key)), object(key)) }).Should(Succeed())
 		var wait sync.WaitGroup
 		for i, service := range services {

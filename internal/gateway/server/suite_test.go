@@ -86,7 +86,7 @@ func serverOf(w *trail.Writer, share int, more ...gateway.Service) *server.Serve
 	s, err := server.New(server.Options{
 		SourceShare: share,
 		Services: append([]gateway.Service{
-			kms.New(kms.Dependencies{KMS: world.Services.KMS}),
+			kms.New(kms.Dependencies{KMS: world.Services.KMS, Authorities: world.Services.Authorities}),
 			secretsmanager.New(secretsmanager.Dependencies{Secrets: world.Services.Secrets}),
 		}, more...),
 		Regions: []string{region, "eu-west-1"}, Credentials: known{}, Trail: w, Log: GinkgoLogr,

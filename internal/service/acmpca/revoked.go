@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"crypto/x509"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -12,10 +13,13 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/core/arn"
 	"strongroom.dev/strongroom/internal/core/keys"
 	"strongroom.dev/strongroom/internal/core/pki"
 	"strongroom.dev/strongroom/internal/core/secretbytes"
+	"strongroom.dev/strongroom/internal/core/versions"
 	"strongroom.dev/strongroom/internal/fault"
+	"strongroom.dev/strongroom/internal/store"
 )
 
 // RevocationIndex is the cache index of Envelopes that finds revocations by the serial number of the certificate, or by keyPrefix and the key
@@ -34,7 +38,7 @@ func IndexRevocation(obj client.Object) []string {
 }
 
 // CheckRevoked tells whether a certificate of an authority's chain was revoked by the one above it, or another one with the same key, for a reason
-// that is the key's: what is issued below would be trusted by nobody who reads revocation lists, and by everybody else in spite of them. Only the
+// that is the key's, by one that issued one of the authority's: what is issued below would be trusted by nobody who reads revocation lists, and by everybody else in spite of them. Only the
 // namespace's authorities are asked, be they there or deleted and in their recovery window. The fault says Revoked. It asks the cache alone, twice
 // for each certificate but the root's, however many authorities there are.
 // https://www.rfc-editor.org/rfc/rfc5280#section-6.1.3
@@ -49,7 +53,13 @@ func (s *Service) CheckRevoked(ctx context.Context, ca *v1alpha1.CertificateAuth
 		if by != "" {
 			return revokedFault(ca, fmt.Sprintf("the certificate %s of %s is revoked by the CertificateAuthority %s", serial, c.Subject, by))
 		}
-		if by, err = s.revokedBy(ctx, ca.Namespace, keyPrefix+hex.EncodeToString(c.SubjectKeyId)); err != nil {
+		certificates := chain[i : i+1]
+		if i == 0 {
+			if certificates, err = s.own(ctx, ca, c); err != nil {
+				return err
+			}
+		}
+		if by, err = s.condemnedBy(ctx, ca.Namespace, c.SubjectKeyId, certificates); err != nil {
 			return err
 		}
 		if by != "" {
@@ -66,7 +76,14 @@ func (s *Service) checkKey(ctx context.Context, ca *v1alpha1.CertificateAuthorit
 	if err != nil {
 		return Fault(err)
 	}
-	by, err := s.revokedBy(ctx, ca.Namespace, keyPrefix+hex.EncodeToString(id))
+	var by string
+	if certificates, known := s.own(ctx, ca, nil); known != nil {
+		return known
+	} else if len(certificates) > 0 {
+		by, err = s.condemnedBy(ctx, ca.Namespace, id, certificates)
+	} else { // it has no issuer yet that could be asked for: whoever knows that a key is not to be trusted is heard
+		by, err = s.revokedBy(ctx, ca.Namespace, keyPrefix+hex.EncodeToString(id))
+	}
 	if err == nil && by != "" {
 		err = revokedFault(ca, fmt.Sprintf("its key is not to be trusted: a certificate for it is revoked by the CertificateAuthority %s", by))
 	}
@@ -90,6 +107,65 @@ func (s *Service) revokedBy(ctx context.Context, namespace, what string) (string
 	return found[0].Spec.Owner.Name, nil
 }
 
+// own are the certificates of an authority that its index has, and one besides, unless that is nil.
+func (s *Service) own(ctx context.Context, ca *v1alpha1.CertificateAuthority, current *x509.Certificate) ([]*x509.Certificate, error) {
+	var out []*x509.Certificate
+	if current != nil {
+		out = append(out, current)
+	}
+	for _, v := range IndexOf(ca) {
+		chain, err := s.ChainOf(ctx, SubjectOf(ca), v)
+		switch {
+		case err == nil:
+			out = append(out, chain[0])
+		case !errors.Is(err, store.ErrMissing): // an older one that is gone says nothing
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// condemnedBy names the authority that has revoked a key and issued one of an authority's certificates for it; empty for none. Anybody who may write
+// CertificateAuthorities can have one of their own certify the key of another one and revoke that: such a revocation is none of the other one's.
+func (s *Service) condemnedBy(ctx context.Context, namespace string, key []byte, certificates []*x509.Certificate) (string, error) {
+	found, err := s.Store.Indexed(ctx, namespace, RevocationIndex, keyPrefix+hex.EncodeToString(key))
+	if err != nil {
+		return "", err
+	}
+	for i := range found {
+		e := &found[i]
+		issued, err := s.hasIssued(ctx, e, certificates)
+		if err != nil {
+			return "", err
+		}
+		if !issued {
+			continue
+		}
+		if _, err := s.open(keys.KindRevocation, e); err != nil {
+			return "", err
+		}
+		return e.Spec.Owner.Name, nil
+	}
+	return "", nil
+}
+
+// hasIssued tells whether the authority of a revocation has a record of one of some certificates. Records are made by issuing alone.
+func (s *Service) hasIssued(ctx context.Context, revocation *v1alpha1.Envelope, certificates []*x509.Certificate) (bool, error) {
+	by := arn.Authority(revocation.Spec.Subject)
+	for _, c := range certificates {
+		serial := pki.FormatSerial(c.SerialNumber)
+		_, err := s.Store.Get(ctx, revocation.Namespace, v1alpha1.EnvelopeIssuedCertificate, revocation.Spec.Owner, arn.IssuedCertificate(by, serial),
+			versions.Version{ID: serial, Sequence: 1})
+		if err == nil {
+			return true, nil
+		}
+		if !errors.Is(err, store.ErrMissing) {
+			return false, err
+		}
+	}
+	return false, nil
+}
+
 // condemns tells whether a reason to revoke an authority's certificate is one not to trust its key any more. The other reasons say that there
 // is no cause to suspect the key, and the next certificate for it is good.
 // https://www.itu.int/rec/T-REC-X.509 (section 9.5.3.1, reason code)
@@ -104,7 +180,9 @@ func condemns(reason pki.Reason) bool {
 // endless is the end of a revocation of a key. One that is not to be trusted never is.
 var endless = time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)
 
-// condemn revokes the key of an authority's certificate. Of any other certificate it does nothing.
+// condemn revokes the key of an authority's certificate. Of any other certificate it does nothing. It says so of the authorities alone that this one has
+// issued a certificate for; an operator undoes it by deleting the Envelope, which leaves the certificate revoked: a new CertificateAuthority that
+// names the key has another one.
 func (s *Service) condemn(ctx context.Context, ca *v1alpha1.CertificateAuthority, chainPEM secretbytes.Bytes, payload []byte) error {
 	chain, err := pki.ParseCertificates(chainPEM.Reveal())
 	if err != nil {

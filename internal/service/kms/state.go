@@ -2,6 +2,7 @@ package kms
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
@@ -77,11 +78,14 @@ func CheckUsable(key *v1alpha1.KMSKey, operation keys.Operation) error {
 		return unusable(key, fmt.Sprintf("it is %s", state))
 	}
 	if !key.DeletionTimestamp.IsZero() && makesNew[operation] {
-		return unusable(key, "it is being deleted, so nothing new is encrypted under it; name another key, or keep this one as its "+
-			"condition DeletionBlocked says")
+		return fault.Waiting(v1alpha1.ReasonKeyUnusable, fmt.Errorf("%w: KMSKey %s/%s: %w, so nothing new is encrypted under it; name another key, "+
+			"or keep this one as its condition DeletionBlocked says", errKeyUnusable, key.Namespace, key.Name, ErrBeingDeleted))
 	}
 	return nil
 }
+
+// ErrBeingDeleted says that a key cannot be used since its object is being deleted.
+var ErrBeingDeleted = errors.New("it is being deleted")
 
 // wrongUsage is a fault that only another key mends.
 func wrongUsage(key *v1alpha1.KMSKey, err error, remedy string) error {

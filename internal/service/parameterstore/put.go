@@ -107,7 +107,7 @@ func (s *Service) discard(ctx context.Context, p *v1alpha1.Parameter, stored ver
 			return err
 		}
 	}
-	return s.Store.Delete(ctx, e)
+	return s.eraseGone(ctx, p, []v1alpha1.Envelope{*e})
 }
 
 // deletedMeanwhile is the error of a put whose parameter another request has deleted: made again, it makes the parameter.

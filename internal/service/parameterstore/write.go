@@ -222,20 +222,18 @@ func (s *Service) Delete(ctx context.Context, p *v1alpha1.Parameter) error {
 	return contended()
 }
 
-// erase deletes the Envelopes that a parameter had before it was deleted, its tombstone last, so that what a crash leaves is found
-// again. Those of a parameter that was made under the name since are not among them.
+// erase deletes the Envelopes that a parameter had before it was deleted, unless an object of its name is back that may have taken them over. Those of a parameter that was made under the name since are not among them.
 func (s *Service) erase(ctx context.Context, p *v1alpha1.Parameter, envelopes []v1alpha1.Envelope) error {
 	subject := s.ARNOf(p)
-	for _, tombstones := range []bool{false, true} {
-		for i := range envelopes {
-			e := &envelopes[i]
-			if e.Spec.Subject != subject || (e.Spec.Class == v1alpha1.EnvelopeTombstone) != tombstones {
-				continue
-			}
-			if err := s.Store.Delete(ctx, e); err != nil {
-				return err
-			}
-		}
+	envelopes = slices.DeleteFunc(slices.Clone(envelopes), func(e v1alpha1.Envelope) bool { return e.Spec.Subject != subject })
+	return s.eraseGone(ctx, p, envelopes)
+}
+
+// eraseGone erases Envelopes of a parameter that was deleted. The controller of Envelopes may be about them, too, and then goes on.
+func (s *Service) eraseGone(ctx context.Context, p *v1alpha1.Parameter, envelopes []v1alpha1.Envelope) error {
+	_, err := s.Store.Erase(ctx, &v1alpha1.Parameter{ObjectMeta: metav1.ObjectMeta{Namespace: p.Namespace, Name: p.Name}}, envelopes, s.Now())
+	if apierrors.IsConflict(err) {
+		return nil
 	}
-	return nil
+	return err
 }

@@ -47,9 +47,17 @@ type remains struct {
 	newest error
 }
 
+// all are those that are taken over.
+func (r *remains) all() []*v1alpha1.Envelope {
+	if r.tombstone == nil {
+		return r.stored
+	}
+	return append([]*v1alpha1.Envelope{r.tombstone}, r.stored...)
+}
+
 // Restore brings back an index: Envelopes tell all; a tombstone also tells stages that were moved by hand. Only what opens gets
 // into it. If the version in force is among those that do not, that is the error, since an older value in its place would be a
-// rollback that nobody asked for. The caller commits the index.
+// rollback that nobody asked for. The error wraps store.ErrCondemned while they are being erased. The caller commits the index.
 func (v *Versions) Restore(ctx context.Context, lost Lost) (out Restored, err error) {
 	envelopes, err := v.Store.OfOwner(ctx, lost.Namespace, v.Owner(lost.Name))
 	if err != nil {
@@ -62,6 +70,9 @@ func (v *Versions) Restore(ctx context.Context, lost Lost) (out Restored, err er
 	r := v.remains(envelopes, arn)
 	if r.tombstone != nil && !lost.Created.Before(r.tombstone.Spec.ExpireTime.Time) {
 		return out, nil // applied when the recovery window was over: this is a new object
+	}
+	if err := v.Store.CheckTaken(ctx, r.all()...); err != nil { // all or none: those that are being erased go the newest first
+		return out, err
 	}
 	if err := v.tryAll(ctx, Subject{Namespace: lost.Namespace, Name: lost.Name, ARN: arn}, r); err != nil {
 		return out, err

@@ -3,6 +3,7 @@ package secretsmanager
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -78,24 +79,18 @@ func (s *Service) DeleteNow(ctx context.Context, found Found) error {
 	return s.erase(ctx, namespace, name, subject)
 }
 
-// erase deletes the Envelopes of a secret, its tombstone last, so that what a crash leaves is found again.
+// erase deletes the Envelopes of a secret, unless it is back.
 func (s *Service) erase(ctx context.Context, namespace, name, subject string) error {
 	envelopes, err := s.Store.OfOwner(ctx, namespace, Owner(name))
 	if err != nil {
 		return err
 	}
-	for _, tombstones := range []bool{false, true} {
-		for i := range envelopes {
-			e := &envelopes[i]
-			if e.Spec.Subject != subject || (e.Spec.Class == v1alpha1.EnvelopeTombstone) != tombstones {
-				continue
-			}
-			if err := s.Store.Delete(ctx, e); err != nil {
-				return err
-			}
-		}
+	envelopes = slices.DeleteFunc(slices.Clone(envelopes), func(e v1alpha1.Envelope) bool { return e.Spec.Subject != subject })
+	_, err = s.Store.Erase(ctx, &v1alpha1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}, envelopes, s.Now())
+	if apierrors.IsConflict(err) { // the controller of Envelopes is about them, too
+		return nil
 	}
-	return nil
+	return err
 }
 
 // remove deletes the object of a secret, changed before if change says so, and returns its last state.

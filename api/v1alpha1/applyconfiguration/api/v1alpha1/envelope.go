@@ -15,7 +15,7 @@ import (
 // with apply.
 //
 // Envelope is one encrypted payload at rest. Only the operator reads and writes Envelopes; give nobody else RBAC on
-// them. They are immutable.
+// them. Their specs are immutable.
 type EnvelopeApplyConfiguration struct {
 	v1.TypeMetaApplyConfiguration    `json:""`
 	*v1.ObjectMetaApplyConfiguration `json:"metadata,omitempty"`

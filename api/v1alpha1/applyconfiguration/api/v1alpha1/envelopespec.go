@@ -12,6 +12,9 @@ import (
 //
 // EnvelopeSpec is one encrypted payload. All of it but the mere ciphertext is bound into the encryption, so an Envelope
 // that was moved, renamed or exchanged does not open.
+//
+// Ciphertexts have no format "byte" in the schema: CEL would decode them by the alphabet of URLs, and the rule that nothing changes would fail for
+// most of them, so that their annotations could not be changed either.
 type EnvelopeSpecApplyConfiguration struct {
 	// class of the payload.
 	Class *apiv1alpha1.EnvelopeClass `json:"class,omitempty"`
