@@ -21,6 +21,8 @@ type conditionKeys struct {
 	// force and window of DeleteSecret.
 	force  *bool
 	window *int64
+	// blockPublic of PutResourcePolicy.
+	blockPublic *bool
 	// functionARN is that of RotateSecret, modifyRules whether it has rules, and immediately whether it begins at once.
 	functionARN              *string
 	modifyRules, immediately *bool
@@ -76,6 +78,8 @@ func (k *conditionKeys) ofService(key string) ([]string, bool) {
 		return one(k.versionID)
 	case "versionstage":
 		return one(k.versionStage)
+	case "blockpublicpolicy":
+		return oneBool(k.blockPublic)
 	case "forcedeletewithoutrecovery":
 		return oneBool(k.force)
 	case "recoverywindowindays":
