@@ -12,6 +12,7 @@ import (
 	"strongroom.dev/strongroom/internal/core/secretbytes"
 	"strongroom.dev/strongroom/internal/core/versions"
 	"strongroom.dev/strongroom/internal/service/secretsmanager"
+	"strongroom.dev/strongroom/internal/store"
 	"strongroom.dev/strongroom/test/environment"
 )
 
@@ -286,6 +287,7 @@ var _ = Describe("A list of secrets", func() {
 		Expect(err).To(MatchError(ContainSubstring("tombstone")))
 		_, err = service().List(ctx, world.Namespace, home, false)
 		Expect(err).NotTo(HaveOccurred())
-		Expect(service().EntombedTags(&e)).To(BeEmpty())
+		_, err = service().Exhume(&e)
+		Expect(err).To(MatchError(store.ErrTampered))
 	})
 })
