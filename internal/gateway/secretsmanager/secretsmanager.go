@@ -86,9 +86,10 @@ func (a *api) find(ctx context.Context, call *gateway.Call, n named) (gateway.Re
 		return out, err
 	}
 	out.Named, out.Account = id.Given, id.Account
-	keys, absent := &n.keys, n.keys
-	absent.secretID = id.PolicyARN(call.Region, call.Account())
+	keys := &n.keys
 	out.Unknown = func() gateway.Question {
+		absent := *keys
+		absent.tags, absent.function, absent.secretID = nil, "", id.PolicyARN(call.Region, call.Account())
 		return gateway.Question{Resource: absent.secretID, Named: id.Given, ResourceAccount: id.Account, Context: &absent}
 	}
 	switch {
@@ -107,7 +108,7 @@ func (a *api) find(ctx context.Context, call *gateway.Call, n named) (gateway.Re
 		}
 	default:
 		out.Missing = secretsmanager.NotFound()
-		out.Value.arn = absent.secretID
+		out.Value.arn = id.PolicyARN(call.Region, call.Account())
 	}
 	out.ARN = out.Value.arn
 	keys.secretID = out.ARN
