@@ -103,22 +103,27 @@ func (s *statement) fences() bool {
 	return false
 }
 
-// wholly tells whether a statement speaks of every action, be it of one service, on every resource.
+// wholly tells whether a statement speaks of every action, be it of Secrets Manager alone, on every resource.
 func (s *statement) wholly() bool {
 	if s.notAction || s.notResource {
 		return false
 	}
 	actions, resources := false, s.anyResource
 	for i := range s.actions {
-		t := s.actions[i].tokens
-		all := len(t) == 1 && t[0].kind == anyRun
-		service := len(t) == 2 && t[0].kind == literal && strings.HasSuffix(t[0].text, ":") && t[1].kind == anyRun
-		actions = actions || all || service && t[0].text == "secretsmanager:"
+		actions = actions || everyAction(s.actions[i].tokens)
 	}
 	for i := range s.resources {
 		resources = resources || s.resources[i].all
 	}
 	return actions && resources
+}
+
+// everyAction tells whether a pattern is * or secretsmanager:*.
+func everyAction(t []token) bool {
+	if len(t) == 2 && t[0].kind == literal && t[0].text == "secretsmanager:" {
+		t = t[1:]
+	}
+	return len(t) == 1 && t[0].kind == anyRun
 }
 
 // bounds tells whether a condition that holds says that the request comes from somebody who can be counted. ForAllValues and IfExists

@@ -64,15 +64,8 @@ func (a *api) updateSecret(ctx context.Context, call *gateway.Call, in *sdk.Upda
 	if err != nil {
 		return nil, err
 	}
-	if in.KmsKeyId != nil && abroad(call, in.SecretId) {
-		if u.key, err = a.Secrets.KeyByID(ctx, u.secret.Namespace, call.Region, arn.Account(u.arn), *in.KmsKeyId); err != nil {
-			return nil, err
-		}
-	}
-	if in.KmsKeyId != nil && !u.key.Default {
-		if err := a.mayUse(call, u.key, u.arn, *in.ClientRequestToken); err != nil {
-			return nil, err
-		}
+	if u.key, err = a.newKey(ctx, call, in, u); err != nil {
+		return nil, err
 	}
 	secret, err := a.Secrets.Change(ctx, u.secret, func(spec *v1alpha1.SecretSpec) error {
 		change(spec, in, u.key)
@@ -92,6 +85,23 @@ func (a *api) updateSecret(ctx context.Context, call *gateway.Call, in *sdk.Upda
 	}
 	out.VersionId = &v.ID
 	return out, nil
+}
+
+// newKey is the key that a request names, if the caller may use it. That of a secret of another account is looked for here.
+func (a *api) newKey(ctx context.Context, call *gateway.Call, in *sdk.UpdateSecretInput, u update) (key secretsmanager.NamedKey, err error) {
+	key = u.key
+	if in.KmsKeyId == nil {
+		return key, nil
+	}
+	if abroad(call, in.SecretId) {
+		if key, err = a.Secrets.KeyByID(ctx, u.secret.Namespace, call.Region, arn.Account(u.arn), *in.KmsKeyId); err != nil {
+			return key, err
+		}
+	}
+	if key.Default {
+		return key, nil
+	}
+	return key, a.mayUse(call, key, u.arn, *in.ClientRequestToken)
 }
 
 // change is what a request changes of a spec: what it leaves out stays, and an empty text is one.

@@ -83,9 +83,7 @@ func (k *conditionKeys) ofService(key string) ([]string, bool) {
 	case "forcedeletewithoutrecovery":
 		return oneBool(k.force)
 	case "recoverywindowindays":
-		if k.window != nil {
-			return []string{strconv.FormatInt(*k.window, 10)}, true
-		}
+		return oneInt(k.window)
 	}
 	return k.ofRotation(key)
 }
@@ -110,6 +108,13 @@ func one(value *string) ([]string, bool) {
 		return nil, false
 	}
 	return []string{*value}, true
+}
+
+func oneInt(value *int64) ([]string, bool) {
+	if value == nil {
+		return nil, false
+	}
+	return []string{strconv.FormatInt(*value, 10)}, true
 }
 
 func oneBool(value *bool) ([]string, bool) {
