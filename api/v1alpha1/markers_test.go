@@ -84,13 +84,13 @@ status: {observedGeneration: 1, clusterId: c, state: ACTIVE, lastHandledReconcil
   domainKeys: [{epoch: 1, keyCheckValue: "0011223344", wrappingKeyCheckValue: "0011223344"}]}`, `
 spec: {size: 1, pkcs11: {library: /lib.so, tokenLabel: t, pinSecretRef: {name: p, key: k}}}`},
 	"Secret": {`
-spec: {name: aws, region: us-east-1, tags: [{key: k, value: v}], description: d, kmsKeyRef: {name: k}, suspend: true, deletion: {recoveryWindowInDays: 8},
+spec: {name: aws, region: us-east-1, tags: [{key: k, value: v}], description: d, kmsKeyRef: {name: k}, resourcePolicy: {Version: "2012-10-17"}, suspend: true, deletion: {recoveryWindowInDays: 8},
   generate: {password: {length: 5, excludeCharacters: a, excludeNumbers: true, excludePunctuation: true, excludeUppercase: true,
     excludeLowercase: false, includeSpace: true, requireEachIncludedType: false}},
   rotation: {enabled: true, schedule: rate(1 days), duration: 2h},
   target: {name: t, creationPolicy: Owner, template: {data: {a: b}}, restart: [{kind: Deployment, name: w}]}}
 status: {observedGeneration: 1, arn: a, currentVersionId: v, lastRotatedTime: "2026-11-24T12:00:00Z", lastHandledReconcileAt: a,
-  lastHandledRotateAt: b, importedFrom: a/b, projection: {name: t, keys: [a], digest: d},
+  lastHandledRotateAt: b, importedFrom: a/b, projection: {name: t, keys: [a], digest: d}, policyBinding: {policyDigest: d, principals: [{arn: a, uniqueId: u}]},
   versions: [{versionId: "` + long + `", sequence: 1, stages: [AWSCURRENT], createdTime: "2026-11-24T12:00:00Z"}]}`, `
 spec: {generate: {json: {template: "{}", key: k, password: {length: 5, excludeCharacters: a, excludeNumbers: true,
   excludePunctuation: true, excludeUppercase: true, excludeLowercase: false, includeSpace: true, requireEachIncludedType: false}}},

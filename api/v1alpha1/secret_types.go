@@ -75,6 +75,13 @@ type SecretSpec struct {
 	// +kubebuilder:validation:MaxItems=50
 	Tags []Tag `json:"tags,omitempty"`
 
+	// resourcePolicy says who may do what with the secret by the AWS API, in AWS's JSON language: users and roles of other accounts
+	// too, whose own policies must allow it as well. It has at most 20,480 characters. Without it the account's IAM policies alone
+	// decide. By one that cannot be understood nobody may do anything, since it may hold a Deny.
+	// https://docs.aws.amazon.com/secretsmanager/latest/userguide/auth-and-access_resource-policies.html
+	// +optional
+	ResourcePolicy *PolicyDocument `json:"resourcePolicy,omitempty"`
+
 	// suspend holds everything: no rotation, no import, no projection, no healing.
 	// +optional
 	Suspend bool `json:"suspend,omitempty"`
@@ -459,6 +466,10 @@ type SecretStatus struct {
 	// projection that was last written.
 	// +optional
 	Projection *ProjectionStatus `json:"projection,omitempty"`
+
+	// policyBinding is whom the secret's resource policy names.
+	// +optional
+	PolicyBinding *PolicyBinding `json:"policyBinding,omitempty"`
 
 	// lastHandledReconcileAt echoes the annotation strongroom.dev/reconcile.
 	// +optional

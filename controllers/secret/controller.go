@@ -101,6 +101,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 
 // run is the order of steps. What there is is shown and healed even if no new version can be made.
 func (r *Reconciler) run(ctx context.Context, p *pass) error {
+	if err := r.bind(ctx, p); err != nil {
+		return err
+	}
 	if p.secret.Spec.Suspend {
 		return passes.ErrSuspended
 	}
@@ -108,7 +111,7 @@ func (r *Reconciler) run(ctx context.Context, p *pass) error {
 		return err
 	}
 	p.indexed = true
-	err := r.version(ctx, p)
+	err := fault.Join(r.version(ctx, p), r.policy(p))
 	if _, shown := p.index.ByStage(versions.Current); err != nil && !shown {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"strongroom.dev/strongroom/controllers/outcome"
 	"strongroom.dev/strongroom/internal/core/arn"
 	"strongroom.dev/strongroom/internal/service/sealed"
+	"strongroom.dev/strongroom/internal/service/secretsmanager"
 )
 
 // restore brings back the index of a secret that has none: it was deleted and is applied again within its recovery
@@ -16,6 +17,14 @@ func (r *Reconciler) restore(ctx context.Context, p *pass) error {
 	if len(p.index) > 0 {
 		return nil
 	}
+	if err := r.recover(ctx, p); err != nil {
+		return err
+	}
+	return r.bindNow(ctx, p)
+}
+
+// recover finds what is left of the secret.
+func (r *Reconciler) recover(ctx context.Context, p *pass) error {
 	restored, err := r.Secrets.Versions().Restore(ctx, sealed.Lost{
 		Namespace: p.secret.Namespace, Name: p.secret.Name, Created: p.secret.CreationTimestamp.Time, Mine: r.mine(p),
 	})
@@ -23,6 +32,7 @@ func (r *Reconciler) restore(ctx context.Context, p *pass) error {
 		return err
 	}
 	p.arn, p.index = restored.ARN, restored.Index
+	secretsmanager.Rebind(p.secret, restored.PolicyBinding)
 	p.foundFrom = formerSource(restored.Spec, sourceOf(p.secret))
 	p.trigger = triggerResumed
 	if restored.Deleted {

@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/service/principals"
 	"strongroom.dev/strongroom/internal/service/secretsmanager"
 )
 
@@ -23,6 +24,9 @@ func TestWhatSecretsAreFoundBy(t *testing.T) {
 			Target:    &v1alpha1.SecretTarget{Name: "shown"},
 		},
 	}
+	full.Spec.ResourcePolicy = &v1alpha1.PolicyDocument{}
+	full.Spec.ResourcePolicy.Raw = []byte(`{"Statement":{"Effect":"Allow","Principal":{"AWS":["arn:aws:iam::111122223333:user/staff/Ada",
+		"arn:aws:sts::111122223333:assumed-role/app/pod","111122223333"]},"Action":"*","Resource":"*"}}`)
 	plain := &v1alpha1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "db"}, Spec: v1alpha1.SecretSpec{Target: &v1alpha1.SecretTarget{}}}
 	bare := &v1alpha1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "db"}}
 	for _, tt := range []struct {
@@ -33,6 +37,7 @@ func TestWhatSecretsAreFoundBy(t *testing.T) {
 		{KeyIndex, []string{"key"}, []string{"aws-secretsmanager"}, []string{"aws-secretsmanager"}},
 		{SourceIndex, []string{"source"}, nil, nil},
 		{TargetIndex, []string{"shown"}, nil, nil},
+		{principals.Index, []string{"role/111122223333/app", "user/111122223333/ada"}, nil, nil},
 	} {
 		index := Indexes()[tt.index]
 		if index == nil {
@@ -51,7 +56,7 @@ func TestWhatSecretsAreFoundBy(t *testing.T) {
 			}
 		}
 	}
-	if len(Indexes()) != 4 {
+	if len(Indexes()) != 5 {
 		t.Errorf("there are %d indexes: give the new one a case", len(Indexes()))
 	}
 }

@@ -19,6 +19,7 @@ import (
 	"strongroom.dev/strongroom/controllers/imports"
 	"strongroom.dev/strongroom/controllers/outcome"
 	"strongroom.dev/strongroom/controllers/passes"
+	"strongroom.dev/strongroom/internal/service/principals"
 	"strongroom.dev/strongroom/internal/service/secretsmanager"
 )
 
@@ -45,8 +46,8 @@ var indexed = map[string]func(*v1alpha1.Secret) string{
 	TargetIndex: (*v1alpha1.Secret).TargetName,
 }
 
-// Indexes are the functions of the cache indexes of Secrets. A Secret whose own name is the value is in none, since it is found
-// by that: an entry of an index costs more memory than a small Secret does.
+// Indexes are the functions of the cache indexes of Secrets, that of whom their policies name among them. In the others a Secret whose own
+// name is the value is not, since it is found by that: an entry of an index costs more memory than a small Secret does.
 func Indexes() map[string]client.IndexerFunc {
 	out := make(map[string]client.IndexerFunc, len(indexed))
 	for name, value := range indexed {
@@ -61,6 +62,7 @@ func Indexes() map[string]client.IndexerFunc {
 			return nil
 		}
 	}
+	out[principals.Index] = principals.IndexValues
 	return out
 }
 
@@ -101,6 +103,8 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, options controller.Optio
 			builder.WithPredicates(predicate.Funcs{UpdateFunc: passes.KeyChanged})).
 		Watches(&v1alpha1.Envelope{}, handler.EnqueueRequestsFromMapFunc(own.EnvelopeOwner),
 			builder.WithPredicates(predicate.Funcs{CreateFunc: own.EnvelopeWanted(r.Client)})).
+		Watches(&v1alpha1.IAMUser{}, passes.OfPrincipal(r.Client, own.List), builder.WithPredicates(passes.PrincipalAppeared)).
+		Watches(&v1alpha1.IAMRole{}, passes.OfPrincipal(r.Client, own.List), builder.WithPredicates(passes.PrincipalAppeared)).
 		Watches(&corev1.Namespace{}, own.NamespaceChanged(r.Client),
 			builder.WithPredicates(predicate.LabelChangedPredicate{})).
 		WithOptions(options).

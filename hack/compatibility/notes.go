@@ -24,13 +24,19 @@ var notes = map[string]string{
 	"kms:ReEncrypt":                "also needs `kms:ReEncryptTo` on the destination key",
 	"kms:RotateKeyOnDemand":        "the key of a service is rotated by that service, and refused",
 
-	"secretsmanager": "A secret has no resource policy and no replica: those operations are not served. [Rotation](rotation.md) is by functions that were written " +
-		"for Lambda, or the [Secret](secret.md)'s own. A request body has at most 1 MiB.",
+	"secretsmanager": "A secret has no replica: those operations are not served. [Rotation](rotation.md) is by functions that were written " +
+		"for Lambda, or the [Secret](secret.md)'s own. A secret of another account is named by its ARN, and is to be had if its " +
+		"[resource policy](secret.md#resource-policy) and the caller's own policies allow it. A request body has at most 1 MiB.",
+	"secretsmanager:GetResourcePolicy": "as the object has it: members may be in another order than they were put",
+	"secretsmanager:PutResourcePolicy": "users and roles of the secret's own account must be there; of other accounts nothing is told; a syntax error says where it is; " +
+		"what is broad is worked out by the rules of [the Secret's page](secret.md#resource-policy)",
+	"secretsmanager:ValidateResourcePolicy": "also needs `secretsmanager:PutResourcePolicy`; `CheckName` is `BlockPublicPolicyCheck` or `LockOutCheck`: AWS documents no names; " +
+		"a syntax error is `MalformedPolicyDocumentException`",
 	"secretsmanager:CancelRotateSecret": "`AWSPENDING` stays on a version that the rotation made",
 	"secretsmanager:RotateSecret": "`RotationLambdaARN` names a Service of the secret's namespace and needs `lambda:InvokeFunction`; `RotateImmediately` false runs no `testSecret`; " +
 		"at most 999 days; `ExternalSecretRotationMetadata` and `ExternalSecretRotationRoleArn` are refused with `InvalidParameterException`",
 	"secretsmanager:CreateSecret":        "`AddReplicaRegions` and `Type` are refused with `InvalidParameterException`",
-	"secretsmanager:UpdateSecret":        "`Type` is refused with `InvalidParameterException`",
+	"secretsmanager:UpdateSecret":        "`Type` is refused with `InvalidParameterException`; a key is of the secret's own account",
 	"secretsmanager:BatchGetSecretValue": "each secret needs `secretsmanager:GetSecretValue` too",
 
 	"acm": "Over [Certificate](certificate.md): certificates are issued by private authorities of the account, or imported. No public domain is validated, and there " +

@@ -21,6 +21,9 @@ type Tombstone struct {
 	Spec []byte `json:"spec,omitempty"`
 	// Index is the index of its versions.
 	Index versions.Index `json:"index"`
+	// PolicyBinding is whom the policy in Spec names, with the digest of a policy of no object: whoever is made under the name of one that
+	// was deleted is not let in by the restored object either.
+	PolicyBinding *v1alpha1.PolicyBinding `json:"policyBinding,omitempty"`
 	// KeyID is the id of a deleted KMSKey.
 	KeyID string `json:"keyId,omitempty"`
 }

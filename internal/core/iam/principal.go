@@ -101,6 +101,20 @@ func (p *Policy) Principals() []string {
 	return slices.Compact(out)
 }
 
+// Services are the service principals that a policy names, each once, sorted.
+func (p *Policy) Services() []string {
+	var out []string
+	for i := range p.statements {
+		for _, who := range []*principals{p.statements[i].principal, p.statements[i].notPrincipal} {
+			if who != nil {
+				out = append(out, who.services...)
+			}
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
 // Bound is the policy whose ARNs mean those alone who have the unique ids: a session its role's. An ARN without one means whoever has
 // it. It takes away and never gives: a statement that denies goes by the text, and so does a NotPrincipal that allows. The ids must not be
 // changed afterwards.

@@ -7,6 +7,7 @@ import (
 	. "github.com/onsi/gomega"
 
 	awskms "github.com/aws/aws-sdk-go-v2/service/kms"
+	awssecrets "github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	awssts "github.com/aws/aws-sdk-go-v2/service/sts"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -109,6 +110,43 @@ var _ = Describe("A user who is made again under the name of one who was trusted
 		Eventually(assume(second, "again")).Should(BeEmpty())
 		Eventually(bound(r)).Should(HaveLen(1))
 		Expect(r.Status.Trust.Principals[0].UniqueID).To(Equal(object("again", &v1alpha1.IAMUser{}).Status.UniqueID))
+	})
+
+	It("may not read a secret whose resource policy named the one before, until the policy is another", func() {
+		policy := func(id string) *v1alpha1.PolicyDocument {
+			return policyDocument(`{"Version":"2012-10-17","Id":"` + id + `","Statement":{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::` +
+				account + `:user/reader"},"Action":"secretsmanager:DescribeSecret","Resource":"*"}}`)
+		}
+		secret := &v1alpha1.Secret{
+			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "named-secret"},
+			Spec:       v1alpha1.SecretSpec{Generate: &v1alpha1.SecretGenerator{UUID: &v1alpha1.UUIDGenerator{}}, ResourcePolicy: policy("one")},
+		}
+		Expect(cp.Client.Create(ctx, secret)).To(Succeed()) // before there is a user: manifests come in any order
+		describe := func(c *sdk.Client) func() string {
+			k := awssecrets.New(awssecrets.Options{Region: "us-east-1", BaseEndpoint: &endpoint, HTTPClient: transport, RetryMaxAttempts: 1, Credentials: c.Options().Credentials})
+			return func() string {
+				_, err := k.DescribeSecret(ctx, &awssecrets.DescribeSecretInput{SecretId: &secret.Name})
+				return code(err)
+			}
+		}
+		principals := func() []v1alpha1.BoundPrincipal {
+			if object("named-secret", secret); secret.Status.PolicyBinding == nil {
+				return nil
+			}
+			return secret.Status.PolicyBinding.Principals
+		}
+		first := newUser("reader")
+		Eventually(describe(first)).Should(BeEmpty())
+		Eventually(principals).Should(HaveLen(1))
+		remove(userOf("reader"))
+		second := newUser("reader")
+		Consistently(describe(second), "1s").Should(Equal("AccessDeniedException"))
+		Eventually(func() bool {
+			return meta.IsStatusConditionTrue(object("named-secret", secret).Status.Conditions, v1alpha1.ConditionPrincipalReplaced)
+		}).Should(BeTrue())
+		secret.Spec.ResourcePolicy = policy("two")
+		Expect(cp.Client.Update(ctx, secret)).To(Succeed())
+		Eventually(describe(second)).Should(BeEmpty())
 	})
 
 	It("may not use a key whose policy named the one before, and is told what everybody is told", func() {

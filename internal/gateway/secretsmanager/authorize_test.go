@@ -19,6 +19,14 @@ var inputs = map[string]func(id *string) any{
 	"CreateSecret": func(id *string) any {
 		return &sdk.CreateSecretInput{Name: id, ClientRequestToken: token(), SecretString: id}
 	},
+	"DeleteResourcePolicy": func(id *string) any { return &sdk.DeleteResourcePolicyInput{SecretId: id} },
+	"GetResourcePolicy":    func(id *string) any { return &sdk.GetResourcePolicyInput{SecretId: id} },
+	"PutResourcePolicy": func(id *string) any {
+		return &sdk.PutResourcePolicyInput{SecretId: id, ResourcePolicy: ptr.To(lettingAccount(account))}
+	},
+	"ValidateResourcePolicy": func(id *string) any {
+		return &sdk.ValidateResourcePolicyInput{SecretId: id, ResourcePolicy: ptr.To(lettingAccount(account))}
+	},
 	"DeleteSecret":         func(id *string) any { return &sdk.DeleteSecretInput{SecretId: id} },
 	"DescribeSecret":       func(id *string) any { return &sdk.DescribeSecretInput{SecretId: id} },
 	"GetRandomPassword":    func(*string) any { return &sdk.GetRandomPasswordInput{} },
@@ -306,3 +314,8 @@ var _ = Describe("A secret under a customer's key", func() {
 		Expect(err).To(MatchError(ContainSubstring("EncryptionFailure")))
 	})
 })
+
+// lettingAccount is a resource policy that leaves everything to an account.
+func lettingAccount(id string) string {
+	return `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"` + id + `"},"Action":"secretsmanager:*","Resource":"*"}]}`
+}

@@ -2,11 +2,13 @@ package secretsmanager
 
 import (
 	"context"
+	"strings"
 
 	sdk "github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"k8s.io/utils/ptr"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/core/arn"
 	"strongroom.dev/strongroom/internal/core/versions"
 	"strongroom.dev/strongroom/internal/gateway"
 	"strongroom.dev/strongroom/internal/service/secretsmanager"
@@ -22,18 +24,31 @@ type update struct {
 
 func (a *api) resolveUpdate(ctx context.Context, call *gateway.Call, in *sdk.UpdateSecretInput) (gateway.Resource[update], error) {
 	keys := conditionKeys{description: in.Description, keyID: in.KmsKeyId}
-	key, err := a.Secrets.KeyByID(ctx, call.Namespace(), call.Region, call.Account(), deref(in.KmsKeyId))
-	if err != nil {
-		return gateway.Resource[update]{}, err
+	var key secretsmanager.NamedKey
+	if abroad(call, in.SecretId) {
+		if strings.HasPrefix(deref(in.KmsKeyId), "arn:") {
+			key.ARN = *in.KmsKeyId // whether another account has such a key is looked for when that is permitted
+		}
+	} else {
+		var err error
+		if key, err = a.Secrets.KeyByID(ctx, call.Namespace(), call.Region, call.Account(), deref(in.KmsKeyId)); err != nil {
+			return gateway.Resource[update]{}, err
+		}
 	}
 	if key.ARN != "" {
 		keys.keyARN = &key.ARN
 	}
 	found, err := a.find(ctx, call, named{given: in.SecretId, keys: keys})
 	return gateway.Resource[update]{
-		ARN: found.ARN, Named: found.Named, Account: found.Account, Context: found.Context, Missing: found.Missing,
-		Value: update{target: found.Value, key: key},
+		ARN: found.ARN, Named: found.Named, Account: found.Account, Policy: found.Policy, Context: found.Context, Unknown: found.Unknown,
+		Missing: found.Missing, Value: update{target: found.Value, key: key},
 	}, err
+}
+
+// abroad tells whether a request names a secret of another account. A key that it names is that account's too.
+func abroad(call *gateway.Call, secretID *string) bool {
+	id, err := secretsmanager.ParseID(deref(secretID))
+	return err == nil && id.Account != "" && id.Account != call.Account()
 }
 
 // updateSecret changes the spec first, and then puts the value, under the new key if there is one. Versions that are there stay
@@ -49,10 +64,8 @@ func (a *api) updateSecret(ctx context.Context, call *gateway.Call, in *sdk.Upda
 	if err != nil {
 		return nil, err
 	}
-	if in.KmsKeyId != nil && !u.key.Default {
-		if err := a.mayUse(call, u.key, u.arn, *in.ClientRequestToken); err != nil {
-			return nil, err
-		}
+	if u.key, err = a.newKey(ctx, call, in, u); err != nil {
+		return nil, err
 	}
 	secret, err := a.Secrets.Change(ctx, u.secret, func(spec *v1alpha1.SecretSpec) error {
 		change(spec, in, u.key)
@@ -72,6 +85,23 @@ func (a *api) updateSecret(ctx context.Context, call *gateway.Call, in *sdk.Upda
 	}
 	out.VersionId = &v.ID
 	return out, nil
+}
+
+// newKey is the key that a request names, if the caller may use it. That of a secret of another account is looked for here.
+func (a *api) newKey(ctx context.Context, call *gateway.Call, in *sdk.UpdateSecretInput, u update) (key secretsmanager.NamedKey, err error) {
+	key = u.key
+	if in.KmsKeyId == nil {
+		return key, nil
+	}
+	if abroad(call, in.SecretId) {
+		if key, err = a.Secrets.KeyByID(ctx, u.secret.Namespace, call.Region, arn.Account(u.arn), *in.KmsKeyId); err != nil {
+			return key, err
+		}
+	}
+	if key.Default {
+		return key, nil
+	}
+	return key, a.mayUse(call, key, u.arn, *in.ClientRequestToken)
 }
 
 // change is what a request changes of a spec: what it leaves out stays, and an empty text is one.

@@ -21,6 +21,8 @@ type conditionKeys struct {
 	// force and window of DeleteSecret.
 	force  *bool
 	window *int64
+	// blockPublic of PutResourcePolicy.
+	blockPublic *bool
 	// functionARN is that of RotateSecret, modifyRules whether it has rules, and immediately whether it begins at once.
 	functionARN              *string
 	modifyRules, immediately *bool
@@ -76,12 +78,12 @@ func (k *conditionKeys) ofService(key string) ([]string, bool) {
 		return one(k.versionID)
 	case "versionstage":
 		return one(k.versionStage)
+	case "blockpublicpolicy":
+		return oneBool(k.blockPublic)
 	case "forcedeletewithoutrecovery":
 		return oneBool(k.force)
 	case "recoverywindowindays":
-		if k.window != nil {
-			return []string{strconv.FormatInt(*k.window, 10)}, true
-		}
+		return oneInt(k.window)
 	}
 	return k.ofRotation(key)
 }
@@ -106,6 +108,13 @@ func one(value *string) ([]string, bool) {
 		return nil, false
 	}
 	return []string{*value}, true
+}
+
+func oneInt(value *int64) ([]string, bool) {
+	if value == nil {
+		return nil, false
+	}
+	return []string{strconv.FormatInt(*value, 10)}, true
 }
 
 func oneBool(value *bool) ([]string, bool) {

@@ -6,6 +6,7 @@ import (
 	"github.com/aws/smithy-go"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/core/arn"
 	"strongroom.dev/strongroom/internal/core/keys"
 	"strongroom.dev/strongroom/internal/gateway"
 	"strongroom.dev/strongroom/internal/service/kms"
@@ -17,13 +18,23 @@ const (
 	kmsGenerateDataKey = "kms:GenerateDataKey"
 )
 
-// useKey asks whether the caller may use a customer's key by way of Secrets Manager. The account's own key needs no permission.
+// useKey asks whether the caller may use a customer's key by way of Secrets Manager. The account's own key needs no permission, and is
+// for nobody of another account.
 // https://docs.aws.amazon.com/secretsmanager/latest/userguide/security-encryption.html
+// https://docs.aws.amazon.com/secretsmanager/latest/userguide/auth-and-access_examples_cross.html
 func (a *api) useKey(call *gateway.Call, key *v1alpha1.KMSKey, action, secretARN, versionID string) error {
 	if secretsmanager.IsDefaultKey(key) {
-		return nil
+		return ownKeyOnly(call, key.Namespace)
 	}
 	return a.askKey(call, key, key.Status.ARN, action, secretARN, versionID)
+}
+
+// ownKeyOnly refuses an account's own key to callers of other accounts.
+func ownKeyOnly(call *gateway.Call, namespace string) error {
+	if namespace != call.Namespace() {
+		return invalidRequest("You can't access a secret from a different AWS account if you encrypt the secret with the default KMS service key.")
+	}
+	return nil
 }
 
 // mayUse asks whether the caller may encrypt under the key that the request names. Only who may is told that there is none.
@@ -45,12 +56,13 @@ func (a *api) mayUse(call *gateway.Call, key secretsmanager.NamedKey, secretARN,
 // askKey asks the caller's policies and the key's own, whose word is needed: as KMS does, when it is asked by Secrets Manager on
 // the caller's behalf. A key that is not there is asked about as one with the policy of a key that names none.
 func (a *api) askKey(call *gateway.Call, key *v1alpha1.KMSKey, keyARN, action, secretARN, versionID string) error {
-	policy := a.Secrets.KMS.DefaultPolicy(call.Account())
+	owner := arn.Account(secretARN) // a secret's key is of its own account, which may be another than the caller's
+	policy := a.Secrets.KMS.DefaultPolicy(owner)
 	if key != nil {
-		policy = a.Secrets.KMS.Policy(key)
+		owner, policy = arn.Account(keyARN), a.Secrets.KMS.Policy(key)
 	}
 	err := call.Authorize(gateway.Question{
-		Action: action, Resource: keyARN, Policy: policy, MustAllow: true,
+		Action: action, Resource: keyARN, ResourceAccount: owner, Policy: policy, MustAllow: true,
 		Context: &kms.Conditions{
 			Key: key, CallerAccount: call.Account(), ViaService: SigningName + "." + call.Region + ".amazonaws.com",
 			EncryptionContext: map[string]string{"SecretARN": secretARN, "SecretVersionId": versionID},

@@ -71,7 +71,7 @@ func functionName(call *gateway.Call, functionARN, secretARN string) (string, er
 		return "", invalidParameter("Invalid RotationLambdaARN: a rotation function is a Service of the secret's namespace, and its ARN " +
 			strings.Replace(arn.Function(region, account, ""), "function:", "function:NAME", 1) + ", without a version or an alias.")
 	}
-	return name, call.Authorize(gateway.Question{Action: lambdaInvoke, Resource: functionARN})
+	return name, call.Authorize(gateway.Question{Action: lambdaInvoke, Resource: functionARN, ResourceAccount: account})
 }
 
 // rules are the rotation rules of a request, nil if it has none.

@@ -37,12 +37,15 @@ func New(d Dependencies) gateway.Service {
 		gateway.Op("BatchGetSecretValue", none[sdk.BatchGetSecretValueInput], a.batchGetSecretValue, gateway.ReadOnly),
 		gateway.Op("CancelRotateSecret", a.resolveCancelRotate, a.cancelRotateSecret),
 		gateway.Op("CreateSecret", a.resolveCreate, a.createSecret),
+		gateway.Op("DeleteResourcePolicy", a.resolveDeletePolicy, a.deleteResourcePolicy),
 		gateway.Op("DeleteSecret", a.resolveDelete, a.deleteSecret),
 		gateway.Op("DescribeSecret", a.resolveDescribe, a.describeSecret, gateway.ReadOnly),
 		gateway.Op("GetRandomPassword", none[sdk.GetRandomPasswordInput], a.getRandomPassword, gateway.ReadOnly),
+		gateway.Op("GetResourcePolicy", a.resolveGetPolicy, a.getResourcePolicy, gateway.ReadOnly),
 		a.get,
 		gateway.Op("ListSecretVersionIds", a.resolveVersions, a.listSecretVersionIds, gateway.ReadOnly),
 		gateway.Op("ListSecrets", none[sdk.ListSecretsInput], a.listSecrets, gateway.ReadOnly),
+		gateway.Op("PutResourcePolicy", a.resolvePutPolicy, a.putResourcePolicy),
 		gateway.Op("PutSecretValue", a.resolvePut, a.putSecretValue),
 		gateway.Op("RestoreSecret", a.resolveRestore, a.restoreSecret),
 		gateway.Op("RotateSecret", a.resolveRotate, a.rotateSecret),
@@ -50,6 +53,7 @@ func New(d Dependencies) gateway.Service {
 		gateway.Op("UntagResource", a.resolveUntag, a.untagResource),
 		gateway.Op("UpdateSecret", a.resolveUpdate, a.updateSecret),
 		gateway.Op("UpdateSecretVersionStage", a.resolveStage, a.updateSecretVersionStage),
+		gateway.Op("ValidateResourcePolicy", a.resolveValidate, a.validateResourcePolicy, gateway.ReadOnly),
 	}}
 }
 
@@ -68,8 +72,9 @@ type named struct {
 	keys         conditionKeys
 }
 
-// find makes the resource of a request. What is there and what is not differ in Missing alone, and in what policies see of a
-// secret: its tags.
+// find makes the resource of a request, in the caller's account or, by its ARN, in another. What is there and what is not differ in
+// Missing alone, and in what policies see of a secret: its tags, its function and its own policy. A denial is told in the words of what is
+// not there, if that would be denied too.
 func (a *api) find(ctx context.Context, call *gateway.Call, n named) (gateway.Resource[target], error) {
 	var out gateway.Resource[target]
 	id, err := secretsmanager.ParseID(deref(n.given))
@@ -82,14 +87,22 @@ func (a *api) find(ctx context.Context, call *gateway.Call, n named) (gateway.Re
 	}
 	out.Named, out.Account = id.Given, id.Account
 	keys := &n.keys
+	out.Unknown = func() gateway.Question {
+		absent := *keys
+		absent.tags, absent.function, absent.secretID = nil, "", id.PolicyARN(call.Region, call.Account())
+		return gateway.Question{Resource: absent.secretID, Named: id.Given, ResourceAccount: id.Account, Context: &absent}
+	}
 	switch {
 	case found.Secret != nil:
 		out.Value = target{secret: found.Secret, arn: a.Secrets.ARNOf(found.Secret)}
+		out.Policy = a.Secrets.Policy(found.Secret)
 		keys.tags = found.Secret.Spec.Tags
 		keys.functionOf(found.Secret, out.Value.arn)
 	case found.Tombstone != nil:
 		out.Value = target{tombstone: found.Tombstone, arn: found.Tombstone.Spec.Subject}
-		keys.tags = a.Secrets.EntombedTags(found.Tombstone)
+		if buried, err := a.Secrets.Exhume(found.Tombstone); err == nil { // one that does not open fails every operation but force
+			keys.tags, out.Policy = buried.Spec.Tags, secretsmanager.EntombedPolicy(buried)
+		}
 		if !n.allowDeleted {
 			out.Missing = secretsmanager.MarkedForDeletion()
 		}

@@ -103,6 +103,11 @@ func (a *api) put(ctx context.Context, call *gateway.Call, in secretsmanager.Put
 	do func(context.Context, secretsmanager.PutValueInput) (versions.Version, error),
 ) (versions.Version, error) {
 	var err error
+	if secretsmanager.KeyName(in.Secret) == secretsmanager.DefaultKeyName { // before it is made
+		if err := ownKeyOnly(call, in.Secret.Namespace); err != nil {
+			return versions.Version{}, err
+		}
+	}
 	if in.Key, err = a.Secrets.AwaitKey(ctx, in.Secret); err != nil {
 		return versions.Version{}, encryption(err)
 	}

@@ -15,8 +15,8 @@ import (
 // DefaultPolicyCacheSize is how many compiled policies a PolicyCache holds when nothing else is said.
 const DefaultPolicyCacheSize = 16384
 
-// PolicyCache holds compiled key policies, of each key the latest, and of each account the default one. It is safe for
-// concurrent use.
+// PolicyCache holds compiled resource policies, of each key or secret the latest, and of each account the default one of keys. It is safe
+// for concurrent use.
 type PolicyCache struct{ entries *lru.Cache }
 
 // NewPolicyCache makes a cache of at most so many policies; 0 is DefaultPolicyCacheSize.
@@ -35,8 +35,8 @@ type compiledPolicy struct {
 	policy *iam.Policy
 }
 
-// use returns the policy of an id at a generation, as a binding has it, and compiles it when it has none.
-func (c *PolicyCache) use(id string, generation int64, binding *v1alpha1.PolicyBinding, compile func() *iam.Policy) *iam.Policy {
+// Use returns the policy of an id at a generation, as a binding has it, and compiles it when it has none. A nil cache compiles each time.
+func (c *PolicyCache) Use(id string, generation int64, binding *v1alpha1.PolicyBinding, compile func() *iam.Policy) *iam.Policy {
 	if c == nil {
 		return compile()
 	}
@@ -68,11 +68,11 @@ func (s *Service) Policy(key *v1alpha1.KMSKey) *iam.Policy {
 	switch service := managedFor(key); {
 	case key.Spec.Policy != nil:
 		binding := key.Status.PolicyBinding
-		return s.Policies.use(string(key.UID), key.Generation, binding, func() *iam.Policy {
+		return s.Policies.Use(string(key.UID), key.Generation, binding, func() *iam.Policy {
 			return principals.Bound(compile(string(key.Spec.Policy.Raw)), binding, principals.Digest(key.UID, key.Spec.Policy.Raw))
 		})
 	case service != "":
-		return s.Policies.use(key.Status.ARN, 0, nil, func() *iam.Policy {
+		return s.Policies.Use(key.Status.ARN, 0, nil, func() *iam.Policy {
 			return compile(managedPolicy(account, region, service))
 		})
 	}
@@ -81,7 +81,7 @@ func (s *Service) Policy(key *v1alpha1.KMSKey) *iam.Policy {
 
 // DefaultPolicy is the compiled policy of keys that name none: what a key that is not there would have.
 func (s *Service) DefaultPolicy(account string) *iam.Policy {
-	return s.Policies.use(account, 0, nil, func() *iam.Policy { return compile(defaultPolicy(account)) })
+	return s.Policies.Use(account, 0, nil, func() *iam.Policy { return compile(defaultPolicy(account)) })
 }
 
 func compile(document string) *iam.Policy {

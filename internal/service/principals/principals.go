@@ -26,7 +26,7 @@ const (
 	ARNIndex = "arn"
 	// NameIndex finds them by their names in AWS IAM, in lower case.
 	NameIndex = "iam-name"
-	// Index finds IAMRoles and KMSKeys by the principals that their policies name.
+	// Index finds IAMRoles, KMSKeys and Secrets by the principals that their policies name.
 	Index = "principals"
 )
 
@@ -133,8 +133,8 @@ func role(ctx context.Context, reader client.Reader, by client.MatchingFields, a
 	return "", err
 }
 
-// IndexValues lists the values of Index: the ARNs that an IAMRole's trust policy or a KMSKey's policy names, those of sessions as their
-// roles'.
+// IndexValues lists the values of Index: the ARNs that an IAMRole's trust policy, a KMSKey's policy or a Secret's resource policy names,
+// those of sessions as their roles'.
 func IndexValues(obj client.Object) []string {
 	var policy *v1alpha1.PolicyDocument
 	as := iam.Trust
@@ -143,6 +143,8 @@ func IndexValues(obj client.Object) []string {
 		policy = o.Spec.AssumeRolePolicy
 	case *v1alpha1.KMSKey:
 		policy, as = o.Spec.Policy, iam.Key
+	case *v1alpha1.Secret:
+		policy, as = o.Spec.ResourcePolicy, iam.Resource
 	}
 	if policy == nil {
 		return nil

@@ -30,6 +30,8 @@ type Restored struct {
 	Index versions.Index
 	// Spec is the last one, as JSON, if the object was deleted and that was seen.
 	Spec []byte
+	// PolicyBinding is the tombstone's.
+	PolicyBinding *v1alpha1.PolicyBinding
 	// Deleted tells that there is a tombstone, or more than an interrupted first pass leaves.
 	Deleted bool
 	// Damaged are the Envelopes that do not open, which the index leaves out.
@@ -86,7 +88,7 @@ func (v *Versions) Restore(ctx context.Context, lost Lost) (out Restored, err er
 		return out, r.newest
 	}
 	return Restored{
-		ARN: arn, Index: ix, Spec: content.Spec, Deleted: r.tombstone != nil || len(r.stored) > 1, Damaged: r.damaged,
+		ARN: arn, Index: ix, Spec: content.Spec, PolicyBinding: content.PolicyBinding, Deleted: r.tombstone != nil || len(r.stored) > 1, Damaged: r.damaged,
 	}, nil
 }
 

@@ -164,6 +164,7 @@ func (s *Service) recommit(ctx context.Context, secret, exhumed *v1alpha1.Secret
 		if err != nil {
 			return nil, err
 		}
+		Rebind(secret, exhumed.Status.PolicyBinding)
 		if err = s.commit(ctx, secret, ix); !apierrors.IsConflict(err) {
 			return secret, err
 		}

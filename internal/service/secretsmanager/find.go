@@ -8,6 +8,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/account"
 	"strongroom.dev/strongroom/internal/claim"
 	"strongroom.dev/strongroom/internal/core/arn"
 )
@@ -50,24 +51,32 @@ func (s *Service) ARNOf(secret *v1alpha1.Secret) string {
 	return ""
 }
 
-// Find finds a secret of a namespace and region by the id that a request has, in the cache alone.
-func (s *Service) Find(ctx context.Context, namespace, region, account string, id *ID) (Found, error) {
-	if id.Account != "" && (id.Account != account || id.Region != region) {
+// Find finds a secret of a region by the id that a request has, in the cache alone: of a namespace and its account, or of another
+// account if the id is an ARN of it.
+func (s *Service) Find(ctx context.Context, namespace, region, owner string, id *ID) (Found, error) {
+	if id.Account != "" && id.Region != region {
 		return Found{}, nil
+	}
+	if id.Account != "" && id.Account != owner {
+		var err error
+		if namespace, err = account.Namespace(ctx, s.Client, id.Account); namespace == "" || err != nil {
+			return Found{}, err
+		}
+		owner = id.Account
 	}
 	secret, err := s.byName(ctx, namespace, region, id.Name)
 	if err != nil {
 		return Found{}, err
 	}
 	if secret != nil {
-		if found := s.ARNOf(secret); found != "" && (id.ARN == "" || id.ARN == found) {
+		if found := s.ARNOf(secret); found != "" && id.means(found) {
 			return Found{Secret: secret}, nil
 		}
 		if id.ARN == "" {
 			return Found{}, nil
 		}
 	}
-	tombstone, err := s.tombstone(ctx, namespace, region, account, id)
+	tombstone, err := s.tombstone(ctx, namespace, region, owner, id)
 	return Found{Tombstone: tombstone}, err
 }
 

@@ -49,6 +49,11 @@ func ParseID(given string) (ID, error) {
 	return id, CheckName(id.Name)
 }
 
+// means tells whether the id is of the secret that has an ARN, and not of another one under its name.
+func (id *ID) means(found string) bool {
+	return (id.ARN == "" || id.ARN == found) && (id.Account == "" || id.Account == arn.Account(found))
+}
+
 func isSuffix(s string) bool {
 	if s[0] != '-' {
 		return false

@@ -44,6 +44,8 @@ type Service struct {
 	KMS *kms.Service
 	// Store keeps Envelopes.
 	Store *store.Store
+	// Policies caches compiled resource policies; nil compiles them each time.
+	Policies *kms.PolicyCache
 	// Random is crypto/rand if nil.
 	Random io.Reader
 	// Now is the clock.

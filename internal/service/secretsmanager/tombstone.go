@@ -13,9 +13,22 @@ import (
 	"strongroom.dev/strongroom/internal/store"
 )
 
-// TombstoneOf is what a tombstone keeps of a Secret.
+// TombstoneOf is what a tombstone keeps of a Secret. Of a spec that is too long it is what says who may do what with the secret that
+// stays: the target can be applied again, and so can a sealed value.
 func TombstoneOf(secret *v1alpha1.Secret) store.Tombstone {
-	return store.Tombstone{Spec: store.SpecOf(secret.Spec), Index: IndexOf(secret)}
+	out := store.Tombstone{Index: IndexOf(secret), PolicyBinding: unowned(secret)}
+	spec := secret.Spec
+	for range 3 {
+		if store.SpecOf([]any{spec, out.PolicyBinding}) != nil {
+			out.Spec = store.SpecOf(spec)
+			return out
+		}
+		if spec.Target == nil {
+			spec.Sealed = ""
+		}
+		spec.Target = nil
+	}
+	return out
 }
 
 // IsForced tells that a Secret is deleted without a recovery window.
@@ -82,14 +95,6 @@ func (s *Service) Exhume(e *v1alpha1.Envelope) (*v1alpha1.Secret, error) {
 		return nil, fmt.Errorf("%w: the spec in tombstone %s is another secret's", store.ErrTampered, e.Name)
 	}
 	Record(&secret.Status, e.Spec.Subject, t.Index, s.Now())
+	secret.Status.PolicyBinding = t.PolicyBinding
 	return secret, nil
-}
-
-// EntombedTags are the tags that a secret had which is scheduled for deletion; none if its tombstone does not open.
-func (s *Service) EntombedTags(e *v1alpha1.Envelope) []v1alpha1.Tag {
-	secret, err := s.Exhume(e)
-	if err != nil {
-		return nil
-	}
-	return secret.Spec.Tags
 }

@@ -1790,6 +1790,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: region
       type:
         scalar: string
+    - name: resourcePolicy
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.PolicyDocument
     - name: rotation
       type:
         namedType: dev.strongroom.strongroom.api.v1alpha1.SecretRotation
@@ -1851,6 +1854,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: observedGeneration
       type:
         scalar: numeric
+    - name: policyBinding
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.PolicyBinding
     - name: projection
       type:
         namedType: dev.strongroom.strongroom.api.v1alpha1.ProjectionStatus

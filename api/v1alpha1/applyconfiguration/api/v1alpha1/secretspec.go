@@ -35,6 +35,11 @@ type SecretSpecApplyConfiguration struct {
 	// tags of the secret, which policies can ask for (aws:ResourceTag/KEY).
 	// https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_Tag.html
 	Tags []TagApplyConfiguration `json:"tags,omitempty"`
+	// resourcePolicy says who may do what with the secret by the AWS API, in AWS's JSON language: users and roles of other accounts
+	// too, whose own policies must allow it as well. It has at most 20,480 characters. Without it the account's IAM policies alone
+	// decide. By one that cannot be understood nobody may do anything, since it may hold a Deny.
+	// https://docs.aws.amazon.com/secretsmanager/latest/userguide/auth-and-access_resource-policies.html
+	ResourcePolicy *PolicyDocumentApplyConfiguration `json:"resourcePolicy,omitempty"`
 	// suspend holds everything: no rotation, no import, no projection, no healing.
 	Suspend *bool `json:"suspend,omitempty"`
 }
@@ -135,6 +140,14 @@ func (b *SecretSpecApplyConfiguration) WithTags(values ...*TagApplyConfiguration
 		}
 		b.Tags = append(b.Tags, *values[i])
 	}
+	return b
+}
+
+// WithResourcePolicy sets the ResourcePolicy field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the ResourcePolicy field is set to the value of the last call.
+func (b *SecretSpecApplyConfiguration) WithResourcePolicy(value *PolicyDocumentApplyConfiguration) *SecretSpecApplyConfiguration {
+	b.ResourcePolicy = value
 	return b
 }
 

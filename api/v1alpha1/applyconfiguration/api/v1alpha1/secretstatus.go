@@ -35,6 +35,8 @@ type SecretStatusApplyConfiguration struct {
 	ImportedFrom *string `json:"importedFrom,omitempty"`
 	// projection that was last written.
 	Projection *ProjectionStatusApplyConfiguration `json:"projection,omitempty"`
+	// policyBinding is whom the secret's resource policy names.
+	PolicyBinding *PolicyBindingApplyConfiguration `json:"policyBinding,omitempty"`
 	// lastHandledReconcileAt echoes the annotation strongroom.dev/reconcile.
 	LastHandledReconcileAt *string `json:"lastHandledReconcileAt,omitempty"`
 	// lastHandledRotateAt echoes the annotation strongroom.dev/rotate.
@@ -142,6 +144,14 @@ func (b *SecretStatusApplyConfiguration) WithImportedFrom(value string) *SecretS
 // If called multiple times, the Projection field is set to the value of the last call.
 func (b *SecretStatusApplyConfiguration) WithProjection(value *ProjectionStatusApplyConfiguration) *SecretStatusApplyConfiguration {
 	b.Projection = value
+	return b
+}
+
+// WithPolicyBinding sets the PolicyBinding field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the PolicyBinding field is set to the value of the last call.
+func (b *SecretStatusApplyConfiguration) WithPolicyBinding(value *PolicyBindingApplyConfiguration) *SecretStatusApplyConfiguration {
+	b.PolicyBinding = value
 	return b
 }
 
