@@ -68,7 +68,7 @@ func TestTheLargestPoliciesOfWildcardsAreDecidedInMilliseconds(t *testing.T) {
 		if decision.Allowed() != strings.HasSuffix(name, "at the end") {
 			t.Errorf("%s: %v", name, decision)
 		}
-		if took > 5*time.Second {
+		if limit := 250 * time.Millisecond * slower; took > limit {
 			t.Errorf("%s: %v", name, took)
 		}
 		if most := time.Duration(work)*30 + 20*time.Millisecond; took > most {
@@ -76,6 +76,9 @@ func TestTheLargestPoliciesOfWildcardsAreDecidedInMilliseconds(t *testing.T) {
 		}
 	}
 }
+
+// slower is for machines that do other work too.
+const slower = 4
 
 // TestAPatternWithoutQuestionMarksIsMatchedInTimeThatGrowsAsItDoes: eight times the length of pattern and text is eight times the
 // time, and not 64 times.
