@@ -58,12 +58,13 @@ func remote(r *http.Request) netip.Addr {
 	return addr.WithZone("")
 }
 
-// maximumTrusted is the length that memory is made for because a header says so. For more, it grows with what really comes.
-const maximumTrusted = 16 << 10
+// maximumTrusted is the length that memory is made for before anything came: admission.Overhead has room for it. For more, it grows with
+// what really comes.
+const maximumTrusted = 4 << 10
 
-// read reads the body whole: the signature is of all of it. There is memory for it before it is read, of which the request holds
-// its part until it is authenticated, or over.
-func (s *Server) read(e *exchange) (err error) {
+// read reads the body whole: the signature is of all of it. Of memory the request holds the overhead from now on, and its body's part as it
+// comes, whatever length it announces, until it is authenticated, or over.
+func (s *Server) read(e *exchange, w http.ResponseWriter) (err error) {
 	limit := int64(maximumBody)
 	if named := s.named(e); named != nil {
 		limit = named.maximumBody
@@ -71,35 +72,56 @@ func (s *Server) read(e *exchange) (err error) {
 	if e.request.ContentLength > limit {
 		return errTooLarge
 	}
-	length := e.request.ContentLength
-	if length < 0 {
-		length = limit
-	}
-	e.held, err = s.memory.Acquire(e.request.Context(), admission.SourceOf(e.call.SourceIP), admission.Overhead+length)
-	if err != nil {
+	if e.held, err = s.memory.Acquire(e.request.Context(), admission.SourceOf(e.call.SourceIP), admission.Overhead); err != nil {
 		return errNoMemory
 	}
-	e.body, err = readBody(http.MaxBytesReader(nil, e.request.Body, limit), length, e.request.ContentLength >= 0)
+	if e.request.ContentLength == 0 {
+		return nil
+	}
+	b := bodyReader{
+		from: http.MaxBytesReader(nil, e.request.Body, limit), length: limit, pace: beginPace(w),
+		grow: func(bytes int64) error { return e.held.Grow(e.request.Context(), bytes) },
+	}
+	defer b.pace.end()
+	if e.request.ContentLength > 0 {
+		b.length, b.exactly = e.request.ContentLength, true
+	}
+	e.body, err = b.read()
 	return readFailure(err)
 }
 
-// readBody reads a body of at most so many bytes, or of exactly as many. Memory for it is doubled, so that what is held is at
-// most what was counted, and half of that again while it is moved. What is left behind is overwritten.
-func readBody(r io.Reader, length int64, exactly bool) (body []byte, err error) {
-	body = make([]byte, 0, min(length, maximumTrusted))
+// bodyReader reads a body of at most length bytes, or of exactly as many.
+type bodyReader struct {
+	from    io.Reader
+	length  int64
+	exactly bool
+	// grow asks for so much more memory.
+	grow func(bytes int64) error
+	pace *pace
+}
+
+// read is the whole body, or as much as there is of it with an error. Memory for it is doubled, so that what is held is at most twice what
+// came, and half of that again while it is moved. What is left behind is overwritten.
+func (b *bodyReader) read() (body []byte, err error) {
+	body = make([]byte, 0, min(b.length, maximumTrusted))
 	for {
 		if len(body) == cap(body) {
-			if exactly && int64(len(body)) == length {
+			if b.exactly && int64(len(body)) == b.length {
 				return body, nil
 			}
-			grown := append(make([]byte, 0, min(max(2*int64(cap(body)), 512), length+1)), body...)
+			size := min(max(2*int64(cap(body)), 512), b.length+1)
+			if err := b.grow(size - int64(cap(body))); err != nil {
+				return body, err
+			}
+			grown := append(make([]byte, 0, size), body...)
 			clear(body)
 			body = grown
 		}
-		n, err := r.Read(body[len(body):cap(body)])
+		n, err := b.from.Read(body[len(body):cap(body)])
 		body = body[:len(body)+n]
+		b.pace.came(n)
 		switch {
-		case errors.Is(err, io.EOF) && exactly && int64(len(body)) < length:
+		case errors.Is(err, io.EOF) && b.exactly && int64(len(body)) < b.length:
 			return body, io.ErrUnexpectedEOF
 		case errors.Is(err, io.EOF):
 			return body, nil
@@ -116,6 +138,8 @@ func readFailure(err error) error {
 		return nil
 	case errors.As(err, &over):
 		return errTooLarge
+	case errors.Is(err, admission.ErrNoMemory):
+		return errNoMemory
 	}
 	return errTruncated
 }
