@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -56,6 +57,18 @@ func remote(r *http.Request) netip.Addr {
 	}
 	addr, _ := netip.ParseAddr(host)
 	return addr.WithZone("")
+}
+
+// expected refuses a request that expects what nobody here meets, before its body is asked for. Of HTTP/1.1 net/http does so by itself; HTTP/2
+// hands them on.
+// https://www.rfc-editor.org/rfc/rfc9110#section-10.1.1
+func expected(e *exchange) error {
+	for _, expectation := range e.request.Header["Expect"] {
+		if !strings.EqualFold(expectation, "100-continue") {
+			return errExpected
+		}
+	}
+	return nil
 }
 
 // maximumTrusted is the length that memory is made for before anything came: admission.Overhead has room for it. For more, it grows with

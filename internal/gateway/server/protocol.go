@@ -86,6 +86,7 @@ var jsonCodes = map[kind]wireCode{
 	unknownOperation:     {"UnknownOperationException", http.StatusBadRequest},
 	unsupportedOperation: {"UnsupportedOperationException", http.StatusBadRequest},
 	tooLarge:             {"RequestEntityTooLargeException", http.StatusRequestEntityTooLarge},
+	unmetExpectation:     {"ExpectationFailedException", http.StatusExpectationFailed},
 	invalidInput:         {"ValidationException", http.StatusBadRequest},
 }
 

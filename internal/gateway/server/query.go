@@ -83,5 +83,6 @@ var queryCodes = map[kind]wireCode{
 	unknownOperation:     {"InvalidAction", http.StatusBadRequest},
 	unsupportedOperation: {"UnsupportedOperation", http.StatusBadRequest},
 	tooLarge:             {"RequestEntityTooLarge", http.StatusRequestEntityTooLarge},
+	unmetExpectation:     {"ExpectationFailed", http.StatusExpectationFailed},
 	invalidInput:         {"ValidationError", http.StatusBadRequest},
 }

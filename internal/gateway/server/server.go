@@ -189,7 +189,11 @@ func (s *Server) carryOut(e *exchange, w http.ResponseWriter) (answer []byte, er
 			answer, err = nil, errInternal
 		}
 	}()
-	if err := s.read(e, w); err != nil {
+	err = expected(e)
+	if err == nil {
+		err = s.read(e, w)
+	}
+	if err != nil {
 		s.name(e) // for the record: a query's name is in the body that was not read
 		return nil, err
 	}
