@@ -60,12 +60,12 @@ func (d Decision) Allowed() bool { return d.Reason == Allowed }
 // Evaluate decides a request by AWS's order.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic_policy-eval-denyallow.html
 func Evaluate(r *Request, p *Policies) Decision {
-	q := &query{Request: r, folded: r.action(), bounded: p.Boundary != nil, work: r.Work}
-	if q.work == nil {
-		q.work = &Meter{left: MaximumWork}
+	q := &query{Request: r, folded: r.action(), bounded: p.Boundary != nil, scope: scope{Context: r.Context, work: r.Work}}
+	if q.scope.work == nil {
+		q.scope.work = NewMeter()
 	}
 	decision := q.decide(p)
-	if q.work.spent() { // a statement that was not looked at may have been a Deny
+	if q.scope.work.spent() { // a statement that was not looked at may have been a Deny
 		return Decision{Reason: ExplicitDeny, Exhausted: true}
 	}
 	return decision
@@ -111,7 +111,8 @@ type query struct {
 	folded string
 	// bounded tells that the principal has a permissions boundary.
 	bounded bool
-	work    *Meter
+	// scope is that of the statement that is looked at.
+	scope scope
 }
 
 // denied looks for an explicit Deny in every policy.
@@ -196,10 +197,11 @@ func (q *query) anyAllows(policies []*Policy) (sid string, ok bool) {
 // applies tells whether a statement speaks of the request. One that allows does not if it names a policy variable that the
 // request lacks, be it in a negation.
 func (s *statement) applies(q *query) bool {
-	if q.work.spent() || !s.actionApplies(q) || !s.principalApplies(q) {
+	if q.scope.work.spent() || !s.actionApplies(q) || !s.principalApplies(q) {
 		return false
 	}
-	sc := &scope{Context: q.Context, work: q.work}
+	sc := &q.scope
+	sc.unresolved = false
 	if !s.resourceApplies(q.Resource, sc) {
 		return false
 	}
@@ -227,7 +229,7 @@ func (s *statement) principalApplies(q *query) bool {
 
 func (s *statement) actionApplies(q *query) bool {
 	for i := range s.actions {
-		if s.actions[i].match(q.folded, q.work) {
+		if s.actions[i].match(q.folded, q.scope.work) {
 			return !s.notAction
 		}
 	}

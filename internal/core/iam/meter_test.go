@@ -67,9 +67,7 @@ func TestNoPoliciesTakeLongerThanARequestMayTake(t *testing.T) {
 		work := iam.WorkOf(policies, c.context).Of(request.Action, request.Resource)
 		took, decision := time.Hour, iam.Decision{}
 		for range 3 { // the least of them: others use the machine too
-			began := time.Now()
-			decision = iam.Evaluate(request, policies)
-			took = min(took, time.Since(began))
+			took = min(took, cpuOf(func() { decision = iam.Evaluate(request, policies) }))
 		}
 		t.Logf("%-34s %14d steps %12v %+v", name, work, took, decision)
 		if limit := 250 * time.Millisecond * slower; took > limit {

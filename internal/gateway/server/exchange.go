@@ -202,21 +202,23 @@ func (e *exchange) wipe() {
 	}
 }
 
+// Headers of answers that are always the same. net/http copies them.
+var noStore, noSniff, rpcAnswers = []string{"no-store"}, []string{"nosniff"}, []string{rpcName}
+
 // send writes the answer. What the client does not take is the client's loss: the record is written.
 func (e *exchange) send(w http.ResponseWriter, body []byte) {
 	header := w.Header()
 	if e.protocol == (rpcProtocol{}) {
-		header["Smithy-Protocol"] = []string{rpcName}
+		header["Smithy-Protocol"] = rpcAnswers
 	}
+	one := [2]string{strconv.Itoa(len(body)), e.requestID}
 	if len(body) > 0 {
-		header["Content-Type"] = []string{e.protocol.answerType()}
+		header["Content-Type"] = e.protocol.answerTypes()
 	} else {
 		header["Content-Type"] = nil // or net/http makes one up
 	}
-	header["Content-Length"] = []string{strconv.Itoa(len(body))}
-	header["X-Amzn-Requestid"] = []string{e.requestID}
-	header["Cache-Control"] = []string{"no-store"}
-	header["X-Content-Type-Options"] = []string{"nosniff"}
+	header["Content-Length"], header["X-Amzn-Requestid"] = one[:1:1], one[1:]
+	header["Cache-Control"], header["X-Content-Type-Options"] = noStore, noSniff
 	status := http.StatusOK
 	if e.failure != nil {
 		status = e.failure.status
