@@ -98,7 +98,7 @@ func TestNoAccountsTogetherTakeWhatAnotherNeeds(t *testing.T) {
 				}
 			} else {
 				for i := range n {
-					for take(i) { //nolint:revive // until it gets no more
+					for take(i) { // until it gets no more
 					}
 				}
 			}

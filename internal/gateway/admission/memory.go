@@ -119,7 +119,7 @@ func (m *Memory) take(of Source, bytes int64) bool {
 	if own != nil {
 		has = own.has
 	}
-	if !room(m.percent, has, m.left, bytes) || m.passed(of, bytes) {
+	if !room(m.percent, has, m.left, bytes) || m.passed(of) {
 		return false
 	}
 	if own == nil {
@@ -133,7 +133,7 @@ func (m *Memory) take(of Source, bytes int64) bool {
 
 // passed tells whether somebody waits who would be passed by: another of the source, or one for whom there is not enough of all. Who waits
 // for the share of another source holds nobody up.
-func (m *Memory) passed(of Source, bytes int64) bool {
+func (m *Memory) passed(of Source) bool {
 	for e := m.waiting.Front(); e != nil; e = e.Next() {
 		if w := e.Value.(*waiter); w.of == of || w.bytes > m.left {
 			return true

@@ -183,7 +183,7 @@ func TestConnectionsThatAnnounceABodyAndSendNoneAreCutOff(t *testing.T) {
 	var all sync.WaitGroup
 	for range 50 {
 		all.Go(func() {
-			c, err := tls.Dial("tcp", door.Listener.Addr().String(), &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"http/1.1"}}) //nolint:gosec // a test's
+			c, err := tls.Dial("tcp", door.Listener.Addr().String(), &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"http/1.1"}})
 			if err != nil {
 				t.Error(err)
 				return
