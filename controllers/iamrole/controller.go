@@ -69,7 +69,7 @@ func (r *Reconciler) run(ctx context.Context, role *v1alpha1.IAMRole) error {
 // bind settles whom the trust policy names.
 func (r *Reconciler) bind(ctx context.Context, role *v1alpha1.IAMRole) error {
 	named := passes.PolicyPrincipals{
-		UID: role.UID, Generation: role.Generation, Policy: role.Spec.AssumeRolePolicy,
+		Object: role, Policy: role.Spec.AssumeRolePolicy,
 		Binding: &role.Status.Trust, Conditions: &role.Status.Conditions,
 	}
 	if named.Policy != nil {

@@ -192,7 +192,7 @@ func (r *Reconciler) sealing(ctx context.Context, p *pass) error {
 // under a name.
 func (r *Reconciler) bind(ctx context.Context, p *pass) error {
 	named := passes.PolicyPrincipals{
-		UID: p.key.UID, Generation: p.key.Generation, Policy: p.key.Spec.Policy,
+		Object: p.key, Policy: p.key.Spec.Policy,
 		Binding: &p.key.Status.PolicyBinding, Conditions: &p.key.Status.Conditions,
 	}
 	if named.Policy != nil {

@@ -8,7 +8,6 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
@@ -24,9 +23,8 @@ import (
 
 // PolicyPrincipals is an object with a policy that names principals.
 type PolicyPrincipals struct {
-	UID        types.UID
-	Generation int64
-	// Policy as it is in spec, and compiled; nil for an object without.
+	Object client.Object
+	// Policy as it is in spec, nil for an object without, and compiled, nil for one that cannot be read.
 	Policy   *v1alpha1.PolicyDocument
 	Compiled *iam.Policy
 	// Binding and Conditions are of its status.
@@ -34,9 +32,13 @@ type PolicyPrincipals struct {
 	Conditions *[]metav1.Condition
 }
 
-// BindPrincipals settles in status whom a policy's ARNs mean, and says of whom another is there now.
+// BindPrincipals settles in status whom a policy's ARNs mean, and says of whom another is there now. A policy that cannot be read binds
+// nobody, and is in force for nobody: the one before it stays bound, for when it comes back.
 func BindPrincipals(ctx context.Context, reader client.Reader, n PolicyPrincipals) error {
-	if n.Policy == nil || n.Compiled == nil {
+	if n.Policy != nil && n.Compiled == nil {
+		return nil
+	}
+	if n.Policy == nil {
 		*n.Binding = nil
 		meta.RemoveStatusCondition(n.Conditions, v1alpha1.ConditionPrincipalReplaced)
 		return nil
@@ -46,13 +48,13 @@ func BindPrincipals(ctx context.Context, reader client.Reader, n PolicyPrincipal
 	if err != nil {
 		return err
 	}
-	after, replaced := principals.Bind(*n.Binding, principals.Digest(n.UID, n.Policy.Raw), named, now)
+	after, replaced := principals.Bind(*n.Binding, principals.Digest(n.Object, n.Policy.Raw), named, now)
 	*n.Binding = after
 	if len(replaced) == 0 {
 		meta.RemoveStatusCondition(n.Conditions, v1alpha1.ConditionPrincipalReplaced)
 		return nil
 	}
-	conditions.Set(n.Conditions, n.Generation, v1alpha1.ConditionPrincipalReplaced, metav1.ConditionTrue, v1alpha1.ReasonAnotherPrincipal,
+	conditions.Set(n.Conditions, n.Object.GetGeneration(), v1alpha1.ConditionPrincipalReplaced, metav1.ConditionTrue, v1alpha1.ReasonAnotherPrincipal,
 		replacedMessage(replaced))
 	return nil
 }
@@ -66,7 +68,7 @@ func replacedMessage(replaced []string) string {
 		replaced = replaced[:most]
 	}
 	return "Deleted and made again since the policy is as it is, and so allowed nothing by it: " + strings.Join(replaced, ", ") + more +
-		". To trust who is there now, change the policy, its Id or a Sid for example"
+		". To trust who is there now, change the policy, its Id or a Sid for example, or annotation " + principals.SavedAnnotation
 }
 
 // OfPrincipal asks for a pass over the objects of a kind whose policies may name a user or role that appeared. The cache must have

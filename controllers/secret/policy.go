@@ -21,7 +21,7 @@ func (r *Reconciler) bind(ctx context.Context, p *pass) error {
 
 func (r *Reconciler) bindNow(ctx context.Context, p *pass) error {
 	named := passes.PolicyPrincipals{
-		UID: p.secret.UID, Generation: p.secret.Generation, Policy: p.secret.Spec.ResourcePolicy,
+		Object: p.secret, Policy: p.secret.Spec.ResourcePolicy,
 		Binding: &p.secret.Status.PolicyBinding, Conditions: &p.secret.Status.Conditions,
 	}
 	if named.Policy != nil {

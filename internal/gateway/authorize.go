@@ -45,7 +45,12 @@ func (c *Call) Authorize(q Question) error {
 	if q.Unknown != nil {
 		unknown := q.Unknown()
 		unknown.Action = q.Action
-		if d := c.decide(&unknown); !d.Allowed() {
+		left := c.work
+		if decision.Exhausted { // maybe by the resource's policy, so that it must not show
+			c.work = iam.NewMeter()
+		}
+		d := c.decide(&unknown)
+		if c.work = left; !d.Allowed() {
 			decision = d
 		}
 	}
@@ -62,7 +67,10 @@ func (c *Call) decide(q *Question) iam.Decision {
 		Identity: c.Identity.Identity, Boundary: c.Identity.Boundary, Session: c.Identity.Session,
 		Resource: q.Policy, ResourceAccount: q.ResourceAccount, ResourceMustAllow: q.MustAllow,
 	}
-	request := iam.Request{Principal: c.Identity.Principal, Action: q.Action, Resource: q.Resource, Context: c.context(q.Context)}
+	if c.work == nil {
+		c.work = iam.NewMeter()
+	}
+	request := iam.Request{Principal: c.Identity.Principal, Action: q.Action, Resource: q.Resource, Context: c.context(q.Context), Work: c.work}
 	return iam.Evaluate(&request, &policies)
 }
 
@@ -75,6 +83,8 @@ func denial(c *Call, q Question, d iam.Decision) string {
 		text.WriteString(" on resource: " + named)
 	}
 	switch {
+	case d.Exhausted:
+		text.WriteString(" because the policies that apply to this request take too long to evaluate")
 	case d.Reason == iam.ExplicitDeny && d.Kind != iam.KindNone:
 		text.WriteString(" with an explicit deny in " + article(d.Kind))
 	case d.Kind != iam.KindNone:

@@ -119,6 +119,50 @@ func TestADenialIsTheSameWhetherOrNotTheResourceIsThere(t *testing.T) {
 	}
 }
 
+// exhausting is a condition that takes more than a request may, against a value that a service gave.
+func exhausting(effect, principal string) (document string, context iam.Map) {
+	values := strings.Repeat(`"*a?b*",`, 3000)
+	return `{"Version":"2012-10-17","Statement":{"Effect":"` + effect + `",` + principal + `"Action":"*","Resource":"*","Condition":{"StringLike":{"t:k":[` +
+		strings.TrimSuffix(values, ",") + `]}}}}`, iam.Map{"t:k": {strings.Repeat("a", 8192)}}
+}
+
+// TestPoliciesThatTakeTooLongDenyTheRequestAndAllThatItAsksAfterwards, and the message says so.
+func TestPoliciesThatTakeTooLongDenyTheRequestAndAllThatItAsksAfterwards(t *testing.T) {
+	document, context := exhausting("Deny", "")
+	call := caller(t, allow("*", "*", ""), document)
+	asked := gateway.Question{Action: "kms:Encrypt", Resource: key, Context: context}
+	want := "User: " + user + " is not authorized to perform: kms:Encrypt on resource: " + key + " because the policies that apply to this request take too long to evaluate"
+	if got := told(t, call.Authorize(asked)); got != want {
+		t.Errorf("%q", got)
+	}
+	asked.Context = nil
+	if got := told(t, call.Authorize(asked)); got != want {
+		t.Errorf("another question of the request: %q", got)
+	}
+	if got := told(t, caller(t, allow("*", "*", ""), document).Authorize(asked)); got != "" {
+		t.Errorf("another request, which lacks the key: %q", got)
+	}
+}
+
+// TestAPolicyThatTakesTooLongDoesNotTellThatItsResourceIsThere: a stranger is told what he would be of one that is not.
+func TestAPolicyThatTakesTooLongDoesNotTellThatItsResourceIsThere(t *testing.T) {
+	document, context := exhausting("Allow", `"Principal":"*",`)
+	policy, err := iam.Parse([]byte(document), iam.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	unknown := func() gateway.Question { return gateway.Question{Resource: key, MustAllow: true} }
+	there := gateway.Question{Action: "kms:Encrypt", Resource: key, Policy: policy, MustAllow: true, Context: context, Unknown: unknown}
+	missing := gateway.Question{Action: "kms:Encrypt", Resource: key, MustAllow: true, Context: context, Unknown: unknown}
+	if a, b := told(t, caller(t).Authorize(there)), told(t, caller(t).Authorize(missing)); a != b || a == "" {
+		t.Errorf("%q, and of one that is not there %q", a, b)
+	}
+	there.Denial = "The ciphertext refers to a key that you may not use."
+	if got := told(t, caller(t).Authorize(there)); got != there.Denial {
+		t.Errorf("%q", got)
+	}
+}
+
 func TestAnOperationsRecordNamesWhatItMadeOrWhatWasAskedFor(t *testing.T) {
 	const made = key + "-made"
 	for name, tt := range map[string]struct {

@@ -29,6 +29,9 @@ type Call struct {
 	// Resources are what the request is about, noted by [Op] for the audit record: one, or several for an operation that carries out
 	// others (BatchGetSecretValue). None before, and for an operation that is about nothing in particular.
 	Resources []audit.Resource
+
+	// work is what is left for the questions of this request. Nil before the first one.
+	work *iam.Meter
 }
 
 // Account is the caller's account id.

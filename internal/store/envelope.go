@@ -39,8 +39,11 @@ var nameEncoding = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPa
 // Name is the name of the Envelope of a class, subject and sequence: 80 bits of SHA-256 tell the subjects of a
 // namespace apart.
 func Name(class v1alpha1.EnvelopeClass, subject string, sequence int64) string {
-	sum := sha256.Sum256([]byte(string(class) + "\x00" + subject))
-	return prefixes[class] + "-" + nameEncoding.EncodeToString(sum[:10]) + "-" + strconv.FormatInt(sequence, 10)
+	text := append(append(append(make([]byte, 0, 256), class...), 0), subject...) // enough for most, and not on the heap
+	sum := sha256.Sum256(text)
+	name := append(append(make([]byte, 0, 64), prefixes[class]...), '-')
+	name = append(nameEncoding.AppendEncode(name, sum[:10]), '-')
+	return string(strconv.AppendInt(name, sequence, 10))
 }
 
 // New makes an Envelope without its payload.

@@ -161,16 +161,16 @@ var trusted = map[string]func(comparand) bool{
 
 // fixedText is a text without wildcards and variables.
 func fixedText(v comparand) bool {
-	s, ok := v.(stringValue)
+	s, ok := v.(*stringValue)
 	return ok && s.pattern.isExact && s.pattern.exact != "" && !strings.ContainsAny(s.pattern.exact, "*?")
 }
 
 // fixedAccount is an ARN whose account is fixed, whatever follows.
 func fixedAccount(v comparand) bool {
 	switch v := v.(type) {
-	case arnValue:
+	case *arnValue:
 		return !v.arn.all && v.arn.parts[4].isExact && isAccount(v.arn.parts[4].exact)
-	case stringValue: // whose wildcards reach over colons, so that all before the account must be fixed too
+	case *stringValue: // whose wildcards reach over colons, so that all before the account must be fixed too
 		if len(v.pattern.tokens) == 0 || v.pattern.tokens[0].kind != literal {
 			return false
 		}
@@ -182,7 +182,7 @@ func fixedAccount(v comparand) bool {
 
 // fixedARN is an ARN of a fixed account, or one that is fixed as a whole: those of buckets have no account.
 func fixedARN(v comparand) bool {
-	if a, ok := v.(arnValue); ok && !a.arn.all {
+	if a, ok := v.(*arnValue); ok && !a.arn.all {
 		for i := range a.arn.parts {
 			if !a.arn.parts[i].isExact {
 				return fixedAccount(v)

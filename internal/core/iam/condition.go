@@ -139,6 +139,9 @@ func (c *condition) one(value string, sc *scope) bool { return c.any(value, sc) 
 func (c *condition) any(value string, sc *scope) bool {
 	before := sc.unresolved
 	for _, v := range c.values {
+		if sc.work.spent() { // it is denied, whatever else there is
+			return false
+		}
 		if v.matches(value, sc) {
 			sc.unresolved = before
 			return true

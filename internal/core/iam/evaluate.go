@@ -49,6 +49,9 @@ type Decision struct {
 	Kind Kind
 	// Sid of the statement that decided, if it has one.
 	Sid string
+	// Exhausted: it is denied because it would take more than there is work for, whatever the policies say. Reason is ExplicitDeny
+	// then, and Kind is KindNone.
+	Exhausted bool
 }
 
 // Allowed tells whether the request may go on.
@@ -57,14 +60,25 @@ func (d Decision) Allowed() bool { return d.Reason == Allowed }
 // Evaluate decides a request by AWS's order.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic_policy-eval-denyallow.html
 func Evaluate(r *Request, p *Policies) Decision {
-	q := &query{Request: r, folded: r.action(), bounded: p.Boundary != nil}
+	q := &query{Request: r, folded: r.action(), bounded: p.Boundary != nil, scope: scope{Context: r.Context, work: r.Work}}
+	if q.scope.work == nil {
+		q.scope.work = NewMeter()
+	}
+	decision := q.decide(p)
+	if q.scope.work.spent() { // a statement that was not looked at may have been a Deny
+		return Decision{Reason: ExplicitDeny, Exhausted: true}
+	}
+	return decision
+}
+
+func (q *query) decide(p *Policies) Decision {
 	if d, denied := q.denied(p); denied {
 		return d
 	}
 	how, sid := q.granted(p.Resource)
 	byResource := Decision{Reason: Allowed, Kind: KindResource, Sid: sid}
-	service := r.Principal.Service != "" // has no identity policies
-	same := p.ResourceAccount == "" || p.ResourceAccount == r.Principal.Account
+	service := q.Principal.Service != "" // has no identity policies
+	same := p.ResourceAccount == "" || p.ResourceAccount == q.Principal.Account
 	switch {
 	case how == noMatch && (service || !same || p.ResourceMustAllow):
 		return Decision{Reason: ImplicitDeny, Kind: KindResource}
@@ -97,6 +111,8 @@ type query struct {
 	folded string
 	// bounded tells that the principal has a permissions boundary.
 	bounded bool
+	// scope is that of the statement that is looked at.
+	scope scope
 }
 
 // denied looks for an explicit Deny in every policy.
@@ -181,10 +197,11 @@ func (q *query) anyAllows(policies []*Policy) (sid string, ok bool) {
 // applies tells whether a statement speaks of the request. One that allows does not if it names a policy variable that the
 // request lacks, be it in a negation.
 func (s *statement) applies(q *query) bool {
-	if !s.actionApplies(q.folded) || !s.principalApplies(q) {
+	if q.scope.work.spent() || !s.actionApplies(q) || !s.principalApplies(q) {
 		return false
 	}
-	sc := &scope{Context: q.Context}
+	sc := &q.scope
+	sc.unresolved = false
 	if !s.resourceApplies(q.Resource, sc) {
 		return false
 	}
@@ -210,9 +227,9 @@ func (s *statement) principalApplies(q *query) bool {
 	return true
 }
 
-func (s *statement) actionApplies(action string) bool {
+func (s *statement) actionApplies(q *query) bool {
 	for i := range s.actions {
-		if s.actions[i].match(action) {
+		if s.actions[i].match(q.folded, q.scope.work) {
 			return !s.notAction
 		}
 	}

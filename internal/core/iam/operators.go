@@ -22,24 +22,25 @@ func compileString(wild, folded bool) func(string, bool) (comparand, error) {
 			value = strings.ToLower(value) // variables' keys have no case
 		}
 		p, err := compilePattern(value, wild, vars)
-		return stringValue{p, folded}, err
+		return &stringValue{p, folded}, err
 	}
 }
 
-func (s stringValue) matches(value string, sc *scope) bool {
+func (s *stringValue) matches(value string, sc *scope) bool {
 	p, ok := s.pattern.resolve(sc)
 	if !ok {
 		return false
 	}
 	if !s.folded {
-		return p.match(value)
+		return p.match(value, sc.work)
 	}
+	sc.work.spend(int64(len(value)))
 	if s.pattern.variables { // what a variable stands for has a case of its own
 		for i := range p.tokens {
 			p.tokens[i].text = strings.ToLower(p.tokens[i].text)
 		}
 	}
-	return p.match(strings.ToLower(value))
+	return p.match(strings.ToLower(value), sc.work)
 }
 
 // numberValue compares decimal numbers.
@@ -54,7 +55,7 @@ func compileNumber(want func(int) bool) func(string, bool) (comparand, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%q is not a number", value)
 		}
-		return numberValue{n, want}, nil
+		return &numberValue{n, want}, nil
 	}
 }
 
@@ -65,7 +66,10 @@ func parseNumber(s string) (float64, error) {
 	return strconv.ParseFloat(s, 64)
 }
 
-func (n numberValue) matches(value string, _ *scope) bool {
+func (n *numberValue) matches(value string, sc *scope) bool {
+	if !sc.work.spend(parsing(value)) {
+		return false
+	}
 	v, err := parseNumber(value)
 	return err == nil && n.want(cmp.Compare(v, n.number))
 }
@@ -83,7 +87,7 @@ func compileDate(want func(int) bool) func(string, bool) (comparand, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%q is not a date: write it as 2026-01-02T03:04:05Z", value)
 		}
-		return dateValue{t, want}, nil
+		return &dateValue{t, want}, nil
 	}
 }
 
@@ -106,7 +110,10 @@ func parseDate(s string) (time.Time, error) {
 	return time.Time{}, last
 }
 
-func (d dateValue) matches(value string, _ *scope) bool {
+func (d *dateValue) matches(value string, sc *scope) bool {
+	if !sc.work.spend(parsing(value)) {
+		return false
+	}
 	t, err := parseDate(value)
 	return err == nil && d.want(t.Compare(d.moment))
 }
@@ -120,12 +127,13 @@ func compileBool(value string, vars bool) (comparand, error) {
 		return nil, fmt.Errorf("%.80q is neither true nor false", value)
 	}
 	p, err := compilePattern(folded, false, vars)
-	return boolValue{p}, err
+	return &boolValue{p}, err
 }
 
-func (b boolValue) matches(value string, sc *scope) bool {
+func (b *boolValue) matches(value string, sc *scope) bool {
+	sc.work.spend(int64(len(value)))
 	p, ok := b.pattern.resolve(sc)
-	return ok && p.match(strings.ToLower(value))
+	return ok && p.match(strings.ToLower(value), sc.work)
 }
 
 // binaryValue compares bytes, both sides in base64.
@@ -139,7 +147,10 @@ func compileBinary(value string, _ bool) (comparand, error) {
 	return binaryValue(b), nil
 }
 
-func (b binaryValue) matches(value string, _ *scope) bool {
+func (b binaryValue) matches(value string, sc *scope) bool {
+	if !sc.work.spend(parsing(value)) {
+		return false
+	}
 	got, err := base64.StdEncoding.DecodeString(value)
 	return err == nil && string(got) == string(b)
 }
@@ -158,7 +169,10 @@ func compileAddress(value string, _ bool) (comparand, error) {
 	return addressValue(prefix), nil
 }
 
-func (a addressValue) matches(value string, _ *scope) bool {
+func (a addressValue) matches(value string, sc *scope) bool {
+	if !sc.work.spend(parsing(value)) {
+		return false
+	}
 	address, err := netip.ParseAddr(value)
 	return err == nil && netip.Prefix(a).Contains(address.Unmap())
 }
@@ -169,10 +183,10 @@ type arnValue struct{ arn arnPattern }
 func compileConditionARN(value string, vars bool) (comparand, error) {
 	if vars && strings.HasPrefix(value, "${") && !strings.Contains(value[strings.IndexByte(value, '}')+1:], ":") {
 		p, err := compilePattern(value, true, vars) // the whole ARN is a variable
-		return stringValue{pattern: p}, err
+		return &stringValue{pattern: p}, err
 	}
 	a, err := compileARN(value, vars)
-	return arnValue{a}, err
+	return &arnValue{a}, err
 }
 
-func (a arnValue) matches(value string, sc *scope) bool { return a.arn.match(value, sc) }
+func (a *arnValue) matches(value string, sc *scope) bool { return a.arn.match(value, sc) }

@@ -3,7 +3,6 @@ package iam
 import (
 	"fmt"
 	"strings"
-	"unicode/utf8"
 )
 
 // tokenKind tells the parts of a pattern apart.
@@ -23,6 +22,8 @@ type token struct {
 	// fallback is what a variable stands for when the request lacks its key.
 	fallback    string
 	hasFallback bool
+	// core is what the token and those behind it are searched for by, if it begins a part of a pattern that is. See arrange.
+	core *core
 }
 
 // pattern is a compiled string of a policy. A pattern without variables is one without any work at evaluation but the
@@ -33,6 +34,8 @@ type pattern struct {
 	// exact is the whole pattern where it holds neither wildcards nor variables.
 	exact   string
 	isExact bool
+	// size is what the tokens take to be looked through: one for each, and one for each byte of them.
+	size int64
 }
 
 // compilePattern compiles a string. Wildcards are what they look like if wild, and themselves if not; variables are
@@ -71,11 +74,15 @@ func compilePattern(s string, wild, vars bool) (pattern, error) {
 	}
 	flush()
 	p.simplify()
+	p.arrange()
 	return p, nil
 }
 
-// simplify notes a pattern that is one literal, or empty.
+// simplify notes a pattern that is one literal, or empty, and how large it is.
 func (p *pattern) simplify() {
+	for i := range p.tokens {
+		p.size += 1 + int64(len(p.tokens[i].text))
+	}
 	switch {
 	case len(p.tokens) == 0:
 		p.isExact = true
@@ -124,12 +131,12 @@ func parseVariable(body string) (token, error) {
 }
 
 // resolve replaces variables by the request's values. A variable whose key the request lacks, or has several values of,
-// and that has no default, matches nothing: ok is false.
-func (p pattern) resolve(sc *scope) (resolved pattern, ok bool) {
+// and that has no default, matches nothing: ok is false. So does a pattern that is longer than there is work left for.
+func (p *pattern) resolve(sc *scope) (resolved *pattern, ok bool) {
 	if !p.variables {
 		return p, true
 	}
-	out := pattern{tokens: make([]token, 0, len(p.tokens))}
+	out := &pattern{tokens: make([]token, 0, len(p.tokens))}
 	var text []byte // literals side by side are one: match searches for it as a whole
 	for _, t := range p.tokens {
 		switch t.kind {
@@ -142,7 +149,10 @@ func (p pattern) resolve(sc *scope) (resolved pattern, ok bool) {
 				value = values[0]
 			} else if !t.hasFallback {
 				sc.unresolved = true
-				return pattern{}, false
+				return nil, false
+			}
+			if !sc.work.spend(int64(len(value))) {
+				return nil, false
 			}
 			text = append(text, value...)
 			continue
@@ -152,6 +162,9 @@ func (p pattern) resolve(sc *scope) (resolved pattern, ok bool) {
 		out.tokens = append(out.tokens, t)
 	}
 	out.addLiteral(text)
+	for i := range out.tokens {
+		out.size += 1 + int64(len(out.tokens[i].text))
+	}
 	return out, true
 }
 
@@ -159,85 +172,6 @@ func (p *pattern) addLiteral(text []byte) {
 	if len(text) > 0 {
 		p.tokens = append(p.tokens, token{kind: literal, text: string(text)})
 	}
-}
-
-// match tells whether the whole of s fits. The time is what cost says: a star remembers only its last place, so that no pattern is
-// exponential, and what follows it is searched for and not tried at each place, so that it is linear but for question marks.
-func (p pattern) match(s string) bool {
-	if p.isExact {
-		return s == p.exact
-	}
-	tokens := p.tokens
-	t, i := 0, 0
-	star, mark := -1, 0
-	for {
-		if t == len(tokens) && i == len(s) {
-			return true
-		}
-		if t < len(tokens) {
-			if tokens[t].kind == anyRun {
-				star, t = t, t+1
-				if mark = p.seek(t, s, i); mark < 0 {
-					return false
-				}
-				i = mark
-				continue
-			}
-			if n, ok := tokens[t].takes(s[i:]); ok {
-				i += n
-				t++
-				continue
-			}
-		}
-		if star < 0 || mark >= len(s) {
-			return false
-		}
-		if mark = p.seek(star+1, s, mark+runeLength(s[mark:])); mark < 0 {
-			return false
-		}
-		t, i = star+1, mark
-	}
-}
-
-// seek is the first place from one on where what follows a star may begin, -1 if there is none. A literal begins where a character
-// does, and the last one can only be at the end.
-func (p pattern) seek(t int, s string, from int) int {
-	if t == len(p.tokens) {
-		return len(s)
-	}
-	next := &p.tokens[t]
-	if next.kind != literal || next.text == "" || !utf8.RuneStart(next.text[0]) {
-		return from
-	}
-	if t == len(p.tokens)-1 {
-		if len(s)-from < len(next.text) || !strings.HasSuffix(s, next.text) {
-			return -1
-		}
-		return len(s) - len(next.text)
-	}
-	at := strings.Index(s[from:], next.text)
-	if at < 0 {
-		return -1
-	}
-	return from + at
-}
-
-// takes tells how much of the beginning of s a literal or a question mark stands for.
-func (t *token) takes(s string) (n int, ok bool) {
-	if t.kind == anyOne {
-		return runeLength(s), s != ""
-	}
-	return len(t.text), t.kind == literal && strings.HasPrefix(s, t.text)
-}
-
-// runeLength is the length of the first character in bytes; an invalid byte counts as one.
-func runeLength(s string) int {
-	for i := 1; i < len(s) && i < 4; i++ {
-		if s[i]&0xC0 != 0x80 {
-			return i
-		}
-	}
-	return min(len(s), 4)
 }
 
 // fold makes a pattern of action names, which are matched in lower case.
@@ -291,7 +225,7 @@ func splitARN(s string) []string {
 	return append(parts, s[begin:])
 }
 
-func (a arnPattern) match(arn string, sc *scope) bool {
+func (a *arnPattern) match(arn string, sc *scope) bool {
 	if a.all {
 		return true
 	}
@@ -305,7 +239,7 @@ func (a arnPattern) match(arn string, sc *scope) bool {
 			}
 		}
 		p, ok := a.parts[i].resolve(sc)
-		if !ok || !p.match(part) {
+		if !ok || !p.match(part, sc.work) {
 			return false
 		}
 	}

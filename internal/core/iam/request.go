@@ -13,6 +13,7 @@ type Context interface {
 type scope struct {
 	Context
 	unresolved bool
+	work       *Meter
 }
 
 // Map is a Context of fixed values, by keys in lower case.
@@ -55,6 +56,8 @@ type Request struct {
 	Resource string
 	// Context holds the condition keys.
 	Context Context
+	// Work is what the questions of one request have left together. Nil: this question has [MaximumWork] for itself.
+	Work *Meter
 }
 
 func (r *Request) action() string { return strings.ToLower(r.Action) }

@@ -3,7 +3,9 @@ package iam_test
 import (
 	"encoding/json/v2"
 	"fmt"
+	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -61,14 +63,13 @@ func TestTheLargestPoliciesOfWildcardsAreDecidedInMilliseconds(t *testing.T) {
 		}
 		request := worstQuestion()
 		work := iam.WorkOf(policies, request.Context.(iam.Map)).Of(request.Action, request.Resource)
-		began := time.Now()
-		decision := iam.Evaluate(request, policies)
-		took := time.Since(began)
+		var decision iam.Decision
+		took := cpuOf(func() { decision = iam.Evaluate(request, policies) })
 		t.Logf("%-32s %12d steps %12v %.2f ns a step", name, work, took, float64(took)/float64(work))
 		if decision.Allowed() != strings.HasSuffix(name, "at the end") {
 			t.Errorf("%s: %v", name, decision)
 		}
-		if took > 5*time.Second {
+		if limit := 250 * time.Millisecond * slower; took > limit {
 			t.Errorf("%s: %v", name, took)
 		}
 		if most := time.Duration(work)*30 + 20*time.Millisecond; took > most {
@@ -76,6 +77,26 @@ func TestTheLargestPoliciesOfWildcardsAreDecidedInMilliseconds(t *testing.T) {
 		}
 	}
 }
+
+// cpuOf is the CPU time that a function takes: others use the machine too.
+func cpuOf(do func()) time.Duration {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	used := func() time.Duration {
+		const thread = 1 // RUSAGE_THREAD of Linux
+		var u syscall.Rusage
+		if err := syscall.Getrusage(thread, &u); err != nil {
+			panic(err)
+		}
+		return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+	}
+	before := used()
+	do()
+	return used() - before
+}
+
+// slower is for machines whose caches others use, and for the race detector.
+const slower = 6
 
 // TestAPatternWithoutQuestionMarksIsMatchedInTimeThatGrowsAsItDoes: eight times the length of pattern and text is eight times the
 // time, and not 64 times.

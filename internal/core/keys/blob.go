@@ -3,9 +3,7 @@ package keys
 import (
 	"crypto/aes"
 	"crypto/cipher"
-	"crypto/hkdf"
 	"crypto/rand"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 
@@ -180,7 +178,7 @@ func ParseHeader(blob []byte) (Header, error) {
 // messageCipher is the cipher of the one message that has this salt. Call it within secretbytes.Do.
 // NewGCMWithRandomNonce and not NewGCM, which GODEBUG=fips140=only refuses, even for opening.
 func messageCipher(key secretbytes.Bytes, salt, header []byte) (cipher.AEAD, error) {
-	derived, err := hkdf.Key(sha256.New, key.Reveal(), salt, string(header), KeySize)
+	derived, err := derive(key, salt, header)
 	if err != nil {
 		return nil, err
 	}

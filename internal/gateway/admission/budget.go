@@ -6,23 +6,25 @@ const (
 	// MaximumDecoded is for all authenticated requests of a replica that are being carried out, in bytes: their bodies, and what is
 	// made of them.
 	MaximumDecoded = 192 << 20
-	// AccountShare is the part of it, in percent, that one account may have: three accounts together can use up everything.
+	// AccountShare is the part of it, in percent, that one account may have while it is alone. It shrinks as others take theirs, so that no
+	// number of accounts takes all: see room.
 	AccountShare = 34
 )
 
 // Budget bounds the bytes of requests that are being carried out, in all and for each account. Nobody waits for it: who is told to
 // try again holds nothing. It is safe for concurrent use.
 type Budget struct {
-	total, share int64
+	share   int64
+	percent int
 
 	mu   sync.Mutex
 	left int64
 	of   map[string]int64 // what an account has; only of those that have something
 }
 
-// NewBudget makes a Budget of so many bytes, of which an account may have so many percent.
+// NewBudget makes a Budget of so many bytes, of which an account may have so many percent while no other has any.
 func NewBudget(bytes int64, percent int) *Budget {
-	return &Budget{total: bytes, share: part(bytes, percent), left: bytes, of: map[string]int64{}}
+	return &Budget{share: part(bytes, percent), percent: percent, left: bytes, of: map[string]int64{}}
 }
 
 // Spent is what a request has of a Budget. The zero Spent has nothing.
@@ -39,7 +41,7 @@ func (b *Budget) Spend(account string, bytes int64) (Spent, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	has := b.of[account]
-	if bytes > b.left || has+bytes > b.share {
+	if !room(b.percent, has, b.left, bytes) {
 		return Spent{}, false
 	}
 	b.left -= bytes

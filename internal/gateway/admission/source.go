@@ -26,9 +26,16 @@ func SourceOf(a netip.Addr) Source {
 	return Source(prefix)
 }
 
-// DefaultShare is the part of all, in percent, that one source may have: four sources together can use up everything, and one
-// cannot.
+// DefaultShare is the part of all, in percent, that one source may have while it is alone.
 const DefaultShare = 25
+
+// room tells whether one who has so much may have more of what is left: no more than stands to the rest as the share does. Alone one gets
+// percent of all, and each who comes then as much of what the others leave, so that the rest is never nothing: of three who have 34 percent
+// alone a fourth is left 10 percent of all or more, and 20 when what the three have has changed hands.
+// A. K. Choudhury, E. L. Hahne: Dynamic Queue Length Thresholds for Shared-Memory Packet Switches, IEEE/ACM ToN 6 (1998).
+func room(percent int, has, left, more int64) bool {
+	return more <= left && (has+more)*int64(100-percent) <= (left-more)*int64(percent)
+}
 
 // part is a source's share of a number, and one at least.
 func part(of int64, percent int) int64 { return max(of*int64(percent)/100, 1) }

@@ -7,7 +7,6 @@ package iam
 import (
 	"context"
 	"strings"
-	"sync"
 
 	"k8s.io/utils/ptr"
 
@@ -29,12 +28,12 @@ type Dependencies struct {
 
 type api struct {
 	Dependencies
-	simulating sync.Map // the ARNs of those whose simulation is being carried out
+	simulating simulating
 }
 
 // New makes the service.
 func New(d Dependencies) gateway.Service {
-	a := &api{Dependencies: d}
+	a := &api{Dependencies: d, simulating: simulating{of: map[string]int{}}}
 	var all []gateway.Operation
 	for _, group := range [][]gateway.Operation{
 		a.users(), a.accessKeys(), a.roles(), a.groups(), a.memberships(), a.policies(), a.policyVersions(), a.userPolicies(), a.rolePolicies(),

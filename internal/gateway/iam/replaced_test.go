@@ -174,4 +174,79 @@ var _ = Describe("A user who is made again under the name of one who was trusted
 			return meta.IsStatusConditionTrue(object("named", key).Status.Conditions, v1alpha1.ConditionPrincipalReplaced)
 		}).Should(BeTrue())
 	})
+
+	It("may assume the role when its trust policy is saved again, as it was, and not before", func() {
+		r := newRole("saved", trusting("saved", "one"))
+		newUser("saved")
+		Eventually(bound(r)).Should(HaveLen(1))
+		old := r.Status.Trust.Principals[0].UniqueID
+		remove(userOf("saved"))
+		second := newUser("saved")
+		Consistently(assume(second, "saved"), "500ms").Should(Equal("AccessDenied"))
+		// A manifest that is applied again is no save: it says nothing new.
+		object("saved", r)
+		r.Labels = map[string]string{"applied": "again"}
+		Expect(cp.Client.Update(ctx, r)).To(Succeed())
+		Consistently(assume(second, "saved"), "500ms").Should(Equal("AccessDenied"))
+
+		text := string(trusting("saved", "one").Raw)
+		Expect(err2(admin.UpdateAssumeRolePolicy(ctx, &sdk.UpdateAssumeRolePolicyInput{RoleName: ptrTo("saved"), PolicyDocument: &text}))).To(Succeed())
+		Eventually(assume(second, "saved")).Should(BeEmpty())
+		Eventually(func() string { return bound(r)()[0].UniqueID }).ShouldNot(Equal(old))
+		Eventually(func() *metav1.Condition {
+			return meta.FindStatusCondition(object("saved", r).Status.Conditions, v1alpha1.ConditionPrincipalReplaced)
+		}).Should(BeNil())
+		// It means the second one from now on, and no third.
+		remove(userOf("saved"))
+		Consistently(assume(newUser("saved"), "saved"), "500ms").Should(Equal("AccessDenied"))
+	})
+
+	It("may not use a key whose policy could not be read meanwhile, and may when the policy is saved again", func() {
+		text := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"` + account + `"},"Action":"kms:PutKeyPolicy","Resource":"*"},` +
+			`{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::` + account + `:user/keysaved"},"Action":"kms:DescribeKey","Resource":"*"}]}`
+		key := &v1alpha1.KMSKey{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "saved"}, Spec: v1alpha1.KMSKeySpec{Policy: policyDocument(text)}}
+		Expect(cp.Client.Create(ctx, key)).To(Succeed())
+		newUser("keysaved")
+		binding := func() []v1alpha1.BoundPrincipal {
+			if b := object("saved", key).Status.PolicyBinding; b != nil {
+				return b.Principals
+			}
+			return nil
+		}
+		Eventually(binding).Should(HaveLen(1))
+		before := binding()
+		malformed := func(want metav1.ConditionStatus) {
+			GinkgoHelper()
+			Eventually(func() metav1.ConditionStatus {
+				c := meta.FindStatusCondition(object("saved", key).Status.Conditions, v1alpha1.ConditionReady)
+				if c == nil || c.ObservedGeneration != key.Generation {
+					return ""
+				}
+				return c.Status
+			}).Should(Equal(want))
+		}
+		key.Spec.Policy = policyDocument(`{"Version":"2012-10-17","Statement":{"Effect":"Perhaps"}}`)
+		Expect(cp.Client.Update(ctx, key)).To(Succeed())
+		malformed(metav1.ConditionFalse)
+		Expect(binding()).To(Equal(before))
+		remove(userOf("keysaved"))
+		second := newUser("keysaved")
+		describe := func() string {
+			k := awskms.New(awskms.Options{Region: "us-east-1", BaseEndpoint: &endpoint, HTTPClient: transport, RetryMaxAttempts: 1, Credentials: second.Options().Credentials})
+			_, err := k.DescribeKey(ctx, &awskms.DescribeKeyInput{KeyId: &object("saved", key).Status.ARN})
+			return code(err)
+		}
+		Expect(describe()).To(Equal("AccessDeniedException"))
+		key.Spec.Policy = policyDocument(text)
+		Expect(cp.Client.Update(ctx, key)).To(Succeed())
+		malformed(metav1.ConditionTrue)
+		Consistently(describe, "500ms").Should(Equal("AccessDeniedException"))
+		Expect(binding()).To(Equal(before))
+
+		k := awskms.New(awskms.Options{Region: "us-east-1", BaseEndpoint: &endpoint, HTTPClient: transport, RetryMaxAttempts: 1, Credentials: admin.Options().Credentials})
+		_, err := k.PutKeyPolicy(ctx, &awskms.PutKeyPolicyInput{KeyId: &key.Status.ARN, Policy: &text})
+		Expect(err).NotTo(HaveOccurred())
+		Eventually(describe).Should(BeEmpty())
+		Eventually(binding).ShouldNot(Equal(before))
+	})
 })

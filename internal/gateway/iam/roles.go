@@ -11,6 +11,7 @@ import (
 	coreiam "strongroom.dev/strongroom/internal/core/iam"
 	"strongroom.dev/strongroom/internal/gateway"
 	"strongroom.dev/strongroom/internal/service/iam"
+	"strongroom.dev/strongroom/internal/service/principals"
 )
 
 type roleResource = gateway.Resource[*v1alpha1.IAMRole]
@@ -131,13 +132,14 @@ func (a *api) untagRole(ctx context.Context, _ *gateway.Call, in *sdk.UntagRoleI
 	return &sdk.UntagRoleOutput{}, retag(ctx, a, r, nil, in.TagKeys)
 }
 
-func (a *api) updateTrust(ctx context.Context, _ *gateway.Call, in *sdk.UpdateAssumeRolePolicyInput, r *v1alpha1.IAMRole) (*sdk.UpdateAssumeRolePolicyOutput, error) {
+func (a *api) updateTrust(ctx context.Context, call *gateway.Call, in *sdk.UpdateAssumeRolePolicyInput, r *v1alpha1.IAMRole) (*sdk.UpdateAssumeRolePolicyOutput, error) {
 	trust, err := trustDocument(in.PolicyDocument)
 	if err != nil {
 		return nil, err
 	}
 	err = iam.Change(ctx, a.IAM, r, func(live *v1alpha1.IAMRole) error {
 		live.Spec.AssumeRolePolicy = &trust
+		principals.Save(live, call.RequestID)
 		return nil
 	})
 	return &sdk.UpdateAssumeRolePolicyOutput{}, answer(err, wordRole, r.AWSName())

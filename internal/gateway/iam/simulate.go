@@ -28,15 +28,16 @@ func (a *api) simulations() []gateway.Operation {
 	}
 }
 
-// alone carries out one simulation of a user, or of a role's sessions, at a time: it is work for the caller alone, and as much as is
-// allowed takes long enough that many of one caller would be felt by all. Who is told to try again is told so as AWS does.
+// alone carries out one simulation of a user, or of a role's sessions, at a time, and so many of an account, however many users it makes: it
+// is work for the caller alone, and as much as is allowed takes long enough that many at once would be felt by all. Who is told to try again
+// is told so as AWS does.
 func alone[I, O any](a *api, simulate gateway.Handle[I, O, struct{}]) gateway.Handle[I, O, struct{}] {
 	return func(ctx context.Context, call *gateway.Call, in *I, none struct{}) (*O, error) {
 		who := cmp.Or(call.Identity.Principal.RoleARN, call.Identity.Principal.ARN)
-		if _, busy := a.simulating.LoadOrStore(who, true); busy {
+		if !a.simulating.begin(call.Account(), who) {
 			return nil, &smithy.GenericAPIError{Code: "Throttling", Message: "Rate exceeded", Fault: smithy.FaultClient}
 		}
-		defer a.simulating.Delete(who)
+		defer a.simulating.end(call.Account(), who)
 		return simulate(ctx, call, in, none)
 	}
 }

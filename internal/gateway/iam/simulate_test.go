@@ -75,7 +75,7 @@ var _ = Describe("The cost of a simulation", func() {
 	It("is one simulation of a caller at a time: others of the same caller are told to try again", func() {
 		other := newUser("simulates", "arn:aws:iam::aws:policy/AdministratorAccess")
 		in := largest()
-		in.MaxItems = ptrTo(int32(3))
+		in.MaxItems = ptrTo(int32(150)) // a tenth of a second
 		var all sync.WaitGroup
 		var mu sync.Mutex
 		codes := map[string]int{}
@@ -99,7 +99,7 @@ var _ = Describe("The cost of a simulation", func() {
 
 	It("ends when its caller goes away", func() {
 		in := largest()
-		in.MaxItems = ptrTo(int32(3))
+		in.MaxItems = ptrTo(int32(150)) // a tenth of a second
 		gone, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
 		defer cancel()
 		Expect(err2(admin.SimulateCustomPolicy(gone, in))).NotTo(Succeed())

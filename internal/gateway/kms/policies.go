@@ -14,6 +14,7 @@ import (
 	"strongroom.dev/strongroom/internal/core/keys"
 	"strongroom.dev/strongroom/internal/gateway"
 	"strongroom.dev/strongroom/internal/service/kms"
+	"strongroom.dev/strongroom/internal/service/principals"
 )
 
 // policyName is the only one that a key has.
@@ -49,7 +50,10 @@ func (o *operations) putKeyPolicy(ctx context.Context, call *gateway.Call, in *a
 	if err != nil {
 		return nil, err
 	}
-	return &awskms.PutKeyPolicyOutput{}, o.change(ctx, t.key, keys.PutKeyPolicy, func(k *v1alpha1.KMSKey) { k.Spec.Policy = policy })
+	return &awskms.PutKeyPolicyOutput{}, o.change(ctx, t.key, keys.PutKeyPolicy, func(k *v1alpha1.KMSKey) {
+		k.Spec.Policy = policy
+		principals.Save(k, call.RequestID)
+	})
 }
 
 func (o *operations) listKeyPolicies(_ context.Context, _ *gateway.Call, _ *awskms.ListKeyPoliciesInput, _ target) (*awskms.ListKeyPoliciesOutput, error) {

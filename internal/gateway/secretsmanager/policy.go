@@ -39,7 +39,7 @@ func (a *api) resolvePutPolicy(ctx context.Context, call *gateway.Call, in *sdk.
 	return a.find(ctx, call, named{given: in.SecretId, keys: conditionKeys{blockPublic: in.BlockPublicPolicy}})
 }
 
-func (a *api) putResourcePolicy(ctx context.Context, _ *gateway.Call, in *sdk.PutResourcePolicyInput, t target) (*sdk.PutResourcePolicyOutput, error) {
+func (a *api) putResourcePolicy(ctx context.Context, call *gateway.Call, in *sdk.PutResourcePolicyInput, t target) (*sdk.PutResourcePolicyOutput, error) {
 	document, policy, err := a.checkedPolicy(ctx, deref(in.ResourcePolicy), arn.Account(t.arn))
 	if err != nil {
 		return nil, err
@@ -47,7 +47,7 @@ func (a *api) putResourcePolicy(ctx context.Context, _ *gateway.Call, in *sdk.Pu
 	if deref(in.BlockPublicPolicy) && len(policy.Broad()) > 0 {
 		return nil, &types.PublicPolicyException{Message: ptr.To(textPublic)}
 	}
-	if err := a.Secrets.PutPolicy(ctx, t.secret, document); err != nil {
+	if err := a.Secrets.PutPolicy(ctx, t.secret, document, call.RequestID); err != nil {
 		return nil, err
 	}
 	return &sdk.PutResourcePolicyOutput{ARN: &t.arn, Name: ptr.To(t.secret.AWSName())}, nil
@@ -86,7 +86,7 @@ func (a *api) resolveDeletePolicy(ctx context.Context, call *gateway.Call, in *s
 
 // deleteResourcePolicy does nothing to a secret that has no policy.
 func (a *api) deleteResourcePolicy(ctx context.Context, _ *gateway.Call, _ *sdk.DeleteResourcePolicyInput, t target) (*sdk.DeleteResourcePolicyOutput, error) {
-	if err := a.Secrets.PutPolicy(ctx, t.secret, nil); err != nil {
+	if err := a.Secrets.PutPolicy(ctx, t.secret, nil, ""); err != nil {
 		return nil, err
 	}
 	return &sdk.DeleteResourcePolicyOutput{ARN: &t.arn, Name: ptr.To(t.secret.AWSName())}, nil

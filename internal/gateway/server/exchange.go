@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -58,12 +59,25 @@ func remote(r *http.Request) netip.Addr {
 	return addr.WithZone("")
 }
 
-// maximumTrusted is the length that memory is made for because a header says so. For more, it grows with what really comes.
-const maximumTrusted = 16 << 10
+// expected refuses a request that expects what nobody here meets, before its body is asked for. Of HTTP/1.1 net/http does so by itself; HTTP/2
+// hands them on.
+// https://www.rfc-editor.org/rfc/rfc9110#section-10.1.1
+func expected(e *exchange) error {
+	for _, expectation := range e.request.Header["Expect"] {
+		if !strings.EqualFold(expectation, "100-continue") {
+			return errExpected
+		}
+	}
+	return nil
+}
 
-// read reads the body whole: the signature is of all of it. There is memory for it before it is read, of which the request holds
-// its part until it is authenticated, or over.
-func (s *Server) read(e *exchange) (err error) {
+// maximumTrusted is the length that memory is made for before anything came: admission.Overhead has room for it. For more, it grows with
+// what really comes.
+const maximumTrusted = 4 << 10
+
+// read reads the body whole: the signature is of all of it. Of memory the request holds the overhead from now on, and its body's part as it
+// comes, whatever length it announces, until it is authenticated, or over.
+func (s *Server) read(e *exchange, w http.ResponseWriter) (err error) {
 	limit := int64(maximumBody)
 	if named := s.named(e); named != nil {
 		limit = named.maximumBody
@@ -71,35 +85,56 @@ func (s *Server) read(e *exchange) (err error) {
 	if e.request.ContentLength > limit {
 		return errTooLarge
 	}
-	length := e.request.ContentLength
-	if length < 0 {
-		length = limit
-	}
-	e.held, err = s.memory.Acquire(e.request.Context(), admission.SourceOf(e.call.SourceIP), admission.Overhead+length)
-	if err != nil {
+	if e.held, err = s.memory.Acquire(e.request.Context(), admission.SourceOf(e.call.SourceIP), admission.Overhead); err != nil {
 		return errNoMemory
 	}
-	e.body, err = readBody(http.MaxBytesReader(nil, e.request.Body, limit), length, e.request.ContentLength >= 0)
+	if e.request.ContentLength == 0 {
+		return nil
+	}
+	b := bodyReader{
+		from: http.MaxBytesReader(nil, e.request.Body, limit), length: limit, pace: beginPace(w),
+		grow: func(bytes int64) error { return e.held.Grow(e.request.Context(), bytes) },
+	}
+	defer b.pace.end()
+	if e.request.ContentLength > 0 {
+		b.length, b.exactly = e.request.ContentLength, true
+	}
+	e.body, err = b.read()
 	return readFailure(err)
 }
 
-// readBody reads a body of at most so many bytes, or of exactly as many. Memory for it is doubled, so that what is held is at
-// most what was counted, and half of that again while it is moved. What is left behind is overwritten.
-func readBody(r io.Reader, length int64, exactly bool) (body []byte, err error) {
-	body = make([]byte, 0, min(length, maximumTrusted))
+// bodyReader reads a body of at most length bytes, or of exactly as many.
+type bodyReader struct {
+	from    io.Reader
+	length  int64
+	exactly bool
+	// grow asks for so much more memory.
+	grow func(bytes int64) error
+	pace *pace
+}
+
+// read is the whole body, or as much as there is of it with an error. Memory for it is doubled, so that what is held is at most twice what
+// came, and half of that again while it is moved. What is left behind is overwritten.
+func (b *bodyReader) read() (body []byte, err error) {
+	body = make([]byte, 0, min(b.length, maximumTrusted))
 	for {
 		if len(body) == cap(body) {
-			if exactly && int64(len(body)) == length {
+			if b.exactly && int64(len(body)) == b.length {
 				return body, nil
 			}
-			grown := append(make([]byte, 0, min(max(2*int64(cap(body)), 512), length+1)), body...)
+			size := min(max(2*int64(cap(body)), 512), b.length+1)
+			if err := b.grow(size - int64(cap(body))); err != nil {
+				return body, err
+			}
+			grown := append(make([]byte, 0, size), body...)
 			clear(body)
 			body = grown
 		}
-		n, err := r.Read(body[len(body):cap(body)])
+		n, err := b.from.Read(body[len(body):cap(body)])
 		body = body[:len(body)+n]
+		b.pace.came(n)
 		switch {
-		case errors.Is(err, io.EOF) && exactly && int64(len(body)) < length:
+		case errors.Is(err, io.EOF) && b.exactly && int64(len(body)) < b.length:
 			return body, io.ErrUnexpectedEOF
 		case errors.Is(err, io.EOF):
 			return body, nil
@@ -116,6 +151,8 @@ func readFailure(err error) error {
 		return nil
 	case errors.As(err, &over):
 		return errTooLarge
+	case errors.Is(err, admission.ErrNoMemory):
+		return errNoMemory
 	}
 	return errTruncated
 }
@@ -165,21 +202,23 @@ func (e *exchange) wipe() {
 	}
 }
 
+// Headers of answers that are always the same. net/http copies them.
+var noStore, noSniff, rpcAnswers = []string{"no-store"}, []string{"nosniff"}, []string{rpcName}
+
 // send writes the answer. What the client does not take is the client's loss: the record is written.
 func (e *exchange) send(w http.ResponseWriter, body []byte) {
 	header := w.Header()
 	if e.protocol == (rpcProtocol{}) {
-		header["Smithy-Protocol"] = []string{rpcName}
+		header["Smithy-Protocol"] = rpcAnswers
 	}
+	one := [2]string{strconv.Itoa(len(body)), e.requestID}
 	if len(body) > 0 {
-		header["Content-Type"] = []string{e.protocol.answerType()}
+		header["Content-Type"] = e.protocol.answerTypes()
 	} else {
 		header["Content-Type"] = nil // or net/http makes one up
 	}
-	header["Content-Length"] = []string{strconv.Itoa(len(body))}
-	header["X-Amzn-Requestid"] = []string{e.requestID}
-	header["Cache-Control"] = []string{"no-store"}
-	header["X-Content-Type-Options"] = []string{"nosniff"}
+	header["Content-Length"], header["X-Amzn-Requestid"] = one[:1:1], one[1:]
+	header["Cache-Control"], header["X-Content-Type-Options"] = noStore, noSniff
 	status := http.StatusOK
 	if e.failure != nil {
 		status = e.failure.status

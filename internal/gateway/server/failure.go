@@ -45,6 +45,7 @@ const (
 	unknownOperation
 	unsupportedOperation
 	tooLarge
+	unmetExpectation
 	invalidInput
 )
 
@@ -70,6 +71,7 @@ var (
 	errUntrailed = refusal(internal, "The audit trail cannot be written, so nothing is changed.")
 	errTooLarge  = refusal(tooLarge, "The request's body is too large.")
 	errNoMemory  = refusal(unavailable, "Too many requests are being received. Try again.")
+	errExpected  = refusal(unmetExpectation, "The only expectation that is met is 100-continue.")
 	errTruncated = refusal(serialization, "The request's body ended early.")
 )
 

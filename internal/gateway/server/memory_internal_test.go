@@ -20,6 +20,17 @@ import (
 	serviceiam "strongroom.dev/strongroom/internal/service/iam"
 )
 
+// bodyOf reads a body, and tells how much memory it asked for.
+func bodyOf(from io.Reader, length int64, exactly bool) (body []byte, took int64, err error) {
+	b := bodyReader{from: from, length: length, exactly: exactly, pace: beginPace(httptest.NewRecorder()), grow: func(bytes int64) error {
+		took += bytes
+		return nil
+	}}
+	defer b.pace.end()
+	body, err = b.read()
+	return body, took + maximumTrusted, err
+}
+
 func TestABodyIsReadWholeHoweverItComes(t *testing.T) {
 	for _, n := range []int{0, 1, 511, 512, 513, maximumTrusted - 1, maximumTrusted, maximumTrusted + 1, 100_000, maximumBody} {
 		text := bytes.Repeat([]byte("strongroom"), n/10+1)[:n]
@@ -33,7 +44,10 @@ func TestABodyIsReadWholeHoweverItComes(t *testing.T) {
 				if !exactly {
 					length = maximumBody
 				}
-				body, err := readBody(r(), length, exactly)
+				body, took, err := bodyOf(r(), length, exactly)
+				if took > 2*max(int64(n)+1, maximumTrusted) {
+					t.Errorf("%d bytes %s, exactly %v: %d were asked for", n, name, exactly, took)
+				}
 				if err != nil || !bytes.Equal(body, text) {
 					t.Errorf("%d bytes %s, exactly %v: %d bytes, %v", n, name, exactly, len(body), err)
 				}
@@ -46,17 +60,17 @@ func TestABodyIsReadWholeHoweverItComes(t *testing.T) {
 }
 
 func TestABodyThatEndsEarlyOrFailsIsRefused(t *testing.T) {
-	if _, err := readBody(strings.NewReader("short"), 6, true); !errors.Is(err, io.ErrUnexpectedEOF) {
+	if _, _, err := bodyOf(strings.NewReader("short"), 6, true); !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Error(err)
 	}
 	broken := errors.New("broken")
-	if _, err := readBody(iotest.ErrReader(broken), 6, false); !errors.Is(err, broken) {
+	if _, _, err := bodyOf(iotest.ErrReader(broken), 6, false); !errors.Is(err, broken) {
 		t.Error(err)
 	}
 }
 
 func TestMemoryIsNotTakenForWhatDoesNotCome(t *testing.T) {
-	body, _ := readBody(strings.NewReader("little"), maximumBody, true)
+	body, _, _ := bodyOf(strings.NewReader("little"), maximumBody, true)
 	if cap(body) > maximumTrusted {
 		t.Errorf("%d bytes for a body of which 6 came", cap(body))
 	}
@@ -76,7 +90,7 @@ func TestARequestWaitsForMemoryAndIsRefusedAsAWSDoes(t *testing.T) {
 		t.Fatal(err)
 	}
 	const body = 1000
-	s.memory = admission.NewMemory(2*(admission.Overhead+body), 50, 20*time.Millisecond)
+	s.memory = admission.NewMemory(8*admission.Overhead, 20, 20*time.Millisecond)
 	reader, writer := io.Pipe()
 	slow := httptest.NewRequest(http.MethodPost, "/", reader)
 	slow.ContentLength = body

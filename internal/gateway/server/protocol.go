@@ -22,8 +22,8 @@ func protocolOf(r *http.Request) protocol {
 
 // protocol is how requests and answers are on the wire.
 type protocol interface {
-	// answerType is the media type of answers.
-	answerType() string
+	// answerTypes is the media type of answers, as a header has it.
+	answerTypes() []string
 	// measure is how many values a request has, before anything is made of it.
 	measure(e *exchange) (values int, err error)
 	// decode reads the input of an operation, after measure.
@@ -43,7 +43,9 @@ type jsonProtocol struct{}
 
 const jsonType = "application/x-amz-json-1.1"
 
-func (jsonProtocol) answerType() string { return jsonType }
+var jsonAnswers = []string{jsonType}
+
+func (jsonProtocol) answerTypes() []string { return jsonAnswers }
 
 func (jsonProtocol) decode(e *exchange, into any) error {
 	return awsjson.DecodeMeasured(e.body, into)
@@ -86,6 +88,7 @@ var jsonCodes = map[kind]wireCode{
 	unknownOperation:     {"UnknownOperationException", http.StatusBadRequest},
 	unsupportedOperation: {"UnsupportedOperationException", http.StatusBadRequest},
 	tooLarge:             {"RequestEntityTooLargeException", http.StatusRequestEntityTooLarge},
+	unmetExpectation:     {"ExpectationFailedException", http.StatusExpectationFailed},
 	invalidInput:         {"ValidationException", http.StatusBadRequest},
 }
 

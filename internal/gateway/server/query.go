@@ -16,7 +16,9 @@ const (
 	xmlType  = "text/xml"
 )
 
-func (queryProtocol) answerType() string { return xmlType }
+var xmlAnswers = []string{xmlType}
+
+func (queryProtocol) answerTypes() []string { return xmlAnswers }
 
 // formOf is the form of a query, unread: the body of a POST, or the URL's query of a GET, or of a POST without a body, as presigned requests
 // are. The type of a body that is not there says nothing.
@@ -83,5 +85,6 @@ var queryCodes = map[kind]wireCode{
 	unknownOperation:     {"InvalidAction", http.StatusBadRequest},
 	unsupportedOperation: {"UnsupportedOperation", http.StatusBadRequest},
 	tooLarge:             {"RequestEntityTooLarge", http.StatusRequestEntityTooLarge},
+	unmetExpectation:     {"ExpectationFailed", http.StatusExpectationFailed},
 	invalidInput:         {"ValidationError", http.StatusBadRequest},
 }

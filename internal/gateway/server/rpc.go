@@ -18,7 +18,9 @@ const (
 	cborType = "application/cbor"
 )
 
-func (rpcProtocol) answerType() string { return cborType }
+var cborAnswers = []string{cborType}
+
+func (rpcProtocol) answerTypes() []string { return cborAnswers }
 
 func (rpcProtocol) decode(e *exchange, into any) error {
 	return awscbor.DecodeMeasured(e.body, into)

@@ -166,7 +166,7 @@ func compileOperation(model *limits.Service, op *gateway.Operation) (*operation,
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	e := s.begin(r)
 	defer e.wipe()
-	answer, err := s.carryOut(e)
+	answer, err := s.carryOut(e, w)
 	if err != nil {
 		answer = e.refuse(err)
 	}
@@ -180,7 +180,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // carryOut is the steps until there is an answer. A panic is an internal failure of this request alone.
-func (s *Server) carryOut(e *exchange) (answer []byte, err error) {
+func (s *Server) carryOut(e *exchange, w http.ResponseWriter) (answer []byte, err error) {
 	defer func() {
 		if recovered := recover(); recovered != nil {
 			// What was recovered may hold what was asked: it is not logged.
@@ -189,7 +189,11 @@ func (s *Server) carryOut(e *exchange) (answer []byte, err error) {
 			answer, err = nil, errInternal
 		}
 	}()
-	if err := s.read(e); err != nil {
+	err = expected(e)
+	if err == nil {
+		err = s.read(e, w)
+	}
+	if err != nil {
 		s.name(e) // for the record: a query's name is in the body that was not read
 		return nil, err
 	}

@@ -59,7 +59,7 @@ func TestARequestThatTheBudgetHasNoRoomForIsThrottledAsAWSDoes(t *testing.T) {
 	} {
 		first := tt.make(a)
 		weight := first.operation.weight(10_012, 3)
-		s := &Server{budget: admission.NewBudget(2*weight+weight/2, 50)}
+		s := &Server{budget: admission.NewBudget(4*weight+weight/4, 34)}
 		if err := s.weigh(first); err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}

@@ -97,7 +97,7 @@ func (s *Service) TrustPolicy(role *v1alpha1.IAMRole) (*iam.Policy, error) {
 	if c.trust == nil {
 		return nil, nil
 	}
-	return principals.Bound(c.trust, role.Status.Trust, principals.Digest(role.UID, role.Spec.AssumeRolePolicy.Raw)), nil
+	return principals.Bound(c.trust, role.Status.Trust, principals.Digest(role, role.Spec.AssumeRolePolicy.Raw)), nil
 }
 
 // permissions are what a principal's policies come to.

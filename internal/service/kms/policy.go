@@ -69,7 +69,7 @@ func (s *Service) Policy(key *v1alpha1.KMSKey) *iam.Policy {
 	case key.Spec.Policy != nil:
 		binding := key.Status.PolicyBinding
 		return s.Policies.Use(string(key.UID), key.Generation, binding, func() *iam.Policy {
-			return principals.Bound(compile(string(key.Spec.Policy.Raw)), binding, principals.Digest(key.UID, key.Spec.Policy.Raw))
+			return principals.Bound(compile(string(key.Spec.Policy.Raw)), binding, principals.Digest(key, key.Spec.Policy.Raw))
 		})
 	case service != "":
 		return s.Policies.Use(key.Status.ARN, 0, nil, func() *iam.Policy {

@@ -21,7 +21,7 @@ func TestAPolicyThatWasUsedBeforeItWasBoundIsUsedAsItIsBoundAfterwards(t *testin
 	key := &v1alpha1.KMSKey{ObjectMeta: metav1.ObjectMeta{UID: "u", Generation: 1}}
 	key.Status.ARN = "arn:aws:kms:us-east-1:111122223333:key/1"
 	bind := func() {
-		key.Status.PolicyBinding, _ = principals.Bind(key.Status.PolicyBinding, principals.Digest("u", key.Spec.Policy.Raw), []string{bob},
+		key.Status.PolicyBinding, _ = principals.Bind(key.Status.PolicyBinding, principals.Digest(key, key.Spec.Policy.Raw), []string{bob},
 			map[string]string{bob: "AIDAOLD"})
 	}
 	allowed := func(id string) bool {

@@ -9,10 +9,11 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
-	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
@@ -30,9 +31,28 @@ const (
 	Index = "principals"
 )
 
-// Digest is of a policy of one object. An object that is made again, as by a backup that restores status too, is bound anew.
-func Digest(of types.UID, document []byte) string {
-	sum := sha256.Sum256(append([]byte(string(of)+"\n"), document...))
+// SavedAnnotation of an IAMRole, a KMSKey or a Secret changes each time its policy is saved by the AWS API: that binds the policy anew, though its text
+// may be the same, as AWS does. A manifest's owner may set it to any other value to the same end.
+const SavedAnnotation = "strongroom.dev/policy-saved"
+
+// Save notes that an object's policy is saved now, by the request of this id.
+func Save(of client.Object, requestID string) {
+	annotations := maps.Clone(of.GetAnnotations())
+	if annotations == nil {
+		annotations = map[string]string{}
+	}
+	annotations[SavedAnnotation] = requestID
+	of.SetAnnotations(annotations)
+}
+
+// Digest is of a policy of one object, and of when it was saved. An object that is made again, as by a backup that restores status too, is
+// bound anew.
+func Digest(of client.Object, document []byte) string {
+	text := string(of.GetUID()) + "\n"
+	if saved := of.GetAnnotations()[SavedAnnotation]; saved != "" {
+		text += strconv.Quote(saved) + "\n" // which no document begins with
+	}
+	sum := sha256.Sum256(append([]byte(text), document...))
 	return hex.EncodeToString(sum[:16])
 }
 

@@ -1,11 +1,14 @@
 package principals_test
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"reflect"
 	"testing"
 
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
@@ -56,16 +59,32 @@ func TestAnARNMeansWhoeverHadItFirstSinceThePolicyIsAsItIs(t *testing.T) {
 	}
 }
 
-func TestADigestIsOfOnePolicyOfOneObject(t *testing.T) {
+func TestADigestIsOfOnePolicyOfOneObjectAsItWasSaved(t *testing.T) {
+	of := func(uid, saved, document string) string {
+		key := &v1alpha1.KMSKey{}
+		key.UID = types.UID(uid)
+		if saved != "" {
+			principals.Save(key, saved)
+		}
+		return principals.Digest(key, []byte(document))
+	}
 	seen := map[string]bool{}
-	for _, d := range []string{principals.Digest("a", []byte("{}")), principals.Digest("b", []byte("{}")), principals.Digest("a", []byte("{ }"))} {
+	for _, d := range []string{
+		of("a", "", "{}"), of("b", "", "{}"), of("a", "", "{ }"), of("a", "1", "{}"), of("a", "2", "{}"), of("b", "1", "{}"),
+		of("a", "1\n{", "}"), of("a\n\"1\"", "", "{}x"),
+	} {
 		if seen[d] || len(d) != 32 {
 			t.Errorf("%s", d)
 		}
 		seen[d] = true
 	}
-	if !seen[principals.Digest("a", []byte("{}"))] {
+	if !seen[of("a", "", "{}")] || !seen[of("a", "2", "{}")] {
 		t.Error("it is not the same twice")
+	}
+	// Those of objects that were never saved by the API are what they have always been.
+	sum := sha256.Sum256([]byte("a\n{}"))
+	if want := hex.EncodeToString(sum[:16]); of("a", "", "{}") != want {
+		t.Errorf("%s, and it was %s", of("a", "", "{}"), want)
 	}
 }
 

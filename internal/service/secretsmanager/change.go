@@ -17,17 +17,22 @@ import (
 // Change changes the spec of a secret and returns it as it is then. Crash-safe: it is one write, on the condition that nobody
 // else has changed the object since it was read. An error of change is returned as it is.
 func (s *Service) Change(ctx context.Context, secret *v1alpha1.Secret, change func(*v1alpha1.SecretSpec) error) (*v1alpha1.Secret, error) {
+	return s.changeObject(ctx, secret, func(live *v1alpha1.Secret) error { return change(&live.Spec) })
+}
+
+// changeObject is Change of a spec with the annotations that belong to it.
+func (s *Service) changeObject(ctx context.Context, secret *v1alpha1.Secret, change func(*v1alpha1.Secret) error) (*v1alpha1.Secret, error) {
 	defer turn(secret)()
 	for range maximumTries {
 		live, err := s.latest(ctx, secret)
 		if err != nil {
 			return nil, err
 		}
-		before := live.Spec.DeepCopy()
-		if err := change(&live.Spec); err != nil {
+		before := live.DeepCopy()
+		if err := change(live); err != nil {
 			return nil, err
 		}
-		if equality.Semantic.DeepEqual(before, &live.Spec) {
+		if equality.Semantic.DeepEqual(before, live) {
 			return live, nil
 		}
 		err = s.Client.Update(ctx, live, client.FieldOwner(FieldOwner))

@@ -52,7 +52,7 @@ func (s *Service) Policy(secret *v1alpha1.Secret) *iam.Policy {
 		return nil
 	}
 	return s.Policies.Use(string(secret.UID), secret.Generation, binding, func() *iam.Policy {
-		return principals.Bound(compile(document), binding, principals.Digest(secret.UID, document.Raw))
+		return principals.Bound(compile(document), binding, principals.Digest(secret, document.Raw))
 	})
 }
 
@@ -63,7 +63,7 @@ func EntombedPolicy(exhumed *v1alpha1.Secret) *iam.Policy {
 	if document == nil {
 		return nil
 	}
-	return principals.Bound(compile(document), exhumed.Status.PolicyBinding, principals.Digest(exhumed.UID, document.Raw))
+	return principals.Bound(compile(document), exhumed.Status.PolicyBinding, unownedDigest(document))
 }
 
 func compile(document *v1alpha1.PolicyDocument) *iam.Policy {
@@ -111,33 +111,41 @@ func (s *Service) CheckPolicy(ctx context.Context, document, account string) (*v
 	return out, policy, nil
 }
 
-// PutPolicy attaches a resource policy to a secret, or takes it away if it is nil. Crash-safe: it is one write, as in Change.
+// PutPolicy attaches a resource policy to a secret by the request of this id, or takes it away if it is nil. Whom it names is bound anew, though its text may be the
+// same. Crash-safe: it is one write, as in Change.
 // https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_PutResourcePolicy.html
-func (s *Service) PutPolicy(ctx context.Context, secret *v1alpha1.Secret, document *v1alpha1.PolicyDocument) error {
-	_, err := s.Change(ctx, secret, func(spec *v1alpha1.SecretSpec) error {
-		spec.ResourcePolicy = document
+func (s *Service) PutPolicy(ctx context.Context, secret *v1alpha1.Secret, document *v1alpha1.PolicyDocument, requestID string) error {
+	_, err := s.changeObject(ctx, secret, func(live *v1alpha1.Secret) error {
+		if live.Spec.ResourcePolicy = document; document != nil {
+			principals.Save(live, requestID)
+		}
 		return nil
 	})
 	return err
+}
+
+// unownedDigest is a policy's digest in a tombstone, which is no object's.
+func unownedDigest(document *v1alpha1.PolicyDocument) string {
+	return principals.Digest(&v1alpha1.Secret{}, document.Raw)
 }
 
 // unowned is whom a secret's policy names, as a tombstone keeps it: the restored object has another UID. It is nil if the policy was
 // changed since it was bound.
 func unowned(secret *v1alpha1.Secret) *v1alpha1.PolicyBinding {
 	document, b := secret.Spec.ResourcePolicy, secret.Status.PolicyBinding
-	if document == nil || b == nil || b.PolicyDigest != principals.Digest(secret.UID, document.Raw) {
+	if document == nil || b == nil || b.PolicyDigest != principals.Digest(secret, document.Raw) {
 		return nil
 	}
-	return &v1alpha1.PolicyBinding{PolicyDigest: principals.Digest("", document.Raw), Principals: b.Principals}
+	return &v1alpha1.PolicyBinding{PolicyDigest: unownedDigest(document), Principals: b.Principals}
 }
 
 // Rebind gives a secret that is restored the binding that a tombstone keeps, if its policy is the same and is not bound yet.
 func Rebind(secret *v1alpha1.Secret, kept *v1alpha1.PolicyBinding) {
 	document := secret.Spec.ResourcePolicy
-	if document == nil || kept == nil || secret.Status.PolicyBinding != nil || kept.PolicyDigest != principals.Digest("", document.Raw) {
+	if document == nil || kept == nil || secret.Status.PolicyBinding != nil || kept.PolicyDigest != unownedDigest(document) {
 		return
 	}
-	secret.Status.PolicyBinding = &v1alpha1.PolicyBinding{PolicyDigest: principals.Digest(secret.UID, document.Raw), Principals: kept.Principals}
+	secret.Status.PolicyBinding = &v1alpha1.PolicyBinding{PolicyDigest: principals.Digest(secret, document.Raw), Principals: kept.Principals}
 }
 
 // PolicyDocument is a secret's resource policy as text, empty if it has none.

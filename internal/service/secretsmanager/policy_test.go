@@ -46,7 +46,7 @@ var _ = Describe("A resource policy", func() {
 		Expect(policy.Statements()).To(Equal(1))
 		Expect(kept.Raw).To(MatchJSON(text))
 		secret := holding("db", "x")
-		Expect(service().PutPolicy(ctx, secret, kept)).To(Succeed())
+		Expect(service().PutPolicy(ctx, secret, kept, "1")).To(Succeed())
 		world.Refresh(secret)
 		Expect(len(secret.Spec.ResourcePolicy.Raw)).To(BeNumerically("<=", len(kept.Raw)))
 		Expect(secret.Spec.ResourcePolicy.Raw).To(MatchJSON(text))
@@ -88,7 +88,7 @@ var _ = Describe("A resource policy", func() {
 var _ = Describe("A tombstone", func() {
 	It("keeps whom the policy names, for a secret that is restored under another UID, and for no other policy", func() {
 		secret := holding("db", "x")
-		Expect(service().PutPolicy(ctx, secret, policyDocument(denyAll(200, "a")))).To(Succeed())
+		Expect(service().PutPolicy(ctx, secret, policyDocument(denyAll(200, "a")), "1")).To(Succeed())
 		world.Refresh(secret)
 		digest := secret.Spec.ResourcePolicy
 		named := []v1alpha1.BoundPrincipal{{ARN: "arn:aws:iam::111122223333:user/a", UniqueID: "AIDAOLD"}}
