@@ -44,28 +44,39 @@ type login struct {
 
 // decideLogin names the node that logs in next. The nodes of all HSMClusters that name a token have it together, so at most one of them tries a wrong PIN, and few are tried in a row.
 func decideLogin(l login) (next string, err error) {
-	last := l.record.Find(l.digest)
-	switch own := last != nil && last.Open && last.Cluster == l.cluster; {
-	case last != nil && last.Refused:
-		return "", errRefused
-	case own && slices.Contains(l.ready, last.Node): // it knows whether it has tried it
-		return last.Node, nil
-	case own && slices.Contains(l.loggedIn, last.Node):
-		return l.ready[0], nil
-	case last != nil && last.Open:
-		if age := last.Since(l.now); age >= 0 && age < unseen {
-			return "", waitFor(last, own)
+	if last := l.record.Find(l.digest); last != nil {
+		if next, err = l.after(last); next != "" || err != nil {
+			return next, err
 		}
 	}
 	switch {
-	case last != nil && last.Taken:
-		return l.ready[0], nil
 	case l.record.TakenByOthers(l.cluster, l.there):
 		return "", errTheirs
 	case l.record.Tries >= cloudhsm.MaximumTries:
 		return "", errSpent
 	}
 	return l.ready[0], nil
+}
+
+// after is the decision where the PIN of now was tried before; neither if that tells nothing any more.
+func (l *login) after(last *cloudhsm.TriedPIN) (next string, err error) {
+	own := last.Open && last.Cluster == l.cluster
+	switch {
+	case last.Refused:
+		return "", errRefused
+	case own && slices.Contains(l.ready, last.Node): // it knows whether it has tried it
+		return last.Node, nil
+	case own && slices.Contains(l.loggedIn, last.Node):
+		return l.ready[0], nil
+	case last.Open:
+		if age := last.Since(l.now); age >= 0 && age < unseen {
+			return "", waitFor(last, own)
+		}
+	}
+	if last.Taken {
+		return l.ready[0], nil
+	}
+	return "", nil
 }
 
 // waitFor names the node that was told, unless it is none of this cluster's users' business. It says when, and not how long ago, so that it says the same as long as nothing changes.

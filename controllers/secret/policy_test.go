@@ -106,6 +106,22 @@ var _ = Describe("A Secret with a resource policy", func() {
 		Expect(s.Status.PolicyBinding).To(BeNil())
 	})
 
+	It("means whoever is there now once the API has saved it again, though its text is the same", func() {
+		newUser("ada")
+		s := ready(withPolicy(naming("ada", "one")))
+		removeUser("ada")
+		second := newUser("ada")
+		reconcile(s)
+		Expect(letIn(s, "ada", second)).To(BeFalse())
+		Expect(env.Services.Secrets.PutPolicy(ctx, s, naming("ada", "one"), "a-request")).To(Succeed())
+		refresh(s)
+		seen(s)
+		Expect(letIn(s, "ada", second)).To(BeFalse(), "it is let in before it is bound")
+		reconcile(s)
+		Expect(letIn(s, "ada", second)).To(BeTrue())
+		Expect(condition(s, v1alpha1.ConditionPrincipalReplaced)).To(BeNil())
+	})
+
 	It("may come before those whom it names, and is found when they come", func() {
 		s := ready(withPolicy(naming("late", "one")))
 		Expect(bound(s)).To(BeEmpty())

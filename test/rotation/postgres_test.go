@@ -184,7 +184,7 @@ var _ = Describe("A rotation that fails", func() {
 		Expect(attempts("postgres", "Succeeded")).To(Equal(succeeded + 1))
 		nextCount, nextSum := durations("postgres")
 		Expect(nextCount).To(Equal(count + 1))
-		Expect(nextSum - sum).To(BeNumerically("~", 81, 3), "the waits of 5, 10, 20 and 40 s, and 6 s more")
+		Expect(nextSum-sum).To(BeNumerically("~", 81, 3), "the waits of 5, 10, 20 and 40 s, and 6 s more")
 	})
 
 	It("because the admin's password is wrong says so, and goes on when it is mended", func() {
