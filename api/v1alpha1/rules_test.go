@@ -258,6 +258,10 @@ var rules = append(slices.Concat(iamRules(), certificateRules(), parameterRules(
 		accepts: []string{"{valueFrom: {secretKeyRef: {name: a, key: aZ0-_.}}}"},
 		refuses: []string{"{valueFrom: {secretKeyRef: {name: a, key: a/b}}}", "{valueFrom: {secretKeyRef: {name: a, key: 'ä'}}}", `{valueFrom: {secretKeyRef: {name: a, key: "a\n"}}}`}},
 
+	{kind: "Envelope", path: "spec.ciphertext", message: "^[A-Za-z0-9+/]*={0,2}$", field: "spec.ciphertext",
+		accepts: []string{strings.Replace(envelope, "QUJD", "+/8=", 1)}, refuses: []string{strings.Replace(envelope, "QUJD", "-_8=", 1), strings.Replace(envelope, "QUJD", "QU JD", 1)}},
+	{kind: "Envelope", path: "spec.encryptedDataKey", message: "^[A-Za-z0-9+/]*={0,2}$", field: "spec.encryptedDataKey",
+		accepts: []string{strings.Replace(envelope, "keyArn: k", "keyArn: k, encryptedDataKey: +/8=", 1)}, refuses: []string{strings.Replace(envelope, "keyArn: k", "keyArn: k, encryptedDataKey: -_8=", 1)}},
 	{kind: "Envelope", path: "spec", message: "an Envelope is immutable", changes: true, field: "spec",
 		accepts: []string{envelope, envelope},
 		refuses: []string{envelope, strings.Replace(envelope, "QUJD", "QUJE", 1), envelope, strings.Replace(envelope, "sequence: 1", "sequence: 2", 1),

@@ -135,11 +135,11 @@ var _ = Describe("A user who is made again under the name of one who was trusted
 			}
 			return secret.Status.PolicyBinding.Principals
 		}
-		first := newUser("reader")
+		first := newUser("successor")
 		Eventually(describe(first)).Should(BeEmpty())
 		Eventually(principals).Should(HaveLen(1))
-		remove(userOf("reader"))
-		second := newUser("reader")
+		remove(userOf("successor"))
+		second := newUser("successor")
 		Consistently(describe(second), "1s").Should(Equal("AccessDeniedException"))
 		Eventually(func() bool {
 			return meta.IsStatusConditionTrue(object("named-secret", secret).Status.Conditions, v1alpha1.ConditionPrincipalReplaced)
