@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"strongroom.dev/strongroom/internal/loopback"
 )
 
 // administrator is an IAMUser of account "default" who may do everything: what a new account of AWS's begins with.
@@ -34,7 +36,7 @@ func gatewayAddress(o options) (string, error) {
 			}
 		}
 	}
-	port, err := freePort()
+	port, err := loopback.FreePort()
 	if err != nil {
 		return "", err
 	}

@@ -13,6 +13,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"strongroom.dev/strongroom/internal/loopback"
 )
 
 // cluster is a control plane on loopback: etcd, kube-apiserver and kube-controller-manager.
@@ -62,7 +64,7 @@ func (c *cluster) choosePorts() error {
 		return err
 	}
 	for _, p := range []*int{&c.Ports.Etcd, &c.Ports.EtcdPeer, &c.Ports.APIServer} {
-		if *p, err = freePort(); err != nil {
+		if *p, err = loopback.FreePort(); err != nil {
 			return err
 		}
 	}
@@ -85,15 +87,6 @@ func (p ports) free() error {
 		}
 	}
 	return nil
-}
-
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
 }
 
 func (c *cluster) server() string          { return fmt.Sprintf("https://127.0.0.1:%d", c.Ports.APIServer) }

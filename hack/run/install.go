@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"strongroom.dev/strongroom/internal/loopback"
 )
 
 const namespace = "strongroom-system"
@@ -92,11 +94,11 @@ func startManager(ctx context.Context, g *group, k *kubectl, o options, gateway 
 	if o.manager == "" {
 		return nil
 	}
-	health, err := freePort()
+	health, err := loopback.FreePort()
 	if err != nil {
 		return err
 	}
-	metrics, err := freePort()
+	metrics, err := loopback.FreePort()
 	if err != nil {
 		return err
 	}

@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -19,6 +18,7 @@ import (
 	"strongroom.dev/strongroom/internal/core/hsm/client"
 	"strongroom.dev/strongroom/internal/core/hsm/hsmtest"
 	"strongroom.dev/strongroom/internal/core/hsm/mtls"
+	"strongroom.dev/strongroom/internal/loopback"
 )
 
 func TestAnHSMNodeSaysWhichFlagIsMissing(t *testing.T) {
@@ -35,12 +35,11 @@ func TestAnHSMNodeSaysWhichFlagIsMissing(t *testing.T) {
 
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	free, err := loopback.FreeAddress()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	return free
 }
 
 // The whole program, with its child process.

@@ -21,6 +21,7 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"strongroom.dev/strongroom/internal/loopback"
 	"strongroom.dev/strongroom/internal/operator"
 	"strongroom.dev/strongroom/test/environment"
 )
@@ -28,12 +29,11 @@ import (
 // unused is an address of loopback that nobody listens on.
 func unused(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	free, err := loopback.FreeAddress()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	return free
 }
 
 func dial(t *testing.T, address string) net.Conn {

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+
+	"strongroom.dev/strongroom/internal/loopback"
 )
 
 // Local runs nodes as processes of this machine: for make run and for tests. One manager alone may have its directory.
@@ -38,7 +40,6 @@ type Local struct {
 var _ Host = (*Local)(nil)
 
 const (
-	loopback = "127.0.0.1"
 	// maximumNodes of a cluster, by the schema's limit.
 	maximumNodes = 10
 )
@@ -63,7 +64,7 @@ func (l *Local) Start(ctx context.Context) error {
 }
 
 // Names implements Host.
-func (l *Local) Names(Cluster) []string { return []string{loopback} }
+func (l *Local) Names(Cluster) []string { return []string{loopback.Host} }
 
 // Certificate implements Host: that of the first node.
 func (l *Local) Certificate(_ context.Context, c Cluster) (certificate, key []byte, err error) {
@@ -210,7 +211,7 @@ func addressOf(dir string) (string, error) {
 	if err != nil || port <= 0 || port >= 1<<16 {
 		return chooseAddress(dir)
 	}
-	return net.JoinHostPort(loopback, strconv.Itoa(port)), nil
+	return net.JoinHostPort(loopback.Host, strconv.Itoa(port)), nil
 }
 
 // freeAddressOf is the address of a node that does not run. Between the choice of a port and a start, which may be days, any program can have taken it, also as the near
@@ -229,12 +230,10 @@ func freeAddressOf(dir string) (string, error) {
 
 // chooseAddress chooses a port that is free, and writes it down.
 func chooseAddress(dir string) (string, error) {
-	listener, err := net.Listen("tcp", loopback+":0") //nolint:noctx // it does not wait
+	address, err := loopback.FreeAddress()
 	if err != nil {
 		return "", err
 	}
-	defer listener.Close()
-	address := listener.Addr().String()
 	_, port, err := net.SplitHostPort(address)
 	if err != nil {
 		return "", err

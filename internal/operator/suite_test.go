@@ -1,8 +1,6 @@
 package operator_test
 
 import (
-	"fmt"
-	"net"
 	"testing"
 	"time"
 
@@ -10,6 +8,7 @@ import (
 	. "github.com/onsi/gomega"
 	"k8s.io/client-go/rest"
 
+	"strongroom.dev/strongroom/internal/loopback"
 	"strongroom.dev/strongroom/internal/operator"
 	"strongroom.dev/strongroom/test/environment"
 )
@@ -51,8 +50,7 @@ func run(ctx SpecContext, o operator.Options) *environment.Operator {
 // address is one of loopback that nobody listens on.
 func address() string {
 	GinkgoHelper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	free, err := loopback.FreeAddress()
 	Expect(err).NotTo(HaveOccurred())
-	defer l.Close()
-	return fmt.Sprintf("127.0.0.1:%d", l.Addr().(*net.TCPAddr).Port)
+	return free
 }

@@ -4,7 +4,6 @@ package hsmroot
 
 import (
 	"bytes"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -20,6 +19,7 @@ import (
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/keyring"
+	"strongroom.dev/strongroom/internal/loopback"
 	"strongroom.dev/strongroom/internal/operator"
 	"strongroom.dev/strongroom/internal/service/cloudhsm"
 	"strongroom.dev/strongroom/internal/unseal"
@@ -308,7 +308,7 @@ var _ = Describe("An installation with --root=hsm:strongroom-system/root", Order
 	})
 
 	It("is asked for readiness as the keyring is: sealed is not ready, and a lost root is no loss of readiness", func() {
-		address := "127.0.0.1:" + freePort()
+		address := freeAddress()
 		restart(func(o *operator.Options) { o.HealthProbeBindAddress = address })
 		status := func() int {
 			response, err := http.Get("http://" + address + "/readyz") //nolint:noctx // it ends with the manager
@@ -365,12 +365,9 @@ func look(hc *v1alpha1.HSMCluster) {
 	Expect(cp.Client.Patch(ctx, hc, patch)).To(Succeed())
 }
 
-func freePort() string {
+func freeAddress() string {
 	GinkgoHelper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // it does not wait
+	free, err := loopback.FreeAddress()
 	Expect(err).NotTo(HaveOccurred())
-	defer listener.Close()
-	_, port, err := net.SplitHostPort(listener.Addr().String())
-	Expect(err).NotTo(HaveOccurred())
-	return port
+	return free
 }
