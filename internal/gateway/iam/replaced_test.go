@@ -115,7 +115,7 @@ var _ = Describe("A user who is made again under the name of one who was trusted
 	It("may not read a secret whose resource policy named the one before, until the policy is another", func() {
 		policy := func(id string) *v1alpha1.PolicyDocument {
 			return policyDocument(`{"Version":"2012-10-17","Id":"` + id + `","Statement":{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::` +
-				account + `:user/reader"},"Action":"secretsmanager:DescribeSecret","Resource":"*"}}`)
+				account + `:user/successor"},"Action":"secretsmanager:DescribeSecret","Resource":"*"}}`)
 		}
 		secret := &v1alpha1.Secret{
 			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "named-secret"},

@@ -145,7 +145,7 @@ var _ = Describe("A crash at any write", func() {
 					mustPut("a", "1")
 					mustPut("a", "2", overwrite)
 					if !crash(n, after, deleted) {
-						Expect(n).To(Equal(5), "the mark, the object and an Envelope for each version")
+						Expect(n).To(Equal(7), "the mark and the object, and for each version a mark and the Envelope")
 						Expect(world.Envelopes(v1alpha1.EnvelopeParameterVersion)).To(BeEmpty())
 						return
 					}
