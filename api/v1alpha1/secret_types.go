@@ -239,10 +239,12 @@ type SecretTarget struct {
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$')",message="name is a DNS name: lower-case letters, digits, dashes and dots, for example shop-db"
 	Name string `json:"name,omitempty"`
 
-	// type of the core Secret. Opaque when it is left out. Kubernetes does not let it change.
+	// type of the core Secret. Opaque when it is left out. Kubernetes does not let it change. Types by which the control plane, or Helm, takes a core Secret for its own are
+	// refused.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="!self.startsWith('bootstrap.kubernetes.io/') && !self.startsWith('helm.sh/') && self != 'kubernetes.io/service-account-token'",message="tokens of the control plane and releases of Helm are not made from secrets: use another type"
 	Type string `json:"type,omitempty"`
 
 	// metadata to set on the core Secret.

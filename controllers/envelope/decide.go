@@ -79,21 +79,25 @@ func decideLive(in input) decision {
 	return d
 }
 
-// decideGone: the owner is gone, or is another secret of the same object name by now. What was condemned goes, whatever is known of
-// the owner: a pass that ended since has decided that.
+// decideGone: the owner is gone, or is another secret of the same object name by now. Where one Envelope is condemned all go, whatever is known of
+// the owner: a pass that ended since has decided that about all of them, and a part would come back as an older value.
 func decideGone(in input) decision {
-	var condemned, rest []v1alpha1.Envelope
+	if in.keyInUse || !slices.ContainsFunc(in.envelopes, in.condemned) {
+		return decideLeft(in)
+	}
+	d := decision{}
 	for _, e := range in.envelopes {
-		if store.Condemned(&e) {
-			condemned = append(condemned, e)
-		} else {
-			rest = append(rest, e)
+		if !in.broughtBack(e) {
+			d.delete = append(d.delete, e)
 		}
 	}
-	in.envelopes = rest
-	d := decideLeft(in)
-	d.delete = slices.Concat(condemned, d.delete)
 	return d
+}
+
+// condemned tells that an Envelope is marked, since the object was made that is gone now, and not by a backup that held the mark.
+func (in *input) condemned(e v1alpha1.Envelope) bool {
+	at, marked := store.CondemnedAt(&e)
+	return marked && !in.broughtBack(e) && (at.IsZero() || !at.Before(in.born))
 }
 
 // decideLeft: what a deleted object left gets a tombstone, and goes when that expires, the tombstone last.

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -101,7 +103,12 @@ func TestRevealAsksNobodyIfItIsNotToldWhereTheGatewayIs(t *testing.T) {
 	for _, name := range []string{"AWS_ENDPOINT_URL", "AWS_PROFILE", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"} {
 		t.Setenv(name, "")
 	}
-	t.Setenv("HOME", t.TempDir())
+	home := t.TempDir()
+	t.Setenv("HOME", home)
+	t.Setenv("AWS_CONFIG_FILE", filepath.Join(home, "config"))
+	if err := os.WriteFile(filepath.Join(home, "config"), []byte("[profile ignoring]\nignore_configured_endpoint_urls = true\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	t.Setenv("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE")
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "x")
 	for says, arguments := range map[string][]string{
@@ -109,6 +116,7 @@ func TestRevealAsksNobodyIfItIsNotToldWhereTheGatewayIs(t *testing.T) {
 		"--region or set":          {"db", "--endpoint-url", "https://localhost:1"},
 		"--version-stage is for":   {"parameter", "db", "--version-stage", "AWSPREVIOUS"},
 		"--ca-bundle":              {"db", "--ca-bundle", "/missing"},
+		"unset it":                 {"db", "--endpoint-url", "https://localhost:1", "--region", "us-east-1", "--profile", "ignoring"},
 		"service-account role-arn": {"db", "--role-arn", "arn:aws:iam::123456789012:role/x"},
 	} {
 		c := newReveal()

@@ -50,6 +50,24 @@ func (f *gatewayFlags) add(cmd *cobra.Command) {
 // errNoEndpoint keeps a secret's name from AWS itself, where a forgotten variable would send it.
 var errNoEndpoint = errors.New("it is not known where the gateway is: give --endpoint-url or set AWS_ENDPOINT_URL, for example to https://localhost:8443 beside `kubectl port-forward`")
 
+// errIgnored: the SDK would ask AWS itself, whatever endpoint is given.
+var errIgnored = errors.New("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS, or ignore_configured_endpoint_urls of the profile, has endpoints ignored: unset it")
+
+// endpointURL is where the gateway is: as the flag says, or else the environment or the profile.
+func (f *gatewayFlags) endpointURL(ctx context.Context, options []func(*config.LoadOptions) error) (string, error) {
+	if f.endpoint != "" {
+		return f.endpoint, nil
+	}
+	loaded, err := config.LoadDefaultConfig(ctx, options...) // which asks nobody anything
+	if err != nil {
+		return "", fmt.Errorf("reading the AWS configuration: %w", err)
+	}
+	if endpoint := aws.ToString(loaded.BaseEndpoint); endpoint != "" {
+		return endpoint, nil
+	}
+	return "", errNoEndpoint
+}
+
 // config is the AWS SDK's, for the gateway alone.
 func (f *gatewayFlags) config(ctx context.Context) (aws.Config, error) {
 	options := []func(*config.LoadOptions) error{config.WithEC2IMDSClientEnableState(imds.ClientDisabled)}
@@ -59,9 +77,6 @@ func (f *gatewayFlags) config(ctx context.Context) (aws.Config, error) {
 	if f.profile != "" {
 		options = append(options, config.WithSharedConfigProfile(f.profile))
 	}
-	if f.endpoint != "" {
-		options = append(options, config.WithBaseEndpoint(f.endpoint))
-	}
 	if f.caBundle != "" {
 		pem, err := os.ReadFile(f.caBundle)
 		if err != nil {
@@ -69,13 +84,17 @@ func (f *gatewayFlags) config(ctx context.Context) (aws.Config, error) {
 		}
 		options = append(options, config.WithCustomCABundle(bytes.NewReader(pem)))
 	}
-	loaded, err := config.LoadDefaultConfig(ctx, options...)
+	endpoint, err := f.endpointURL(ctx, options)
 	if err != nil {
-		return loaded, fmt.Errorf("reading the AWS configuration: %w", err)
+		return aws.Config{}, err
 	}
+	// Given so, it is the endpoint of STS too, which web identities and the roles of profiles are asked for at.
+	loaded, err := config.LoadDefaultConfig(ctx, append(options, config.WithBaseEndpoint(endpoint))...)
 	switch {
-	case aws.ToString(loaded.BaseEndpoint) == "":
-		return loaded, errNoEndpoint
+	case err != nil:
+		return loaded, fmt.Errorf("reading the AWS configuration: %w", err)
+	case aws.ToString(loaded.BaseEndpoint) != endpoint:
+		return loaded, errIgnored
 	case loaded.Region == "":
 		return loaded, errors.New("the region is not known: give --region or set AWS_REGION")
 	}

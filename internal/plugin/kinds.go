@@ -31,6 +31,8 @@ type kind struct {
 	handled  func(object) string
 	rotating func(object) bool
 	history  func(object) []version
+	// serial is of the certificate in force, of kinds that have one and no history.
+	serial func(object) string
 }
 
 // version is one line of an object's history.
@@ -78,12 +80,14 @@ var kinds = []kind{
 		empty: func() object { return &v1alpha1.Certificate{} }, list: func() client.ObjectList { return &v1alpha1.CertificateList{} },
 		arn:     about(func(c *v1alpha1.Certificate) string { return c.Status.ARN }),
 		handled: about(func(c *v1alpha1.Certificate) string { return c.Status.LastHandledRotateAt }),
+		serial:  about(func(c *v1alpha1.Certificate) string { return c.Status.Serial }),
 	},
 	{
 		name: "CertificateAuthority", aliases: []string{"certificateauthorities", "acmpca"},
 		empty: func() object { return &v1alpha1.CertificateAuthority{} }, list: func() client.ObjectList { return &v1alpha1.CertificateAuthorityList{} },
 		arn:     about(func(c *v1alpha1.CertificateAuthority) string { return c.Status.ARN }),
 		handled: about(func(c *v1alpha1.CertificateAuthority) string { return c.Status.LastHandledRotateAt }),
+		serial:  about(func(c *v1alpha1.CertificateAuthority) string { return c.Status.Serial }),
 	},
 	{
 		name: "HSMCluster", aliases: []string{"hsmclusters", "hsm"},
@@ -158,6 +162,23 @@ func hasHistory(k kind) bool { return k.history != nil }
 // is tells whether an object of the kind is meant: by its name, its ARN, or what else AWS knows it by.
 func (k kind) is(o object, ref string) bool {
 	return o.GetName() == ref || k.arn != nil && k.arn(o) == ref || k.names != nil && slices.Contains(k.names(o), ref)
+}
+
+// made tells one making of an object's value from another: the id of its newest version, or the serial number of its certificate; empty if there is none.
+func (k kind) made(o object) string {
+	if k.serial != nil {
+		return k.serial(o)
+	}
+	if k.history == nil {
+		return ""
+	}
+	newest := version{}
+	for _, v := range k.history(o) {
+		if v.Number > newest.Number {
+			newest = v
+		}
+	}
+	return newest.ID
 }
 
 // arnOf is empty if the kind has none, or the object none yet.

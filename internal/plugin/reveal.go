@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/spf13/cobra"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"strongroom.dev/strongroom/internal/core/secretbytes"
 )
@@ -32,7 +33,7 @@ func newReveal() *cobra.Command {
 		Use:   "reveal [secret | parameter] NAME",
 		Short: "Print the value of a Secret or Parameter, which is audited",
 		Long: "Print a value, read through the AWS API (GetSecretValue or GetParameter): IAM says who may, and the audit log who did. NAME is a name or ARN\n" +
-			"in AWS, which is the object's name unless its spec.name says another.\n\n" +
+			"in AWS of the account whose credentials these are; with --namespace it is the object's name, or its name or ARN in AWS, in that namespace.\n\n" +
 			"The API is found as every AWS client finds it: AWS_ENDPOINT_URL, AWS_CA_BUNDLE, AWS_REGION and credentials of the environment or of ~/.aws.\n" +
 			"With --service-account and --role-arn the kubeconfig is enough: the API server gives a token of that service account, which assumes the role.",
 		Example: "  strongroom reveal prod/shop/db --json-key password\n" +
@@ -77,6 +78,10 @@ func (f *revealFlags) run(ctx context.Context, out io.Writer, args []string) err
 	}
 	ctx, cancel := context.WithTimeout(ctx, f.gateway.timeout)
 	defer cancel()
+	name, err := f.nameOf(ctx, r)
+	if err != nil {
+		return err
+	}
 	config, err := f.gateway.config(ctx)
 	if err != nil {
 		return err
@@ -85,11 +90,33 @@ func (f *revealFlags) run(ctx context.Context, out io.Writer, args []string) err
 	if r.kind.name == "Parameter" {
 		read = f.parameter
 	}
-	v, err := read(ctx, config, r.name)
+	v, err := read(ctx, config, name)
 	if err != nil {
 		return err
 	}
 	return f.print(out, v)
+}
+
+// nameOf is what AWS is asked for: the ARN of the object of --namespace, so that no other account's of the same name is shown, or without that flag the name as
+// it was typed. A caller who may not read objects, as a service account may not, asks by the name in its own account.
+func (f *revealFlags) nameOf(ctx context.Context, r reference) (string, error) {
+	if f.gateway.cluster.namespace == "" {
+		return r.name, nil
+	}
+	cluster, namespace, err := f.gateway.cluster.connect()
+	if err != nil {
+		return "", err
+	}
+	o, err := r.find(ctx, cluster, namespace)
+	switch {
+	case apierrors.IsForbidden(err) && f.gateway.serviceAccount != "":
+		return r.name, nil
+	case err != nil:
+		return "", err
+	case r.kind.arnOf(o) == "":
+		return "", fmt.Errorf("%s %s/%s has no ARN yet: %s", r.kind.name, namespace, o.GetName(), why(o))
+	}
+	return r.kind.arnOf(o), nil
 }
 
 func (f *revealFlags) secret(ctx context.Context, config aws.Config, name string) (*value, error) {

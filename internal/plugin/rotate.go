@@ -56,6 +56,7 @@ func (f *rotateFlags) run(ctx context.Context, out io.Writer, args []string) err
 	if err != nil {
 		return err
 	}
+	before := r.kind.made(o)
 	asked := time.Now().UTC().Format(time.RFC3339Nano)
 	if err := ask(ctx, cluster, o, asked); err != nil {
 		return fmt.Errorf("asking for a rotation of %s %s/%s: %w", r.kind.name, o.GetNamespace(), o.GetName(), err)
@@ -64,7 +65,7 @@ func (f *rotateFlags) run(ctx context.Context, out io.Writer, args []string) err
 		_, err = fmt.Fprintf(out, "%s %s/%s: asked for a rotation\n", r.kind.name, o.GetNamespace(), o.GetName())
 		return err
 	}
-	if err := f.await(ctx, cluster, r.kind, o, asked); err != nil {
+	if err := f.await(ctx, cluster, r.kind, o, asked, before); err != nil {
 		return fmt.Errorf("%s %s/%s: %w", r.kind.name, o.GetNamespace(), o.GetName(), err)
 	}
 	_, err = fmt.Fprintf(out, "%s %s/%s: rotated%s\n", r.kind.name, o.GetNamespace(), o.GetName(), newest(r.kind, o))
@@ -90,19 +91,28 @@ func ask(ctx context.Context, cluster client.Client, o object, asked string) err
 const pollInterval = 250 * time.Millisecond
 
 // await reads the object until the rotation that was asked for is done, has failed, or the time is up.
-func (f *rotateFlags) await(ctx context.Context, cluster client.Client, k kind, o object, asked string) error {
+func (f *rotateFlags) await(ctx context.Context, cluster client.Client, k kind, o object, asked, before string) error {
 	began := time.Now()
 	err := wait.PollUntilContextTimeout(ctx, pollInterval, f.timeout, true, func(ctx context.Context) (bool, error) {
 		if err := cluster.Get(ctx, client.ObjectKeyFromObject(o), o); err != nil {
 			return false, err
 		}
-		return progress(k, o, asked, time.Since(began) > settling)
+		done, err := progress(k, o, asked, time.Since(began) > settling)
+		if done && k.made(o) == before {
+			if time.Since(began) > settling {
+				return false, errNothing
+			}
+			return false, nil
+		}
+		return done, err
 	})
 	if wait.Interrupted(err) && ctx.Err() == nil {
 		return fmt.Errorf("%w (%v): %s", errTimeout, f.timeout, why(o))
 	}
 	return err
 }
+
+var errNothing = errors.New("nothing was rotated: its value comes from elsewhere (the API, a source, a sealed value), or spec.rotation.enabled is false")
 
 // settling is how long an object that was stalled before it was asked gets to say something else.
 const settling = 3 * time.Second
@@ -140,9 +150,5 @@ func newest(k kind, o object) string {
 	if k.history == nil {
 		return ""
 	}
-	versions := k.history(o)
-	if len(versions) == 0 {
-		return ""
-	}
-	return ", version " + versions[len(versions)-1].ID
+	return ", version " + k.made(o)
 }

@@ -65,6 +65,15 @@ var _ = Describe("rotate", func() {
 		Expect(ExitCode(err)).To(Equal(ExitFailed))
 	})
 
+	It("says that nothing was rotated of a value that is not made here, and of one that is not to rotate", func() {
+		secretAnd("db", func(s *v1alpha1.Secret) {
+			s.Spec.Rotation = &v1alpha1.SecretRotation{Enabled: new(false), Schedule: "rate(30 days)"}
+		})
+		_, _, err := run("rotate", "db", "--timeout", "20s")
+		Expect(err).To(MatchError(ContainSubstring("nothing was rotated")))
+		Expect(ExitCode(err)).To(Equal(ExitFailed))
+	})
+
 	It("says what holds a rotation up when the time is over", func() {
 		secretAnd("db", func(s *v1alpha1.Secret) { s.Spec.Suspend = false })
 		s := environment.Secret(namespace, "held", func(s *v1alpha1.Secret) { s.Spec.Suspend = true })

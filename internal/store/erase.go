@@ -34,6 +34,13 @@ func Condemned(e *v1alpha1.Envelope) bool {
 	return marked
 }
 
+// CondemnedAt is when an Envelope was marked, in whole seconds; zero if the mark does not tell.
+func CondemnedAt(e *v1alpha1.Envelope) (at time.Time, marked bool) {
+	text, marked := e.Annotations[v1alpha1.CondemnedAnnotation]
+	at, _ = time.Parse(time.RFC3339, text) // a mark is one whatever it says
+	return at, marked
+}
+
 // Erase deletes Envelopes of an object that is gone, by way of the mark, and tells whether the object is back: then they stay, without the mark.
 // owner is an empty object with its namespace and name, to read into. The versions go first, the newest first of all, so that what
 // a crash leaves has no gap; then the tombstones, so that it is found again.

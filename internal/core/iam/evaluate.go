@@ -72,15 +72,26 @@ func Evaluate(r *Request, p *Policies) Decision {
 }
 
 func (q *query) decide(p *Policies) Decision {
+	service := q.Principal.Service != "" // has no identity policies
+	same := p.ResourceAccount == "" || p.ResourceAccount == q.Principal.Account
+	how, sid := noMatch, ""
+	if !same { // what a stranger's own policies make of the resource, and how long that takes, would tell its tags and whether it is there
+		if d, denied := q.deniedBy(p.Resource, KindResource); denied {
+			return d
+		}
+		if how, sid = q.granted(p.Resource); how == noMatch {
+			return Decision{Reason: ImplicitDeny, Kind: KindResource}
+		}
+	}
 	if d, denied := q.denied(p); denied {
 		return d
 	}
-	how, sid := q.granted(p.Resource)
+	if same {
+		how, sid = q.granted(p.Resource)
+	}
 	byResource := Decision{Reason: Allowed, Kind: KindResource, Sid: sid}
-	service := q.Principal.Service != "" // has no identity policies
-	same := p.ResourceAccount == "" || p.ResourceAccount == q.Principal.Account
 	switch {
-	case how == noMatch && (service || !same || p.ResourceMustAllow):
+	case how == noMatch && (service || p.ResourceMustAllow):
 		return Decision{Reason: ImplicitDeny, Kind: KindResource}
 	case service, same && how == byName: // not limited by what the boundary or the session leaves out
 		return byResource
@@ -117,31 +128,33 @@ type query struct {
 
 // denied looks for an explicit Deny in every policy.
 func (q *query) denied(p *Policies) (Decision, bool) {
-	look := func(policy *Policy, kind Kind) (Decision, bool) {
-		if policy == nil {
-			return Decision{}, false
-		}
-		for i := range policy.statements {
-			if s := &policy.statements[i]; s.effect == deny && s.applies(q) {
-				return Decision{Reason: ExplicitDeny, Kind: kind, Sid: s.sid}, true
-			}
-		}
-		return Decision{}, false
-	}
-	if d, ok := look(p.Resource, KindResource); ok {
+	if d, ok := q.deniedBy(p.Resource, KindResource); ok {
 		return d, true
 	}
 	for _, policy := range p.Identity {
-		if d, ok := look(policy, KindIdentity); ok {
+		if d, ok := q.deniedBy(policy, KindIdentity); ok {
 			return d, true
 		}
 	}
-	if d, ok := look(p.Boundary, KindBoundary); ok {
+	if d, ok := q.deniedBy(p.Boundary, KindBoundary); ok {
 		return d, true
 	}
 	for _, policy := range p.Session {
-		if d, ok := look(policy, KindSession); ok {
+		if d, ok := q.deniedBy(policy, KindSession); ok {
 			return d, true
+		}
+	}
+	return Decision{}, false
+}
+
+// deniedBy looks for an explicit Deny in one policy.
+func (q *query) deniedBy(policy *Policy, kind Kind) (Decision, bool) {
+	if policy == nil {
+		return Decision{}, false
+	}
+	for i := range policy.statements {
+		if s := &policy.statements[i]; s.effect == deny && s.applies(q) {
+			return Decision{Reason: ExplicitDeny, Kind: kind, Sid: s.sid}, true
 		}
 	}
 	return Decision{}, false

@@ -67,6 +67,11 @@ func (a *api) updateSecret(ctx context.Context, call *gateway.Call, in *sdk.Upda
 	if u.key, err = a.newKey(ctx, call, in, u); err != nil {
 		return nil, err
 	}
+	if value != nil && in.KmsKeyId == nil { // before anything is changed
+		if err := a.mayPut(ctx, call, u.secret, *in.ClientRequestToken); err != nil {
+			return nil, err
+		}
+	}
 	secret, err := a.Secrets.Change(ctx, u.secret, func(spec *v1alpha1.SecretSpec) error {
 		change(spec, in, u.key)
 		return nil
@@ -87,6 +92,9 @@ func (a *api) updateSecret(ctx context.Context, call *gateway.Call, in *sdk.Upda
 	return out, nil
 }
 
+// textForeignKey: policies are asked about the key of a secret of another account before it is looked for, so it is named as they name it.
+const textForeignKey = "The KMS key of a secret of another account is named by its key ARN."
+
 // newKey is the key that a request names, if the caller may use it. That of a secret of another account is looked for here.
 func (a *api) newKey(ctx context.Context, call *gateway.Call, in *sdk.UpdateSecretInput, u update) (key secretsmanager.NamedKey, err error) {
 	key = u.key
@@ -94,12 +102,18 @@ func (a *api) newKey(ctx context.Context, call *gateway.Call, in *sdk.UpdateSecr
 		return key, nil
 	}
 	if abroad(call, in.SecretId) {
+		if !strings.Contains(*in.KmsKeyId, ":key/") { // what policies were asked about is what is done
+			return key, invalidParameter(textForeignKey)
+		}
 		if key, err = a.Secrets.KeyByID(ctx, u.secret.Namespace, call.Region, arn.Account(u.arn), *in.KmsKeyId); err != nil {
 			return key, err
 		}
 	}
+	if abroad(call, in.SecretId) && key.ARN != *in.KmsKeyId {
+		return key, invalidParameter(textForeignKey)
+	}
 	if key.Default {
-		return key, nil
+		return key, ownKeyOnly(call, u.secret.Namespace)
 	}
 	return key, a.mayUse(call, key, u.arn, *in.ClientRequestToken)
 }

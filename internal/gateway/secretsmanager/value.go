@@ -6,6 +6,7 @@ import (
 	sdk "github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"k8s.io/utils/ptr"
 
+	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/secretbytes"
 	"strongroom.dev/strongroom/internal/core/versions"
 	"strongroom.dev/strongroom/internal/gateway"
@@ -103,19 +104,31 @@ func (a *api) put(ctx context.Context, call *gateway.Call, in secretsmanager.Put
 	do func(context.Context, secretsmanager.PutValueInput) (versions.Version, error),
 ) (versions.Version, error) {
 	var err error
-	if secretsmanager.KeyName(in.Secret) == secretsmanager.DefaultKeyName { // before it is made
-		if err := ownKeyOnly(call, in.Secret.Namespace); err != nil {
-			return versions.Version{}, err
-		}
-	}
-	if in.Key, err = a.Secrets.AwaitKey(ctx, in.Secret); err != nil {
-		return versions.Version{}, encryption(err)
-	}
-	if err := a.useKey(call, in.Key, kmsGenerateDataKey, a.Secrets.ARNOf(in.Secret), in.Token); err != nil {
+	if in.Key, err = a.keyToPut(ctx, call, in.Secret, in.Token); err != nil {
 		return versions.Version{}, err
 	}
 	v, err := do(ctx, in)
 	return v, encryption(err)
+}
+
+// keyToPut is the key of a secret, if the caller may put a value under it.
+func (a *api) keyToPut(ctx context.Context, call *gateway.Call, secret *v1alpha1.Secret, token string) (*v1alpha1.KMSKey, error) {
+	if secretsmanager.KeyName(secret) == secretsmanager.DefaultKeyName { // before it is made
+		if err := ownKeyOnly(call, secret.Namespace); err != nil {
+			return nil, err
+		}
+	}
+	key, err := a.Secrets.AwaitKey(ctx, secret)
+	if err != nil {
+		return nil, encryption(err)
+	}
+	return key, a.useKey(call, key, kmsGenerateDataKey, a.Secrets.ARNOf(secret), token)
+}
+
+// mayPut asks whether the caller may put a value under the key that a secret has.
+func (a *api) mayPut(ctx context.Context, call *gateway.Call, secret *v1alpha1.Secret, token string) error {
+	_, err := a.keyToPut(ctx, call, secret, token)
+	return err
 }
 
 // checkToken: SDKs fill the token in, and who speaks the protocol itself must.

@@ -2,6 +2,7 @@ package secretsmanager
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -11,6 +12,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/core/versions"
+	"strongroom.dev/strongroom/internal/store"
 )
 
 // The limits of the recovery window in days.
@@ -123,11 +126,15 @@ func (s *Service) remove(ctx context.Context, secret *v1alpha1.Secret, change fu
 // https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_RestoreSecret.html
 //
 // Crash-safe: the object is made with its ARN; if this ends before its status is written, the controller takes the versions from
-// the tombstone. The tombstone goes last, and if not here, when the controller of Envelopes sees that its object is there.
+// the tombstone. The tombstone goes last, and if not here, when the controller of Envelopes sees that its object is there. What is being erased, or was
+// by now, is not taken over (store.Erase): the object goes again, and the error says so.
 func (s *Service) Restore(ctx context.Context, tombstone *v1alpha1.Envelope) (*v1alpha1.Secret, error) {
 	exhumed, err := s.Exhume(tombstone)
 	if err != nil {
 		return nil, err
+	}
+	if err := s.Store.CheckTaken(ctx, tombstone); err != nil { // before anything is made; it is looked again after
+		return s.restoredBefore(ctx, exhumed, tombstone, err)
 	}
 	secret := &v1alpha1.Secret{
 		ObjectMeta: metav1.ObjectMeta{
@@ -137,6 +144,7 @@ func (s *Service) Restore(ctx context.Context, tombstone *v1alpha1.Envelope) (*v
 		Spec: exhumed.Spec,
 	}
 	err = s.Client.Create(ctx, secret, client.FieldOwner(FieldOwner))
+	made := err == nil
 	if apierrors.IsAlreadyExists(err) {
 		err = s.Store.Live.Get(ctx, client.ObjectKeyFromObject(secret), secret)
 		if err == nil && s.ARNOf(secret) != tombstone.Spec.Subject {
@@ -146,19 +154,82 @@ func (s *Service) Restore(ctx context.Context, tombstone *v1alpha1.Envelope) (*v
 	if err != nil {
 		return nil, fmt.Errorf("restoring Secret %s: %w", exhumed.Name, err)
 	}
-	if secret, err = s.recommit(ctx, secret, exhumed); err != nil {
-		return nil, err
+	restored, err := s.recommit(ctx, secret, exhumed, tombstone)
+	if err != nil {
+		if made && errors.Is(err, store.ErrCondemned) {
+			err = s.withdraw(ctx, secret, err)
+		}
+		return s.restoredBefore(ctx, exhumed, tombstone, err)
 	}
-	return secret, s.Store.Delete(ctx, tombstone)
+	return restored, s.Store.Delete(ctx, tombstone)
+}
+
+// restoredBefore is the secret if another request has restored it, whose tombstone is gone by now too; else the cause, in AWS's words.
+func (s *Service) restoredBefore(ctx context.Context, exhumed *v1alpha1.Secret, tombstone *v1alpha1.Envelope, cause error) (*v1alpha1.Secret, error) {
+	if !errors.Is(cause, store.ErrCondemned) {
+		return nil, cause
+	}
+	live := &v1alpha1.Secret{}
+	err := s.Store.Live.Get(ctx, client.ObjectKeyFromObject(exhumed), live)
+	if err == nil && live.Status.ARN == tombstone.Spec.Subject && len(live.Status.Versions) > 0 {
+		return live, nil
+	}
+	if client.IgnoreNotFound(err) != nil {
+		return nil, fmt.Errorf("restoring Secret %s: %w", exhumed.Name, err)
+	}
+	return nil, beingErased(cause)
+}
+
+// withdraw takes back an object that was made for what is being erased, and that nobody has written since. If this ends before, the controller restores
+// what is left, or finds nothing.
+func (s *Service) withdraw(ctx context.Context, secret *v1alpha1.Secret, cause error) error {
+	err := s.Client.Delete(ctx, secret, client.Preconditions{UID: &secret.UID, ResourceVersion: &secret.ResourceVersion})
+	if client.IgnoreNotFound(err) != nil && !apierrors.IsConflict(err) {
+		return fmt.Errorf("restoring Secret %s: %w", secret.Name, err)
+	}
+	return cause
+}
+
+// beingErased is AWS's answer about a secret of which nothing is left.
+func beingErased(err error) error {
+	if errors.Is(err, store.ErrCondemned) {
+		return NotFound()
+	}
+	return err
+}
+
+// checkTaken looks, live and after the object was made, whether all versions that an index names can be taken over, and the tombstone.
+func (s *Service) checkTaken(ctx context.Context, secret *v1alpha1.Secret, ix versions.Index, tombstone *v1alpha1.Envelope) error {
+	envelopes, err := s.Store.OfOwner(ctx, secret.Namespace, s.Versions().Owner(secret.Name))
+	if err != nil {
+		return err
+	}
+	taken := []*v1alpha1.Envelope{tombstone}
+	for _, v := range ix {
+		i := slices.IndexFunc(envelopes, func(e v1alpha1.Envelope) bool {
+			return e.Spec.Class == v1alpha1.EnvelopeSecretVersion && e.Spec.Subject == tombstone.Spec.Subject && e.Spec.Sequence == v.Sequence
+		})
+		if i < 0 {
+			if v.Has(versions.Current) {
+				return fmt.Errorf("%w: version %s", store.ErrCondemned, v.ID)
+			}
+			continue // damaged or lost before; the secret is what its current version is
+		}
+		taken = append(taken, &envelopes[i])
+	}
+	return s.Store.CheckTaken(ctx, taken...)
 }
 
 // recommit writes the index of a restored secret, unless the controller has done so.
-func (s *Service) recommit(ctx context.Context, secret, exhumed *v1alpha1.Secret) (*v1alpha1.Secret, error) {
+func (s *Service) recommit(ctx context.Context, secret, exhumed *v1alpha1.Secret, tombstone *v1alpha1.Envelope) (*v1alpha1.Secret, error) {
 	defer turn(secret)()
 	for range maximumTries {
 		ix := IndexOf(secret)
 		if len(ix) == 0 {
 			ix = IndexOf(exhumed)
+			if err := s.checkTaken(ctx, secret, ix, tombstone); err != nil {
+				return nil, err
+			}
 		}
 		ix, err := s.Versions().Resume(ctx, s.SubjectOf(secret), ix)
 		if err != nil {

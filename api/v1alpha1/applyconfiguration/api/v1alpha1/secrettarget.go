@@ -13,7 +13,8 @@ import (
 type SecretTargetApplyConfiguration struct {
 	// name of the core Secret. metadata.name when it is left out.
 	Name *string `json:"name,omitempty"`
-	// type of the core Secret. Opaque when it is left out. Kubernetes does not let it change.
+	// type of the core Secret. Opaque when it is left out. Kubernetes does not let it change. Types by which the control plane, or Helm, takes a core Secret for its own are
+	// refused.
 	Type *string `json:"type,omitempty"`
 	// metadata to set on the core Secret.
 	Metadata *TargetMetadataApplyConfiguration `json:"metadata,omitempty"`
