@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -159,15 +160,19 @@ func (r *Reconciler) logInEach(ctx context.Context, p *pass, waiting, loggedIn [
 	return nil
 }
 
-// naming are the HSMClusters that name a token, as NAMESPACE/NAME.
+// naming are the HSMClusters that name a token and may have nodes that log in to it, as NAMESPACE/NAME. One that the operator no longer lets use the token is nobody to
+// wait for, and neither is one without nodes.
 func (r *Reconciler) naming(ctx context.Context, token cloudhsm.Token) (there []string, err error) {
 	var list v1alpha1.HSMClusterList
 	if err := r.Client.List(ctx, &list, client.UnsafeDisableDeepCopy); err != nil {
 		return nil, fmt.Errorf("listing HSMClusters: %w", err)
 	}
 	for i := range list.Items {
-		if cloudhsm.TokenOf(&list.Items[i]) == token {
-			there = append(there, client.ObjectKeyFromObject(&list.Items[i]).String())
+		hc := &list.Items[i]
+		ready := meta.FindStatusCondition(hc.Status.Conditions, v1alpha1.ConditionReady)
+		refused := ready != nil && ready.Reason == v1alpha1.ReasonLibraryNotAllowed
+		if cloudhsm.TokenOf(hc) == token && !refused && wanted(hc).Size > 0 {
+			there = append(there, client.ObjectKeyFromObject(hc).String())
 		}
 	}
 	return there, nil

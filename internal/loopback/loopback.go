@@ -26,8 +26,8 @@ var errNone = errors.New("no port of this machine is free: programs hold all tha
 func FreeAddress() (string, error) {
 	var last error
 	for range tries {
-		address := net.JoinHostPort(Host, strconv.Itoa(firstPort+rand.IntN(lastPort-firstPort+1))) //nolint:gosec // it is no secret
-		listener, err := net.Listen("tcp", address)                                                //nolint:noctx // it does not wait
+		address := net.JoinHostPort(Host, strconv.Itoa(firstPort+rand.IntN(lastPort-firstPort+1)))
+		listener, err := net.Listen("tcp", address) //nolint:noctx // it does not wait
 		if err != nil {
 			last = err
 			continue

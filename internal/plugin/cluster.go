@@ -38,6 +38,7 @@ func (f *clusterFlags) connect() (cluster client.Client, namespace string, err e
 	if err != nil {
 		return nil, "", fmt.Errorf("reading the kubeconfig: %w", err)
 	}
+	config.QPS = -1 // the API server knows best how much it can do
 	scheme := runtime.NewScheme()
 	if err := v1alpha1.AddToScheme(scheme); err != nil {
 		return nil, "", err

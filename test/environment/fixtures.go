@@ -74,6 +74,12 @@ func Request(obj client.Object) ctrl.Request {
 	return ctrl.Request{NamespacedName: client.ObjectKeyFromObject(obj)}
 }
 
+// SweepOnce has the controller of Envelopes make one pass over those of an object.
+func (r *Reconcilers) SweepOnce(ctx context.Context, kind, namespace, name string) error {
+	_, err := r.Envelope.Reconcile(ctx, envelope.Owner{Kind: kind, Namespace: namespace, Name: name})
+	return err
+}
+
 // DrainEvents returns the events so far.
 func (r *Reconcilers) DrainEvents() []string {
 	var out []string

@@ -74,21 +74,15 @@ func Evaluate(r *Request, p *Policies) Decision {
 func (q *query) decide(p *Policies) Decision {
 	service := q.Principal.Service != "" // has no identity policies
 	same := p.ResourceAccount == "" || p.ResourceAccount == q.Principal.Account
-	how, sid := noMatch, ""
-	if !same { // what a stranger's own policies make of the resource, and how long that takes, would tell its tags and whether it is there
-		if d, denied := q.deniedBy(p.Resource, KindResource); denied {
+	if !same {
+		if d, out := q.keptOut(p); out {
 			return d
-		}
-		if how, sid = q.granted(p.Resource); how == noMatch {
-			return Decision{Reason: ImplicitDeny, Kind: KindResource}
 		}
 	}
 	if d, denied := q.denied(p); denied {
 		return d
 	}
-	if same {
-		how, sid = q.granted(p.Resource)
-	}
+	how, sid := q.granted(p.Resource)
 	byResource := Decision{Reason: Allowed, Kind: KindResource, Sid: sid}
 	switch {
 	case how == noMatch && (service || p.ResourceMustAllow):
@@ -103,6 +97,16 @@ func (q *query) decide(p *Policies) Decision {
 		return byResource
 	}
 	return q.byIdentity(p)
+}
+
+// keptOut tells whether a stranger is not let in by the resource's policy. His own policies are not asked before: what they make of the resource, and how
+// long that takes, would tell its tags and whether it is there.
+func (q *query) keptOut(p *Policies) (Decision, bool) {
+	if d, denied := q.deniedBy(p.Resource, KindResource); denied {
+		return d, true
+	}
+	how, _ := q.granted(p.Resource)
+	return Decision{Reason: ImplicitDeny, Kind: KindResource}, how == noMatch
 }
 
 // byIdentity is what is left to the identity policies.

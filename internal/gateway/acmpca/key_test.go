@@ -10,6 +10,7 @@ import (
 	. "github.com/onsi/gomega"
 	"k8s.io/utils/ptr"
 
+	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/gateway/acmpca"
 	"strongroom.dev/strongroom/internal/gateway/kms"
 	"strongroom.dev/strongroom/test/environment"
@@ -61,5 +62,31 @@ var _ = Describe("The key that an authority has made for it", func() {
 		Expect(err).NotTo(HaveOccurred())
 		_, err = keys.DisableKey(ctx, &awskms.DisableKeyInput{KeyId: id})
 		Expect(err).NotTo(HaveOccurred())
+	})
+
+	It("is told from the other keys of its namespace also when its certificate does not open, and those sign on", func() {
+		door := world.Open(kms.New(kms.Dependencies{KMS: world.Services.KMS, Authorities: world.Services.Authorities}))
+		keys := awskms.NewFromConfig(door.Config(environment.Region, `"Action":"*","Resource":"*"`))
+		ca := object(active())
+		other := world.ReadyKey("other", func(k *v1alpha1.KMSKey) {
+			k.Spec.KeySpec, k.Spec.KeyUsage = v1alpha1.KeySpecECCNISTP256, v1alpha1.KeyUsageSignVerify
+		})
+		open := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"kms:*","Resource":"*"}]}`
+		_, err := keys.PutKeyPolicy(ctx, &awskms.PutKeyPolicyInput{KeyId: &ca.Status.KMSKeyARN, Policy: &open})
+		Expect(err).NotTo(HaveOccurred())
+		for _, e := range world.Envelopes(v1alpha1.EnvelopeIssuedCertificate) {
+			if e.Spec.ExpireTime == nil { // the authority's own
+				world.Exchange(&e, func(e *v1alpha1.Envelope) { e.Spec.Ciphertext[len(e.Spec.Ciphertext)-1] ^= 1 })
+			}
+		}
+		sign := func(id string) error {
+			digest := sha256.Sum256([]byte("x"))
+			_, err := keys.Sign(ctx, &awskms.SignInput{
+				KeyId: &id, Message: digest[:], MessageType: kmstypes.MessageTypeDigest, SigningAlgorithm: kmstypes.SigningAlgorithmSpecEcdsaSha256,
+			})
+			return err
+		}
+		Expect(sign(other.Status.ARN)).To(Succeed())
+		is(sign(ca.Status.KMSKeyARN), "AccessDeniedException", "ACM PCA alone")
 	})
 })

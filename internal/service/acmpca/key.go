@@ -165,6 +165,13 @@ func IsOwnCertificate(e *v1alpha1.Envelope) bool {
 	return e.Spec.Class == v1alpha1.EnvelopeIssuedCertificate && e.Spec.Owner.Kind == ownerKind && e.Spec.ExpireTime == nil
 }
 
+// keyByStatus is the ARN of the key that the status of an authority which is there names, for a certificate of it that cannot be read.
+func (s *Service) keyByStatus(ctx context.Context, e *v1alpha1.Envelope) (arn string, known bool) {
+	ca := &v1alpha1.CertificateAuthority{}
+	err := s.Client.Get(ctx, client.ObjectKey{Namespace: e.Namespace, Name: e.Spec.Owner.Name}, ca)
+	return ca.Status.KMSKeyARN, err == nil && ca.Status.ARN == e.Spec.Subject && ca.Status.KMSKeyARN != ""
+}
+
 // ErrUnknownKey says that it cannot be told whether a key is an authority's.
 var ErrUnknownKey = errors.New("it cannot be told whether this key is that of a CertificateAuthority that was deleted and can be had back")
 
@@ -184,8 +191,15 @@ func (s *Service) CertifiedFor(ctx context.Context, key *v1alpha1.KMSKey) ([]str
 	for i := range all {
 		e := &all[i]
 		chain, err := s.ChainOf(ctx, sealed.Subject{Namespace: e.Namespace, Name: e.Spec.Owner.Name, ARN: e.Spec.Subject}, store.Version(e))
-		if err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrUnknownKey, err)
+		if err != nil { // that of one authority does not keep the keys of others from signing
+			held, known := s.keyByStatus(ctx, e)
+			if !known {
+				return nil, fmt.Errorf("%w: %w", ErrUnknownKey, err)
+			}
+			if held == key.Status.ARN {
+				names = append(names, e.Spec.Owner.Name)
+			}
+			continue
 		}
 		if own, ok := chain[0].PublicKey.(interface{ Equal(crypto.PublicKey) bool }); ok && own.Equal(public.Key()) {
 			names = append(names, e.Spec.Owner.Name)

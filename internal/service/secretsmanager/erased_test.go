@@ -11,7 +11,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
-	"strongroom.dev/strongroom/controllers/envelope"
 	"strongroom.dev/strongroom/internal/service/secretsmanager"
 	"strongroom.dev/strongroom/test/environment"
 )
@@ -67,8 +66,7 @@ var _ = Describe("A restore of what is being erased", func() {
 		var restored error
 		reconcilers, faulty := world.Faulty()
 		faulty.Client = &beforeDeleting{Client: world.GetClient(), act: func() { restored = restore() }}
-		_, err := reconcilers.Envelope.Reconcile(ctx, envelope.Owner{Kind: "Secret", Namespace: world.Namespace, Name: "db"})
-		Expect(err).NotTo(HaveOccurred())
+		Expect(reconcilers.SweepOnce(ctx, "Secret", world.Namespace, "db")).To(Succeed())
 		nothing(restored)
 	})
 
