@@ -94,10 +94,20 @@ func decideGone(in input) decision {
 	return d
 }
 
-// condemned tells that an Envelope is marked, since the object was made that is gone now, and not by a backup that held the mark.
+// condemned tells that an Envelope is marked, since the object was made that is gone now, and not by a backup that held the mark. A mark that is older than
+// the tombstone was left on an object that was there, whose deletion since has a window.
 func (in *input) condemned(e v1alpha1.Envelope) bool {
 	at, marked := store.CondemnedAt(&e)
-	return marked && !in.broughtBack(e) && (at.IsZero() || !at.Before(in.born))
+	if !marked || in.broughtBack(e) {
+		return false
+	}
+	since := in.born
+	for i := range in.envelopes {
+		if t := &in.envelopes[i]; t.Spec.Class == v1alpha1.EnvelopeTombstone && t.Spec.CreatedTime.After(since) {
+			since = t.Spec.CreatedTime.Time
+		}
+	}
+	return at.IsZero() || !at.Before(since)
 }
 
 // decideLeft: what a deleted object left gets a tombstone, and goes when that expires, the tombstone last.

@@ -128,11 +128,16 @@ func TestWhereOneIsCondemnedAllGoWhateverIsKnownOfTheOwner(t *testing.T) {
 		deleted []string
 		entomb  bool
 	}{
-		"with no tombstone yet":                   {input{envelopes: []v1alpha1.Envelope{fresh(1), marked(at)}}, []string{"v1", "v2"}, false},
-		"within the window of a tombstone":        {input{envelopes: []v1alpha1.Envelope{fresh(1), marked(at), tombstone(time.Hour)}}, []string{"v1", "v2", "tombstone"}, false},
-		"by a mark that does not say when":        {input{envelopes: []v1alpha1.Envelope{fresh(1), marked("x")}, born: now}, []string{"v1", "v2"}, false},
-		"but not by one that an object outlived":  {input{envelopes: []v1alpha1.Envelope{fresh(1), marked(at)}, born: now.Add(time.Minute)}, nil, true},
-		"but not by one that a backup held":       {input{envelopes: []v1alpha1.Envelope{fresh(1), marked(at, backup)}}, nil, true},
+		"with no tombstone yet":                  {input{envelopes: []v1alpha1.Envelope{fresh(1), marked(at)}}, []string{"v1", "v2"}, false},
+		"within the window of a tombstone":       {input{envelopes: []v1alpha1.Envelope{fresh(1), marked(at), tombstone(time.Hour)}}, []string{"v1", "v2", "tombstone"}, false},
+		"by a mark that does not say when":       {input{envelopes: []v1alpha1.Envelope{fresh(1), marked("x")}, born: now}, []string{"v1", "v2"}, false},
+		"but not by one that an object outlived": {input{envelopes: []v1alpha1.Envelope{fresh(1), marked(at)}, born: now.Add(time.Minute)}, nil, true},
+		"but not by one that a backup held":      {input{envelopes: []v1alpha1.Envelope{fresh(1), marked(at, backup)}}, nil, true},
+		"but not by one older than the tombstone": {input{envelopes: []v1alpha1.Envelope{fresh(1), marked(now.Add(-time.Hour).Format(time.RFC3339)), func() v1alpha1.Envelope {
+			e := tombstone(time.Hour)
+			e.Spec.CreatedTime = metav1.NewTime(now)
+			return e
+		}()}}, nil, false},
 		"but not a key that something is under":   {input{envelopes: []v1alpha1.Envelope{fresh(1), marked(at)}, keyInUse: true}, nil, true},
 		"but not what a backup brought meanwhile": {input{envelopes: []v1alpha1.Envelope{func() v1alpha1.Envelope { e := stored(1, 0); backup(&e); return e }(), marked(at)}}, []string{"v2"}, false},
 	} {

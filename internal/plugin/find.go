@@ -69,6 +69,19 @@ func (r reference) find(ctx context.Context, cluster client.Client, namespace st
 	return objects[i], nil
 }
 
+// locate reads the object that the arguments of a command name, of a kind that fits.
+func (f *clusterFlags) locate(ctx context.Context, args []string, fit func(kind) bool) (cluster client.Client, r reference, o object, err error) {
+	if r, err = refer(args, fit); err != nil {
+		return nil, r, nil, err
+	}
+	cluster, namespace, err := f.connect()
+	if err != nil {
+		return nil, r, nil, err
+	}
+	o, err = r.find(ctx, cluster, namespace)
+	return cluster, r, o, err
+}
+
 // pageSize of lists, in objects: an answer of the API server stays small however many there are.
 const pageSize = 500
 

@@ -44,15 +44,7 @@ func newHistory() *cobra.Command {
 }
 
 func (f *historyFlags) run(ctx context.Context, out io.Writer, args []string) error {
-	r, err := refer(args, hasHistory)
-	if err != nil {
-		return err
-	}
-	cluster, namespace, err := f.cluster.connect()
-	if err != nil {
-		return err
-	}
-	o, err := r.find(ctx, cluster, namespace)
+	_, r, o, err := f.cluster.locate(ctx, args, hasHistory)
 	if err != nil {
 		return err
 	}

@@ -57,7 +57,7 @@ func newReveal() *cobra.Command {
 // revealed are the kinds with a value.
 func revealed(k kind) bool { return k.name == "Secret" || k.name == "Parameter" }
 
-// value is what is printed as JSON or YAML, with the members of AWS's answers.
+// value is what is printed as JSON or YAML, with the members of GetSecretValue's answer; a parameter has its value and version under those too.
 type value struct {
 	ARN          string     `json:"ARN"`
 	Name         string     `json:"Name"`

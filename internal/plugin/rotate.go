@@ -44,15 +44,7 @@ func newRotate() *cobra.Command {
 }
 
 func (f *rotateFlags) run(ctx context.Context, out io.Writer, args []string) error {
-	r, err := refer(args, rotates)
-	if err != nil {
-		return err
-	}
-	cluster, namespace, err := f.cluster.connect()
-	if err != nil {
-		return err
-	}
-	o, err := r.find(ctx, cluster, namespace)
+	cluster, r, o, err := f.cluster.locate(ctx, args, rotates)
 	if err != nil {
 		return err
 	}

@@ -57,6 +57,17 @@ second=$(projected)
 [ "${second%,*}" != "${first%,}" ] || fail "the value did not change"
 ok "AWSCURRENT became AWSPREVIOUS, and the projection followed"
 
+rotated=$(kubectl strongroom rotate -n shop session-key)
+[ "$rotated" = "Secret shop/session-key: rotated, version $(kubectl get sms -n shop session-key -o jsonpath='{.status.currentVersionId}')" ] ||
+  fail "kubectl strongroom rotate says: $rotated"
+history=$(kubectl strongroom history -n shop session-key)
+echo "$history"
+[ "$(awk 'NR > 1 {print $1, $3}' <<<"$history")" = $'3 AWSCURRENT\n2 AWSPREVIOUS\n1 <none>' ] || fail "the history is another"
+third=$(projected)
+[ "${third#*,}" = "${second%,*}" ] || fail "the projection did not follow"
+second=$third
+ok "kubectl strongroom rotates, and shows the history"
+
 kubectl patch secret -n shop session-key --type merge -p '{"data":{"keys":"aGFja2Vk"}}'
 eventually 15 "an edited native Secret is healed" keys_are "$second"
 kubectl delete secret -n shop session-key
@@ -94,7 +105,7 @@ done
 ok "no Secret, KMSKey, Envelope or event holds a value"
 
 echo "[e2e] a value is sealed for Git"
-printf %s 's3aled-in-git' | "$work/strongroom" seal -n shop --key alias/shop --name prod/shop/smtp >"$data/smtp.yaml"
+printf %s 's3aled-in-git' | kubectl strongroom seal -n shop --key alias/shop --name prod/shop/smtp >"$data/smtp.yaml"
 ! grep -q 's3aled-in-git' "$data/smtp.yaml" || fail "the sealed value is in the clear"
 kubectl apply -f "$data/smtp.yaml"
 kubectl wait --for=condition=Ready -n shop sms/prod-shop-smtp --timeout=30s
