@@ -34,8 +34,9 @@ func (l *connections) Accept() (net.Conn, error) {
 		if l.enter(source) {
 			return &connection{Conn: c, close: sync.OnceFunc(func() { l.leave(source) })}, nil
 		}
-		_ = c.Close()
+		// First: who sees the connection closed finds it counted.
 		l.refused()
+		_ = c.Close()
 	}
 }
 

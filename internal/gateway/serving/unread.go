@@ -52,11 +52,12 @@ func (u *unread) state(c net.Conn, state http.ConnState) {
 	case http.StateActive:
 		h.waiting.Store(true)
 	case http.StateClosed, http.StateHijacked:
-		u.connections.Delete(c)
 		if h.waiting.Load() && !isHTTP2(c) {
 			unreadRequests.Inc()
 			u.log.Info("A request was refused before it could be read, and has no audit record", "sourceIPAddress", c.RemoteAddr().String())
 		}
+		// Last: a connection that is forgotten has been counted.
+		u.connections.Delete(c)
 	case http.StateNew, http.StateIdle:
 	}
 }
