@@ -109,7 +109,8 @@ const (
 	ReasonKeyNotFound = "KeyNotFound"
 	// ReasonKeyUnusable: the KMSKey exists and is not Enabled, is not ready yet, or is of another kind than is needed.
 	ReasonKeyUnusable = "KeyUnusable"
-	// ReasonSourceNotFound: the core Secret, or its key, that spec.valueFrom names does not exist.
+	// ReasonSourceNotFound: the core Secret, or its key, that spec.valueFrom names does not exist; or a Secret or Parameter that
+	// spec.target.sources names does not, or has no value yet.
 	ReasonSourceNotFound = "SourceNotFound"
 	// ReasonInvalidValue: the value from its source is empty or over 65,536 bytes.
 	ReasonInvalidValue = "InvalidValue"

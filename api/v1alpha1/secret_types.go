@@ -231,6 +231,7 @@ const (
 //
 // +kubebuilder:validation:XValidation:rule="!has(self.type) || !has(self.creationPolicy) || self.creationPolicy != 'Merge'",message="the type of a target that is merged into is its owner's: remove type, or use creationPolicy Owner or Adopt",fieldPath=".type"
 // +kubebuilder:validation:XValidation:rule="!has(self.metadata) || !has(self.creationPolicy) || self.creationPolicy != 'Merge'",message="labels and annotations of a target that is merged into are its owner's: remove metadata, or use creationPolicy Owner or Adopt",fieldPath=".metadata"
+// +kubebuilder:validation:XValidation:rule="!has(self.sources) || has(self.template)",message="sources are seen by a template alone, as .sources.ALIAS: set template, or remove sources",fieldPath=".sources"
 type SecretTarget struct {
 	// name of the core Secret. metadata.name when it is left out.
 	// +optional
@@ -256,6 +257,14 @@ type SecretTarget struct {
 	// any other value the key "value".
 	// +optional
 	Template *TargetTemplate `json:"template,omitempty"`
+
+	// sources are other Secrets and Parameters of this namespace whose values the template sees as well. When one of them changes the
+	// target is written anew; while one is missing the target stays as it is.
+	// +optional
+	// +listType=map
+	// +listMapKey=alias
+	// +kubebuilder:validation:MaxItems=16
+	Sources []TargetSource `json:"sources,omitempty"`
 
 	// creationPolicy: Owner, Merge or Adopt. Owner when it is left out.
 	// +optional
@@ -303,7 +312,7 @@ type AnnotationValue string
 // TargetTemplate shapes the data of a target.
 type TargetTemplate struct {
 	// data maps each key of the core Secret to a Go text/template. A template sees .current and .previous, the two
-	// newest values as text, and the members of a JSON object by their names.
+	// newest values as text, the members of a JSON object by their names, and in .sources what target.sources names.
 	// +required
 	// +mapType=granular
 	// +kubebuilder:validation:MinProperties=1
@@ -311,6 +320,24 @@ type TargetTemplate struct {
 	// +kubebuilder:validation:XValidation:rule="self.all(k, k.size() <= 253 && k.matches('^[-._a-zA-Z0-9]+$'))",message="a key of data has letters, digits, dashes, underscores and dots, at most 253"
 	// +kubebuilder:validation:XValidation:rule="self.all(k, self[k].size() <= 16384)",message="a template has at most 16384 characters"
 	Data map[string]string `json:"data"`
+}
+
+// TargetSource is another Secret or Parameter of the same namespace whose value a template sees.
+// +kubebuilder:validation:ExactlyOneOf=secretRef;parameterRef
+type TargetSource struct {
+	// alias by which the template sees it: .sources.ALIAS.current and .sources.ALIAS.previous are its two newest values as text, and
+	// the members of a JSON object are seen by their names.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:Pattern=`^[a-zA-Z_][a-zA-Z0-9_]*$`
+	Alias string `json:"alias"`
+	// secretRef names a Secret of this API group.
+	// +optional
+	SecretRef *LocalReference `json:"secretRef,omitempty"`
+	// parameterRef names a Parameter.
+	// +optional
+	ParameterRef *LocalReference `json:"parameterRef,omitempty"`
 }
 
 // RestartKind is a kind of workload that can be restarted.
@@ -501,6 +528,7 @@ type SecretStatus struct {
 // +kubebuilder:printcolumn:name="Message",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].message`,priority=1
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:validation:XValidation:rule="!has(self.spec.valueFrom) || !has(self.spec.target) || !has(self.spec.valueFrom.policy) || self.spec.valueFrom.policy != 'Follow' || (has(self.spec.target.name) ? self.spec.target.name : self.metadata.name) != self.spec.valueFrom.secretKeyRef.name",message="the target is the core Secret that is followed, so each would change the other for ever: name another target, or use policy Once",fieldPath=".spec.target.name"
+// +kubebuilder:validation:XValidation:rule="!has(self.spec.target) || !has(self.spec.target.sources) || !self.spec.target.sources.exists(s, has(s.secretRef) && s.secretRef.name == self.metadata.name)",message="a template sees the secret's own values as .current and .previous: remove it from sources",fieldPath=".spec.target.sources"
 type Secret struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
@@ -537,6 +565,14 @@ func (s *Secret) TargetName() string {
 		return s.Spec.Target.Name
 	}
 	return s.Name
+}
+
+// TargetSources are the objects that the target is made of besides the Secret's own value.
+func (s *Secret) TargetSources() []TargetSource {
+	if s.Spec.Target == nil {
+		return nil
+	}
+	return s.Spec.Target.Sources
 }
 
 // FollowedSource is the name of the core Secret that is followed, empty if none is.

@@ -17,11 +17,14 @@ import (
 // than at the last time.
 func (r *Reconciler) project(ctx context.Context, p *pass) error {
 	value, err := r.values(ctx, p)
+	if err == nil {
+		value.Sources, err = r.sources(ctx, p.secret)
+	}
 	if err != nil {
+		value.Wipe()
 		return err
 	}
-	defer value.Current.Wipe()
-	defer value.Previous.Wipe()
+	defer value.Wipe()
 	current, _ := p.index.ByStage(versions.Current)
 	showing := projection.Showing{
 		Owner:     projection.Owner{Name: p.secret.Name, UID: p.secret.UID, ARN: p.arn},

@@ -19,6 +19,7 @@ import (
 	"strongroom.dev/strongroom/controllers/imports"
 	"strongroom.dev/strongroom/controllers/outcome"
 	"strongroom.dev/strongroom/controllers/passes"
+	"strongroom.dev/strongroom/internal/service/parameterstore"
 	"strongroom.dev/strongroom/internal/service/principals"
 	"strongroom.dev/strongroom/internal/service/secretsmanager"
 )
@@ -31,6 +32,8 @@ const (
 	SourceIndex = "source"
 	// TargetIndex finds them by the name of the core Secret that they write.
 	TargetIndex = imports.TargetIndex
+	// TargetSourceIndex finds them by the sources of their targets: Secret/NAME and Parameter/NAME.
+	TargetSourceIndex = "target-source"
 )
 
 // indexed are what the indexes find Secrets by.
@@ -63,6 +66,7 @@ func Indexes() map[string]client.IndexerFunc {
 		}
 	}
 	out[principals.Index] = principals.IndexValues
+	out[TargetSourceIndex] = targetSources
 	return out
 }
 
@@ -99,6 +103,8 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, options controller.Optio
 		Named("secret").
 		For(&v1alpha1.Secret{}, builder.WithPredicates(predicate.Funcs{UpdateFunc: passes.Changed(statusLost)})).
 		Watches(&corev1.Secret{}, r.by(coreSecretIndexes), builder.WithPredicates(predicate.Funcs{CreateFunc: own.NotOwn})).
+		Watches(&v1alpha1.Secret{}, own.By(r.Client, sourceOfTarget(own.Name)), builder.WithPredicates(valueChanged(secretValues))).
+		Watches(&v1alpha1.Parameter{}, own.By(r.Client, sourceOfTarget(parameterstore.OwnerKind)), builder.WithPredicates(valueChanged(parameterValues))).
 		Watches(&v1alpha1.KMSKey{}, r.by(func(client.Object) []string { return []string{KeyIndex} }),
 			builder.WithPredicates(predicate.Funcs{UpdateFunc: passes.KeyChanged})).
 		Watches(&v1alpha1.Envelope{}, handler.EnqueueRequestsFromMapFunc(own.EnvelopeOwner),

@@ -1889,6 +1889,14 @@ var schemaYAML = typed.YAMLObject(`types:
           elementType:
             namedType: dev.strongroom.strongroom.api.v1alpha1.RestartTarget
           elementRelationship: atomic
+    - name: sources
+      type:
+        list:
+          elementType:
+            namedType: dev.strongroom.strongroom.api.v1alpha1.TargetSource
+          elementRelationship: associative
+          keys:
+          - alias
     - name: template
       type:
         namedType: dev.strongroom.strongroom.api.v1alpha1.TargetTemplate
@@ -1966,6 +1974,18 @@ var schemaYAML = typed.YAMLObject(`types:
           elementType:
             namedType: dev.strongroom.strongroom.api.v1alpha1.LabelValue
           elementRelationship: separable
+- name: dev.strongroom.strongroom.api.v1alpha1.TargetSource
+  map:
+    fields:
+    - name: alias
+      type:
+        scalar: string
+    - name: parameterRef
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.LocalReference
+    - name: secretRef
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.LocalReference
 - name: dev.strongroom.strongroom.api.v1alpha1.TargetTemplate
   map:
     fields:

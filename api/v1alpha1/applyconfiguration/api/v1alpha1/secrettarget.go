@@ -22,6 +22,9 @@ type SecretTargetApplyConfiguration struct {
 	// dockerconfigjson, ssh-auth and tls); of another type, a value that is a JSON object becomes one key a member, and
 	// any other value the key "value".
 	Template *TargetTemplateApplyConfiguration `json:"template,omitempty"`
+	// sources are other Secrets and Parameters of this namespace whose values the template sees as well. When one of them changes the
+	// target is written anew; while one is missing the target stays as it is.
+	Sources []TargetSourceApplyConfiguration `json:"sources,omitempty"`
 	// creationPolicy: Owner, Merge or Adopt. Owner when it is left out.
 	CreationPolicy *apiv1alpha1.CreationPolicy `json:"creationPolicy,omitempty"`
 	// restart lists the workloads to restart when the data changes.
@@ -63,6 +66,19 @@ func (b *SecretTargetApplyConfiguration) WithMetadata(value *TargetMetadataApply
 // If called multiple times, the Template field is set to the value of the last call.
 func (b *SecretTargetApplyConfiguration) WithTemplate(value *TargetTemplateApplyConfiguration) *SecretTargetApplyConfiguration {
 	b.Template = value
+	return b
+}
+
+// WithSources adds the given value to the Sources field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the Sources field.
+func (b *SecretTargetApplyConfiguration) WithSources(values ...*TargetSourceApplyConfiguration) *SecretTargetApplyConfiguration {
+	for i := range values {
+		if values[i] == nil {
+			panic("nil value passed to WithSources")
+		}
+		b.Sources = append(b.Sources, *values[i])
+	}
 	return b
 }
 
