@@ -69,7 +69,7 @@ var (
 	noRegions = []string{"{region: US-EAST-1}", "{region: us-east}", "{region: useast1}", `{region: "us-east-1\n"}`, "{region: '-us-east-1'}"}
 )
 
-var rules = append(slices.Concat(iamRules(), certificateRules(), parameterRules(), databaseRules()), []rule{
+var rules = append(slices.Concat(iamRules(), certificateRules(), parameterRules(), databaseRules(), targetRules()), []rule{
 	{kind: key, path: "spec", message: "origin AWS_CLOUDHSM and customKeyStoreRef go together", field: "spec.customKeyStoreRef",
 		accepts: []string{"{}", "{origin: AWS_KMS}", inStore("{name: a}")}, refuses: []string{"{origin: AWS_CLOUDHSM}", "{customKeyStoreRef: {name: a}}"}},
 	{kind: key, path: "spec", message: "origin cannot be changed", field: "spec.origin", changes: true,
