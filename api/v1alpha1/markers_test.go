@@ -96,7 +96,8 @@ spec: {generate: {json: {template: "{}", key: k, password: {length: 5, excludeCh
   excludePunctuation: true, excludeUppercase: true, excludeLowercase: false, includeSpace: true, requireEachIncludedType: false}}},
   target: {type: Opaque, metadata: {labels: {a: b}, annotations: {a: b}}}}`, `
 spec: {target: {template: {data: {a: b}}, sources: [{alias: a, secretRef: {name: s}}]}}`, `
-spec: {target: {template: {data: {a: b}}, sources: [{alias: a, parameterRef: {name: s}}]}}`, `
+spec: {target: {template: {data: {a: b}}, sources: [{alias: a, parameterRef: {name: s}}], immutable: true}}
+status: {observedGeneration: 1, projection: {name: t, digest: d, immutable: true, retained: [{name: r, since: "2026-11-24T12:00:00Z"}]}}`, `
 spec: {generate: {bytes: {length: 5, encoding: Hex}}}`, `
 spec: {generate: {uuid: {}}}`, `
 spec: {sealed: srs1.AAAA}`, `
@@ -240,6 +241,8 @@ func item(kind, path string, n int, first any) any {
 		return map[string]any{"name": fmt.Sprint("k", n)}
 	case "status.accessKeys":
 		return map[string]any{"name": fmt.Sprint("k", n), "sequence": int64(1), "accessKeyId": "AKIAAAAAAAAAAAAAAAAA", "createdTime": "2026-11-24T12:00:00Z"}
+	case "status.projection.retained":
+		return map[string]any{"name": fmt.Sprint("n", n), "since": "2026-11-24T12:00:00Z"}
 	case "spec.target.sources":
 		return map[string]any{"alias": fmt.Sprint("a", n), "secretRef": map[string]any{"name": "s"}}
 	case "spec.target.restart":

@@ -232,6 +232,7 @@ const (
 // +kubebuilder:validation:XValidation:rule="!has(self.type) || !has(self.creationPolicy) || self.creationPolicy != 'Merge'",message="the type of a target that is merged into is its owner's: remove type, or use creationPolicy Owner or Adopt",fieldPath=".type"
 // +kubebuilder:validation:XValidation:rule="!has(self.metadata) || !has(self.creationPolicy) || self.creationPolicy != 'Merge'",message="labels and annotations of a target that is merged into are its owner's: remove metadata, or use creationPolicy Owner or Adopt",fieldPath=".metadata"
 // +kubebuilder:validation:XValidation:rule="!has(self.sources) || has(self.template)",message="sources are seen by a template alone, as .sources.ALIAS: set template, or remove sources",fieldPath=".sources"
+// +kubebuilder:validation:XValidation:rule="!has(self.immutable) || !self.immutable || !has(self.creationPolicy) || self.creationPolicy == 'Owner'",message="an immutable core Secret is made anew for each content, and none that is there can be taken: remove immutable, or use creationPolicy Owner",fieldPath=".immutable"
 type SecretTarget struct {
 	// name of the core Secret. metadata.name when it is left out.
 	// +optional
@@ -269,6 +270,13 @@ type SecretTarget struct {
 	// creationPolicy: Owner, Merge or Adopt. Owner when it is left out.
 	// +optional
 	CreationPolicy CreationPolicy `json:"creationPolicy,omitempty"`
+
+	// immutable has each content written into an immutable core Secret of its own, of the name that is wanted and a suffix:
+	// status.projection.name. The workloads of restart are switched to it, from the name that is wanted or a former one, which restarts
+	// them. Former ones go when no pod names them any more. Kubernetes lets nobody change the data of an immutable core Secret.
+	// https://kubernetes.io/docs/concepts/configuration/secret/#secret-immutable
+	// +optional
+	Immutable bool `json:"immutable,omitempty"`
 
 	// restart lists the workloads to restart when the data changes.
 	// +optional
@@ -440,6 +448,34 @@ type ProjectionStatus struct {
 	Digest string `json:"digest"`
 }
 
+// SecretProjectionStatus is what was last written for workloads of a Secret.
+type SecretProjectionStatus struct {
+	ProjectionStatus `json:",inline"`
+
+	// immutable tells that it is an immutable core Secret.
+	// +optional
+	Immutable bool `json:"immutable,omitempty"`
+	// retained are the core Secrets that it took the place of and that are still there: each goes ten minutes after that at the soonest,
+	// and not while a pod of the namespace, or what makes pods, names it.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=64
+	Retained []RetainedSecret `json:"retained,omitempty"`
+}
+
+// RetainedSecret is a core Secret that another has taken the place of.
+type RetainedSecret struct {
+	// name of the core Secret.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name"`
+	// since is when the other took its place.
+	// +required
+	Since metav1.Time `json:"since"`
+}
+
 // SecretStatus is what is known of the secret.
 type SecretStatus struct {
 	// observedGeneration is the generation that the conditions speak of.
@@ -494,7 +530,7 @@ type SecretStatus struct {
 
 	// projection that was last written.
 	// +optional
-	Projection *ProjectionStatus `json:"projection,omitempty"`
+	Projection *SecretProjectionStatus `json:"projection,omitempty"`
 
 	// policyBinding is whom the secret's resource policy names.
 	// +optional

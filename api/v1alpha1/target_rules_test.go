@@ -11,6 +11,11 @@ func sourced(sources string) string {
 func targetRules() []rule {
 	return []rule{
 		{
+			kind: secret, path: "spec.target", message: "an immutable core Secret is made anew for each content", field: "spec.target.immutable",
+			accepts: []string{target("immutable: true"), target("immutable: true, creationPolicy: Owner"), target("immutable: false, creationPolicy: Merge")},
+			refuses: []string{target("immutable: true, creationPolicy: Merge"), target("immutable: true, creationPolicy: Adopt")},
+		},
+		{
 			kind: secret, path: "spec.target", message: "sources are seen by a template alone", field: "spec.target.sources",
 			accepts: []string{sourced("{alias: a, secretRef: {name: b}}")}, refuses: []string{target("sources: [{alias: a, secretRef: {name: b}}]")},
 		},

@@ -7,6 +7,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -103,6 +104,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, options controller.Optio
 		Named("secret").
 		For(&v1alpha1.Secret{}, builder.WithPredicates(predicate.Funcs{UpdateFunc: passes.Changed(statusLost)})).
 		Watches(&corev1.Secret{}, r.by(coreSecretIndexes), builder.WithPredicates(predicate.Funcs{CreateFunc: own.NotOwn})).
+		Watches(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(controllerOf), builder.WithPredicates(predicate.Funcs{CreateFunc: own.NotOwn})).
 		Watches(&v1alpha1.Secret{}, own.By(r.Client, sourceOfTarget(own.Name)), builder.WithPredicates(valueChanged(secretValues))).
 		Watches(&v1alpha1.Parameter{}, own.By(r.Client, sourceOfTarget(parameterstore.OwnerKind)), builder.WithPredicates(valueChanged(parameterValues))).
 		Watches(&v1alpha1.KMSKey{}, r.by(func(client.Object) []string { return []string{KeyIndex} }),
@@ -154,6 +156,15 @@ func (r *Reconciler) by(indexes func(client.Object) []string) handler.EventHandl
 		}
 		return out
 	})
+}
+
+// controllerOf is the Secret that controls a core Secret. Those of immutable targets have names that no spec has.
+func controllerOf(_ context.Context, obj client.Object) []reconcile.Request {
+	controller := metav1.GetControllerOfNoCopy(obj)
+	if controller == nil || controller.Kind != own.Name || controller.APIVersion != v1alpha1.SchemeGroupVersion.String() {
+		return nil
+	}
+	return []reconcile.Request{passes.Request(obj.GetNamespace(), controller.Name)}
 }
 
 // coreSecretIndexes: a core Secret may be the target of a Secret, or its source, or both in a chain.

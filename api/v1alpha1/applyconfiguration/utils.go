@@ -156,6 +156,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.ProjectionStatusApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("RestartTarget"):
 		return &apiv1alpha1.RestartTargetApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("RetainedSecret"):
+		return &apiv1alpha1.RetainedSecretApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("RevokedCertificate"):
 		return &apiv1alpha1.RevokedCertificateApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("RotationStatus"):
@@ -168,6 +170,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.SecretGeneratorApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("SecretKeyReference"):
 		return &apiv1alpha1.SecretKeyReferenceApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("SecretProjectionStatus"):
+		return &apiv1alpha1.SecretProjectionStatusApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("SecretRotation"):
 		return &apiv1alpha1.SecretRotationApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("SecretSpec"):

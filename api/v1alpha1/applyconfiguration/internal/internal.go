@@ -1648,6 +1648,15 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: selector
       type:
         namedType: io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector
+- name: dev.strongroom.strongroom.api.v1alpha1.RetainedSecret
+  map:
+    fields:
+    - name: name
+      type:
+        scalar: string
+    - name: since
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
 - name: dev.strongroom.strongroom.api.v1alpha1.RevocationReason
   scalar: string
 - name: dev.strongroom.strongroom.api.v1alpha1.RevokedCertificate
@@ -1742,6 +1751,32 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: name
       type:
         scalar: string
+- name: dev.strongroom.strongroom.api.v1alpha1.SecretProjectionStatus
+  map:
+    fields:
+    - name: digest
+      type:
+        scalar: string
+    - name: immutable
+      type:
+        scalar: boolean
+    - name: keys
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
+    - name: name
+      type:
+        scalar: string
+    - name: retained
+      type:
+        list:
+          elementType:
+            namedType: dev.strongroom.strongroom.api.v1alpha1.RetainedSecret
+          elementRelationship: associative
+          keys:
+          - name
 - name: dev.strongroom.strongroom.api.v1alpha1.SecretRotation
   map:
     fields:
@@ -1859,7 +1894,7 @@ var schemaYAML = typed.YAMLObject(`types:
         namedType: dev.strongroom.strongroom.api.v1alpha1.PolicyBinding
     - name: projection
       type:
-        namedType: dev.strongroom.strongroom.api.v1alpha1.ProjectionStatus
+        namedType: dev.strongroom.strongroom.api.v1alpha1.SecretProjectionStatus
     - name: rotation
       type:
         namedType: dev.strongroom.strongroom.api.v1alpha1.RotationStatus
@@ -1877,6 +1912,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: creationPolicy
       type:
         namedType: dev.strongroom.strongroom.api.v1alpha1.CreationPolicy
+    - name: immutable
+      type:
+        scalar: boolean
     - name: metadata
       type:
         namedType: dev.strongroom.strongroom.api.v1alpha1.TargetMetadata

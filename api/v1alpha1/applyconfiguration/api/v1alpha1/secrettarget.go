@@ -27,6 +27,11 @@ type SecretTargetApplyConfiguration struct {
 	Sources []TargetSourceApplyConfiguration `json:"sources,omitempty"`
 	// creationPolicy: Owner, Merge or Adopt. Owner when it is left out.
 	CreationPolicy *apiv1alpha1.CreationPolicy `json:"creationPolicy,omitempty"`
+	// immutable has each content written into an immutable core Secret of its own, of the name that is wanted and a suffix:
+	// status.projection.name. The workloads of restart are switched to it, from the name that is wanted or a former one, which restarts
+	// them. Former ones go when no pod names them any more. Kubernetes lets nobody change the data of an immutable core Secret.
+	// https://kubernetes.io/docs/concepts/configuration/secret/#secret-immutable
+	Immutable *bool `json:"immutable,omitempty"`
 	// restart lists the workloads to restart when the data changes.
 	Restart []RestartTargetApplyConfiguration `json:"restart,omitempty"`
 }
@@ -87,6 +92,14 @@ func (b *SecretTargetApplyConfiguration) WithSources(values ...*TargetSourceAppl
 // If called multiple times, the CreationPolicy field is set to the value of the last call.
 func (b *SecretTargetApplyConfiguration) WithCreationPolicy(value apiv1alpha1.CreationPolicy) *SecretTargetApplyConfiguration {
 	b.CreationPolicy = &value
+	return b
+}
+
+// WithImmutable sets the Immutable field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Immutable field is set to the value of the last call.
+func (b *SecretTargetApplyConfiguration) WithImmutable(value bool) *SecretTargetApplyConfiguration {
+	b.Immutable = &value
 	return b
 }
 
