@@ -104,6 +104,7 @@ spec: {sealed: srs1.AAAA}`, `
 spec: {rotation: {strategy: AlternatingUsers, postgres: {adminSecretRef: {name: a}, tls: {mode: verify-full, caSecretRef: {name: c, key: k}}}}}
 status: {observedGeneration: 1, rotation: {versionId: "` + long + `", startedTime: "2026-11-24T12:00:00Z", step: setSecret, attempts: 1,
   nextAttemptTime: "2026-11-24T12:00:00Z"}}`, `
+spec: {rotation: {job: {cronJobRef: {name: a}}}}`, `
 spec: {rotation: {function: {serviceRef: {name: a}, port: 8080, tls: {caSecretRef: {name: c, key: k}}}}}`, `
 spec: {rotation: {strategy: AlternatingUsers, mysql: {adminSecretRef: {name: a}, tls: {mode: verify-full, caSecretRef: {name: c, key: k}}}}}`, `
 spec: {rotation: {strategy: AlternatingUsers, redis: {adminSecretRef: {name: a}, tls: {mode: verify-full, caSecretRef: {name: c, key: k}}}}}`, `

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -105,6 +106,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, options controller.Optio
 		For(&v1alpha1.Secret{}, builder.WithPredicates(predicate.Funcs{UpdateFunc: passes.Changed(statusLost)})).
 		Watches(&corev1.Secret{}, r.by(coreSecretIndexes), builder.WithPredicates(predicate.Funcs{CreateFunc: own.NotOwn})).
 		Watches(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(controllerOf), builder.WithPredicates(predicate.Funcs{CreateFunc: own.NotOwn})).
+		Watches(&batchv1.Job{}, handler.EnqueueRequestsFromMapFunc(controllerOf), builder.WithPredicates(jobEnded)).
 		Watches(&v1alpha1.Secret{}, own.By(r.Client, sourceOfTarget(own.Name)), builder.WithPredicates(valueChanged(secretValues))).
 		Watches(&v1alpha1.Parameter{}, own.By(r.Client, sourceOfTarget(parameterstore.OwnerKind)), builder.WithPredicates(valueChanged(parameterValues))).
 		Watches(&v1alpha1.KMSKey{}, r.by(func(client.Object) []string { return []string{KeyIndex} }),
@@ -158,7 +160,7 @@ func (r *Reconciler) by(indexes func(client.Object) []string) handler.EventHandl
 	})
 }
 
-// controllerOf is the Secret that controls a core Secret. Those of immutable targets have names that no spec has.
+// controllerOf is the Secret that controls a core Secret or a Job. Core Secrets of immutable targets have names that no spec has.
 func controllerOf(_ context.Context, obj client.Object) []reconcile.Request {
 	controller := metav1.GetControllerOfNoCopy(obj)
 	if controller == nil || controller.Kind != own.Name || controller.APIVersion != v1alpha1.SchemeGroupVersion.String() {

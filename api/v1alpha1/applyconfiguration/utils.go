@@ -106,6 +106,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.IdentityPoliciesApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("InlinePolicy"):
 		return &apiv1alpha1.InlinePolicyApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("JobRotator"):
+		return &apiv1alpha1.JobRotatorApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("JSONGenerator"):
 		return &apiv1alpha1.JSONGeneratorApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("KeyDeletion"):

@@ -1137,6 +1137,12 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: template
       type:
         scalar: string
+- name: dev.strongroom.strongroom.api.v1alpha1.JobRotator
+  map:
+    fields:
+    - name: cronJobRef
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.LocalReference
 - name: dev.strongroom.strongroom.api.v1alpha1.KMSKey
   map:
     fields:
@@ -1789,6 +1795,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: function
       type:
         namedType: dev.strongroom.strongroom.api.v1alpha1.FunctionRotator
+    - name: job
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.JobRotator
     - name: mysql
       type:
         namedType: dev.strongroom.strongroom.api.v1alpha1.DatabaseRotator
