@@ -293,7 +293,7 @@ func (m marker) accompany(o *unstructured.Unstructured, value any) {
 	case m.kind == secret && value == nil && m.path == "spec.rotation.schedule":
 		spec["rotation"] = map[string]any{"postgres": map[string]any{}}
 		delete(spec, "generate")
-	case m.kind == secret && value == nil && (slices.Contains(databases, m.path) || m.path == "spec.rotation.function"):
+	case m.kind == secret && value == nil && (slices.Contains(databases, m.path) || m.path == "spec.rotation.function" || m.path == "spec.rotation.job"):
 		spec["rotation"] = map[string]any{"schedule": "rate(1 day)"}
 		spec["generate"] = map[string]any{"uuid": map[string]any{}}
 	case m.kind == secret && value == nil && slices.Contains(databases, strings.TrimSuffix(m.path, ".adminSecretRef")):
