@@ -27,44 +27,53 @@ func nested(object any, path ...string) []map[string]any {
 	return nil
 }
 
+// renaming is a function for names of core Secrets, and whether it has changed one.
+type renaming struct {
+	rename  func(name string) string
+	changed bool
+}
+
+// at passes the name in a member through the function.
+func (r *renaming) at(objects []map[string]any, member string) {
+	for _, object := range objects {
+		name, ok := object[member].(string)
+		if !ok {
+			continue
+		}
+		if to := r.rename(name); to != name {
+			object[member], r.changed = to, true
+		}
+	}
+}
+
+func (r *renaming) volume(volume map[string]any) {
+	r.at(nested(volume, "secret"), "secretName")
+	for _, source := range nested(volume, "projected", "sources") {
+		r.at(nested(source, "secret"), "name")
+	}
+}
+
+func (r *renaming) container(container map[string]any) {
+	for _, variable := range nested(container, "env") {
+		r.at(nested(variable, "valueFrom", "secretKeyRef"), "name")
+	}
+	for _, source := range nested(container, "envFrom") {
+		r.at(nested(source, "secretRef"), "name")
+	}
+}
+
 // renameReferences passes each name of a core Secret in a pod's spec through a function, and tells whether it changed one: volumes, projected
 // volumes, environment variables, and secrets for pulling images.
 func renameReferences(podSpec map[string]any, rename func(name string) string) (changed bool) {
-	at := func(object map[string]any, member string) {
-		name, ok := object[member].(string)
-		if !ok {
-			return
-		}
-		if to := rename(name); to != name {
-			object[member], changed = to, true
-		}
-	}
+	r := &renaming{rename: rename}
 	for _, volume := range nested(podSpec, "volumes") {
-		for _, secret := range nested(volume, "secret") {
-			at(secret, "secretName")
-		}
-		for _, source := range nested(volume, "projected", "sources") {
-			for _, secret := range nested(source, "secret") {
-				at(secret, "name")
-			}
-		}
+		r.volume(volume)
 	}
 	for _, kind := range []string{"containers", "initContainers", "ephemeralContainers"} {
 		for _, container := range nested(podSpec, kind) {
-			for _, variable := range nested(container, "env") {
-				for _, ref := range nested(variable, "valueFrom", "secretKeyRef") {
-					at(ref, "name")
-				}
-			}
-			for _, source := range nested(container, "envFrom") {
-				for _, ref := range nested(source, "secretRef") {
-					at(ref, "name")
-				}
-			}
+			r.container(container)
 		}
 	}
-	for _, ref := range nested(podSpec, "imagePullSecrets") {
-		at(ref, "name")
-	}
-	return changed
+	r.at(nested(podSpec, "imagePullSecrets"), "name")
+	return r.changed
 }

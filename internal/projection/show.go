@@ -122,18 +122,8 @@ func (s *Showing) knows() bool {
 
 func (p *Projector) show(ctx context.Context, s *Showing) (shown Shown, err error) {
 	t := s.Target
-	t.Namespace, t.Owner = s.Namespace, s.Owner
-	ring, err := p.Keyring.Get()
-	if err != nil {
+	if shown, err = p.settle(s); err != nil {
 		return shown, err
-	}
-	shown.Keys, shown.Digest = t.Keys(), ring.Digest("projection", t.parts(s.Wanted)...)
-	if t.Immutable {
-		s.base, t.Name = t.Name, immutableName(ring, t, shown.Digest)
-	}
-	shown.Name = t.Name
-	if s.knows() {
-		t.FormerKeys = s.Former.Keys
 	}
 	want := fmt.Sprintf("%d/%s", s.Generation, shown.Digest)
 	now, err := p.hold(ctx, s, want)
@@ -149,14 +139,32 @@ func (p *Projector) show(ctx context.Context, s *Showing) (shown Shown, err erro
 	if outcome != Unchanged && !changed && now == peace {
 		shown.Healed = t.what()
 	}
-	renewed := !t.Immutable && (s.knows() || !s.succeeds()) // another name restarts those that are switched to it
-	if changed && renewed && s.restarts(outcome) {
+	if changed && s.restarts(outcome) {
 		if shown.Restarted, err = p.restart(ctx, s, shown.Digest); err != nil {
 			return shown, err
 		}
 	}
 	shown.Done = true
 	return shown, contested
+}
+
+// settle says what the target is called, whose it is, and what tells its data from other data.
+func (p *Projector) settle(s *Showing) (shown Shown, err error) {
+	t := s.Target
+	t.Namespace, t.Owner = s.Namespace, s.Owner
+	ring, err := p.Keyring.Get()
+	if err != nil {
+		return shown, err
+	}
+	shown.Keys, shown.Digest = t.Keys(), ring.Digest("projection", t.parts(s.Wanted)...)
+	if t.Immutable {
+		s.base, t.Name = t.Name, immutableName(ring, t, shown.Digest)
+	}
+	shown.Name = t.Name
+	if s.knows() {
+		t.FormerKeys = s.Former.Keys
+	}
+	return shown, nil
 }
 
 // counted counts a write against the limit of heals. The ordinary first one is none.
@@ -171,6 +179,9 @@ func (p *Projector) counted(s *Showing, outcome Outcome, want string) (contested
 // what they have read. One that an earlier pass wrote before it died is as it should be, so the outcome does not tell; the token makes
 // repeating harmless.
 func (s *Showing) restarts(outcome Outcome) bool {
+	if s.Target.Immutable || s.succeeds() && !s.knows() { // they are switched to another name, which restarts them
+		return false
+	}
 	return len(s.Restart) > 0 && (s.Former != nil || outcome != Created && s.Target.TakesWhatIsThere())
 }
 

@@ -27,7 +27,7 @@ func (cp *ControlPlane) RunControllerManager(ctx context.Context, directory stri
 		return nil, fmt.Errorf("writing a kubeconfig: %w", err)
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	command := exec.CommandContext(ctx, filepath.Join(os.Getenv("KUBEBUILDER_ASSETS"), "kube-controller-manager"), //nolint:gosec // the control plane of tests
+	command := exec.CommandContext(ctx, filepath.Join(os.Getenv("KUBEBUILDER_ASSETS"), "kube-controller-manager"),
 		"--kubeconfig="+file, "--controllers="+strings.Join(controllers, ","), "--leader-elect=false", "--secure-port=0")
 	if err := command.Start(); err != nil {
 		cancel()
