@@ -293,11 +293,17 @@ func (m marker) accompany(o *unstructured.Unstructured, value any) {
 	case m.kind != key || value == nil:
 	case m.path == "spec.keySpec" && value != "SYMMETRIC_DEFAULT":
 		spec["keyUsage"] = "SIGN_VERIFY"
+		if strings.HasPrefix(fmt.Sprint(value), "HMAC_") {
+			spec["keyUsage"] = "GENERATE_VERIFY_MAC"
+		}
 		delete(spec, "rotation")
 	case m.path == "spec.origin" && value == "AWS_KMS":
 		delete(spec, "customKeyStoreRef")
-	case m.path == "spec.keyUsage" && value == "SIGN_VERIFY":
+	case m.path == "spec.keyUsage" && value != "ENCRYPT_DECRYPT":
 		spec["keySpec"] = "ECC_NIST_P256"
+		if value == "GENERATE_VERIFY_MAC" {
+			spec["keySpec"] = "HMAC_256"
+		}
 		delete(spec, "rotation")
 	}
 }

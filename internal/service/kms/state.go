@@ -73,6 +73,9 @@ func CheckUsable(key *v1alpha1.KMSKey, operation keys.Operation) error {
 	if err := UsageOf(key).CheckUsage(operation); err != nil {
 		return wrongUsage(key, err, "name a KMSKey with another keyUsage")
 	}
+	if err := SpecOf(key).CheckOperation(operation); err != nil {
+		return wrongUsage(key, fmt.Errorf("%w: %w", keys.ErrKeyUsage, err), "name a KMSKey with keySpec SYMMETRIC_DEFAULT")
+	}
 	state := StateNow(key)
 	if err := keys.State(state).Permits(operation); err != nil {
 		return unusable(key, fmt.Sprintf("it is %s", state))
