@@ -229,6 +229,12 @@ type KeyDeletion struct {
 	// +kubebuilder:validation:Minimum=7
 	// +kubebuilder:validation:Maximum=30
 	PendingWindowInDays int32 `json:"pendingWindowInDays,omitempty"`
+
+	// scheduled begins the waiting period while the KMSKey stays: it is PendingDeletion and does nothing until this is false again, and
+	// goes with its material when the period is over. It is what ScheduleKeyDeletion and CancelKeyDeletion set. Deleting the KMSKey begins
+	// the period without it.
+	// +optional
+	Scheduled bool `json:"scheduled,omitempty"`
 }
 
 // KeyMaterial is one generation of a key's material. Its bytes are in an Envelope.
@@ -297,6 +303,15 @@ type KMSKeyStatus struct {
 	// policyBinding is whom the key's policy names.
 	// +optional
 	PolicyBinding *PolicyBinding `json:"policyBinding,omitempty"`
+
+	// deletionTime of a key that is scheduled for deletion.
+	// +optional
+	DeletionTime *metav1.Time `json:"deletionTime,omitempty"`
+
+	// deletionGeneration is the generation of spec that deletionTime is known to hold for.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	DeletionGeneration int64 `json:"deletionGeneration,omitempty"`
 
 	// onDemandRotations so far. AWS KMS allows 25 a key.
 	// +optional

@@ -146,13 +146,19 @@ func damage(good []byte) []byte {
 func TestKeysRefuseWhatTheirSpecIsNotFor(t *testing.T) {
 	rsa, curve := private(t, keys.RSA2048), private(t, keys.NISTP256)
 	for name, do := range map[string]func() error{
-		"encrypting on a curve":   func() error { _, err := curve.Public().Encrypt(keys.OAEPSHA256, secretbytes.Bytes{}); return err },
-		"decrypting on a curve":   func() error { _, err := curve.Decrypt(keys.OAEPSHA256, []byte("x")); return err },
-		"an algorithm of none":    func() error { _, err := rsa.Public().Encrypt("RSAES_PKCS1_V1_5", secretbytes.Bytes{}); return err },
-		"decrypting by none":      func() error { _, err := rsa.Decrypt(keys.SymmetricEncryption, []byte("x")); return err },
-		"agreeing by RSA":         func() error { _, err := rsa.SharedSecret(curve.Public()); return err },
-		"a code by another hash":  func() error { _, err := keys.HMAC256.Mac(secretbytes.Copy(make([]byte, 32)), keys.HMACSHA512, nil); return err },
-		"a code by a public spec": func() error { _, err := keys.RSA2048.Mac(secretbytes.Copy(make([]byte, 32)), keys.HMACSHA256, nil); return err },
+		"encrypting on a curve": func() error { _, err := curve.Public().Encrypt(keys.OAEPSHA256, secretbytes.Bytes{}); return err },
+		"decrypting on a curve": func() error { _, err := curve.Decrypt(keys.OAEPSHA256, []byte("x")); return err },
+		"an algorithm of none":  func() error { _, err := rsa.Public().Encrypt("RSAES_PKCS1_V1_5", secretbytes.Bytes{}); return err },
+		"decrypting by none":    func() error { _, err := rsa.Decrypt(keys.SymmetricEncryption, []byte("x")); return err },
+		"agreeing by RSA":       func() error { _, err := rsa.SharedSecret(curve.Public()); return err },
+		"a code by another hash": func() error {
+			_, err := keys.HMAC256.Mac(secretbytes.Copy(make([]byte, 32)), keys.HMACSHA512, nil)
+			return err
+		},
+		"a code by a public spec": func() error {
+			_, err := keys.RSA2048.Mac(secretbytes.Copy(make([]byte, 32)), keys.HMACSHA256, nil)
+			return err
+		},
 	} {
 		if err := do(); !errors.Is(err, keys.ErrAlgorithm) {
 			t.Errorf("%s: %v", name, err)

@@ -42,6 +42,8 @@ var onKeys = map[string]func(key string) any{
 	"EnableKey":            func(k string) any { return &awskms.EnableKeyInput{KeyId: &k} },
 	"DisableKey":           func(k string) any { return &awskms.DisableKeyInput{KeyId: &k} },
 	"UpdateKeyDescription": func(k string) any { return &awskms.UpdateKeyDescriptionInput{KeyId: &k} },
+	"ScheduleKeyDeletion":  func(k string) any { return &awskms.ScheduleKeyDeletionInput{KeyId: &k} },
+	"CancelKeyDeletion":    func(k string) any { return &awskms.CancelKeyDeletionInput{KeyId: &k} },
 	"EnableKeyRotation":    func(k string) any { return &awskms.EnableKeyRotationInput{KeyId: &k} },
 	"DisableKeyRotation":   func(k string) any { return &awskms.DisableKeyRotationInput{KeyId: &k} },
 	"GetKeyRotationStatus": func(k string) any { return &awskms.GetKeyRotationStatusInput{KeyId: &k} },

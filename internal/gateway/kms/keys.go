@@ -180,6 +180,9 @@ func metadata(key *v1alpha1.KMSKey) *types.KeyMetadata {
 		KeyUsage: types.KeyUsageType(kms.UsageOf(key)), Origin: types.OriginType(cmp.Or(key.Spec.Origin, v1alpha1.KeyOriginKMS)), MultiRegion: aws.Bool(false),
 		SigningAlgorithms: does.signing, EncryptionAlgorithms: does.encryption, MacAlgorithms: does.mac, KeyAgreementAlgorithms: does.agreement,
 	}
+	if at := key.Status.DeletionTime; at != nil && kms.Scheduled(key) {
+		m.DeletionDate = aws.Time(at.UTC())
+	}
 	if kms.InModule(key) {
 		store := cloudhsm.KeyStoreOf(key)
 		m.CloudHsmClusterId, m.CustomKeyStoreId = aws.String(cloudhsm.ClusterID(store.Namespace, store.Name)), aws.String(cloudhsm.KeyStoreID(store.Namespace, store.Name))

@@ -22,44 +22,57 @@ const encrypts = v1alpha1.KeyUsageEncryptDecrypt
 // states are those that keys get into, in the order of the columns of stateTable.
 var states = []v1alpha1.KeyState{
 	v1alpha1.KeyStateEnabled, v1alpha1.KeyStateDisabled, v1alpha1.KeyStatePendingDeletion, v1alpha1.KeyStateUnavailable,
-	v1alpha1.KeyStateCreating,
+	v1alpha1.KeyStateCreating, held,
 }
 
-// stateTable is AWS's table for the operations that are served: . allowed, D DisabledException, S KMSInvalidStateException. It differs
-// in one place: a key that waits for its deletion decrypts, because it is held back by what it encrypts.
+// held is the state of a key whose KMSKey was deleted and is held back by what it encrypts: PendingDeletion to AWS's clients.
+const held v1alpha1.KeyState = "held"
+
+// told is a state as AWS names it.
+func told(state v1alpha1.KeyState) v1alpha1.KeyState {
+	if state == held {
+		return v1alpha1.KeyStatePendingDeletion
+	}
+	return state
+}
+
+// stateTable is AWS's table for the operations that are served: . allowed, D DisabledException, S KMSInvalidStateException. The last
+// column is not AWS's: such a key decrypts, because it is held back by what it encrypts.
 // https://docs.aws.amazon.com/kms/latest/developerguide/key-state.html#key-state-table
 var stateTable = map[string]string{
-	"CreateAlias":                         "..S..",
-	"Decrypt":                             ".D.SS",
-	"DeleteAlias":                         ".....",
-	"DescribeKey":                         ".....",
-	"DisableKey":                          "..S.S",
-	"DisableKeyRotation":                  ".DSSS",
-	"EnableKey":                           "..S.S",
-	"EnableKeyRotation":                   ".DSSS",
-	"Encrypt":                             ".DSSS",
-	"GenerateDataKey":                     ".DSSS",
-	"DeriveSharedSecret":                  ".DSSS",
-	"GenerateDataKeyPair":                 ".DSSS",
-	"GenerateDataKeyPairWithoutPlaintext": ".DSSS",
-	"GenerateDataKeyWithoutPlaintext":     ".DSSS",
-	"GenerateMac":                         ".DSSS",
-	"VerifyMac":                           ".DSSS",
-	"GetKeyPolicy":                        ".....",
-	"GetKeyRotationStatus":                ".....",
-	"GetPublicKey":                        ".DSSS",
-	"ListKeyPolicies":                     ".....",
-	"ListKeyRotations":                    ".....",
-	"ListResourceTags":                    ".....",
-	"PutKeyPolicy":                        ".....",
-	"ReEncrypt":                           ".DSSS",
-	"RotateKeyOnDemand":                   ".DSSS",
-	"Sign":                                ".DSSS",
-	"TagResource":                         "..S..",
-	"UntagResource":                       "..S..",
-	"UpdateAlias":                         "..S..",
-	"UpdateKeyDescription":                "..S..",
-	"Verify":                              ".DSSS",
+	"CreateAlias":                         "..S..S",
+	"Decrypt":                             ".DSSS.",
+	"DeleteAlias":                         "......",
+	"DescribeKey":                         "......",
+	"DisableKey":                          "..S.SS",
+	"DisableKeyRotation":                  ".DSSSS",
+	"EnableKey":                           "..S.SS",
+	"EnableKeyRotation":                   ".DSSSS",
+	"Encrypt":                             ".DSSSS",
+	"GenerateDataKey":                     ".DSSSS",
+	"DeriveSharedSecret":                  ".DSSSS",
+	"GenerateDataKeyPair":                 ".DSSSS",
+	"GenerateDataKeyPairWithoutPlaintext": ".DSSSS",
+	"GenerateDataKeyWithoutPlaintext":     ".DSSSS",
+	"GenerateMac":                         ".DSSSS",
+	"VerifyMac":                           ".DSSSS",
+	"GetKeyPolicy":                        "......",
+	"GetKeyRotationStatus":                "......",
+	"GetPublicKey":                        ".DSSSS",
+	"ListKeyPolicies":                     "......",
+	"ListKeyRotations":                    "......",
+	"ListResourceTags":                    "......",
+	"PutKeyPolicy":                        "......",
+	"ReEncrypt":                           ".DSSSS",
+	"RotateKeyOnDemand":                   ".DSSSS",
+	"Sign":                                ".DSSSS",
+	"TagResource":                         "..S..S",
+	"UntagResource":                       "..S..S",
+	"UpdateAlias":                         "..S..S",
+	"UpdateKeyDescription":                "..S..S",
+	"Verify":                              ".DSSSS",
+	"ScheduleKeyDeletion":                 "..S.SS",
+	"CancelKeyDeletion":                   "SS.SSS",
 }
 
 // inState makes a key and brings it into a state as it gets there in life. Its spec has the aliases.
@@ -85,6 +98,8 @@ func inState(state v1alpha1.KeyState, usage v1alpha1.KeyUsage, aliases ...string
 	case v1alpha1.KeyStateDisabled:
 		must[awskms.DisableKeyOutput](admin(), "DisableKey", &awskms.DisableKeyInput{KeyId: &key.Name})
 	case v1alpha1.KeyStatePendingDeletion:
+		must[awskms.ScheduleKeyDeletionOutput](admin(), "ScheduleKeyDeletion", &awskms.ScheduleKeyDeletionInput{KeyId: &key.Name})
+	case held:
 		Expect(world.ControlPlane.Client.Delete(ctx, key)).To(Succeed())
 	case v1alpha1.KeyStateUnavailable:
 		world.Exchange(materialEnvelope(key), func(e *v1alpha1.Envelope) { e.Spec.Ciphertext[len(e.Spec.Ciphertext)-1] ^= 1 })
@@ -162,6 +177,7 @@ var _ = Describe("The table of key states", func() {
 	allowed := map[string]string{"Decrypt": "IncorrectKeyException", "Verify": "KMSInvalidSignatureException", "VerifyMac": "KMSInvalidMacException"}
 	words := map[v1alpha1.KeyState]string{
 		v1alpha1.KeyStatePendingDeletion: "pending deletion", v1alpha1.KeyStateUnavailable: "unavailable", v1alpha1.KeyStateCreating: "creating",
+		v1alpha1.KeyStateEnabled: "enabled", v1alpha1.KeyStateDisabled: "disabled", held: "pending deletion",
 	}
 
 	for column, state := range states {
@@ -171,7 +187,7 @@ var _ = Describe("The table of key states", func() {
 				By(name)
 				key := shared
 				switch name {
-				case "EnableKey", "DisableKey":
+				case "EnableKey", "DisableKey", "ScheduleKeyDeletion", "CancelKeyDeletion":
 					key = inState(state, encrypts)
 				case "Sign", "Verify", "GetPublicKey":
 					key = asymmetric
@@ -192,6 +208,10 @@ var _ = Describe("The table of key states", func() {
 				case 'D':
 					Expect(code+" "+message).To(Equal("DisabledException "+key.Status.ARN+" is disabled."), name)
 				case 'S':
+					if state == held && name == "CancelKeyDeletion" { // which says how
+						Expect(code + " " + message).To(HavePrefix("KMSInvalidStateException " + key.Status.ARN + " is being deleted"))
+						break
+					}
 					Expect(code+" "+message).To(Equal("KMSInvalidStateException "+key.Status.ARN+" is "+words[state]+"."), name)
 				}
 				if row[column] != '.' {
@@ -222,7 +242,7 @@ var _ = Describe("The table of key states", func() {
 			for name, in := range onKeys {
 				code, message := refused[any](nobody(), name, in(key.Name))
 				Expect(code).To(Equal("AccessDeniedException"), name)
-				Expect(strings.ToLower(message)).NotTo(ContainSubstring(strings.ToLower(string(state))), name)
+				Expect(strings.ToLower(message)).NotTo(ContainSubstring(strings.ToLower(string(told(state)))), name)
 			}
 		}
 	})
@@ -231,7 +251,7 @@ var _ = Describe("The table of key states", func() {
 		for _, state := range states {
 			key := inState(state, encrypts)
 			described := must[awskms.DescribeKeyOutput](admin(), "DescribeKey", &awskms.DescribeKeyInput{KeyId: &key.Name}).KeyMetadata
-			Expect(described.KeyState).To(Equal(types.KeyState(state)))
+			Expect(described.KeyState).To(Equal(types.KeyState(told(state))))
 			Expect(described.Enabled).To(Equal(state == v1alpha1.KeyStateEnabled), string(state))
 		}
 	})

@@ -52,7 +52,10 @@ var _ = Describe("An RSA key that encrypts", func() {
 	It("is no key for what symmetric keys do, and says which one is", func() {
 		key := world.ReadyKey("key", anRSAKey)
 		for name, do := range map[string]func() error{
-			"Encrypt":    func() error { _, _, err := service().Encrypt(ctx, key, keys.Encrypt, nil, secretbytes.Copy(theMessage)); return err },
+			"Encrypt": func() error {
+				_, _, err := service().Encrypt(ctx, key, keys.Encrypt, nil, secretbytes.Copy(theMessage))
+				return err
+			},
 			"Decrypt":    func() error { _, err := service().Decrypt(ctx, key, nil, []byte("x")); return err },
 			"a key pair": func() error { _, err := service().GenerateDataKeyPair(ctx, key, nil, keys.NISTP256); return err },
 		} {
