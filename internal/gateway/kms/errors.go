@@ -79,6 +79,10 @@ func answer(key *v1alpha1.KMSKey, err error) error {
 		return &types.InvalidCiphertextException{}
 	case errors.Is(err, keys.ErrInvalidSignature):
 		return &types.KMSInvalidSignatureException{} // AWS says no more
+	case errors.Is(err, keys.ErrInvalidMac):
+		return &types.KMSInvalidMacException{} // nor here
+	case errors.Is(err, keys.ErrInvalidPublicKey) && key != nil:
+		return validation("The public key is not one of the key spec %s in DER (SubjectPublicKeyInfo).", kms.SpecOf(key))
 	case errors.Is(err, keys.ErrTooLarge):
 		return validation("The encryption context is longer than %d bytes", keys.MaxContext)
 	case errors.Is(err, keyring.ErrSealed), errors.Is(err, store.ErrMissing), errors.Is(err, store.ErrTampered):

@@ -1229,6 +1229,12 @@ var schemaYAML = typed.YAMLObject(`types:
           elementRelationship: associative
           keys:
           - type
+    - name: deletionGeneration
+      type:
+        scalar: numeric
+    - name: deletionTime
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
     - name: keyId
       type:
         scalar: string
@@ -1270,6 +1276,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: pendingWindowInDays
       type:
         scalar: numeric
+    - name: scheduled
+      type:
+        scalar: boolean
 - name: dev.strongroom.strongroom.api.v1alpha1.KeyMaterial
   map:
     fields:
