@@ -255,6 +255,8 @@ const (
 	ReasonRevoked = "Revoked"
 	// ReasonCreated is the event of a first version, of a first key material or of an access key.
 	ReasonCreated = "Created"
+	// ReasonDeletionScheduled is the event of a KMSKey whose waiting period has begun.
+	ReasonDeletionScheduled = "DeletionScheduled"
 	// ReasonRestored: the object was applied again within its recovery window, or its lost status was rebuilt.
 	ReasonRestored = "Restored"
 	// ReasonHealed: a projection that somebody had changed or deleted was written again.

@@ -4,7 +4,7 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 // KeySpec is AWS KMS's type of key.
 // https://docs.aws.amazon.com/kms/latest/APIReference/API_CreateKey.html#KMS-CreateKey-request-KeySpec
-// +kubebuilder:validation:Enum=SYMMETRIC_DEFAULT;RSA_2048;RSA_3072;RSA_4096;ECC_NIST_P256;ECC_NIST_P384;ECC_NIST_P521
+// +kubebuilder:validation:Enum=SYMMETRIC_DEFAULT;RSA_2048;RSA_3072;RSA_4096;ECC_NIST_P256;ECC_NIST_P384;ECC_NIST_P521;HMAC_224;HMAC_256;HMAC_384;HMAC_512
 type KeySpec string
 
 // The key specs.
@@ -19,19 +19,28 @@ const (
 	KeySpecECCNISTP256 KeySpec = "ECC_NIST_P256"
 	KeySpecECCNISTP384 KeySpec = "ECC_NIST_P384"
 	KeySpecECCNISTP521 KeySpec = "ECC_NIST_P521"
+	// Keys of HMAC, as long as the digests of SHA-224, SHA-256, SHA-384 and SHA-512.
+	KeySpecHMAC224 KeySpec = "HMAC_224"
+	KeySpecHMAC256 KeySpec = "HMAC_256"
+	KeySpecHMAC384 KeySpec = "HMAC_384"
+	KeySpecHMAC512 KeySpec = "HMAC_512"
 )
 
 // KeyUsage is what a key may be used for.
 // https://docs.aws.amazon.com/kms/latest/APIReference/API_CreateKey.html#KMS-CreateKey-request-KeyUsage
-// +kubebuilder:validation:Enum=ENCRYPT_DECRYPT;SIGN_VERIFY
+// +kubebuilder:validation:Enum=ENCRYPT_DECRYPT;SIGN_VERIFY;GENERATE_VERIFY_MAC;KEY_AGREEMENT
 type KeyUsage string
 
 // The key usages.
 const (
-	// KeyUsageEncryptDecrypt lets a symmetric key encrypt, decrypt and make data keys.
+	// KeyUsageEncryptDecrypt lets a symmetric key encrypt, decrypt and make data keys, and one of RSA encrypt and decrypt.
 	KeyUsageEncryptDecrypt KeyUsage = "ENCRYPT_DECRYPT"
 	// KeyUsageSignVerify lets an asymmetric key sign and verify.
 	KeyUsageSignVerify KeyUsage = "SIGN_VERIFY"
+	// KeyUsageGenerateVerifyMac lets an HMAC key make and check message authentication codes.
+	KeyUsageGenerateVerifyMac KeyUsage = "GENERATE_VERIFY_MAC"
+	// KeyUsageKeyAgreement lets a key on a curve derive secrets that it shares with others.
+	KeyUsageKeyAgreement KeyUsage = "KEY_AGREEMENT"
 )
 
 // KeyOrigin is where a key's material is generated and used.
@@ -111,9 +120,12 @@ const (
 //
 // +kubebuilder:validation:XValidation:rule="(has(self.keySpec) ? self.keySpec : 'SYMMETRIC_DEFAULT') == (has(oldSelf.keySpec) ? oldSelf.keySpec : 'SYMMETRIC_DEFAULT')",message="keySpec cannot be changed: the key material is of that type; create another KMSKey",fieldPath=".keySpec",reason=FieldValueForbidden
 // +kubebuilder:validation:XValidation:rule="(has(self.keyUsage) ? self.keyUsage : 'ENCRYPT_DECRYPT') == (has(oldSelf.keyUsage) ? oldSelf.keyUsage : 'ENCRYPT_DECRYPT')",message="keyUsage cannot be changed; create another KMSKey",fieldPath=".keyUsage",reason=FieldValueForbidden
-// +kubebuilder:validation:XValidation:rule="!has(self.keySpec) || self.keySpec == 'SYMMETRIC_DEFAULT' || has(self.keyUsage) && self.keyUsage == 'SIGN_VERIFY'",message="an asymmetric key signs: set keyUsage to SIGN_VERIFY, or leave keySpec out for a key that encrypts",fieldPath=".keyUsage"
-// +kubebuilder:validation:XValidation:rule="has(self.keySpec) && self.keySpec != 'SYMMETRIC_DEFAULT' || !has(self.keyUsage) || self.keyUsage == 'ENCRYPT_DECRYPT'",message="a symmetric key encrypts: leave keyUsage out, or set keySpec to that of a key that signs, for example ECC_NIST_P256",fieldPath=".keyUsage"
-// +kubebuilder:validation:XValidation:rule="!has(self.keySpec) || self.keySpec == 'SYMMETRIC_DEFAULT' || !has(self.rotation) || !self.rotation.enabled",message="the material of an asymmetric key is not rotated, since its public key is known elsewhere: leave rotation out, and create another KMSKey when it is time",fieldPath=".rotation"
+// +kubebuilder:validation:XValidation:rule="!has(self.keySpec) || !self.keySpec.startsWith('RSA_') || has(self.keyUsage) && self.keyUsage in ['ENCRYPT_DECRYPT', 'SIGN_VERIFY']",message="an RSA key encrypts or signs: set keyUsage to ENCRYPT_DECRYPT or SIGN_VERIFY",fieldPath=".keyUsage"
+// +kubebuilder:validation:XValidation:rule="!has(self.keySpec) || !self.keySpec.startsWith('ECC_') || has(self.keyUsage) && self.keyUsage in ['SIGN_VERIFY', 'KEY_AGREEMENT']",message="a key on a curve signs or agrees: set keyUsage to SIGN_VERIFY or KEY_AGREEMENT",fieldPath=".keyUsage"
+// +kubebuilder:validation:XValidation:rule="!has(self.keySpec) || !self.keySpec.startsWith('HMAC_') || has(self.keyUsage) && self.keyUsage == 'GENERATE_VERIFY_MAC'",message="an HMAC key makes message authentication codes: set keyUsage to GENERATE_VERIFY_MAC",fieldPath=".keyUsage"
+// +kubebuilder:validation:XValidation:rule="has(self.keySpec) && self.keySpec != 'SYMMETRIC_DEFAULT' || !has(self.keyUsage) || self.keyUsage == 'ENCRYPT_DECRYPT'",message="a symmetric key encrypts: leave keyUsage out, or set keySpec to that of a key of this usage, for example ECC_NIST_P256 for SIGN_VERIFY",fieldPath=".keyUsage"
+// +kubebuilder:validation:XValidation:rule="!has(self.keySpec) || self.keySpec == 'SYMMETRIC_DEFAULT' || !has(self.rotation) || !self.rotation.enabled",message="the material of SYMMETRIC_DEFAULT keys alone is rotated, as in AWS KMS: leave rotation out, and create another KMSKey when it is time",fieldPath=".rotation"
+// +kubebuilder:validation:XValidation:rule="!has(self.customKeyStoreRef) || !has(self.keySpec) || self.keySpec == 'SYMMETRIC_DEFAULT' || has(self.keyUsage) && self.keyUsage == 'SIGN_VERIFY'",message="keys in an HSMCluster are SYMMETRIC_DEFAULT, or sign: leave keySpec out, or set keyUsage to SIGN_VERIFY",fieldPath=".keyUsage"
 // +kubebuilder:validation:XValidation:rule="has(self.customKeyStoreRef) == (has(self.origin) && self.origin == 'AWS_CLOUDHSM')",message="origin AWS_CLOUDHSM and customKeyStoreRef go together: give both, or neither",fieldPath=".customKeyStoreRef"
 // +kubebuilder:validation:XValidation:rule="(has(self.origin) ? self.origin : 'AWS_KMS') == (has(oldSelf.origin) ? oldSelf.origin : 'AWS_KMS')",message="origin cannot be changed: the key material is there; create another KMSKey",fieldPath=".origin",reason=FieldValueForbidden
 // +kubebuilder:validation:XValidation:rule="has(self.customKeyStoreRef) == has(oldSelf.customKeyStoreRef) && (!has(self.customKeyStoreRef) || self.customKeyStoreRef == oldSelf.customKeyStoreRef)",message="customKeyStoreRef cannot be changed: the key material is of that HSMCluster; create another KMSKey",fieldPath=".customKeyStoreRef",reason=FieldValueForbidden
@@ -135,13 +147,14 @@ type KMSKeySpec struct {
 	// +kubebuilder:validation:XValidation:rule="self.all(a, a.matches('^alias/[a-zA-Z0-9/_-]+$'))",message="an alias is alias/ and then letters, digits, slashes, underscores and dashes, for example alias/shop"
 	Aliases []string `json:"aliases,omitempty"`
 
-	// keySpec is the type of the key: SYMMETRIC_DEFAULT, which is also what is used when it is left out, or that of an asymmetric
-	// key, whose private half never leaves Strongroom. It cannot be changed.
+	// keySpec is the type of the key: SYMMETRIC_DEFAULT, which is also what is used when it is left out, that of an asymmetric
+	// key, whose private half never leaves Strongroom, or that of an HMAC key. It cannot be changed.
 	// +optional
 	KeySpec KeySpec `json:"keySpec,omitempty"`
 
-	// keyUsage is what the key is for: ENCRYPT_DECRYPT, which is also what is used when it is left out, for a symmetric key, and
-	// SIGN_VERIFY for an asymmetric one. It cannot be changed.
+	// keyUsage is what the key is for: ENCRYPT_DECRYPT, which is also what is used when it is left out, for a symmetric key;
+	// ENCRYPT_DECRYPT or SIGN_VERIFY for an RSA key, SIGN_VERIFY or KEY_AGREEMENT for one on a curve, and GENERATE_VERIFY_MAC for an
+	// HMAC key. It cannot be changed.
 	// +optional
 	KeyUsage KeyUsage `json:"keyUsage,omitempty"`
 
@@ -216,6 +229,12 @@ type KeyDeletion struct {
 	// +kubebuilder:validation:Minimum=7
 	// +kubebuilder:validation:Maximum=30
 	PendingWindowInDays int32 `json:"pendingWindowInDays,omitempty"`
+
+	// scheduled begins the waiting period while the KMSKey stays: it is PendingDeletion and does nothing until this is false again, and
+	// goes with its material when the period is over. It is what ScheduleKeyDeletion and CancelKeyDeletion set. Deleting the KMSKey begins
+	// the period without it.
+	// +optional
+	Scheduled bool `json:"scheduled,omitempty"`
 }
 
 // KeyMaterial is one generation of a key's material. Its bytes are in an Envelope.
@@ -284,6 +303,15 @@ type KMSKeyStatus struct {
 	// policyBinding is whom the key's policy names.
 	// +optional
 	PolicyBinding *PolicyBinding `json:"policyBinding,omitempty"`
+
+	// deletionTime of a key that is scheduled for deletion.
+	// +optional
+	DeletionTime *metav1.Time `json:"deletionTime,omitempty"`
+
+	// deletionGeneration is the generation of spec that deletionTime is known to hold for.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	DeletionGeneration int64 `json:"deletionGeneration,omitempty"`
 
 	// onDemandRotations so far. AWS KMS allows 25 a key.
 	// +optional

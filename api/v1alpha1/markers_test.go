@@ -72,8 +72,8 @@ func walk(kind, path string, schema map[string]any) []marker {
 var whole = map[string][]string{
 	"KMSKey": {`
 spec: {description: d, aliases: [alias/a], keySpec: SYMMETRIC_DEFAULT, keyUsage: ENCRYPT_DECRYPT, enabled: true,
-  rotation: {enabled: true, periodInDays: 100}, deletion: {pendingWindowInDays: 8}, region: us-east-1, policy: {Version: "2012-10-17"}, tags: [{key: k, value: v}]}
-status: {observedGeneration: 1, keyId: k, arn: a, keyState: Enabled, sealingPublicKey: k, policyBinding: {policyDigest: d, principals: [{arn: a, uniqueId: u}]}, onDemandRotations: 1, nextRotationTime: "2026-11-24T12:00:00Z",
+  rotation: {enabled: true, periodInDays: 100}, deletion: {pendingWindowInDays: 8, scheduled: true}, region: us-east-1, policy: {Version: "2012-10-17"}, tags: [{key: k, value: v}]}
+status: {observedGeneration: 1, keyId: k, arn: a, keyState: Enabled, sealingPublicKey: k, policyBinding: {policyDigest: d, principals: [{arn: a, uniqueId: u}]}, onDemandRotations: 1, nextRotationTime: "2026-11-24T12:00:00Z", deletionTime: "2026-11-24T12:00:00Z", deletionGeneration: 1,
   lastHandledReconcileAt: a, lastHandledRotateAt: b,
   keyMaterials: [{id: "` + long + `", sequence: 1, state: CURRENT, rotationType: AUTOMATIC, createdTime: "2026-11-24T12:00:00Z"}]}`, `
 spec: {origin: AWS_CLOUDHSM, customKeyStoreRef: {name: a, namespace: b}}`},
@@ -301,11 +301,17 @@ func (m marker) accompany(o *unstructured.Unstructured, value any) {
 	case m.kind != key || value == nil:
 	case m.path == "spec.keySpec" && value != "SYMMETRIC_DEFAULT":
 		spec["keyUsage"] = "SIGN_VERIFY"
+		if strings.HasPrefix(fmt.Sprint(value), "HMAC_") {
+			spec["keyUsage"] = "GENERATE_VERIFY_MAC"
+		}
 		delete(spec, "rotation")
 	case m.path == "spec.origin" && value == "AWS_KMS":
 		delete(spec, "customKeyStoreRef")
-	case m.path == "spec.keyUsage" && value == "SIGN_VERIFY":
+	case m.path == "spec.keyUsage" && value != "ENCRYPT_DECRYPT":
 		spec["keySpec"] = "ECC_NIST_P256"
+		if value == "GENERATE_VERIFY_MAC" {
+			spec["keySpec"] = "HMAC_256"
+		}
 		delete(spec, "rotation")
 	}
 }

@@ -47,6 +47,11 @@ func following(source, policy, target string) string {
 func templates(data string) string { return target("template: {data: " + data + "}") }
 
 // signing is the spec of an asymmetric key.
+// inCluster is a key of an HSMCluster.
+func inCluster(more string) string {
+	return "{" + more + "origin: AWS_CLOUDHSM, customKeyStoreRef: {name: vault-floor}}"
+}
+
 func signing(keySpec, more string) string {
 	return "{keySpec: " + keySpec + ", keyUsage: SIGN_VERIFY" + more + "}"
 }
@@ -109,16 +114,26 @@ var rules = append(slices.Concat(iamRules(), certificateRules(), parameterRules(
 		refuses: []string{signing("RSA_2048", ""), signing("RSA_3072", ""), signing("ECC_NIST_P256", ""), "{}", "{}", signing("ECC_NIST_P384", "")}},
 	{kind: key, path: "spec", message: "keyUsage cannot be changed", changes: true, field: "spec.keyUsage",
 		accepts: []string{"{}", "{keyUsage: ENCRYPT_DECRYPT}", "{keyUsage: ENCRYPT_DECRYPT}", "{}"},
-		refuses: []string{signing("RSA_2048", ""), "{}", "{}", signing("ECC_NIST_P256", "")}},
-	{kind: key, path: "spec", message: "an asymmetric key signs", field: "spec.keyUsage",
-		accepts: []string{"{}", "{keySpec: SYMMETRIC_DEFAULT}", signing("RSA_2048", ""), signing("ECC_NIST_P521", "")},
-		refuses: []string{"{keySpec: RSA_2048}", "{keySpec: ECC_NIST_P256, keyUsage: ENCRYPT_DECRYPT}"}},
+		refuses: []string{signing("RSA_2048", ""), "{}", "{}", signing("ECC_NIST_P256", ""), signing("RSA_2048", ""), "{keySpec: RSA_2048, keyUsage: ENCRYPT_DECRYPT}"}},
+	{kind: key, path: "spec", message: "an RSA key encrypts or signs", field: "spec.keyUsage",
+		accepts: []string{"{}", "{keySpec: SYMMETRIC_DEFAULT}", signing("RSA_2048", ""), "{keySpec: RSA_4096, keyUsage: ENCRYPT_DECRYPT}", signing("ECC_NIST_P521", "")},
+		refuses: []string{"{keySpec: RSA_2048}", "{keySpec: RSA_3072, keyUsage: KEY_AGREEMENT}", "{keySpec: RSA_4096, keyUsage: GENERATE_VERIFY_MAC}"}},
+	{kind: key, path: "spec", message: "a key on a curve signs or agrees", field: "spec.keyUsage",
+		accepts: []string{"{}", signing("ECC_NIST_P384", ""), "{keySpec: ECC_NIST_P256, keyUsage: KEY_AGREEMENT}"},
+		refuses: []string{"{keySpec: ECC_NIST_P521}", "{keySpec: ECC_NIST_P256, keyUsage: ENCRYPT_DECRYPT}", "{keySpec: ECC_NIST_P256, keyUsage: GENERATE_VERIFY_MAC}"}},
+	{kind: key, path: "spec", message: "an HMAC key makes message authentication codes", field: "spec.keyUsage",
+		accepts: []string{"{}", "{keySpec: HMAC_224, keyUsage: GENERATE_VERIFY_MAC}", "{keySpec: HMAC_512, keyUsage: GENERATE_VERIFY_MAC}"},
+		refuses: []string{"{keySpec: HMAC_256}", "{keySpec: HMAC_384, keyUsage: ENCRYPT_DECRYPT}", signing("HMAC_256", "")}},
+	{kind: key, path: "spec", message: "keys in an HSMCluster are SYMMETRIC_DEFAULT, or sign", field: "spec.keyUsage",
+		accepts: []string{inCluster(""), inCluster("keySpec: SYMMETRIC_DEFAULT, "), inCluster("keySpec: RSA_2048, keyUsage: SIGN_VERIFY, ")},
+		refuses: []string{inCluster("keySpec: RSA_2048, keyUsage: ENCRYPT_DECRYPT, "), inCluster("keySpec: ECC_NIST_P256, keyUsage: KEY_AGREEMENT, "),
+			inCluster("keySpec: HMAC_256, keyUsage: GENERATE_VERIFY_MAC, ")}},
 	{kind: key, path: "spec", message: "a symmetric key encrypts", field: "spec.keyUsage",
 		accepts: []string{"{keyUsage: ENCRYPT_DECRYPT}", "{keySpec: SYMMETRIC_DEFAULT, keyUsage: ENCRYPT_DECRYPT}", signing("RSA_4096", "")},
 		refuses: []string{"{keyUsage: SIGN_VERIFY}", "{keySpec: SYMMETRIC_DEFAULT, keyUsage: SIGN_VERIFY}"}},
-	{kind: key, path: "spec", message: "the material of an asymmetric key is not rotated", field: "spec.rotation",
+	{kind: key, path: "spec", message: "the material of SYMMETRIC_DEFAULT keys alone is rotated", field: "spec.rotation",
 		accepts: []string{"{keySpec: SYMMETRIC_DEFAULT, rotation: {enabled: true}}", "{rotation: {enabled: true}}", signing("RSA_2048", ", rotation: {enabled: false}")},
-		refuses: []string{signing("RSA_2048", ", rotation: {enabled: true}"), signing("ECC_NIST_P256", ", rotation: {enabled: true, periodInDays: 90}")}},
+		refuses: []string{signing("RSA_2048", ", rotation: {enabled: true}"), "{keySpec: HMAC_256, keyUsage: GENERATE_VERIFY_MAC, rotation: {enabled: true}}", signing("ECC_NIST_P256", ", rotation: {enabled: true, periodInDays: 90}")}},
 	{kind: key, path: "", message: "region cannot be changed", field: "spec.region", changes: true,
 		accepts: []string{"{region: eu-west-1}", "{region: eu-west-1, description: d}", "{}", "{description: d}"},
 		refuses: []string{"{region: eu-west-1}", "{region: eu-west-2}", "{region: eu-west-1}", "{}", "{}", "{region: eu-west-1}"}},

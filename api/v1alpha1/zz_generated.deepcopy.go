@@ -1528,6 +1528,10 @@ func (in *KMSKeyStatus) DeepCopyInto(out *KMSKeyStatus) {
 		*out = new(PolicyBinding)
 		(*in).DeepCopyInto(*out)
 	}
+	if in.DeletionTime != nil {
+		in, out := &in.DeletionTime, &out.DeletionTime
+		*out = (*in).DeepCopy()
+	}
 	if in.NextRotationTime != nil {
 		in, out := &in.NextRotationTime, &out.NextRotationTime
 		*out = (*in).DeepCopy()

@@ -12,6 +12,7 @@ import (
 	"strongroom.dev/strongroom/internal/core/versions"
 	"strongroom.dev/strongroom/internal/service/acm"
 	"strongroom.dev/strongroom/internal/service/acmpca"
+	"strongroom.dev/strongroom/internal/service/kms"
 	"strongroom.dev/strongroom/internal/service/parameterstore"
 	"strongroom.dev/strongroom/internal/service/secretsmanager"
 	"strongroom.dev/strongroom/internal/store"
@@ -88,7 +89,7 @@ func identify(obj client.Object) *object {
 	case *v1alpha1.Secret:
 		return &object{arn: o.Status.ARN, index: secretsmanager.IndexOf(o), window: secretsmanager.RecoveryWindow(o)}
 	case *v1alpha1.KMSKey:
-		return &object{arn: o.Status.ARN, index: kmskey.IndexOf(o), window: kmskey.PendingWindow(o)}
+		return &object{arn: o.Status.ARN, index: kmskey.IndexOf(o), window: kms.PendingWindow(o)}
 	case *v1alpha1.Certificate:
 		return &object{arn: o.Status.ARN, index: acm.IndexOf(o), window: acm.RecoveryWindow(o)}
 	case *v1alpha1.CertificateAuthority:

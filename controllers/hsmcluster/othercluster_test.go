@@ -72,7 +72,7 @@ var _ = Describe("A KMSKey that is applied again with another HSMCluster", Order
 			Spec:       v1alpha1.KMSKeySpec{KeySpec: v1alpha1.KeySpecECCNISTP256, KeyUsage: v1alpha1.KeyUsageSignVerify},
 		}
 		Expect(cp.Client.Create(ctx, software)).To(Succeed())
-		Expect(told(software)).To(ContainSubstring("give it the keySpec and origin back"))
+		Expect(told(software)).To(ContainSubstring("give it those back"))
 		deleted(software)
 	})
 

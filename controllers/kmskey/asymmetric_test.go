@@ -100,7 +100,7 @@ var _ = Describe("An asymmetric KMSKey", func() {
 			create(wrong)
 			reconcile(wrong)
 			Expect(condition(wrong, v1alpha1.ConditionStalled)).To(And(HaveField("Reason", v1alpha1.ReasonKeyUnusable),
-				HaveField("Message", ContainSubstring("give it the keySpec and origin back"))))
+				HaveField("Message", ContainSubstring("give it those back"))))
 			Expect(wrong.Status.KeyMaterials).To(BeEmpty())
 			Expect(envelopes(v1alpha1.EnvelopeKeyMaterial)).To(HaveLen(1))
 			Expect(cp.Client.Delete(ctx, wrong)).To(Succeed())

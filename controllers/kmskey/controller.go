@@ -46,7 +46,7 @@ type Reconciler struct {
 	Now func() time.Time
 }
 
-// +kubebuilder:rbac:groups=strongroom.dev,resources=kmskeys,verbs=get;list;watch;patch
+// +kubebuilder:rbac:groups=strongroom.dev,resources=kmskeys,verbs=get;list;watch;patch;delete
 // +kubebuilder:rbac:groups=strongroom.dev,resources=iamusers;iamroles,verbs=list;watch
 // +kubebuilder:rbac:groups=strongroom.dev,resources=kmskeys/status,verbs=update
 
@@ -67,6 +67,8 @@ type pass struct {
 	verified bool
 	// leftOut are the Envelopes of key material that do not open and are in no index.
 	leftOut []string
+	// due tells that the waiting period of a scheduled deletion is over.
+	due bool
 	// refused says that a rotation on demand was not made; all else goes on.
 	refused error
 	// requeue is when to look again, 0 for never.
@@ -94,6 +96,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		return outcome.Again(err)
 	}
 	err := r.run(ctx, p)
+	if p.due && p.key.Status.ARN != "" {
+		return r.expire(ctx, p, err)
+	}
 	return r.summarise(ctx, p, err)
 }
 
@@ -113,5 +118,5 @@ func (r *Reconciler) finalizer(ctx context.Context, p *pass) error {
 
 // run is the order of steps.
 func (r *Reconciler) run(ctx context.Context, p *pass) error {
-	return passes.Run(ctx, p, r.identify, r.bind, r.restore, r.resume, r.material, r.verify, r.sealing, r.policy)
+	return passes.Run(ctx, p, r.schedule, r.identify, r.bind, r.restore, r.resume, r.material, r.verify, r.sealing, r.policy)
 }

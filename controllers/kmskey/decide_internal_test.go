@@ -203,11 +203,11 @@ func TestTheWaitingPeriod(t *testing.T) {
 	const day = 24 * time.Hour
 	for days, want := range map[int32]time.Duration{0: 30 * day, 7: 7 * day, 13: 13 * day, 30: 30 * day} {
 		key := &v1alpha1.KMSKey{Spec: v1alpha1.KMSKeySpec{Deletion: &v1alpha1.KeyDeletion{PendingWindowInDays: days}}}
-		if got := PendingWindow(key); got != want {
+		if got := kms.PendingWindow(key); got != want {
 			t.Errorf("%d days: %s", days, got)
 		}
 	}
-	if got := PendingWindow(&v1alpha1.KMSKey{}); got != 30*day {
+	if got := kms.PendingWindow(&v1alpha1.KMSKey{}); got != 30*day {
 		t.Errorf("without a spec: %s", got)
 	}
 }

@@ -158,11 +158,10 @@ func (r *Reconciler) entomb(ctx context.Context, p *pass) error {
 	if err != nil {
 		return fmt.Errorf("encoding the spec: %w", err)
 	}
-	// The window begins when the key is let go, which may be long after it was deleted.
 	deleted := p.now
 	e, err := store.NewTombstone(ring, p.key.Namespace, kms.Owner(p.key.Name), p.key.Status.ARN,
 		store.Tombstone{Spec: spec, Index: IndexOf(p.key), KeyID: p.key.Status.KeyID},
-		deleted, deleted.Add(PendingWindow(p.key)))
+		deleted, buriedUntil(p.key, deleted))
 	if err != nil {
 		return err
 	}
@@ -182,19 +181,24 @@ func (r *Reconciler) entomb(ctx context.Context, p *pass) error {
 	return nil
 }
 
+// buriedUntil is when the material of a key goes that is let go now. The window begins now, which may be long after the key was deleted, but for
+// one that was scheduled: that has waited already.
+func buriedUntil(key *v1alpha1.KMSKey, now time.Time) time.Time {
+	at := key.Status.DeletionTime
+	switch {
+	case !kms.Scheduled(key) || at == nil:
+		return now.Add(kms.PendingWindow(key))
+	case at.After(now):
+		return at.Time
+	}
+	return now
+}
+
 // ofEarlier tells whether a tombstone is that of an earlier deletion, which was undone. It is compared with the time of this
 // deletion, and not with that of the key's creation: times have whole seconds, and a key may be made again in the second in which
 // it was buried, years before it is deleted anew. If these two are of one second, so are both windows' beginnings.
 func ofEarlier(tombstone *v1alpha1.Envelope, key *v1alpha1.KMSKey) bool {
 	return tombstone.Spec.CreatedTime.Before(key.DeletionTimestamp)
-}
-
-// PendingWindow is the waiting period of a key.
-func PendingWindow(key *v1alpha1.KMSKey) time.Duration {
-	if key.Spec.Deletion == nil || key.Spec.Deletion.PendingWindowInDays == 0 {
-		return kms.DefaultPendingWindow
-	}
-	return time.Duration(key.Spec.Deletion.PendingWindowInDays) * 24 * time.Hour
 }
 
 // IndexOf is the key's index of materials in the form that tombstones keep.

@@ -100,7 +100,7 @@ func (r *Reconciler) material(ctx context.Context, p *pass) error {
 	status := &p.key.Status
 	in := rotationInput{
 		hasMaterial:  len(status.KeyMaterials) > 0,
-		enabled:      kms.Enabled(p.key),
+		enabled:      kms.Enabled(p.key) && !kms.Scheduled(p.key),
 		fixed:        !kms.Rotates(p.key),
 		requested:    conditions.Echo(p.key.Annotations[v1alpha1.RotateAnnotation]),
 		handled:      status.LastHandledRotateAt,

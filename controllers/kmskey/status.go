@@ -2,6 +2,7 @@ package kmskey
 
 import (
 	"context"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -23,8 +24,11 @@ func (r *Reconciler) summarise(ctx context.Context, p *pass, err error) (ctrl.Re
 	r.rootProtection(p.key)
 	status.ObservedGeneration = p.key.Generation
 	return r.reporter().End(ctx, &outcome.Pass{
-		Before: p.before, Object: p.key, Err: err, Message: "The key is " + string(status.KeyState), Requeue: p.requeue,
+		Before: p.before, Object: p.key, Err: err, Message: message(p.key), Requeue: p.requeue,
 		Committed: func(context.Context) error {
+			if at := status.DeletionTime; at != nil && p.former.DeletionTime == nil {
+				r.Events.Eventf(p.key, nil, corev1.EventTypeWarning, v1alpha1.ReasonDeletionScheduled, "Schedule", "%s", message(p.key))
+			}
 			if err == nil && p.restored {
 				r.Events.Eventf(p.key, nil, corev1.EventTypeNormal, v1alpha1.ReasonRestored, "Restore",
 					"%s is back with %d key materials", status.ARN, len(status.KeyMaterials))
@@ -32,6 +36,15 @@ func (r *Reconciler) summarise(ctx context.Context, p *pass, err error) (ctrl.Re
 			return nil
 		},
 	})
+}
+
+// message says what is true of a key that is Ready.
+func message(key *v1alpha1.KMSKey) string {
+	text := "The key is " + string(key.Status.KeyState)
+	if at := key.Status.DeletionTime; at != nil {
+		text += " and goes for good, with what only it opens, at " + at.UTC().Format(time.RFC3339) + "; to keep it, set spec.deletion.scheduled to false"
+	}
+	return text
 }
 
 func (r *Reconciler) reporter() outcome.Reporter {

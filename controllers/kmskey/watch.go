@@ -54,6 +54,9 @@ func ownMaterial(e event.CreateEvent) bool {
 	return ok && !e.IsInInitialList && envelope.Spec.Owner.Kind == "KMSKey"
 }
 
+// leaving tells whether a key waits to be deleted.
+func leaving(key *v1alpha1.KMSKey) bool { return !key.DeletionTimestamp.IsZero() || kms.Scheduled(key) }
+
 // ofEnvelope maps key material to its key, and any other Envelope that goes to a key whose deletion waits for it.
 func (r *Reconciler) ofEnvelope(ctx context.Context, obj client.Object) []reconcile.Request {
 	e, ok := obj.(*v1alpha1.Envelope)
@@ -67,7 +70,7 @@ func (r *Reconciler) ofEnvelope(ctx context.Context, obj client.Object) []reconc
 		return r.deleted(ctx, e.Namespace)
 	}
 	key, err := r.KMS.ByARN(ctx, e.Namespace, e.Spec.KeyARN)
-	if err != nil || key.DeletionTimestamp.IsZero() {
+	if err != nil || !leaving(key) {
 		return nil
 	}
 	return []reconcile.Request{passes.Request(key.Namespace, key.Name)}
@@ -81,7 +84,7 @@ func (r *Reconciler) deleted(ctx context.Context, namespace string) (out []recon
 		ctrl.LoggerFrom(ctx).Error(err, "finding the keys whose deletion waits for an authority")
 	}
 	for i := range all.Items {
-		if key := &all.Items[i]; !key.DeletionTimestamp.IsZero() {
+		if key := &all.Items[i]; leaving(key) {
 			out = append(out, passes.Request(key.Namespace, key.Name))
 		}
 	}
@@ -98,7 +101,7 @@ func (r *Reconciler) ofAuthority(ctx context.Context, obj client.Object) []recon
 	key := &v1alpha1.KMSKey{}
 	name := client.ObjectKey{Namespace: ca.Namespace, Name: ca.KMSKeyName()}
 	err := r.Client.Get(ctx, name, key, client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency)
-	if err != nil || key.DeletionTimestamp.IsZero() {
+	if err != nil || !leaving(key) {
 		return nil
 	}
 	return []reconcile.Request{passes.Request(name.Namespace, name.Name)}

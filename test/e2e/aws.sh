@@ -46,6 +46,34 @@ aws kms disable-key --key-id "$other"
 refused "$(an_error DisabledException Encrypt "arn:aws:kms:us-east-1:$account:key/$other is disabled.")" "kms encrypt with a disabled key" \
   aws kms encrypt --key-id "$other" --plaintext "fileb://$work/plaintext"
 
+# Keys of the other usages, with openssl on the other side
+codes=$(aws kms create-key --key-spec HMAC_256 --key-usage GENERATE_VERIFY_MAC --query KeyMetadata.KeyId)
+mac=$(aws kms generate-mac --key-id "$codes" --message "fileb://$work/plaintext" --mac-algorithm HMAC_SHA_256 --query Mac)
+base64 -d <<<"$mac" >"$work/mac"
+verify_mac() { aws kms verify-mac --key-id "$codes" --message "fileb://$1" --mac-algorithm HMAC_SHA_256 --mac "fileb://$work/mac" --query MacValid; }
+is True "$(verify_mac "$work/plaintext")" "kms verify-mac knows the code that kms generate-mac made"
+printf 'attack at noon' >"$work/other"
+grep -q KMSInvalidMacException <<<"$(verify_mac "$work/other" 2>&1)" || fail "kms verify-mac takes a code of another message"
+ok "kms verify-mac refuses it for another message"
+dropbox=$(aws kms create-key --key-spec RSA_2048 --key-usage ENCRYPT_DECRYPT --query KeyMetadata.KeyId)
+aws kms get-public-key --key-id "$dropbox" --query PublicKey | base64 -d >"$work/dropbox.der"
+openssl pkeyutl -encrypt -pubin -keyform DER -inkey "$work/dropbox.der" -pkeyopt rsa_padding_mode:oaep -pkeyopt rsa_oaep_md:sha256 -in "$work/plaintext" -out "$work/sealed"
+is "attack at dawn" "$(aws kms decrypt --key-id "$dropbox" --encryption-algorithm RSAES_OAEP_SHA_256 --ciphertext-blob "fileb://$work/sealed" --query Plaintext | base64 -d)" \
+  "kms decrypt opens what openssl encrypted by the public key"
+aws kms generate-data-key-pair --key-id "$key" --key-pair-spec ECC_NIST_P256 --query '[PrivateKeyPlaintext,PublicKey]' >"$work/pair"
+cut -f1 <"$work/pair" | base64 -d >"$work/pair.der"
+is "$(cut -f2 <"$work/pair")" "$(openssl pkey -inform DER -in "$work/pair.der" -pubout -outform DER | base64 -w0)" \
+  "kms generate-data-key-pair gives two halves that fit, by openssl's word"
+
+# A deletion, and its cancelling
+is PendingDeletion "$(aws kms schedule-key-deletion --key-id "$codes" --pending-window-in-days 7 --query KeyState)" "kms schedule-key-deletion begins the waiting period"
+refused "$(an_error KMSInvalidStateException VerifyMac "arn:aws:kms:us-east-1:$account:key/$codes is pending deletion.")" "a key that waits does nothing" verify_mac "$work/plaintext"
+grep -q "kmskey.strongroom.dev/$codes *True *PendingDeletion" <<<"$(kubectl get strongroom -A)" || fail "kubectl does not show that the key is pending deletion"
+ok "kubectl get strongroom -A shows that it waits"
+aws kms cancel-key-deletion --key-id "$codes" >/dev/null
+aws kms enable-key --key-id "$codes"
+is True "$(verify_mac "$work/plaintext")" "a key whose deletion was cancelled and that was enabled does what it did"
+
 # Secrets Manager
 value=hunter2-of-the-transcript
 manage() { aws secretsmanager "$@"; }

@@ -48,6 +48,8 @@ func Start(ctx context.Context) (*ControlPlane, error) {
 	env := &envtest.Environment{
 		CRDDirectoryPaths:     []string{filepath.Join(Root(), "config", "crd")},
 		ErrorIfCRDPathMissing: true,
+		// Much longer than it takes: a machine that builds and tests much else at once starts an API server in half a minute.
+		ControlPlaneStartTimeout: 2 * time.Minute, ControlPlaneStopTimeout: time.Minute,
 	}
 	// Namespaces are never emptied without a kube-controller-manager, so their lifecycle must not stand in the way.
 	env.ControlPlane.GetAPIServer().Configure().Append("disable-admission-plugins", "ServiceAccount")

@@ -19,7 +19,7 @@ var _ = Describe("Workloads that log in all the time", func() {
 		use(of.database)
 		s := credential(of.strategy)
 		reconcile(s)
-		var logins, refused atomic.Int64
+		var logins, refused, late, begun atomic.Int64
 		key := client.ObjectKeyFromObject(s) // s itself is read again by each pass
 		done := make(chan struct{})
 		var workers sync.WaitGroup
@@ -32,19 +32,26 @@ var _ = Describe("Workloads that log in all the time", func() {
 						return
 					default:
 					}
-					target := &corev1.Secret{}
+					target, read := &corev1.Secret{}, begun.Load()
 					Expect(world.ControlPlane.Client.Get(ctx, key, target)).To(Succeed())
 					// As long as the kubelet may take to show a changed Secret, in small.
 					time.Sleep(20 * time.Millisecond)
 					logins.Add(1)
 					if opens(login{string(target.Data["username"]), string(target.Data["password"])}) != nil {
-						refused.Add(1)
+						// The rotation after the next takes a credential from those who have not read since. Here that comes in a
+						// second and not in a month, and a busy machine may keep a goroutine waiting for so long.
+						if begun.Load()-read < 2 {
+							refused.Add(1)
+						} else {
+							late.Add(1)
+						}
 					}
 				}
 			})
 		}
 		for n := range 20 {
 			before := projected(s)
+			begun.Add(1)
 			ask(s, fmt.Sprint("rotation ", n))
 			reconcile(s)
 			Expect(projected(s)).NotTo(Equal(before))
@@ -53,7 +60,7 @@ var _ = Describe("Workloads that log in all the time", func() {
 		close(done)
 		workers.Wait()
 		Expect(refused.Load()).To(BeZero(), "of %d logins", logins.Load())
-		Expect(logins.Load()).To(BeNumerically(">", 40), "nobody logged in")
+		Expect(logins.Load()-late.Load()).To(BeNumerically(">", 40), "nobody logged in")
 		AddReportEntry("logins", logins.Load())
 	},
 		Entry("of alternating users of PostgreSQL", pair{postgreSQL, v1alpha1.RotationAlternatingUsers}),

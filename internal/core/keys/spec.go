@@ -25,6 +25,11 @@ const (
 	NISTP256 Spec = "ECC_NIST_P256"
 	NISTP384 Spec = "ECC_NIST_P384"
 	NISTP521 Spec = "ECC_NIST_P521"
+	// Keys of HMAC, as long as the digest: 28, 32, 48 and 64 bytes.
+	HMAC224 Spec = "HMAC_224"
+	HMAC256 Spec = "HMAC_256"
+	HMAC384 Spec = "HMAC_384"
+	HMAC512 Spec = "HMAC_512"
 )
 
 // Usage is what a KMS key is for, by AWS's name. A key has one, and for ever.
@@ -33,10 +38,14 @@ type Usage string
 
 // The usages that there are.
 const (
-	// EncryptDecrypt keys encrypt, decrypt and make data keys.
+	// EncryptDecrypt keys encrypt and decrypt. Symmetric ones make data keys, too.
 	EncryptDecrypt Usage = "ENCRYPT_DECRYPT"
 	// SignVerify keys sign and verify.
 	SignVerify Usage = "SIGN_VERIFY"
+	// GenerateVerifyMac keys make and check message authentication codes.
+	GenerateVerifyMac Usage = "GENERATE_VERIFY_MAC"
+	// KeyAgreement keys derive secrets that they share with the keys of others.
+	KeyAgreement Usage = "KEY_AGREEMENT"
 )
 
 // SigningAlgorithm is how a message is signed, by AWS's name.
@@ -68,25 +77,38 @@ var (
 type specification struct {
 	usages  []Usage // the first one is that of keys that name none, if there is no other
 	signing []SigningAlgorithm
+	// encryption are the algorithms of keys that encrypt, in AWS's order.
+	encryption []EncryptionAlgorithm
+	// mac is that of keys that make such codes.
+	mac MacAlgorithm
 	// bits of an RSA modulus.
 	bits int
+	// secret is the length of a key that is one secret, in bytes.
+	secret int
 	// rotates tells that new material can take the place of older material, which goes on decrypting.
 	rotates bool
 }
 
 var (
-	rsaSigning = []SigningAlgorithm{PKCS1SHA256, PKCS1SHA384, PKCS1SHA512, PSSSHA256, PSSSHA384, PSSSHA512} // in AWS's order
-	signVerify = []Usage{SignVerify}
+	rsaSigning    = []SigningAlgorithm{PKCS1SHA256, PKCS1SHA384, PKCS1SHA512, PSSSHA256, PSSSHA384, PSSSHA512} // in AWS's order
+	rsaEncryption = []EncryptionAlgorithm{OAEPSHA1, OAEPSHA256}
+	rsaUsages     = []Usage{EncryptDecrypt, SignVerify}
+	curveUsages   = []Usage{SignVerify, KeyAgreement}
+	macUsages     = []Usage{GenerateVerifyMac}
 
 	// specifications has an entry for each Spec.
 	specifications = map[Spec]specification{
-		SymmetricDefault: {usages: []Usage{EncryptDecrypt}, rotates: true},
-		RSA2048:          {usages: signVerify, signing: rsaSigning, bits: 2048},
-		RSA3072:          {usages: signVerify, signing: rsaSigning, bits: 3072},
-		RSA4096:          {usages: signVerify, signing: rsaSigning, bits: 4096},
-		NISTP256:         {usages: signVerify, signing: []SigningAlgorithm{ECDSASHA256}},
-		NISTP384:         {usages: signVerify, signing: []SigningAlgorithm{ECDSASHA384}},
-		NISTP521:         {usages: signVerify, signing: []SigningAlgorithm{ECDSASHA512}},
+		SymmetricDefault: {usages: []Usage{EncryptDecrypt}, encryption: []EncryptionAlgorithm{SymmetricEncryption}, secret: KeySize, rotates: true},
+		RSA2048:          {usages: rsaUsages, signing: rsaSigning, encryption: rsaEncryption, bits: 2048},
+		RSA3072:          {usages: rsaUsages, signing: rsaSigning, encryption: rsaEncryption, bits: 3072},
+		RSA4096:          {usages: rsaUsages, signing: rsaSigning, encryption: rsaEncryption, bits: 4096},
+		NISTP256:         {usages: curveUsages, signing: []SigningAlgorithm{ECDSASHA256}},
+		NISTP384:         {usages: curveUsages, signing: []SigningAlgorithm{ECDSASHA384}},
+		NISTP521:         {usages: curveUsages, signing: []SigningAlgorithm{ECDSASHA512}},
+		HMAC224:          {usages: macUsages, mac: HMACSHA224, secret: 28},
+		HMAC256:          {usages: macUsages, mac: HMACSHA256, secret: 32},
+		HMAC384:          {usages: macUsages, mac: HMACSHA384, secret: 48},
+		HMAC512:          {usages: macUsages, mac: HMACSHA512, secret: 64},
 	}
 )
 
@@ -96,9 +118,12 @@ func (s Spec) Known() bool {
 	return ok
 }
 
-// Symmetric tells that the material is one secret key. That of all others is a private key, of which GetPublicKey answers the
-// other half.
-func (s Spec) Symmetric() bool { return s == SymmetricDefault }
+// Symmetric tells that the material is one secret key, of SecretSize bytes. That of all others is a private key, of which GetPublicKey
+// answers the other half.
+func (s Spec) Symmetric() bool { return s.SecretSize() != 0 }
+
+// SecretSize is the length of the material of a Symmetric spec in bytes, 0 for all others.
+func (s Spec) SecretSize() int { return specifications[s].secret }
 
 // Allows tells whether a key of this spec can be for that.
 func (s Spec) Allows(u Usage) bool { return slices.Contains(specifications[s].usages, u) }
@@ -107,12 +132,36 @@ func (s Spec) Allows(u Usage) bool { return slices.Contains(specifications[s].us
 // https://docs.aws.amazon.com/kms/latest/developerguide/rotate-keys.html
 func (s Spec) Rotates() bool { return specifications[s].rotates }
 
-// SigningAlgorithms of a key of this spec, in AWS's order. It is nil for keys that do not sign.
+// SigningAlgorithms of a key of this spec and the usage SignVerify, in AWS's order. It is nil for keys that never sign.
 func (s Spec) SigningAlgorithms() []SigningAlgorithm { return slices.Clone(specifications[s].signing) }
+
+// EncryptionAlgorithms of a key of this spec and the usage EncryptDecrypt, in AWS's order. It is nil for keys that never encrypt.
+func (s Spec) EncryptionAlgorithms() []EncryptionAlgorithm {
+	return slices.Clone(specifications[s].encryption)
+}
+
+// MacAlgorithm of a key of this spec, empty if it makes no message authentication codes.
+func (s Spec) MacAlgorithm() MacAlgorithm { return specifications[s].mac }
 
 // CheckAlgorithm fails with ErrAlgorithm unless keys of this spec sign by that algorithm.
 func (s Spec) CheckAlgorithm(a SigningAlgorithm) error {
 	if !slices.Contains(specifications[s].signing, a) {
+		return fmt.Errorf("%w: %.40q is not for keys of the spec %.40q", ErrAlgorithm, string(a), string(s))
+	}
+	return nil
+}
+
+// CheckEncryption fails with ErrAlgorithm unless keys of this spec encrypt by that algorithm.
+func (s Spec) CheckEncryption(a EncryptionAlgorithm) error {
+	if !slices.Contains(specifications[s].encryption, a) {
+		return fmt.Errorf("%w: %.40q is not for keys of the spec %.40q", ErrAlgorithm, string(a), string(s))
+	}
+	return nil
+}
+
+// CheckMac fails with ErrAlgorithm unless keys of this spec make codes by that algorithm.
+func (s Spec) CheckMac(a MacAlgorithm) error {
+	if a == "" || specifications[s].mac != a {
 		return fmt.Errorf("%w: %.40q is not for keys of the spec %.40q", ErrAlgorithm, string(a), string(s))
 	}
 	return nil
@@ -124,6 +173,22 @@ var usages = map[Operation]Usage{
 	GenerateDataKeyWithoutPlaintext: EncryptDecrypt, GenerateDataKeyPair: EncryptDecrypt,
 	GenerateDataKeyPairWithoutPlaintext: EncryptDecrypt,
 	Sign:                                SignVerify, Verify: SignVerify,
+	GenerateMac: GenerateVerifyMac, VerifyMac: GenerateVerifyMac, DeriveSharedSecret: KeyAgreement,
+}
+
+// dataKeys are the operations for which AWS KMS has symmetric keys alone.
+// https://docs.aws.amazon.com/kms/latest/developerguide/data-keys.html
+var dataKeys = []Operation{
+	GenerateDataKey, GenerateDataKeyWithoutPlaintext, GenerateDataKeyPair, GenerateDataKeyPairWithoutPlaintext,
+}
+
+// CheckOperation fails with ErrAlgorithm unless keys of this spec and the usage that the operation needs may be asked for it: data keys are
+// made by symmetric keys alone.
+func (s Spec) CheckOperation(operation Operation) error {
+	if slices.Contains(dataKeys, operation) {
+		return s.CheckEncryption(SymmetricEncryption)
+	}
+	return nil
 }
 
 // CheckUsage fails with ErrKeyUsage unless a key of this usage may be asked for an operation.

@@ -80,7 +80,7 @@ var _ = Describe("An alias that is moved", func() {
 	})
 
 	It("goes away from a key that is being deleted, and to none", func() {
-		dying, other := inState(v1alpha1.KeyStatePendingDeletion, false, "alias/shop"), createKey(admin())
+		dying, other := inState(held, encrypts, "alias/shop"), createKey(admin())
 		Expect(moveAlias("alias/shop", *other.KeyId)).To(Succeed())
 		Expect(claimants("alias/shop")).To(Equal([]string{*other.KeyId}))
 		Expect(moveAlias("alias/shop", dying.Name)).To(MatchError(ContainSubstring("KMSInvalidStateException")))

@@ -1,6 +1,7 @@
 package kms
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -17,13 +18,19 @@ import (
 
 const symmetric = types.EncryptionAlgorithmSpecSymmetricDefault
 
-// symmetricCondition is kms:EncryptionAlgorithm of what symmetric keys do.
+// symmetricCondition is kms:EncryptionAlgorithm of what symmetric keys alone do.
 var symmetricCondition = iam.Map{"kms:encryptionalgorithm": {string(symmetric)}}
+
+// encrypting are the condition keys of what is encrypted or decrypted by an algorithm. One that is left out is that of symmetric keys.
+// https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html#conditions-kms-encryption-algorithm
+func encrypting(algorithm types.EncryptionAlgorithmSpec, ec map[string]string) kms.Conditions {
+	return kms.Conditions{EncryptionContext: ec, More: iam.Map{"kms:encryptionalgorithm": {string(cmp.Or(algorithm, symmetric))}}}
+}
 
 func (o *operations) cryptographic() []gateway.Operation {
 	return []gateway.Operation{
 		gateway.Op("Encrypt", on(o, func(in *awskms.EncryptInput) asked {
-			return asked{in.KeyId, anyName, kms.Conditions{EncryptionContext: in.EncryptionContext, More: symmetricCondition}}
+			return asked{in.KeyId, anyName, encrypting(in.EncryptionAlgorithm, in.EncryptionContext)}
 		}), o.encrypt, gateway.ReadOnly),
 		gateway.Op("Decrypt", o.opening, o.decrypt, gateway.ReadOnly),
 		gateway.Op("GenerateDataKey", on(o, func(in *awskms.GenerateDataKeyInput) asked {
@@ -39,9 +46,7 @@ func (o *operations) cryptographic() []gateway.Operation {
 
 // common are the checks that cryptographic operations share, after the permission. Grant tokens are refused, and not ignored:
 // there are no grants yet, so none is valid, and who sends one counts on a permission that it does not give.
-func common(key *v1alpha1.KMSKey, operation keys.Operation, algorithm types.EncryptionAlgorithmSpec, grantTokens []string,
-	recipient *types.RecipientInfo,
-) error {
+func common(key *v1alpha1.KMSKey, operation keys.Operation, grantTokens []string, recipient *types.RecipientInfo) error {
 	switch {
 	case recipient != nil:
 		return unsupported("Recipient is for AWS Nitro enclaves, which are not supported.")
@@ -54,14 +59,31 @@ func common(key *v1alpha1.KMSKey, operation keys.Operation, algorithm types.Encr
 	if err := usageError(key, operation); err != nil {
 		return err
 	}
-	if algorithm != "" && algorithm != symmetric {
-		return incompatible(string(algorithm), keys.SymmetricDefault)
+	if spec := kms.SpecOf(key); spec.CheckOperation(operation) != nil {
+		return incompatible(string(symmetric), spec)
 	}
 	return nil
 }
 
+// algorithmOf is the algorithm by which a key is to encrypt or decrypt, whose keys take no encryption context if they are asymmetric.
+func algorithmOf(key *v1alpha1.KMSKey, asked types.EncryptionAlgorithmSpec, ec map[string]string) (keys.EncryptionAlgorithm, error) {
+	asked = cmp.Or(asked, symmetric)
+	spec, algorithm := kms.SpecOf(key), keys.EncryptionAlgorithm(asked)
+	if spec.CheckEncryption(algorithm) != nil {
+		return "", incompatible(string(asked), spec)
+	}
+	if algorithm != keys.SymmetricEncryption && len(ec) > 0 {
+		return "", validation("EncryptionContext is not supported for asymmetric keys.")
+	}
+	return algorithm, nil
+}
+
 func (o *operations) encrypt(ctx context.Context, _ *gateway.Call, in *awskms.EncryptInput, t target) (*awskms.EncryptOutput, error) {
-	if err := common(t.key, keys.Encrypt, in.EncryptionAlgorithm, in.GrantTokens, nil); err != nil {
+	if err := common(t.key, keys.Encrypt, in.GrantTokens, nil); err != nil {
+		return nil, err
+	}
+	algorithm, err := algorithmOf(t.key, in.EncryptionAlgorithm, in.EncryptionContext)
+	if err != nil {
 		return nil, err
 	}
 	if len(in.Plaintext) > kms.MaximumPlaintext {
@@ -69,14 +91,30 @@ func (o *operations) encrypt(ctx context.Context, _ *gateway.Call, in *awskms.En
 			"Member must have length less than or equal to %d", kms.MaximumPlaintext)
 	}
 	// The bytes stay the input's: the server wipes them.
-	blob, _, err := o.Encrypt(ctx, t.key, keys.Encrypt, in.EncryptionContext, secretbytes.Own(in.Plaintext))
+	blob, _, err := o.seal(ctx, t.key, keys.Encrypt, algorithm, in.EncryptionContext, secretbytes.Own(in.Plaintext))
 	if err == nil {
 		err = dryRun(in.DryRun)
 	}
 	if err != nil {
 		return nil, answer(t.key, err)
 	}
-	return &awskms.EncryptOutput{CiphertextBlob: blob, EncryptionAlgorithm: symmetric, KeyId: &t.key.Status.ARN}, nil
+	return &awskms.EncryptOutput{CiphertextBlob: blob, EncryptionAlgorithm: types.EncryptionAlgorithmSpec(algorithm), KeyId: &t.key.Status.ARN}, nil
+}
+
+// seal encrypts by an algorithm of the permitted key. The material is that of a symmetric one, of which AWS tells it.
+func (o *operations) seal(ctx context.Context, key *v1alpha1.KMSKey, operation keys.Operation, algorithm keys.EncryptionAlgorithm,
+	ec map[string]string, plaintext secretbytes.Bytes,
+) (blob []byte, material *string, err error) {
+	if algorithm == keys.SymmetricEncryption {
+		blob, used, err := o.Encrypt(ctx, key, operation, ec, plaintext)
+		return blob, &used.ID, err
+	}
+	spec := kms.SpecOf(key)
+	if most := spec.MaxEncrypted(algorithm); plaintext.Len() > most {
+		return nil, nil, validation("Algorithm %s and key spec %s cannot encrypt data larger than %d bytes.", algorithm, spec, most)
+	}
+	blob, err = o.EncryptOAEP(ctx, key, operation, algorithm, plaintext)
+	return blob, nil, err
 }
 
 func (o *operations) generateDataKey(ctx context.Context, _ *gateway.Call, in *awskms.GenerateDataKeyInput, t target) (
@@ -112,7 +150,7 @@ func (o *operations) dataKey(ctx context.Context, key *v1alpha1.KMSKey, in *awsk
 ) {
 	length, err := dataKeyLength(in.KeySpec, in.NumberOfBytes)
 	if err == nil {
-		err = common(key, keys.GenerateDataKey, "", in.GrantTokens, in.Recipient)
+		err = common(key, keys.GenerateDataKey, in.GrantTokens, in.Recipient)
 	}
 	if err != nil {
 		return plaintext, nil, material, err

@@ -28,6 +28,13 @@ var onKeys = map[string]func(key string) any{
 	"Verify": func(k string) any {
 		return &awskms.VerifyInput{KeyId: &k, Message: []byte("x"), Signature: []byte("x")}
 	},
+	"GenerateDataKeyPair":                 func(k string) any { return &awskms.GenerateDataKeyPairInput{KeyId: &k} },
+	"GenerateDataKeyPairWithoutPlaintext": func(k string) any { return &awskms.GenerateDataKeyPairWithoutPlaintextInput{KeyId: &k} },
+	"GenerateMac":                         func(k string) any { return &awskms.GenerateMacInput{KeyId: &k, Message: []byte("x")} },
+	"VerifyMac": func(k string) any {
+		return &awskms.VerifyMacInput{KeyId: &k, Message: []byte("x"), Mac: []byte("x")}
+	},
+	"DeriveSharedSecret":   func(k string) any { return &awskms.DeriveSharedSecretInput{KeyId: &k, PublicKey: []byte("x")} },
 	"GetPublicKey":         func(k string) any { return &awskms.GetPublicKeyInput{KeyId: &k} },
 	"GetKeyPolicy":         func(k string) any { return &awskms.GetKeyPolicyInput{KeyId: &k} },
 	"PutKeyPolicy":         func(k string) any { return &awskms.PutKeyPolicyInput{KeyId: &k, Policy: aws.String("{}")} },
@@ -35,6 +42,8 @@ var onKeys = map[string]func(key string) any{
 	"EnableKey":            func(k string) any { return &awskms.EnableKeyInput{KeyId: &k} },
 	"DisableKey":           func(k string) any { return &awskms.DisableKeyInput{KeyId: &k} },
 	"UpdateKeyDescription": func(k string) any { return &awskms.UpdateKeyDescriptionInput{KeyId: &k} },
+	"ScheduleKeyDeletion":  func(k string) any { return &awskms.ScheduleKeyDeletionInput{KeyId: &k} },
+	"CancelKeyDeletion":    func(k string) any { return &awskms.CancelKeyDeletionInput{KeyId: &k} },
 	"EnableKeyRotation":    func(k string) any { return &awskms.EnableKeyRotationInput{KeyId: &k} },
 	"DisableKeyRotation":   func(k string) any { return &awskms.DisableKeyRotationInput{KeyId: &k} },
 	"GetKeyRotationStatus": func(k string) any { return &awskms.GetKeyRotationStatusInput{KeyId: &k} },
@@ -66,6 +75,7 @@ var onNone = map[string]func(alias string) any{
 var anyNames = map[string]bool{
 	"DescribeKey": true, "Encrypt": true, "Decrypt": true, "ReEncrypt": true, "GenerateDataKey": true,
 	"GenerateDataKeyWithoutPlaintext": true, "Sign": true, "Verify": true, "GetPublicKey": true,
+	"GenerateDataKeyPair": true, "GenerateDataKeyPairWithoutPlaintext": true, "GenerateMac": true, "VerifyMac": true, "DeriveSharedSecret": true,
 }
 
 const (

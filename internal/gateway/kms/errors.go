@@ -72,15 +72,37 @@ func stateWord(state v1alpha1.KeyState) string {
 // internal failure, without a word of it.
 func answer(key *v1alpha1.KMSKey, err error) error {
 	var known smithy.APIError
-	switch {
-	case err == nil, errors.As(err, &known):
+	if err == nil || errors.As(err, &known) {
 		return err
+	}
+	for _, answered := range []error{refusedInput(key, err), unavailable(key, err)} {
+		if answered != nil {
+			return answered
+		}
+	}
+	return err
+}
+
+// refusedInput is the answer about what was sent, nil if the error is not about that.
+func refusedInput(key *v1alpha1.KMSKey, err error) error {
+	switch {
 	case errors.Is(err, keys.ErrInvalidCiphertext):
 		return &types.InvalidCiphertextException{}
 	case errors.Is(err, keys.ErrInvalidSignature):
 		return &types.KMSInvalidSignatureException{} // AWS says no more
+	case errors.Is(err, keys.ErrInvalidMac):
+		return &types.KMSInvalidMacException{} // nor here
+	case errors.Is(err, keys.ErrInvalidPublicKey) && key != nil:
+		return validation("The public key is not one of the key spec %s in DER (SubjectPublicKeyInfo).", kms.SpecOf(key))
 	case errors.Is(err, keys.ErrTooLarge):
 		return validation("The encryption context is longer than %d bytes", keys.MaxContext)
+	}
+	return nil
+}
+
+// unavailable is the answer about a key that is not there for now, or no more, nil if the error is not about that.
+func unavailable(key *v1alpha1.KMSKey, err error) error {
+	switch {
 	case errors.Is(err, keyring.ErrSealed), errors.Is(err, store.ErrMissing), errors.Is(err, store.ErrTampered):
 		return &types.KeyUnavailableException{Message: aws.String("The key material is not available; try again later.")}
 	case errors.Is(err, cloudhsm.ErrDisconnected) && key == nil:
@@ -94,7 +116,7 @@ func answer(key *v1alpha1.KMSKey, err error) error {
 	case errors.Is(err, kms.ErrGone) && key != nil:
 		return notFound("Key '%s' does not exist", key.Status.ARN)
 	}
-	return err
+	return nil
 }
 
 func dryRun(asked *bool) error {

@@ -3,7 +3,6 @@ package kms
 import (
 	"cmp"
 	"context"
-	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awskms "github.com/aws/aws-sdk-go-v2/service/kms"
@@ -114,6 +113,8 @@ func creatable(in *awskms.CreateKeyInput) error {
 		return unsupported("External key stores are not supported.")
 	case (in.CustomKeyStoreId != nil) != (in.Origin == types.OriginTypeAwsCloudhsm):
 		return validation("A key in a custom key store has CustomKeyStoreId and Origin AWS_CLOUDHSM, and any other key has neither.")
+	case in.CustomKeyStoreId != nil && !kms.ModuleHas(keys.Spec(specOf(in)), keys.Usage(usageOf(in))):
+		return unsupported("KeyUsage %s of KeySpec %s is not supported in a custom key store.", usageOf(in), specOf(in))
 	case in.Origin != "" && in.Origin != types.OriginTypeAwsKms && in.Origin != types.OriginTypeAwsCloudhsm:
 		return unsupported("Origin %s is not supported: AWS_KMS and AWS_CLOUDHSM are.", in.Origin)
 	case aws.ToBool(in.MultiRegion):
@@ -125,38 +126,62 @@ func creatable(in *awskms.CreateKeyInput) error {
 // usable tells whether keys of a spec can be for that.
 func usable(spec keys.Spec, usage types.KeyUsageType) error {
 	switch {
-	case usage == "" && spec.Symmetric(), spec.Allows(keys.Usage(usage)):
+	case usage == "" && spec == keys.SymmetricDefault, spec.Allows(keys.Usage(usage)):
 		return nil
 	case usage == "":
 		return validation("You must specify a KeyUsage value for all KMS keys except for symmetric encryption keys.")
-	case usage == types.KeyUsageTypeEncryptDecrypt && strings.HasPrefix(string(spec), "RSA_"),
-		usage == types.KeyUsageTypeKeyAgreement && strings.HasPrefix(string(spec), "ECC_"): // which AWS has
-		return unsupported("KeyUsage %s is not supported for KeySpec %s: SIGN_VERIFY is.", usage, spec)
 	}
 	return validation("KeyUsage %s is not compatible with KeySpec %s", usage, spec)
 }
 
 func (o *operations) describeKey(_ context.Context, _ *gateway.Call, in *awskms.DescribeKeyInput, t target) (*awskms.DescribeKeyOutput, error) {
 	if len(in.GrantTokens) > 0 {
-		return nil, common(t.key, keys.DescribeKey, "", in.GrantTokens, nil)
+		return nil, common(t.key, keys.DescribeKey, in.GrantTokens, nil)
 	}
 	return &awskms.DescribeKeyOutput{KeyMetadata: metadata(t.key)}, nil
+}
+
+// algorithms that a key works by. All but those of its usage are nil.
+type algorithms struct {
+	signing    []types.SigningAlgorithmSpec
+	encryption []types.EncryptionAlgorithmSpec
+	mac        []types.MacAlgorithmSpec
+	agreement  []types.KeyAgreementAlgorithmSpec
+}
+
+func algorithmsOf(key *v1alpha1.KMSKey) (out algorithms) {
+	spec := kms.SpecOf(key)
+	switch kms.UsageOf(key) {
+	case keys.SignVerify:
+		for _, algorithm := range spec.SigningAlgorithms() {
+			out.signing = append(out.signing, types.SigningAlgorithmSpec(algorithm))
+		}
+	case keys.EncryptDecrypt:
+		for _, algorithm := range spec.EncryptionAlgorithms() {
+			out.encryption = append(out.encryption, types.EncryptionAlgorithmSpec(algorithm))
+		}
+	case keys.GenerateVerifyMac:
+		out.mac = []types.MacAlgorithmSpec{types.MacAlgorithmSpec(spec.MacAlgorithm())}
+	case keys.KeyAgreement:
+		out.agreement = []types.KeyAgreementAlgorithmSpec{keys.ECDH}
+	}
+	return out
 }
 
 // metadata is a key as AWS describes it.
 // https://docs.aws.amazon.com/kms/latest/APIReference/API_KeyMetadata.html
 func metadata(key *v1alpha1.KMSKey) *types.KeyMetadata {
-	state, spec := kms.StateFor(key, keys.DescribeKey), kms.SpecOf(key)
+	state, spec, does := kms.StateFor(key, keys.DescribeKey), kms.SpecOf(key), algorithmsOf(key)
 	m := &types.KeyMetadata{
 		KeyId: &key.Status.KeyID, Arn: &key.Status.ARN, AWSAccountId: aws.String(arn.Account(key.Status.ARN)),
 		CreationDate: aws.Time(key.CreationTimestamp.UTC()), Description: &key.Spec.Description,
 		Enabled: state == v1alpha1.KeyStateEnabled, KeyState: types.KeyState(state), KeyManager: types.KeyManagerTypeCustomer,
 		KeySpec: types.KeySpec(spec), CustomerMasterKeySpec: types.CustomerMasterKeySpec(spec), //nolint:staticcheck // AWS answers it too
 		KeyUsage: types.KeyUsageType(kms.UsageOf(key)), Origin: types.OriginType(cmp.Or(key.Spec.Origin, v1alpha1.KeyOriginKMS)), MultiRegion: aws.Bool(false),
-		SigningAlgorithms: signingAlgorithms(spec),
+		SigningAlgorithms: does.signing, EncryptionAlgorithms: does.encryption, MacAlgorithms: does.mac, KeyAgreementAlgorithms: does.agreement,
 	}
-	if spec.Symmetric() {
-		m.EncryptionAlgorithms = []types.EncryptionAlgorithmSpec{symmetric}
+	if at := key.Status.DeletionTime; at != nil && kms.Scheduled(key) {
+		m.DeletionDate = aws.Time(at.UTC())
 	}
 	if kms.InModule(key) {
 		store := cloudhsm.KeyStoreOf(key)

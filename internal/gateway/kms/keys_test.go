@@ -92,12 +92,13 @@ var _ = Describe("CreateKey", func() {
 			in.KeySpec, in.KeyUsage = types.KeySpecEccSecgP256k1, types.KeyUsageTypeSignVerify
 		}, "UnsupportedOperationException"),
 		Entry("an asymmetric key without a usage", func(in *awskms.CreateKeyInput) { in.KeySpec = types.KeySpecRsa2048 }, "ValidationException"),
-		Entry("RSA that encrypts", func(in *awskms.CreateKeyInput) {
-			in.KeySpec, in.KeyUsage = types.KeySpecRsa2048, types.KeyUsageTypeEncryptDecrypt
-		}, "UnsupportedOperationException"),
-		Entry("a curve that agrees on keys", func(in *awskms.CreateKeyInput) {
-			in.KeySpec, in.KeyUsage = types.KeySpecEccNistP256, types.KeyUsageTypeKeyAgreement
-		}, "UnsupportedOperationException"),
+		Entry("RSA that agrees on keys", func(in *awskms.CreateKeyInput) {
+			in.KeySpec, in.KeyUsage = types.KeySpecRsa2048, types.KeyUsageTypeKeyAgreement
+		}, "ValidationException"),
+		Entry("HMAC without a usage", func(in *awskms.CreateKeyInput) { in.KeySpec = types.KeySpecHmac256 }, "ValidationException"),
+		Entry("HMAC that encrypts", func(in *awskms.CreateKeyInput) {
+			in.KeySpec, in.KeyUsage = types.KeySpecHmac256, types.KeyUsageTypeEncryptDecrypt
+		}, "ValidationException"),
 		Entry("a curve that encrypts", func(in *awskms.CreateKeyInput) {
 			in.KeySpec, in.KeyUsage = types.KeySpecEccNistP256, types.KeyUsageTypeEncryptDecrypt
 		}, "ValidationException"),

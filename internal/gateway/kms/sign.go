@@ -88,7 +88,7 @@ func (o *operations) verify(ctx context.Context, _ *gateway.Call, in *awskms.Ver
 func signable(key *v1alpha1.KMSKey, operation keys.Operation, algorithm types.SigningAlgorithmSpec, as types.MessageType,
 	message []byte, grantTokens []string,
 ) (keys.Message, error) {
-	if err := common(key, operation, "", grantTokens, nil); err != nil {
+	if err := common(key, operation, grantTokens, nil); err != nil {
 		return keys.Message{}, err
 	}
 	spec, by := kms.SpecOf(key), keys.SigningAlgorithm(algorithm)
@@ -112,10 +112,10 @@ func signable(key *v1alpha1.KMSKey, operation keys.Operation, algorithm types.Si
 func (o *operations) getPublicKey(ctx context.Context, _ *gateway.Call, in *awskms.GetPublicKeyInput, t target) (
 	*awskms.GetPublicKeyOutput, error,
 ) {
-	if err := common(t.key, keys.GetPublicKey, "", in.GrantTokens, nil); err != nil {
+	if err := common(t.key, keys.GetPublicKey, in.GrantTokens, nil); err != nil {
 		return nil, err
 	}
-	spec := kms.SpecOf(t.key)
+	spec, does := kms.SpecOf(t.key), algorithmsOf(t.key)
 	if spec.Symmetric() {
 		return nil, unsupported("%s is a symmetric key, which has no public key.", t.key.Status.ARN)
 	}
@@ -126,15 +126,8 @@ func (o *operations) getPublicKey(ctx context.Context, _ *gateway.Call, in *awsk
 	return &awskms.GetPublicKeyOutput{
 		KeyId: &t.key.Status.ARN, PublicKey: public.DER(), KeySpec: types.KeySpec(spec), KeyUsage: types.KeyUsageType(kms.UsageOf(t.key)),
 		CustomerMasterKeySpec: types.CustomerMasterKeySpec(spec), //nolint:staticcheck // AWS answers it too
-		SigningAlgorithms:     signingAlgorithms(spec),
+		SigningAlgorithms:     does.signing, EncryptionAlgorithms: does.encryption, KeyAgreementAlgorithms: does.agreement,
 	}, nil
-}
-
-func signingAlgorithms(spec keys.Spec) (out []types.SigningAlgorithmSpec) {
-	for _, algorithm := range spec.SigningAlgorithms() {
-		out = append(out, types.SigningAlgorithmSpec(algorithm))
-	}
-	return out
 }
 
 // usageError is the answer of an operation that the key's usage does not allow, nil if it does.

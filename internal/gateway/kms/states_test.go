@@ -17,50 +17,73 @@ import (
 	"strongroom.dev/strongroom/test/environment"
 )
 
+const encrypts = v1alpha1.KeyUsageEncryptDecrypt
+
 // states are those that keys get into, in the order of the columns of stateTable.
 var states = []v1alpha1.KeyState{
 	v1alpha1.KeyStateEnabled, v1alpha1.KeyStateDisabled, v1alpha1.KeyStatePendingDeletion, v1alpha1.KeyStateUnavailable,
-	v1alpha1.KeyStateCreating,
+	v1alpha1.KeyStateCreating, held,
 }
 
-// stateTable is AWS's table for the operations that are served: . allowed, D DisabledException, S KMSInvalidStateException. It differs
-// in one place: a key that waits for its deletion decrypts, because it is held back by what it encrypts.
+// held is the state of a key whose KMSKey was deleted and is held back by what it encrypts: PendingDeletion to AWS's clients.
+const held v1alpha1.KeyState = "held"
+
+// told is a state as AWS names it.
+func told(state v1alpha1.KeyState) v1alpha1.KeyState {
+	if state == held {
+		return v1alpha1.KeyStatePendingDeletion
+	}
+	return state
+}
+
+// stateTable is AWS's table for the operations that are served: . allowed, D DisabledException, S KMSInvalidStateException. The last
+// column is not AWS's: such a key decrypts, because it is held back by what it encrypts.
 // https://docs.aws.amazon.com/kms/latest/developerguide/key-state.html#key-state-table
 var stateTable = map[string]string{
-	"CreateAlias":                     "..S..",
-	"Decrypt":                         ".D.SS",
-	"DeleteAlias":                     ".....",
-	"DescribeKey":                     ".....",
-	"DisableKey":                      "..S.S",
-	"DisableKeyRotation":              ".DSSS",
-	"EnableKey":                       "..S.S",
-	"EnableKeyRotation":               ".DSSS",
-	"Encrypt":                         ".DSSS",
-	"GenerateDataKey":                 ".DSSS",
-	"GenerateDataKeyWithoutPlaintext": ".DSSS",
-	"GetKeyPolicy":                    ".....",
-	"GetKeyRotationStatus":            ".....",
-	"GetPublicKey":                    ".DSSS",
-	"ListKeyPolicies":                 ".....",
-	"ListKeyRotations":                ".....",
-	"ListResourceTags":                ".....",
-	"PutKeyPolicy":                    ".....",
-	"ReEncrypt":                       ".DSSS",
-	"RotateKeyOnDemand":               ".DSSS",
-	"Sign":                            ".DSSS",
-	"TagResource":                     "..S..",
-	"UntagResource":                   "..S..",
-	"UpdateAlias":                     "..S..",
-	"UpdateKeyDescription":            "..S..",
-	"Verify":                          ".DSSS",
+	"CreateAlias":                         "..S..S",
+	"Decrypt":                             ".DSSS.",
+	"DeleteAlias":                         "......",
+	"DescribeKey":                         "......",
+	"DisableKey":                          "..S.SS",
+	"DisableKeyRotation":                  ".DSSSS",
+	"EnableKey":                           "..S.SS",
+	"EnableKeyRotation":                   ".DSSSS",
+	"Encrypt":                             ".DSSSS",
+	"GenerateDataKey":                     ".DSSSS",
+	"DeriveSharedSecret":                  ".DSSSS",
+	"GenerateDataKeyPair":                 ".DSSSS",
+	"GenerateDataKeyPairWithoutPlaintext": ".DSSSS",
+	"GenerateDataKeyWithoutPlaintext":     ".DSSSS",
+	"GenerateMac":                         ".DSSSS",
+	"VerifyMac":                           ".DSSSS",
+	"GetKeyPolicy":                        "......",
+	"GetKeyRotationStatus":                "......",
+	"GetPublicKey":                        ".DSSSS",
+	"ListKeyPolicies":                     "......",
+	"ListKeyRotations":                    "......",
+	"ListResourceTags":                    "......",
+	"PutKeyPolicy":                        "......",
+	"ReEncrypt":                           ".DSSSS",
+	"RotateKeyOnDemand":                   ".DSSSS",
+	"Sign":                                ".DSSSS",
+	"TagResource":                         "..S..S",
+	"UntagResource":                       "..S..S",
+	"UpdateAlias":                         "..S..S",
+	"UpdateKeyDescription":                "..S..S",
+	"Verify":                              ".DSSSS",
+	"ScheduleKeyDeletion":                 "..S.SS",
+	"CancelKeyDeletion":                   "SS.SSS",
 }
 
 // inState makes a key and brings it into a state as it gets there in life. Its spec has the aliases.
-func inState(state v1alpha1.KeyState, sign bool, aliases ...string) *v1alpha1.KMSKey {
+func inState(state v1alpha1.KeyState, usage v1alpha1.KeyUsage, aliases ...string) *v1alpha1.KMSKey {
 	GinkgoHelper()
-	key := servicekms.New(world.Namespace, v1alpha1.KMSKeySpec{Aliases: aliases})
-	if sign {
-		key.Spec.KeySpec, key.Spec.KeyUsage = v1alpha1.KeySpecECCNISTP256, v1alpha1.KeyUsageSignVerify
+	key := servicekms.New(world.Namespace, v1alpha1.KMSKeySpec{Aliases: aliases, KeyUsage: usage})
+	switch usage {
+	case v1alpha1.KeyUsageSignVerify, v1alpha1.KeyUsageKeyAgreement:
+		key.Spec.KeySpec = v1alpha1.KeySpecECCNISTP256
+	case v1alpha1.KeyUsageGenerateVerifyMac:
+		key.Spec.KeySpec = v1alpha1.KeySpecHMAC256
 	}
 	world.Create(key)
 	if state == v1alpha1.KeyStateCreating { // the controller died between the id and the material
@@ -75,6 +98,8 @@ func inState(state v1alpha1.KeyState, sign bool, aliases ...string) *v1alpha1.KM
 	case v1alpha1.KeyStateDisabled:
 		must[awskms.DisableKeyOutput](admin(), "DisableKey", &awskms.DisableKeyInput{KeyId: &key.Name})
 	case v1alpha1.KeyStatePendingDeletion:
+		must[awskms.ScheduleKeyDeletionOutput](admin(), "ScheduleKeyDeletion", &awskms.ScheduleKeyDeletionInput{KeyId: &key.Name})
+	case held:
 		Expect(world.ControlPlane.Client.Delete(ctx, key)).To(Succeed())
 	case v1alpha1.KeyStateUnavailable:
 		world.Exchange(materialEnvelope(key), func(e *v1alpha1.Envelope) { e.Spec.Ciphertext[len(e.Spec.Ciphertext)-1] ^= 1 })
@@ -99,12 +124,13 @@ func materialEnvelope(key *v1alpha1.KMSKey) *v1alpha1.Envelope {
 
 var _ = Describe("The table of key states", func() {
 	const own, others = "alias/own", "alias/others"
-	var blob, signature []byte
+	var blob, signature, public []byte
 	var symmetric, signer string
 	BeforeEach(func() {
 		symmetric, signer = *createKey(admin()).KeyId, *createKey(admin(), signing(types.KeySpecEccNistP256)).KeyId
 		blob = encrypt(admin(), symmetric, "x", nil)
 		signature = sign(admin(), &signer, p256, raw, []byte("x"))
+		public = must[awskms.GetPublicKeyOutput](admin(), "GetPublicKey", &awskms.GetPublicKeyInput{KeyId: &signer}).PublicKey
 	})
 
 	// input is one that an Enabled key would let through.
@@ -127,6 +153,16 @@ var _ = Describe("The table of key states", func() {
 			return &awskms.GenerateDataKeyInput{KeyId: id, KeySpec: types.DataKeySpecAes256}
 		case "GenerateDataKeyWithoutPlaintext":
 			return &awskms.GenerateDataKeyWithoutPlaintextInput{KeyId: id, KeySpec: types.DataKeySpecAes256}
+		case "GenerateDataKeyPair":
+			return &awskms.GenerateDataKeyPairInput{KeyId: id, KeyPairSpec: types.DataKeyPairSpecEccNistP256}
+		case "GenerateDataKeyPairWithoutPlaintext":
+			return &awskms.GenerateDataKeyPairWithoutPlaintextInput{KeyId: id, KeyPairSpec: types.DataKeyPairSpecEccNistP256}
+		case "GenerateMac":
+			return &awskms.GenerateMacInput{KeyId: id, Message: []byte("x"), MacAlgorithm: types.MacAlgorithmSpecHmacSha256}
+		case "VerifyMac":
+			return &awskms.VerifyMacInput{KeyId: id, Message: []byte("x"), MacAlgorithm: types.MacAlgorithmSpecHmacSha256, Mac: []byte("x")}
+		case "DeriveSharedSecret":
+			return &awskms.DeriveSharedSecretInput{KeyId: id, KeyAgreementAlgorithm: types.KeyAgreementAlgorithmSpecEcdh, PublicKey: public}
 		case "Sign":
 			return &awskms.SignInput{KeyId: id, Message: []byte("x"), SigningAlgorithm: p256}
 		case "Verify":
@@ -138,22 +174,27 @@ var _ = Describe("The table of key states", func() {
 	}
 
 	// What an allowed operation comes to, where it is about a ciphertext or signature of another key.
-	allowed := map[string]string{"Decrypt": "IncorrectKeyException", "Verify": "KMSInvalidSignatureException"}
+	allowed := map[string]string{"Decrypt": "IncorrectKeyException", "Verify": "KMSInvalidSignatureException", "VerifyMac": "KMSInvalidMacException"}
 	words := map[v1alpha1.KeyState]string{
 		v1alpha1.KeyStatePendingDeletion: "pending deletion", v1alpha1.KeyStateUnavailable: "unavailable", v1alpha1.KeyStateCreating: "creating",
+		v1alpha1.KeyStateEnabled: "enabled", v1alpha1.KeyStateDisabled: "disabled", held: "pending deletion",
 	}
 
 	for column, state := range states {
 		It("of a key that is "+string(state)+" is what every operation goes by, and a refusal changes nothing", func() {
-			shared, asymmetric := inState(state, false, own), inState(state, true)
+			shared, asymmetric := inState(state, encrypts, own), inState(state, v1alpha1.KeyUsageSignVerify)
 			for name, row := range stateTable {
 				By(name)
 				key := shared
 				switch name {
-				case "EnableKey", "DisableKey":
-					key = inState(state, false)
+				case "EnableKey", "DisableKey", "ScheduleKeyDeletion", "CancelKeyDeletion":
+					key = inState(state, encrypts)
 				case "Sign", "Verify", "GetPublicKey":
 					key = asymmetric
+				case "GenerateMac", "VerifyMac":
+					key = inState(state, v1alpha1.KeyUsageGenerateVerifyMac)
+				case "DeriveSharedSecret":
+					key = inState(state, v1alpha1.KeyUsageKeyAgreement)
 				}
 				in := input(name, key)
 				before := object(key.Name)
@@ -167,6 +208,10 @@ var _ = Describe("The table of key states", func() {
 				case 'D':
 					Expect(code+" "+message).To(Equal("DisabledException "+key.Status.ARN+" is disabled."), name)
 				case 'S':
+					if state == held && name == "CancelKeyDeletion" { // which says how
+						Expect(code + " " + message).To(HavePrefix("KMSInvalidStateException " + key.Status.ARN + " is being deleted"))
+						break
+					}
 					Expect(code+" "+message).To(Equal("KMSInvalidStateException "+key.Status.ARN+" is "+words[state]+"."), name)
 				}
 				if row[column] != '.' {
@@ -193,26 +238,26 @@ var _ = Describe("The table of key states", func() {
 
 	It("asks for permission before it tells the state", func() {
 		for _, state := range states {
-			key := inState(state, false)
+			key := inState(state, encrypts)
 			for name, in := range onKeys {
 				code, message := refused[any](nobody(), name, in(key.Name))
 				Expect(code).To(Equal("AccessDeniedException"), name)
-				Expect(strings.ToLower(message)).NotTo(ContainSubstring(strings.ToLower(string(state))), name)
+				Expect(strings.ToLower(message)).NotTo(ContainSubstring(strings.ToLower(string(told(state)))), name)
 			}
 		}
 	})
 
 	It("is what DescribeKey tells, and a key is Enabled in one state alone", func() {
 		for _, state := range states {
-			key := inState(state, false)
+			key := inState(state, encrypts)
 			described := must[awskms.DescribeKeyOutput](admin(), "DescribeKey", &awskms.DescribeKeyInput{KeyId: &key.Name}).KeyMetadata
-			Expect(described.KeyState).To(Equal(types.KeyState(state)))
+			Expect(described.KeyState).To(Equal(types.KeyState(told(state))))
 			Expect(described.Enabled).To(Equal(state == v1alpha1.KeyStateEnabled), string(state))
 		}
 	})
 
 	It("counts from the moment that a spec is written, whether or not the controller has looked", func() {
-		key := inState(v1alpha1.KeyStateEnabled, false)
+		key := inState(v1alpha1.KeyStateEnabled, encrypts)
 		world.Update(key, func() { key.Spec.Enabled = aws.Bool(false) })
 		code, _ := refused[any](admin(), "Encrypt", &awskms.EncryptInput{KeyId: &key.Name, Plaintext: []byte("x")})
 		Expect(code).To(Equal("DisabledException"))

@@ -27,6 +27,12 @@ type Backend interface {
 	Sign(ctx context.Context, m Material, algorithm keys.SigningAlgorithm, digest []byte) ([]byte, error)
 	// PublicKey is the public half of an asymmetric key.
 	PublicKey(ctx context.Context, m Material) (*keys.PublicKey, error)
+	// Open decrypts by a private key: keys.PrivateKey.Decrypt. What its public key encrypts needs no backend.
+	Open(ctx context.Context, m Material, algorithm keys.EncryptionAlgorithm, ciphertext []byte) (secretbytes.Bytes, error)
+	// SharedSecret is keys.PrivateKey.SharedSecret.
+	SharedSecret(ctx context.Context, m Material, peer *keys.PublicKey) (secretbytes.Bytes, error)
+	// Mac is keys.Spec.Mac with the key.
+	Mac(ctx context.Context, m Material, algorithm keys.MacAlgorithm, message []byte) ([]byte, error)
 	// Encrypt and Decrypt are keys.Seal and keys.Open with a symmetric key.
 	Encrypt(ctx context.Context, m Material, h keys.Header, ec keys.Context, plaintext secretbytes.Bytes) ([]byte, error)
 	Decrypt(ctx context.Context, m Material, h keys.Header, ec keys.Context, ciphertext []byte) (secretbytes.Bytes, error)

@@ -3,6 +3,7 @@ package kms
 import (
 	"context"
 	"encoding/hex"
+	"fmt"
 	"strings"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
@@ -21,13 +22,13 @@ const (
 	MaximumPlaintext = 4096
 )
 
-// Encrypt encrypts under the key's current material. A faulty state is told as by CheckUsable for that operation; a plaintext or
+// Encrypt encrypts under the current material of a symmetric key; EncryptOAEP is that of others. A faulty state is told as by CheckUsable for that operation; a plaintext or
 // context over its limit is keys.ErrTooLarge. The plaintext stays the caller's.
 // https://docs.aws.amazon.com/kms/latest/APIReference/API_Encrypt.html
 func (s *Service) Encrypt(ctx context.Context, key *v1alpha1.KMSKey, operation keys.Operation, ec keys.Context,
 	plaintext secretbytes.Bytes,
 ) (ciphertext []byte, material v1alpha1.KeyMaterial, err error) {
-	if err := CheckUsable(key, operation); err != nil {
+	if err := checkSymmetric(key, operation); err != nil {
 		return nil, material, err
 	}
 	material, err = current(key)
@@ -84,7 +85,7 @@ func (s *Service) Decrypt(ctx context.Context, key *v1alpha1.KMSKey, ec keys.Con
 func (s *Service) DecryptTelling(ctx context.Context, key *v1alpha1.KMSKey, ec keys.Context, ciphertext []byte) (
 	plaintext secretbytes.Bytes, material v1alpha1.KeyMaterial, err error,
 ) {
-	if err := CheckUsable(key, keys.Decrypt); err != nil {
+	if err := checkSymmetric(key, keys.Decrypt); err != nil {
 		return plaintext, material, err
 	}
 	claimed, err := keys.ParseHeader(ciphertext)
@@ -104,6 +105,17 @@ func (s *Service) DecryptTelling(ctx context.Context, key *v1alpha1.KMSKey, ec k
 	}
 	plaintext, err = s.backend(key).Decrypt(ctx, Material{key, material}, expected, ec, ciphertext)
 	return plaintext, material, err
+}
+
+// checkSymmetric is CheckUsable, and that the key is a symmetric one.
+func checkSymmetric(key *v1alpha1.KMSKey, operation keys.Operation) error {
+	if err := CheckUsable(key, operation); err != nil {
+		return err
+	}
+	if err := SpecOf(key).CheckEncryption(keys.SymmetricEncryption); err != nil {
+		return wrongUsage(key, fmt.Errorf("%w: %w", keys.ErrKeyUsage, err), "name a KMSKey with keySpec SYMMETRIC_DEFAULT")
+	}
+	return nil
 }
 
 // claimedMaterial is the material of a key that a header names.

@@ -195,6 +195,9 @@ var _ = Describe("A key's state", func() {
 			key := world.ReadyKey("key")
 			encrypted := generate(key, nil).encrypted
 			key.Status.KeyState = state
+			if state == v1alpha1.KeyStatePendingDeletion {
+				key.Spec.Deletion = &v1alpha1.KeyDeletion{Scheduled: true}
+			}
 			if state == v1alpha1.KeyStateDisabled { // which the spec says, be it before the controller has looked
 				key.Status.KeyState, key.Spec.Enabled = v1alpha1.KeyStateEnabled, ptr.To(false)
 			}

@@ -42,10 +42,11 @@ func (s *Service) CreateMaterial(ctx context.Context, key *v1alpha1.KMSKey, keyI
 	if err != nil {
 		return v1alpha1.KeyMaterial{}, err
 	}
-	material, err := s.backend(key).Generate(ctx, SpecOf(key))
+	generated, err := s.backend(key).Generate(ctx, SpecOf(key))
 	if err != nil {
 		return v1alpha1.KeyMaterial{}, err
 	}
+	material := labelled(key, generated)
 	defer material.Wipe()
 	if e.Spec.Ciphertext, err = ring.WrapToken(header, store.Binding(e), material); err != nil {
 		return v1alpha1.KeyMaterial{}, fmt.Errorf("wrapping key material: %w", err)
@@ -94,12 +95,15 @@ func useMaterial[M keyring.Material](ctx context.Context, s *Service, m Material
 	if err != nil {
 		return err
 	}
-	// The object's version is in the cache's key: an Envelope that was exchanged is opened, and so checked, anew. So are spec and
+	// The object's version is in the cache's key: an Envelope that was exchanged is opened, and so checked, anew. So are spec, usage and
 	// origin, which are what the material is opened as.
-	id := string(e.UID) + "/" + e.ResourceVersion + "/" + string(SpecOf(m.Key)) + "/" + strconv.FormatBool(InModule(m.Key))
+	id := string(e.UID) + "/" + e.ResourceVersion + "/" + string(SpecOf(m.Key)) + "/" + string(UsageOf(m.Key)) + "/" + strconv.FormatBool(InModule(m.Key))
 	return keyring.Use(s.Materials, id, func() (opened M, err error) {
 		material, err := s.unwrap(m.Key.Status.KeyID, e)
 		if err != nil {
+			return opened, err
+		}
+		if material, err = unlabelled(m, material); err != nil {
 			return opened, err
 		}
 		return open(material)

@@ -36,6 +36,11 @@ func InModule(key *v1alpha1.KMSKey) bool {
 	return key.Spec.Origin == v1alpha1.KeyOriginCloudHSM && key.Spec.CustomKeyStoreRef != nil
 }
 
+// ModuleHas tells whether keys of a spec and usage can be in an HSMCluster: its modules encrypt by symmetric keys, and sign.
+func ModuleHas(spec keys.Spec, usage keys.Usage) bool {
+	return spec == keys.SymmetricDefault || usage == keys.SignVerify
+}
+
 // Rotates tells whether a key's material is rotated. As in AWS KMS, that in a custom key store is not.
 // https://docs.aws.amazon.com/kms/latest/developerguide/rotate-keys.html
 func Rotates(key *v1alpha1.KMSKey) bool { return SpecOf(key).Rotates() && !InModule(key) }
@@ -130,6 +135,25 @@ func (m module) PublicKey(ctx context.Context, material Material) (public *keys.
 		return nil
 	})
 	return public, err
+}
+
+// Open implements Backend: there are no such keys in modules, which KMSKey's rules say.
+func (m module) Open(context.Context, Material, keys.EncryptionAlgorithm, []byte) (secretbytes.Bytes, error) {
+	return secretbytes.Bytes{}, m.without()
+}
+
+// SharedSecret implements Backend, as Open does.
+func (m module) SharedSecret(context.Context, Material, *keys.PublicKey) (secretbytes.Bytes, error) {
+	return secretbytes.Bytes{}, m.without()
+}
+
+// Mac implements Backend, as Open does.
+func (m module) Mac(context.Context, Material, keys.MacAlgorithm, []byte) ([]byte, error) {
+	return nil, m.without()
+}
+
+func (m module) without() error {
+	return wrongUsage(m.key, keys.ErrKeyUsage, "keys in an HSMCluster encrypt if they are SYMMETRIC_DEFAULT, and sign")
 }
 
 // Encrypt implements Backend, with a blob that keys.ParseHeader reads and the module opens.

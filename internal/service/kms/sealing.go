@@ -13,7 +13,7 @@ import (
 )
 
 // Seals tells whether values can be sealed for a key: it is symmetric, and its material is in this process's reach.
-func Seals(key *v1alpha1.KMSKey) bool { return SpecOf(key).Symmetric() && !InModule(key) }
+func Seals(key *v1alpha1.KMSKey) bool { return SpecOf(key) == keys.SymmetricDefault && !InModule(key) }
 
 // SealingPublicKey is the line by which values are sealed for the key's current material.
 func (s *Service) SealingPublicKey(ctx context.Context, key *v1alpha1.KMSKey) (line string, err error) {

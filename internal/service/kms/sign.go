@@ -61,7 +61,7 @@ func (s *Service) PublicKey(ctx context.Context, key *v1alpha1.KMSKey) (*keys.Pu
 		return nil, err
 	}
 	if SpecOf(key).Symmetric() {
-		return nil, wrongUsage(key, keys.ErrKeyUsage, "it has no public key; name a KMSKey with keyUsage SIGN_VERIFY")
+		return nil, wrongUsage(key, keys.ErrKeyUsage, "it has no public key; name a KMSKey with an asymmetric keySpec")
 	}
 	m, err := current(key)
 	if err != nil {

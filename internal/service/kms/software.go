@@ -12,9 +12,9 @@ import (
 	"strongroom.dev/strongroom/internal/fault"
 )
 
-var errOtherSpec = errors.New("the stored key material is not of the KMSKey's keySpec and origin")
+var errOtherSpec = errors.New("the stored key material is not of the KMSKey's keySpec, keyUsage and origin")
 
-// software is the Backend of keys whose material is in Envelopes: 32 bytes, or PKCS#8 of an asymmetric key. It is used in this
+// software is the Backend of keys whose material is in Envelopes: a secret, or PKCS#8 of an asymmetric key. It is used in this
 // process, and opened and parsed once for as long as the cache holds it.
 type software struct{ *Service }
 
@@ -23,8 +23,13 @@ var _ Backend = software{}
 // Generate implements Backend.
 func (s software) Generate(ctx context.Context, spec keys.Spec) (secretbytes.Bytes, error) {
 	if spec.Symmetric() {
-		return secretbytes.Random(s.Random, keys.KeySize)
+		return secretbytes.Random(s.Random, spec.SecretSize())
 	}
+	return newPrivateKey(ctx, spec)
+}
+
+// newPrivateKey makes a private key when its turn is come. The caller wipes it.
+func newPrivateKey(ctx context.Context, spec keys.Spec) (secretbytes.Bytes, error) {
 	if spec.RSA() {
 		done, err := keys.AwaitTurn(ctx)
 		if err != nil {
@@ -61,6 +66,33 @@ func (s software) PublicKey(ctx context.Context, m Material) (public *keys.Publi
 	return public, err
 }
 
+// Open implements Backend.
+func (s software) Open(ctx context.Context, m Material, algorithm keys.EncryptionAlgorithm, ciphertext []byte) (plaintext secretbytes.Bytes, err error) {
+	err = s.usePrivate(ctx, m, func(k *keys.PrivateKey) error {
+		plaintext, err = k.Decrypt(algorithm, ciphertext)
+		return err
+	})
+	return plaintext, err
+}
+
+// SharedSecret implements Backend.
+func (s software) SharedSecret(ctx context.Context, m Material, peer *keys.PublicKey) (secret secretbytes.Bytes, err error) {
+	err = s.usePrivate(ctx, m, func(k *keys.PrivateKey) error {
+		secret, err = k.SharedSecret(peer)
+		return err
+	})
+	return secret, err
+}
+
+// Mac implements Backend.
+func (s software) Mac(ctx context.Context, m Material, algorithm keys.MacAlgorithm, message []byte) (code []byte, err error) {
+	err = s.useSymmetric(ctx, m, func(k secretbytes.Bytes) error {
+		code, err = SpecOf(m.Key).Mac(k, algorithm, message)
+		return err
+	})
+	return code, err
+}
+
 // Encrypt implements Backend.
 func (s software) Encrypt(ctx context.Context, m Material, h keys.Header, ec keys.Context, plaintext secretbytes.Bytes) (
 	ciphertext []byte, err error,
@@ -85,7 +117,7 @@ func (s software) Decrypt(ctx context.Context, m Material, h keys.Header, ec key
 
 func (s software) useSymmetric(ctx context.Context, m Material, use func(secretbytes.Bytes) error) error {
 	return useMaterial(ctx, s.Service, m, func(opened secretbytes.Bytes) (secretbytes.Bytes, error) {
-		if opened.Len() != keys.KeySize {
+		if opened.Len() != SpecOf(m.Key).SecretSize() {
 			opened.Wipe()
 			return secretbytes.Bytes{}, otherSpec(m)
 		}
@@ -105,8 +137,8 @@ func (s software) usePrivate(ctx context.Context, m Material, use func(*keys.Pri
 }
 
 // otherSpec is what material says that is whole and of another type: a KMSKey was deleted, and then applied anew with another
-// keySpec, or origin, while its material was kept.
+// keySpec, keyUsage or origin, while its material was kept.
 func otherSpec(m Material) error {
-	return fault.Stalled(v1alpha1.ReasonKeyUnusable, fmt.Errorf("%w: KMSKey %s/%s has keySpec %s and origin %s now; give it the keySpec and origin back that it "+
-		"had when it was deleted, or give the new key another name", errOtherSpec, m.Key.Namespace, m.Key.Name, SpecOf(m.Key), cmp.Or(m.Key.Spec.Origin, v1alpha1.KeyOriginKMS)))
+	return fault.Stalled(v1alpha1.ReasonKeyUnusable, fmt.Errorf("%w: KMSKey %s/%s has keySpec %s, keyUsage %s and origin %s now; give it those back that it "+
+		"had when it was deleted, or give the new key another name", errOtherSpec, m.Key.Namespace, m.Key.Name, SpecOf(m.Key), UsageOf(m.Key), cmp.Or(m.Key.Spec.Origin, v1alpha1.KeyOriginKMS)))
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"time"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/keys"
@@ -13,11 +14,26 @@ import (
 // Enabled tells whether a key's spec lets it be used.
 func Enabled(key *v1alpha1.KMSKey) bool { return key.Spec.Enabled == nil || *key.Spec.Enabled }
 
+// Scheduled tells whether a key's spec has it deleted at the end of its waiting period. A KMSKey that is deleted itself is not meant.
+func Scheduled(key *v1alpha1.KMSKey) bool {
+	return key.Spec.Deletion != nil && key.Spec.Deletion.Scheduled
+}
+
+// PendingWindow is the waiting period of a key.
+func PendingWindow(key *v1alpha1.KMSKey) time.Duration {
+	if key.Spec.Deletion == nil || key.Spec.Deletion.PendingWindowInDays == 0 {
+		return DefaultPendingWindow
+	}
+	return time.Duration(key.Spec.Deletion.PendingWindowInDays) * 24 * time.Hour
+}
+
 // State is the state of AWS KMS that a key's spec and index make; unavailable tells that its current material does not open. A
 // key that is being deleted and is held back by what it encrypts stays as it was, since it is not let go.
 // https://docs.aws.amazon.com/kms/latest/developerguide/key-state.html
 func State(key *v1alpha1.KMSKey, unavailable bool) v1alpha1.KeyState {
 	switch {
+	case len(key.Status.KeyMaterials) > 0 && Scheduled(key):
+		return v1alpha1.KeyStatePendingDeletion
 	case unavailable:
 		return v1alpha1.KeyStateUnavailable
 	case len(key.Status.KeyMaterials) == 0:
@@ -34,7 +50,9 @@ func StateNow(key *v1alpha1.KMSKey) v1alpha1.KeyState {
 	switch state := key.Status.KeyState; {
 	case state == "":
 		return v1alpha1.KeyStateCreating
-	case state != v1alpha1.KeyStateEnabled && state != v1alpha1.KeyStateDisabled:
+	case Scheduled(key) && state != v1alpha1.KeyStateCreating:
+		return v1alpha1.KeyStatePendingDeletion
+	case state != v1alpha1.KeyStateEnabled && state != v1alpha1.KeyStateDisabled && state != v1alpha1.KeyStatePendingDeletion:
 		return state
 	case !Enabled(key):
 		return v1alpha1.KeyStateDisabled
@@ -72,6 +90,9 @@ func UsageOf(key *v1alpha1.KMSKey) keys.Usage {
 func CheckUsable(key *v1alpha1.KMSKey, operation keys.Operation) error {
 	if err := UsageOf(key).CheckUsage(operation); err != nil {
 		return wrongUsage(key, err, "name a KMSKey with another keyUsage")
+	}
+	if err := SpecOf(key).CheckOperation(operation); err != nil {
+		return wrongUsage(key, fmt.Errorf("%w: %w", keys.ErrKeyUsage, err), "name a KMSKey with keySpec SYMMETRIC_DEFAULT")
 	}
 	state := StateNow(key)
 	if err := keys.State(state).Permits(operation); err != nil {

@@ -47,6 +47,10 @@ func TestTheStateOfAKeyIsThatOfItsMaterialAndThenThatOfItsSpec(t *testing.T) {
 		if got := kms.State(k, tt.unavailable); got != tt.want {
 			t.Errorf("a key %s is %s", name, got)
 		}
+		k.Spec.Deletion = &v1alpha1.KeyDeletion{Scheduled: true}
+		if got := kms.State(k, tt.unavailable); (got == v1alpha1.KeyStatePendingDeletion) != (len(tt.materials) > 0) {
+			t.Errorf("a key %s that is scheduled for deletion is %s", name, got)
+		}
 	}
 }
 
@@ -62,10 +66,19 @@ func TestWhatTheSpecSaysCountsBeforeTheControllerHasLookedAndWhatWasFoundIsNotFo
 		{disabled, nil, enabled}, {disabled, ptr.To(true), enabled}, {disabled, ptr.To(false), disabled},
 		{v1alpha1.KeyStateUnavailable, nil, v1alpha1.KeyStateUnavailable}, {v1alpha1.KeyStateUnavailable, ptr.To(false), v1alpha1.KeyStateUnavailable},
 		{v1alpha1.KeyStateCreating, ptr.To(true), v1alpha1.KeyStateCreating},
-		{v1alpha1.KeyStatePendingDeletion, ptr.To(true), v1alpha1.KeyStatePendingDeletion},
+		{v1alpha1.KeyStatePendingDeletion, ptr.To(true), enabled}, {v1alpha1.KeyStatePendingDeletion, ptr.To(false), disabled}, // cancelled
+		{"Unheard", nil, "Unheard"},
 	} {
-		if got := kms.StateNow(in(tt.status, tt.spec, false)); got != tt.want {
+		key := in(tt.status, tt.spec, false)
+		if got := kms.StateNow(key); got != tt.want {
 			t.Errorf("status %q, spec %v: %s, want %s", tt.status, tt.spec, got, tt.want)
+		}
+		if tt.want == v1alpha1.KeyStateCreating { // there is nothing yet to delete
+			continue
+		}
+		key.Spec.Deletion = &v1alpha1.KeyDeletion{Scheduled: true}
+		if got := kms.StateNow(key); got != v1alpha1.KeyStatePendingDeletion {
+			t.Errorf("status %q, spec %v, and scheduled for deletion: %s", tt.status, tt.spec, got)
 		}
 	}
 }

@@ -1235,6 +1235,12 @@ var schemaYAML = typed.YAMLObject(`types:
           elementRelationship: associative
           keys:
           - type
+    - name: deletionGeneration
+      type:
+        scalar: numeric
+    - name: deletionTime
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
     - name: keyId
       type:
         scalar: string
@@ -1276,6 +1282,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: pendingWindowInDays
       type:
         scalar: numeric
+    - name: scheduled
+      type:
+        scalar: boolean
 - name: dev.strongroom.strongroom.api.v1alpha1.KeyMaterial
   map:
     fields:

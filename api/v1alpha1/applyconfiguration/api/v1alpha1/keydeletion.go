@@ -11,6 +11,10 @@ type KeyDeletionApplyConfiguration struct {
 	// pendingWindowInDays that a deleted key's material is kept, 7 to 30. 30 when it is left out. Applying the same
 	// KMSKey again within them restores it.
 	PendingWindowInDays *int32 `json:"pendingWindowInDays,omitempty"`
+	// scheduled begins the waiting period while the KMSKey stays: it is PendingDeletion and does nothing until this is false again, and
+	// goes with its material when the period is over. It is what ScheduleKeyDeletion and CancelKeyDeletion set. Deleting the KMSKey begins
+	// the period without it.
+	Scheduled *bool `json:"scheduled,omitempty"`
 }
 
 // KeyDeletionApplyConfiguration constructs a declarative configuration of the KeyDeletion type for use with
@@ -24,5 +28,13 @@ func KeyDeletion() *KeyDeletionApplyConfiguration {
 // If called multiple times, the PendingWindowInDays field is set to the value of the last call.
 func (b *KeyDeletionApplyConfiguration) WithPendingWindowInDays(value int32) *KeyDeletionApplyConfiguration {
 	b.PendingWindowInDays = &value
+	return b
+}
+
+// WithScheduled sets the Scheduled field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Scheduled field is set to the value of the last call.
+func (b *KeyDeletionApplyConfiguration) WithScheduled(value bool) *KeyDeletionApplyConfiguration {
+	b.Scheduled = &value
 	return b
 }

@@ -17,11 +17,12 @@ type KMSKeySpecApplyConfiguration struct {
 	// that Strongroom makes itself.
 	// https://docs.aws.amazon.com/kms/latest/APIReference/API_CreateAlias.html
 	Aliases []string `json:"aliases,omitempty"`
-	// keySpec is the type of the key: SYMMETRIC_DEFAULT, which is also what is used when it is left out, or that of an asymmetric
-	// key, whose private half never leaves Strongroom. It cannot be changed.
+	// keySpec is the type of the key: SYMMETRIC_DEFAULT, which is also what is used when it is left out, that of an asymmetric
+	// key, whose private half never leaves Strongroom, or that of an HMAC key. It cannot be changed.
 	KeySpec *apiv1alpha1.KeySpec `json:"keySpec,omitempty"`
-	// keyUsage is what the key is for: ENCRYPT_DECRYPT, which is also what is used when it is left out, for a symmetric key, and
-	// SIGN_VERIFY for an asymmetric one. It cannot be changed.
+	// keyUsage is what the key is for: ENCRYPT_DECRYPT, which is also what is used when it is left out, for a symmetric key;
+	// ENCRYPT_DECRYPT or SIGN_VERIFY for an RSA key, SIGN_VERIFY or KEY_AGREEMENT for one on a curve, and GENERATE_VERIFY_MAC for an
+	// HMAC key. It cannot be changed.
 	KeyUsage *apiv1alpha1.KeyUsage `json:"keyUsage,omitempty"`
 	// origin of the key material: AWS_KMS, which is also what is used when it is left out, or AWS_CLOUDHSM: it is generated and used in
 	// the HSMCluster that customKeyStoreRef names, and leaves it only wrapped under the cluster's own keys. It cannot be changed.

@@ -31,6 +31,10 @@ type KMSKeyStatusApplyConfiguration struct {
 	SealingPublicKey *string `json:"sealingPublicKey,omitempty"`
 	// policyBinding is whom the key's policy names.
 	PolicyBinding *PolicyBindingApplyConfiguration `json:"policyBinding,omitempty"`
+	// deletionTime of a key that is scheduled for deletion.
+	DeletionTime *metav1.Time `json:"deletionTime,omitempty"`
+	// deletionGeneration is the generation of spec that deletionTime is known to hold for.
+	DeletionGeneration *int64 `json:"deletionGeneration,omitempty"`
 	// onDemandRotations so far. AWS KMS allows 25 a key.
 	OnDemandRotations *int32 `json:"onDemandRotations,omitempty"`
 	// nextRotationTime of automatic rotation, if it is on.
@@ -118,6 +122,22 @@ func (b *KMSKeyStatusApplyConfiguration) WithSealingPublicKey(value string) *KMS
 // If called multiple times, the PolicyBinding field is set to the value of the last call.
 func (b *KMSKeyStatusApplyConfiguration) WithPolicyBinding(value *PolicyBindingApplyConfiguration) *KMSKeyStatusApplyConfiguration {
 	b.PolicyBinding = value
+	return b
+}
+
+// WithDeletionTime sets the DeletionTime field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the DeletionTime field is set to the value of the last call.
+func (b *KMSKeyStatusApplyConfiguration) WithDeletionTime(value metav1.Time) *KMSKeyStatusApplyConfiguration {
+	b.DeletionTime = &value
+	return b
+}
+
+// WithDeletionGeneration sets the DeletionGeneration field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the DeletionGeneration field is set to the value of the last call.
+func (b *KMSKeyStatusApplyConfiguration) WithDeletionGeneration(value int64) *KMSKeyStatusApplyConfiguration {
+	b.DeletionGeneration = &value
 	return b
 }
 
