@@ -127,8 +127,8 @@ func iamIndexes(more ...map[string]client.IndexerFunc) map[string]client.Indexer
 // NewSecret makes the reconciler of Secrets.
 func NewSecret(s Services, recorder events.EventRecorder) *secret.Reconciler {
 	return &secret.Reconciler{
-		Client: s.Client, Live: s.Live, Region: s.Region, Secrets: s.Secrets, KMS: s.KMS, Store: s.Store,
-		Rotations: &rotation.Service{Secrets: s.Secrets, Client: s.Client, Live: s.Live}, Slots: semaphore.NewWeighted(concurrentRotations),
+		Client: s.Client, Live: s.Live, Region: s.Region, Secrets: s.Secrets, KMS: s.KMS, Parameters: s.Parameters, Store: s.Store,
+		Rotations: &rotation.Service{Secrets: s.Secrets, Client: s.Client, Live: s.Live, Jobs: s.Client}, Slots: semaphore.NewWeighted(concurrentRotations),
 		Keyring: s.Keyring, Projector: s.Projector, Events: recorder, Now: s.Now,
 	}
 }

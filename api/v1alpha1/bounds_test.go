@@ -152,6 +152,7 @@ var dependent = []string{
 var oneOf = []string{
 	"spec.generate", "spec.valueFrom", "spec.generate.password", "spec.generate.json", "spec.generate.bytes", "spec.generate.uuid",
 	"spec.target.restart[].name", "spec.target.restart[].selector", "spec.target.configMap", "spec.target.secret",
+	"spec.target.sources[].secretRef", "spec.target.sources[].parameterRef",
 }
 
 var _ = Describe("A list that is a set", func() {

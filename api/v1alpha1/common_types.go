@@ -11,8 +11,13 @@ const (
 	// ManagedSource is ManagedLabel's value that a user sets on a core Secret named by valueFrom with
 	// policy Follow, so that its changes are imported at once.
 	ManagedSource = "source"
+	// ManagedRotation is ManagedLabel's value on the Jobs that carry out steps of a rotation.
+	ManagedRotation = "rotation"
 	// ManagedGateway is ManagedLabel's value on the ConfigMap that pods find the gateway by, GatewayConfigMap.
 	ManagedGateway = "gateway"
+
+	// RotationJobAnnotation, on a suspended CronJob, lets Secrets of its namespace run its template to rotate: with the value "true".
+	RotationJobAnnotation = Group + "/rotation-job"
 
 	// SubjectAnnotation holds, on a projection, the ARN of the secret that it shows; on a Secret that was made through the
 	// API, its own, so that neither a lost status nor an earlier secret of the name changes it.
@@ -109,7 +114,8 @@ const (
 	ReasonKeyNotFound = "KeyNotFound"
 	// ReasonKeyUnusable: the KMSKey exists and is not Enabled, is not ready yet, or is of another kind than is needed.
 	ReasonKeyUnusable = "KeyUnusable"
-	// ReasonSourceNotFound: the core Secret, or its key, that spec.valueFrom names does not exist.
+	// ReasonSourceNotFound: the core Secret, or its key, that spec.valueFrom names does not exist; or a Secret or Parameter that
+	// spec.target.sources names does not, or has no value yet.
 	ReasonSourceNotFound = "SourceNotFound"
 	// ReasonInvalidValue: the value from its source is empty or over 65,536 bytes.
 	ReasonInvalidValue = "InvalidValue"
@@ -153,6 +159,10 @@ const (
 	ReasonFunctionUnreachable = "FunctionUnreachable"
 	// ReasonFunctionFailed: the rotation function raised an error, or did not do what a step is for.
 	ReasonFunctionFailed = "FunctionFailed"
+	// ReasonJobTemplateNotFound: the CronJob that spec.rotation.job names does not exist, is not suspended, or does not let Secrets run it.
+	ReasonJobTemplateNotFound = "JobTemplateNotFound"
+	// ReasonJobFailed: the Job of a step failed, could not be made, or did not do what the step is for.
+	ReasonJobFailed = "JobFailed"
 	// ReasonTooManyRotations: a key was rotated on demand as often as AWS KMS allows.
 	ReasonTooManyRotations = "TooManyRotations"
 	// ReasonUnsupportedOperation: keys of this spec do not have what was asked for.

@@ -95,12 +95,16 @@ status: {observedGeneration: 1, arn: a, currentVersionId: v, lastRotatedTime: "2
 spec: {generate: {json: {template: "{}", key: k, password: {length: 5, excludeCharacters: a, excludeNumbers: true,
   excludePunctuation: true, excludeUppercase: true, excludeLowercase: false, includeSpace: true, requireEachIncludedType: false}}},
   target: {type: Opaque, metadata: {labels: {a: b}, annotations: {a: b}}}}`, `
+spec: {target: {template: {data: {a: b}}, sources: [{alias: a, secretRef: {name: s}}]}}`, `
+spec: {target: {template: {data: {a: b}}, sources: [{alias: a, parameterRef: {name: s}}], immutable: true}}
+status: {observedGeneration: 1, projection: {name: t, digest: d, immutable: true, retained: [{name: r, since: "2026-11-24T12:00:00Z"}]}}`, `
 spec: {generate: {bytes: {length: 5, encoding: Hex}}}`, `
 spec: {generate: {uuid: {}}}`, `
 spec: {sealed: srs1.AAAA}`, `
 spec: {rotation: {strategy: AlternatingUsers, postgres: {adminSecretRef: {name: a}, tls: {mode: verify-full, caSecretRef: {name: c, key: k}}}}}
 status: {observedGeneration: 1, rotation: {versionId: "` + long + `", startedTime: "2026-11-24T12:00:00Z", step: setSecret, attempts: 1,
   nextAttemptTime: "2026-11-24T12:00:00Z"}}`, `
+spec: {rotation: {job: {cronJobRef: {name: a}}}}`, `
 spec: {rotation: {function: {serviceRef: {name: a}, port: 8080, tls: {caSecretRef: {name: c, key: k}}}}}`, `
 spec: {rotation: {strategy: AlternatingUsers, mysql: {adminSecretRef: {name: a}, tls: {mode: verify-full, caSecretRef: {name: c, key: k}}}}}`, `
 spec: {rotation: {strategy: AlternatingUsers, redis: {adminSecretRef: {name: a}, tls: {mode: verify-full, caSecretRef: {name: c, key: k}}}}}`, `
@@ -238,6 +242,10 @@ func item(kind, path string, n int, first any) any {
 		return map[string]any{"name": fmt.Sprint("k", n)}
 	case "status.accessKeys":
 		return map[string]any{"name": fmt.Sprint("k", n), "sequence": int64(1), "accessKeyId": "AKIAAAAAAAAAAAAAAAAA", "createdTime": "2026-11-24T12:00:00Z"}
+	case "status.projection.retained":
+		return map[string]any{"name": fmt.Sprint("n", n), "since": "2026-11-24T12:00:00Z"}
+	case "spec.target.sources":
+		return map[string]any{"alias": fmt.Sprint("a", n), "secretRef": map[string]any{"name": "s"}}
 	case "spec.target.restart":
 		return first
 	}
@@ -285,7 +293,7 @@ func (m marker) accompany(o *unstructured.Unstructured, value any) {
 	case m.kind == secret && value == nil && m.path == "spec.rotation.schedule":
 		spec["rotation"] = map[string]any{"postgres": map[string]any{}}
 		delete(spec, "generate")
-	case m.kind == secret && value == nil && (slices.Contains(databases, m.path) || m.path == "spec.rotation.function"):
+	case m.kind == secret && value == nil && (slices.Contains(databases, m.path) || m.path == "spec.rotation.function" || m.path == "spec.rotation.job"):
 		spec["rotation"] = map[string]any{"schedule": "rate(1 day)"}
 		spec["generate"] = map[string]any{"uuid": map[string]any{}}
 	case m.kind == secret && value == nil && slices.Contains(databases, strings.TrimSuffix(m.path, ".adminSecretRef")):

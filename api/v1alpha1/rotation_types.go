@@ -9,13 +9,13 @@ import (
 // https://docs.aws.amazon.com/secretsmanager/latest/userguide/rotate-secrets_schedule.html
 //
 // +kubebuilder:validation:XValidation:rule="!has(self.duration) || has(self.schedule)",message="a window needs the times at which it opens: set schedule, or remove duration",fieldPath=".duration"
-// +kubebuilder:validation:XValidation:rule="has(self.schedule) || has(self.postgres) || has(self.mysql) || has(self.redis) || has(self.function)",message="schedule is when the value rotates, for example rate(30 days)",fieldPath=".schedule"
+// +kubebuilder:validation:XValidation:rule="has(self.schedule) || has(self.postgres) || has(self.mysql) || has(self.redis) || has(self.function) || has(self.job)",message="schedule is when the value rotates, for example rate(30 days)",fieldPath=".schedule"
 // +kubebuilder:validation:XValidation:rule="!has(self.duration) || !has(self.schedule) || !self.schedule.matches('^rate[(][0-9]{1,5} hours?[)]$') || !self.duration.matches('^[0-9]{1,2}h$') || int(self.duration.substring(0, self.duration.size() - 1)) <= int(self.schedule.substring(5, self.schedule.indexOf(' ')))",message="the window reaches the next one: make duration at most as long as the rate",fieldPath=".duration"
 // +kubebuilder:validation:XValidation:rule="!has(self.strategy) || has(self.postgres) || has(self.mysql) || has(self.redis)",message="a strategy is for the users of a database: name its rotator, for example postgres",fieldPath=".strategy"
 // +kubebuilder:validation:XValidation:rule="!has(self.strategy) || self.strategy != 'AlternatingUsers' || !has(self.postgres) || has(self.postgres.adminSecretRef)",message="the second user is made and changed by an admin: set postgres.adminSecretRef",fieldPath=".postgres"
 // +kubebuilder:validation:XValidation:rule="!has(self.strategy) || self.strategy != 'AlternatingUsers' || !has(self.mysql) || has(self.mysql.adminSecretRef)",message="the second user is made and changed by an admin: set mysql.adminSecretRef",fieldPath=".mysql"
 // +kubebuilder:validation:XValidation:rule="!has(self.strategy) || self.strategy != 'AlternatingUsers' || !has(self.redis) || has(self.redis.adminSecretRef)",message="the second user is made and changed by an admin: set redis.adminSecretRef",fieldPath=".redis"
-// +kubebuilder:validation:AtMostOneOf=postgres;mysql;redis;function
+// +kubebuilder:validation:AtMostOneOf=postgres;mysql;redis;function;job
 type SecretRotation struct {
 	// enabled is true when it is left out. While it is false nothing rotates, be it due or asked for, and a rotation in progress
 	// rests; CancelRotateSecret sets it so. A first value is made in any case.
@@ -51,6 +51,20 @@ type SecretRotation struct {
 	// function: a rotation function as AWS Secrets Manager calls it makes the values and tells whoever needs to know them.
 	// +optional
 	Function *FunctionRotator `json:"function,omitempty"`
+	// job: what a rotation function does, as a Kubernetes Job for each of the four steps.
+	// +optional
+	Job *JobRotator `json:"job,omitempty"`
+}
+
+// JobRotator rotates by Jobs, one for each step, made from a template that somebody else wrote who may make pods in the namespace: to
+// write Secrets gives no right to that.
+type JobRotator struct {
+	// cronJobRef names a CronJob of this namespace, whose spec.jobTemplate the Jobs are made from. It is suspended, so that it runs at no
+	// time of its own, and has the annotation strongroom.dev/rotation-job with the value "true", by which its author lets Secrets run it.
+	// Its containers get the event of AWS's rotation functions in their environment: ROTATION_EVENT, as JSON, and its members
+	// ROTATION_STEP, ROTATION_SECRET_ID, ROTATION_CLIENT_REQUEST_TOKEN and ROTATION_TOKEN.
+	// +required
+	CronJobRef LocalReference `json:"cronJobRef"`
 }
 
 // FunctionRotator rotates by a rotation function that was written for AWS Secrets Manager, in a container that speaks the API of AWS
@@ -170,7 +184,7 @@ type RotationStatus struct {
 }
 
 // Rotator tells whether a rotation has more to do than to make a value.
-func (r *SecretRotation) Rotator() bool { return r.Database() != nil || r.ByFunction() != nil }
+func (r *SecretRotation) Rotator() bool { return r.Database() != nil || r.MakesVersions() }
 
 // IsEnabled tells whether a secret that has a value rotates.
 func (r *SecretRotation) IsEnabled() bool { return r != nil && (r.Enabled == nil || *r.Enabled) }
@@ -182,6 +196,17 @@ func (r *SecretRotation) ByFunction() *FunctionRotator {
 	}
 	return r.Function
 }
+
+// ByJob is the rotator that runs as Jobs, nil if there is none.
+func (r *SecretRotation) ByJob() *JobRotator {
+	if r == nil {
+		return nil
+	}
+	return r.Job
+}
+
+// MakesVersions tells that what rotates writes the versions and moves the stages itself, through the API.
+func (r *SecretRotation) MakesVersions() bool { return r.ByFunction() != nil || r.ByJob() != nil }
 
 // Database is the rotator of a database, of whichever engine, nil if there is none.
 func (r *SecretRotation) Database() *DatabaseRotator {

@@ -74,7 +74,7 @@ var (
 	noRegions = []string{"{region: US-EAST-1}", "{region: us-east}", "{region: useast1}", `{region: "us-east-1\n"}`, "{region: '-us-east-1'}"}
 )
 
-var rules = append(slices.Concat(iamRules(), certificateRules(), parameterRules(), databaseRules()), []rule{
+var rules = append(slices.Concat(iamRules(), certificateRules(), parameterRules(), databaseRules(), targetRules()), []rule{
 	{kind: key, path: "spec", message: "origin AWS_CLOUDHSM and customKeyStoreRef go together", field: "spec.customKeyStoreRef",
 		accepts: []string{"{}", "{origin: AWS_KMS}", inStore("{name: a}")}, refuses: []string{"{origin: AWS_CLOUDHSM}", "{customKeyStoreRef: {name: a}}"}},
 	{kind: key, path: "spec", message: "origin cannot be changed", field: "spec.origin", changes: true,
@@ -152,10 +152,11 @@ var rules = append(slices.Concat(iamRules(), certificateRules(), parameterRules(
 		accepts: []string{with("uuid: {}", ", name: a"), with("bytes: {}", ", name: a"), with("uuid: {}", ""), with("uuid: {}", ", description: x")},
 		refuses: []string{with("uuid: {}", ", name: a"), with("uuid: {}", ", name: A"), with("uuid: {}", ", name: a"), with("uuid: {}", ""), with("uuid: {}", ""), with("uuid: {}", ", name: a")}},
 	{kind: secret, path: "spec", message: "only a value that Strongroom makes can be rotated", field: "spec.rotation",
-		accepts: []string{rotation("schedule: rate(1 days)"), "{valueFrom: {secretKeyRef: {name: a, key: b}}}", "{rotation: {postgres: {}}}", "{rotation: {mysql: {}}}", "{rotation: {redis: {}}}", "{rotation: {function: {serviceRef: {name: a}}}}"},
+		accepts: []string{rotation("schedule: rate(1 days)"), "{valueFrom: {secretKeyRef: {name: a, key: b}}}", "{rotation: {postgres: {}}}", "{rotation: {mysql: {}}}", "{rotation: {redis: {}}}", "{rotation: {function: {serviceRef: {name: a}}}}", "{rotation: {job: {cronJobRef: {name: a}}}}"},
 		refuses: []string{
 			"{valueFrom: {secretKeyRef: {name: a, key: b}}, rotation: {schedule: rate(1 days)}}", "{rotation: {schedule: rate(1 days)}}",
 			"{valueFrom: {secretKeyRef: {name: a, key: b}}, rotation: {postgres: {}}}", "{valueFrom: {secretKeyRef: {name: a, key: b}}, rotation: {function: {serviceRef: {name: a}}}}",
+			"{valueFrom: {secretKeyRef: {name: a, key: b}}, rotation: {job: {cronJobRef: {name: a}}}}",
 		}},
 	{kind: secret, path: "spec", message: "a database's credential is a JSON object", field: "spec.generate",
 		accepts: []string{with("json: {template: '{}', key: k}", ", rotation: {postgres: {}}")},
@@ -163,6 +164,11 @@ var rules = append(slices.Concat(iamRules(), certificateRules(), parameterRules(
 	{kind: secret, path: "spec", message: "a rotation function makes the values itself", field: "spec.generate",
 		accepts: []string{"{rotation: {function: {serviceRef: {name: a}}}}"},
 		refuses: []string{with("json: {template: '{}', key: k}", ", rotation: {function: {serviceRef: {name: a}}}"), rotation("schedule: rate(1 days), function: {serviceRef: {name: a}}")}},
+	{kind: secret, path: "spec", message: "a rotation job makes the values itself", field: "spec.generate",
+		accepts: []string{"{rotation: {job: {cronJobRef: {name: a}}}}"},
+		refuses: []string{with("json: {template: '{}', key: k}", ", rotation: {job: {cronJobRef: {name: a}}}"), rotation("schedule: rate(1 days), job: {cronJobRef: {name: a}}")}},
+	{kind: secret, path: "spec.rotation.job.cronJobRef.name", message: "name is a DNS name", field: "spec.rotation.job.cronJobRef.name",
+		accepts: []string{"{rotation: {job: {cronJobRef: {name: a-b.c0}}}}"}, refuses: []string{"{rotation: {job: {cronJobRef: {name: a/b}}}}", "{rotation: {job: {cronJobRef: {name: A}}}}"}},
 	{kind: secret, path: "spec.rotation.function.serviceRef.name", message: "name is a Service's", field: "spec.rotation.function.serviceRef.name",
 		accepts: []string{"{rotation: {function: {serviceRef: {name: a-0}}}}"},
 		refuses: []string{"{rotation: {function: {serviceRef: {name: 0a}}}}", "{rotation: {function: {serviceRef: {name: a.b}}}}", "{rotation: {function: {serviceRef: {name: A}}}}",
@@ -177,7 +183,7 @@ var rules = append(slices.Concat(iamRules(), certificateRules(), parameterRules(
 		accepts: []string{"{rotation: {postgres: {}, schedule: rate(1 days), duration: 2h}}"},
 		refuses: []string{"{rotation: {postgres: {}, duration: 2h}}"}},
 	{kind: secret, path: "spec.rotation", message: "schedule is when the value rotates", field: "spec.rotation.schedule",
-		accepts: []string{rotation("schedule: rate(1 days)"), "{rotation: {postgres: {}}}", "{rotation: {mysql: {}}}", "{rotation: {redis: {}}}", "{rotation: {function: {serviceRef: {name: a}}}}"},
+		accepts: []string{rotation("schedule: rate(1 days)"), "{rotation: {postgres: {}}}", "{rotation: {mysql: {}}}", "{rotation: {redis: {}}}", "{rotation: {function: {serviceRef: {name: a}}}}", "{rotation: {job: {cronJobRef: {name: a}}}}"},
 		refuses: []string{rotation(""), "{generate: {uuid: {}}, rotation: {enabled: false}}"}},
 	{kind: secret, path: "spec.rotation", message: "a strategy is for the users of a database", field: "spec.rotation.strategy",
 		accepts: []string{"{rotation: {strategy: SingleUser, postgres: {}}}", "{rotation: {strategy: SingleUser, mysql: {}}}", "{rotation: {strategy: SingleUser, redis: {}}}"},

@@ -10,9 +10,10 @@ import (
 // +kubebuilder:validation:AtMostOneOf=generate;valueFrom;sealed
 // +kubebuilder:validation:XValidation:rule="has(self.name) == has(oldSelf.name) && (!has(self.name) || self.name == oldSelf.name)",message="name cannot be changed: it is part of the ARN; create another Secret",fieldPath=".name",reason=FieldValueForbidden
 // +kubebuilder:validation:XValidation:rule="has(self.region) == has(oldSelf.region) && (!has(self.region) || self.region == oldSelf.region)",message="region cannot be changed: it is part of the ARN; create another Secret",fieldPath=".region",reason=FieldValueForbidden
-// +kubebuilder:validation:XValidation:rule="!has(self.rotation) || has(self.generate) || (!has(self.valueFrom) && (has(self.rotation.postgres) || has(self.rotation.mysql) || has(self.rotation.redis) || has(self.rotation.function)))",message="only a value that Strongroom makes can be rotated: remove rotation, use generate, or name a rotator such as rotation.postgres",fieldPath=".rotation"
+// +kubebuilder:validation:XValidation:rule="!has(self.rotation) || has(self.generate) || (!has(self.valueFrom) && (has(self.rotation.postgres) || has(self.rotation.mysql) || has(self.rotation.redis) || has(self.rotation.function) || has(self.rotation.job)))",message="only a value that Strongroom makes can be rotated: remove rotation, use generate, or name a rotator such as rotation.postgres",fieldPath=".rotation"
 // +kubebuilder:validation:XValidation:rule="!has(self.rotation) || !(has(self.rotation.postgres) || has(self.rotation.mysql) || has(self.rotation.redis)) || !has(self.generate) || has(self.generate.json)",message="a database's credential is a JSON object: use generate.json",fieldPath=".generate"
 // +kubebuilder:validation:XValidation:rule="!has(self.rotation) || !has(self.rotation.function) || !has(self.generate)",message="a rotation function makes the values itself: remove generate, and put the first one with PutSecretValue",fieldPath=".generate"
+// +kubebuilder:validation:XValidation:rule="!has(self.rotation) || !has(self.rotation.job) || !has(self.generate)",message="a rotation job makes the values itself: remove generate, and put the first one with PutSecretValue",fieldPath=".generate"
 type SecretSpec struct {
 	// name of the secret in AWS Secrets Manager. metadata.name when it is left out.
 	// https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html
@@ -231,6 +232,8 @@ const (
 //
 // +kubebuilder:validation:XValidation:rule="!has(self.type) || !has(self.creationPolicy) || self.creationPolicy != 'Merge'",message="the type of a target that is merged into is its owner's: remove type, or use creationPolicy Owner or Adopt",fieldPath=".type"
 // +kubebuilder:validation:XValidation:rule="!has(self.metadata) || !has(self.creationPolicy) || self.creationPolicy != 'Merge'",message="labels and annotations of a target that is merged into are its owner's: remove metadata, or use creationPolicy Owner or Adopt",fieldPath=".metadata"
+// +kubebuilder:validation:XValidation:rule="!has(self.sources) || has(self.template)",message="sources are seen by a template alone, as .sources.ALIAS: set template, or remove sources",fieldPath=".sources"
+// +kubebuilder:validation:XValidation:rule="!has(self.immutable) || !self.immutable || !has(self.creationPolicy) || self.creationPolicy == 'Owner'",message="an immutable core Secret is made anew for each content, and none that is there can be taken: remove immutable, or use creationPolicy Owner",fieldPath=".immutable"
 type SecretTarget struct {
 	// name of the core Secret. metadata.name when it is left out.
 	// +optional
@@ -257,9 +260,24 @@ type SecretTarget struct {
 	// +optional
 	Template *TargetTemplate `json:"template,omitempty"`
 
+	// sources are other Secrets and Parameters of this namespace whose values the template sees as well. When one of them changes the
+	// target is written anew; while one is missing the target stays as it is.
+	// +optional
+	// +listType=map
+	// +listMapKey=alias
+	// +kubebuilder:validation:MaxItems=16
+	Sources []TargetSource `json:"sources,omitempty"`
+
 	// creationPolicy: Owner, Merge or Adopt. Owner when it is left out.
 	// +optional
 	CreationPolicy CreationPolicy `json:"creationPolicy,omitempty"`
+
+	// immutable has each content written into an immutable core Secret of its own, of the name that is wanted and a suffix:
+	// status.projection.name. The workloads of restart are switched to it, from the name that is wanted or a former one, which restarts
+	// them. Former ones go when no pod names them any more. Kubernetes lets nobody change the data of an immutable core Secret.
+	// https://kubernetes.io/docs/concepts/configuration/secret/#secret-immutable
+	// +optional
+	Immutable bool `json:"immutable,omitempty"`
 
 	// restart lists the workloads to restart when the data changes.
 	// +optional
@@ -303,7 +321,7 @@ type AnnotationValue string
 // TargetTemplate shapes the data of a target.
 type TargetTemplate struct {
 	// data maps each key of the core Secret to a Go text/template. A template sees .current and .previous, the two
-	// newest values as text, and the members of a JSON object by their names.
+	// newest values as text, the members of a JSON object by their names, and in .sources what target.sources names.
 	// +required
 	// +mapType=granular
 	// +kubebuilder:validation:MinProperties=1
@@ -311,6 +329,24 @@ type TargetTemplate struct {
 	// +kubebuilder:validation:XValidation:rule="self.all(k, k.size() <= 253 && k.matches('^[-._a-zA-Z0-9]+$'))",message="a key of data has letters, digits, dashes, underscores and dots, at most 253"
 	// +kubebuilder:validation:XValidation:rule="self.all(k, self[k].size() <= 16384)",message="a template has at most 16384 characters"
 	Data map[string]string `json:"data"`
+}
+
+// TargetSource is another Secret or Parameter of the same namespace whose value a template sees.
+// +kubebuilder:validation:ExactlyOneOf=secretRef;parameterRef
+type TargetSource struct {
+	// alias by which the template sees it: .sources.ALIAS.current and .sources.ALIAS.previous are its two newest values as text, and
+	// the members of a JSON object are seen by their names.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:Pattern=`^[a-zA-Z_][a-zA-Z0-9_]*$`
+	Alias string `json:"alias"`
+	// secretRef names a Secret of this API group.
+	// +optional
+	SecretRef *LocalReference `json:"secretRef,omitempty"`
+	// parameterRef names a Parameter.
+	// +optional
+	ParameterRef *LocalReference `json:"parameterRef,omitempty"`
 }
 
 // RestartKind is a kind of workload that can be restarted.
@@ -413,6 +449,34 @@ type ProjectionStatus struct {
 	Digest string `json:"digest"`
 }
 
+// SecretProjectionStatus is what was last written for workloads of a Secret.
+type SecretProjectionStatus struct {
+	ProjectionStatus `json:",inline"`
+
+	// immutable tells that it is an immutable core Secret.
+	// +optional
+	Immutable bool `json:"immutable,omitempty"`
+	// retained are the core Secrets that it took the place of and that are still there: each goes ten minutes after that at the soonest,
+	// and not while a pod of the namespace, or what makes pods, names it.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=64
+	Retained []RetainedSecret `json:"retained,omitempty"`
+}
+
+// RetainedSecret is a core Secret that another has taken the place of.
+type RetainedSecret struct {
+	// name of the core Secret.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name"`
+	// since is when the other took its place.
+	// +required
+	Since metav1.Time `json:"since"`
+}
+
 // SecretStatus is what is known of the secret.
 type SecretStatus struct {
 	// observedGeneration is the generation that the conditions speak of.
@@ -467,7 +531,7 @@ type SecretStatus struct {
 
 	// projection that was last written.
 	// +optional
-	Projection *ProjectionStatus `json:"projection,omitempty"`
+	Projection *SecretProjectionStatus `json:"projection,omitempty"`
 
 	// policyBinding is whom the secret's resource policy names.
 	// +optional
@@ -501,6 +565,7 @@ type SecretStatus struct {
 // +kubebuilder:printcolumn:name="Message",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].message`,priority=1
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:validation:XValidation:rule="!has(self.spec.valueFrom) || !has(self.spec.target) || !has(self.spec.valueFrom.policy) || self.spec.valueFrom.policy != 'Follow' || (has(self.spec.target.name) ? self.spec.target.name : self.metadata.name) != self.spec.valueFrom.secretKeyRef.name",message="the target is the core Secret that is followed, so each would change the other for ever: name another target, or use policy Once",fieldPath=".spec.target.name"
+// +kubebuilder:validation:XValidation:rule="!has(self.spec.target) || !has(self.spec.target.sources) || !self.spec.target.sources.exists(s, has(s.secretRef) && s.secretRef.name == self.metadata.name)",message="a template sees the secret's own values as .current and .previous: remove it from sources",fieldPath=".spec.target.sources"
 type Secret struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
@@ -537,6 +602,14 @@ func (s *Secret) TargetName() string {
 		return s.Spec.Target.Name
 	}
 	return s.Name
+}
+
+// TargetSources are the objects that the target is made of besides the Secret's own value.
+func (s *Secret) TargetSources() []TargetSource {
+	if s.Spec.Target == nil {
+		return nil
+	}
+	return s.Spec.Target.Sources
 }
 
 // FollowedSource is the name of the core Secret that is followed, empty if none is.

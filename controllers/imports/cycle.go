@@ -29,11 +29,11 @@ type Follower interface {
 	TargetName() string
 }
 
-// Check says whether what an object follows is made of its own target, directly or by way of others of any kind: each change would then
-// make another, for ever. It asks the cache alone. The fault says Cycle.
+// Check says whether what an object follows is made of its own target or value, directly or by way of others of any kind: each change would
+// then make another, for ever. It asks the cache alone. The fault says Cycle.
 func Check(ctx context.Context, cache client.Reader, f Follower) error {
 	target, followed := f.TargetName(), f.FollowedSource()
-	if target == "" || followed == "" {
+	if followed == "" {
 		return nil
 	}
 	seen := map[string]bool{}
@@ -41,7 +41,7 @@ func Check(ctx context.Context, cache client.Reader, f Follower) error {
 	for len(next) > 0 && len(seen) < maximumChain {
 		source := next[0]
 		next = next[1:]
-		if source == target {
+		if target != "" && source == target {
 			return fault.Stalled(v1alpha1.ReasonCycle, fmt.Errorf("%w: core Secret %s is made of this object's own target %s; "+
 				"follow another source, or use policy Once", errCycle, followed, target))
 		}
@@ -49,7 +49,7 @@ func Check(ctx context.Context, cache client.Reader, f Follower) error {
 			continue
 		}
 		seen[source] = true
-		sources, err := sourcesOf(ctx, cache, f.GetNamespace(), source)
+		sources, err := sourcesOf(ctx, cache, f, source)
 		if err != nil {
 			return err
 		}
@@ -58,9 +58,75 @@ func Check(ctx context.Context, cache client.Reader, f Follower) error {
 	return nil
 }
 
-// sourcesOf lists what those follow that write a core Secret.
-func sourcesOf(ctx context.Context, cache client.Reader, namespace, target string) ([]string, error) {
+// sourcesOf lists the core Secrets that a core Secret is made of: those that its writers follow, and those that the sources of their targets
+// do. A writer whose target has f's value for a source closes a circle.
+func sourcesOf(ctx context.Context, cache client.Reader, f Follower, name string) ([]string, error) {
+	writers, err := writersOf(ctx, cache, f.GetNamespace(), name)
+	if err != nil {
+		return nil, err
+	}
 	var out []string
+	for _, w := range writers {
+		if followed := w.FollowedSource(); followed != "" {
+			out = append(out, followed)
+		}
+		composite, ok := w.(*v1alpha1.Secret)
+		if !ok {
+			continue
+		}
+		for _, source := range composite.TargetSources() {
+			if isSource(f, &source) {
+				return nil, fault.Stalled(v1alpha1.ReasonCycle, fmt.Errorf("%w: core Secret %s is made of this object's own value, which is a source of "+
+					"the target of Secret %s; follow another source, or use policy Once", errCycle, name, composite.Name))
+			}
+			followed, err := followedBy(ctx, cache, f.GetNamespace(), &source)
+			if err != nil {
+				return nil, err
+			}
+			if followed != "" {
+				out = append(out, followed)
+			}
+		}
+	}
+	return out, nil
+}
+
+// isSource tells that an object is the one that a target names.
+func isSource(f Follower, source *v1alpha1.TargetSource) bool {
+	switch f.(type) {
+	case *v1alpha1.Secret:
+		return source.SecretRef != nil && source.SecretRef.Name == f.GetName()
+	case *v1alpha1.Parameter:
+		return source.ParameterRef != nil && source.ParameterRef.Name == f.GetName()
+	}
+	return false
+}
+
+// followedBy is the core Secret that a source of a target follows, empty if it follows none or is not there.
+func followedBy(ctx context.Context, cache client.Reader, namespace string, source *v1alpha1.TargetSource) (string, error) {
+	var f Follower
+	key := client.ObjectKey{Namespace: namespace}
+	switch {
+	case source.SecretRef != nil:
+		f, key.Name = &v1alpha1.Secret{}, source.SecretRef.Name
+	case source.ParameterRef != nil:
+		f, key.Name = &v1alpha1.Parameter{}, source.ParameterRef.Name
+	default:
+		return "", nil
+	}
+	err := cache.Get(ctx, key, f, client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency)
+	if client.IgnoreNotFound(err) != nil {
+		return "", fmt.Errorf("looking for a source of a target: %w", err)
+	}
+	if err != nil {
+		return "", nil
+	}
+	return f.FollowedSource(), nil
+}
+
+// writersOf lists those that write a core Secret.
+func writersOf(ctx context.Context, cache client.Reader, namespace, target string) ([]Follower, error) {
+	var out []Follower
 	for _, kind := range []func() ([]Follower, error){
 		func() ([]Follower, error) {
 			var list v1alpha1.SecretList
@@ -79,11 +145,7 @@ func sourcesOf(ctx context.Context, cache client.Reader, namespace, target strin
 		if err != nil {
 			return nil, err
 		}
-		for _, f := range followers {
-			if followed := f.FollowedSource(); followed != "" {
-				out = append(out, followed)
-			}
-		}
+		out = append(out, followers...)
 	}
 	return out, nil
 }

@@ -114,6 +114,62 @@ var _ = Describe("Following a core Secret", func() {
 	})
 })
 
+// composite is a Secret whose target is made of others' values.
+func composite(name, target string, sources ...v1alpha1.TargetSource) *v1alpha1.Secret {
+	return environment.Secret(world.Namespace, name, func(s *v1alpha1.Secret) {
+		s.Spec.Target = &v1alpha1.SecretTarget{
+			Name: target, Sources: sources, Template: &v1alpha1.TargetTemplate{Data: map[string]string{"k": "{{ .current }}"}},
+		}
+	})
+}
+
+func ofSecret(name string) v1alpha1.TargetSource {
+	return v1alpha1.TargetSource{Alias: "s", SecretRef: &v1alpha1.LocalReference{Name: name}}
+}
+
+func ofParameter(name string) v1alpha1.TargetSource {
+	return v1alpha1.TargetSource{Alias: "p", ParameterRef: &v1alpha1.LocalReference{Name: name}}
+}
+
+var _ = Describe("Following a core Secret that is made of several sources", func() {
+	for kind, ref := range map[string]func(string) v1alpha1.TargetSource{"Secret": ofSecret, "Parameter": ofParameter} {
+		It("one of which is the following "+kind+" itself is a Cycle, also where that writes nothing", func() {
+			f := followers[kind]("f", "made", "")
+			if s, ok := f.(*v1alpha1.Secret); ok {
+				s.Spec.Target = nil
+			} else {
+				f.(*v1alpha1.Parameter).Spec.Target = nil
+			}
+			world.Create(f)
+			Expect(check(f)).To(Succeed(), "nobody makes it yet")
+			maker := composite("maker", "made", ref("f"))
+			world.Create(maker)
+			Expect(reasonOf(check(f))).To(Equal(v1alpha1.ReasonCycle))
+			Expect(check(f)).To(MatchError(And(ContainSubstring("core Secret made"), ContainSubstring("Secret maker"))))
+			world.Update(maker, func() { maker.Spec.Target.Sources = nil })
+			Expect(check(f)).To(Succeed())
+		})
+
+		It("one of which is a "+kind+" that follows the follower's own target is a Cycle", func() {
+			world.Create(composite("maker", "made", ref("between")))
+			world.Create(followers[kind]("between", "own", "other"))
+			f := followers["Certificate"]("f", "made", "own")
+			Expect(reasonOf(check(f))).To(Equal(v1alpha1.ReasonCycle))
+			Expect(check(followers["Certificate"]("g", "made", "another"))).To(Succeed())
+		})
+	}
+
+	It("is told by the kind: a Parameter of the name of a Secret is not that Secret", func() {
+		world.Create(composite("maker", "made", ofParameter("f")))
+		Expect(check(followers["Secret"]("f", "made", "x"))).To(Succeed())
+	})
+
+	It("of which one is not there yet is none", func() {
+		world.Create(composite("maker", "made", ofSecret("missing"), ofParameter("missing")))
+		Expect(check(followers["Secret"]("f", "made", "x"))).To(Succeed())
+	})
+})
+
 var _ = Describe("A source", func() {
 	put := func(data map[string][]byte, labels map[string]string) {
 		GinkgoHelper()

@@ -23,6 +23,7 @@ import (
 	"strongroom.dev/strongroom/internal/fault"
 	"strongroom.dev/strongroom/internal/projection"
 	"strongroom.dev/strongroom/internal/service/kms"
+	"strongroom.dev/strongroom/internal/service/parameterstore"
 	"strongroom.dev/strongroom/internal/service/rotation"
 	"strongroom.dev/strongroom/internal/service/sealed"
 	"strongroom.dev/strongroom/internal/service/secretsmanager"
@@ -39,6 +40,8 @@ type Reconciler struct {
 	// Secrets stores and reads versions; KMS finds keys.
 	Secrets *secretsmanager.Service
 	KMS     *kms.Service
+	// Parameters reads versions of Parameters that targets are made of.
+	Parameters *parameterstore.Service
 	// Store finds the Envelopes of a secret whose index is lost.
 	Store *store.Store
 	// Rotations carries out what a rotation does beside making a value, and Slots are how many at once, so that servers which do not

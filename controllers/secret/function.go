@@ -136,7 +136,11 @@ func (p *pass) broughtIn(id string) error {
 	if v, stored := p.index.ByID(id); stored && v.Has(versions.Current) {
 		return nil
 	}
-	return fault.Waiting(v1alpha1.ReasonFunctionFailed, fmt.Errorf("%w: version %s has not got AWSCURRENT", errNotBroughtIn, id))
+	reason := v1alpha1.ReasonFunctionFailed
+	if p.secret.Spec.Rotation.ByJob() != nil {
+		reason = v1alpha1.ReasonJobFailed
+	}
+	return fault.Waiting(reason, fmt.Errorf("%w: version %s has not got AWSCURRENT", errNotBroughtIn, id))
 }
 
 var errNotBroughtIn = errors.New("the rotation function ended without error and did not bring the version in")

@@ -41,6 +41,8 @@ func rotatorOf(s *v1alpha1.Secret) string {
 		return "redis"
 	case r.Function != nil:
 		return "function"
+	case r.Job != nil:
+		return "job"
 	}
 	return ""
 }

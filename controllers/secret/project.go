@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/secretbytes"
 	"strongroom.dev/strongroom/internal/core/versions"
@@ -17,25 +19,28 @@ import (
 // than at the last time.
 func (r *Reconciler) project(ctx context.Context, p *pass) error {
 	value, err := r.values(ctx, p)
+	if err == nil {
+		value.Sources, err = r.sources(ctx, p.secret)
+	}
 	if err != nil {
+		value.Wipe()
 		return err
 	}
-	defer value.Current.Wipe()
-	defer value.Previous.Wipe()
+	defer value.Wipe()
 	current, _ := p.index.ByStage(versions.Current)
 	showing := projection.Showing{
 		Owner:     projection.Owner{Name: p.secret.Name, UID: p.secret.UID, ARN: p.arn},
 		Namespace: p.secret.Namespace, Generation: p.secret.Generation, Version: current.ID, Now: p.now,
 	}
-	if former := p.former.Projection; former != nil {
-		showing.Former = &projection.Former{Name: former.Name, Keys: former.Keys, Digest: former.Digest}
-	}
+	showing.Former = formerOf(p.former.Projection)
 	if spec := p.secret.Spec.Target; spec != nil {
 		data, err := renderData(spec, value)
 		if err != nil {
 			return err
 		}
-		showing.Target = &projection.Target{Name: p.secret.TargetName(), Type: spec.Type, Policy: spec.CreationPolicy, Data: data}
+		showing.Target = &projection.Target{
+			Name: p.secret.TargetName(), Type: spec.Type, Policy: spec.CreationPolicy, Immutable: spec.Immutable, Data: data,
+		}
 		showing.Restart = spec.Restart
 		if err := setMetadata(showing.Target, spec.Metadata); err != nil {
 			return err
@@ -52,9 +57,34 @@ func (r *Reconciler) show(ctx context.Context, p *pass, showing *projection.Show
 		p.secret.Status.Projection = nil
 	}
 	if shown.Done && showing.Target != nil {
-		p.secret.Status.Projection = &v1alpha1.ProjectionStatus{Name: showing.Target.Name, Keys: shown.Keys, Digest: shown.Digest}
+		p.secret.Status.Projection = projectionOf(&shown, showing.Target.Immutable)
+	}
+	if shown.LookAgain > 0 {
+		p.lookAgain(shown.LookAgain)
 	}
 	return err
+}
+
+// formerOf is what status knows of the target.
+func formerOf(status *v1alpha1.SecretProjectionStatus) *projection.Former {
+	if status == nil {
+		return nil
+	}
+	out := &projection.Former{Name: status.Name, Keys: status.Keys, Digest: status.Digest, Immutable: status.Immutable}
+	for _, r := range status.Retained {
+		out.Retained = append(out.Retained, projection.Retained{Name: r.Name, Since: r.Since.Time})
+	}
+	return out
+}
+
+// projectionOf is what status says of what is shown.
+func projectionOf(shown *projection.Shown, immutable bool) *v1alpha1.SecretProjectionStatus {
+	out := &v1alpha1.SecretProjectionStatus{Immutable: immutable}
+	out.Name, out.Keys, out.Digest = shown.Name, shown.Keys, shown.Digest
+	for _, r := range shown.Retained {
+		out.Retained = append(out.Retained, v1alpha1.RetainedSecret{Name: r.Name, Since: metav1.NewTime(r.Since).Rfc3339Copy()})
+	}
+	return out
 }
 
 // values opens the current version and the previous one.

@@ -34,8 +34,11 @@ func (p *pass) goesOn() bool { return p.inProgress() || p.rotating() && !p.resti
 
 // rotateBy rotates by the rotator that spec names.
 func (r *Reconciler) rotateBy(ctx context.Context, p *pass, why trigger) error {
-	if p.secret.Spec.Rotation.ByFunction() != nil {
+	switch {
+	case p.secret.Spec.Rotation.ByFunction() != nil:
 		return r.rotateByFunction(ctx, p, why)
+	case p.secret.Spec.Rotation.ByJob() != nil:
+		return r.rotateByJob(ctx, p, why)
 	}
 	return r.rotate(ctx, p, r.Rotations.Of(p.secret), why)
 }

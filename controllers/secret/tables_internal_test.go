@@ -21,7 +21,9 @@ func TestWhatSecretsAreFoundBy(t *testing.T) {
 		Spec: v1alpha1.SecretSpec{
 			Name: "prod/db", KMSKeyRef: &v1alpha1.LocalReference{Name: "key"},
 			ValueFrom: &v1alpha1.SecretValueSource{SecretKeyRef: v1alpha1.SecretKeyReference{Name: "source", Key: "k"}},
-			Target:    &v1alpha1.SecretTarget{Name: "shown"},
+			Target: &v1alpha1.SecretTarget{Name: "shown", Sources: []v1alpha1.TargetSource{
+				{Alias: "a", SecretRef: &v1alpha1.LocalReference{Name: "db"}}, {Alias: "b", ParameterRef: &v1alpha1.LocalReference{Name: "db"}}, {Alias: "c"},
+			}},
 		},
 	}
 	full.Spec.ResourcePolicy = &v1alpha1.PolicyDocument{}
@@ -37,6 +39,7 @@ func TestWhatSecretsAreFoundBy(t *testing.T) {
 		{KeyIndex, []string{"key"}, []string{"aws-secretsmanager"}, []string{"aws-secretsmanager"}},
 		{SourceIndex, []string{"source"}, nil, nil},
 		{TargetIndex, []string{"shown"}, nil, nil},
+		{TargetSourceIndex, []string{"Secret/db", "Parameter/db"}, nil, nil},
 		{principals.Index, []string{"role/111122223333/app", "user/111122223333/ada"}, nil, nil},
 	} {
 		index := Indexes()[tt.index]
@@ -56,7 +59,7 @@ func TestWhatSecretsAreFoundBy(t *testing.T) {
 			}
 		}
 	}
-	if len(Indexes()) != 5 {
+	if len(Indexes()) != 6 {
 		t.Errorf("there are %d indexes: give the new one a case", len(Indexes()))
 	}
 }

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"slices"
 
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -19,6 +21,7 @@ import (
 	"strongroom.dev/strongroom/controllers/imports"
 	"strongroom.dev/strongroom/controllers/outcome"
 	"strongroom.dev/strongroom/controllers/passes"
+	"strongroom.dev/strongroom/internal/service/parameterstore"
 	"strongroom.dev/strongroom/internal/service/principals"
 	"strongroom.dev/strongroom/internal/service/secretsmanager"
 )
@@ -31,6 +34,8 @@ const (
 	SourceIndex = "source"
 	// TargetIndex finds them by the name of the core Secret that they write.
 	TargetIndex = imports.TargetIndex
+	// TargetSourceIndex finds them by the sources of their targets: Secret/NAME and Parameter/NAME.
+	TargetSourceIndex = "target-source"
 )
 
 // indexed are what the indexes find Secrets by.
@@ -63,6 +68,7 @@ func Indexes() map[string]client.IndexerFunc {
 		}
 	}
 	out[principals.Index] = principals.IndexValues
+	out[TargetSourceIndex] = targetSources
 	return out
 }
 
@@ -99,6 +105,10 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, options controller.Optio
 		Named("secret").
 		For(&v1alpha1.Secret{}, builder.WithPredicates(predicate.Funcs{UpdateFunc: passes.Changed(statusLost)})).
 		Watches(&corev1.Secret{}, r.by(coreSecretIndexes), builder.WithPredicates(predicate.Funcs{CreateFunc: own.NotOwn})).
+		Watches(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(controllerOf), builder.WithPredicates(predicate.Funcs{CreateFunc: own.NotOwn})).
+		Watches(&batchv1.Job{}, handler.EnqueueRequestsFromMapFunc(controllerOf), builder.WithPredicates(jobEnded)).
+		Watches(&v1alpha1.Secret{}, own.By(r.Client, sourceOfTarget(own.Name)), builder.WithPredicates(valueChanged(secretValues))).
+		Watches(&v1alpha1.Parameter{}, own.By(r.Client, sourceOfTarget(parameterstore.OwnerKind)), builder.WithPredicates(valueChanged(parameterValues))).
 		Watches(&v1alpha1.KMSKey{}, r.by(func(client.Object) []string { return []string{KeyIndex} }),
 			builder.WithPredicates(predicate.Funcs{UpdateFunc: passes.KeyChanged})).
 		Watches(&v1alpha1.Envelope{}, handler.EnqueueRequestsFromMapFunc(own.EnvelopeOwner),
@@ -148,6 +158,15 @@ func (r *Reconciler) by(indexes func(client.Object) []string) handler.EventHandl
 		}
 		return out
 	})
+}
+
+// controllerOf is the Secret that controls a core Secret or a Job. Core Secrets of immutable targets have names that no spec has.
+func controllerOf(_ context.Context, obj client.Object) []reconcile.Request {
+	controller := metav1.GetControllerOfNoCopy(obj)
+	if controller == nil || controller.Kind != own.Name || controller.APIVersion != v1alpha1.SchemeGroupVersion.String() {
+		return nil
+	}
+	return []reconcile.Request{passes.Request(obj.GetNamespace(), controller.Name)}
 }
 
 // coreSecretIndexes: a core Secret may be the target of a Secret, or its source, or both in a chain.

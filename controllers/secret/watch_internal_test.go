@@ -15,7 +15,7 @@ func settled() *v1alpha1.Secret {
 		ObjectMeta: metav1.ObjectMeta{Name: "db", ResourceVersion: "1", Generation: 1, UID: "u", Annotations: map[string]string{"a": "1"}},
 		Status: v1alpha1.SecretStatus{
 			ARN: "arn", Versions: []v1alpha1.SecretVersion{{VersionID: "v1"}, {VersionID: "v2"}},
-			Projection: &v1alpha1.ProjectionStatus{Name: "db"},
+			Projection: &v1alpha1.SecretProjectionStatus{ProjectionStatus: v1alpha1.ProjectionStatus{Name: "db"}},
 			Conditions: []metav1.Condition{{Type: v1alpha1.ConditionReady}},
 		},
 	}

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"time"
 
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -272,6 +273,7 @@ func cacheOptions(digester *projection.Digester) cache.Options {
 				Transform: digester.Transform(),
 			},
 			&corev1.ConfigMap{}:     {Label: labels.NewSelector().Add(*managed)},
+			&batchv1.Job{}:          {Label: labels.NewSelector().Add(*managed), Transform: slimJob},
 			&corev1.Namespace{}:     {},
 			&v1alpha1.Secret{}:      {Transform: slim},
 			&v1alpha1.Parameter{}:   {Transform: slim},

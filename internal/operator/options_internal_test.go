@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -53,7 +54,7 @@ func TestALeaderHasItsLeaseInItsOwnNamespaceAndGivesItBack(t *testing.T) {
 }
 
 // Each kind that is watched is a watch of the whole cluster, and memory for all of its objects.
-func TestOnlyTheseKindsAreWatchedAndOfCoreSecretsAndConfigMapsOnlyThoseWithTheLabel(t *testing.T) {
+func TestOnlyTheseKindsAreWatchedAndOfCoreSecretsConfigMapsAndJobsOnlyThoseWithTheLabel(t *testing.T) {
 	options := cacheOptions(projection.NewDigester())
 	var kinds []string
 	for object, by := range options.ByObject {
@@ -62,6 +63,10 @@ func TestOnlyTheseKindsAreWatchedAndOfCoreSecretsAndConfigMapsOnlyThoseWithTheLa
 			if _, ok := object.(*corev1.ConfigMap); ok {
 				if by.Label == nil || by.Label.Matches(labels.Set{"app": "x"}) || !by.Label.Matches(labels.Set{v1alpha1.ManagedLabel: v1alpha1.ManagedGateway}) {
 					t.Errorf("ConfigMaps are watched by %v", by.Label)
+				}
+			} else if _, ok := object.(*batchv1.Job); ok {
+				if by.Label == nil || by.Label.Matches(labels.Set{"app": "x"}) || !by.Label.Matches(labels.Set{v1alpha1.ManagedLabel: v1alpha1.ManagedRotation}) || by.Transform == nil {
+					t.Errorf("Jobs are watched by %v", by.Label)
 				}
 			} else if by.Label != nil {
 				t.Errorf("%T is watched by label", object)
@@ -84,7 +89,7 @@ func TestOnlyTheseKindsAreWatchedAndOfCoreSecretsAndConfigMapsOnlyThoseWithTheLa
 		}
 	}
 	slices.Sort(kinds)
-	want := []string{"*v1.ConfigMap", "*v1.Namespace", "*v1.Secret", "*v1alpha1.Certificate", "*v1alpha1.CertificateAuthority", "*v1alpha1.Envelope", "*v1alpha1.HSMCluster", "*v1alpha1.IAMGroup", "*v1alpha1.IAMPolicy", "*v1alpha1.IAMRole", "*v1alpha1.IAMUser", "*v1alpha1.KMSKey", "*v1alpha1.Parameter", "*v1alpha1.Secret"}
+	want := []string{"*v1.ConfigMap", "*v1.Job", "*v1.Namespace", "*v1.Secret", "*v1alpha1.Certificate", "*v1alpha1.CertificateAuthority", "*v1alpha1.Envelope", "*v1alpha1.HSMCluster", "*v1alpha1.IAMGroup", "*v1alpha1.IAMPolicy", "*v1alpha1.IAMRole", "*v1alpha1.IAMUser", "*v1alpha1.KMSKey", "*v1alpha1.Parameter", "*v1alpha1.Secret"}
 	if !slices.Equal(kinds, want) || !options.ReaderFailOnMissingInformer || options.DefaultTransform == nil {
 		t.Errorf("%v, want %v", kinds, want)
 	}

@@ -1,6 +1,7 @@
 package operator
 
 import (
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -36,6 +37,31 @@ func slim(obj any) (any, error) {
 		}
 	}
 	return stripManagedFields(obj)
+}
+
+// slimJob is the cache's transform of Jobs. Users can label what they like, so what is kept of one is what a rotation looks at: whose it is, its
+// deadline and how it ended.
+func slimJob(obj any) (any, error) {
+	job, ok := obj.(*batchv1.Job)
+	if !ok {
+		return obj, nil
+	}
+	slim := &batchv1.Job{
+		ObjectMeta: metav1.ObjectMeta{
+			Name: job.Name, Namespace: job.Namespace, UID: job.UID, ResourceVersion: job.ResourceVersion, CreationTimestamp: job.CreationTimestamp,
+			DeletionTimestamp: job.DeletionTimestamp,
+		},
+		Spec: batchv1.JobSpec{ActiveDeadlineSeconds: job.Spec.ActiveDeadlineSeconds},
+	}
+	if controller := metav1.GetControllerOf(job); controller != nil {
+		slim.OwnerReferences = []metav1.OwnerReference{*controller}
+	}
+	for _, c := range job.Status.Conditions {
+		if c.Type == batchv1.JobComplete || c.Type == batchv1.JobFailed {
+			slim.Status.Conditions = append(slim.Status.Conditions, batchv1.JobCondition{Type: c.Type, Status: c.Status, Reason: c.Reason})
+		}
+	}
+	return slim, nil
 }
 
 func slimMetadata(o *metav1.ObjectMeta, conditions []metav1.Condition) {

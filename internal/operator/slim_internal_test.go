@@ -4,6 +4,7 @@ import (
 	"reflect"
 	"testing"
 
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -49,6 +50,40 @@ func TestTheCacheLeavesOutWhatNobodyLooksAt(t *testing.T) {
 func TestAnAnnotationOfKubectlAloneLeavesNone(t *testing.T) {
 	got, err := slim(&v1alpha1.Secret{ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{corev1.LastAppliedConfigAnnotation: "{}"}}})
 	if err != nil || got.(*v1alpha1.Secret).Annotations != nil {
+		t.Errorf("%v, %v", got, err)
+	}
+}
+
+// Anybody can put the label on any Job.
+func TestOfAJobTheCacheKeepsWhoseItIsAndHowItEndedAlone(t *testing.T) {
+	yes, deadline := true, int64(600)
+	job := &batchv1.Job{
+		ObjectMeta: metav1.ObjectMeta{
+			Name: "j", Namespace: "shop", UID: "u", ResourceVersion: "7", CreationTimestamp: metav1.Unix(1, 0), Labels: map[string]string{"a": "b"},
+			Annotations: map[string]string{"large": "x"}, ManagedFields: []metav1.ManagedFieldsEntry{{Manager: "kubectl"}},
+			OwnerReferences: []metav1.OwnerReference{{Kind: "Other", UID: "o"}, {Kind: "Secret", UID: "s", Controller: &yes}},
+		},
+		Spec: batchv1.JobSpec{ActiveDeadlineSeconds: &deadline, Template: corev1.PodTemplateSpec{Spec: corev1.PodSpec{ServiceAccountName: "a"}}},
+		Status: batchv1.JobStatus{Active: 1, Conditions: []batchv1.JobCondition{
+			{Type: batchv1.JobFailureTarget, Status: "True"}, {Type: batchv1.JobFailed, Status: "True", Reason: "DeadlineExceeded", Message: "large"},
+		}},
+	}
+	want := &batchv1.Job{
+		ObjectMeta: metav1.ObjectMeta{
+			Name: "j", Namespace: "shop", UID: "u", ResourceVersion: "7", CreationTimestamp: metav1.Unix(1, 0),
+			OwnerReferences: []metav1.OwnerReference{{Kind: "Secret", UID: "s", Controller: &yes}},
+		},
+		Spec:   batchv1.JobSpec{ActiveDeadlineSeconds: &deadline},
+		Status: batchv1.JobStatus{Conditions: []batchv1.JobCondition{{Type: batchv1.JobFailed, Status: "True", Reason: "DeadlineExceeded"}}},
+	}
+	for range 2 {
+		got, err := slimJob(job)
+		if err != nil || !reflect.DeepEqual(got, want) {
+			t.Fatalf("%+v, %v", got, err)
+		}
+		job = got.(*batchv1.Job)
+	}
+	if got, err := slimJob("a tombstone of the cache's"); err != nil || got != "a tombstone of the cache's" {
 		t.Errorf("%v, %v", got, err)
 	}
 }

@@ -107,8 +107,9 @@ func (p *Projector) create(ctx context.Context, t *Target) (Outcome, error) {
 				Name: t.Owner.Name, UID: t.Owner.UID, Controller: ptr.To(true),
 			}},
 		},
-		Type: t.secretType(),
-		Data: data,
+		Type:      t.secretType(),
+		Data:      data,
+		Immutable: t.immutable(),
 	}), client.FieldOwner(t.fieldOwner()))
 	switch {
 	case apierrors.IsAlreadyExists(err):
@@ -160,6 +161,7 @@ func (t *Target) applied(existing *corev1.Secret) runtime.ApplyConfiguration {
 	ac := corev1ac.Secret(t.Name, t.Namespace).
 		WithUID(existing.UID). // never makes another object than the one that was judged
 		WithLabels(t.labels())
+	ac.Immutable = t.immutable()
 	for k, v := range t.Data {
 		ac.WithData(map[string][]byte{k: v.Reveal()})
 	}

@@ -30,6 +30,9 @@ type Showing struct {
 	Former *Former
 	// Now is the time of the pass.
 	Now time.Time
+
+	// base is the name of an immutable target as the owner has it.
+	base string
 }
 
 // Former is a target as an object's status knows it.
@@ -41,6 +44,9 @@ type Former struct {
 	Keys []string
 	// Digest of what was shown.
 	Digest string
+	// Immutable tells that it is an immutable core Secret, and Retained are those that it took the place of and that are still there.
+	Immutable bool
+	Retained  []Retained
 }
 
 // Shown is what showing it came to.
@@ -54,6 +60,11 @@ type Shown struct {
 	Healed string
 	// Restarted are the workloads that were restarted.
 	Restarted []string
+	// Name of the core Secret or ConfigMap that shows it, and the former ones that are still there, in the order of their names. LookAgain is
+	// when to see whether those are still used, 0 for never.
+	Name      string
+	Retained  []Retained
+	LookAgain time.Duration
 }
 
 // Show removes what was shown elsewhere, writes the target and then, if the data is other than what status knows, restarts workloads. The
@@ -73,14 +84,23 @@ func (p *Projector) Show(ctx context.Context, s *Showing) (shown Shown, err erro
 		return shown, nil
 	}
 	shown, err = p.show(ctx, s)
+	if err == nil && s.succeeds() {
+		err = p.succeed(ctx, s, &shown)
+		shown.Done = err == nil
+	}
 	return shown, fault.Join(ValidateRestart(s.Restart), err)
 }
 
-// leave removes the target of an earlier kind or name.
+// leave removes the target of an earlier kind or name. One that another takes the place of without a gap is left alone: see succeed.
 func (p *Projector) leave(ctx context.Context, s *Showing) error {
 	former := s.Former
-	if former == nil || s.knows() {
+	if former == nil || s.knows() || s.succeeds() {
 		return nil
+	}
+	if former.isSuccession() {
+		if err := p.removeAll(ctx, s); err != nil {
+			return err
+		}
 	}
 	what := &Target{ConfigMap: former.ConfigMap, Name: former.Name}
 	var err error
@@ -102,15 +122,9 @@ func (s *Showing) knows() bool {
 
 func (p *Projector) show(ctx context.Context, s *Showing) (shown Shown, err error) {
 	t := s.Target
-	t.Namespace, t.Owner = s.Namespace, s.Owner
-	if s.knows() {
-		t.FormerKeys = s.Former.Keys
-	}
-	ring, err := p.Keyring.Get()
-	if err != nil {
+	if shown, err = p.settle(s); err != nil {
 		return shown, err
 	}
-	shown.Keys, shown.Digest = t.Keys(), ring.Digest("projection", t.parts(s.Wanted)...)
 	want := fmt.Sprintf("%d/%s", s.Generation, shown.Digest)
 	now, err := p.hold(ctx, s, want)
 	if err != nil {
@@ -134,6 +148,25 @@ func (p *Projector) show(ctx context.Context, s *Showing) (shown Shown, err erro
 	return shown, contested
 }
 
+// settle says what the target is called, whose it is, and what tells its data from other data.
+func (p *Projector) settle(s *Showing) (shown Shown, err error) {
+	t := s.Target
+	t.Namespace, t.Owner = s.Namespace, s.Owner
+	ring, err := p.Keyring.Get()
+	if err != nil {
+		return shown, err
+	}
+	shown.Keys, shown.Digest = t.Keys(), ring.Digest("projection", t.parts(s.Wanted)...)
+	if t.Immutable {
+		s.base, t.Name = t.Name, immutableName(ring, t, shown.Digest)
+	}
+	shown.Name = t.Name
+	if s.knows() {
+		t.FormerKeys = s.Former.Keys
+	}
+	return shown, nil
+}
+
 // counted counts a write against the limit of heals. The ordinary first one is none.
 func (p *Projector) counted(s *Showing, outcome Outcome, want string) (contested error) {
 	if outcome == Unchanged || outcome == Created && s.Former == nil {
@@ -146,6 +179,9 @@ func (p *Projector) counted(s *Showing, outcome Outcome, want string) (contested
 // what they have read. One that an earlier pass wrote before it died is as it should be, so the outcome does not tell; the token makes
 // repeating harmless.
 func (s *Showing) restarts(outcome Outcome) bool {
+	if s.Target.Immutable || s.succeeds() && !s.knows() { // they are switched to another name, which restarts them
+		return false
+	}
 	return len(s.Restart) > 0 && (s.Former != nil || outcome != Created && s.Target.TakesWhatIsThere())
 }
 

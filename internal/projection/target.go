@@ -29,6 +29,8 @@ type Target struct {
 	Fixed  bool
 	// Whole is of a kind whose targets are not merged: no message proposes that.
 	Whole bool
+	// Immutable has each content shown in an immutable core Secret of its own, whose name is Name and what immutableName adds.
+	Immutable bool
 	// Labels and Annotations of the owner's, of a core Secret that is not merged into.
 	Labels, Annotations map[string]string
 	// Data in the clear.
@@ -183,6 +185,9 @@ func InSync(t *Target, cached *corev1.Secret, digest func(dataKey string, value 
 	controller := metav1.GetControllerOf(cached)
 	if t.policy() == v1alpha1.CreationPolicyMerge {
 		return controller == nil || controller.UID != t.Owner.UID
+	}
+	if t.Immutable && !isImmutable(cached) {
+		return false
 	}
 	return t.sameMetadata(cached) && cached.Annotations[v1alpha1.SubjectAnnotation] == t.Owner.ARN &&
 		controller != nil && controller.UID == t.Owner.UID

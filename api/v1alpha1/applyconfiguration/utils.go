@@ -106,6 +106,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.IdentityPoliciesApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("InlinePolicy"):
 		return &apiv1alpha1.InlinePolicyApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("JobRotator"):
+		return &apiv1alpha1.JobRotatorApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("JSONGenerator"):
 		return &apiv1alpha1.JSONGeneratorApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("KeyDeletion"):
@@ -156,6 +158,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.ProjectionStatusApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("RestartTarget"):
 		return &apiv1alpha1.RestartTargetApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("RetainedSecret"):
+		return &apiv1alpha1.RetainedSecretApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("RevokedCertificate"):
 		return &apiv1alpha1.RevokedCertificateApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("RotationStatus"):
@@ -168,6 +172,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.SecretGeneratorApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("SecretKeyReference"):
 		return &apiv1alpha1.SecretKeyReferenceApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("SecretProjectionStatus"):
+		return &apiv1alpha1.SecretProjectionStatusApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("SecretRotation"):
 		return &apiv1alpha1.SecretRotationApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("SecretSpec"):
@@ -186,6 +192,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.TagApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("TargetMetadata"):
 		return &apiv1alpha1.TargetMetadataApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("TargetSource"):
+		return &apiv1alpha1.TargetSourceApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("TargetTemplate"):
 		return &apiv1alpha1.TargetTemplateApplyConfiguration{}
 

@@ -49,6 +49,18 @@ type Value struct {
 	// Previous is the one before, .previous in a template, which is empty text if HasPrevious is false.
 	Previous    secretbytes.Bytes
 	HasPrevious bool
+	// Sources are the values of other objects by alias, .sources in a template; a member of that name is hidden if there are any. A
+	// source's own Sources are not seen.
+	Sources map[string]Value
+}
+
+// Wipe overwrites the values, those of the sources too.
+func (v *Value) Wipe() {
+	v.Current.Wipe()
+	v.Previous.Wipe()
+	for _, source := range v.Sources {
+		source.Wipe()
+	}
 }
 
 // Validate says whether templates could be rendered with some value.
@@ -120,6 +132,22 @@ func rendered(templates map[string]string, v Value) (map[string]secretbytes.Byte
 
 // dotOf is the data that a template sees.
 func dotOf(v Value) (map[string]any, error) {
+	dot, err := viewOf(v)
+	if err != nil || len(v.Sources) == 0 {
+		return dot, err
+	}
+	sources := make(map[string]any, len(v.Sources))
+	for alias, source := range v.Sources {
+		if sources[alias], err = viewOf(source); err != nil {
+			return nil, fmt.Errorf("source %s: %w", alias, err)
+		}
+	}
+	dot["sources"] = sources
+	return dot, nil
+}
+
+// viewOf is what a template sees of one object: its values, and the members of the current one.
+func viewOf(v Value) (map[string]any, error) {
 	dot := map[string]any{}
 	if members, ok := object(v.Current.Reveal()); ok {
 		for name, raw := range members {

@@ -24,6 +24,8 @@ type Service struct {
 	Secrets *secretsmanager.Service
 	// Client finds admins' Secrets in the cache; Live reads core Secrets, which are not all cached.
 	Client, Live client.Reader
+	// Jobs reads Jobs of rotations from the cache, and writes them.
+	Jobs client.Client
 	// Dial connects to rotation functions; a net.Dialer's if nil.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }

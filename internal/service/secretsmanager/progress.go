@@ -18,7 +18,7 @@ func Resting(secret *v1alpha1.Secret, ix versions.Index) bool {
 func Begun(secret *v1alpha1.Secret, ix versions.Index) string {
 	state, spec := secret.Status.Rotation, &secret.Spec
 	_, hasCurrent := ix.ByStage(versions.Current)
-	makes := spec.Generate != nil || spec.Rotation.ByFunction() != nil || spec.Rotation.Rotator() && hasCurrent
+	makes := spec.Generate != nil || spec.Rotation.MakesVersions() || spec.Rotation.Rotator() && hasCurrent
 	if state == nil || !makes || Resting(secret, ix) {
 		return ""
 	}
@@ -29,7 +29,7 @@ func Begun(secret *v1alpha1.Secret, ix versions.Index) string {
 }
 
 // InProgress tells that the rotation which status names goes on: its version is not made yet, or has AWSPENDING and not AWSCURRENT. One by a
-// function also while the version has AWSCURRENT, for it is the function that moves it, and it may have more to do. One whose version has lost
+// function or Jobs also while the version has AWSCURRENT, for it is they that move it, and they may have more to do. One whose version has lost
 // AWSPENDING is given up.
 func InProgress(secret *v1alpha1.Secret, ix versions.Index) bool {
 	state := secret.Status.Rotation
@@ -40,7 +40,7 @@ func InProgress(secret *v1alpha1.Secret, ix versions.Index) bool {
 	if !stored {
 		return Begun(secret, ix) != ""
 	}
-	if secret.Spec.Rotation.ByFunction() != nil {
+	if secret.Spec.Rotation.MakesVersions() {
 		return v.Has(versions.Pending) || v.Has(versions.Current)
 	}
 	return secret.Spec.Rotation.Rotator() && v.Has(versions.Pending) && !v.Has(versions.Current)

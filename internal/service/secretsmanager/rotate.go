@@ -81,7 +81,7 @@ func begins(secret *v1alpha1.Secret, ix versions.Index, token string) (begun boo
 	if inProgress || has && !pending.Has(versions.Current) {
 		return false, invalidRequest("A previous rotation isn't complete. That rotation will be reattempted.")
 	}
-	if _, has := ix.ByStage(versions.Current); !has && (secret.Spec.Rotation.ByFunction() == nil || secret.Spec.Sealed != "") {
+	if _, has := ix.ByStage(versions.Current); !has && (!secret.Spec.Rotation.MakesVersions() || secret.Spec.Sealed != "") {
 		return false, invalidRequest("You can't rotate this secret because it has no value yet.")
 	}
 	return false, nil
@@ -117,7 +117,7 @@ func checkRotator(spec *v1alpha1.SecretSpec, function string) error {
 	case spec.Generate != nil || spec.ValueFrom != nil:
 		return invalidRequest("You can't rotate this secret by a Lambda function because its value comes from spec.generate or spec.valueFrom " +
 			"of the Secret. Take that out of the Secret, or leave RotationLambdaARN out.")
-	case spec.Rotation.Database() != nil:
+	case spec.Rotation.Database() != nil || spec.Rotation.ByJob() != nil:
 		return invalidRequest("You can't rotate this secret by a Lambda function because spec.rotation of the Secret names a rotator. " +
 			"Leave RotationLambdaARN out.")
 	}

@@ -1137,6 +1137,12 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: template
       type:
         scalar: string
+- name: dev.strongroom.strongroom.api.v1alpha1.JobRotator
+  map:
+    fields:
+    - name: cronJobRef
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.LocalReference
 - name: dev.strongroom.strongroom.api.v1alpha1.KMSKey
   map:
     fields:
@@ -1657,6 +1663,15 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: selector
       type:
         namedType: io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector
+- name: dev.strongroom.strongroom.api.v1alpha1.RetainedSecret
+  map:
+    fields:
+    - name: name
+      type:
+        scalar: string
+    - name: since
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
 - name: dev.strongroom.strongroom.api.v1alpha1.RevocationReason
   scalar: string
 - name: dev.strongroom.strongroom.api.v1alpha1.RevokedCertificate
@@ -1751,6 +1766,32 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: name
       type:
         scalar: string
+- name: dev.strongroom.strongroom.api.v1alpha1.SecretProjectionStatus
+  map:
+    fields:
+    - name: digest
+      type:
+        scalar: string
+    - name: immutable
+      type:
+        scalar: boolean
+    - name: keys
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
+    - name: name
+      type:
+        scalar: string
+    - name: retained
+      type:
+        list:
+          elementType:
+            namedType: dev.strongroom.strongroom.api.v1alpha1.RetainedSecret
+          elementRelationship: associative
+          keys:
+          - name
 - name: dev.strongroom.strongroom.api.v1alpha1.SecretRotation
   map:
     fields:
@@ -1763,6 +1804,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: function
       type:
         namedType: dev.strongroom.strongroom.api.v1alpha1.FunctionRotator
+    - name: job
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.JobRotator
     - name: mysql
       type:
         namedType: dev.strongroom.strongroom.api.v1alpha1.DatabaseRotator
@@ -1868,7 +1912,7 @@ var schemaYAML = typed.YAMLObject(`types:
         namedType: dev.strongroom.strongroom.api.v1alpha1.PolicyBinding
     - name: projection
       type:
-        namedType: dev.strongroom.strongroom.api.v1alpha1.ProjectionStatus
+        namedType: dev.strongroom.strongroom.api.v1alpha1.SecretProjectionStatus
     - name: rotation
       type:
         namedType: dev.strongroom.strongroom.api.v1alpha1.RotationStatus
@@ -1886,6 +1930,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: creationPolicy
       type:
         namedType: dev.strongroom.strongroom.api.v1alpha1.CreationPolicy
+    - name: immutable
+      type:
+        scalar: boolean
     - name: metadata
       type:
         namedType: dev.strongroom.strongroom.api.v1alpha1.TargetMetadata
@@ -1898,6 +1945,14 @@ var schemaYAML = typed.YAMLObject(`types:
           elementType:
             namedType: dev.strongroom.strongroom.api.v1alpha1.RestartTarget
           elementRelationship: atomic
+    - name: sources
+      type:
+        list:
+          elementType:
+            namedType: dev.strongroom.strongroom.api.v1alpha1.TargetSource
+          elementRelationship: associative
+          keys:
+          - alias
     - name: template
       type:
         namedType: dev.strongroom.strongroom.api.v1alpha1.TargetTemplate
@@ -1975,6 +2030,18 @@ var schemaYAML = typed.YAMLObject(`types:
           elementType:
             namedType: dev.strongroom.strongroom.api.v1alpha1.LabelValue
           elementRelationship: separable
+- name: dev.strongroom.strongroom.api.v1alpha1.TargetSource
+  map:
+    fields:
+    - name: alias
+      type:
+        scalar: string
+    - name: parameterRef
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.LocalReference
+    - name: secretRef
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.LocalReference
 - name: dev.strongroom.strongroom.api.v1alpha1.TargetTemplate
   map:
     fields:

@@ -33,6 +33,8 @@ type SecretRotationApplyConfiguration struct {
 	Redis *DatabaseRotatorApplyConfiguration `json:"redis,omitempty"`
 	// function: a rotation function as AWS Secrets Manager calls it makes the values and tells whoever needs to know them.
 	Function *FunctionRotatorApplyConfiguration `json:"function,omitempty"`
+	// job: what a rotation function does, as a Kubernetes Job for each of the four steps.
+	Job *JobRotatorApplyConfiguration `json:"job,omitempty"`
 }
 
 // SecretRotationApplyConfiguration constructs a declarative configuration of the SecretRotation type for use with
@@ -102,5 +104,13 @@ func (b *SecretRotationApplyConfiguration) WithRedis(value *DatabaseRotatorApply
 // If called multiple times, the Function field is set to the value of the last call.
 func (b *SecretRotationApplyConfiguration) WithFunction(value *FunctionRotatorApplyConfiguration) *SecretRotationApplyConfiguration {
 	b.Function = value
+	return b
+}
+
+// WithJob sets the Job field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Job field is set to the value of the last call.
+func (b *SecretRotationApplyConfiguration) WithJob(value *JobRotatorApplyConfiguration) *SecretRotationApplyConfiguration {
+	b.Job = value
 	return b
 }

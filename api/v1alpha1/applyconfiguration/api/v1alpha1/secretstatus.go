@@ -34,7 +34,7 @@ type SecretStatusApplyConfiguration struct {
 	// was generated.
 	ImportedFrom *string `json:"importedFrom,omitempty"`
 	// projection that was last written.
-	Projection *ProjectionStatusApplyConfiguration `json:"projection,omitempty"`
+	Projection *SecretProjectionStatusApplyConfiguration `json:"projection,omitempty"`
 	// policyBinding is whom the secret's resource policy names.
 	PolicyBinding *PolicyBindingApplyConfiguration `json:"policyBinding,omitempty"`
 	// lastHandledReconcileAt echoes the annotation strongroom.dev/reconcile.
@@ -142,7 +142,7 @@ func (b *SecretStatusApplyConfiguration) WithImportedFrom(value string) *SecretS
 // WithProjection sets the Projection field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the Projection field is set to the value of the last call.
-func (b *SecretStatusApplyConfiguration) WithProjection(value *ProjectionStatusApplyConfiguration) *SecretStatusApplyConfiguration {
+func (b *SecretStatusApplyConfiguration) WithProjection(value *SecretProjectionStatusApplyConfiguration) *SecretStatusApplyConfiguration {
 	b.Projection = value
 	return b
 }

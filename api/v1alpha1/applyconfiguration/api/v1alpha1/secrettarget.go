@@ -22,8 +22,16 @@ type SecretTargetApplyConfiguration struct {
 	// dockerconfigjson, ssh-auth and tls); of another type, a value that is a JSON object becomes one key a member, and
 	// any other value the key "value".
 	Template *TargetTemplateApplyConfiguration `json:"template,omitempty"`
+	// sources are other Secrets and Parameters of this namespace whose values the template sees as well. When one of them changes the
+	// target is written anew; while one is missing the target stays as it is.
+	Sources []TargetSourceApplyConfiguration `json:"sources,omitempty"`
 	// creationPolicy: Owner, Merge or Adopt. Owner when it is left out.
 	CreationPolicy *apiv1alpha1.CreationPolicy `json:"creationPolicy,omitempty"`
+	// immutable has each content written into an immutable core Secret of its own, of the name that is wanted and a suffix:
+	// status.projection.name. The workloads of restart are switched to it, from the name that is wanted or a former one, which restarts
+	// them. Former ones go when no pod names them any more. Kubernetes lets nobody change the data of an immutable core Secret.
+	// https://kubernetes.io/docs/concepts/configuration/secret/#secret-immutable
+	Immutable *bool `json:"immutable,omitempty"`
 	// restart lists the workloads to restart when the data changes.
 	Restart []RestartTargetApplyConfiguration `json:"restart,omitempty"`
 }
@@ -66,11 +74,32 @@ func (b *SecretTargetApplyConfiguration) WithTemplate(value *TargetTemplateApply
 	return b
 }
 
+// WithSources adds the given value to the Sources field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the Sources field.
+func (b *SecretTargetApplyConfiguration) WithSources(values ...*TargetSourceApplyConfiguration) *SecretTargetApplyConfiguration {
+	for i := range values {
+		if values[i] == nil {
+			panic("nil value passed to WithSources")
+		}
+		b.Sources = append(b.Sources, *values[i])
+	}
+	return b
+}
+
 // WithCreationPolicy sets the CreationPolicy field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the CreationPolicy field is set to the value of the last call.
 func (b *SecretTargetApplyConfiguration) WithCreationPolicy(value apiv1alpha1.CreationPolicy) *SecretTargetApplyConfiguration {
 	b.CreationPolicy = &value
+	return b
+}
+
+// WithImmutable sets the Immutable field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Immutable field is set to the value of the last call.
+func (b *SecretTargetApplyConfiguration) WithImmutable(value bool) *SecretTargetApplyConfiguration {
+	b.Immutable = &value
 	return b
 }
 

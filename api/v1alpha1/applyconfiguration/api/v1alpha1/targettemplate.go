@@ -8,7 +8,7 @@ package v1alpha1
 // TargetTemplate shapes the data of a target.
 type TargetTemplateApplyConfiguration struct {
 	// data maps each key of the core Secret to a Go text/template. A template sees .current and .previous, the two
-	// newest values as text, and the members of a JSON object by their names.
+	// newest values as text, the members of a JSON object by their names, and in .sources what target.sources names.
 	Data map[string]string `json:"data,omitempty"`
 }
 
