@@ -228,6 +228,8 @@ const (
 	ReasonInvalidCertificate = "InvalidCertificate"
 	// ReasonKeyMismatch: the KMSKey is not the one that the authority's certificate was made for.
 	ReasonKeyMismatch = "KeyMismatch"
+	// ReasonKeyInUse: the KMSKey belongs to another CertificateAuthority.
+	ReasonKeyInUse = "KeyInUse"
 	// ReasonExpired: the certificate has expired, and nothing renews it here since it was imported.
 	ReasonExpired = "Expired"
 	// ReasonNoCertificate: there is no certificate yet, and spec says not where it comes from: it is imported through the API.

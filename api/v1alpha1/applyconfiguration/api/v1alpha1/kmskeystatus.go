@@ -31,6 +31,8 @@ type KMSKeyStatusApplyConfiguration struct {
 	SealingPublicKey *string `json:"sealingPublicKey,omitempty"`
 	// policyBinding is whom the key's policy names.
 	PolicyBinding *PolicyBindingApplyConfiguration `json:"policyBinding,omitempty"`
+	// certificateAuthority that the key belongs to.
+	CertificateAuthority *KeyAuthorityApplyConfiguration `json:"certificateAuthority,omitempty"`
 	// onDemandRotations so far. AWS KMS allows 25 a key.
 	OnDemandRotations *int32 `json:"onDemandRotations,omitempty"`
 	// nextRotationTime of automatic rotation, if it is on.
@@ -118,6 +120,14 @@ func (b *KMSKeyStatusApplyConfiguration) WithSealingPublicKey(value string) *KMS
 // If called multiple times, the PolicyBinding field is set to the value of the last call.
 func (b *KMSKeyStatusApplyConfiguration) WithPolicyBinding(value *PolicyBindingApplyConfiguration) *KMSKeyStatusApplyConfiguration {
 	b.PolicyBinding = value
+	return b
+}
+
+// WithCertificateAuthority sets the CertificateAuthority field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the CertificateAuthority field is set to the value of the last call.
+func (b *KMSKeyStatusApplyConfiguration) WithCertificateAuthority(value *KeyAuthorityApplyConfiguration) *KMSKeyStatusApplyConfiguration {
+	b.CertificateAuthority = value
 	return b
 }
 
