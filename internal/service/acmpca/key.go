@@ -24,7 +24,7 @@ import (
 
 // signer signs for an authority with the KMSKey that it names, if that belongs to it. The fault says KeyNotFound, KeyUnusable or KeyInUse.
 func (s *Service) signer(ctx context.Context, ca *v1alpha1.CertificateAuthority) (crypto.Signer, error) {
-	key, err := s.KMS.ByName(ctx, ca.Namespace, ca.KMSKeyName())
+	key, err := s.KMS.SharedByName(ctx, ca.Namespace, ca.KMSKeyName())
 	if err != nil {
 		return nil, err
 	}
