@@ -132,6 +132,32 @@ var _ = Describe("A running manager", Ordered, func() {
 		Expect(c.Status.LastHandledRotateAt).To(Equal("now"))
 	})
 
+	It("sees a key become free, and go from one authority to another", func() {
+		key := environment.KMSKey(namespace, "shared", func(k *v1alpha1.KMSKey) {
+			k.Spec.KeySpec, k.Spec.KeyUsage = v1alpha1.KeySpecECCNISTP256, v1alpha1.KeyUsageSignVerify
+		})
+		here := func(ca *v1alpha1.CertificateAuthority) { ca.Namespace = namespace }
+		orphan, second, third := described("orphan", here, under("nobody"), with("shared")), described("second", here, with("shared")), described("third", here, with("shared"))
+		reason := func(ca *v1alpha1.CertificateAuthority) func() string {
+			return func() string {
+				_ = refresh(ca)
+				return meta.FindStatusCondition(ca.Status.Conditions, v1alpha1.ConditionReady).Reason
+			}
+		}
+		Expect(cp.Client.Create(ctx, key)).To(Succeed())
+		Expect(cp.Client.Create(ctx, orphan)).To(Succeed())
+		Eventually(reason(orphan)).WithTimeout(patience).Should(Equal(v1alpha1.ReasonAuthorityNotFound))
+		Expect(cp.Client.Create(ctx, second)).To(Succeed())
+		Eventually(reason(second)).WithTimeout(patience).Should(Equal(v1alpha1.ReasonKeyInUse))
+		Expect(cp.Client.Delete(ctx, orphan)).To(Succeed())
+		Eventually(caReady(second)).WithTimeout(patience).Should(BeTrue())
+		Expect(cp.Client.Create(ctx, third)).To(Succeed())
+		Eventually(reason(third)).WithTimeout(patience).Should(Equal(v1alpha1.ReasonKeyInUse))
+		update(key, func() { key.Spec.CertificateAuthorityRef = &v1alpha1.LocalReference{Name: "third"} })
+		Eventually(caReady(third)).WithTimeout(patience).Should(BeTrue())
+		Eventually(reason(second)).WithTimeout(patience).Should(Equal(v1alpha1.ReasonKeyInUse))
+	})
+
 	It("has a status back that somebody took away", func() {
 		for _, ca := range []*v1alpha1.CertificateAuthority{ca, sub} {
 			Expect(refresh(ca)).To(Succeed())
