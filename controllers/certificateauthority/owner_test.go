@@ -42,6 +42,15 @@ func keyOf(ca *v1alpha1.CertificateAuthority) *v1alpha1.KMSKey {
 	return key
 }
 
+// forAuthorities makes a key as an authority that is gone had it made.
+func forAuthorities(name string) {
+	GinkgoHelper()
+	world.ReadyKey(name, func(k *v1alpha1.KMSKey) {
+		k.Annotations = map[string]string{v1alpha1.AuthorityAnnotation: "arn:aws:acm-pca:us-east-1:000000000000:certificate-authority/gone"}
+		k.Spec.KeySpec, k.Spec.KeyUsage = v1alpha1.KeySpecECCNISTP256, v1alpha1.KeyUsageSignVerify
+	})
+}
+
 // give has a key name an authority as the one that it belongs to, as who looks after the key does; an empty name is none.
 func give(key *v1alpha1.KMSKey, name string) {
 	GinkgoHelper()
@@ -109,9 +118,7 @@ var _ = Describe("The key of an authority", func() {
 	})
 
 	It("is that of one of several that are made at once, and every certificate for it is that one's", func() {
-		world.ReadyKey("shared", func(k *v1alpha1.KMSKey) {
-			k.Spec.KeySpec, k.Spec.KeyUsage = v1alpha1.KeySpecECCNISTP256, v1alpha1.KeyUsageSignVerify
-		})
+		forAuthorities("shared")
 		var all []*v1alpha1.CertificateAuthority
 		for _, name := range []string{"a", "b", "c", "d", "e", "f"} {
 			ca := described(name, with("shared"))
@@ -166,9 +173,7 @@ var _ = Describe("The key of an authority", func() {
 	})
 
 	It("is free again when it goes without having had a certificate", func() {
-		world.ReadyKey("shared", func(k *v1alpha1.KMSKey) {
-			k.Spec.KeySpec, k.Spec.KeyUsage = v1alpha1.KeySpecECCNISTP256, v1alpha1.KeyUsageSignVerify
-		})
+		forAuthorities("shared")
 		orphan := passed("orphan", with("shared"), under("nobody"))
 		is(orphan, metav1.ConditionFalse, v1alpha1.ReasonAuthorityNotFound)
 		Expect(keyOf(orphan).Status.CertificateAuthority).To(HaveValue(HaveField("Certified", false)))
@@ -277,5 +282,31 @@ var _ = Describe("The key of an authority", func() {
 		reconcile(first)
 		reconcile(passed("thief", with("ca-first")))
 		Expect(keyOf(first).ResourceVersion).To(Equal(before))
+	})
+
+	It("is none that was made for something else, which signs on and can be given to it", func() {
+		key := world.ReadyKey("releases", func(k *v1alpha1.KMSKey) {
+			k.Spec.KeySpec, k.Spec.KeyUsage = v1alpha1.KeySpecECCNISTP256, v1alpha1.KeyUsageSignVerify
+		})
+		thief := passed("thief", with("releases"))
+		is(thief, metav1.ConditionFalse, v1alpha1.ReasonKeyInUse, "KMSKey releases was not made for a CertificateAuthority", "spec.certificateAuthorityRef")
+		Expect(own(thief)).To(BeEmpty())
+		Expect(world.Services.Authorities.CertifiedFor(ctx, key)).To(BeEmpty(), "kms:Sign is refused")
+		world.Refresh(key)
+		Expect(key.Status.CertificateAuthority).To(BeNil())
+		give(key, "thief")
+		reconcile(thief)
+		is(thief, metav1.ConditionTrue, v1alpha1.ReasonSucceeded)
+	})
+
+	It("that an authority has made is kept for that one, from the first", func() {
+		first := passed("first", with("made"))
+		is(first, metav1.ConditionFalse, v1alpha1.ReasonKeyUnusable)
+		key := keyOf(first)
+		Expect(key.Annotations).To(HaveKeyWithValue(v1alpha1.AuthorityAnnotation, first.Status.ARN))
+		world.ReconcileKey(key)
+		stolen(passed("thief", with("made")), "first")
+		reconcile(first)
+		is(first, metav1.ConditionTrue, v1alpha1.ReasonSucceeded)
 	})
 })

@@ -134,6 +134,7 @@ var _ = Describe("A running manager", Ordered, func() {
 
 	It("sees a key become free, and go from one authority to another", func() {
 		key := environment.KMSKey(namespace, "shared", func(k *v1alpha1.KMSKey) {
+			k.Annotations = map[string]string{v1alpha1.AuthorityAnnotation: "arn:aws:acm-pca:us-east-1:000000000000:certificate-authority/gone"}
 			k.Spec.KeySpec, k.Spec.KeyUsage = v1alpha1.KeySpecECCNISTP256, v1alpha1.KeyUsageSignVerify
 		})
 		here := func(ca *v1alpha1.CertificateAuthority) { ca.Namespace = namespace }

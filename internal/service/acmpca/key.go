@@ -87,7 +87,9 @@ func (s *Service) EstablishKey(ctx context.Context, ca *v1alpha1.CertificateAuth
 
 func (s *Service) createKey(ctx context.Context, ca *v1alpha1.CertificateAuthority) error {
 	err := s.Client.Create(ctx, &v1alpha1.KMSKey{
-		ObjectMeta: metav1.ObjectMeta{Namespace: ca.Namespace, Name: ca.KMSKeyName()},
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: ca.Namespace, Name: ca.KMSKeyName(), Annotations: map[string]string{v1alpha1.AuthorityAnnotation: ca.Status.ARN},
+		},
 		Spec: v1alpha1.KMSKeySpec{
 			Description: "Key of the CertificateAuthority " + ca.Name,
 			KeySpec:     keySpecs[AlgorithmOf(ca)], KeyUsage: v1alpha1.KeyUsageSignVerify, Region: ca.Spec.Region,

@@ -20,7 +20,9 @@ type ownership struct {
 	arn, name string
 	// named is the one that the key's spec names, empty for none.
 	named string
-	// holder is the one that the key's status names, nil for none.
+	// byName tells that the key is called as the authority's is if its spec names none.
+	byName bool
+	// holder is the one that the key's status names, or that the key was made for; nil for none.
 	holder *v1alpha1.KeyAuthority
 	// holderGone tells that it neither is there nor had a certificate. It is asked for only of one that is not certified.
 	holderGone func() (bool, error)
@@ -28,7 +30,9 @@ type ownership struct {
 	eldest func() (*v1alpha1.KeyAuthority, error)
 }
 
-// decide tells whose the key is. free tells that it is the authority's if it takes the key: by a write to the key's status.
+// decide tells whose the key is, and nobody's if it is not for authorities: naming a key in kmsKeyRef is no right to it, since who may write
+// CertificateAuthorities would sign with every key, and keep it from all else. free tells that it is the authority's if it takes the key: by a
+// write to the key's status.
 func (o *ownership) decide() (whose v1alpha1.KeyAuthority, free bool, err error) {
 	me := v1alpha1.KeyAuthority{ARN: o.arn, Name: o.name}
 	switch {
@@ -55,11 +59,20 @@ func (o *ownership) decide() (whose v1alpha1.KeyAuthority, free bool, err error)
 	if eldest != nil && eldest.ARN != o.arn {
 		return *eldest, false, nil
 	}
+	if eldest == nil && o.holder == nil && !o.byName {
+		return v1alpha1.KeyAuthority{}, false, nil
+	}
 	return me, true, nil
 }
 
 func (s *Service) ownership(ctx context.Context, ca *v1alpha1.CertificateAuthority, key *v1alpha1.KMSKey) *ownership {
-	o := &ownership{arn: ca.Status.ARN, name: ca.Name, holder: key.Status.CertificateAuthority}
+	o := &ownership{arn: ca.Status.ARN, name: ca.Name, byName: key.Name == "ca-"+ca.Name, holder: key.Status.CertificateAuthority}
+	if made := key.Annotations[v1alpha1.AuthorityAnnotation]; made != "" && o.holder == nil {
+		o.holder = &v1alpha1.KeyAuthority{ARN: made, Name: made}
+		if there, err := s.Find(ctx, key.Namespace, arn.Account(made), made); err == nil && there != nil {
+			o.holder.Name = there.Name
+		}
+	}
 	if key.Spec.CertificateAuthorityRef != nil {
 		o.named = key.Spec.CertificateAuthorityRef.Name
 	}
@@ -138,6 +151,11 @@ func (s *Service) Keep(ctx context.Context, ca *v1alpha1.CertificateAuthority) e
 }
 
 func inUse(key *v1alpha1.KMSKey, whose v1alpha1.KeyAuthority) error {
+	if whose == (v1alpha1.KeyAuthority{}) {
+		return fault.Stalled(v1alpha1.ReasonKeyInUse, fmt.Errorf("KMSKey %s was not made for a CertificateAuthority: create one whose kmsKeyRef names no KMSKey that is "+
+			"there already, or none, and its key is made. Who looks after this KMSKey can give it to an authority, and to nothing else, by spec.certificateAuthorityRef of the KMSKey",
+			key.Name))
+	}
 	return fault.Stalled(v1alpha1.ReasonKeyInUse, fmt.Errorf("KMSKey %s belongs to the CertificateAuthority %s, and no other signs with it: create one with a key "+
 		"of its own. Who looks after the KMSKey can give it to another, also when that one is gone, by spec.certificateAuthorityRef of the KMSKey", key.Name, whose.Name))
 }

@@ -22,7 +22,9 @@ func TestAKeyIsThatOfOneAuthority(t *testing.T) {
 		want   string // the ARN of whose it is
 		free   bool
 	}{
-		{name: "one that nobody has is free", want: mine, free: true},
+		{name: "one that is called as mine and that nobody has is free", in: ownership{byName: true}, want: mine, free: true},
+		{name: "one that is called otherwise, and that nobody gave to me, is none of mine"},
+		{name: "nor is one of that name that another has had a certificate for", in: ownership{byName: true}, eldest: holder(theirs, true), want: theirs},
 		{name: "one that its status says is mine is mine, whatever certificates say", in: ownership{holder: holder(mine, false)}, eldest: holder(theirs, true), want: mine},
 		{name: "and needs no look at certificates", in: ownership{holder: holder(mine, true)}, fails: unread, want: mine},
 		{name: "one of another that has a certificate is that one's, also when it is gone", in: ownership{holder: holder(theirs, true)}, gone: true, want: theirs},
