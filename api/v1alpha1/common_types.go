@@ -55,6 +55,8 @@ const (
 	// ReconcileAnnotation asks for one reconciliation. Each new value is handled once and echoed in
 	// status.lastHandledReconcileAt.
 	ReconcileAnnotation = Group + "/reconcile"
+	// AuthorityAnnotation of a KMSKey is the ARN of the CertificateAuthority that the key was made for, by its controller.
+	AuthorityAnnotation = Group + "/certificate-authority"
 	// RotateAnnotation asks for one rotation. Each new value is handled once and echoed in
 	// status.lastHandledRotateAt.
 	RotateAnnotation = Group + "/rotate"
@@ -238,6 +240,8 @@ const (
 	ReasonInvalidCertificate = "InvalidCertificate"
 	// ReasonKeyMismatch: the KMSKey is not the one that the authority's certificate was made for.
 	ReasonKeyMismatch = "KeyMismatch"
+	// ReasonKeyInUse: the KMSKey belongs to another CertificateAuthority, or is for something else.
+	ReasonKeyInUse = "KeyInUse"
 	// ReasonExpired: the certificate has expired, and nothing renews it here since it was imported.
 	ReasonExpired = "Expired"
 	// ReasonNoCertificate: there is no certificate yet, and spec says not where it comes from: it is imported through the API.

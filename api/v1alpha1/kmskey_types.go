@@ -130,6 +130,7 @@ const (
 // +kubebuilder:validation:XValidation:rule="(has(self.origin) ? self.origin : 'AWS_KMS') == (has(oldSelf.origin) ? oldSelf.origin : 'AWS_KMS')",message="origin cannot be changed: the key material is there; create another KMSKey",fieldPath=".origin",reason=FieldValueForbidden
 // +kubebuilder:validation:XValidation:rule="has(self.customKeyStoreRef) == has(oldSelf.customKeyStoreRef) && (!has(self.customKeyStoreRef) || self.customKeyStoreRef == oldSelf.customKeyStoreRef)",message="customKeyStoreRef cannot be changed: the key material is of that HSMCluster; create another KMSKey",fieldPath=".customKeyStoreRef",reason=FieldValueForbidden
 // +kubebuilder:validation:XValidation:rule="!has(self.origin) || self.origin == 'AWS_KMS' || !has(self.rotation) || !self.rotation.enabled",message="key material in a custom key store is not rotated, as in AWS KMS: leave rotation out, and create another KMSKey when it is time",fieldPath=".rotation"
+// +kubebuilder:validation:XValidation:rule="!has(self.certificateAuthorityRef) || has(self.keyUsage) && self.keyUsage == 'SIGN_VERIFY'",message="an authority's key signs: set keyUsage to SIGN_VERIFY, or leave certificateAuthorityRef out",fieldPath=".certificateAuthorityRef"
 type KMSKeySpec struct {
 	// description of the key, for people.
 	// +optional
@@ -195,6 +196,13 @@ type KMSKeySpec struct {
 	// +optional
 	Policy *PolicyDocument `json:"policy,omitempty"`
 
+	// certificateAuthorityRef names the CertificateAuthority of the namespace that the key belongs to: no other has a certificate for it, or signs
+	// with it. When it is left out, it is that of the authority that had the key made, or of the one NAME if the key is ca-NAME, and no authority's
+	// otherwise. Naming another takes the key from the former one, which then neither issues, nor revokes, nor makes revocation lists. Of keys
+	// that sign alone.
+	// +optional
+	CertificateAuthorityRef *LocalReference `json:"certificateAuthorityRef,omitempty"`
+
 	// tags of the key. Policies see them as aws:ResourceTag/KEY.
 	// https://docs.aws.amazon.com/kms/latest/developerguide/tagging-keys.html
 	// +optional
@@ -259,6 +267,23 @@ type KeyMaterial struct {
 	CreatedTime metav1.Time `json:"createdTime"`
 }
 
+// KeyAuthority is the CertificateAuthority that a key belongs to.
+type KeyAuthority struct {
+	// arn of the authority. It stays when the authority is deleted and restored.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=2048
+	ARN string `json:"arn"`
+	// name of the authority.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name"`
+	// certified tells that the authority has had a certificate for the key: it is then the authority's for good, also when that is gone.
+	// +optional
+	Certified bool `json:"certified,omitempty"`
+}
+
 // KMSKeyStatus is what is known of the key.
 type KMSKeyStatus struct {
 	// observedGeneration is the generation that the conditions speak of.
@@ -312,6 +337,10 @@ type KMSKeyStatus struct {
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	DeletionGeneration int64 `json:"deletionGeneration,omitempty"`
+
+	// certificateAuthority that the key belongs to.
+	// +optional
+	CertificateAuthority *KeyAuthority `json:"certificateAuthority,omitempty"`
 
 	// onDemandRotations so far. AWS KMS allows 25 a key.
 	// +optional

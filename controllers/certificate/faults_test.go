@@ -124,6 +124,8 @@ var _ = Describe("A Certificate whose authority is in trouble", func() {
 		for _, e := range envelopes(v1alpha1.EnvelopeTombstone) {
 			remove(&e)
 		}
+		key := environment.KMSKey(namespace, "shop-ca")
+		update(key, func() { key.Spec.CertificateAuthorityRef = &v1alpha1.LocalReference{Name: "internal"} })
 		next := readyRoot()
 		Expect(next.Status.ARN).NotTo(Equal(ca.Status.ARN))
 		reconcile(c)

@@ -61,6 +61,7 @@ var _ = BeforeEach(func() {
 			key.Spec.Aliases = []string{"alias/aws/acm"}
 		} else {
 			key.Spec.KeySpec, key.Spec.KeyUsage = v1alpha1.KeySpecECCNISTP256, v1alpha1.KeyUsageSignVerify
+			key.Spec.CertificateAuthorityRef = &v1alpha1.LocalReference{Name: "internal"}
 		}
 		create(key)
 		reconcileKey(name)

@@ -26,16 +26,12 @@ func (r *Reconciler) key(ctx context.Context, p *pass) error {
 		}
 		p.chain = chain
 	}
-	key, signer, err := r.Authorities.EstablishKey(ctx, p.identified(), p.chain != nil)
+	key, signer, err := r.Authorities.EstablishKey(ctx, p.identified(), p.chain)
 	if err != nil {
 		return err
 	}
 	p.keyARN, p.signer = key.Status.ARN, signer
-	if p.chain == nil {
-		return nil
-	}
-	_, err = r.Authorities.AuthorityOf(p.ca, p.chain, signer) // says KeyMismatch
-	return err
+	return nil
 }
 
 // renewal is all that the decision to renew an authority's certificate depends on.
@@ -63,14 +59,19 @@ func decide(in renewal) (due bool, at time.Time) {
 	return !at.After(in.now), at
 }
 
-// certify has the authority's certificate issued, or renewed when it is time, with the same key. One that is revoked never is: whatever was
-// wrong with its key still is. One below an authority that is revoked is renewed once authorityRef names another. The fault says Revoked.
+// certify has the authority's certificate issued, or renewed when it is time, with the same key. One that is revoked is issued anew if somebody asks
+// and nothing is wrong with its key; otherwise it never is. One below an authority that is revoked is renewed once authorityRef names another. The
+// fault says Revoked.
 func (r *Reconciler) certify(ctx context.Context, p *pass) error {
-	if err := r.Authorities.CheckRevoked(ctx, p.identified(), p.chain[:min(len(p.chain), 2)]); err != nil {
-		return err
+	asked := p.chain != nil && p.requested() != "" && p.requested() != p.ca.Status.LastHandledRotateAt
+	if err := r.Authorities.CheckRevoked(ctx, p.identified(), p.chain[:min(len(p.chain), 2)]); err != nil && !(asked && fault.Of(err).Reason == v1alpha1.ReasonRevoked) {
+		return err // and issue asks for the key
 	}
 	if p.chain == nil {
 		if err := r.issue(ctx, p); err != nil {
+			return err
+		}
+		if err := r.Authorities.Keep(ctx, p.identified()); err != nil {
 			return err
 		}
 	} else if due, _ := r.due(ctx, p); due {

@@ -30,7 +30,7 @@ type life struct {
 
 var lives = []life{
 	{
-		name: "the first pass of a root", writes: []string{"create", "create", "status"},
+		name: "the first pass of a root", writes: []string{"status", "create", "status", "create", "status"},
 		begin: func(name string) *v1alpha1.CertificateAuthority { return root(name, shownIn(name)) },
 		check: func(ca, _ *v1alpha1.CertificateAuthority) { Expect(ca.Status.Versions).To(HaveLen(1)) },
 	},
@@ -49,7 +49,7 @@ var lives = []life{
 		},
 	},
 	{
-		name: "the first pass of a subordinate", writes: []string{"create", "create", "create", "status"},
+		name: "the first pass of a subordinate", writes: []string{"status", "create", "create", "status", "create", "status"},
 		begin: func(name string) *v1alpha1.CertificateAuthority {
 			if world.ControlPlane.Client.Get(ctx, client.ObjectKey{Namespace: world.Namespace, Name: "above"}, &v1alpha1.CertificateAuthority{}) != nil {
 				ready("above", func(ca *v1alpha1.CertificateAuthority) { ca.Spec.Validity = "3000d" })

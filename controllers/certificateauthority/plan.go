@@ -56,6 +56,19 @@ func planned(p *pass, all []acmpca.Revocation) *plan {
 	return next
 }
 
+// gatherTime is how long after a list the next one waits for more to be on it, and the most that a revocation waits for its list: the first after a
+// quiet time waits for nothing. It is the unit of thisUpdate, so that no two lists have the same.
+const gatherTime = time.Second
+
+// gathering is how long revocations are still gathered for the list that follows one, nil for none; 0 for no longer. Of a list from the future, which
+// a clock that was set back leaves, nothing waits for the next.
+func gathering(former *v1alpha1.CertificateRevocationListStatus, now time.Time) time.Duration {
+	if former == nil || now.Before(former.ThisUpdate.Time) {
+		return 0
+	}
+	return max(0, former.ThisUpdate.Add(gatherTime).Sub(now))
+}
+
 // clockSkew is how much clocks of those who revoke, list and verify may differ.
 const clockSkew = time.Hour
 

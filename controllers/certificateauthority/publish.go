@@ -33,15 +33,21 @@ const (
 // others, or when the last one is not in the target any more, and shows it. Records of certificates that have expired go. Without a signer
 // nothing is signed, and what there is stays shown.
 //
+// What is revoked within a second of the last list is gathered for the next one, so that a thousand revocations at once are not a thousand lists.
+//
 // The list's number is the time in seconds, or one more than the last: so it grows even if status was lost.
 //
 // Crash-safe: target first, records of what has expired second, status third; a pass that ends between makes a list with another number.
 func (r *Reconciler) publish(ctx context.Context, p *pass) error {
-	all, expired, err := r.Authorities.Revoked(ctx, p.identified())
+	last, err := r.shownList(ctx, p)
 	if err != nil {
 		return err
 	}
-	last, err := r.shownList(ctx, p)
+	if until := gathering(p.ca.Status.CRL, p.now); until > 0 && (last != nil || p.ca.Spec.Target == nil) {
+		p.lookAgain(until)
+		return r.show(ctx, p, p.ca.Status.CRL, last)
+	}
+	all, expired, err := r.Authorities.Revoked(ctx, p.identified())
 	if err != nil {
 		return err
 	}

@@ -96,37 +96,47 @@ var _ = Describe("A subordinate authority that is revoked", func() {
 		Expect(above.Status.CRL.Revoked).To(Equal(int64(1)), "a key is no entry of a list")
 
 		for name, change := range map[string]func(*v1alpha1.CertificateAuthority){"again": under("above"), "root": func(*v1alpha1.CertificateAuthority) {}} {
-			ca := described(name, change, func(ca *v1alpha1.CertificateAuthority) { ca.Spec.KMSKeyRef = &v1alpha1.LocalReference{Name: "ca-sub"} })
-			world.Create(ca)
-			reconcile(ca)
+			give(keyOf(sub), name)
+			ca := passed(name, change, with("ca-sub"))
 			is(ca, metav1.ConditionFalse, v1alpha1.ReasonRevoked, "its key is not to be trusted", "a key of its own")
 			Expect(ca.Status.Versions).To(BeEmpty())
 		}
 	})
 
-	It("is not one whose key an authority condemns that has issued it nothing, also if that one signs with the issuer's key", func() {
+	It("is not one whose key an authority condemns that has issued it nothing, also if that one signed with the issuer's key for a while", func() {
 		above := ready("above", func(ca *v1alpha1.CertificateAuthority) { ca.Spec.Validity = "3000d" })
 		sub := ready("sub", under("above"))
 		below := ready("below", under("sub"))
-		squats, rogues := []*v1alpha1.CertificateAuthority{}, []*v1alpha1.CertificateAuthority{}
+		lent := func(ca *v1alpha1.CertificateAuthority, to string) { give(keyOf(ca), to) }
+		revocations := map[*v1alpha1.CertificateAuthority]func(){}
 		for name, key := range map[string]string{"theirs": "", "twin": "ca-above"} {
-			rogue := ready(name, func(ca *v1alpha1.CertificateAuthority) {
-				if key != "" {
-					ca.Spec.KMSKeyRef = &v1alpha1.LocalReference{Name: key}
+			rogue := described(name)
+			if key == "" {
+				rogue = ready(name)
+			} else {
+				lent(above, name)
+				rogue = passed(name, with(key))
+			}
+			is(rogue, metav1.ConditionTrue, v1alpha1.ReasonSucceeded)
+			for _, victim := range []*v1alpha1.CertificateAuthority{sub, below} {
+				lent(victim, name+"-"+victim.Name)
+				squat := passed(name+"-"+victim.Name, under(name), with("ca-"+victim.Name))
+				is(squat, metav1.ConditionTrue, v1alpha1.ReasonSucceeded)
+				revocations[squat] = func() {
+					lent(rogue, name)
+					reconcile(rogue)
+					revoke(rogue, squat.Status.Serial)
 				}
-			})
-			for _, victim := range []string{"sub", "below"} {
-				squat := ready(name+"-"+victim, under(name), func(ca *v1alpha1.CertificateAuthority) {
-					ca.Spec.KMSKeyRef = &v1alpha1.LocalReference{Name: "ca-" + victim}
-				})
-				squats, rogues = append(squats, squat), append(rogues, rogue)
 			}
 		}
-		for i, squat := range squats {
-			revoke(rogues[i], squat.Status.Serial)
+		for squat, condemned := range revocations {
+			condemned()
+			lent(squat, squat.Name)
+			reconcile(squat)
 			refused(squat)
 		}
 		for _, ca := range []*v1alpha1.CertificateAuthority{above, sub, below} {
+			lent(ca, ca.Name)
 			reconcile(ca)
 			is(ca, metav1.ConditionTrue, v1alpha1.ReasonSucceeded)
 			issued(ca)
@@ -139,17 +149,15 @@ var _ = Describe("A subordinate authority that is revoked", func() {
 		refused(below)
 	})
 
-	It("has its key back in a new authority when an operator deletes the revocation of the key", func() {
+	It("has its key back when an operator deletes the revocation of the key, and asks for another certificate; what it issued is good, and revoked by the same list", func() {
 		above := ready("above")
-		sub := ready("sub", under("above"))
-		leaf := issued(sub)
-		revoke(above, sub.Status.Serial)
-		again := described("again", under("above"), func(ca *v1alpha1.CertificateAuthority) {
-			ca.Spec.KMSKeyRef, ca.Spec.Subject = &v1alpha1.LocalReference{Name: "ca-sub"}, sub.Spec.Subject
-		})
-		world.Create(again)
-		reconcile(again)
-		is(again, metav1.ConditionFalse, v1alpha1.ReasonRevoked, "its key is not to be trusted")
+		sub := ready("sub", under("above"), shownIn("sub-ca"))
+		leaf, bad := issued(sub), issued(sub)
+		former := sub.Status.Serial
+		revoke(above, former)
+		annotate(sub, "too early")
+		reconcile(sub)
+		is(sub, metav1.ConditionFalse, v1alpha1.ReasonRevoked, "its key is not to be trusted")
 		lifted := 0
 		for _, e := range world.Envelopes(v1alpha1.EnvelopeRevocation) {
 			if strings.HasPrefix(e.Spec.Version, "key-") {
@@ -158,14 +166,47 @@ var _ = Describe("A subordinate authority that is revoked", func() {
 			}
 		}
 		Expect(lifted).To(Equal(1))
-		reconcile(again)
-		is(again, metav1.ConditionTrue, v1alpha1.ReasonSucceeded)
-		issued(again)
-		refused(sub) // its certificate is revoked all the same
-		issuer, err := pki.ParseCertificates([]byte(again.Status.Certificate))
+		world.Update(sub, func() { delete(sub.Annotations, v1alpha1.RotateAnnotation) })
+		reconcile(sub)
+		is(sub, metav1.ConditionFalse, v1alpha1.ReasonRevoked, former, v1alpha1.RotateAnnotation) // nothing goes on by itself
+		refused(sub)
+
+		annotate(sub, "now")
+		reconcile(sub)
+		is(sub, metav1.ConditionTrue, v1alpha1.ReasonSucceeded)
+		Expect(sub.Status.Serial).NotTo(Equal(former))
+		issued(sub)
+		issuer, err := pki.ParseCertificates([]byte(sub.Status.Certificate))
 		Expect(err).NotTo(HaveOccurred())
 		Expect(leaf.CheckSignatureFrom(issuer[0])).To(Succeed(), "what was issued before is good under the new certificate")
+		world.Update(sub, func() { sub.Spec.Revoked = []v1alpha1.RevokedCertificate{{Serial: serialOf(bad)}} })
+		reconcile(sub)
+		Expect(sub.Status.CRL.Revoked).To(Equal(int64(1)))
+		is(above, metav1.ConditionTrue, v1alpha1.ReasonSucceeded)
+		Expect(above.Status.CRL.Revoked).To(Equal(int64(1)), "the former certificate is off the list")
 	})
+
+	DescribeTable("is issued anew with the same key when it asks, if it was revoked for what is not its key's", func(reason v1alpha1.RevocationReason, again bool) {
+		above := ready("above")
+		sub := ready("sub", under("above"))
+		world.Update(above, func() { above.Spec.Revoked = []v1alpha1.RevokedCertificate{{Serial: sub.Status.Serial, Reason: reason}} })
+		reconcile(above)
+		reconcile(sub)
+		is(sub, metav1.ConditionFalse, v1alpha1.ReasonRevoked)
+		annotate(sub, "now")
+		reconcile(sub)
+		if !again {
+			is(sub, metav1.ConditionFalse, v1alpha1.ReasonRevoked)
+			refused(sub)
+			return
+		}
+		is(sub, metav1.ConditionTrue, v1alpha1.ReasonSucceeded)
+		issued(sub)
+	},
+		Entry(nil, v1alpha1.RevocationReason("SUPERSEDED"), true), Entry(nil, v1alpha1.RevocationReason("CESSATION_OF_OPERATION"), true),
+		Entry(nil, v1alpha1.RevocationReason("AFFILIATION_CHANGED"), true), Entry(nil, v1alpha1.RevocationReason("KEY_COMPROMISE"), false),
+		Entry(nil, v1alpha1.RevocationReason(""), false),
+	)
 
 	DescribeTable("is not one whose earlier certificate is revoked for what is not its key's", func(reason v1alpha1.RevocationReason) {
 		above := ready("above", func(ca *v1alpha1.CertificateAuthority) { ca.Spec.Validity = "3000d" })

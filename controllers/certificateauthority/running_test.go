@@ -25,12 +25,14 @@ var _ = Describe("A running manager", Ordered, func() {
 	var (
 		cp        *environment.ControlPlane
 		namespace string
+		op        *environment.Operator
 		ca, sub   *v1alpha1.CertificateAuthority
 		c         *v1alpha1.Certificate
 	)
 	BeforeAll(func() {
 		cp = world.ControlPlane
-		op, err := environment.RunOperator(ctx, cp.Config, operator.Options{})
+		var err error
+		op, err = environment.RunOperator(ctx, cp.Config, operator.Options{})
 		Expect(err).NotTo(HaveOccurred())
 		DeferCleanup(op.Stop)
 		namespace, err = cp.NewNamespace(ctx)
@@ -108,6 +110,7 @@ var _ = Describe("A running manager", Ordered, func() {
 
 	It("renews what was revoked, and lists it", func() {
 		before := c.Status.Serial
+		op.Clock.Set(op.Clock.Now().Add(time.Second)) // the last list is of now
 		update(sub, func() { sub.Spec.Revoked = []v1alpha1.RevokedCertificate{{Serial: before, Reason: "KEY_COMPROMISE"}} })
 		Eventually(servedSerial).WithTimeout(patience).ShouldNot(Or(Equal(before), BeEmpty()))
 		Eventually(func() int64 { _ = refresh(sub); return sub.Status.CRL.Revoked }).WithTimeout(patience).Should(Equal(int64(1)))
@@ -127,6 +130,33 @@ var _ = Describe("A running manager", Ordered, func() {
 		Eventually(servedSerial).WithTimeout(patience).ShouldNot(Equal(before))
 		Eventually(cReady).WithTimeout(patience).Should(BeTrue())
 		Expect(c.Status.LastHandledRotateAt).To(Equal("now"))
+	})
+
+	It("sees a key become free, and go from one authority to another", func() {
+		key := environment.KMSKey(namespace, "shared", func(k *v1alpha1.KMSKey) {
+			k.Annotations = map[string]string{v1alpha1.AuthorityAnnotation: "arn:aws:acm-pca:us-east-1:000000000000:certificate-authority/gone"}
+			k.Spec.KeySpec, k.Spec.KeyUsage = v1alpha1.KeySpecECCNISTP256, v1alpha1.KeyUsageSignVerify
+		})
+		here := func(ca *v1alpha1.CertificateAuthority) { ca.Namespace = namespace }
+		orphan, second, third := described("orphan", here, under("nobody"), with("shared")), described("second", here, with("shared")), described("third", here, with("shared"))
+		reason := func(ca *v1alpha1.CertificateAuthority) func() string {
+			return func() string {
+				_ = refresh(ca)
+				return meta.FindStatusCondition(ca.Status.Conditions, v1alpha1.ConditionReady).Reason
+			}
+		}
+		Expect(cp.Client.Create(ctx, key)).To(Succeed())
+		Expect(cp.Client.Create(ctx, orphan)).To(Succeed())
+		Eventually(reason(orphan)).WithTimeout(patience).Should(Equal(v1alpha1.ReasonAuthorityNotFound))
+		Expect(cp.Client.Create(ctx, second)).To(Succeed())
+		Eventually(reason(second)).WithTimeout(patience).Should(Equal(v1alpha1.ReasonKeyInUse))
+		Expect(cp.Client.Delete(ctx, orphan)).To(Succeed())
+		Eventually(caReady(second)).WithTimeout(patience).Should(BeTrue())
+		Expect(cp.Client.Create(ctx, third)).To(Succeed())
+		Eventually(reason(third)).WithTimeout(patience).Should(Equal(v1alpha1.ReasonKeyInUse))
+		update(key, func() { key.Spec.CertificateAuthorityRef = &v1alpha1.LocalReference{Name: "third"} })
+		Eventually(caReady(third)).WithTimeout(patience).Should(BeTrue())
+		Eventually(reason(second)).WithTimeout(patience).Should(Equal(v1alpha1.ReasonKeyInUse))
 	})
 
 	It("has a status back that somebody took away", func() {

@@ -20,6 +20,7 @@ import (
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/pki"
+	"strongroom.dev/strongroom/internal/service/acmpca"
 	"strongroom.dev/strongroom/test/environment"
 )
 
@@ -87,8 +88,16 @@ func shownIn(name string) func(*v1alpha1.CertificateAuthority) {
 	return func(ca *v1alpha1.CertificateAuthority) { ca.Spec.Target = &v1alpha1.AuthorityTarget{Name: name} }
 }
 
-// reconcile makes one pass and reads the object again.
+// reconcile makes one pass and reads the object again, and lets a second pass, so that what is revoked next does not wait for its list.
 func reconcile(ca *v1alpha1.CertificateAuthority) ctrl.Result {
+	GinkgoHelper()
+	result := soon(ca)
+	world.Clock.Set(world.Clock.Now().Add(time.Second))
+	return result
+}
+
+// soon is reconcile with a clock that stands still.
+func soon(ca *v1alpha1.CertificateAuthority) ctrl.Result {
 	GinkgoHelper()
 	result, err := world.CertificateAuthority.Reconcile(ctx, environment.Request(ca))
 	Expect(err).NotTo(HaveOccurred())
@@ -115,12 +124,17 @@ func annotate(ca *v1alpha1.CertificateAuthority, value string) {
 // issued has a leaf issued.
 func issued(ca *v1alpha1.CertificateAuthority) *x509.Certificate {
 	GinkgoHelper()
+	return issuedBy(world.Services.Authorities, world.Clock, ca)
+}
+
+func issuedBy(service *acmpca.Service, clock *environment.Clock, ca *v1alpha1.CertificateAuthority) *x509.Certificate {
+	GinkgoHelper()
 	key, err := pki.GenerateKey(pki.ECPrime256v1)
 	Expect(err).NotTo(HaveOccurred())
 	names, err := pki.ParseNames([]string{"a.example.com"})
 	Expect(err).NotTo(HaveOccurred())
-	now := world.Clock.Now()
-	out, err := world.Services.Authorities.Issue(ctx, ca, key.Public(), pki.LeafRequest{Names: names, NotBefore: pki.Backdate(now, 90*day), NotAfter: now.Add(90 * day)})
+	now := clock.Now()
+	out, err := service.Issue(ctx, ca, key.Public(), pki.LeafRequest{Names: names, NotBefore: pki.Backdate(now, 90*day), NotAfter: now.Add(90 * day)})
 	Expect(err).NotTo(HaveOccurred())
 	return out.Chain[0]
 }

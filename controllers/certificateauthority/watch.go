@@ -4,6 +4,7 @@ import (
 	"context"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
@@ -59,12 +60,43 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, options controller.Optio
 		For(&v1alpha1.CertificateAuthority{}, builder.WithPredicates(predicate.Funcs{UpdateFunc: passes.Changed(statusLost)})).
 		Watches(&v1alpha1.CertificateAuthority{}, own.By(r.Client, passes.Named(IssuerIndex)), builder.WithPredicates(predicate.Funcs{UpdateFunc: renewed})).
 		Watches(&corev1.ConfigMap{}, own.By(r.Client, passes.Named(TargetIndex)), builder.WithPredicates(predicate.Funcs{CreateFunc: own.NotOwn})).
-		Watches(&v1alpha1.KMSKey{}, own.By(r.Client, passes.Named(KeyIndex)), builder.WithPredicates(predicate.Funcs{UpdateFunc: passes.KeyChanged})).
+		Watches(&v1alpha1.KMSKey{}, own.By(r.Client, passes.Named(KeyIndex)), builder.WithPredicates(predicate.Funcs{UpdateFunc: keyChanged})).
+		Watches(&v1alpha1.CertificateAuthority{}, handler.EnqueueRequestsFromMapFunc(r.ofKey), builder.WithPredicates(deleted)).
 		Watches(&v1alpha1.Envelope{}, handler.EnqueueRequestsFromMapFunc(revocationOf),
 			builder.WithPredicates(predicate.Funcs{CreateFunc: func(e event.CreateEvent) bool { return !e.IsInInitialList }})).
 		Watches(&corev1.Namespace{}, own.NamespaceChanged(r.Client), builder.WithPredicates(predicate.LabelChangedPredicate{})).
 		WithOptions(options).
 		Complete(r)
+}
+
+// keyChanged lets those changes of a KMSKey through that an authority can be waiting for, one of whose it is included.
+func keyChanged(e event.UpdateEvent) bool {
+	before, ok1 := e.ObjectOld.(*v1alpha1.KMSKey)
+	after, ok2 := e.ObjectNew.(*v1alpha1.KMSKey)
+	return !ok1 || !ok2 || passes.KeyChanged(e) || holderOf(before) != holderOf(after) ||
+		!equality.Semantic.DeepEqual(before.Spec.CertificateAuthorityRef, after.Spec.CertificateAuthorityRef)
+}
+
+func holderOf(key *v1alpha1.KMSKey) string {
+	if key.Status.CertificateAuthority == nil {
+		return ""
+	}
+	return key.Status.CertificateAuthority.ARN
+}
+
+// deleted lets the deletion of an object through.
+var deleted = predicate.Funcs{
+	CreateFunc: func(event.CreateEvent) bool { return false }, UpdateFunc: func(event.UpdateEvent) bool { return false },
+	GenericFunc: func(event.GenericEvent) bool { return false },
+}
+
+// ofKey are the authorities that name the same key as one that is deleted: it may have held the key, and have had no certificate.
+func (r *Reconciler) ofKey(ctx context.Context, obj client.Object) []reconcile.Request {
+	ca, ok := obj.(*v1alpha1.CertificateAuthority)
+	if !ok {
+		return nil
+	}
+	return own.Find(ctx, r.Client, client.InNamespace(ca.Namespace), client.MatchingFields{KeyIndex: ca.KMSKeyName()})
 }
 
 // statusLost tells that a status has fewer facts than before, which this controller never writes.

@@ -19,6 +19,7 @@ import (
 
 func signing(k *v1alpha1.KMSKey) {
 	k.Spec.KeySpec, k.Spec.KeyUsage = v1alpha1.KeySpecECCNISTP256, v1alpha1.KeyUsageSignVerify
+	k.Spec.CertificateAuthorityRef = &v1alpha1.LocalReference{Name: "internal"}
 }
 
 // authority is one that signs with a key, or with the one of its own name if none is named.

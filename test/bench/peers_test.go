@@ -61,7 +61,7 @@ func TestGatewayProcess(t *testing.T) {
 	}
 	cfg, err := clientcmd.BuildConfigFromFlags("", *gatewayConfig)
 	must(err)
-	cfg.QPS = -1
+	cfg.QPS, cfg.DisableCompression = -1, true // as the manager's own
 	collectAsManager()
 	ctrl.SetLogger(logr.FromSlogHandler(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})))
 	op, err := operator.New(cfg, withRoot(operator.Options{

@@ -110,6 +110,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.JobRotatorApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("JSONGenerator"):
 		return &apiv1alpha1.JSONGeneratorApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("KeyAuthority"):
+		return &apiv1alpha1.KeyAuthorityApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("KeyDeletion"):
 		return &apiv1alpha1.KeyDeletionApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("KeyMaterial"):

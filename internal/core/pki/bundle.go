@@ -2,6 +2,7 @@ package pki
 
 import (
 	"bytes"
+	"crypto"
 	"crypto/x509"
 	"encoding/binary"
 	"fmt"
@@ -16,6 +17,28 @@ type Bundle struct {
 	Key secretbytes.Bytes
 	// Chain is the certificate and those above it, up to the root.
 	Chain []*x509.Certificate
+	// of is the key and the certificate of a Bundle that NewBundle made, which are known to belong together; nil if somebody put it together.
+	of *matched
+}
+
+type matched struct {
+	key         secretbytes.Bytes
+	certificate *x509.Certificate
+}
+
+// NewBundle is a private key together with its certificate's chain. The caller wipes the key. It wraps ErrChain, ErrMismatch or ErrUnsupported.
+func NewBundle(key crypto.Signer, chain []*x509.Certificate) (Bundle, error) {
+	if err := checkLength(chain); err != nil {
+		return Bundle{}, err
+	}
+	if err := CheckKey(key, chain[0]); err != nil {
+		return Bundle{}, err
+	}
+	der, err := MarshalKey(key)
+	if err != nil {
+		return Bundle{}, err
+	}
+	return Bundle{Key: der, Chain: chain, of: &matched{key: der, certificate: chain[0]}}, nil
 }
 
 // bundleFormat is the first byte of a Bundle that was written.
@@ -67,10 +90,20 @@ func ParseBundle(text secretbytes.Bytes) (b Bundle, err error) {
 	return b, nil
 }
 
-// check says whether key and certificate belong together.
+func checkLength(chain []*x509.Certificate) error {
+	if len(chain) == 0 || len(chain) > MaximumChain {
+		return fmt.Errorf("%w: %d certificates; there must be 1 to %d", ErrChain, len(chain), MaximumChain)
+	}
+	return nil
+}
+
+// check says whether key and certificate belong together. What NewBundle wrote and compared it does not read again, if it is still there.
 func (b Bundle) check() (err error) {
-	if len(b.Chain) == 0 || len(b.Chain) > MaximumChain {
-		return fmt.Errorf("%w: %d certificates; there must be 1 to %d", ErrChain, len(b.Chain), MaximumChain)
+	if err := checkLength(b.Chain); err != nil {
+		return err
+	}
+	if b.of != nil && b.of.certificate == b.Chain[0] && b.of.key == b.Key && b.Key.Reveal()[0] != 0 { // 0 when it was wiped
+		return nil
 	}
 	secretbytes.Do(func() {
 		key, parseErr := ParsePKCS8(b.Key.Reveal())

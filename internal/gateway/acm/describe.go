@@ -99,7 +99,7 @@ func failureReason(c *v1alpha1.Certificate) types.FailureReason {
 	case v1alpha1.ReasonAuthorityNotFound:
 		return types.FailureReasonPcaResourceNotFound
 	case v1alpha1.ReasonAuthorityNotReady, v1alpha1.ReasonKeyNotFound, v1alpha1.ReasonKeyUnusable, v1alpha1.ReasonKeyMismatch,
-		v1alpha1.ReasonRevoked:
+		v1alpha1.ReasonKeyInUse, v1alpha1.ReasonRevoked:
 		return types.FailureReasonPcaInvalidState
 	case v1alpha1.ReasonNotPermitted:
 		return types.FailureReasonPcaNameConstraintsValidation

@@ -84,7 +84,8 @@ func usualSigning(key pki.KeyAlgorithm) types.SigningAlgorithm {
 }
 
 // statusOf is an authority's state in AWS's words. CREATING is the time in which the controller makes key and certificate. FAILED is one that can
-// never issue again, which one is whose certificate or key is revoked; DISABLED one that issues nothing for now, which one is below that.
+// never issue again, which one is whose certificate or key is revoked; DISABLED one that issues nothing for now, which one is below that, or whose key is
+// another's now.
 // https://docs.aws.amazon.com/privateca/latest/userguide/PcaUpdateStatus.html
 func (a *api) statusOf(ctx context.Context, ca *v1alpha1.CertificateAuthority) types.CertificateAuthorityStatus {
 	chain, _ := a.Authorities.Chain(ctx, ca) // of one that cannot be read, the time tells
@@ -97,10 +98,16 @@ func (a *api) statusOf(ctx context.Context, ca *v1alpha1.CertificateAuthority) t
 		return types.CertificateAuthorityStatusExpired
 	case revoked(a.Authorities.CheckRevoked(ctx, ca, chain[:min(len(chain), 2)])):
 		return types.CertificateAuthorityStatusFailed
-	case revoked(a.Authorities.CheckRevoked(ctx, ca, chain)):
+	case revoked(a.Authorities.CheckRevoked(ctx, ca, chain)), keyless(ca):
 		return types.CertificateAuthorityStatusDisabled
 	}
 	return types.CertificateAuthorityStatusActive
+}
+
+// keyless tells that an authority's key was given to another one.
+func keyless(ca *v1alpha1.CertificateAuthority) bool {
+	ready := meta.FindStatusCondition(ca.Status.Conditions, v1alpha1.ConditionReady)
+	return ready != nil && ready.Reason == v1alpha1.ReasonKeyInUse
 }
 
 func revoked(err error) bool { return err != nil && fault.Of(err).Reason == v1alpha1.ReasonRevoked }

@@ -57,7 +57,7 @@ func answer(arn string, err error) error {
 	}
 	switch f.Reason {
 	case v1alpha1.ReasonAuthorityNotReady, v1alpha1.ReasonKeyNotFound, v1alpha1.ReasonKeyUnusable, v1alpha1.ReasonKeyMismatch,
-		v1alpha1.ReasonRevoked:
+		v1alpha1.ReasonKeyInUse, v1alpha1.ReasonRevoked:
 		return invalidState(fault.Message(err))
 	case v1alpha1.ReasonInvalidCertificate, v1alpha1.ReasonInvalidName, v1alpha1.ReasonNotPermitted:
 		return invalidArgs(fault.Message(err))

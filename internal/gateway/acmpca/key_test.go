@@ -4,10 +4,12 @@ import (
 	"crypto/sha256"
 
 	sdk "github.com/aws/aws-sdk-go-v2/service/acmpca"
+	"github.com/aws/aws-sdk-go-v2/service/acmpca/types"
 	awskms "github.com/aws/aws-sdk-go-v2/service/kms"
 	kmstypes "github.com/aws/aws-sdk-go-v2/service/kms/types"
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
@@ -88,5 +90,48 @@ var _ = Describe("The key that an authority has made for it", func() {
 		}
 		Expect(sign(other.Status.ARN)).To(Succeed())
 		is(sign(ca.Status.KMSKeyARN), "AccessDeniedException", "ACM PCA alone")
+	})
+
+	It("issues for no other authority that names it: that one fails, and one whose key was given away is disabled and issues nothing", func() {
+		made := active()
+		former := object(made)
+		other := &v1alpha1.CertificateAuthority{ObjectMeta: metav1.ObjectMeta{Namespace: world.Namespace, Name: "other"}, Spec: v1alpha1.CertificateAuthoritySpec{
+			Type: v1alpha1.CertificateAuthorityRoot, Subject: former.Spec.Subject, KeyAlgorithm: former.Spec.KeyAlgorithm,
+			KMSKeyRef: &v1alpha1.LocalReference{Name: former.KMSKeyName()},
+		}}
+		world.Create(other)
+		pass := func(ca *v1alpha1.CertificateAuthority) {
+			GinkgoHelper()
+			_, err := world.CertificateAuthority.Reconcile(ctx, environment.Request(ca))
+			Expect(err).NotTo(HaveOccurred())
+			world.Refresh(ca)
+			world.Seen(ca)
+		}
+		status := func(ca *v1alpha1.CertificateAuthority) types.CertificateAuthorityStatus {
+			GinkgoHelper()
+			out, err := admin.DescribeCertificateAuthority(ctx, &sdk.DescribeCertificateAuthorityInput{CertificateAuthorityArn: &ca.Status.ARN})
+			Expect(err).NotTo(HaveOccurred())
+			return out.CertificateAuthority.Status
+		}
+		issue := func(ca *v1alpha1.CertificateAuthority) error {
+			request, _ := csr("", "shop.example.com")
+			_, err := admin.IssueCertificate(ctx, issuing(ca.Status.ARN, request))
+			return err
+		}
+		pass(other)
+		Expect(status(other)).To(Equal(types.CertificateAuthorityStatusFailed))
+		is(issue(other), "InvalidStateException", "no certificate")
+		_, err := admin.GetCertificateAuthorityCsr(ctx, &sdk.GetCertificateAuthorityCsrInput{CertificateAuthorityArn: &other.Status.ARN})
+		is(err, "InvalidStateException", "belongs to the CertificateAuthority "+former.Name)
+		Expect(issue(former)).To(Succeed())
+
+		key := environment.KMSKey(world.Namespace, former.KMSKeyName())
+		world.Update(key, func() { key.Spec.CertificateAuthorityRef = &v1alpha1.LocalReference{Name: "other"} })
+		is(issue(former), "InvalidStateException", "belongs to the CertificateAuthority other")
+		pass(other)
+		pass(former)
+		Expect(status(other)).To(Equal(types.CertificateAuthorityStatusActive))
+		Expect(status(former)).To(Equal(types.CertificateAuthorityStatusDisabled))
+		Expect(issue(other)).To(Succeed())
 	})
 })

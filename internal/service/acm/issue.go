@@ -54,7 +54,7 @@ func (s *Service) Issue(ctx context.Context, c *v1alpha1.Certificate, ca *v1alph
 	if err != nil {
 		return version, bundle, false, err
 	}
-	signer, bundleKey, err := newKey(ctx, pki.KeyAlgorithm(AlgorithmOf(c)))
+	signer, err := newKey(ctx, pki.KeyAlgorithm(AlgorithmOf(c)))
 	if err != nil {
 		return version, bundle, false, acmpca.Fault(err)
 	}
@@ -63,33 +63,30 @@ func (s *Service) Issue(ctx context.Context, c *v1alpha1.Certificate, ca *v1alph
 		Subject: subjectOf(c.Spec.DomainName), Names: names, NotBefore: pki.Backdate(now, validity), NotAfter: now.Add(validity),
 	})
 	if err != nil {
-		bundleKey.Wipe()
 		return version, bundle, false, err
 	}
-	bundle = pki.Bundle{Key: bundleKey, Chain: issued.Chain}
+	if bundle, err = pki.NewBundle(signer, issued.Chain); err != nil {
+		return version, bundle, false, acmpca.Fault(err)
+	}
 	version, made, err = s.Put(ctx, of, key, sequence, bundle)
 	if err != nil || !made {
-		bundleKey.Wipe()
+		bundle.Key.Wipe()
 		bundle = pki.Bundle{}
 	}
 	return version, bundle, made, err
 }
 
 // newKey makes a private key, in its turn if it is RSA's.
-func newKey(ctx context.Context, algorithm pki.KeyAlgorithm) (signer crypto.Signer, der secretbytes.Bytes, err error) {
+func newKey(ctx context.Context, algorithm pki.KeyAlgorithm) (signer crypto.Signer, err error) {
 	if algorithm.RSA() {
 		done, err := keys.AwaitTurn(ctx)
 		if err != nil {
-			return nil, der, err
+			return nil, err
 		}
 		defer done()
 	}
-	secretbytes.Do(func() {
-		if signer, err = pki.GenerateKey(algorithm); err == nil {
-			der, err = pki.MarshalKey(signer)
-		}
-	})
-	return signer, der, err
+	secretbytes.Do(func() { signer, err = pki.GenerateKey(algorithm) })
+	return signer, err
 }
 
 // subjectOf is the subject for a first name: its common name, unless that is too long for one.

@@ -145,7 +145,7 @@ func KeyName(c *v1alpha1.Certificate) string {
 // fault says KeyNotFound or KeyUnusable.
 func (s *Service) Key(ctx context.Context, c *v1alpha1.Certificate) (*v1alpha1.KMSKey, error) {
 	name := KeyName(c)
-	key, err := s.KMS.ByName(ctx, c.Namespace, name)
+	key, err := s.KMS.SharedByName(ctx, c.Namespace, name)
 	switch {
 	case err == nil:
 		return key, kms.CheckUsable(key, keys.GenerateDataKey)

@@ -3,6 +3,7 @@ package acmpca
 import (
 	"context"
 	"crypto"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"slices"
@@ -21,9 +22,13 @@ import (
 	"strongroom.dev/strongroom/internal/store"
 )
 
+// signer signs for an authority with the KMSKey that it names, if that belongs to it. The fault says KeyNotFound, KeyUnusable or KeyInUse.
 func (s *Service) signer(ctx context.Context, ca *v1alpha1.CertificateAuthority) (crypto.Signer, error) {
-	key, err := s.KMS.ByName(ctx, ca.Namespace, ca.KMSKeyName())
+	key, err := s.KMS.SharedByName(ctx, ca.Namespace, ca.KMSKeyName())
 	if err != nil {
+		return nil, err
+	}
+	if err := s.checkOwner(ctx, ca, key); err != nil {
 		return nil, err
 	}
 	return s.KMS.Signer(ctx, key)
@@ -48,15 +53,15 @@ func AlgorithmOf(ca *v1alpha1.CertificateAuthority) v1alpha1.CertificateKeyAlgor
 
 // +kubebuilder:rbac:groups=strongroom.dev,resources=kmskeys,verbs=create
 
-// EstablishKey finds the KMSKey that signs for an authority, and makes it when there is none and the authority has no certificate yet: one
-// that has lost its key must not get another, under which nothing that it issued would be good. The fault says KeyNotFound, KeyUnusable or
-// KeyMismatch. The authority's status has its ARN.
+// EstablishKey finds the KMSKey that signs for an authority with a chain, which is nil as long as it has none, and makes the key its own. It makes
+// a key when there is none and the authority has no certificate yet: one that has lost its key must not get another, under which nothing that it
+// issued would be good. The fault says KeyNotFound, KeyUnusable, KeyMismatch or KeyInUse. The authority's status has its ARN.
 //
-// Crash-safe: of two that make it, the API server lets one.
-func (s *Service) EstablishKey(ctx context.Context, ca *v1alpha1.CertificateAuthority, certified bool) (*v1alpha1.KMSKey, crypto.Signer, error) {
+// Crash-safe: of two that make it, the API server lets one, and so it does of two that make it their own.
+func (s *Service) EstablishKey(ctx context.Context, ca *v1alpha1.CertificateAuthority, chain []*x509.Certificate) (*v1alpha1.KMSKey, crypto.Signer, error) {
 	key, err := s.KMS.ByName(ctx, ca.Namespace, ca.KMSKeyName())
 	if err != nil {
-		if fault.Of(err).Reason != v1alpha1.ReasonKeyNotFound || certified {
+		if fault.Of(err).Reason != v1alpha1.ReasonKeyNotFound || chain != nil {
 			return nil, nil, err
 		}
 		return nil, nil, s.createKey(ctx, ca)
@@ -69,12 +74,22 @@ func (s *Service) EstablishKey(ctx context.Context, ca *v1alpha1.CertificateAuth
 		return nil, nil, fault.Stalled(v1alpha1.ReasonKeyMismatch, fmt.Errorf("KMSKey %s is not of keyAlgorithm %s; name another in kmsKeyRef, "+
 			"or let it be made", key.Name, AlgorithmOf(ca)))
 	}
+	if chain != nil {
+		if _, err := s.AuthorityOf(ca, chain, signer); err != nil {
+			return nil, nil, err
+		}
+	}
+	if err := s.take(ctx, ca, key, chain != nil); err != nil {
+		return nil, nil, err
+	}
 	return key, signer, nil
 }
 
 func (s *Service) createKey(ctx context.Context, ca *v1alpha1.CertificateAuthority) error {
 	err := s.Client.Create(ctx, &v1alpha1.KMSKey{
-		ObjectMeta: metav1.ObjectMeta{Namespace: ca.Namespace, Name: ca.KMSKeyName()},
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: ca.Namespace, Name: ca.KMSKeyName(), Annotations: map[string]string{v1alpha1.AuthorityAnnotation: ca.Status.ARN},
+		},
 		Spec: v1alpha1.KMSKeySpec{
 			Description: "Key of the CertificateAuthority " + ca.Name,
 			KeySpec:     keySpecs[AlgorithmOf(ca)], KeyUsage: v1alpha1.KeyUsageSignVerify, Region: ca.Spec.Region,
@@ -176,9 +191,24 @@ func (s *Service) keyByStatus(ctx context.Context, e *v1alpha1.Envelope) (arn st
 var ErrUnknownKey = errors.New("it cannot be told whether this key is that of a CertificateAuthority that was deleted and can be had back")
 
 // CertifiedFor lists the names of the authorities of a namespace, sorted, that have a certificate for a KMSKey, be they there or deleted and
-// in their recovery window: what they issued is good as long as they can be restored. It goes by the public key, since a deleted authority's spec
-// may be lost, and reads the cache alone. It wraps ErrUnknownKey if the key or a certificate cannot be read.
+// in their recovery window: what they issued is good as long as they can be restored. It wraps ErrUnknownKey if the key or a certificate cannot be
+// read.
 func (s *Service) CertifiedFor(ctx context.Context, key *v1alpha1.KMSKey) ([]string, error) {
+	found, err := s.certificatesFor(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, e := range found {
+		names = append(names, e.Spec.Owner.Name)
+	}
+	slices.Sort(names)
+	return slices.Compact(names), nil
+}
+
+// certificatesFor are the authorities' own certificates for a key, in no order. It goes by the public key, since a deleted authority's spec may be
+// lost, and reads the cache alone.
+func (s *Service) certificatesFor(ctx context.Context, key *v1alpha1.KMSKey) ([]*v1alpha1.Envelope, error) {
 	all, err := s.Store.Indexed(ctx, key.Namespace, CertificateIndex, OwnCertificate)
 	if err != nil || len(all) == 0 {
 		return nil, err
@@ -187,7 +217,7 @@ func (s *Service) CertifiedFor(ctx context.Context, key *v1alpha1.KMSKey) ([]str
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnknownKey, err)
 	}
-	var names []string
+	var found []*v1alpha1.Envelope
 	for i := range all {
 		e := &all[i]
 		chain, err := s.ChainOf(ctx, sealed.Subject{Namespace: e.Namespace, Name: e.Spec.Owner.Name, ARN: e.Spec.Subject}, store.Version(e))
@@ -197,14 +227,13 @@ func (s *Service) CertifiedFor(ctx context.Context, key *v1alpha1.KMSKey) ([]str
 				return nil, fmt.Errorf("%w: %w", ErrUnknownKey, err)
 			}
 			if held == key.Status.ARN {
-				names = append(names, e.Spec.Owner.Name)
+				found = append(found, e)
 			}
 			continue
 		}
 		if own, ok := chain[0].PublicKey.(interface{ Equal(crypto.PublicKey) bool }); ok && own.Equal(public.Key()) {
-			names = append(names, e.Spec.Owner.Name)
+			found = append(found, e)
 		}
 	}
-	slices.Sort(names)
-	return slices.Compact(names), nil
+	return found, nil
 }

@@ -51,7 +51,7 @@ func (s *Service) CheckRevoked(ctx context.Context, ca *v1alpha1.CertificateAuth
 			return err
 		}
 		if by != "" {
-			return revokedFault(ca, fmt.Sprintf("the certificate %s of %s is revoked by the CertificateAuthority %s", serial, c.Subject, by))
+			return revokedFault(ca, fmt.Sprintf("the certificate %s of %s is revoked by the CertificateAuthority %s", serial, c.Subject, by), wayBack(i))
 		}
 		certificates := chain[i : i+1]
 		if i == 0 {
@@ -63,7 +63,7 @@ func (s *Service) CheckRevoked(ctx context.Context, ca *v1alpha1.CertificateAuth
 			return err
 		}
 		if by != "" {
-			return revokedFault(ca, fmt.Sprintf("the key of %s is not to be trusted: another certificate for it is revoked by the CertificateAuthority %s", c.Subject, by))
+			return revokedFault(ca, fmt.Sprintf("the key of %s is not to be trusted: another certificate for it is revoked by the CertificateAuthority %s", c.Subject, by), "")
 		}
 	}
 	return nil
@@ -85,14 +85,22 @@ func (s *Service) checkKey(ctx context.Context, ca *v1alpha1.CertificateAuthorit
 		by, err = s.revokedBy(ctx, ca.Namespace, keyPrefix+hex.EncodeToString(id))
 	}
 	if err == nil && by != "" {
-		err = revokedFault(ca, fmt.Sprintf("its key is not to be trusted: a certificate for it is revoked by the CertificateAuthority %s", by))
+		err = revokedFault(ca, fmt.Sprintf("its key is not to be trusted: a certificate for it is revoked by the CertificateAuthority %s", by), "")
 	}
 	return err
 }
 
-func revokedFault(ca *v1alpha1.CertificateAuthority, what string) error {
-	return fault.Stalled(v1alpha1.ReasonRevoked, fmt.Errorf("%w: %s: %s; create another CertificateAuthority with a key of its own, and name that in authorityRef",
-		errAuthorityNotReady, ca.Name, what))
+func revokedFault(ca *v1alpha1.CertificateAuthority, what, also string) error {
+	return fault.Stalled(v1alpha1.ReasonRevoked, fmt.Errorf("%w: %s: %s; create another CertificateAuthority with a key of its own, and name that in authorityRef%s",
+		errAuthorityNotReady, ca.Name, what, also))
+}
+
+// wayBack is what can be done besides about a revoked certificate of a chain, by its place: an authority's own is made anew for a key that is good.
+func wayBack(place int) string {
+	if place > 0 {
+		return ""
+	}
+	return "; if its key is good, ask for another certificate of this one by the annotation " + v1alpha1.RotateAnnotation
 }
 
 // revokedBy names the authority that has revoked a serial number or a key, empty for none.

@@ -56,8 +56,17 @@ type Service struct {
 
 // ByName finds a KMSKey by name. The fault says KeyNotFound.
 func (s *Service) ByName(ctx context.Context, namespace, name string) (*v1alpha1.KMSKey, error) {
+	return s.byName(ctx, namespace, name)
+}
+
+// SharedByName is ByName without a copy. It is the cache's own: read it only.
+func (s *Service) SharedByName(ctx context.Context, namespace, name string) (*v1alpha1.KMSKey, error) {
+	return s.byName(ctx, namespace, name, client.UnsafeDisableDeepCopy)
+}
+
+func (s *Service) byName(ctx context.Context, namespace, name string, options ...client.GetOption) (*v1alpha1.KMSKey, error) {
 	key := &v1alpha1.KMSKey{}
-	err := s.Reader.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, key)
+	err := s.Reader.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, key, options...)
 	if apierrors.IsNotFound(err) {
 		return nil, fault.Stalled(v1alpha1.ReasonKeyNotFound,
 			fmt.Errorf("%w: %s/%s; create it, or name another in kmsKeyRef", errKeyNotFound, namespace, name))

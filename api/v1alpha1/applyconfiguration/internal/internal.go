@@ -1183,6 +1183,9 @@ var schemaYAML = typed.YAMLObject(`types:
           elementType:
             scalar: string
           elementRelationship: associative
+    - name: certificateAuthorityRef
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.LocalReference
     - name: customKeyStoreRef
       type:
         namedType: dev.strongroom.strongroom.api.v1alpha1.CustomKeyStoreReference
@@ -1227,6 +1230,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: arn
       type:
         scalar: string
+    - name: certificateAuthority
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.KeyAuthority
     - name: conditions
       type:
         list:
@@ -1274,6 +1280,18 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         namedType: dev.strongroom.strongroom.api.v1alpha1.PolicyBinding
     - name: sealingPublicKey
+      type:
+        scalar: string
+- name: dev.strongroom.strongroom.api.v1alpha1.KeyAuthority
+  map:
+    fields:
+    - name: arn
+      type:
+        scalar: string
+    - name: certified
+      type:
+        scalar: boolean
+    - name: name
       type:
         scalar: string
 - name: dev.strongroom.strongroom.api.v1alpha1.KeyDeletion

@@ -44,6 +44,11 @@ type KMSKeySpecApplyConfiguration struct {
 	// At most 32 KiB. A malformed one makes the key Stalled with the position of the mistake, and lets nobody in by the AWS APIs.
 	// https://docs.aws.amazon.com/kms/latest/developerguide/key-policies.html
 	Policy *PolicyDocumentApplyConfiguration `json:"policy,omitempty"`
+	// certificateAuthorityRef names the CertificateAuthority of the namespace that the key belongs to: no other has a certificate for it, or signs
+	// with it. When it is left out, it is that of the authority that had the key made, or of the one NAME if the key is ca-NAME, and no authority's
+	// otherwise. Naming another takes the key from the former one, which then neither issues, nor revokes, nor makes revocation lists. Of keys
+	// that sign alone.
+	CertificateAuthorityRef *LocalReferenceApplyConfiguration `json:"certificateAuthorityRef,omitempty"`
 	// tags of the key. Policies see them as aws:ResourceTag/KEY.
 	// https://docs.aws.amazon.com/kms/latest/developerguide/tagging-keys.html
 	Tags []TagApplyConfiguration `json:"tags,omitempty"`
@@ -142,6 +147,14 @@ func (b *KMSKeySpecApplyConfiguration) WithRegion(value string) *KMSKeySpecApply
 // If called multiple times, the Policy field is set to the value of the last call.
 func (b *KMSKeySpecApplyConfiguration) WithPolicy(value *PolicyDocumentApplyConfiguration) *KMSKeySpecApplyConfiguration {
 	b.Policy = value
+	return b
+}
+
+// WithCertificateAuthorityRef sets the CertificateAuthorityRef field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the CertificateAuthorityRef field is set to the value of the last call.
+func (b *KMSKeySpecApplyConfiguration) WithCertificateAuthorityRef(value *LocalReferenceApplyConfiguration) *KMSKeySpecApplyConfiguration {
+	b.CertificateAuthorityRef = value
 	return b
 }
 

@@ -35,6 +35,8 @@ type KMSKeyStatusApplyConfiguration struct {
 	DeletionTime *metav1.Time `json:"deletionTime,omitempty"`
 	// deletionGeneration is the generation of spec that deletionTime is known to hold for.
 	DeletionGeneration *int64 `json:"deletionGeneration,omitempty"`
+	// certificateAuthority that the key belongs to.
+	CertificateAuthority *KeyAuthorityApplyConfiguration `json:"certificateAuthority,omitempty"`
 	// onDemandRotations so far. AWS KMS allows 25 a key.
 	OnDemandRotations *int32 `json:"onDemandRotations,omitempty"`
 	// nextRotationTime of automatic rotation, if it is on.
@@ -138,6 +140,14 @@ func (b *KMSKeyStatusApplyConfiguration) WithDeletionTime(value metav1.Time) *KM
 // If called multiple times, the DeletionGeneration field is set to the value of the last call.
 func (b *KMSKeyStatusApplyConfiguration) WithDeletionGeneration(value int64) *KMSKeyStatusApplyConfiguration {
 	b.DeletionGeneration = &value
+	return b
+}
+
+// WithCertificateAuthority sets the CertificateAuthority field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the CertificateAuthority field is set to the value of the last call.
+func (b *KMSKeyStatusApplyConfiguration) WithCertificateAuthority(value *KeyAuthorityApplyConfiguration) *KMSKeyStatusApplyConfiguration {
+	b.CertificateAuthority = value
 	return b
 }
 
