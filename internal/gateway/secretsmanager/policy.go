@@ -72,7 +72,7 @@ func malformed(message string) error {
 }
 
 func (a *api) resolveGetPolicy(ctx context.Context, call *gateway.Call, in *sdk.GetResourcePolicyInput) (gateway.Resource[target], error) {
-	return a.find(ctx, call, named{given: in.SecretId})
+	return a.find(ctx, call, named{given: in.SecretId, allowReplica: true})
 }
 
 func (a *api) getResourcePolicy(_ context.Context, _ *gateway.Call, _ *sdk.GetResourcePolicyInput, t target) (*sdk.GetResourcePolicyOutput, error) {
