@@ -24,6 +24,7 @@ func TestWhatSecretsAreFoundBy(t *testing.T) {
 			Target:    &v1alpha1.SecretTarget{Name: "shown"},
 		},
 	}
+	full.Spec.ReplicaOf = &v1alpha1.PrimarySecret{Name: "main", Region: "us-east-1"}
 	full.Spec.ResourcePolicy = &v1alpha1.PolicyDocument{}
 	full.Spec.ResourcePolicy.Raw = []byte(`{"Statement":{"Effect":"Allow","Principal":{"AWS":["arn:aws:iam::111122223333:user/staff/Ada",
 		"arn:aws:sts::111122223333:assumed-role/app/pod","111122223333"]},"Action":"*","Resource":"*"}}`)
@@ -37,6 +38,7 @@ func TestWhatSecretsAreFoundBy(t *testing.T) {
 		{KeyIndex, []string{"key"}, []string{"aws-secretsmanager"}, []string{"aws-secretsmanager"}},
 		{SourceIndex, []string{"source"}, nil, nil},
 		{TargetIndex, []string{"shown"}, nil, nil},
+		{secretsmanager.ReplicaIndex, []string{"main"}, nil, nil},
 		{principals.Index, []string{"role/111122223333/app", "user/111122223333/ada"}, nil, nil},
 	} {
 		index := Indexes()[tt.index]
@@ -56,7 +58,7 @@ func TestWhatSecretsAreFoundBy(t *testing.T) {
 			}
 		}
 	}
-	if len(Indexes()) != 5 {
+	if len(Indexes()) != 6 {
 		t.Errorf("there are %d indexes: give the new one a case", len(Indexes()))
 	}
 }
