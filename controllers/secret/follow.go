@@ -27,7 +27,8 @@ func (r *Reconciler) primary(ctx context.Context, p *pass) (*v1alpha1.Secret, er
 		return p.primary, nil
 	}
 	of, found := p.secret.Spec.ReplicaOf, &v1alpha1.Secret{}
-	err := r.Client.Get(ctx, client.ObjectKey{Namespace: p.secret.Namespace, Name: of.Name}, found, client.UnsafeDisableDeepCopy)
+	err := r.Client.Get(ctx, client.ObjectKey{Namespace: p.secret.Namespace, Name: of.Name}, found,
+		client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency)
 	if client.IgnoreNotFound(err) != nil {
 		return nil, fmt.Errorf("reading the primary %s: %w", of.Name, err)
 	}

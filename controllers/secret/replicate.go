@@ -44,7 +44,7 @@ func (r *Reconciler) replicate(ctx context.Context, p *pass) {
 		meta.RemoveStatusCondition(&p.secret.Status.Conditions, v1alpha1.ConditionReplicationFailing)
 		return
 	}
-	same, err := r.Secrets.Named(ctx, view.Namespace, view.AWSName())
+	same, err := r.Secrets.Named(ctx, view.Namespace, view.AWSName(), client.DisableReadYourWritesConsistency)
 	for i := range view.Spec.ReplicaRegions {
 		listed := &view.Spec.ReplicaRegions[i]
 		replica, failed := (*v1alpha1.Secret)(nil), err
@@ -103,7 +103,7 @@ func decideReplica(in replicaInput) (action replicaAction, why string) {
 
 // withdraw deletes the replicas that were taken up and are listed no more.
 func (r *Reconciler) withdraw(ctx context.Context, p *pass, view *v1alpha1.Secret) {
-	replicas, err := r.Secrets.Replicas(ctx, view)
+	replicas, err := r.Secrets.Replicas(ctx, view, client.DisableReadYourWritesConsistency)
 	for i := range replicas {
 		replica := &replicas[i]
 		if secretsmanager.ListedRegion(view, r.Secrets.RegionOf(replica)) == nil && secretsmanager.OwnedBy(replica, view) {

@@ -25,7 +25,7 @@ func TestWhatIsDoneAboutARegion(t *testing.T) {
 		want replicaAction
 		why  string
 	}{
-		"where nothing has the name the replica is made":               {free(func(*replicaInput) {}), replicaCreate, ""},
+		"where nothing has the name the replica is made": {free(func(*replicaInput) {}), replicaCreate, ""},
 		"and also by force":                                            {free(func(in *replicaInput) { in.force = true }), replicaCreate, ""},
 		"the secret's own region is none":                              {free(func(in *replicaInput) { in.own = true }), 0, "own region"},
 		"nor one that is not served":                                   {free(func(in *replicaInput) { in.served = false }), 0, "--regions"},

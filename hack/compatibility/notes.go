@@ -39,7 +39,7 @@ var notes = map[string]string{
 	"secretsmanager:ReplicateSecretToRegions": "a key that is not there is refused, and not told in the status; at most 32 regions; a secret that is overwritten is deleted with its recovery window; " +
 		"`LastAccessedDate` is not told",
 	"secretsmanager:RemoveRegionsFromReplication": "replicas are gone when it is answered",
-	"secretsmanager:StopReplicationToReplica":     "of a secret that is no replica it is `InvalidRequestException`",
+	"secretsmanager:StopReplicationToReplica":     "of a secret that never was a replica it is `InvalidRequestException`",
 	"secretsmanager:UpdateSecret":                 "`Type` is refused with `InvalidParameterException`; a key is of the secret's own account",
 	"secretsmanager:BatchGetSecretValue":          "each secret needs `secretsmanager:GetSecretValue` too",
 

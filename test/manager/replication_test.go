@@ -84,7 +84,9 @@ var _ = Describe("A manager that replicates", func() {
 		Expect(meta.IsStatusConditionTrue(s.Status.Conditions, v1alpha1.ConditionReplicationFailing)).To(BeTrue())
 		held := shown(europe.Name)()
 		patch(s, `{"spec":{"replicaRegions":null}}`)
-		Eventually(func() bool { return client.IgnoreNotFound(cp.Client.Get(ctx, client.ObjectKeyFromObject(asia), asia)) == nil }).Should(BeTrue())
+		Eventually(func() bool {
+			return client.IgnoreNotFound(cp.Client.Get(ctx, client.ObjectKeyFromObject(asia), asia)) == nil
+		}).Should(BeTrue())
 		Eventually(func() error { return cp.Client.Get(ctx, client.ObjectKeyFromObject(asia), asia) }).ShouldNot(Succeed())
 		Eventually(states(s)).Should(BeEmpty())
 		rotate(s, "last")

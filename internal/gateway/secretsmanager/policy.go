@@ -97,7 +97,7 @@ func (a *api) resolveValidate(ctx context.Context, call *gateway.Call, in *sdk.V
 	if in.SecretId == nil {
 		return gateway.Resource[proposal]{ARN: "*", Value: proposal{question: gateway.Question{Action: putPolicy, Resource: "*"}, account: call.Account()}}, nil
 	}
-	found, err := a.find(ctx, call, named{given: in.SecretId})
+	found, err := a.find(ctx, call, named{given: in.SecretId, allowReplica: true})
 	return gateway.Resource[proposal]{
 		ARN: found.ARN, Named: found.Named, Account: found.Account, Policy: found.Policy, Context: found.Context, Unknown: found.Unknown,
 		Missing: found.Missing, Value: proposal{account: arn.Account(found.ARN), question: gateway.Question{

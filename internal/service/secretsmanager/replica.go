@@ -83,7 +83,11 @@ func Shape(replica, primary *v1alpha1.Secret, as *v1alpha1.ReplicaRegion) {
 		Detach(replica)
 		replica.OwnerReferences = append(replica.OwnerReferences, owner)
 	}
-	delete(replica.Annotations, v1alpha1.ForceDeleteAnnotation) // of a removal that was not carried out, and is not wanted any more
+	if IsForced(primary) { // it goes without a recovery window, and so do its replicas
+		force(replica)
+	} else {
+		delete(replica.Annotations, v1alpha1.ForceDeleteAnnotation) // of a removal that was not carried out, and is not wanted any more
+	}
 }
 
 // Detach takes the primary from a Secret's owners, and tells whether it was one.

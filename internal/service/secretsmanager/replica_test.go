@@ -57,13 +57,17 @@ var _ = Describe("A replica's object", func() {
 		r := follower(s)
 		Expect(service().IsReplicaOf(r, s)).To(BeTrue())
 		for what, change := range map[string]func(r, s *v1alpha1.Secret){
-			"of another object":          func(r, _ *v1alpha1.Secret) { r.Spec.ReplicaOf.Name = "other" },
-			"of another region":          func(r, _ *v1alpha1.Secret) { r.Spec.ReplicaOf.Region = "sa-east-1" },
-			"under another AWS name":     func(r, _ *v1alpha1.Secret) { r.Spec.Name = "prod/other" },
-			"with another ARN":           func(r, _ *v1alpha1.Secret) { r.Status.ARN = arn.Secret(abroadRegion, "111122223333", "prod/db", "GhIjKl") },
-			"of a secret of another ARN": func(_, s *v1alpha1.Secret) { s.Status.ARN = arn.Secret("us-east-1", "111122223333", "prod/db", "GhIjKl") },
-			"of another replica":         func(_, s *v1alpha1.Secret) { s.Spec.ReplicaOf = &v1alpha1.PrimarySecret{Name: "x", Region: "x"} },
-			"of nothing":                 func(r, _ *v1alpha1.Secret) { r.Spec.ReplicaOf = nil },
+			"of another object":      func(r, _ *v1alpha1.Secret) { r.Spec.ReplicaOf.Name = "other" },
+			"of another region":      func(r, _ *v1alpha1.Secret) { r.Spec.ReplicaOf.Region = "sa-east-1" },
+			"under another AWS name": func(r, _ *v1alpha1.Secret) { r.Spec.Name = "prod/other" },
+			"with another ARN": func(r, _ *v1alpha1.Secret) {
+				r.Status.ARN = arn.Secret(abroadRegion, "111122223333", "prod/db", "GhIjKl")
+			},
+			"of a secret of another ARN": func(_, s *v1alpha1.Secret) {
+				s.Status.ARN = arn.Secret("us-east-1", "111122223333", "prod/db", "GhIjKl")
+			},
+			"of another replica": func(_, s *v1alpha1.Secret) { s.Spec.ReplicaOf = &v1alpha1.PrimarySecret{Name: "x", Region: "x"} },
+			"of nothing":         func(r, _ *v1alpha1.Secret) { r.Spec.ReplicaOf = nil },
 		} {
 			r, s := r.DeepCopy(), s.DeepCopy()
 			change(r, s)
@@ -98,6 +102,9 @@ var _ = Describe("A replica's object", func() {
 		before := r.DeepCopy()
 		secretsmanager.Shape(r, again, &s.Spec.ReplicaRegions[0])
 		Expect(r).To(Equal(before))
+		again.Annotations = map[string]string{v1alpha1.ForceDeleteAnnotation: "true"}
+		secretsmanager.Shape(r, again, &s.Spec.ReplicaRegions[0])
+		Expect(secretsmanager.IsForced(r)).To(BeTrue(), "what goes without a recovery window leaves nothing in other regions either")
 		Expect(secretsmanager.Detach(r)).To(BeTrue())
 		Expect(r.OwnerReferences).To(ConsistOf(HaveField("Kind", "Deployment")))
 		Expect(secretsmanager.Detach(r)).To(BeFalse())

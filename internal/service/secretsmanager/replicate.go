@@ -66,15 +66,26 @@ func replicaNames(primary, region, name string) []string {
 	return []string{derived}
 }
 
+// ReadOption is one of a read from the cache: controllers, whose watches tell them of what they have written, do not wait for it.
+type ReadOption interface {
+	client.GetOption
+	client.ListOption
+}
+
 // Named lists the Secrets of a namespace that have an AWS name, in whatever region. They are the cache's own: read them only.
-func (s *Service) Named(ctx context.Context, namespace, name string) ([]v1alpha1.Secret, error) {
+func (s *Service) Named(ctx context.Context, namespace, name string, options ...ReadOption) ([]v1alpha1.Secret, error) {
 	var list v1alpha1.SecretList
-	err := s.Client.List(ctx, &list, client.InNamespace(namespace), client.MatchingFields{NameIndex: name}, client.UnsafeDisableDeepCopy)
+	get := []client.GetOption{client.UnsafeDisableDeepCopy}
+	by := []client.ListOption{client.UnsafeDisableDeepCopy, client.InNamespace(namespace), client.MatchingFields{NameIndex: name}}
+	for _, o := range options {
+		get, by = append(get, o), append(by, o)
+	}
+	err := s.Client.List(ctx, &list, by...)
 	if err != nil {
 		return nil, fmt.Errorf("looking for Secrets by name: %w", err)
 	}
 	own := &v1alpha1.Secret{} // one whose own name it is has no entry in the index
-	switch err := s.Client.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, own, client.UnsafeDisableDeepCopy); {
+	switch err := s.Client.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, own, get...); {
 	case err == nil && own.AWSName() == name:
 		return append(list.Items, *own), nil
 	case client.IgnoreNotFound(err) != nil:
@@ -84,9 +95,13 @@ func (s *Service) Named(ctx context.Context, namespace, name string) ([]v1alpha1
 }
 
 // Replicas lists the Secrets that say they are replicas of one, from the cache. They are the cache's own: read them only.
-func (s *Service) Replicas(ctx context.Context, primary *v1alpha1.Secret) ([]v1alpha1.Secret, error) {
+func (s *Service) Replicas(ctx context.Context, primary *v1alpha1.Secret, options ...ReadOption) ([]v1alpha1.Secret, error) {
 	var list v1alpha1.SecretList
-	err := s.Client.List(ctx, &list, client.InNamespace(primary.Namespace), client.MatchingFields{ReplicaIndex: primary.Name}, client.UnsafeDisableDeepCopy)
+	by := []client.ListOption{client.UnsafeDisableDeepCopy, client.InNamespace(primary.Namespace), client.MatchingFields{ReplicaIndex: primary.Name}}
+	for _, o := range options {
+		by = append(by, o)
+	}
+	err := s.Client.List(ctx, &list, by...)
 	if err != nil {
 		return nil, fmt.Errorf("looking for the replicas of Secret %s: %w", primary.Name, err)
 	}
@@ -180,13 +195,19 @@ func (s *Service) DeleteReplica(ctx context.Context, replica *v1alpha1.Secret) e
 }
 
 // Promote makes a replica a secret of its own, which keeps its versions, and takes its region out of its primary's spec. Asked for again it finishes
-// what a crash has left.
+// what a crash has left, and succeeds though nothing is left to do.
 // https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_StopReplicationToReplica.html
 //
 // Crash-safe: the replica first, in one write, which is the commit. A primary that still lists the region finds a secret there that is no replica of
 // its any more: its controller neither deletes nor overwrites that one, for it knows it by its ARN.
 func (s *Service) Promote(ctx context.Context, secret *v1alpha1.Secret) error {
-	was := IsReplica(secret)
+	siblings, err := s.siblings(ctx, secret)
+	if err != nil {
+		return err
+	}
+	if !IsReplica(secret) && (len(siblings) == 0 || len(secret.Spec.ReplicaRegions) > 0) {
+		return notReplica()
+	}
 	live, err := s.changeObject(ctx, secret, func(live *v1alpha1.Secret) error {
 		live.Spec.ReplicaOf = nil
 		Detach(live)
@@ -195,35 +216,25 @@ func (s *Service) Promote(ctx context.Context, secret *v1alpha1.Secret) error {
 	if err != nil {
 		return err
 	}
-	primary, err := s.formerPrimary(ctx, live)
-	switch {
-	case err != nil:
-		return err
-	case primary == nil && !was:
-		return notReplica()
-	case primary == nil:
-		return nil
-	}
-	_, err = s.Change(ctx, primary, func(spec *v1alpha1.SecretSpec) error {
-		delist(spec, []string{s.RegionOf(live)})
-		return nil
-	})
-	if isNotFound(err) {
-		return nil
-	}
-	return err
-}
-
-// formerPrimary is the secret that lists the region of one which was its replica, nil for none.
-func (s *Service) formerPrimary(ctx context.Context, secret *v1alpha1.Secret) (*v1alpha1.Secret, error) {
-	all, err := s.Named(ctx, secret.Namespace, secret.AWSName())
-	for i := range all {
-		of, region := &all[i], s.RegionOf(secret)
-		if ListedRegion(of, region) != nil && ReplicaARN(s.ARNOf(of), of.AWSName(), region) == s.ARNOf(secret) {
-			return of, nil
+	for i := range siblings {
+		_, err := s.Change(ctx, &siblings[i], func(spec *v1alpha1.SecretSpec) error {
+			delist(spec, []string{s.RegionOf(live)})
+			return nil
+		})
+		if err != nil && !isNotFound(err) {
+			return err
 		}
 	}
-	return nil, err
+	return nil
+}
+
+// siblings are the secrets of other regions whose ARN differs from one's by the region alone, and that are no replicas: its primary, or what was.
+func (s *Service) siblings(ctx context.Context, secret *v1alpha1.Secret) ([]v1alpha1.Secret, error) {
+	all, err := s.Named(ctx, secret.Namespace, secret.AWSName())
+	return slices.DeleteFunc(all, func(other v1alpha1.Secret) bool {
+		same := ReplicaARN(s.ARNOf(&other), other.AWSName(), s.RegionOf(secret)) == s.ARNOf(secret)
+		return !same || IsReplica(&other) || s.RegionOf(&other) == s.RegionOf(secret)
+	}), err
 }
 
 // SetReplicaKey has a replica's versions encrypted under another key from now on: the one thing that is its own. nil is the account's own key.
