@@ -12,7 +12,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/core/secretbytes"
 	"strongroom.dev/strongroom/internal/operator"
+	"strongroom.dev/strongroom/internal/service/secretsmanager"
 	"strongroom.dev/strongroom/test/environment"
 )
 
@@ -104,5 +106,64 @@ var _ = Describe("A manager that replicates", func() {
 		var last string
 		Eventually(func() bool { now := versions(); same := now == last; last = now; return same }, 10*time.Second, time.Second).Should(BeTrue())
 		Consistently(versions, 2*time.Second).Should(Equal(last))
+	})
+
+	It("brings the last of many values that are put at once to the replica, and never one to AWSCURRENT that was not there", func() {
+		op := run(operator.Options{})
+		key := &v1alpha1.KMSKey{}
+		Eventually(func() bool {
+			return cp.Client.Get(ctx, client.ObjectKey{Namespace: namespace, Name: "key"}, key) == nil && key.Status.KeyState == v1alpha1.KeyStateEnabled
+		}).Should(BeTrue())
+		s := environment.Secret(namespace, "db", func(s *v1alpha1.Secret) {
+			s.Spec.Target, s.Spec.ReplicaRegions = nil, []v1alpha1.ReplicaRegion{{Region: environment.OtherRegion}}
+		})
+		Expect(cp.Client.Create(ctx, s)).To(Succeed())
+		Eventually(states(s)).Should(Equal("eu-west-1=InSync "))
+		europe := replicaOf(s, environment.OtherRegion)
+		done := make(chan error, 4)
+		for writer := range 4 {
+			go func() {
+				for n := range 8 {
+					value := secretsmanager.Value{Bytes: secretbytes.Copy([]byte(fmt.Sprint(writer, "-", n)))}
+					_, err := op.Services.Secrets.PutValue(ctx, secretsmanager.PutValueInput{
+						Secret: s, Key: key, Token: fmt.Sprintf("%032d", writer*100+n), Value: value,
+					})
+					if err != nil {
+						done <- err
+						return
+					}
+				}
+				done <- nil
+			}()
+		}
+		seen := map[string]bool{}
+		for left := 4; left > 0; {
+			select {
+			case err := <-done:
+				Expect(err).NotTo(HaveOccurred())
+				left--
+			case <-time.After(10 * time.Millisecond):
+				if cp.Client.Get(ctx, client.ObjectKeyFromObject(europe), europe) == nil {
+					seen[europe.Status.CurrentVersionID] = true
+				}
+			}
+		}
+		Eventually(func() bool {
+			return isReady(s)() && isReady(europe)() && secretsmanager.IndexOf(europe).Mirrors(secretsmanager.IndexOf(s))
+		}).Should(BeTrue())
+		Expect(len(s.Status.Versions)).To(Equal(33))
+		for id := range seen {
+			_, stored := secretsmanager.IndexOf(s).ByID(id)
+			Expect(stored).To(BeTrue(), "%s was never the primary's", id)
+		}
+		var envelopes v1alpha1.EnvelopeList
+		Expect(cp.Client.List(ctx, &envelopes, client.InNamespace(namespace))).To(Succeed())
+		stored := 0
+		for i := range envelopes.Items {
+			if envelopes.Items[i].Spec.Owner.Name == europe.Name {
+				stored++
+			}
+		}
+		Expect(stored).To(Equal(len(europe.Status.Versions)), "an Envelope was left over")
 	})
 })

@@ -1,6 +1,8 @@
 package secretsmanager_test
 
 import (
+	"errors"
+
 	sdk "github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 	. "github.com/onsi/ginkgo/v2"
@@ -162,5 +164,49 @@ var _ = Describe("A list", func() {
 		Expect(list(administrator, "us-east-1")).To(ConsistOf("db of us-east-1"))
 		Expect(list(inEurope(administrator), "us-")).To(ConsistOf("db of us-east-1"))
 		Expect(list(inEurope(administrator), "eu-west-1")).To(BeEmpty())
+	})
+})
+
+var _ = Describe("By way of AWS's SDK, in two regions,", func() {
+	It("a secret is replicated, overwritten, described, promoted and removed", func() {
+		door := world.Open(service)
+		all := `"Action":["secretsmanager:*","kms:*"],"Resource":"*"`
+		here, there := sdk.NewFromConfig(door.Config(home, all)), sdk.NewFromConfig(door.Config(abroad, all))
+		taken, err := there.CreateSecret(ctx, &sdk.CreateSecretInput{Name: ptr.To("db"), SecretString: ptr.To("theirs-hunter2")})
+		Expect(err).NotTo(HaveOccurred())
+		made, err := here.CreateSecret(ctx, &sdk.CreateSecretInput{
+			Name: ptr.To("db"), SecretString: ptr.To("ours-hunter2"), AddReplicaRegions: []types.ReplicaRegionType{region(abroad)},
+		})
+		Expect(err).NotTo(HaveOccurred())
+		is(made.ReplicationStatus, types.StatusTypeInProgress, "")
+		reconcile(object(*made.ARN))
+		described, err := here.DescribeSecret(ctx, &sdk.DescribeSecretInput{SecretId: ptr.To("db")})
+		Expect(err).NotTo(HaveOccurred())
+		is(described.ReplicationStatus, types.StatusTypeFailed, "Replication failed: Secret name db already exists in region eu-west-1.")
+		_, err = here.ReplicateSecretToRegions(ctx, &sdk.ReplicateSecretToRegionsInput{
+			SecretId: made.ARN, AddReplicaRegions: []types.ReplicaRegionType{region(abroad)}, ForceOverwriteReplicaSecret: true,
+		})
+		Expect(err).NotTo(HaveOccurred())
+		settle(made.ARN)
+		read, err := there.GetSecretValue(ctx, &sdk.GetSecretValueInput{SecretId: ptr.To(elsewhere(made.ARN, abroad))})
+		Expect(err).NotTo(HaveOccurred())
+		Expect(*read.SecretString).To(Equal("ours-hunter2"))
+		_, err = there.GetSecretValue(ctx, &sdk.GetSecretValueInput{SecretId: taken.ARN})
+		Expect(err).To(MatchError(ContainSubstring("marked for deletion")), "it can be had back")
+		var refused *types.InvalidParameterException
+		_, err = there.PutSecretValue(ctx, &sdk.PutSecretValueInput{SecretId: ptr.To("db"), SecretString: ptr.To("x")})
+		Expect(errors.As(err, &refused)).To(BeTrue(), "%v", err)
+		stopped, err := there.StopReplicationToReplica(ctx, &sdk.StopReplicationToReplicaInput{SecretId: ptr.To("db")})
+		Expect(err).NotTo(HaveOccurred())
+		Expect(*stopped.ARN).To(Equal(elsewhere(made.ARN, abroad)))
+		_, err = there.PutSecretValue(ctx, &sdk.PutSecretValueInput{SecretId: ptr.To("db"), SecretString: ptr.To("x")})
+		Expect(err).NotTo(HaveOccurred())
+		out, err := here.RemoveRegionsFromReplication(ctx, &sdk.RemoveRegionsFromReplicationInput{SecretId: ptr.To("db"), RemoveReplicaRegions: []string{abroad}})
+		Expect(err).NotTo(HaveOccurred())
+		Expect(out.ReplicationStatus).To(BeEmpty())
+		_, err = there.DescribeSecret(ctx, &sdk.DescribeSecretInput{SecretId: ptr.To("db")})
+		Expect(err).NotTo(HaveOccurred(), "what was promoted is not removed")
+		Expect(door.Text()).To(ContainSubstring(`"StopReplicationToReplica"`))
+		Expect(door.Text()).NotTo(ContainSubstring("hunter2"))
 	})
 })
