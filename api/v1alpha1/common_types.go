@@ -86,6 +86,9 @@ const (
 	ConditionStalled = "Stalled"
 	// ConditionRotationFailing is True on a Secret while a rotation is in progress whose last attempt failed. What is in force stays so.
 	ConditionRotationFailing = "RotationFailing"
+	// ConditionReplicationFailing is True on a Secret while a region of spec.replicaRegions has no replica, or one that a version cannot be
+	// brought to. The secret itself stays as it is.
+	ConditionReplicationFailing = "ReplicationFailing"
 	// ConditionDeletionBlocked is True on a KMSKey whose deletion waits for what is still encrypted under it.
 	ConditionDeletionBlocked = "DeletionBlocked"
 	// ConditionAvailable is True on an HSMCluster while at least one node serves.
@@ -123,6 +126,12 @@ const (
 	ReasonInvalidValue = "InvalidValue"
 	// ReasonNoValue: the secret has no value yet, and spec says not where it comes from: it is put through the API.
 	ReasonNoValue = "NoValue"
+	// ReasonReplicationFailed: replication to a region fails. The message says where and why.
+	ReasonReplicationFailed = "ReplicationFailed"
+	// ReasonPrimaryNotFound: the Secret that spec.replicaOf names does not exist, has no ARN yet, or is another secret by now.
+	ReasonPrimaryNotFound = "PrimaryNotFound"
+	// ReasonNotReplicated: the primary does not list the replica's region in spec.replicaRegions.
+	ReasonNotReplicated = "NotReplicated"
 	// ReasonInvalidTemplate: a template does not parse, names what the value lacks, or goes over its limits.
 	ReasonInvalidTemplate = "InvalidTemplate"
 	// ReasonSealedInvalid: the sealed value is damaged, or was sealed for another name, account, region or key.

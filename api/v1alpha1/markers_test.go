@@ -108,6 +108,9 @@ spec: {rotation: {job: {cronJobRef: {name: a}}}}`, `
 spec: {rotation: {function: {serviceRef: {name: a}, port: 8080, tls: {caSecretRef: {name: c, key: k}}}}}`, `
 spec: {rotation: {strategy: AlternatingUsers, mysql: {adminSecretRef: {name: a}, tls: {mode: verify-full, caSecretRef: {name: c, key: k}}}}}`, `
 spec: {rotation: {strategy: AlternatingUsers, redis: {adminSecretRef: {name: a}, tls: {mode: verify-full, caSecretRef: {name: c, key: k}}}}}`, `
+spec: {replicaRegions: [{region: eu-west-1, kmsKeyRef: {name: k}, forceOverwriteReplicaSecret: true}]}
+status: {observedGeneration: 1, replication: [{region: eu-west-1, secretName: s, state: Failed, message: m}]}`, `
+spec: {region: eu-west-1, replicaOf: {name: p, region: us-east-1}}`, `
 spec: {valueFrom: {secretKeyRef: {name: s, key: k}, policy: Once}}`},
 	"Parameter": {`
 spec: {name: p, type: String, tier: Standard, allowedPattern: a, dataType: text, description: d, region: us-east-1, tags: [{key: k, value: v}],
@@ -175,7 +178,7 @@ func filler(path string, n int) string {
 		return "/" + strings.Repeat("x", n-1)
 	case path == "spec.aliases[]" && n >= 7:
 		return "alias/" + strings.Repeat("x", n-6)
-	case path == "spec.region" && n >= 6:
+	case (path == "spec.region" || path == "spec.replicaRegions[].region" || path == "spec.replicaOf.region") && n >= 6:
 		return "eu-" + strings.Repeat("x", n-5) + "-1"
 	case path == "spec.rotation.schedule" && n > 100:
 		return "cron(0 " + strings.Repeat("1", n-len("cron(0  ? * SUN *)")) + " ? * SUN *)"
@@ -232,6 +235,10 @@ func item(kind, path string, n int, first any) any {
 		return map[string]any{"id": long, "sequence": int64(n + 1), "state": "NON_CURRENT", "createdTime": "2026-11-24T12:00:00Z"}
 	case "spec.tags":
 		return map[string]any{"key": fmt.Sprint("k", n)}
+	case "spec.replicaRegions":
+		return map[string]any{"region": fmt.Sprint("eu-west-", n)}
+	case "status.replication":
+		return map[string]any{"region": fmt.Sprint("eu-west-", n), "state": "InSync"}
 	case "spec.policies":
 		return map[string]any{"name": fmt.Sprint("p", n), "document": map[string]any{}}
 	case "spec.managedPolicyArns":

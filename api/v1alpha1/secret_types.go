@@ -7,13 +7,17 @@ import (
 // SecretSpec is the secret that a user wants. It never holds a plaintext. With none of generate, valueFrom and sealed the value is
 // put through the API of AWS Secrets Manager.
 //
-// +kubebuilder:validation:AtMostOneOf=generate;valueFrom;sealed
+// +kubebuilder:validation:AtMostOneOf=generate;valueFrom;sealed;replicaOf
 // +kubebuilder:validation:XValidation:rule="has(self.name) == has(oldSelf.name) && (!has(self.name) || self.name == oldSelf.name)",message="name cannot be changed: it is part of the ARN; create another Secret",fieldPath=".name",reason=FieldValueForbidden
 // +kubebuilder:validation:XValidation:rule="has(self.region) == has(oldSelf.region) && (!has(self.region) || self.region == oldSelf.region)",message="region cannot be changed: it is part of the ARN; create another Secret",fieldPath=".region",reason=FieldValueForbidden
 // +kubebuilder:validation:XValidation:rule="!has(self.rotation) || has(self.generate) || (!has(self.valueFrom) && (has(self.rotation.postgres) || has(self.rotation.mysql) || has(self.rotation.redis) || has(self.rotation.function) || has(self.rotation.job)))",message="only a value that Strongroom makes can be rotated: remove rotation, use generate, or name a rotator such as rotation.postgres",fieldPath=".rotation"
 // +kubebuilder:validation:XValidation:rule="!has(self.rotation) || !(has(self.rotation.postgres) || has(self.rotation.mysql) || has(self.rotation.redis)) || !has(self.generate) || has(self.generate.json)",message="a database's credential is a JSON object: use generate.json",fieldPath=".generate"
 // +kubebuilder:validation:XValidation:rule="!has(self.rotation) || !has(self.rotation.function) || !has(self.generate)",message="a rotation function makes the values itself: remove generate, and put the first one with PutSecretValue",fieldPath=".generate"
 // +kubebuilder:validation:XValidation:rule="!has(self.rotation) || !has(self.rotation.job) || !has(self.generate)",message="a rotation job makes the values itself: remove generate, and put the first one with PutSecretValue",fieldPath=".generate"
+// +kubebuilder:validation:XValidation:rule="!has(self.replicaOf) || (has(oldSelf.replicaOf) && self.replicaOf == oldSelf.replicaOf)",message="a secret does not become a replica later, and has one primary for good: create another Secret, or remove replicaOf to promote this one to a secret of its own",fieldPath=".replicaOf",reason=FieldValueForbidden
+// +kubebuilder:validation:XValidation:rule="!has(self.replicaOf) || !(has(self.rotation) || has(self.replicaRegions))",message="a replica is rotated and replicated at its primary: remove rotation and replicaRegions",fieldPath=".replicaOf"
+// +kubebuilder:validation:XValidation:rule="!has(self.replicaOf) || !has(self.region) || self.region != self.replicaOf.region",message="a replica is in another region than its primary",fieldPath=".replicaOf.region"
+// +kubebuilder:validation:XValidation:rule="!has(self.replicaRegions) || !has(self.region) || !self.replicaRegions.exists(r, r.region == self.region)",message="a secret is replicated to other regions than its own: take its region out",fieldPath=".replicaRegions"
 type SecretSpec struct {
 	// name of the secret in AWS Secrets Manager. metadata.name when it is left out.
 	// https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html
@@ -59,6 +63,20 @@ type SecretSpec struct {
 	// rotation on a schedule.
 	// +optional
 	Rotation *SecretRotation `json:"rotation,omitempty"`
+
+	// replicaRegions are the regions that the secret is replicated to.
+	// https://docs.aws.amazon.com/secretsmanager/latest/userguide/replicate-secrets.html
+	// +optional
+	// +listType=map
+	// +listMapKey=region
+	// +kubebuilder:validation:MaxItems=32
+	ReplicaRegions []ReplicaRegion `json:"replicaRegions,omitempty"`
+
+	// replicaOf is the Secret that this one is a replica of. Strongroom makes replicas; one that is applied as well, for a target of its own for
+	// example, is taken up as soon as its primary lists the region. Its versions, description, tags and resource policy are its primary's.
+	// Removing replicaOf promotes it to a secret of its own, which keeps its versions.
+	// +optional
+	ReplicaOf *PrimarySecret `json:"replicaOf,omitempty"`
 
 	// target is the core Secret that shows the value to workloads. Without it none is written.
 	// +optional
@@ -528,6 +546,13 @@ type SecretStatus struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=512
 	ImportedFrom string `json:"importedFrom,omitempty"`
+
+	// replication is what became of the regions of spec.replicaRegions.
+	// +optional
+	// +listType=map
+	// +listMapKey=region
+	// +kubebuilder:validation:MaxItems=32
+	Replication []ReplicationStatus `json:"replication,omitempty"`
 
 	// projection that was last written.
 	// +optional

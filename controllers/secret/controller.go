@@ -71,6 +71,8 @@ type pass struct {
 	former *v1alpha1.SecretStatus
 	now    time.Time
 
+	// primary is the Secret that this one is a replica of, once it was looked for.
+	primary *v1alpha1.Secret
 	arn     string
 	index   versions.Index
 	trigger trigger
@@ -104,7 +106,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 
 // run is the order of steps. What there is is shown and healed even if no new version can be made.
 func (r *Reconciler) run(ctx context.Context, p *pass) error {
-	if err := r.bind(ctx, p); err != nil {
+	if err := passes.Run(ctx, p, r.detach, r.bind); err != nil {
 		return err
 	}
 	if p.secret.Spec.Suspend {
@@ -115,8 +117,9 @@ func (r *Reconciler) run(ctx context.Context, p *pass) error {
 	}
 	p.indexed = true
 	err := fault.Join(r.version(ctx, p), r.policy(p))
-	if _, shown := p.index.ByStage(versions.Current); err != nil && !shown {
-		return err
+	if _, shown := p.index.ByStage(versions.Current); err == nil || shown {
+		err = fault.Join(err, r.project(ctx, p))
 	}
-	return fault.Join(err, r.project(ctx, p))
+	r.replicate(ctx, p)
+	return err
 }

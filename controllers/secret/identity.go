@@ -41,10 +41,24 @@ func (r *Reconciler) identify(ctx context.Context, p *pass) error {
 		return fmt.Errorf("%w: status.arn is another secret's; remove it there (--subresource=status) to have it rebuilt", store.ErrTampered)
 	}
 	if p.arn == "" {
-		p.arn = arn.Secret(region, id, p.secret.AWSName(), arn.Suffix(string(p.secret.UID)))
+		if p.arn, err = r.newARN(ctx, p, region, id); err != nil {
+			return err
+		}
 	}
 	if p.secret.Status.ARN != "" { // without it, what status lists says nothing: restore finds both
 		p.index = secretsmanager.IndexOf(p.secret)
 	}
 	return nil
+}
+
+// newARN is the ARN of a secret that has none yet. A replica's has its primary's last characters.
+func (r *Reconciler) newARN(ctx context.Context, p *pass, region, id string) (string, error) {
+	if !secretsmanager.IsReplica(p.secret) {
+		return arn.Secret(region, id, p.secret.AWSName(), arn.Suffix(string(p.secret.UID))), nil
+	}
+	primary, err := r.primary(ctx, p)
+	if err != nil {
+		return "", err
+	}
+	return secretsmanager.ReplicaARN(r.Secrets.ARNOf(primary), p.secret.AWSName(), region), nil
 }

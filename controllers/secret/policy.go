@@ -20,6 +20,10 @@ func (r *Reconciler) bind(ctx context.Context, p *pass) error {
 }
 
 func (r *Reconciler) bindNow(ctx context.Context, p *pass) error {
+	if secretsmanager.IsReplica(p.secret) {
+		r.bindAsPrimary(ctx, p)
+		return nil
+	}
 	named := passes.PolicyPrincipals{
 		Object: p.secret, Policy: p.secret.Spec.ResourcePolicy,
 		Binding: &p.secret.Status.PolicyBinding, Conditions: &p.secret.Status.Conditions,

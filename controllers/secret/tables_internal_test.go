@@ -26,6 +26,7 @@ func TestWhatSecretsAreFoundBy(t *testing.T) {
 			}},
 		},
 	}
+	full.Spec.ReplicaOf = &v1alpha1.PrimarySecret{Name: "main", Region: "us-east-1"}
 	full.Spec.ResourcePolicy = &v1alpha1.PolicyDocument{}
 	full.Spec.ResourcePolicy.Raw = []byte(`{"Statement":{"Effect":"Allow","Principal":{"AWS":["arn:aws:iam::111122223333:user/staff/Ada",
 		"arn:aws:sts::111122223333:assumed-role/app/pod","111122223333"]},"Action":"*","Resource":"*"}}`)
@@ -40,6 +41,7 @@ func TestWhatSecretsAreFoundBy(t *testing.T) {
 		{SourceIndex, []string{"source"}, nil, nil},
 		{TargetIndex, []string{"shown"}, nil, nil},
 		{TargetSourceIndex, []string{"Secret/db", "Parameter/db"}, nil, nil},
+		{secretsmanager.ReplicaIndex, []string{"main"}, nil, nil},
 		{principals.Index, []string{"role/111122223333/app", "user/111122223333/ada"}, nil, nil},
 	} {
 		index := Indexes()[tt.index]

@@ -12,10 +12,14 @@ import (
 	"strongroom.dev/strongroom/internal/service/generation"
 	"strongroom.dev/strongroom/internal/service/kms"
 	"strongroom.dev/strongroom/internal/service/sealed"
+	"strongroom.dev/strongroom/internal/service/secretsmanager"
 )
 
-// version makes sure that there is a current version, and makes the next one when it is time.
+// version makes sure that there is a current version, and makes the next one when it is time. A replica takes its primary's.
 func (r *Reconciler) version(ctx context.Context, p *pass) error {
+	if secretsmanager.IsReplica(p.secret) {
+		return r.follow(ctx, p)
+	}
 	current, hasCurrent := p.index.ByStage(versions.Current)
 	in := rotationInput{
 		hasCurrent: hasCurrent,

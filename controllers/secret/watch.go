@@ -49,6 +49,8 @@ var indexed = map[string]func(*v1alpha1.Secret) string{
 		return s.Spec.ValueFrom.SecretKeyRef.Name
 	},
 	TargetIndex: (*v1alpha1.Secret).TargetName,
+
+	secretsmanager.ReplicaIndex: secretsmanager.PrimaryName,
 }
 
 // Indexes are the functions of the cache indexes of Secrets, that of whom their policies name among them. In the others a Secret whose own
@@ -104,6 +106,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, options controller.Optio
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("secret").
 		For(&v1alpha1.Secret{}, builder.WithPredicates(predicate.Funcs{UpdateFunc: passes.Changed(statusLost)})).
+		Watches(&v1alpha1.Secret{}, r.relatives()).
 		Watches(&corev1.Secret{}, r.by(coreSecretIndexes), builder.WithPredicates(predicate.Funcs{CreateFunc: own.NotOwn})).
 		Watches(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(controllerOf), builder.WithPredicates(predicate.Funcs{CreateFunc: own.NotOwn})).
 		Watches(&batchv1.Job{}, handler.EnqueueRequestsFromMapFunc(controllerOf), builder.WithPredicates(jobEnded)).

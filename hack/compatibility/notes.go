@@ -24,7 +24,7 @@ var notes = map[string]string{
 	"kms:ReEncrypt":                "also needs `kms:ReEncryptTo` on the destination key",
 	"kms:RotateKeyOnDemand":        "the key of a service is rotated by that service, and refused",
 
-	"secretsmanager": "A secret has no replica: those operations are not served. [Rotation](rotation.md) is by functions that were written " +
+	"secretsmanager": "Replicas are in [the regions that are served](secret.md#replication). [Rotation](rotation.md) is by functions that were written " +
 		"for Lambda, or the [Secret](secret.md)'s own. A secret of another account is named by its ARN, and is to be had if its " +
 		"[resource policy](secret.md#resource-policy) and the caller's own policies allow it. A request body has at most 1 MiB.",
 	"secretsmanager:GetResourcePolicy": "as the object has it: members may be in another order than they were put",
@@ -35,9 +35,13 @@ var notes = map[string]string{
 	"secretsmanager:CancelRotateSecret": "`AWSPENDING` stays on a version that the rotation made",
 	"secretsmanager:RotateSecret": "`RotationLambdaARN` names a Service of the secret's namespace and needs `lambda:InvokeFunction`; `RotateImmediately` false runs no `testSecret`; " +
 		"at most 999 days; `ExternalSecretRotationMetadata` and `ExternalSecretRotationRoleArn` are refused with `InvalidParameterException`",
-	"secretsmanager:CreateSecret":        "`AddReplicaRegions` and `Type` are refused with `InvalidParameterException`",
-	"secretsmanager:UpdateSecret":        "`Type` is refused with `InvalidParameterException`; a key is of the secret's own account",
-	"secretsmanager:BatchGetSecretValue": "each secret needs `secretsmanager:GetSecretValue` too",
+	"secretsmanager:CreateSecret": "`Type` is refused with `InvalidParameterException`; with `AddReplicaRegions` as ReplicateSecretToRegions",
+	"secretsmanager:ReplicateSecretToRegions": "a key that is not there is refused, and not told in the status; at most 32 regions; a secret that is overwritten is deleted with its recovery window; " +
+		"`LastAccessedDate` is not told",
+	"secretsmanager:RemoveRegionsFromReplication": "replicas are gone when it is answered",
+	"secretsmanager:StopReplicationToReplica":     "of a secret that never was a replica it is `InvalidRequestException`",
+	"secretsmanager:UpdateSecret":                 "`Type` is refused with `InvalidParameterException`; a key is of the secret's own account",
+	"secretsmanager:BatchGetSecretValue":          "each secret needs `secretsmanager:GetSecretValue` too",
 
 	"acm": "Over [Certificate](certificate.md): certificates are issued by private authorities of the account, or imported. No public domain is validated, and there " +
 		"are no ACME endpoints, no `SearchCertificates` and no account configuration. A request body has at most 1 MiB.",

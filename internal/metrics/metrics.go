@@ -28,6 +28,8 @@ var (
 	rotationAttemptsDesc = prometheus.NewDesc("strongroom_rotation_attempts",
 		"Failed attempts of an object's rotation in progress, with the reason of the last. There is none while no rotation fails.",
 		append(objectLabels, "reason"), nil)
+	replicationDesc = prometheus.NewDesc("strongroom_replication_failing",
+		"Regions that a Secret is not replicated to, though it lists them. There is none while none fails.", objectLabels, nil)
 	lastRotationDesc = prometheus.NewDesc("strongroom_last_rotated_timestamp_seconds",
 		"When an object's value or key material was last made.", objectLabels, nil)
 	notAfterDesc = prometheus.NewDesc("strongroom_certificate_expiration_timestamp_seconds",
@@ -66,7 +68,7 @@ func Register(reader client.Reader, holder *keyring.Holder) error {
 
 // Describe lists the metrics.
 func (c *Collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{readyDesc, nextRotationDesc, rotationAttemptsDesc, lastRotationDesc, notAfterDesc, renewalDesc, sealedDesc} {
+	for _, d := range []*prometheus.Desc{readyDesc, nextRotationDesc, rotationAttemptsDesc, replicationDesc, lastRotationDesc, notAfterDesc, renewalDesc, sealedDesc} {
 		ch <- d
 	}
 }
@@ -88,6 +90,7 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 			timestamp(ch, nextRotationDesc, "Secret", &s.ObjectMeta, s.Status.NextRotationTime)
 			timestamp(ch, lastRotationDesc, "Secret", &s.ObjectMeta, s.Status.LastRotatedTime)
 			rotationAttempts(ch, s)
+			replicationFailing(ch, s)
 		}
 	}
 	var parameters v1alpha1.ParameterList
@@ -192,4 +195,17 @@ func rotationAttempts(ch chan<- prometheus.Metric, s *v1alpha1.Secret) {
 		attempts = max(attempts, s.Status.Rotation.Attempts)
 	}
 	ch <- prometheus.MustNewConstMetric(rotationAttemptsDesc, prometheus.GaugeValue, float64(attempts), "Secret", s.Namespace, s.Name, failing.Reason)
+}
+
+// replicationFailing collects how many regions of a Secret fail.
+func replicationFailing(ch chan<- prometheus.Metric, s *v1alpha1.Secret) {
+	failing := 0
+	for i := range s.Status.Replication {
+		if s.Status.Replication[i].State == v1alpha1.ReplicationFailed {
+			failing++
+		}
+	}
+	if failing > 0 {
+		ch <- prometheus.MustNewConstMetric(replicationDesc, prometheus.GaugeValue, float64(failing), "Secret", s.Namespace, s.Name)
+	}
 }

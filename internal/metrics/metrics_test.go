@@ -82,6 +82,33 @@ strongroom_rotation_attempts{kind="Secret",name="db",namespace="shop",reason="Da
 	}
 }
 
+func TestRegionsThatFailHaveASeriesForAsLongAsTheyFail(t *testing.T) {
+	for name, tt := range map[string]struct {
+		states []v1alpha1.ReplicationState
+		want   string
+	}{
+		"a secret without replicas has none": {nil, ""},
+		"one whose replicas are well":        {[]v1alpha1.ReplicationState{v1alpha1.ReplicationInSync, v1alpha1.ReplicationInProgress}, ""},
+		"one with some that fail":            {[]v1alpha1.ReplicationState{v1alpha1.ReplicationFailed, v1alpha1.ReplicationInSync, v1alpha1.ReplicationFailed}, "2"},
+	} {
+		s := &v1alpha1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "db"}}
+		for _, state := range tt.states {
+			s.Status.Replication = append(s.Status.Replication, v1alpha1.ReplicationStatus{State: state})
+		}
+		collector := metrics.NewCollector(fake.NewClientBuilder().WithScheme(operator.Scheme()).WithObjects(s).Build(), &keyring.Holder{})
+		want := ""
+		if tt.want != "" {
+			want = `
+# HELP strongroom_replication_failing Regions that a Secret is not replicated to, though it lists them. There is none while none fails.
+# TYPE strongroom_replication_failing gauge
+strongroom_replication_failing{kind="Secret",name="db",namespace="shop"} ` + tt.want + "\n"
+		}
+		if err := testutil.CollectAndCompare(collector, strings.NewReader(want), "strongroom_replication_failing"); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestRegisteringAgainReplacesTheCollector(t *testing.T) {
 	c := fake.NewClientBuilder().WithScheme(operator.Scheme()).Build()
 	for range 2 {

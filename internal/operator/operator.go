@@ -318,7 +318,7 @@ func (op *Operator) wire(o Options, digester *projection.Digester) error {
 	op.Services = controllers.Services{
 		Client: cached, Live: live, Namespace: o.Namespace, Region: o.Region, GatewayURL: o.gatewayURL(),
 		Store: envelopes, Keyring: holder, KMS: keys, IAM: identities,
-		Secrets:        &secretsmanager.Service{Client: cached, Region: o.Region, KMS: keys, Store: envelopes, Policies: kms.NewPolicyCache(0), Now: o.Now},
+		Secrets:        &secretsmanager.Service{Client: cached, Region: o.Region, Regions: o.regions(), KMS: keys, Store: envelopes, Policies: kms.NewPolicyCache(0), Now: o.Now},
 		Authorities:    authorities,
 		Certificates:   &acm.Service{Client: cached, Region: o.Region, Authorities: authorities, KMS: keys, Store: envelopes, Now: o.Now},
 		Parameters:     &parameterstore.Service{Client: cached, Region: o.Region, KMS: keys, Store: envelopes, Now: o.Now},

@@ -27,10 +27,11 @@ import (
 	serviceiam "strongroom.dev/strongroom/internal/service/iam"
 )
 
-// Region is the operator's, and the one that a Door serves besides OtherRegion.
+// Region is the operator's, and OtherRegion and ThirdRegion are served besides.
 const (
 	Region      = "us-east-1"
 	OtherRegion = "eu-west-1"
+	ThirdRegion = "ap-south-1"
 	doorSecret  = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
 )
 
@@ -49,7 +50,7 @@ func (w *World) Open(services ...gateway.Service) *Door {
 	GinkgoHelper()
 	d := &Door{world: w, policies: map[string]string{}}
 	s, err := server.New(server.Options{
-		Services: services, Regions: []string{Region, OtherRegion}, Credentials: d, Trail: trail.NewWriter(d), Log: GinkgoLogr, Now: time.Now,
+		Services: services, Regions: []string{Region, OtherRegion, ThirdRegion}, Credentials: d, Trail: trail.NewWriter(d), Log: GinkgoLogr, Now: time.Now,
 	})
 	Expect(err).NotTo(HaveOccurred())
 	d.Server = httptest.NewUnstartedServer(s)

@@ -102,6 +102,9 @@ type Operator struct {
 func RunOperator(ctx context.Context, cfg *rest.Config, o operator.Options) (*Operator, error) {
 	clock := NewClock(time.Now().UTC().Truncate(time.Second))
 	o.Namespace, o.Region, o.SkipControllerNames = OperatorNamespace, "us-east-1", true
+	if o.Regions == nil {
+		o.Regions = []string{OtherRegion, ThirdRegion}
+	}
 	if o.Now == nil {
 		o.Now = clock.Now
 	}

@@ -156,8 +156,14 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.PolicyDocumentApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("PolicyVersion"):
 		return &apiv1alpha1.PolicyVersionApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("PrimarySecret"):
+		return &apiv1alpha1.PrimarySecretApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("ProjectionStatus"):
 		return &apiv1alpha1.ProjectionStatusApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("ReplicaRegion"):
+		return &apiv1alpha1.ReplicaRegionApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("ReplicationStatus"):
+		return &apiv1alpha1.ReplicationStatusApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("RestartTarget"):
 		return &apiv1alpha1.RestartTargetApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("RetainedSecret"):

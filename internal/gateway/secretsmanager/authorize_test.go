@@ -11,6 +11,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/test/environment"
 )
 
 // inputs are one input an operation, of a secret's name or of none.
@@ -36,8 +37,15 @@ var inputs = map[string]func(id *string) any{
 	"PutSecretValue": func(id *string) any {
 		return &sdk.PutSecretValueInput{SecretId: id, ClientRequestToken: token(), SecretString: id}
 	},
-	"CancelRotateSecret": func(id *string) any { return &sdk.CancelRotateSecretInput{SecretId: id} },
-	"RestoreSecret":      func(id *string) any { return &sdk.RestoreSecretInput{SecretId: id} },
+	"ReplicateSecretToRegions": func(id *string) any {
+		return &sdk.ReplicateSecretToRegionsInput{SecretId: id, AddReplicaRegions: []types.ReplicaRegionType{{Region: ptr.To(environment.OtherRegion)}}}
+	},
+	"RemoveRegionsFromReplication": func(id *string) any {
+		return &sdk.RemoveRegionsFromReplicationInput{SecretId: id, RemoveReplicaRegions: []string{environment.OtherRegion}}
+	},
+	"StopReplicationToReplica": func(id *string) any { return &sdk.StopReplicationToReplicaInput{SecretId: id} },
+	"CancelRotateSecret":       func(id *string) any { return &sdk.CancelRotateSecretInput{SecretId: id} },
+	"RestoreSecret":            func(id *string) any { return &sdk.RestoreSecretInput{SecretId: id} },
 	"RotateSecret": func(id *string) any {
 		return &sdk.RotateSecretInput{SecretId: id, ClientRequestToken: token(), RotationRules: &types.RotationRulesType{AutomaticallyAfterDays: ptr.To[int64](1)}}
 	},

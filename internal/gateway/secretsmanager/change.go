@@ -38,7 +38,8 @@ func (a *api) resolveUpdate(ctx context.Context, call *gateway.Call, in *sdk.Upd
 	if key.ARN != "" {
 		keys.keyARN = &key.ARN
 	}
-	found, err := a.find(ctx, call, named{given: in.SecretId, keys: keys})
+	keyAlone := in.KmsKeyId != nil && in.Description == nil && in.SecretString == nil && in.SecretBinary == nil && deref(in.Type) == ""
+	found, err := a.find(ctx, call, named{given: in.SecretId, allowReplica: keyAlone, keys: keys}) // the key is the one thing that is a replica's own
 	return gateway.Resource[update]{
 		ARN: found.ARN, Named: found.Named, Account: found.Account, Policy: found.Policy, Context: found.Context, Unknown: found.Unknown,
 		Missing: found.Missing, Value: update{target: found.Value, key: key},
@@ -71,6 +72,12 @@ func (a *api) updateSecret(ctx context.Context, call *gateway.Call, in *sdk.Upda
 		if err := a.mayPut(ctx, call, u.secret, *in.ClientRequestToken); err != nil {
 			return nil, err
 		}
+	}
+	if secretsmanager.IsReplica(u.secret) {
+		ref := &v1alpha1.SecretSpec{}
+		change(ref, in, u.key)
+		out := &sdk.UpdateSecretOutput{ARN: &u.arn, Name: ptr.To(u.secret.AWSName())}
+		return out, a.Secrets.SetReplicaKey(ctx, u.secret, ref.KMSKeyRef)
 	}
 	secret, err := a.Secrets.Change(ctx, u.secret, func(spec *v1alpha1.SecretSpec) error {
 		change(spec, in, u.key)

@@ -28,6 +28,11 @@ type conditionKeys struct {
 	modifyRules, immediately *bool
 	// function is the ARN of the function that the secret has.
 	function string
+	// primaryRegion is the region in which the secret is written, empty if it is not there.
+	primaryRegion string
+	// addRegions of CreateSecret and ReplicateSecretToRegions, and whether they may overwrite.
+	addRegions     []types.ReplicaRegionType
+	forceOverwrite *bool
 	// tags are those of the secret; requestTags those of the request; tagKeys those that it takes away.
 	tags        []v1alpha1.Tag
 	requestTags []types.Tag
@@ -85,7 +90,27 @@ func (k *conditionKeys) ofService(key string) ([]string, bool) {
 	case "recoverywindowindays":
 		return oneInt(k.window)
 	}
+	if values, known := k.ofReplication(key); known {
+		return values, true
+	}
 	return k.ofRotation(key)
+}
+
+// ofReplication are the keys of replication.
+func (k *conditionKeys) ofReplication(key string) ([]string, bool) {
+	switch key {
+	case "secretprimaryregion":
+		return []string{k.primaryRegion}, k.primaryRegion != ""
+	case "forceoverwritereplicasecret":
+		return oneBool(k.forceOverwrite)
+	case "addreplicaregions":
+		regions := make([]string, 0, len(k.addRegions))
+		for i := range k.addRegions {
+			regions = append(regions, deref(k.addRegions[i].Region))
+		}
+		return regions, len(regions) > 0
+	}
+	return nil, false
 }
 
 // ofRotation are the keys of RotateSecret, and of the function that a secret has.

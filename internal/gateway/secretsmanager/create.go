@@ -31,7 +31,8 @@ func (a *api) resolveCreate(ctx context.Context, call *gateway.Call, in *sdk.Cre
 	out.Made = func(made any) string { return deref(made.(*sdk.CreateSecretOutput).ARN) }
 	keys := &conditionKeys{
 		secretID: out.ARN, name: in.Name, description: in.Description, keyID: in.KmsKeyId, requestTags: in.Tags,
-		tags: tagsOf(in.Tags), // AWS asks for the tags that the secret will have
+		tags:       tagsOf(in.Tags), // AWS asks for the tags that the secret will have
+		addRegions: in.AddReplicaRegions, forceOverwrite: ptr.To(in.ForceOverwriteReplicaSecret),
 	}
 	key, err := a.Secrets.KeyByID(ctx, call.Namespace(), call.Region, call.Account(), deref(in.KmsKeyId))
 	if err != nil {
@@ -48,23 +49,14 @@ func (a *api) createSecret(ctx context.Context, call *gateway.Call, in *sdk.Crea
 	if err := checkToken(in.ClientRequestToken); err != nil {
 		return nil, err
 	}
-	if len(in.AddReplicaRegions) > 0 {
-		return nil, invalidParameter("Replication to other regions is not supported.")
-	}
 	if deref(in.Type) != "" {
 		return nil, invalidParameter("Managed external secrets (Type) are not supported.")
 	}
 	if err := checkTags(in.Tags); err != nil {
 		return nil, err
 	}
-	if len(in.Tags) > 0 {
-		err := call.Authorize(gateway.Question{
-			Action: SigningName + ":TagResource", Resource: c.secretARN(call), Named: c.name,
-			Context: &conditionKeys{secretID: c.secretARN(call), requestTags: in.Tags, tags: tagsOf(in.Tags)},
-		})
-		if err != nil {
-			return nil, err
-		}
+	if err := c.mayBesides(call, in); err != nil {
+		return nil, err
 	}
 	value, err := valueOf(in.SecretString, in.SecretBinary)
 	if err != nil {
@@ -72,7 +64,10 @@ func (a *api) createSecret(ctx context.Context, call *gateway.Call, in *sdk.Crea
 	}
 	input := secretsmanager.CreateInput{
 		Namespace: call.Namespace(), Account: call.Account(), Region: call.Region, Name: c.name, Token: *in.ClientRequestToken,
-		Description: deref(in.Description), Tags: tagsOf(in.Tags),
+		Description: deref(in.Description), Tags: tagsOf(in.Tags), ForceOverwrite: in.ForceOverwriteReplicaSecret,
+	}
+	if value != nil {
+		defer value.Bytes.Wipe()
 	}
 	if !c.key.Default {
 		if err := a.mayUse(call, c.key, c.secretARN(call), input.Token); err != nil {
@@ -80,15 +75,36 @@ func (a *api) createSecret(ctx context.Context, call *gateway.Call, in *sdk.Crea
 		}
 		input.KeyName = c.key.Key.Name
 	}
-	if value == nil {
-		secret, err := a.Secrets.Create(ctx, input)
-		if err != nil {
-			return nil, err
-		}
-		return &sdk.CreateSecretOutput{ARN: ptr.To(a.Secrets.ARNOf(secret)), Name: &c.name}, nil
+	input.ReplicaRegions, err = a.addedRegions(ctx, call, replication{
+		namespace: call.Namespace(), arn: c.secretARN(call), versionID: input.Token, add: in.AddReplicaRegions,
+	})
+	if err != nil {
+		return nil, err
 	}
-	defer value.Bytes.Wipe()
-	return a.createWithValue(ctx, call, input, *value)
+	return a.create(ctx, call, input, value)
+}
+
+// mayBesides asks for what a request needs beside CreateSecret itself: a secret with tags, or with replicas.
+func (c creation) mayBesides(call *gateway.Call, in *sdk.CreateSecretInput) error {
+	if len(in.Tags) > 0 {
+		err := call.Authorize(gateway.Question{
+			Action: SigningName + ":TagResource", Resource: c.secretARN(call), Named: c.name,
+			Context: &conditionKeys{secretID: c.secretARN(call), requestTags: in.Tags, tags: tagsOf(in.Tags)},
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if len(in.AddReplicaRegions) == 0 {
+		return nil
+	}
+	return call.Authorize(gateway.Question{
+		Action: replicateAction, Resource: c.secretARN(call), Named: c.name,
+		Context: &conditionKeys{
+			secretID: c.secretARN(call), tags: tagsOf(in.Tags), primaryRegion: call.Region,
+			addRegions: in.AddReplicaRegions, forceOverwrite: ptr.To(in.ForceOverwriteReplicaSecret),
+		},
+	})
 }
 
 // secretARN is what the secret's ARN is before its last characters are known.
@@ -97,18 +113,24 @@ func (c creation) secretARN(call *gateway.Call) string {
 	return id.PolicyARN(call.Region, call.Account())
 }
 
-func (a *api) createWithValue(ctx context.Context, call *gateway.Call, input secretsmanager.CreateInput, value secretsmanager.Value) (
+// create makes the secret, and its first version if there is a value.
+func (a *api) create(ctx context.Context, call *gateway.Call, input secretsmanager.CreateInput, value *secretsmanager.Value) (
 	*sdk.CreateSecretOutput, error,
 ) {
 	secret, err := a.Secrets.Create(ctx, input)
 	if err != nil {
 		return nil, err
 	}
-	v, err := a.put(ctx, call, secretsmanager.PutValueInput{Secret: secret, Token: input.Token, Value: value}, a.Secrets.CreateValue)
-	if err != nil {
-		return nil, err
+	out := &sdk.CreateSecretOutput{ARN: ptr.To(a.Secrets.ARNOf(secret)), Name: &input.Name}
+	if value != nil {
+		v, err := a.put(ctx, call, secretsmanager.PutValueInput{Secret: secret, Token: input.Token, Value: *value}, a.Secrets.CreateValue)
+		if err != nil {
+			return nil, err
+		}
+		out.VersionId = &v.ID
 	}
-	return &sdk.CreateSecretOutput{ARN: ptr.To(a.Secrets.ARNOf(secret)), Name: &input.Name, VersionId: &v.ID}, nil
+	out.ReplicationStatus, err = a.replicas(ctx, secret)
+	return out, err
 }
 
 // checkTags says whether tags are as AWS allows them.

@@ -19,7 +19,7 @@ func (a *api) resolveDelete(ctx context.Context, call *gateway.Call, in *sdk.Del
 	found, err := a.find(ctx, call, named{
 		given: in.SecretId, allowDeleted: true, keys: conditionKeys{force: in.ForceDeleteWithoutRecovery, window: in.RecoveryWindowInDays},
 	})
-	if deref(in.ForceDeleteWithoutRecovery) {
+	if deref(in.ForceDeleteWithoutRecovery) && (found.Value.secret == nil || !secretsmanager.IsReplica(found.Value.secret)) {
 		found.Missing = nil // deleting what is not there by force succeeds
 	}
 	return found, err
@@ -54,7 +54,7 @@ func (a *api) deleteNow(ctx context.Context, call *gateway.Call, in *sdk.DeleteS
 }
 
 func (a *api) resolveRestore(ctx context.Context, call *gateway.Call, in *sdk.RestoreSecretInput) (gateway.Resource[target], error) {
-	return a.find(ctx, call, named{given: in.SecretId, allowDeleted: true})
+	return a.find(ctx, call, named{given: in.SecretId, allowDeleted: true, allowReplica: true})
 }
 
 // restoreSecret does nothing to a secret that is not scheduled for deletion.

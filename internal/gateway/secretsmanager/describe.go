@@ -18,7 +18,7 @@ import (
 )
 
 func (a *api) resolveDescribe(ctx context.Context, call *gateway.Call, in *sdk.DescribeSecretInput) (gateway.Resource[target], error) {
-	return a.find(ctx, call, named{given: in.SecretId, allowDeleted: true})
+	return a.find(ctx, call, named{given: in.SecretId, allowDeleted: true, allowReplica: true})
 }
 
 func (a *api) describeSecret(ctx context.Context, _ *gateway.Call, _ *sdk.DescribeSecretInput, t target) (*sdk.DescribeSecretOutput, error) {
@@ -27,11 +27,15 @@ func (a *api) describeSecret(ctx context.Context, _ *gateway.Call, _ *sdk.Descri
 		return nil, decryption(err)
 	}
 	e := a.entry(ctx, one)
+	replicas, err := a.replicas(ctx, one.Secret)
+	if err != nil {
+		return nil, err
+	}
 	return &sdk.DescribeSecretOutput{
 		ARN: e.ARN, Name: e.Name, Description: e.Description, KmsKeyId: e.KmsKeyId, CreatedDate: e.CreatedDate,
 		LastChangedDate: e.LastChangedDate, LastRotatedDate: e.LastRotatedDate, NextRotationDate: e.NextRotationDate,
 		RotationEnabled: e.RotationEnabled, RotationLambdaARN: e.RotationLambdaARN, RotationRules: e.RotationRules, DeletedDate: e.DeletedDate, Tags: e.Tags,
-		VersionIdsToStages: e.SecretVersionsToStages,
+		VersionIdsToStages: e.SecretVersionsToStages, PrimaryRegion: e.PrimaryRegion, ReplicationStatus: replicas,
 	}, nil
 }
 
@@ -48,7 +52,7 @@ func (a *api) entry(ctx context.Context, one secretsmanager.Listed) types.Secret
 	s := one.Secret
 	out := types.SecretListEntry{
 		ARN: &one.ARN, Name: ptr.To(s.AWSName()), CreatedDate: ptr.To(secretsmanager.CreatedOf(s)),
-		LastChangedDate: ptr.To(secretsmanager.ChangedOf(s)), KmsKeyId: a.keyID(ctx, s), Tags: awsTags(s.Spec.Tags),
+		LastChangedDate: ptr.To(secretsmanager.ChangedOf(s)), KmsKeyId: a.keyID(ctx, s), Tags: awsTags(s.Spec.Tags), PrimaryRegion: a.primaryRegion(s),
 	}
 	if s.Spec.Description != "" {
 		out.Description = &s.Spec.Description
@@ -73,12 +77,16 @@ func (a *api) entry(ctx context.Context, one secretsmanager.Listed) types.Secret
 
 // keyID is the ARN of the key that a secret names; nothing for the account's own.
 func (a *api) keyID(ctx context.Context, s *v1alpha1.Secret) *string {
-	if s.Spec.KMSKeyRef == nil || s.Spec.KMSKeyRef.Name == secretsmanager.DefaultKeyName {
+	return a.namedKeyID(ctx, s.Namespace, s.Spec.KMSKeyRef)
+}
+
+func (a *api) namedKeyID(ctx context.Context, namespace string, ref *v1alpha1.LocalReference) *string {
+	if ref == nil || ref.Name == secretsmanager.DefaultKeyName {
 		return nil
 	}
-	key, err := a.Secrets.KMS.ByName(ctx, s.Namespace, s.Spec.KMSKeyRef.Name)
+	key, err := a.Secrets.KMS.ByName(ctx, namespace, ref.Name)
 	if err != nil || key.Status.ARN == "" {
-		return &s.Spec.KMSKeyRef.Name // a key that is gone is told by the name that the secret has for it
+		return &ref.Name // a key that is gone is told by the name that the secret has for it
 	}
 	return &key.Status.ARN
 }

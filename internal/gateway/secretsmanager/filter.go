@@ -13,12 +13,14 @@ import (
 // matches tells whether a secret is one that every filter lets through. Of a filter's values one is enough; one that begins with
 // ! lets through what the rest of it does not match.
 // https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_Filter.html
-func matches(filters []types.Filter, s *v1alpha1.Secret) bool {
+//
+// primary is the primary region of a secret that is replicated or a replica, empty for any other.
+func matches(filters []types.Filter, s *v1alpha1.Secret, primary string) bool {
 	for i := range filters {
 		f := &filters[i]
 		if !slices.ContainsFunc(f.Values, func(value string) bool {
 			wanted, negated := strings.CutPrefix(value, "!")
-			return holds(f.Key, wanted, s) != negated
+			return holds(f.Key, wanted, s, primary) != negated
 		}) {
 			return false
 		}
@@ -28,7 +30,7 @@ func matches(filters []types.Filter, s *v1alpha1.Secret) bool {
 
 // holds is one value of one filter. Names and tags match by their beginning and case; texts by the words in them.
 // https://docs.aws.amazon.com/secretsmanager/latest/userguide/manage_search-secret.html
-func holds(key types.FilterNameStringType, wanted string, s *v1alpha1.Secret) bool {
+func holds(key types.FilterNameStringType, wanted string, s *v1alpha1.Secret, primary string) bool {
 	tag := func(matches func(*v1alpha1.Tag) bool) bool {
 		for i := range s.Spec.Tags {
 			if matches(&s.Spec.Tags[i]) {
@@ -40,6 +42,8 @@ func holds(key types.FilterNameStringType, wanted string, s *v1alpha1.Secret) bo
 	switch key {
 	case types.FilterNameStringTypeName:
 		return strings.HasPrefix(s.AWSName(), wanted)
+	case types.FilterNameStringTypePrimaryRegion:
+		return primary != "" && strings.HasPrefix(primary, wanted)
 	case types.FilterNameStringTypeTagKey:
 		return tag(func(t *v1alpha1.Tag) bool { return strings.HasPrefix(t.Key, wanted) })
 	case types.FilterNameStringTypeTagValue:
@@ -53,7 +57,7 @@ func holds(key types.FilterNameStringType, wanted string, s *v1alpha1.Secret) bo
 		}
 		return hasWords(texts, words(wanted), false)
 	}
-	return false // no secret is a replica, or another service's
+	return false // no secret is another service's
 }
 
 // hasWords tells whether a text has words that begin with all of the wanted ones, or with one of them. No words match nothing.

@@ -93,21 +93,31 @@ func TestAFilterMatchesWhatAWSSaysOfItsKey(t *testing.T) {
 		"all by one of several words":               {"all", "nothing bank", true},
 		"all by a tag's key":                        {"all", "TEAM", true},
 		"all by what is nowhere":                    {"all", "nothing", false},
-		"a region, of which there are no replicas":  {"primary-region", "us-east-1", false},
+		"a primary region by its beginning":         {"primary-region", "us-", true},
+		"a primary region in another case":          {"primary-region", "US-", false},
+		"another primary region":                    {"primary-region", "eu-west-1", false},
 		"a service that owns no secret":             {"owning-service", "rds", false},
 	} {
 		filter := func(value string) []types.Filter {
 			return []types.Filter{{Key: types.FilterNameStringType(tt.key), Values: []string{value}}}
 		}
-		if got := matches(filter(tt.value), s); got != tt.want {
+		if got := matches(filter(tt.value), s, "us-east-1"); got != tt.want {
 			t.Errorf("%s: %t", name, got)
 		}
-		if got := matches(filter("!"+tt.value), s); got == tt.want {
+		if got := matches(filter("!"+tt.value), s, "us-east-1"); got == tt.want {
 			t.Errorf("all but %s: %t", name, got)
 		}
-		if got := matches(append(filter(tt.value), filter("!"+tt.value)...), s); got {
+		if got := matches(append(filter(tt.value), filter("!"+tt.value)...), s, "us-east-1"); got {
 			t.Errorf("%s and all but it: %t", name, got)
 		}
+	}
+}
+
+// AWS tells the primary region of secrets that are replicated alone, so the filter finds no other.
+func TestASecretThatIsNotReplicatedHasNoPrimaryRegion(t *testing.T) {
+	filter := []types.Filter{{Key: types.FilterNameStringTypePrimaryRegion, Values: []string{""}}}
+	if matches(filter, secretOf("a", ""), "") || !matches(filter, secretOf("a", ""), "us-east-1") {
+		t.Error("the filter primary-region finds a secret that is not replicated, or not one that is")
 	}
 }
 
@@ -124,16 +134,16 @@ func TestFiltersAreJoinedByAndAndTheirValuesByOr(t *testing.T) {
 			f := types.Filter{Key: types.FilterNameStringType(rapid.SampledFrom(keys).Draw(t, "key")), Values: rapid.SliceOfN(word, 1, 3).Draw(t, "values")}
 			one := false
 			for _, v := range f.Values {
-				one = one || matches([]types.Filter{{Key: f.Key, Values: []string{v}}}, s)
+				one = one || matches([]types.Filter{{Key: f.Key, Values: []string{v}}}, s, "")
 			}
 			want = want && one
 			filters = append(filters, f)
 		}
-		if got := matches(filters, s); got != want {
+		if got := matches(filters, s, ""); got != want {
 			t.Fatalf("%t, want %t", got, want)
 		}
 		slices.Reverse(filters)
-		if got := matches(filters, s); got != want {
+		if got := matches(filters, s, ""); got != want {
 			t.Fatal("the order of filters counts")
 		}
 	})

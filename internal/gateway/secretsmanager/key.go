@@ -15,6 +15,7 @@ import (
 
 const (
 	kmsDecrypt         = "kms:Decrypt"
+	kmsEncrypt         = "kms:Encrypt"
 	kmsGenerateDataKey = "kms:GenerateDataKey"
 )
 
@@ -64,7 +65,7 @@ func (a *api) askKey(call *gateway.Call, key *v1alpha1.KMSKey, keyARN, action, s
 	err := call.Authorize(gateway.Question{
 		Action: action, Resource: keyARN, ResourceAccount: owner, Policy: policy, MustAllow: true,
 		Context: &kms.Conditions{
-			Key: key, CallerAccount: call.Account(), ViaService: SigningName + "." + call.Region + ".amazonaws.com",
+			Key: key, CallerAccount: call.Account(), ViaService: SigningName + "." + arn.Region(secretARN) + ".amazonaws.com", // a replica's is another region
 			EncryptionContext: map[string]string{"SecretARN": secretARN, "SecretVersionId": versionID},
 		},
 	})

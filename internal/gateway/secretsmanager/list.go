@@ -52,7 +52,7 @@ func (a *api) filtered(ctx context.Context, call *gateway.Call, filters []types.
 	}
 	found := all[:0]
 	for i := range all {
-		if matches(filters, all[i].Secret) {
+		if matches(filters, all[i].Secret, deref(a.primaryRegion(all[i].Secret))) {
 			found = append(found, all[i])
 		}
 	}
@@ -71,7 +71,7 @@ func sortKey(by types.SortByType, one *secretsmanager.Listed) string {
 }
 
 func (a *api) resolveVersions(ctx context.Context, call *gateway.Call, in *sdk.ListSecretVersionIdsInput) (gateway.Resource[target], error) {
-	return a.find(ctx, call, named{given: in.SecretId, allowDeleted: true})
+	return a.find(ctx, call, named{given: in.SecretId, allowDeleted: true, allowReplica: true})
 }
 
 // listSecretVersionIds shows the oldest version first. Deprecated versions, without a label, are shown on demand.

@@ -72,7 +72,7 @@ func malformed(message string) error {
 }
 
 func (a *api) resolveGetPolicy(ctx context.Context, call *gateway.Call, in *sdk.GetResourcePolicyInput) (gateway.Resource[target], error) {
-	return a.find(ctx, call, named{given: in.SecretId})
+	return a.find(ctx, call, named{given: in.SecretId, allowReplica: true})
 }
 
 func (a *api) getResourcePolicy(_ context.Context, _ *gateway.Call, _ *sdk.GetResourcePolicyInput, t target) (*sdk.GetResourcePolicyOutput, error) {
@@ -97,7 +97,7 @@ func (a *api) resolveValidate(ctx context.Context, call *gateway.Call, in *sdk.V
 	if in.SecretId == nil {
 		return gateway.Resource[proposal]{ARN: "*", Value: proposal{question: gateway.Question{Action: putPolicy, Resource: "*"}, account: call.Account()}}, nil
 	}
-	found, err := a.find(ctx, call, named{given: in.SecretId})
+	found, err := a.find(ctx, call, named{given: in.SecretId, allowReplica: true})
 	return gateway.Resource[proposal]{
 		ARN: found.ARN, Named: found.Named, Account: found.Account, Policy: found.Policy, Context: found.Context, Unknown: found.Unknown,
 		Missing: found.Missing, Value: proposal{account: arn.Account(found.ARN), question: gateway.Question{

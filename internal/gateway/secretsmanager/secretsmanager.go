@@ -47,8 +47,11 @@ func New(d Dependencies) gateway.Service {
 		gateway.Op("ListSecrets", none[sdk.ListSecretsInput], a.listSecrets, gateway.ReadOnly),
 		gateway.Op("PutResourcePolicy", a.resolvePutPolicy, a.putResourcePolicy),
 		gateway.Op("PutSecretValue", a.resolvePut, a.putSecretValue),
+		gateway.Op("RemoveRegionsFromReplication", a.resolveRemoveRegions, a.removeRegionsFromReplication),
+		gateway.Op("ReplicateSecretToRegions", a.resolveReplicate, a.replicateSecretToRegions),
 		gateway.Op("RestoreSecret", a.resolveRestore, a.restoreSecret),
 		gateway.Op("RotateSecret", a.resolveRotate, a.rotateSecret),
+		gateway.Op("StopReplicationToReplica", a.resolveStopReplication, a.stopReplicationToReplica),
 		gateway.Op("TagResource", a.resolveTag, a.tagResource),
 		gateway.Op("UntagResource", a.resolveUntag, a.untagResource),
 		gateway.Op("UpdateSecret", a.resolveUpdate, a.updateSecret),
@@ -69,6 +72,8 @@ type named struct {
 	given *string
 	// allowDeleted: the operation also works on a secret that is scheduled for deletion.
 	allowDeleted bool
+	// allowReplica: the operation also works on a replica, which is written at its primary alone.
+	allowReplica bool
 	keys         conditionKeys
 }
 
@@ -89,7 +94,7 @@ func (a *api) find(ctx context.Context, call *gateway.Call, n named) (gateway.Re
 	keys := &n.keys
 	out.Unknown = func() gateway.Question {
 		absent := *keys
-		absent.tags, absent.function, absent.secretID = nil, "", id.PolicyARN(call.Region, call.Account())
+		absent.tags, absent.function, absent.primaryRegion, absent.secretID = nil, "", "", id.PolicyARN(call.Region, call.Account())
 		return gateway.Question{Resource: absent.secretID, Named: id.Given, ResourceAccount: id.Account, Context: &absent}
 	}
 	switch {
@@ -98,10 +103,15 @@ func (a *api) find(ctx context.Context, call *gateway.Call, n named) (gateway.Re
 		out.Policy = a.Secrets.Policy(found.Secret)
 		keys.tags = found.Secret.Spec.Tags
 		keys.functionOf(found.Secret, out.Value.arn)
+		keys.primaryRegion = a.Secrets.PrimaryRegion(found.Secret)
+		if !n.allowReplica && secretsmanager.IsReplica(found.Secret) {
+			out.Missing = secretsmanager.OnReplica()
+		}
 	case found.Tombstone != nil:
 		out.Value = target{tombstone: found.Tombstone, arn: found.Tombstone.Spec.Subject}
 		if buried, err := a.Secrets.Exhume(found.Tombstone); err == nil { // one that does not open fails every operation but force
 			keys.tags, out.Policy = buried.Spec.Tags, secretsmanager.EntombedPolicy(buried)
+			keys.primaryRegion = a.Secrets.PrimaryRegion(buried)
 		}
 		if !n.allowDeleted {
 			out.Missing = secretsmanager.MarkedForDeletion()

@@ -14,7 +14,7 @@ import (
 )
 
 func (a *api) resolveGet(ctx context.Context, call *gateway.Call, in *sdk.GetSecretValueInput) (gateway.Resource[target], error) {
-	return a.find(ctx, call, named{given: in.SecretId, keys: conditionKeys{versionID: in.VersionId, versionStage: stageAsked(in)}})
+	return a.find(ctx, call, named{given: in.SecretId, allowReplica: true, keys: conditionKeys{versionID: in.VersionId, versionStage: stageAsked(in)}})
 }
 
 // stageAsked is secretsmanager:VersionStage: AWSCURRENT if the request chooses no version.

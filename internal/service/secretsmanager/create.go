@@ -27,6 +27,9 @@ type CreateInput struct {
 	Tags []v1alpha1.Tag
 	// KeyName is the KMSKey of the namespace that encrypts it; the account's own if empty.
 	KeyName string
+	// ReplicaRegions that it is replicated to from the first, over secrets of the name there if ForceOverwrite.
+	ReplicaRegions []AddedRegion
+	ForceOverwrite bool
 }
 
 // +kubebuilder:rbac:groups=strongroom.dev,resources=secrets,verbs=create;update;delete
@@ -109,7 +112,7 @@ func (s *Service) newSecret(in CreateInput) (*v1alpha1.Secret, error) {
 	if in.KeyName != "" {
 		secret.Spec.KMSKeyRef = &v1alpha1.LocalReference{Name: in.KeyName}
 	}
-	return secret, nil
+	return secret, Add(&secret.Spec, in.ReplicaRegions, in.ForceOverwrite)
 }
 
 // newARN makes the ARN of a new secret: its six characters are random, and so tell it from an earlier secret of the name.

@@ -40,12 +40,12 @@ func CheckWindow(days int64, given, force bool) error {
 // The tombstone follows; if this ends before, the controller of Envelopes makes it. Only of a secret that never had a value
 // nothing is left then.
 func (s *Service) Delete(ctx context.Context, secret *v1alpha1.Secret, days int64) (time.Time, error) {
-	gone, err := s.remove(ctx, secret, func(live *v1alpha1.Secret) bool {
+	gone, err := s.remove(ctx, secret, func(live *v1alpha1.Secret) (bool, error) {
 		if days == 0 || RecoveryWindow(live) == time.Duration(days)*24*time.Hour {
-			return false
+			return false, checkNoReplicas(live, s.ARNOf(live))
 		}
 		live.Spec.Deletion = &v1alpha1.SecretDeletion{RecoveryWindowInDays: int32(days)}
-		return true
+		return true, checkNoReplicas(live, s.ARNOf(live))
 	})
 	if err != nil {
 		return time.Time{}, err
@@ -61,13 +61,7 @@ func (s *Service) Delete(ctx context.Context, secret *v1alpha1.Secret, days int6
 func (s *Service) DeleteNow(ctx context.Context, found Found) error {
 	namespace, name, subject := "", "", ""
 	if found.Secret != nil {
-		gone, err := s.remove(ctx, found.Secret, func(live *v1alpha1.Secret) bool {
-			if IsForced(live) {
-				return false
-			}
-			metav1.SetMetaDataAnnotation(&live.ObjectMeta, v1alpha1.ForceDeleteAnnotation, "true")
-			return true
-		})
+		gone, err := s.remove(ctx, found.Secret, func(live *v1alpha1.Secret) (bool, error) { return force(live), checkNoReplicas(live, s.ARNOf(live)) })
 		if isNotFound(err) { // another has deleted it meanwhile
 			return nil
 		}
@@ -80,6 +74,27 @@ func (s *Service) DeleteNow(ctx context.Context, found Found) error {
 		namespace, name, subject = e.Namespace, e.Spec.Owner.Name, e.Spec.Subject
 	}
 	return s.erase(ctx, namespace, name, subject)
+}
+
+// force marks a Secret as one that goes without a recovery window, and tells whether that is new.
+func force(live *v1alpha1.Secret) (changed bool) {
+	if IsForced(live) {
+		return false
+	}
+	metav1.SetMetaDataAnnotation(&live.ObjectMeta, v1alpha1.ForceDeleteAnnotation, "true")
+	return true
+}
+
+// checkNoReplicas refuses to delete a secret that is replicated: its replicas are removed first.
+func checkNoReplicas(secret *v1alpha1.Secret, subject string) error {
+	if len(secret.Spec.ReplicaRegions) == 0 {
+		return nil
+	}
+	regions := make([]string, 0, len(secret.Spec.ReplicaRegions))
+	for i := range secret.Spec.ReplicaRegions {
+		regions = append(regions, secret.Spec.ReplicaRegions[i].Region)
+	}
+	return hasReplicas(subject, regions)
 }
 
 // erase deletes the Envelopes of a secret, unless it is back.
@@ -96,15 +111,19 @@ func (s *Service) erase(ctx context.Context, namespace, name, subject string) er
 	return err
 }
 
-// remove deletes the object of a secret, changed before if change says so, and returns its last state.
-func (s *Service) remove(ctx context.Context, secret *v1alpha1.Secret, change func(*v1alpha1.Secret) bool) (*v1alpha1.Secret, error) {
+// remove deletes the object of a secret, changed before if change says so, and returns its last state. An error of change is returned as it is.
+func (s *Service) remove(ctx context.Context, secret *v1alpha1.Secret, change func(*v1alpha1.Secret) (bool, error)) (*v1alpha1.Secret, error) {
 	defer turn(secret)()
 	for range maximumTries {
 		live, err := s.latest(ctx, secret)
 		if err != nil {
 			return nil, err
 		}
-		if change(live) {
+		changed, err := change(live)
+		if err != nil {
+			return nil, err
+		}
+		if changed {
 			err = s.Client.Update(ctx, live, client.FieldOwner(FieldOwner))
 		}
 		if err == nil {

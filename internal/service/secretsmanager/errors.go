@@ -2,6 +2,7 @@ package secretsmanager
 
 import (
 	"errors"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 	"k8s.io/utils/ptr"
@@ -19,6 +20,25 @@ func NotFound() error {
 func MarkedForDeletion() error {
 	return invalidRequest("You can't perform this operation on the secret because it was marked for deletion.")
 }
+
+// OnReplica says that a secret is written at its primary alone.
+func OnReplica() error {
+	return invalidParameter("Operation not permitted on a replica secret. Call must be made in primary secret's region.")
+}
+
+// InvalidReplicaRegion says that a secret cannot be replicated to a region: its own, or one that is not served.
+func InvalidReplicaRegion() error { return invalidParameter("Invalid replica region.") }
+
+func hasReplicas(arn string, regions []string) error {
+	return invalidParameter("You can't delete secret " + arn + " that still has replica regions [" + strings.Join(regions, ", ") + "].")
+}
+
+func notReplica() error {
+	return invalidRequest("You can't stop replication to this secret because it is not a replica.")
+}
+
+// errPromoted says that what was to be deleted as a replica is one no more.
+var errPromoted = errors.New("the replica was promoted")
 
 func noValueOfStage(stage string) error {
 	return &types.ResourceNotFoundException{

@@ -40,6 +40,8 @@ type Service struct {
 	Client client.Client
 	// Region is the operator's own: that of Secrets which name none.
 	Region string
+	// Regions are those that secrets can be in and be replicated to, Region among them.
+	Regions []string
 	// KMS encrypts data keys.
 	KMS *kms.Service
 	// Store keeps Envelopes.

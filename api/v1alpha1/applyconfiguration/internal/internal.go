@@ -1652,6 +1652,15 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: versionId
       type:
         scalar: string
+- name: dev.strongroom.strongroom.api.v1alpha1.PrimarySecret
+  map:
+    fields:
+    - name: name
+      type:
+        scalar: string
+    - name: region
+      type:
+        scalar: string
 - name: dev.strongroom.strongroom.api.v1alpha1.ProjectionStatus
   map:
     fields:
@@ -1667,6 +1676,35 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: name
       type:
         scalar: string
+- name: dev.strongroom.strongroom.api.v1alpha1.ReplicaRegion
+  map:
+    fields:
+    - name: forceOverwriteReplicaSecret
+      type:
+        scalar: boolean
+    - name: kmsKeyRef
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.LocalReference
+    - name: region
+      type:
+        scalar: string
+- name: dev.strongroom.strongroom.api.v1alpha1.ReplicationState
+  scalar: string
+- name: dev.strongroom.strongroom.api.v1alpha1.ReplicationStatus
+  map:
+    fields:
+    - name: message
+      type:
+        scalar: string
+    - name: region
+      type:
+        scalar: string
+    - name: secretName
+      type:
+        scalar: string
+    - name: state
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.ReplicationState
 - name: dev.strongroom.strongroom.api.v1alpha1.RestartKind
   scalar: string
 - name: dev.strongroom.strongroom.api.v1alpha1.RestartTarget
@@ -1861,6 +1899,17 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: region
       type:
         scalar: string
+    - name: replicaOf
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.PrimarySecret
+    - name: replicaRegions
+      type:
+        list:
+          elementType:
+            namedType: dev.strongroom.strongroom.api.v1alpha1.ReplicaRegion
+          elementRelationship: associative
+          keys:
+          - region
     - name: resourcePolicy
       type:
         namedType: dev.strongroom.strongroom.api.v1alpha1.PolicyDocument
@@ -1931,6 +1980,14 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: projection
       type:
         namedType: dev.strongroom.strongroom.api.v1alpha1.SecretProjectionStatus
+    - name: replication
+      type:
+        list:
+          elementType:
+            namedType: dev.strongroom.strongroom.api.v1alpha1.ReplicationStatus
+          elementRelationship: associative
+          keys:
+          - region
     - name: rotation
       type:
         namedType: dev.strongroom.strongroom.api.v1alpha1.RotationStatus

@@ -28,6 +28,13 @@ type SecretSpecApplyConfiguration struct {
 	Sealed *string `json:"sealed,omitempty"`
 	// rotation on a schedule.
 	Rotation *SecretRotationApplyConfiguration `json:"rotation,omitempty"`
+	// replicaRegions are the regions that the secret is replicated to.
+	// https://docs.aws.amazon.com/secretsmanager/latest/userguide/replicate-secrets.html
+	ReplicaRegions []ReplicaRegionApplyConfiguration `json:"replicaRegions,omitempty"`
+	// replicaOf is the Secret that this one is a replica of. Strongroom makes replicas; one that is applied as well, for a target of its own for
+	// example, is taken up as soon as its primary lists the region. Its versions, description, tags and resource policy are its primary's.
+	// Removing replicaOf promotes it to a secret of its own, which keeps its versions.
+	ReplicaOf *PrimarySecretApplyConfiguration `json:"replicaOf,omitempty"`
 	// target is the core Secret that shows the value to workloads. Without it none is written.
 	Target *SecretTargetApplyConfiguration `json:"target,omitempty"`
 	// deletion says how long a deleted secret can be had back.
@@ -111,6 +118,27 @@ func (b *SecretSpecApplyConfiguration) WithSealed(value string) *SecretSpecApply
 // If called multiple times, the Rotation field is set to the value of the last call.
 func (b *SecretSpecApplyConfiguration) WithRotation(value *SecretRotationApplyConfiguration) *SecretSpecApplyConfiguration {
 	b.Rotation = value
+	return b
+}
+
+// WithReplicaRegions adds the given value to the ReplicaRegions field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the ReplicaRegions field.
+func (b *SecretSpecApplyConfiguration) WithReplicaRegions(values ...*ReplicaRegionApplyConfiguration) *SecretSpecApplyConfiguration {
+	for i := range values {
+		if values[i] == nil {
+			panic("nil value passed to WithReplicaRegions")
+		}
+		b.ReplicaRegions = append(b.ReplicaRegions, *values[i])
+	}
+	return b
+}
+
+// WithReplicaOf sets the ReplicaOf field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the ReplicaOf field is set to the value of the last call.
+func (b *SecretSpecApplyConfiguration) WithReplicaOf(value *PrimarySecretApplyConfiguration) *SecretSpecApplyConfiguration {
+	b.ReplicaOf = value
 	return b
 }
 

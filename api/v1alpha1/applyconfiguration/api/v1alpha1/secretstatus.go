@@ -33,6 +33,8 @@ type SecretStatusApplyConfiguration struct {
 	// importedFrom is the source of the current version's value: NAME/KEY of a core Secret, or a digest of the sealed value; empty if it
 	// was generated.
 	ImportedFrom *string `json:"importedFrom,omitempty"`
+	// replication is what became of the regions of spec.replicaRegions.
+	Replication []ReplicationStatusApplyConfiguration `json:"replication,omitempty"`
 	// projection that was last written.
 	Projection *SecretProjectionStatusApplyConfiguration `json:"projection,omitempty"`
 	// policyBinding is whom the secret's resource policy names.
@@ -136,6 +138,19 @@ func (b *SecretStatusApplyConfiguration) WithRotation(value *RotationStatusApply
 // If called multiple times, the ImportedFrom field is set to the value of the last call.
 func (b *SecretStatusApplyConfiguration) WithImportedFrom(value string) *SecretStatusApplyConfiguration {
 	b.ImportedFrom = &value
+	return b
+}
+
+// WithReplication adds the given value to the Replication field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the Replication field.
+func (b *SecretStatusApplyConfiguration) WithReplication(values ...*ReplicationStatusApplyConfiguration) *SecretStatusApplyConfiguration {
+	for i := range values {
+		if values[i] == nil {
+			panic("nil value passed to WithReplication")
+		}
+		b.Replication = append(b.Replication, *values[i])
+	}
 	return b
 }
 
