@@ -74,6 +74,9 @@ var (
 // +kubebuilder:rbac:groups=policy,namespace=strongroom-system,resources=poddisruptionbudgets,verbs=create;patch;delete
 // +kubebuilder:rbac:groups=networking.k8s.io,namespace=strongroom-system,resources=networkpolicies,verbs=create;patch;delete
 
+// Module implements Host. The files of an image cannot be seen from here, so SoftHSM's paths alone are known to be one.
+func (k *Kubernetes) Module(library string) string { return module(library, k.Libraries, areSoftHSM) }
+
 // Names implements Host.
 func (k *Kubernetes) Names(c Cluster) []string {
 	return []string{fmt.Sprintf("*.%s.%s.svc", c.ID, k.Namespace)}

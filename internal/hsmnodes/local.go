@@ -63,6 +63,9 @@ func (l *Local) Start(ctx context.Context) error {
 	return nil
 }
 
+// Module implements Host.
+func (l *Local) Module(library string) string { return module(library, l.Libraries, isOneFile) }
+
 // Names implements Host.
 func (l *Local) Names(Cluster) []string { return []string{loopback.Host} }
 

@@ -55,6 +55,8 @@ type Noticer interface {
 
 // Host is where nodes run. It is safe for concurrent use, for different clusters.
 type Host interface {
+	// Module is the one path that stands for a PKCS#11 library among all those that lead to it, as far as can be seen from here: the first one in the list of those that nodes may load.
+	Module(library string) string
 	// Names are the DNS names and IP addresses that nodes are dialled by.
 	Names(c Cluster) []string
 	// Certificate is the one that nodes have, with its key; empty if there is none.
