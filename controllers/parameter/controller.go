@@ -65,7 +65,7 @@ type pass struct {
 }
 
 func (p *pass) subject() sealed.Subject {
-	return sealed.Subject{Namespace: p.parameter.Namespace, Name: p.parameter.Name, ARN: p.arn}
+	return sealed.Subject{Namespace: p.parameter.Namespace, Name: p.parameter.Name, ARN: p.arn, UID: p.parameter.UID}
 }
 
 // Reconcile makes one pass over a Parameter.

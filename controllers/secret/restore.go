@@ -26,7 +26,7 @@ func (r *Reconciler) restore(ctx context.Context, p *pass) error {
 // recover finds what is left of the secret.
 func (r *Reconciler) recover(ctx context.Context, p *pass) error {
 	restored, err := r.Secrets.Versions().Restore(ctx, sealed.Lost{
-		Namespace: p.secret.Namespace, Name: p.secret.Name, Created: p.secret.CreationTimestamp.Time, Mine: r.mine(p),
+		Namespace: p.secret.Namespace, Name: p.secret.Name, UID: p.secret.UID, Created: p.secret.CreationTimestamp.Time, Mine: r.mine(p),
 	})
 	if err != nil || restored.ARN == "" {
 		return err

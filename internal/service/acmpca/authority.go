@@ -47,7 +47,7 @@ func (s *Service) Versions() *sealed.Versions {
 
 // SubjectOf is whose versions an authority's are. ARN is empty as long as it has none.
 func SubjectOf(ca *v1alpha1.CertificateAuthority) sealed.Subject {
-	return sealed.Subject{Namespace: ca.Namespace, Name: ca.Name, ARN: ca.Status.ARN}
+	return sealed.Subject{Namespace: ca.Namespace, Name: ca.Name, ARN: ca.Status.ARN, UID: ca.UID}
 }
 
 // IndexOf is the index of versions that status holds.

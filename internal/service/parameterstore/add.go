@@ -59,7 +59,7 @@ func (s *Service) resumed(ctx context.Context, p *v1alpha1.Parameter) (ix versio
 	if len(ix) == 0 {
 		subject := s.ARNOf(p)
 		restored, err := s.Versions().Restore(ctx, sealed.Lost{
-			Namespace: p.Namespace, Name: p.Name, Created: p.CreationTimestamp.Time, Mine: func(arn string) bool { return arn == subject },
+			Namespace: p.Namespace, Name: p.Name, UID: p.UID, Created: p.CreationTimestamp.Time, Mine: func(arn string) bool { return arn == subject },
 		})
 		if err != nil {
 			return ix, false, err

@@ -82,7 +82,8 @@ func (s *Service) DeleteNow(ctx context.Context, found Found) error {
 	return s.erase(ctx, namespace, name, subject)
 }
 
-// erase deletes the Envelopes of a secret, unless it is back.
+// erase deletes the Envelopes of a secret, unless it is back: all of them, or none. A conflict is the controller of Envelopes, which is about them too: it ends what one of the two
+// has begun, as store.Erase says, and nobody takes over what is left until then.
 func (s *Service) erase(ctx context.Context, namespace, name, subject string) error {
 	envelopes, err := s.Store.OfOwner(ctx, namespace, Owner(name))
 	if err != nil {
@@ -90,7 +91,7 @@ func (s *Service) erase(ctx context.Context, namespace, name, subject string) er
 	}
 	envelopes = slices.DeleteFunc(slices.Clone(envelopes), func(e v1alpha1.Envelope) bool { return e.Spec.Subject != subject })
 	_, err = s.Store.Erase(ctx, &v1alpha1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}, envelopes, s.Now())
-	if apierrors.IsConflict(err) { // the controller of Envelopes is about them, too
+	if apierrors.IsConflict(err) {
 		return nil
 	}
 	return err
@@ -161,7 +162,10 @@ func (s *Service) Restore(ctx context.Context, tombstone *v1alpha1.Envelope) (*v
 		}
 		return s.restoredBefore(ctx, exhumed, tombstone, err)
 	}
-	return restored, s.Store.Delete(ctx, tombstone)
+	if err := s.Store.Delete(ctx, tombstone); err != nil && !apierrors.IsConflict(err) {
+		return restored, err
+	}
+	return restored, nil
 }
 
 // restoredBefore is the secret if another request has restored it, whose tombstone is gone by now too; else the cause, in AWS's words.
@@ -198,13 +202,16 @@ func beingErased(err error) error {
 	return err
 }
 
-// checkTaken looks, live and after the object was made, whether all versions that an index names can be taken over, and the tombstone.
-func (s *Service) checkTaken(ctx context.Context, secret *v1alpha1.Secret, ix versions.Index, tombstone *v1alpha1.Envelope) error {
+// take takes all versions over that an index names, after the object was made. The tombstone must not be about to be erased either; it goes by and by.
+func (s *Service) take(ctx context.Context, secret *v1alpha1.Secret, ix versions.Index, tombstone *v1alpha1.Envelope) error {
 	envelopes, err := s.Store.OfOwner(ctx, secret.Namespace, s.Versions().Owner(secret.Name))
 	if err != nil {
 		return err
 	}
-	taken := []*v1alpha1.Envelope{tombstone}
+	if err := s.Store.CheckTaken(ctx, tombstone); err != nil {
+		return err
+	}
+	var taken []*v1alpha1.Envelope
 	for _, v := range ix {
 		i := slices.IndexFunc(envelopes, func(e v1alpha1.Envelope) bool {
 			return e.Spec.Class == v1alpha1.EnvelopeSecretVersion && e.Spec.Subject == tombstone.Spec.Subject && e.Spec.Sequence == v.Sequence
@@ -217,7 +224,7 @@ func (s *Service) checkTaken(ctx context.Context, secret *v1alpha1.Secret, ix ve
 		}
 		taken = append(taken, &envelopes[i])
 	}
-	return s.Store.CheckTaken(ctx, taken...)
+	return s.Store.Take(ctx, secret.UID, taken...)
 }
 
 // recommit writes the index of a restored secret, unless the controller has done so.
@@ -227,7 +234,7 @@ func (s *Service) recommit(ctx context.Context, secret, exhumed *v1alpha1.Secret
 		ix := IndexOf(secret)
 		if len(ix) == 0 {
 			ix = IndexOf(exhumed)
-			if err := s.checkTaken(ctx, secret, ix, tombstone); err != nil {
+			if err := s.take(ctx, secret, ix, tombstone); err != nil {
 				return nil, err
 			}
 		}

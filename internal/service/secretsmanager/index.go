@@ -61,7 +61,7 @@ func listOf(ix versions.Index) []v1alpha1.SecretVersion {
 
 // SubjectOf is whose versions a secret's are. ARN is empty as long as it has none.
 func (s *Service) SubjectOf(secret *v1alpha1.Secret) sealed.Subject {
-	return sealed.Subject{Namespace: secret.Namespace, Name: secret.Name, ARN: s.ARNOf(secret)}
+	return sealed.Subject{Namespace: secret.Namespace, Name: secret.Name, ARN: s.ARNOf(secret), UID: secret.UID}
 }
 
 // RecoveryWindow is how long a deleted secret can be had back.
