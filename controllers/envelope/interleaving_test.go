@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -205,6 +206,7 @@ var _ = Describe("A Parameter that is made again while what its deletion without
 	// made makes a Parameter with so many versions, deletes it, and returns what it left.
 	made := func(name string, count int) []v1alpha1.Envelope {
 		GinkgoHelper()
+		env.Clock.Set(time.Now()) // what is older than its Envelope is taken for a backup's
 		p := parameter(name, "old-1")
 		Expect(cp.Client.Create(ctx, p)).To(Succeed())
 		for n := range count {
