@@ -233,6 +233,23 @@ func (k *Kubernetes) Erase(ctx context.Context, c Cluster) error {
 	return nil
 }
 
+// Allows implements Host.
+func (k *Kubernetes) Allows(c Cluster) error { return checkLibrary(c, k.Libraries) }
+
+// Stop implements Host. What Remove deletes first and what it deletes last tell whether there is anything.
+func (k *Kubernetes) Stop(ctx context.Context, c Cluster) error {
+	for _, obj := range []client.Object{&appsv1.StatefulSet{}, &corev1.Secret{}} {
+		err := k.Live.Get(ctx, client.ObjectKey{Namespace: k.Namespace, Name: c.ID}, obj)
+		if err == nil {
+			return k.Remove(ctx, c)
+		}
+		if !apierrors.IsNotFound(err) {
+			return fmt.Errorf("looking whether nodes of %s run: %w", c.ID, err)
+		}
+	}
+	return nil
+}
+
 // Remove implements Host. The volumes stay, and so do the cluster's authority and PINs. A cluster whose id is another's has no nodes: nothing is removed.
 func (k *Kubernetes) Remove(ctx context.Context, c Cluster) error {
 	if others, err := k.others(ctx, c); err != nil || others {

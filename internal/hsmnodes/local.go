@@ -173,6 +173,12 @@ func (l *Local) command(c Cluster, dir, address string, officer bool) *exec.Cmd 
 	return cmd
 }
 
+// Allows implements Host.
+func (l *Local) Allows(c Cluster) error { return checkLibrary(c, l.Libraries) }
+
+// Stop implements Host.
+func (l *Local) Stop(ctx context.Context, c Cluster) error { return l.Remove(ctx, c) }
+
 // Remove implements Host.
 func (l *Local) Remove(_ context.Context, c Cluster) error {
 	l.end(c, 0)

@@ -64,6 +64,10 @@ type Host interface {
 	// Apply lets that many nodes run, with these files, and changes what is otherwise. It can be repeated after any failure. Tokens of nodes that are
 	// too many stay where they are.
 	Apply(ctx context.Context, c Cluster, f *Files) ([]Node, error)
+	// Allows says whether the operator lets nodes load the library that a cluster names, and use the token. It wraps ErrLibraryNotAllowed.
+	Allows(c Cluster) error
+	// Stop stops the nodes of a cluster that may not run any more, as Remove does. Where none runs it writes nothing.
+	Stop(ctx context.Context, c Cluster) error
 	// Remove stops all nodes. Their tokens stay.
 	Remove(ctx context.Context, c Cluster) error
 	// Erase removes the tokens of a cluster whose nodes were removed. It can be repeated after any failure.
