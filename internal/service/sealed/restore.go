@@ -68,14 +68,14 @@ func (v *Versions) Restore(ctx context.Context, lost Lost) (out Restored, err er
 	if r.tombstone != nil && !lost.Created.Before(r.tombstone.Spec.ExpireTime.Time) {
 		return out, nil // applied when the recovery window was over: this is a new object
 	}
-	if err := v.take(ctx, lost.UID, r); err != nil {
+	content, err := v.lastWords(r)
+	if err != nil {
+		return out, err
+	}
+	if err := v.take(ctx, lost.UID, r, content); err != nil {
 		return out, err
 	}
 	if err := v.tryAll(ctx, Subject{Namespace: lost.Namespace, Name: lost.Name, ARN: arn}, r); err != nil {
-		return out, err
-	}
-	content, err := v.lastWords(r)
-	if err != nil {
 		return out, err
 	}
 	ix, err := v.indexOf(r, content)
@@ -87,12 +87,16 @@ func (v *Versions) Restore(ctx context.Context, lost Lost) (out Restored, err er
 	}, nil
 }
 
-// take takes all versions over or, if one is being erased, none. The tombstone goes when the index is committed.
-func (v *Versions) take(ctx context.Context, by types.UID, r *remains) error {
+// take takes all versions over or, if one is being erased, none. Of those that the last index named, a look is enough: nobody sweeps or lets go what that names. The tombstone itself goes when
+// the index is committed.
+func (v *Versions) take(ctx context.Context, by types.UID, r *remains, content store.Tombstone) error {
 	if r.tombstone != nil {
 		if err := v.Store.CheckTaken(ctx, r.tombstone); err != nil {
 			return err
 		}
+	}
+	if len(content.Index) > 0 {
+		return v.Store.CheckTaken(ctx, r.stored...)
 	}
 	return v.Store.Take(ctx, by, r.stored...)
 }

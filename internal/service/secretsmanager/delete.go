@@ -202,16 +202,13 @@ func beingErased(err error) error {
 	return err
 }
 
-// take takes all versions over that an index names, after the object was made. The tombstone must not be about to be erased either; it goes by and by.
-func (s *Service) take(ctx context.Context, secret *v1alpha1.Secret, ix versions.Index, tombstone *v1alpha1.Envelope) error {
+// checkTaken looks, live and after the object was made, whether all versions that an index names can be taken over, and the tombstone.
+func (s *Service) checkTaken(ctx context.Context, secret *v1alpha1.Secret, ix versions.Index, tombstone *v1alpha1.Envelope) error {
 	envelopes, err := s.Store.OfOwner(ctx, secret.Namespace, s.Versions().Owner(secret.Name))
 	if err != nil {
 		return err
 	}
-	if err := s.Store.CheckTaken(ctx, tombstone); err != nil {
-		return err
-	}
-	var taken []*v1alpha1.Envelope
+	taken := []*v1alpha1.Envelope{tombstone}
 	for _, v := range ix {
 		i := slices.IndexFunc(envelopes, func(e v1alpha1.Envelope) bool {
 			return e.Spec.Class == v1alpha1.EnvelopeSecretVersion && e.Spec.Subject == tombstone.Spec.Subject && e.Spec.Sequence == v.Sequence
@@ -224,7 +221,7 @@ func (s *Service) take(ctx context.Context, secret *v1alpha1.Secret, ix versions
 		}
 		taken = append(taken, &envelopes[i])
 	}
-	return s.Store.Take(ctx, secret.UID, taken...)
+	return s.Store.CheckTaken(ctx, taken...)
 }
 
 // recommit writes the index of a restored secret, unless the controller has done so.
@@ -234,7 +231,7 @@ func (s *Service) recommit(ctx context.Context, secret, exhumed *v1alpha1.Secret
 		ix := IndexOf(secret)
 		if len(ix) == 0 {
 			ix = IndexOf(exhumed)
-			if err := s.take(ctx, secret, ix, tombstone); err != nil {
+			if err := s.checkTaken(ctx, secret, ix, tombstone); err != nil {
 				return nil, err
 			}
 		}
