@@ -146,7 +146,7 @@ var _ = Describe("A Parameter that takes Envelopes over", Ordered, func() {
 	}
 
 	It("when it is applied again has all versions or none, in any order with an erasure by force, and none is left", func() {
-		seed := uint64(GinkgoRandomSeed()) //nolint:gosec // any number will do
+		seed := uint64(GinkgoRandomSeed())
 		random := rand.New(rand.NewPCG(seed, 2))
 		outcomes := map[int]int{}
 		for round := range 60 {
@@ -207,6 +207,25 @@ var _ = Describe("A Parameter that takes Envelopes over", Ordered, func() {
 			t.whole(fmt.Sprint("order ", taken))
 			return taken
 		})).To(BeNumerically(">", 8))
+	})
+
+	It("is left alone when all is done: no controller writes anything", func() {
+		t := newTakeover(env, "steady")
+		t.p.Status = v1alpha1.ParameterStatus{}
+		Expect(cp.Client.Status().Update(ctx, t.p)).To(Succeed())
+		t.seen()
+		reconcilers, writes := env.Faulty()
+		for _, want := range [][]string{{"patch", "patch", "status"}, nil, nil} { // both Envelopes are taken over, once
+			writes.FailAt(0, false)
+			_, err := reconcilers.Parameter.Reconcile(ctx, environment.Request(t.p))
+			Expect(err).NotTo(HaveOccurred())
+			t.seen()
+			env.Clock.Advance(2 * time.Hour)
+			_, err = reconcilers.Envelope.Reconcile(ctx, t.owner())
+			Expect(err).NotTo(HaveOccurred())
+			Expect(writes.Log()).To(Equal(want))
+		}
+		Expect(t.whole("steady")).To(Equal(2))
 	})
 
 	It("nor to a pass that lets them go, in any order", func() {
