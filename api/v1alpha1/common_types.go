@@ -34,8 +34,8 @@ const (
 	CondemnedAnnotation = Group + "/condemned"
 	// ErasureAnnotation, beside CondemnedAnnotation, says which erasure that is, and which Envelope goes first in it: once that is gone, all the others go.
 	ErasureAnnotation = Group + "/erasure"
-	// TakenAnnotation, on an Envelope, is the UID of the object that took it over last, as after a loss of its status. Who is about to erase the Envelope as it
-	// was before then does not.
+	// TakenAnnotation, on an Envelope, says which object took it over last, as after a loss of its status, by the UID and the resource version that it had. Who is about to
+	// erase the Envelope as it was before then does not.
 	TakenAnnotation = Group + "/taken-by"
 
 	// AccountIDLabel, on a Namespace, is the 12-digit AWS account id in the ARNs of its objects.

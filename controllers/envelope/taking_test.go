@@ -231,6 +231,12 @@ var _ = Describe("A Parameter that takes Envelopes over", Ordered, func() {
 	It("nor to a pass that lets them go, in any order", func() {
 		Expect(all("let-go", func(name string, order []int) []int {
 			t := newTakeover(env, name)
+			t.p.Status = v1alpha1.ParameterStatus{} // which it takes over what there is after, before the one that is played
+			Expect(cp.Client.Status().Update(ctx, t.p)).To(Succeed())
+			t.seen()
+			_, err := env.Parameter.Reconcile(ctx, environment.Request(t.p))
+			Expect(err).NotTo(HaveOccurred())
+			t.seen()
 			kept, gone := t.without()
 			taken := inTurns(order, t.actors, [2]func(){
 				func() {

@@ -179,16 +179,19 @@ var _ = Describe("An Envelope that an object takes over", func() {
 		Expect(world.Envelopes(v1alpha1.EnvelopeSecretVersion)).To(HaveLen(1))
 	})
 
-	It("is written to once, and again for another object", func() {
+	It("is written to once, and again for the object as it is when others have changed it, and for another object", func() {
 		_, writes := world.Faulty()
 		writes.FailAt(0, false)
 		s := &store.Store{Client: writes, Live: world.Services.Live}
-		for _, by := range []string{"object", "object", "other"} {
-			Expect(s.Take(ctx, "object", &read)).To(Succeed(), by)
+		object := &v1alpha1.Secret{ObjectMeta: metav1.ObjectMeta{UID: "object", ResourceVersion: "1"}}
+		for _, change := range []struct {
+			by     func()
+			writes int
+		}{{func() {}, 1}, {func() {}, 1}, {func() { object.ResourceVersion = "2" }, 2}, {func() { object.UID = "other" }, 3}} {
+			change.by()
+			Expect(s.Take(ctx, store.Reading(object), &read)).To(Succeed())
+			Expect(writes.Log()).To(HaveLen(change.writes))
 		}
-		Expect(writes.Log()).To(HaveLen(1))
-		Expect(s.Take(ctx, "other", &read)).To(Succeed())
-		Expect(writes.Log()).To(HaveLen(2))
 	})
 
 	It("is not taken while one of several is condemned, and then none is written to", func() {

@@ -19,13 +19,16 @@ func (s *Store) CheckTaken(ctx context.Context, envelopes ...*v1alpha1.Envelope)
 	return err
 }
 
-// Take takes Envelopes over for an object that is there, which was read before, and is by whose UID: it writes to each that it did not take before. It wraps ErrCondemned if one of them is about to be
+// Reading names an object as it was read: what others have done to it since, and it itself, is another reading.
+func Reading(obj client.Object) string { return string(obj.GetUID()) + "/" + obj.GetResourceVersion() }
+
+// Take takes Envelopes over for an object that is there, of which by is the Reading: it writes to each that it has not taken by the same one before. It wraps ErrCondemned if one of them is about to be
 // erased, or was by now; then, and with any other error, the object must not name them.
 //
 // Whoever erases an Envelope that an object's index does not name has read the Envelope before it saw that index, and Delete takes it as it was read. Whoever
 // takes over has read the object before it writes here, and commits on the condition that nobody has changed the object. So if that index is the newer state of the object, the commit of
 // who takes fails; and if it is the older one, this write comes after the Envelope was read, and it is not deleted.
-func (s *Store) Take(ctx context.Context, by types.UID, envelopes ...*v1alpha1.Envelope) error {
+func (s *Store) Take(ctx context.Context, by string, envelopes ...*v1alpha1.Envelope) error {
 	all, err := s.takeable(ctx, envelopes)
 	if err != nil {
 		return err
@@ -42,13 +45,13 @@ func (s *Store) Take(ctx context.Context, by types.UID, envelopes ...*v1alpha1.E
 const maximumTries = 16
 
 // take takes one Envelope over, which was read. Others of the same object may be about it too.
-func (s *Store) take(ctx context.Context, by types.UID, e *v1alpha1.Envelope) (err error) {
+func (s *Store) take(ctx context.Context, by string, e *v1alpha1.Envelope) (err error) {
 	for range maximumTries {
-		if e.Annotations[v1alpha1.TakenAnnotation] == string(by) {
+		if e.Annotations[v1alpha1.TakenAnnotation] == by {
 			return nil
 		}
 		taken, failed := s.annotate(ctx, e, "taking over", func(changed *v1alpha1.Envelope) {
-			metav1.SetMetaDataAnnotation(&changed.ObjectMeta, v1alpha1.TakenAnnotation, string(by))
+			metav1.SetMetaDataAnnotation(&changed.ObjectMeta, v1alpha1.TakenAnnotation, by)
 		})
 		switch err = failed; {
 		case err == nil && taken == nil:

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
-	"k8s.io/apimachinery/pkg/types"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/versions"
@@ -19,8 +18,9 @@ import (
 type Lost struct {
 	// Namespace and Name of the object, and when it was created.
 	Namespace, Name string
-	UID             types.UID
 	Created         time.Time
+	// Reading of the object: store.Reading.
+	Reading string
 	// Mine tells whether an ARN that Envelopes of this owner have can be this object's.
 	Mine func(arn string) bool
 }
@@ -72,7 +72,7 @@ func (v *Versions) Restore(ctx context.Context, lost Lost) (out Restored, err er
 	if err != nil {
 		return out, err
 	}
-	if err := v.take(ctx, lost.UID, r, content); err != nil {
+	if err := v.take(ctx, lost.Reading, r, content); err != nil {
 		return out, err
 	}
 	if err := v.tryAll(ctx, Subject{Namespace: lost.Namespace, Name: lost.Name, ARN: arn}, r); err != nil {
@@ -89,7 +89,7 @@ func (v *Versions) Restore(ctx context.Context, lost Lost) (out Restored, err er
 
 // take takes all versions over or, if one is being erased, none. Of those that the last index named, a look is enough: nobody sweeps or lets go what that names. The tombstone itself goes when
 // the index is committed.
-func (v *Versions) take(ctx context.Context, by types.UID, r *remains, content store.Tombstone) error {
+func (v *Versions) take(ctx context.Context, by string, r *remains, content store.Tombstone) error {
 	if r.tombstone != nil {
 		if err := v.Store.CheckTaken(ctx, r.tombstone); err != nil {
 			return err

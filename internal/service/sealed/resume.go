@@ -25,7 +25,7 @@ func (v *Versions) Resume(ctx context.Context, of Subject, ix versions.Index) (v
 		if !found {
 			return ix, nil
 		}
-		if err := v.Store.Take(ctx, of.UID, e); err != nil {
+		if err := v.Store.Take(ctx, of.Reading, e); err != nil {
 			return ix, err
 		}
 		next := store.Version(e)

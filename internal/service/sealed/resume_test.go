@@ -99,7 +99,7 @@ var _ = Describe("Pruning", func() {
 // lost is the object after its index was lost.
 func lost() sealed.Lost {
 	return sealed.Lost{
-		Namespace: world.Namespace, Name: "db", UID: "db-1", Created: world.Clock.Now(), Mine: func(arn string) bool { return arn == subject },
+		Namespace: world.Namespace, Name: "db", Reading: "db/1", Created: world.Clock.Now(), Mine: func(arn string) bool { return arn == subject },
 	}
 }
 

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"k8s.io/apimachinery/pkg/types"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/keyring"
@@ -50,8 +49,8 @@ type Versions struct {
 type Subject struct {
 	// Namespace and Name of the object, and the ARN that its versions are bound to.
 	Namespace, Name, ARN string
-	// UID of the object; for what takes versions over, and not for what reads them.
-	UID types.UID
+	// Reading of the object (store.Reading); for what takes versions over, and not for what reads them.
+	Reading string
 }
 
 // Owner names the object in Envelopes.
@@ -112,7 +111,7 @@ func (v *Versions) verifyStored(ctx context.Context, of Subject, e *v1alpha1.Env
 	if err := store.CheckIdentity(e, v.Owner(of.Name), of.ARN, store.Version(e)); err != nil {
 		return err
 	}
-	if err := v.Store.Take(ctx, of.UID, e); err != nil {
+	if err := v.Store.Take(ctx, of.Reading, e); err != nil {
 		return err
 	}
 	found, err := v.withKey(ctx, e)

@@ -47,7 +47,7 @@ var subject = arn.Parameter("us-east-1", "111122223333", "/prod/db")
 
 // of is that object; it need not be there.
 func of() sealed.Subject {
-	return sealed.Subject{Namespace: world.Namespace, Name: "db", ARN: subject, UID: "db-1"}
+	return sealed.Subject{Namespace: world.Namespace, Name: "db", ARN: subject, Reading: "db/1"}
 }
 
 // content is a version under the key. Under the keyring alone if a spec takes the key out.
