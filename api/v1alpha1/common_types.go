@@ -37,6 +37,11 @@ const (
 	// CondemnedAnnotation, on an Envelope, says since when it is about to be erased. Nothing takes it over meanwhile. Strongroom takes the
 	// annotation off again if the object of the Envelope is back.
 	CondemnedAnnotation = Group + "/condemned"
+	// ErasureAnnotation, beside CondemnedAnnotation, says which erasure that is, and which Envelope goes first in it: once that is gone, all the others go.
+	ErasureAnnotation = Group + "/erasure"
+	// TakenAnnotation, on an Envelope, says which object took it over last, as after a loss of its status, by the UID and the resource version that it had. Who is about to
+	// erase the Envelope as it was before then does not.
+	TakenAnnotation = Group + "/taken-by"
 
 	// AccountIDLabel, on a Namespace, is the 12-digit AWS account id in the ARNs of its objects.
 	AccountIDLabel = Group + "/account-id"

@@ -72,7 +72,7 @@ type pass struct {
 }
 
 func (p *pass) subject() sealed.Subject {
-	return sealed.Subject{Namespace: p.certificate.Namespace, Name: p.certificate.Name, ARN: p.arn}
+	return sealed.Subject{Namespace: p.certificate.Namespace, Name: p.certificate.Name, ARN: p.arn, Reading: store.Reading(p.certificate)}
 }
 
 // chain is the certificate in force and those above it; nil if there is none.
@@ -133,7 +133,7 @@ func (r *Reconciler) restore(ctx context.Context, p *pass) error {
 	}
 	region, id := r.Certificates.RegionOf(p.certificate), arn.Account(p.arn)
 	restored, err := r.Certificates.Versions().Restore(ctx, sealed.Lost{
-		Namespace: p.certificate.Namespace, Name: p.certificate.Name, Created: p.certificate.CreationTimestamp.Time,
+		Namespace: p.certificate.Namespace, Name: p.certificate.Name, Reading: store.Reading(p.certificate), Created: p.certificate.CreationTimestamp.Time,
 		Mine: func(subject string) bool { return arn.IsCertificate(subject, region, id) },
 	})
 	if err != nil || restored.ARN == "" {

@@ -20,10 +20,10 @@ func (r *Reconciler) summarise(ctx context.Context, p *pass, err error) (ctrl.Re
 	if errors.Is(err, passes.ErrSuspended) {
 		return r.reporter().Suspended(ctx, p.before, p.certificate, "nothing is renewed, imported or projected")
 	}
-	gone := p.commit()
+	prune := r.Certificates.Versions().LetGo(ctx, p.subject(), p.commit())
 	return r.reporter().End(ctx, &outcome.Pass{
 		Before: p.before, Object: p.certificate, Err: err, Message: acm.MessageInForce, Requeue: p.requeue,
-		Committed: func(ctx context.Context) error { return r.Certificates.Versions().Prune(ctx, p.subject(), gone) },
+		Committed: prune,
 		Quiet:     []string{v1alpha1.ReasonKeyUnusable, v1alpha1.ReasonAuthorityNotReady}, // the key tells it, or the authority
 		Patient:   []string{v1alpha1.ReasonSourceNotFound, v1alpha1.ReasonConflict},
 	})

@@ -72,7 +72,7 @@ type pass struct {
 }
 
 func (p *pass) subject() sealed.Subject {
-	return sealed.Subject{Namespace: p.ca.Namespace, Name: p.ca.Name, ARN: p.arn}
+	return sealed.Subject{Namespace: p.ca.Namespace, Name: p.ca.Name, ARN: p.arn, Reading: store.Reading(p.ca)}
 }
 
 // Reconcile makes one pass over a CertificateAuthority.
@@ -131,7 +131,7 @@ func (r *Reconciler) restore(ctx context.Context, p *pass) error {
 	}
 	region, id := r.Authorities.RegionOf(p.ca), arn.Account(p.arn)
 	restored, err := r.Authorities.Versions().Restore(ctx, sealed.Lost{
-		Namespace: p.ca.Namespace, Name: p.ca.Name, Created: p.ca.CreationTimestamp.Time,
+		Namespace: p.ca.Namespace, Name: p.ca.Name, Reading: store.Reading(p.ca), Created: p.ca.CreationTimestamp.Time,
 		Mine: func(subject string) bool { return arn.IsCertificateAuthority(subject, region, id) },
 	})
 	if err != nil || restored.ARN == "" {

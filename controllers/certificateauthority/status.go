@@ -19,7 +19,7 @@ import (
 
 // summarise puts what this pass came to into status and ends it. Writing status is the commit point of new certificates.
 func (r *Reconciler) summarise(ctx context.Context, p *pass, err error) (ctrl.Result, error) {
-	gone := p.commit()
+	prune := r.Authorities.Versions().LetGo(ctx, p.subject(), p.commit())
 	p.ca.Status.ObservedGeneration = p.ca.Generation
 	quiet := []string{v1alpha1.ReasonKeyUnusable, v1alpha1.ReasonAuthorityNotReady} // the key tells it, or the authority above
 	if errors.Is(err, kms.ErrBeingDeleted) {                                        // by mistake perhaps, and there is a way to keep it
@@ -27,7 +27,7 @@ func (r *Reconciler) summarise(ctx context.Context, p *pass, err error) (ctrl.Re
 	}
 	return r.reporter().End(ctx, &outcome.Pass{
 		Before: p.before, Object: p.ca, Err: err, Message: acmpca.MessageInForce, Requeue: p.requeue,
-		Committed: func(ctx context.Context) error { return r.Authorities.Versions().Prune(ctx, p.subject(), gone) },
+		Committed: prune,
 		Quiet:     quiet,
 	})
 }

@@ -6,6 +6,7 @@ package envelope
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -52,7 +53,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, owner Owner) (reconcile.Resu
 	}
 	r.expire(owner)
 	seen, _ := r.deleted.Load(owner)
-	object, err := r.object(ctx, owner)
+	object, err := r.object(ctx, r.Client, owner, client.UnsafeDisableDeepCopy)
 	if err != nil {
 		return reconcile.Result{}, err
 	}
@@ -114,7 +115,7 @@ func (r *Reconciler) subject(ctx context.Context, owner Owner, object *object, s
 	if last != nil {
 		in.born, in.forced, in.deleted = last.born, last.forced, last.deleted
 	}
-	if object != nil {
+	if object.mayTake(subject) {
 		if absolved, err := r.absolve(ctx, group); absolved || err != nil { // each asks for the next look
 			return 0, err
 		}
@@ -128,26 +129,46 @@ func (r *Reconciler) subject(ctx context.Context, owner Owner, object *object, s
 			return 0, err
 		}
 	}
-	if object != nil {
-		return d.wait, r.erase(ctx, d.delete)
+	if len(d.delete) == 0 {
+		return d.wait, nil
 	}
-	return d.wait, r.eraseGone(ctx, owner, d.delete)
+	if object != nil && object.arn == subject {
+		return d.wait, r.sweep(ctx, owner, in, d)
+	}
+	return d.wait, r.eraseGone(ctx, owner, subject, d.delete)
 }
 
-// eraseGone deletes Envelopes of an owner that the cache does not have, unless it is there by now: its status then asks for the next look.
-func (r *Reconciler) eraseGone(ctx context.Context, owner Owner, envelopes []v1alpha1.Envelope) error {
-	if len(envelopes) == 0 {
-		return nil
-	}
-	obj := ofKind(owner.Kind)
-	obj.SetNamespace(owner.Namespace)
-	obj.SetName(owner.Name)
-	_, err := r.Store.Erase(ctx, obj, envelopes, r.Now())
+// eraseGone deletes Envelopes of an owner that the cache does not have, or has as another subject's, unless one that may take them over is there by now: its status then asks for the next look.
+func (r *Reconciler) eraseGone(ctx context.Context, owner Owner, subject string, envelopes []v1alpha1.Envelope) error {
+	_, err := r.Store.EraseUnless(ctx, envelopes, r.Now(), func(ctx context.Context) (bool, error) {
+		live, err := r.object(ctx, r.Store.Live, owner)
+		return live.mayTake(subject), err
+	})
 	return err
 }
 
+// sweep deletes what the index of an owner does not name, if it is so by the API server too. That is asked after the Envelopes were read, so none goes that the owner takes over meanwhile: store.Take.
+func (r *Reconciler) sweep(ctx context.Context, owner Owner, in input, d decision) error {
+	live, err := r.object(ctx, r.Store.Live, owner)
+	if err != nil || live == nil || live.arn != in.subject { // which asks for the next look
+		return err
+	}
+	in.object = live
+	now := decide(in)
+	for i := range d.delete {
+		e := &d.delete[i]
+		if !slices.ContainsFunc(now.delete, func(other v1alpha1.Envelope) bool { return other.UID == e.UID }) {
+			continue
+		}
+		if err := r.Store.Delete(ctx, e); err != nil && !apierrors.IsConflict(err) { // who has written to it asks for the next look
+			return err
+		}
+	}
+	return nil
+}
+
 // absolve takes the marks from the Envelopes of an owner that is there: whoever made them has not looked yet, or died before. Until it is done, the
-// owner takes none of them.
+// owner takes none of them. Those of an erasure that has begun go.
 func (r *Reconciler) absolve(ctx context.Context, group []v1alpha1.Envelope) (absolved bool, err error) {
 	for i := range group {
 		if e := &group[i]; store.Condemned(e) {

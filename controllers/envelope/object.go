@@ -67,13 +67,18 @@ func ofKind(kind string) client.Object {
 	return nil
 }
 
-// object reads the owner from the cache. It is nil if there is none.
-func (r *Reconciler) object(ctx context.Context, owner Owner, options ...client.GetOption) (*object, error) {
+// mayTake tells whether an owner takes over what a subject left, or has: it is there, and is that subject, or has not said yet which it is.
+func (o *object) mayTake(subject string) bool {
+	return o != nil && (o.arn == "" || o.arn == subject)
+}
+
+// object reads the owner, from the cache or the API server. It is nil if there is none.
+func (r *Reconciler) object(ctx context.Context, from client.Reader, owner Owner, options ...client.GetOption) (*object, error) {
 	obj := ofKind(owner.Kind)
 	if obj == nil {
 		return &object{}, nil // not an owner of ours to judge: nothing is decided
 	}
-	err := r.Client.Get(ctx, client.ObjectKey{Namespace: owner.Namespace, Name: owner.Name}, obj, append(options, client.UnsafeDisableDeepCopy)...)
+	err := from.Get(ctx, client.ObjectKey{Namespace: owner.Namespace, Name: owner.Name}, obj, options...)
 	if client.IgnoreNotFound(err) != nil {
 		return nil, fmt.Errorf("reading %s %s: %w", owner.Kind, owner.Name, err)
 	}

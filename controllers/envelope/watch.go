@@ -43,7 +43,7 @@ func (r *Reconciler) ofEnvelope(ctx context.Context, obj client.Object) []Owner 
 	owner := Owner{e.Spec.Owner.Kind, e.Namespace, e.Spec.Owner.Name}
 	if e.Spec.Class != v1alpha1.EnvelopeTombstone && !store.Condemned(e) && e.DeletionTimestamp.IsZero() {
 		// A handler of events must not wait for other events, as a read of one's own writes does.
-		live, err := r.object(ctx, owner, client.DisableReadYourWritesConsistency)
+		live, err := r.object(ctx, r.Client, owner, client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency)
 		if err == nil && live != nil && live.arn == subjectOf(e) {
 			if isRecord(e) {
 				return nil // of a live authority, whose controller looks after its records

@@ -67,6 +67,8 @@ type pass struct {
 	renewal time.Time
 	// notice is what people should know of the nodes and is no failure.
 	notice string
+	// refused tells that the operator does not let nodes run.
+	refused bool
 	// created tells that this pass made the first domain key.
 	created bool
 	// root tells that the cluster is, or may be, the keyring's root of trust, and wraps that it wraps a domain key of the keyring's.
@@ -125,7 +127,7 @@ func (r *Reconciler) finalizer(ctx context.Context, p *pass) error {
 
 // run is the order of steps. It does not begin as passes of other kinds do, by awaiting the keyring: the cluster may be what unseals that.
 func (r *Reconciler) run(ctx context.Context, p *pass) error {
-	if err := passes.Run(ctx, p, r.rootOfTrust, r.identify, r.runNodes); err != nil || len(p.nodes) == 0 {
+	if err := passes.Run(ctx, p, r.rootOfTrust, r.permit, r.identify, r.runNodes); err != nil || len(p.nodes) == 0 {
 		return err
 	}
 	return passes.Run(ctx, p, r.initialise, r.health) // which ask nodes
@@ -136,9 +138,10 @@ func (r *Reconciler) summarise(ctx context.Context, p *pass, err error) (ctrl.Re
 	status := &p.cluster.Status
 	status.LastHandledReconcileAt = conditions.Echo(p.cluster.Annotations[v1alpha1.ReconcileAnnotation])
 	status.ObservedGeneration = p.cluster.Generation
+	status.ClusterID = cloudhsm.ClusterID(p.cluster.Namespace, p.cluster.Name)
 	status.Nodes = nodesOf(p)
 	status.State = stateOf(status)
-	if p.cluster.Spec.Size == 0 && len(status.Nodes) == 0 {
+	if (p.cluster.Spec.Size == 0 || p.refused) && len(status.Nodes) == 0 {
 		status.State = stateWithoutNodes(status)
 	}
 	available(p.cluster)

@@ -352,10 +352,9 @@ var _ = Describe("The library of another module", func() {
 
 var _ = Describe("The PIN of another module", func() {
 	It("is waited for", func() {
-		Expect(cp.Namespace(ctx, "vendor", nil)).To(Succeed())
 		hc := &v1alpha1.HSMCluster{}
 		Expect(yaml.Unmarshal([]byte(`
-metadata: {name: other, namespace: vendor}
+metadata: {name: other, namespace: strongroom-system}
 spec: {size: 1, pkcs11: {library: /usr/lib/softhsm/libsofthsm2.so, tokenLabel: theirs, pinSecretRef: {name: pin, key: pin}}}`), hc)).To(Succeed())
 		Expect(cp.Client.Create(ctx, hc)).To(Succeed())
 		Eventually(func(g Gomega) {

@@ -20,9 +20,6 @@ import (
 	"strongroom.dev/strongroom/internal/service/cloudhsm"
 )
 
-// unseen is how long an attempt to log in, whose end nobody saw, keeps other nodes from trying the same PIN while its node does not answer.
-const unseen = 10 * time.Minute
-
 var (
 	errRefused = errors.New("the token refused the PIN")
 	errUnseen  = errors.New("what came of the last login is not known")
@@ -35,7 +32,7 @@ type login struct {
 	// record of the token, and digest of the PIN of now.
 	record *cloudhsm.PINRecord
 	digest []byte
-	// cluster is this one, and there are those that name the token.
+	// cluster is this one, and there are those that name the token, by their identities.
 	cluster string
 	there   []string
 	// ready are the nodes that are not logged in and have the PIN, in the order of their numbers, and loggedIn those that are.
@@ -70,7 +67,7 @@ func (l *login) after(last *cloudhsm.TriedPIN) (next string, err error) {
 	case own && slices.Contains(l.loggedIn, last.Node):
 		return l.ready[0], nil
 	case last.Open:
-		if age := last.Since(l.now); age >= 0 && age < unseen {
+		if age := last.Since(l.now); age >= 0 && age < cloudhsm.Unseen {
 			return "", waitFor(last, own)
 		}
 	}
@@ -82,11 +79,11 @@ func (l *login) after(last *cloudhsm.TriedPIN) (next string, err error) {
 
 // waitFor names the node that was told, unless it is none of this cluster's users' business. It says when, and not how long ago, so that it says the same as long as nothing changes.
 func waitFor(last *cloudhsm.TriedPIN, own bool) error {
-	node := "a node of another HSMCluster"
+	node := "a node of another HSMCluster, or of a former one of this name,"
 	if own {
 		node = "node " + last.Node
 	}
-	return fmt.Errorf("%w: %s was told to log in and does not answer; the others try the PIN when it does, or at %s", errUnseen, node, last.Time.Add(unseen).UTC().Format(time.RFC3339))
+	return fmt.Errorf("%w: %s was told to log in and does not answer; the others try the PIN when it does, or at %s", errUnseen, node, last.Time.Add(cloudhsm.Unseen).UTC().Format(time.RFC3339))
 }
 
 // logIn lets the nodes of a shared token log in that are not, and answers what they say after it.
@@ -127,8 +124,8 @@ func (r *Reconciler) logInEach(ctx context.Context, p *pass, waiting, loggedIn [
 		return err
 	}
 	defer pin.Wipe()
-	token := cloudhsm.TokenOf(p.cluster)
-	l := login{cluster: client.ObjectKeyFromObject(p.cluster).String(), loggedIn: loggedIn, now: p.now}
+	token := r.tokenOf(p.cluster)
+	l := login{cluster: cloudhsm.Identity(p.cluster), loggedIn: loggedIn, now: p.now}
 	if l.there, err = r.naming(ctx, token); err != nil {
 		return err
 	}
@@ -160,7 +157,14 @@ func (r *Reconciler) logInEach(ctx context.Context, p *pass, waiting, loggedIn [
 	return nil
 }
 
-// naming are the HSMClusters that name a token and may have nodes that log in to it, as NAMESPACE/NAME. One that the operator no longer lets use the token is nobody to
+// tokenOf is the token of a cluster, whichever of its library's paths it names.
+func (r *Reconciler) tokenOf(hc *v1alpha1.HSMCluster) cloudhsm.Token {
+	token := cloudhsm.TokenOf(hc)
+	token.Library = r.Host.Module(token.Library)
+	return token
+}
+
+// naming are the HSMClusters that name a token and may have nodes that log in to it, by their identities. One that the operator no longer lets use the token is nobody to
 // wait for, and neither is one without nodes.
 func (r *Reconciler) naming(ctx context.Context, token cloudhsm.Token) (there []string, err error) {
 	var list v1alpha1.HSMClusterList
@@ -171,8 +175,8 @@ func (r *Reconciler) naming(ctx context.Context, token cloudhsm.Token) (there []
 		hc := &list.Items[i]
 		ready := meta.FindStatusCondition(hc.Status.Conditions, v1alpha1.ConditionReady)
 		refused := ready != nil && ready.Reason == v1alpha1.ReasonLibraryNotAllowed
-		if cloudhsm.TokenOf(hc) == token && !refused && wanted(hc).Size > 0 {
-			there = append(there, client.ObjectKeyFromObject(hc).String())
+		if hc.Spec.PKCS11 != nil && r.tokenOf(hc) == token && !refused && wanted(hc).Size > 0 {
+			there = append(there, cloudhsm.Identity(hc))
 		}
 	}
 	return there, nil
@@ -209,8 +213,8 @@ func (r *Reconciler) logInOne(ctx context.Context, p *pass, l *login, name strin
 	if err != nil {
 		return err
 	}
-	token, try := cloudhsm.TokenOf(p.cluster), cloudhsm.TriedPIN{Digest: l.digest, Cluster: l.cluster, Node: name, Time: metav1.NewTime(l.now)}
-	if err := r.Clusters.BeginPIN(ctx, token, l.record, try); err != nil {
+	token, try := r.tokenOf(p.cluster), cloudhsm.TriedPIN{Digest: l.digest, Cluster: l.cluster, Node: name, Time: metav1.NewTime(l.now)}
+	if err := r.Clusters.BeginPIN(ctx, token, l.record, &try); err != nil {
 		return err
 	}
 	failed := api.LogIn(ctx, hsm.PINDigest{Salt: l.record.Salt, Digest: l.digest})
@@ -248,7 +252,7 @@ func (r *Reconciler) notLoggedIn(p *pass, err error) error {
 		err = fmt.Errorf("%w, so %s is not tried: give it the PIN that they have, or let them log in with this one first", err, pin)
 	case errors.Is(err, errSpent):
 		err = fmt.Errorf("%w, so %s is not tried, before the token is locked: log in with the right one by the vendor's tools, then let who runs Strongroom delete core Secret %s/%s, which counts them",
-			err, pin, r.Clusters.Namespace, cloudhsm.TokenOf(p.cluster).RecordName())
+			err, pin, r.Clusters.Namespace, r.tokenOf(p.cluster).RecordName())
 	}
 	return fault.Waiting(v1alpha1.ReasonNodesUnavailable, err)
 }

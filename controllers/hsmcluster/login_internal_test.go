@@ -14,7 +14,7 @@ import (
 
 func TestNodesOfOneTokenTryAPINOneAfterTheOtherAndAWrongOneOnceWhoseverTheyAre(t *testing.T) {
 	now := time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
-	const me, other = "bank/c", "shop/c"
+	const me, other, former = "bank/c/2", "shop/c/1", "bank/c/1"
 	pin := func(name, cluster, node string, ago time.Duration) cloudhsm.TriedPIN {
 		return cloudhsm.TriedPIN{Digest: []byte(name), Cluster: cluster, Node: node, Time: metav1.NewTime(now.Add(-ago))}
 	}
@@ -61,15 +61,19 @@ func TestNodesOfOneTokenTryAPINOneAfterTheOtherAndAWrongOneOnceWhoseverTheyAre(t
 		"a node was told long ago, and waits":               {record(1, "", open(me, "b", time.Hour)), "a b", "", me, "b", nil},
 		"a node was told, and is logged in":                 {record(1, "", open(me, "b", time.Second)), "a", "b", me, "a", nil},
 		"a node was told, and does not answer":              {record(1, "", open(me, "b", time.Second)), "a", "", me, "", errUnseen},
-		"a node was told nearly too long ago":               {record(1, "", open(me, "b", unseen-1)), "a", "", me, "", errUnseen},
-		"a node was told too long ago":                      {record(1, "", open(me, "b", unseen)), "a", "", me, "a", nil},
-		"two nodes were told, and do not answer":            {record(2, "", open(me, "b", unseen)), "a", "", me, "", errSpent},
+		"a node was told nearly too long ago":               {record(1, "", open(me, "b", cloudhsm.Unseen-1)), "a", "", me, "", errUnseen},
+		"a node was told too long ago":                      {record(1, "", open(me, "b", cloudhsm.Unseen)), "a", "", me, "a", nil},
+		"two nodes were told, and do not answer":            {record(2, "", open(me, "b", cloudhsm.Unseen)), "a", "", me, "", errSpent},
 		"a node was told another PIN, and does not answer":  {record(1, "", func() cloudhsm.TriedPIN { p := open(me, "b", 0); p.Digest = []byte("old"); return p }()), "a", "", me, "a", nil},
 		"a node was told by a clock that is ahead":          {record(1, "", open(me, "b", -time.Hour)), "a", "", me, "a", nil},
+		"a node of the former cluster of its name was told": {record(1, "", open(former, "b", time.Second)), "a b", "", me, "", errUnseen},
+		"it was told too long ago":                          {record(1, "", open(former, "b", cloudhsm.Unseen)), "a b", "", me, "a", nil},
+		"the former one was let in, and so are others":      {record(0, former+" "+other, taken("right")), "a", "", me + " " + other, "", errTheirs},
+		"the former one alone was let in":                   {record(0, former, taken("right")), "a", "", me, "a", nil},
 		"a node of another cluster was told":                {record(1, "", open(other, "b", time.Second)), "a", "", me + " " + other, "", errUnseen},
 		"one of another cluster that is named like its own": {record(1, "", open(other, "a", time.Second)), "a", "", me + " " + other, "", errUnseen},
 		"one of another cluster was told the right one":     {record(1, other, takenOpen(time.Second)), "a", "", me + " " + other, "", errUnseen},
-		"one of another cluster was told too long ago":      {record(1, other, takenOpen(unseen)), "a", "", me + " " + other, "a", nil},
+		"one of another cluster was told too long ago":      {record(1, other, takenOpen(cloudhsm.Unseen)), "a", "", me + " " + other, "a", nil},
 	} {
 		got, err := decideLogin(login{
 			record: tt.record, digest: []byte("pin"), cluster: me, there: strings.Fields(tt.there), ready: strings.Fields(tt.ready), loggedIn: strings.Fields(tt.loggedIn), now: now,

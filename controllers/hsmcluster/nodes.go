@@ -30,7 +30,7 @@ var (
 // status that was lost.
 func (r *Reconciler) identify(ctx context.Context, p *pass) error {
 	status := &p.cluster.Status
-	status.ClusterID = cloudhsm.ClusterID(p.cluster.Namespace, p.cluster.Name)
+	status.ClusterID = cloudhsm.ClusterID(p.cluster.Namespace, p.cluster.Name) // which the next steps name it by
 	credentials, err := r.Clusters.Credentials(ctx, p.cluster)
 	if err != nil {
 		return err
@@ -57,6 +57,28 @@ func wanted(hc *v1alpha1.HSMCluster) hsmnodes.Cluster {
 		c.Library, c.TokenLabel = m.Library, m.TokenLabel
 	}
 	return c
+}
+
+// permit stops the nodes of a cluster whose library or token the operator does not let its namespace use, or no more. Nothing else of it goes: once it may again, they run again. Those of the root of trust go on:
+// without them, no later start of a manager is unsealed.
+func (r *Reconciler) permit(ctx context.Context, p *pass) error {
+	if r.Host == nil {
+		return nil // which runNodes says
+	}
+	c := wanted(p.cluster)
+	err := r.Host.Allows(c)
+	if err == nil {
+		return nil
+	}
+	if p.root {
+		return notRunning(fmt.Errorf("%w; the nodes that there are go on, without new certificates, since this cluster is the keyring's root of trust", err))
+	}
+	if stopped := r.Host.Stop(ctx, c); stopped != nil {
+		return fmt.Errorf("stopping nodes: %w", stopped)
+	}
+	r.Clusters.Close(client.ObjectKeyFromObject(p.cluster))
+	p.health, p.refused = &hsmclient.Health{}, true
+	return notRunning(err)
 }
 
 // runNodes lets the nodes run, with a certificate that is renewed when two thirds of its life are over.

@@ -46,7 +46,7 @@ func newNetwork() *network {
 	out, err := setUp.CombinedOutput()
 	Expect(err).NotTo(HaveOccurred(), string(out))
 	n.host.Command = func(arguments ...string) *exec.Cmd {
-		script := `exec env "` + conf + `" "` + n.faults.Environment() + `" "$0" "$@"`
+		script := `while [ -e "` + n.gate + `" ]; do sleep 0.02; done; exec env "` + conf + `" "` + n.faults.Environment() + `" "$0" "$@"`
 		c := exec.Command("sh", append([]string{"-c", script, os.Args[0]}, arguments...)...)
 		c.Env = append(os.Environ(), asStrongroom+"=1")
 		return c

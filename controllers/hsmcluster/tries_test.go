@@ -4,6 +4,9 @@ package hsmcluster_test
 
 import (
 	"context"
+	"os"
+	"path/filepath"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -94,7 +97,7 @@ var _ = Describe("HSMClusters of several namespaces that have one token", Ordere
 		Expect(own.cp.Client.Update(ctx, secret)).To(Succeed())
 		own.settled(other.hc)
 		Expect(other.hc.Status.DomainKeys).To(Equal(own.hc.Status.DomainKeys))
-		Expect(string(own.tries().Data["pins.json"])).To(And(ContainSubstring(`"loggedIn":["strongroom-system/network","bank/guest"]`), Not(ContainSubstring(hsmtest.PIN))))
+		Expect(string(own.tries().Data["pins.json"])).To(And(ContainSubstring(`"loggedIn":["`+cloudhsm.Identity(own.hc)+`","`+cloudhsm.Identity(other.hc)+`"]`), Not(ContainSubstring(hsmtest.PIN))))
 	})
 
 	It("keep each other's right PIN from being locked out by a wrong one", func() {
@@ -156,6 +159,63 @@ var _ = Describe("HSMClusters none of which has the right PIN", Ordered, func() 
 		Expect(own.wrong()).To(Equal(2), "a third might lock it")
 		Expect(third.ready()).To(And(ContainSubstring("2 PINs in a row"), ContainSubstring(own.tries().Name)))
 		Expect(string(own.tries().Data["pins.json"])).NotTo(ContainSubstring("CANARY"))
+	})
+
+	It("count a try whose end nobody saw once more for one that is made again under its name, and wait until that must be over", func() {
+		own := newNetwork()
+		own.give("wrong-1-CANARY")
+		own.shut()
+		_, _ = own.pass(own.sound, own.hc)
+		own.open()
+		own.answering(own.hc, hsmpb.State_STATE_UNINITIALIZED)
+		own.writes.FailAt(2, false) // the token has refused it, and nobody could write that down
+		_, err := own.pass(own.faulty, own.hc)
+		Expect(err).To(MatchError(environment.ErrInjected))
+		Expect(own.wrong()).To(Equal(1))
+
+		former := own.hc.DeepCopy()
+		Expect(own.cp.Client.Delete(ctx, own.hc)).To(Succeed())
+		_, err = own.pass(own.sound, own.hc)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(own.tokens(own.hc)).NotTo(BeADirectory(), "its nodes have forgotten what they tried")
+		own.hc = &v1alpha1.HSMCluster{ObjectMeta: metav1.ObjectMeta{Namespace: former.Namespace, Name: former.Name}, Spec: former.Spec}
+		Expect(own.cp.Client.Create(ctx, own.hc)).To(Succeed())
+		own.begins()
+		Expect(own.wrong()).To(Equal(1), "it may be going on")
+		Expect(own.ready()).To(ContainSubstring("what came of the last login is not known"))
+
+		later := func() time.Time { return time.Now().Add(cloudhsm.Unseen) }
+		own.sound.Now = later
+		_, _ = own.pass(own.sound, own.hc)
+		Expect(own.wrong()).To(Equal(2))
+		Expect(string(own.tries().Data["pins.json"])).To(And(ContainSubstring(`"tries":2`), ContainSubstring(string(own.hc.UID)), Not(ContainSubstring(string(former.UID)))))
+		own.give("wrong-2-CANARY")
+		for range 3 {
+			own.restart()
+			_, _ = own.pass(own.sound, own.hc)
+		}
+		Expect(own.wrong()).To(Equal(2), "a third might lock it")
+		Expect(own.ready()).To(ContainSubstring("2 PINs in a row"))
+	})
+
+	It("have one record, whichever path of the library they name", func() {
+		own := newNetwork()
+		link := filepath.Join(GinkgoT().TempDir(), "link.so")
+		Expect(os.Symlink(own.faults.Library, link)).To(Succeed())
+		own.host.Libraries = append(own.host.Libraries, hsmnodes.Library{Path: link, TokenLabel: "*", Namespace: "bank"})
+		own.give("wrong-1-CANARY")
+		own.begins()
+		Expect(own.wrong()).To(Equal(1))
+		by := own.hc.Spec.PKCS11
+		by.Library = link
+		same := own.neighbour("same", "wrong-1-CANARY")
+		Expect(own.wrong()).To(Equal(1))
+		Expect(same.ready()).To(ContainSubstring("refused the PIN"))
+		own.neighbour("second", "wrong-2-CANARY")
+		third := own.neighbour("third", "wrong-3-CANARY")
+		Expect(own.wrong()).To(Equal(2), "a third might lock it")
+		by.Library = own.faults.Library
+		Expect(third.ready()).To(And(ContainSubstring("2 PINs in a row"), ContainSubstring(own.tries().Name)))
 	})
 
 	It("tell of a record that cannot be read, and try nothing", func() {

@@ -88,7 +88,7 @@ func (r *Reconciler) resume(ctx context.Context, p *pass) error {
 // open tells the materials that open from the Envelopes that do not: only what opens gets into the index. Its error says nothing
 // about the materials.
 func (r *Reconciler) open(ctx context.Context, p *pass, stored []*v1alpha1.Envelope) (opened []v1alpha1.KeyMaterial, closed []string, err error) {
-	if err := r.Store.CheckTaken(ctx, stored...); err != nil {
+	if err := r.Store.CheckTaken(ctx, stored...); err != nil { // a look is enough: key material is never swept
 		return nil, nil, err
 	}
 	for _, e := range stored {

@@ -22,6 +22,7 @@ import (
 	"strongroom.dev/strongroom/internal/projection"
 	"strongroom.dev/strongroom/internal/service/parameterstore"
 	"strongroom.dev/strongroom/internal/service/sealed"
+	"strongroom.dev/strongroom/internal/store"
 )
 
 // Reconciler reconciles Parameters.
@@ -65,7 +66,7 @@ type pass struct {
 }
 
 func (p *pass) subject() sealed.Subject {
-	return sealed.Subject{Namespace: p.parameter.Namespace, Name: p.parameter.Name, ARN: p.arn}
+	return sealed.Subject{Namespace: p.parameter.Namespace, Name: p.parameter.Name, ARN: p.arn, Reading: store.Reading(p.parameter)}
 }
 
 // Reconcile makes one pass over a Parameter.

@@ -74,7 +74,7 @@ func (r *Reconciler) restore(ctx context.Context, p *pass) error {
 		return nil
 	}
 	restored, err := r.Parameters.Versions().Restore(ctx, sealed.Lost{
-		Namespace: p.parameter.Namespace, Name: p.parameter.Name, Created: p.parameter.CreationTimestamp.Time,
+		Namespace: p.parameter.Namespace, Name: p.parameter.Name, Reading: store.Reading(p.parameter), Created: p.parameter.CreationTimestamp.Time,
 		Mine: func(subject string) bool { return subject == p.arn },
 	})
 	if err != nil || restored.ARN == "" {

@@ -20,14 +20,14 @@ func (r *Reconciler) summarise(ctx context.Context, p *pass, err error) (ctrl.Re
 	if errors.Is(err, passes.ErrSuspended) {
 		return r.reporter().Suspended(ctx, p.before, p.parameter, "no version is made and nothing is projected")
 	}
-	gone := p.commit()
+	prune := r.Parameters.Versions().LetGo(ctx, p.subject(), p.commit())
 	return r.reporter().End(ctx, &outcome.Pass{
 		Before: p.before, Object: p.parameter, Err: err, Message: parameterstore.MessageInForce, Requeue: p.requeue,
 		Committed: func(ctx context.Context) error {
 			if err == nil && p.restored {
 				r.reporter().Tell(p.parameter, outcome.Restored(p.arn, len(p.index)))
 			}
-			return r.Parameters.Versions().Prune(ctx, p.subject(), gone)
+			return prune(ctx)
 		},
 		Quiet:   []string{v1alpha1.ReasonKeyUnusable}, // the key tells it
 		Patient: []string{v1alpha1.ReasonSourceNotFound, v1alpha1.ReasonConflict, v1alpha1.ReasonNameConflict},

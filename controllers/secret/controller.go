@@ -88,7 +88,7 @@ type pass struct {
 
 // subject is whose versions this pass is about.
 func (p *pass) subject() sealed.Subject {
-	return sealed.Subject{Namespace: p.secret.Namespace, Name: p.secret.Name, ARN: p.arn}
+	return sealed.Subject{Namespace: p.secret.Namespace, Name: p.secret.Name, ARN: p.arn, Reading: store.Reading(p.secret)}
 }
 
 // Reconcile makes one pass over a Secret.

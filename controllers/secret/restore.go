@@ -9,6 +9,7 @@ import (
 	"strongroom.dev/strongroom/internal/core/arn"
 	"strongroom.dev/strongroom/internal/service/sealed"
 	"strongroom.dev/strongroom/internal/service/secretsmanager"
+	"strongroom.dev/strongroom/internal/store"
 )
 
 // restore brings back the index of a secret that has none: it was deleted and is applied again within its recovery
@@ -26,7 +27,7 @@ func (r *Reconciler) restore(ctx context.Context, p *pass) error {
 // recover finds what is left of the secret.
 func (r *Reconciler) recover(ctx context.Context, p *pass) error {
 	restored, err := r.Secrets.Versions().Restore(ctx, sealed.Lost{
-		Namespace: p.secret.Namespace, Name: p.secret.Name, Created: p.secret.CreationTimestamp.Time, Mine: r.mine(p),
+		Namespace: p.secret.Namespace, Name: p.secret.Name, Reading: store.Reading(p.secret), Created: p.secret.CreationTimestamp.Time, Mine: r.mine(p),
 	})
 	if err != nil || restored.ARN == "" {
 		return err

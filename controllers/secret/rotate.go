@@ -149,12 +149,12 @@ func (p *pass) rotation() *rotation.Rotation {
 
 // checkpoint commits in the middle of a pass. The write is on the condition that nobody has changed the object since it was read.
 func (r *Reconciler) checkpoint(ctx context.Context, p *pass) error {
-	gone := p.commit()
+	prune := r.Secrets.Versions().LetGo(ctx, p.subject(), p.commit())
 	if err := r.reporter().Write(ctx, p.before, p.secret); err != nil {
 		return err
 	}
 	p.before = p.secret.DeepCopy()
-	return r.Secrets.Versions().Prune(ctx, p.subject(), gone)
+	return prune(ctx)
 }
 
 // noteRotation has status name the rotation that is in progress, and no other.

@@ -23,7 +23,7 @@ func (r *Reconciler) summarise(ctx context.Context, p *pass, err error) (ctrl.Re
 		return r.reporter().Suspended(ctx, p.before, p.secret, "nothing is rotated, imported or projected")
 	}
 	status := &p.secret.Status
-	gone := p.commit()
+	prune := r.Secrets.Versions().LetGo(ctx, p.subject(), p.commit())
 	if p.former.ObservedGeneration != p.secret.Generation { // spec was changed, and this pass is the first to see it
 		secretsmanager.Changed(status, p.now)
 	}
@@ -34,7 +34,7 @@ func (r *Reconciler) summarise(ctx context.Context, p *pass, err error) (ctrl.Re
 			if err == nil && p.trigger == triggerRestored {
 				r.reporter().Tell(p.secret, outcome.Restored(p.arn, len(p.index)))
 			}
-			return r.Secrets.Versions().Prune(ctx, p.subject(), gone)
+			return prune(ctx)
 		},
 		Quiet:   []string{v1alpha1.ReasonKeyUnusable}, // the key tells it
 		Patient: []string{v1alpha1.ReasonSourceNotFound, v1alpha1.ReasonConflict},

@@ -74,6 +74,9 @@ var (
 // +kubebuilder:rbac:groups=policy,namespace=strongroom-system,resources=poddisruptionbudgets,verbs=create;patch;delete
 // +kubebuilder:rbac:groups=networking.k8s.io,namespace=strongroom-system,resources=networkpolicies,verbs=create;patch;delete
 
+// Module implements Host. The files of an image cannot be seen from here, so SoftHSM's paths alone are known to be one.
+func (k *Kubernetes) Module(library string) string { return module(library, k.Libraries, areSoftHSM) }
+
 // Names implements Host.
 func (k *Kubernetes) Names(c Cluster) []string {
 	return []string{fmt.Sprintf("*.%s.%s.svc", c.ID, k.Namespace)}
@@ -225,6 +228,23 @@ func (k *Kubernetes) Erase(ctx context.Context, c Cluster) error {
 		}
 		if err != nil {
 			return fmt.Errorf("erasing the tokens of %s: %w", c.ID, err)
+		}
+	}
+	return nil
+}
+
+// Allows implements Host.
+func (k *Kubernetes) Allows(c Cluster) error { return checkLibrary(c, k.Libraries) }
+
+// Stop implements Host. What Remove deletes first and what it deletes last tell whether there is anything.
+func (k *Kubernetes) Stop(ctx context.Context, c Cluster) error {
+	for _, obj := range []client.Object{&appsv1.StatefulSet{}, &corev1.Secret{}} {
+		err := k.Live.Get(ctx, client.ObjectKey{Namespace: k.Namespace, Name: c.ID}, obj)
+		if err == nil {
+			return k.Remove(ctx, c)
+		}
+		if !apierrors.IsNotFound(err) {
+			return fmt.Errorf("looking whether nodes of %s run: %w", c.ID, err)
 		}
 	}
 	return nil

@@ -176,6 +176,38 @@ var _ = Describe("Nodes in Kubernetes", func() {
 		}
 	})
 
+	It("of a library that is taken from them are stopped, once, and run as before when they may load it again", func() {
+		c := hsmnodes.Cluster{ID: "cluster-takenaaaaaa", Owner: "bank/vendor", Size: 2, Library: "/opt/lib.so", TokenLabel: "theirs"}
+		counted := &environment.FaultyClient{Client: cp.Client}
+		k := &hsmnodes.Kubernetes{Client: counted, Live: cp.Client, Namespace: environment.OperatorNamespace, Image: "i:1", Libraries: anyToken("/opt/lib.so"), Now: func() time.Time { return now }}
+		Expect(k.Allows(c)).To(Succeed())
+		_, err := k.Apply(ctx, c, files())
+		Expect(err).NotTo(HaveOccurred())
+
+		for _, left := range []client.Object{nil, &appsv1.StatefulSet{}, &corev1.Secret{}} { // what a crash in the middle leaves, or somebody takes away
+			k.Libraries = nil
+			Expect(k.Allows(c)).To(MatchError(hsmnodes.ErrLibraryNotAllowed))
+			if left != nil {
+				left.SetNamespace(environment.OperatorNamespace)
+				left.SetName(c.ID)
+				Expect(cp.Client.Delete(ctx, left)).To(Succeed())
+			}
+			Expect(k.Stop(ctx, c)).To(Succeed())
+			for _, obj := range all() {
+				Expect(apierrors.IsNotFound(cp.Client.Get(ctx, client.ObjectKey{Namespace: environment.OperatorNamespace, Name: c.ID}, obj))).To(BeTrue(), "%T", obj)
+			}
+			counted.FailAt(0, false)
+			Expect(k.Stop(ctx, c)).To(Succeed())
+			Expect(counted.Log()).To(BeEmpty(), "it writes though nothing runs")
+
+			k.Libraries = anyToken("/opt/lib.so")
+			nodes, err := k.Apply(ctx, c, files())
+			Expect(err).NotTo(HaveOccurred())
+			Expect(nodes).To(HaveLen(2))
+			Expect(*read(c.ID, &appsv1.StatefulSet{}).Spec.Replicas).To(Equal(int32(2)))
+		}
+	})
+
 	It("of another library may call out, and clone nothing without the security officer's PIN", func() {
 		c := hsmnodes.Cluster{ID: "cluster-ccccccccccc", Owner: "bank/vendor", Size: 1, Library: "/opt/lib.so", TokenLabel: "theirs"}
 		f := files()

@@ -3,6 +3,7 @@ package hsmnodes
 import (
 	"errors"
 	"fmt"
+	"os"
 	"path"
 	"regexp"
 	"slices"
@@ -101,4 +102,29 @@ func checkLibrary(c Cluster, libraries []Library) error {
 	}
 	return fmt.Errorf("%w: %s, token %s, for HSMClusters of namespace %s; it lets that namespace %s, or have %s=%s@%s added to the manager's --hsm-libraries",
 		ErrLibraryNotAllowed, library, label, namespace, lets, library, label, namespace)
+}
+
+// module is the first library of a list that is the same as one, or that one itself.
+func module(library string, libraries []Library, same func(a, b string) bool) string {
+	for _, l := range libraries {
+		if l.Path == library || same(l.Path, library) {
+			return l.Path
+		}
+	}
+	return library
+}
+
+// isOneFile tells whether two paths lead to one file of this machine.
+func isOneFile(a, b string) bool {
+	first, err := os.Stat(a)
+	if err != nil {
+		return false
+	}
+	second, err := os.Stat(b)
+	return err == nil && os.SameFile(first, second)
+}
+
+// areSoftHSM tells whether two paths are where SoftHSM is, which an image has once: Debian's package has it at two of them.
+func areSoftHSM(a, b string) bool {
+	return slices.Contains(DefaultLibraries, a) && slices.Contains(DefaultLibraries, b)
 }

@@ -2,6 +2,8 @@ package hsmnodes
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -80,5 +82,41 @@ func TestATenantNamesTheTokensThatAreBoundToItsNamespaceAndLearnsOfNoOther(t *te
 	}
 	if err := checkLibrary(Cluster{Owner: "stranger/c", SoftHSM: true}, nil); err != nil {
 		t.Errorf("softHSM needs no entry: %v", err)
+	}
+}
+
+func TestPathsThatLeadToOneModuleAreOneLibraryAndTheFirstOfThemStandsForIt(t *testing.T) {
+	dir := t.TempDir()
+	in := func(name string) string { return filepath.Join(dir, name) }
+	if err := errors.Join(os.WriteFile(in("a.so"), []byte("a"), 0o600), os.WriteFile(in("other.so"), []byte("a"), 0o600), os.Symlink("a.so", in("link.so")), os.Symlink("link.so", in("far.so")), os.Link(in("a.so"), in("hard.so"))); err != nil {
+		t.Fatal(err)
+	}
+	list := func(paths ...string) (out []Library) {
+		for _, p := range paths {
+			out = append(out, Library{Path: p, TokenLabel: anyone, Namespace: anyone})
+		}
+		return out
+	}
+	local := &Local{Libraries: list(in("gone.so"), in("link.so"), in("a.so"), in("far.so"), in("hard.so"), in("other.so"))}
+	pods := &Kubernetes{Libraries: list(append([]string{in("link.so"), in("a.so")}, DefaultLibraries...)...)}
+	for name, tt := range map[string]struct {
+		host         interface{ Module(library string) string }
+		library, one string
+	}{
+		"the first":                               {local, in("link.so"), in("link.so")},
+		"what it links to":                        {local, in("a.so"), in("link.so")},
+		"a link to a link":                        {local, in("far.so"), in("link.so")},
+		"another name of the file":                {local, in("hard.so"), in("link.so")},
+		"another file of the same content":        {local, in("other.so"), in("other.so")},
+		"one that is not there":                   {local, in("gone.so"), in("gone.so")},
+		"one that is neither there nor in it":     {local, in("never.so"), in("never.so")},
+		"SoftHSM by another path, in an image":    {pods, DefaultLibraries[1], softHSMLibrary},
+		"SoftHSM, in an image":                    {pods, softHSMLibrary, softHSMLibrary},
+		"another library's link, in an image":     {pods, in("a.so"), in("a.so")},
+		"none, as a cluster of SoftHSM names one": {local, "", ""},
+	} {
+		if got := tt.host.Module(tt.library); got != tt.one {
+			t.Errorf("%s: %s", name, got)
+		}
 	}
 }

@@ -63,6 +63,9 @@ func (l *Local) Start(ctx context.Context) error {
 	return nil
 }
 
+// Module implements Host.
+func (l *Local) Module(library string) string { return module(library, l.Libraries, isOneFile) }
+
 // Names implements Host.
 func (l *Local) Names(Cluster) []string { return []string{loopback.Host} }
 
@@ -169,6 +172,12 @@ func (l *Local) command(c Cluster, dir, address string, officer bool) *exec.Cmd 
 	cmd.Env = append(cmd.Env, "SOFTHSM2_CONF="+in("softhsm2.conf"), "GODEBUG="+c.goDebug(), "GOTRACEBACK=none")
 	return cmd
 }
+
+// Allows implements Host.
+func (l *Local) Allows(c Cluster) error { return checkLibrary(c, l.Libraries) }
+
+// Stop implements Host.
+func (l *Local) Stop(ctx context.Context, c Cluster) error { return l.Remove(ctx, c) }
 
 // Remove implements Host.
 func (l *Local) Remove(_ context.Context, c Cluster) error {

@@ -55,6 +55,8 @@ type Noticer interface {
 
 // Host is where nodes run. It is safe for concurrent use, for different clusters.
 type Host interface {
+	// Module is the one path that stands for a PKCS#11 library among all those that lead to it, as far as can be seen from here: the first one in the list of those that nodes may load.
+	Module(library string) string
 	// Names are the DNS names and IP addresses that nodes are dialled by.
 	Names(c Cluster) []string
 	// Certificate is the one that nodes have, with its key; empty if there is none.
@@ -62,6 +64,10 @@ type Host interface {
 	// Apply lets that many nodes run, with these files, and changes what is otherwise. It can be repeated after any failure. Tokens of nodes that are
 	// too many stay where they are.
 	Apply(ctx context.Context, c Cluster, f *Files) ([]Node, error)
+	// Allows says whether the operator lets nodes load the library that a cluster names, and use the token. It wraps ErrLibraryNotAllowed.
+	Allows(c Cluster) error
+	// Stop stops the nodes of a cluster that may not run any more, as Remove does. Where none runs it writes nothing.
+	Stop(ctx context.Context, c Cluster) error
 	// Remove stops all nodes. Their tokens stay.
 	Remove(ctx context.Context, c Cluster) error
 	// Erase removes the tokens of a cluster whose nodes were removed. It can be repeated after any failure.

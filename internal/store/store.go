@@ -110,15 +110,11 @@ func (s *Store) list(ctx context.Context, namespace, index, value string) ([]v1a
 	return found.Items, nil
 }
 
-// Delete removes an Envelope that no object can take over meanwhile, if it is still the same one; for those of an object that is gone there is
-// Erase. One that is gone already is no error.
+// Delete removes an Envelope if it is as it was read: nobody has taken it over or marked it since, which is a conflict. So whoever finds that nothing needs it must have read it before it looks. For those of an object
+// that is gone there is Erase. One that is gone already is no error.
 func (s *Store) Delete(ctx context.Context, e *v1alpha1.Envelope) error {
-	return s.delete(ctx, e, client.Preconditions{UID: &e.UID})
-}
-
-func (s *Store) delete(ctx context.Context, e *v1alpha1.Envelope, condition client.Preconditions) error {
 	object := &v1alpha1.Envelope{ObjectMeta: metav1.ObjectMeta{Namespace: e.Namespace, Name: e.Name, UID: e.UID}}
-	err := s.Client.Delete(ctx, object, condition)
+	err := s.Client.Delete(ctx, object, client.Preconditions{UID: &e.UID, ResourceVersion: &e.ResourceVersion})
 	if client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("deleting Envelope %s: %w", e.Name, err)
 	}

@@ -66,6 +66,47 @@ var _ = Describe("The key that an authority has made for it", func() {
 		Expect(err).NotTo(HaveOccurred())
 	})
 
+	It("may be one that somebody signs with: it is an authority that stops that, whose name the key's account is told, and no other kind that names the key", func() {
+		door := world.Open(kms.New(kms.Dependencies{KMS: world.Services.KMS, Authorities: world.Services.Authorities}))
+		keys := awskms.NewFromConfig(door.Config(environment.Region, `"Action":"*","Resource":"*"`))
+		key := world.ReadyKey("theirs", func(k *v1alpha1.KMSKey) {
+			k.Spec.KeySpec, k.Spec.KeyUsage = v1alpha1.KeySpecECCNISTP256, v1alpha1.KeyUsageSignVerify
+		})
+		sign := func() error {
+			digest := sha256.Sum256([]byte("x"))
+			_, err := keys.Sign(ctx, &awskms.SignInput{
+				KeyId: &key.Status.ARN, Message: digest[:], MessageType: kmstypes.MessageTypeDigest, SigningAlgorithm: kmstypes.SigningAlgorithmSpecEcdsaSha256,
+			})
+			return err
+		}
+		ref := &v1alpha1.LocalReference{Name: key.Name}
+		secret := environment.Secret(world.Namespace, "s", func(s *v1alpha1.Secret) { s.Spec.KMSKeyRef = ref })
+		parameter := environment.Parameter(world.Namespace, "p", func(p *v1alpha1.Parameter) {
+			p.Spec.Type, p.Spec.Value, p.Spec.Target, p.Spec.KMSKeyRef = v1alpha1.ParameterSecureString, "", nil, ref
+			p.Spec.Generate = &v1alpha1.SecretGenerator{Password: &v1alpha1.PasswordGenerator{}}
+		})
+		world.Create(secret)
+		world.Create(parameter)
+		_, err := world.Secret.Reconcile(ctx, environment.Request(secret))
+		Expect(err).NotTo(HaveOccurred())
+		_, err = world.Parameter.Reconcile(ctx, environment.Request(parameter))
+		Expect(err).NotTo(HaveOccurred())
+		world.Refresh(secret)
+		world.Refresh(parameter)
+		for _, set := range [][]metav1.Condition{secret.Status.Conditions, parameter.Status.Conditions} {
+			Expect(set).To(ContainElement(HaveField("Reason", v1alpha1.ReasonKeyUnusable)))
+		}
+		Expect(sign()).To(Succeed())
+
+		ca := &v1alpha1.CertificateAuthority{ObjectMeta: metav1.ObjectMeta{Namespace: world.Namespace, Name: "in-the-way"}, Spec: v1alpha1.CertificateAuthoritySpec{
+			Type: v1alpha1.CertificateAuthorityRoot, KeyAlgorithm: v1alpha1.KeyAlgorithmECPrime256v1, Subject: v1alpha1.CertificateSubject{CommonName: "In the way"}, KMSKeyRef: ref,
+		}}
+		world.Create(ca)
+		Expect(sign()).To(Succeed(), "it has no certificate yet")
+		activate(ca)
+		is(sign(), "AccessDeniedException", "(CertificateAuthority in-the-way, which is there or can be had back) and signs by way of ACM PCA alone")
+	})
+
 	It("is told from the other keys of its namespace also when its certificate does not open, and those sign on", func() {
 		door := world.Open(kms.New(kms.Dependencies{KMS: world.Services.KMS, Authorities: world.Services.Authorities}))
 		keys := awskms.NewFromConfig(door.Config(environment.Region, `"Action":"*","Resource":"*"`))

@@ -3,6 +3,7 @@ package kms
 import (
 	"cmp"
 	"context"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awskms "github.com/aws/aws-sdk-go-v2/service/kms"
@@ -37,12 +38,12 @@ func signingConditions(algorithm types.SigningAlgorithmSpec, message types.Messa
 	}}
 }
 
-func (o *operations) sign(ctx context.Context, _ *gateway.Call, in *awskms.SignInput, t target) (*awskms.SignOutput, error) {
+func (o *operations) sign(ctx context.Context, call *gateway.Call, in *awskms.SignInput, t target) (*awskms.SignOutput, error) {
 	message, err := signable(t.key, keys.Sign, in.SigningAlgorithm, in.MessageType, in.Message, in.GrantTokens)
 	if err != nil {
 		return nil, err
 	}
-	if err := o.unheld(ctx, t.key); err != nil {
+	if err := o.unheld(ctx, call, t.key); err != nil {
 		return nil, err
 	}
 	if err := dryRun(in.DryRun); err != nil {
@@ -56,8 +57,9 @@ func (o *operations) sign(ctx context.Context, _ *gateway.Call, in *awskms.SignI
 }
 
 // unheld refuses to sign with the key of a certificate authority, whatever its policy says: what is signed past the authority is in no record, and
-// could not be revoked. An authority that was deleted and can be had back holds its key, too.
-func (o *operations) unheld(ctx context.Context, key *v1alpha1.KMSKey) error {
+// could not be revoked. An authority that was deleted and can be had back holds its key, too. The key's own account is told which authority it is, since kmsKeyRef of one may name a key that somebody
+// signs with. Other kinds encrypt with keys and cannot keep one from signing.
+func (o *operations) unheld(ctx context.Context, call *gateway.Call, key *v1alpha1.KMSKey) error {
 	holders, err := o.authorities.CertifiedFor(ctx, key)
 	if err != nil {
 		return answer(key, err)
@@ -65,8 +67,12 @@ func (o *operations) unheld(ctx context.Context, key *v1alpha1.KMSKey) error {
 	if len(holders) == 0 {
 		return nil
 	}
+	which := ""
+	if call.Namespace() == key.Namespace {
+		which = " (CertificateAuthority " + strings.Join(holders, ", ") + ", which is there or can be had back)"
+	}
 	return &smithy.GenericAPIError{Code: "AccessDeniedException", Fault: smithy.FaultClient, Message: key.Status.ARN +
-		" is the key of a private certificate authority and signs by way of ACM PCA alone: use acm-pca:IssueCertificate"}
+		" is the key of a private certificate authority" + which + " and signs by way of ACM PCA alone: use acm-pca:IssueCertificate"}
 }
 
 // verify never answers false: a signature that is not valid is an error, as AWS has it.

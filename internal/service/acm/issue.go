@@ -245,12 +245,12 @@ func (s *Service) Import(ctx context.Context, in *v1alpha1.Certificate, account 
 		if err != nil {
 			return nil, err
 		}
-		gone := Record(&c.Status, of.ARN, ix, chain)
+		prune := s.Versions().LetGo(ctx, of, Record(&c.Status, of.ARN, ix, chain))
 		c.Status.Type, c.Status.RenewalTime, c.Status.AuthorityARN, c.Status.ImportedFrom = v1alpha1.CertificateImported, nil, "", ""
 		err = s.Client.Status().Update(ctx, c)
 		switch {
 		case err == nil:
-			return c, s.Versions().Prune(ctx, of, gone)
+			return c, prune(ctx)
 		case apierrors.IsNotFound(err):
 			return nil, ErrGone
 		case !apierrors.IsConflict(err):

@@ -83,7 +83,7 @@ func (s *Service) Versions() *sealed.Versions {
 
 // SubjectOf is whose versions a certificate's are. ARN is empty as long as it has none.
 func SubjectOf(c *v1alpha1.Certificate) sealed.Subject {
-	return sealed.Subject{Namespace: c.Namespace, Name: c.Name, ARN: c.Status.ARN}
+	return sealed.Subject{Namespace: c.Namespace, Name: c.Name, ARN: c.Status.ARN, Reading: store.Reading(c)}
 }
 
 // IndexOf is the index of versions that status holds.

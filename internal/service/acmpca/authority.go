@@ -20,6 +20,7 @@ import (
 	"strongroom.dev/strongroom/internal/core/versions"
 	"strongroom.dev/strongroom/internal/fault"
 	"strongroom.dev/strongroom/internal/service/sealed"
+	"strongroom.dev/strongroom/internal/store"
 )
 
 const (
@@ -47,7 +48,7 @@ func (s *Service) Versions() *sealed.Versions {
 
 // SubjectOf is whose versions an authority's are. ARN is empty as long as it has none.
 func SubjectOf(ca *v1alpha1.CertificateAuthority) sealed.Subject {
-	return sealed.Subject{Namespace: ca.Namespace, Name: ca.Name, ARN: ca.Status.ARN}
+	return sealed.Subject{Namespace: ca.Namespace, Name: ca.Name, ARN: ca.Status.ARN, Reading: store.Reading(ca)}
 }
 
 // IndexOf is the index of versions that status holds.

@@ -196,8 +196,11 @@ func (c *Clusters) Open(ctx context.Context, key *v1alpha1.KMSKey) (cluster *hsm
 	if Disconnected(hc) {
 		return nil, "", disconnectedFault(hc)
 	}
-	if len(hc.Status.DomainKeys) == 0 || len(hc.Status.Nodes) == 0 {
+	switch {
+	case len(hc.Status.DomainKeys) == 0:
 		return nil, "", Unavailable(name, errors.New("it is not set up yet"))
+	case len(hc.Status.Nodes) == 0:
+		return nil, "", Unavailable(name, errors.New("none of its nodes runs; its Ready condition says why"))
 	}
 	cluster, err = c.Connect(ctx, name, Endpoints(hc))
 	return cluster, hc.Status.ClusterID, err

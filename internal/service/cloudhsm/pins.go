@@ -25,6 +25,8 @@ import (
 const (
 	// MaximumTries of PINs that a token has not taken yet, by all HSMClusters together, since it took one last. The fewest that tokens lock after are three.
 	MaximumTries = 2
+	// Unseen is how long a try whose end nobody saw may still be going on.
+	Unseen = 10 * time.Minute
 
 	// tokenAnnotation says to people which token a core Secret with a PINRecord is of, as LIBRARY=LABEL.
 	tokenAnnotation = v1alpha1.Group + "/pkcs11-token"
@@ -38,8 +40,14 @@ var (
 	errOtherRecord = errors.New("the record of the PINs that were tried is another than a moment ago")
 )
 
-// Token is one that HSMClusters name in spec.pkcs11, whichever of them: a wrong PIN that one of them tries, the token counts for all.
+// Token is one that HSMClusters name in spec.pkcs11, whichever of them: a wrong PIN that one of them tries, the token counts for all. Library is the one path that stands for all
+// those of that module, see hsmnodes.Host.
 type Token struct{ Library, Label string }
+
+// Identity is what a PINRecord calls an HSMCluster: NAMESPACE/NAME/UID. One that is made again under its name is another one, whose nodes may not know what those of the former tried.
+func Identity(hc *v1alpha1.HSMCluster) string {
+	return hc.Namespace + "/" + hc.Name + "/" + string(hc.UID)
+}
 
 // TokenOf is the token of a cluster, and none for SoftHSM, whose nodes have tokens of their own.
 func TokenOf(hc *v1alpha1.HSMCluster) Token {
@@ -64,7 +72,7 @@ type PINRecord struct {
 	Tries int `json:"tries,omitempty"`
 	// PINs that were tried, the last one last.
 	PINs []TriedPIN `json:"pins,omitempty"`
-	// LoggedIn are the HSMClusters, as NAMESPACE/NAME, whose nodes logged in with the PIN that the token took last.
+	// LoggedIn are the HSMClusters, by their Identity, whose nodes logged in with the PIN that the token took last.
 	LoggedIn []string `json:"loggedIn,omitempty"`
 
 	secret *corev1.Secret
@@ -73,7 +81,7 @@ type PINRecord struct {
 // TriedPIN is a PIN that a node was told to log in with.
 type TriedPIN struct {
 	Digest []byte `json:"digest"`
-	// Cluster and Node that were told last, and when.
+	// Cluster, by its Identity, and Node that were told last, and when.
 	Cluster string      `json:"cluster"`
 	Node    string      `json:"node"`
 	Time    metav1.Time `json:"time"`
@@ -82,6 +90,10 @@ type TriedPIN struct {
 	// Refused tells that the token did not take the PIN, and Taken that it is the one that the token took last.
 	Refused bool `json:"refused,omitempty"`
 	Taken   bool `json:"taken,omitempty"`
+
+	// counted tells that this telling is one of PINRecord.Tries, and former is what was known of the PIN before it. Both are for who began the try alone: another process does not see its end.
+	counted bool
+	former  *TriedPIN
 }
 
 // Outcome is what came of a try.
@@ -116,32 +128,37 @@ func (r *PINRecord) TakenByOthers(cluster string, there []string) bool {
 }
 
 // begin puts on record that a node is told to try a PIN. It tells whether anything changed: the same node that is told again goes on with the same try, since it knows itself whether it has tried.
-func (r *PINRecord) begin(try TriedPIN) (changed bool) {
+func (r *PINRecord) begin(try *TriedPIN) (changed bool) {
 	try.Open, try.Refused = true, false
 	if last := r.Find(try.Digest); last != nil {
-		if last.Open && last.Cluster == try.Cluster && last.Node == try.Node {
+		if last.same(try) {
 			return false
 		}
-		try.Taken = last.Taken
+		former := *last
+		try.Taken, try.former = last.Taken, &former
 	}
+	try.counted = true
 	r.Tries++
-	r.put(try)
+	r.put(*try)
 	return true
+}
+
+// same tells whether what is on record is a try of that node whose end nobody saw.
+func (t *TriedPIN) same(try *TriedPIN) bool {
+	return t.Open && t.Cluster == try.Cluster && t.Node == try.Node
 }
 
 // end puts on record what came of a try. there are the HSMClusters that name the token.
 func (r *PINRecord) end(try TriedPIN, outcome Outcome, there []string) {
-	if last := r.Find(try.Digest); last != nil {
+	last := r.Find(try.Digest)
+	if last != nil {
 		try.Taken = last.Taken
 	}
 	try.Open = false
 	switch outcome {
 	case PINNotTried:
-		r.Tries = max(r.Tries-1, 0)
-		if !try.Taken { // it is as if nobody had named it
-			r.remove(try.Digest)
-			return
-		}
+		r.takeBack(last, try)
+		return
 	case PINTaken:
 		if !try.Taken {
 			r.LoggedIn = nil
@@ -149,7 +166,7 @@ func (r *PINRecord) end(try TriedPIN, outcome Outcome, there []string) {
 		}
 		r.LoggedIn = slices.DeleteFunc(r.LoggedIn, func(name string) bool { return name == try.Cluster || !slices.Contains(there, name) })
 		r.LoggedIn = append(r.LoggedIn, try.Cluster)
-		r.Tries, try.Taken, try.Refused = 0, true, false
+		r.Tries, try.Taken, try.Refused = r.goingOn(try), true, false
 	case PINRefused:
 		r.Tries = max(r.Tries, 1)
 		if try.Taken { // it was changed at the token, so nobody has the right one
@@ -158,6 +175,37 @@ func (r *PINRecord) end(try TriedPIN, outcome Outcome, there []string) {
 		try.Refused, try.Taken = true, false
 	}
 	r.put(try)
+}
+
+// takeBack makes the record as it was before a node was told, if it was that telling that counted. An earlier one of the same node may have been tried, although this one was not; so may the
+// one that another is on record for by now.
+func (r *PINRecord) takeBack(last *TriedPIN, try TriedPIN) {
+	if !try.counted || last == nil || !last.same(&try) {
+		return
+	}
+	r.Tries = max(r.Tries-1, 0)
+	former := try.former
+	switch {
+	case former != nil:
+		former.Taken = last.Taken // the token may have taken another meanwhile
+		r.put(*former)
+	default: // it is as if nobody had named it
+		r.remove(try.Digest)
+	}
+}
+
+// goingOn counts the tries of other PINs than the one that the token took now, which it may be given after that. Of those that began too long ago the end stays unknown, and counts no more.
+func (r *PINRecord) goingOn(taken TriedPIN) (count int) {
+	for i := range r.PINs {
+		t := &r.PINs[i]
+		if !t.Open || bytes.Equal(t.Digest, taken.Digest) {
+			continue
+		}
+		if t.Open = taken.Time.Sub(t.Time.Time) < Unseen; t.Open {
+			count++
+		}
+	}
+	return count
 }
 
 func (r *PINRecord) remove(digest []byte) {
@@ -205,8 +253,8 @@ func (c *Clusters) PINRecord(ctx context.Context, token Token) (*PINRecord, erro
 
 // BeginPIN puts on record that a node is told to try a PIN, before it is.
 //
-// Crash-safe: it is one write, of the record as it was decided upon: of two who want to try at once, one is told of a conflict, and tries nothing.
-func (c *Clusters) BeginPIN(ctx context.Context, token Token, r *PINRecord, try TriedPIN) error {
+// Crash-safe: it is one write, of the record as it was decided upon: of two who want to try at once, one is told of a conflict, and tries nothing. EndPIN wants try as it is then.
+func (c *Clusters) BeginPIN(ctx context.Context, token Token, r *PINRecord, try *TriedPIN) error {
 	if !r.begin(try) {
 		return nil
 	}

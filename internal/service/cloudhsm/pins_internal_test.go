@@ -5,6 +5,11 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"strongroom.dev/strongroom/api/v1alpha1"
 )
 
 func tried(pin, cluster, node string) TriedPIN {
@@ -12,20 +17,30 @@ func tried(pin, cluster, node string) TriedPIN {
 }
 
 // outcome is a whole try.
-func (r *PINRecord) outcome(t TriedPIN, o Outcome, there ...string) { r.begin(t); r.end(t, o, there) }
+func (r *PINRecord) outcome(t TriedPIN, o Outcome, there ...string) { r.begin(&t); r.end(t, o, there) }
+
+// told is a try that begins, as its end is told of.
+func (r *PINRecord) told(t TriedPIN) TriedPIN { r.begin(&t); return t }
+
+// at is a try of a moment.
+func at(t TriedPIN, when time.Duration) TriedPIN {
+	t.Time = metav1.NewTime(time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC).Add(when))
+	return t
+}
 
 func TestATryCountsFromBeforeItIsMadeUntilTheTokenTakesAPIN(t *testing.T) {
 	r := &PINRecord{}
-	if !r.begin(tried("x", "a/a", "n")) || r.Tries != 1 || !r.Find([]byte("x")).Open {
+	first, again, other := tried("x", "a/a", "n"), tried("x", "a/a", "n"), tried("x", "a/a", "m")
+	if !r.begin(&first) || r.Tries != 1 || !r.Find([]byte("x")).Open {
 		t.Errorf("begun: %+v", r)
 	}
-	if r.begin(tried("x", "a/a", "n")) || r.Tries != 1 {
+	if r.begin(&again) || r.Tries != 1 {
 		t.Errorf("the same node goes on with it: %+v", r)
 	}
-	if !r.begin(tried("x", "a/a", "m")) || r.Tries != 2 {
+	if !r.begin(&other) || r.Tries != 2 {
 		t.Errorf("another node may try it once more: %+v", r)
 	}
-	r.end(tried("x", "a/a", "m"), PINTaken, []string{"a/a"})
+	r.end(other, PINTaken, []string{"a/a"})
 	if r.Tries != 0 || !r.Find([]byte("x")).Taken || r.Find([]byte("x")).Open || !slices.Equal(r.LoggedIn, []string{"a/a"}) {
 		t.Errorf("taken: %+v", r)
 	}
@@ -50,10 +65,81 @@ func TestAPINThatWasNotTriedLeavesNothingButWhatWasKnownBefore(t *testing.T) {
 	if x := r.Find([]byte("x")); r.Tries != 0 || x == nil || !x.Taken || x.Open {
 		t.Errorf("%+v", r)
 	}
-	r.begin(tried("y", "a/a", "n")) // nobody saw what came of it
+	r.told(tried("y", "a/a", "n")) // nobody saw what came of it
 	r.outcome(tried("y", "a/a", "m"), PINNotTried, "a/a")
-	if r.Tries != 1 {
+	if y := r.Find([]byte("y")); r.Tries != 1 || y == nil || !y.Open || y.Node != "n" {
 		t.Errorf("the first may have been tried: %+v", r)
+	}
+}
+
+func TestATryThatMayHaveBeenMadeIsNotTakenBackByAnotherThatWasNot(t *testing.T) {
+	for name, tt := range map[string]struct {
+		play  func(r *PINRecord)
+		tries int
+		open  string // the PIN that nobody knows the end of
+	}{
+		"the same node is told again, and has another PIN by then": {func(r *PINRecord) {
+			r.told(tried("x", "a/a", "n"))
+			r.outcome(tried("x", "a/a", "n"), PINNotTried)
+		}, 1, "x"},
+		"a node of another cluster is told after it": {func(r *PINRecord) {
+			r.told(tried("x", "a/a", "n"))
+			r.outcome(tried("x", "b/b", "n"), PINNotTried)
+		}, 1, "x"},
+		"another is told meanwhile": {func(r *PINRecord) {
+			first := r.told(tried("x", "a/a", "n"))
+			r.told(tried("x", "b/b", "n"))
+			r.end(first, PINNotTried, nil)
+		}, 2, "x"},
+		"the token takes one of another, and a third begins": {func(r *PINRecord) {
+			first := r.told(at(tried("x", "a/a", "n"), 0))
+			r.outcome(at(tried("right", "b/b", "n"), time.Second), PINTaken, "b/b")
+			r.told(at(tried("y", "c/c", "n"), 2*time.Second))
+			r.end(first, PINNotTried, nil)
+		}, 1, "y"},
+		"the record is another by then": {func(r *PINRecord) {
+			first := r.told(tried("x", "a/a", "n"))
+			*r = PINRecord{}
+			r.told(tried("y", "c/c", "n"))
+			r.end(first, PINNotTried, nil)
+		}, 1, "y"},
+	} {
+		r := &PINRecord{}
+		tt.play(r)
+		if got := r.Find([]byte(tt.open)); r.Tries != tt.tries || got == nil || !got.Open {
+			t.Errorf("%s: %+v", name, r)
+		}
+	}
+}
+
+func TestAPINThatTheTokenTookEndsNoTryThatIsGoingOn(t *testing.T) {
+	for name, tt := range map[string]struct {
+		since time.Duration
+		tries int
+	}{"began a moment ago": {time.Second, 1}, "began nearly too long ago": {Unseen - 1, 1}, "began too long ago": {Unseen, 0}} {
+		r := &PINRecord{}
+		r.told(at(tried("x", "a/a", "n"), 0))
+		r.outcome(at(tried("right", "b/b", "n"), tt.since), PINTaken, "b/b")
+		if x := r.Find([]byte("x")); r.Tries != tt.tries || x.Open != (tt.tries == 1) {
+			t.Errorf("%s: %+v", name, r)
+		}
+	}
+}
+
+func TestAClusterThatIsMadeAgainUnderItsNameIsAnother(t *testing.T) {
+	hc := &v1alpha1.HSMCluster{ObjectMeta: metav1.ObjectMeta{Namespace: "a", Name: "a", UID: "1"}}
+	again := hc.DeepCopy()
+	again.UID = "2"
+	r := &PINRecord{}
+	r.told(tried("x", Identity(hc), "n"))
+	next := tried("x", Identity(again), "n")
+	if !r.begin(&next) || r.Tries != 2 {
+		t.Errorf("its node tries once more, uncounted: %+v", r)
+	}
+	r.outcome(tried("p", Identity(hc), "n"), PINTaken, Identity(hc))
+	r.outcome(tried("p", "b/b/1", "n"), PINTaken, Identity(hc), "b/b/1")
+	if !r.TakenByOthers(Identity(again), []string{Identity(again), "b/b/1"}) {
+		t.Errorf("the token let the former in, and not this one: %+v", r)
 	}
 }
 
@@ -94,8 +180,7 @@ func TestNoOrderOfTriesAndCrashesLocksAToken(t *testing.T) {
 			if refused[pin] {
 				t.Fatalf("seed %d, step %d: %s is tried again", seed, step, pin)
 			}
-			try := tried(pin, cluster, fmt.Sprint(step))
-			r.begin(try)
+			try := r.told(tried(pin, cluster, fmt.Sprint(step)))
 			if random.IntN(4) == 0 {
 				continue // it crashed before the node tried
 			}

@@ -9,6 +9,7 @@ import (
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/versions"
 	"strongroom.dev/strongroom/internal/service/sealed"
+	"strongroom.dev/strongroom/internal/store"
 )
 
 // IndexOf is the index of versions that status holds.
@@ -58,7 +59,7 @@ func tierAfter(asked, now v1alpha1.ParameterTier, size int) v1alpha1.ParameterTi
 
 // SubjectOf is whose versions a parameter's are. ARN is empty as long as it has none.
 func (s *Service) SubjectOf(p *v1alpha1.Parameter) sealed.Subject {
-	return sealed.Subject{Namespace: p.Namespace, Name: p.Name, ARN: s.ARNOf(p)}
+	return sealed.Subject{Namespace: p.Namespace, Name: p.Name, ARN: s.ARNOf(p), Reading: store.Reading(p)}
 }
 
 // Select chooses the version that a selector names: :VERSION, :LABEL, or the latest if it is empty. It fails with

@@ -28,12 +28,12 @@ func (s *Service) commit(ctx context.Context, p *v1alpha1.Parameter, ix versions
 		return nil
 	}
 	before := p.Status.Version
-	gone := Record(p, subject, ix, size)
+	prune := s.Versions().LetGo(ctx, s.SubjectOf(p), Record(p, subject, ix, size))
 	announce(p, before)
 	if err := s.Client.Status().Update(ctx, p, client.FieldOwner(FieldOwner)); err != nil {
 		return fmt.Errorf("writing status of Parameter %s: %w", p.Name, err)
 	}
-	return s.Versions().Prune(ctx, s.SubjectOf(p), gone)
+	return prune(ctx)
 }
 
 func sameIndex(a, b versions.Index) bool {
@@ -229,7 +229,8 @@ func (s *Service) erase(ctx context.Context, p *v1alpha1.Parameter, envelopes []
 	return s.eraseGone(ctx, p, envelopes)
 }
 
-// eraseGone erases Envelopes of a parameter that was deleted. The controller of Envelopes may be about them, too, and then goes on.
+// eraseGone erases Envelopes of a parameter that was deleted: all of them, or none. A conflict is the controller of Envelopes, which is about them too: it ends what one of the two has begun, as
+// store.Erase says, and nobody takes over what is left until then.
 func (s *Service) eraseGone(ctx context.Context, p *v1alpha1.Parameter, envelopes []v1alpha1.Envelope) error {
 	_, err := s.Store.Erase(ctx, &v1alpha1.Parameter{ObjectMeta: metav1.ObjectMeta{Namespace: p.Namespace, Name: p.Name}}, envelopes, s.Now())
 	if apierrors.IsConflict(err) {

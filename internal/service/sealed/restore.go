@@ -3,6 +3,7 @@ package sealed
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -18,6 +19,8 @@ type Lost struct {
 	// Namespace and Name of the object, and when it was created.
 	Namespace, Name string
 	Created         time.Time
+	// Reading of the object: store.Reading.
+	Reading string
 	// Mine tells whether an ARN that Envelopes of this owner have can be this object's.
 	Mine func(arn string) bool
 }
@@ -49,16 +52,8 @@ type remains struct {
 	newest error
 }
 
-// all are those that are taken over.
-func (r *remains) all() []*v1alpha1.Envelope {
-	if r.tombstone == nil {
-		return r.stored
-	}
-	return append([]*v1alpha1.Envelope{r.tombstone}, r.stored...)
-}
-
-// Restore brings back an index: Envelopes tell all; a tombstone also tells stages that were moved by hand. Only what opens gets
-// into it. If the version in force is among those that do not, that is the error, since an older value in its place would be a
+// Restore brings back an index: Envelopes tell all; a tombstone also tells which there were, and stages that were moved by hand. Only what opens gets
+// into it. If the version in force is among those that do not, or is not there, that is the error, since an older value in its place would be a
 // rollback that nobody asked for. The error wraps store.ErrCondemned while they are being erased. The caller commits the index.
 func (v *Versions) Restore(ctx context.Context, lost Lost) (out Restored, err error) {
 	envelopes, err := v.Store.OfOwner(ctx, lost.Namespace, v.Owner(lost.Name))
@@ -73,23 +68,37 @@ func (v *Versions) Restore(ctx context.Context, lost Lost) (out Restored, err er
 	if r.tombstone != nil && !lost.Created.Before(r.tombstone.Spec.ExpireTime.Time) {
 		return out, nil // applied when the recovery window was over: this is a new object
 	}
-	if err := v.Store.CheckTaken(ctx, r.all()...); err != nil { // all or none: those that are being erased go the newest first
+	content, err := v.lastWords(r)
+	if err != nil {
+		return out, err
+	}
+	if err := v.take(ctx, lost.Reading, r, content); err != nil {
 		return out, err
 	}
 	if err := v.tryAll(ctx, Subject{Namespace: lost.Namespace, Name: lost.Name, ARN: arn}, r); err != nil {
 		return out, err
 	}
-	content, err := v.lastWords(r)
+	ix, err := v.indexOf(r, content)
 	if err != nil {
 		return out, err
-	}
-	ix, complete := v.indexOf(r, content)
-	if !complete {
-		return out, r.newest
 	}
 	return Restored{
 		ARN: arn, Index: ix, Spec: content.Spec, PolicyBinding: content.PolicyBinding, Deleted: r.tombstone != nil || len(r.stored) > 1, Damaged: r.damaged,
 	}, nil
+}
+
+// take takes all versions over or, if one is being erased, none. Of those that the last index named, a look is enough: nobody sweeps or lets go what that names. The tombstone itself goes when
+// the index is committed.
+func (v *Versions) take(ctx context.Context, by string, r *remains, content store.Tombstone) error {
+	if r.tombstone != nil {
+		if err := v.Store.CheckTaken(ctx, r.tombstone); err != nil {
+			return err
+		}
+	}
+	if len(content.Index) > 0 {
+		return v.Store.CheckTaken(ctx, r.stored...)
+	}
+	return v.Store.Take(ctx, by, r.stored...)
 }
 
 // newest is the ARN of the newest version that can be the object's, empty if there is none.
@@ -158,13 +167,13 @@ func (v *Versions) whole(ctx context.Context, e *v1alpha1.Envelope) bool {
 	return err == nil && meta.IsStatusConditionTrue(key.Status.Conditions, v1alpha1.ConditionReady)
 }
 
-// lastWords opens the tombstone, if it is of the newest version.
+// lastWords opens the tombstone, unless there is a newer version: then that is of an earlier deletion.
 func (v *Versions) lastWords(r *remains) (content store.Tombstone, err error) {
 	newest := int64(0)
 	for _, e := range r.stored {
 		newest = max(newest, e.Spec.Sequence)
 	}
-	if r.tombstone == nil || r.tombstone.Spec.Sequence != newest {
+	if r.tombstone == nil || r.tombstone.Spec.Sequence < newest {
 		return content, nil
 	}
 	ring, err := v.Keyring.Get()
@@ -174,12 +183,14 @@ func (v *Versions) lastWords(r *remains) (content store.Tombstone, err error) {
 	return store.OpenTombstone(ring, r.tombstone)
 }
 
-// indexOf is the index without the damaged versions. It is not complete if the version in force is one of them.
-func (v *Versions) indexOf(r *remains, content store.Tombstone) (ix versions.Index, complete bool) {
+// indexOf is the index without the damaged versions. It is an error if the version in force is one of them, or is not there.
+func (v *Versions) indexOf(r *remains, content store.Tombstone) (ix versions.Index, err error) {
 	if len(content.Index) == 0 {
 		ix = versions.Rebuild(r.opened)
-		newer := func(d *v1alpha1.Envelope) bool { return d.Spec.Sequence > ix.Last() }
-		return ix, !slices.ContainsFunc(r.damaged, newer)
+		if slices.ContainsFunc(r.damaged, func(d *v1alpha1.Envelope) bool { return d.Spec.Sequence > ix.Last() }) {
+			return nil, r.newest
+		}
+		return ix, nil
 	}
 	for _, version := range content.Index {
 		lost := slices.ContainsFunc(r.damaged, func(d *v1alpha1.Envelope) bool {
@@ -189,7 +200,13 @@ func (v *Versions) indexOf(r *remains, content store.Tombstone) (ix versions.Ind
 			ix = append(ix, version)
 		}
 	}
-	was, _ := v.Kind.InForce(content.Index)
-	is, found := v.Kind.InForce(ix)
-	return ix, len(r.damaged) == 0 || found && is.ID == was.ID
+	was, staged := v.Kind.InForce(content.Index)
+	there := slices.ContainsFunc(r.opened, func(o versions.Version) bool { return o.Sequence == was.Sequence && o.ID == was.ID })
+	switch {
+	case there, !staged && len(r.damaged) == 0:
+		return ix, nil
+	case r.newest != nil:
+		return nil, r.newest
+	}
+	return nil, fmt.Errorf("%w: that of version %s, which was in force when the object was deleted; restore it from a backup", store.ErrMissing, was.ID)
 }

@@ -1,6 +1,7 @@
 package sealed
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -50,21 +51,28 @@ func TestARestoredIndexLacksWhatDoesNotOpenAndIsRefusedWithoutTheCurrentVersion(
 		"a tombstone without stages":   {[]int64{1, 2}, nil, index("", ""), "v1[] v2[]"},
 		"a tombstone of a version that was let go": {[]int64{2}, nil, index(versions.Previous, versions.Current),
 			"v1[AWSPREVIOUS] v2[AWSCURRENT]"},
+		"a tombstone, the current is gone":        {[]int64{1}, nil, index(versions.Previous, versions.Current), ""},
+		"a tombstone, the current is gone, moved": {[]int64{2}, nil, index(versions.Current, versions.Previous), ""},
+		"a tombstone, all are gone":               {nil, nil, index(versions.Previous, versions.Current), ""},
 	} {
 		f := &remains{}
 		for _, n := range tt.opened {
 			f.opened = append(f.opened, store.Version(envelopeOf(n)))
 		}
 		for _, n := range tt.damaged {
-			f.damaged = append(f.damaged, envelopeOf(n))
+			f.damaged, f.newest = append(f.damaged, envelopeOf(n)), store.ErrTampered
 		}
-		ix, complete := secrets.indexOf(f, store.Tombstone{Index: tt.tombstone})
+		ix, err := secrets.indexOf(f, store.Tombstone{Index: tt.tombstone})
 		var got []string
 		for _, v := range ix {
 			got = append(got, fmt.Sprint(v.ID, v.Stages))
 		}
-		if complete != (tt.want != "") || complete && strings.Join(got, " ") != tt.want {
-			t.Errorf("%s: %v, complete %t", name, got, complete)
+		refused := store.ErrTampered
+		if len(tt.damaged) == 0 {
+			refused = store.ErrMissing
+		}
+		if tt.want == "" && !errors.Is(err, refused) || tt.want != "" && (err != nil || strings.Join(got, " ") != tt.want) {
+			t.Errorf("%s: %v, %v", name, got, err)
 		}
 	}
 }
@@ -75,8 +83,8 @@ func TestAVersionThatOnlyHasTheNumberOfADamagedOneStays(t *testing.T) {
 	planted.Spec.Version = "planted"
 	f := &remains{opened: []versions.Version{store.Version(envelopeOf(1)), store.Version(envelopeOf(2))}, damaged: []*v1alpha1.Envelope{planted}}
 	for name, content := range map[string]store.Tombstone{"by Envelopes": {}, "by tombstone": {Index: versions.Rebuild(f.opened)}} {
-		if ix, complete := secrets.indexOf(f, content); !complete || len(ix) != 2 {
-			t.Errorf("%s: %v, %t", name, ix, complete)
+		if ix, err := secrets.indexOf(f, content); err != nil || len(ix) != 2 {
+			t.Errorf("%s: %v, %v", name, ix, err)
 		}
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/versions"
 	"strongroom.dev/strongroom/internal/store"
@@ -23,7 +25,7 @@ func (v *Versions) Resume(ctx context.Context, of Subject, ix versions.Index) (v
 		if !found {
 			return ix, nil
 		}
-		if err := v.Store.CheckTaken(ctx, e); err != nil {
+		if err := v.Store.Take(ctx, of.Reading, e); err != nil {
 			return ix, err
 		}
 		next := store.Version(e)
@@ -50,19 +52,28 @@ func (v *Versions) inFlight(envelopes []v1alpha1.Envelope, arn string, ix versio
 	return nil, false
 }
 
-// Prune deletes the Envelopes that an index let go, after the commit; what a crash leaves here is swept.
-func (v *Versions) Prune(ctx context.Context, of Subject, gone versions.Index) error {
+// LetGo finds the Envelopes that an index lets go, before the index is committed, and returns what deletes them after that; what a crash leaves here is swept, and so is what
+// somebody wrote to meanwhile, or the cache does not show as it is.
+//
+// The order keeps an Envelope from being deleted that the object takes over after the commit, as when its status is lost: that is a write to it (store.Take), after it was read here.
+func (v *Versions) LetGo(ctx context.Context, of Subject, gone versions.Index) (prune func(context.Context) error) {
+	var found []*v1alpha1.Envelope
+	var failed error
 	for _, version := range gone {
 		e, err := v.Store.Get(ctx, of.Namespace, v.Kind.Class, v.Owner(of.Name), of.ARN, version)
-		if errors.Is(err, store.ErrMissing) {
-			continue
-		}
-		if err == nil {
-			err = v.Store.Delete(ctx, e)
-		}
-		if err != nil {
-			return err
+		switch {
+		case err == nil:
+			found = append(found, e)
+		case !errors.Is(err, store.ErrMissing):
+			failed = errors.Join(failed, err)
 		}
 	}
-	return nil
+	return func(ctx context.Context) error {
+		for _, e := range found {
+			if err := v.Store.Delete(ctx, e); err != nil && !apierrors.IsConflict(err) {
+				return err
+			}
+		}
+		return failed
+	}
 }

@@ -69,7 +69,7 @@ var _ = Describe("Pruning", func() {
 	It("deletes what the index let go, once and again, and nothing else", func() {
 		all := three()
 		for range 2 {
-			Expect(kept.Prune(ctx, of(), all[:2])).To(Succeed())
+			Expect(kept.LetGo(ctx, of(), all[:2])(ctx)).To(Succeed())
 			Expect(stored()).To(HaveLen(1))
 			Expect(read(all[2])).To(Equal("value 3"))
 		}
@@ -78,7 +78,7 @@ var _ = Describe("Pruning", func() {
 	It("does not delete another's Envelope that stands under the number", func() {
 		all := three()
 		world.Exchange(numbered(1), func(e *v1alpha1.Envelope) { e.Spec.Owner.Name = "other" })
-		tampered(kept.Prune(ctx, of(), all[:1]))
+		tampered(kept.LetGo(ctx, of(), all[:1])(ctx))
 		Expect(stored()).To(HaveLen(3))
 	})
 
@@ -89,9 +89,9 @@ var _ = Describe("Pruning", func() {
 		faulty.Store = &store.Store{Client: writes, Live: world.Services.Live}
 		for _, after := range []bool{false, true} {
 			writes.FailAt(1, after)
-			Expect(faulty.Prune(ctx, of(), all[:2])).To(MatchError(environment.ErrInjected))
+			Expect(faulty.LetGo(ctx, of(), all[:2])(ctx)).To(MatchError(environment.ErrInjected))
 		}
-		Expect(kept.Prune(ctx, of(), all[:2])).To(Succeed())
+		Expect(kept.LetGo(ctx, of(), all[:2])(ctx)).To(Succeed())
 		Expect(stored()).To(HaveLen(1))
 	})
 })
@@ -99,7 +99,7 @@ var _ = Describe("Pruning", func() {
 // lost is the object after its index was lost.
 func lost() sealed.Lost {
 	return sealed.Lost{
-		Namespace: world.Namespace, Name: "db", Created: world.Clock.Now(), Mine: func(arn string) bool { return arn == subject },
+		Namespace: world.Namespace, Name: "db", Reading: "db/1", Created: world.Clock.Now(), Mine: func(arn string) bool { return arn == subject },
 	}
 }
 

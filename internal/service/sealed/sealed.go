@@ -49,6 +49,8 @@ type Versions struct {
 type Subject struct {
 	// Namespace and Name of the object, and the ARN that its versions are bound to.
 	Namespace, Name, ARN string
+	// Reading of the object (store.Reading); for what takes versions over, and not for what reads them.
+	Reading string
 }
 
 // Owner names the object in Envelopes.
@@ -107,6 +109,9 @@ func (v *Versions) Verify(ctx context.Context, of Subject, version versions.Vers
 
 func (v *Versions) verifyStored(ctx context.Context, of Subject, e *v1alpha1.Envelope) error {
 	if err := store.CheckIdentity(e, v.Owner(of.Name), of.ARN, store.Version(e)); err != nil {
+		return err
+	}
+	if err := v.Store.Take(ctx, of.Reading, e); err != nil {
 		return err
 	}
 	found, err := v.withKey(ctx, e)

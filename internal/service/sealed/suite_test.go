@@ -46,7 +46,9 @@ var _ = BeforeEach(func() {
 var subject = arn.Parameter("us-east-1", "111122223333", "/prod/db")
 
 // of is that object; it need not be there.
-func of() sealed.Subject { return sealed.Subject{Namespace: world.Namespace, Name: "db", ARN: subject} }
+func of() sealed.Subject {
+	return sealed.Subject{Namespace: world.Namespace, Name: "db", ARN: subject, Reading: "db/1"}
+}
 
 // content is a version under the key. Under the keyring alone if a spec takes the key out.
 func content(sequence int64, value string, labels ...string) sealed.Content {

@@ -97,7 +97,8 @@ func checkNoReplicas(secret *v1alpha1.Secret, subject string) error {
 	return hasReplicas(subject, regions)
 }
 
-// erase deletes the Envelopes of a secret, unless it is back.
+// erase deletes the Envelopes of a secret, unless it is back: all of them, or none. A conflict is the controller of Envelopes, which is about them too: it ends what one of the two
+// has begun, as store.Erase says, and nobody takes over what is left until then.
 func (s *Service) erase(ctx context.Context, namespace, name, subject string) error {
 	envelopes, err := s.Store.OfOwner(ctx, namespace, Owner(name))
 	if err != nil {
@@ -105,7 +106,7 @@ func (s *Service) erase(ctx context.Context, namespace, name, subject string) er
 	}
 	envelopes = slices.DeleteFunc(slices.Clone(envelopes), func(e v1alpha1.Envelope) bool { return e.Spec.Subject != subject })
 	_, err = s.Store.Erase(ctx, &v1alpha1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}, envelopes, s.Now())
-	if apierrors.IsConflict(err) { // the controller of Envelopes is about them, too
+	if apierrors.IsConflict(err) {
 		return nil
 	}
 	return err
@@ -180,7 +181,10 @@ func (s *Service) Restore(ctx context.Context, tombstone *v1alpha1.Envelope) (*v
 		}
 		return s.restoredBefore(ctx, exhumed, tombstone, err)
 	}
-	return restored, s.Store.Delete(ctx, tombstone)
+	if err := s.Store.Delete(ctx, tombstone); err != nil && !apierrors.IsConflict(err) {
+		return restored, err
+	}
+	return restored, nil
 }
 
 // restoredBefore is the secret if another request has restored it, whose tombstone is gone by now too; else the cause, in AWS's words.

@@ -2,6 +2,7 @@ package secretsmanager_test
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -15,14 +16,18 @@ import (
 	"strongroom.dev/strongroom/test/environment"
 )
 
-// beforeDeleting lets somebody else act when the first Envelope is about to be deleted: after the look whether its object is there.
+// beforeDeleting lets somebody else act when an Envelope is about to be deleted, after so many others: after the look whether its object is there.
 type beforeDeleting struct {
 	client.Client
-	act func()
+	after int
+	act   func()
 }
 
 func (b *beforeDeleting) Delete(ctx context.Context, obj client.Object, opts ...client.DeleteOption) error {
 	if _, ok := obj.(*v1alpha1.Envelope); ok && b.act != nil {
+		if b.after--; b.after >= 0 {
+			return b.Client.Delete(ctx, obj, opts...)
+		}
 		act := b.act
 		b.act = nil
 		act()
@@ -92,6 +97,27 @@ var _ = Describe("A restore of what is being erased", func() {
 			return append(world.Envelopes(v1alpha1.EnvelopeSecretVersion), world.Envelopes(v1alpha1.EnvelopeTombstone)...)
 		}).Should(BeEmpty())
 	})
+
+	for _, deleted := range []int{1, 2} { // the newest version; both, and not the tombstone
+		It(fmt.Sprintf("by the controller, of an object that was applied again when %d were gone, is none: no older value is in force", deleted), func() {
+			s := environment.Secret(world.Namespace, "db", func(s *v1alpha1.Secret) { s.Spec.Generate, s.Spec.Target, s.Spec.KMSKeyRef = nil, nil, nil })
+			metav1.SetMetaDataAnnotation(&s.ObjectMeta, v1alpha1.SubjectAnnotation, stone.Spec.Subject)
+			pass := func() {
+				world.Seen(s)
+				world.Sweep("Secret", "db")
+				_, err := world.Secret.Reconcile(ctx, environment.Request(s))
+				Expect(err).NotTo(HaveOccurred())
+				world.Refresh(s)
+			}
+			over := &beforeDeleting{Client: world.GetClient(), after: deleted, act: func() { world.Create(s); pass() }}
+			Expect(world.SecretsOver(&environment.FaultyClient{Client: over}).DeleteNow(ctx, found)).To(Succeed())
+			Eventually(func() []v1alpha1.Envelope {
+				pass()
+				Expect(s.Status.Versions).To(BeEmpty())
+				return append(world.Envelopes(v1alpha1.EnvelopeSecretVersion), world.Envelopes(v1alpha1.EnvelopeTombstone)...)
+			}).Should(BeEmpty())
+		})
+	}
 
 	It("by the controller, of an object that was applied again meanwhile, waits for the mark to be taken off and has the newest value", func() {
 		dying := &environment.FaultyClient{Client: world.GetClient()}

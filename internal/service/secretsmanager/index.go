@@ -8,6 +8,7 @@ import (
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/versions"
 	"strongroom.dev/strongroom/internal/service/sealed"
+	"strongroom.dev/strongroom/internal/store"
 )
 
 // IndexOf is the index of versions that status holds.
@@ -61,7 +62,7 @@ func listOf(ix versions.Index) []v1alpha1.SecretVersion {
 
 // SubjectOf is whose versions a secret's are. ARN is empty as long as it has none.
 func (s *Service) SubjectOf(secret *v1alpha1.Secret) sealed.Subject {
-	return sealed.Subject{Namespace: secret.Namespace, Name: secret.Name, ARN: s.ARNOf(secret)}
+	return sealed.Subject{Namespace: secret.Namespace, Name: secret.Name, ARN: s.ARNOf(secret), Reading: store.Reading(secret)}
 }
 
 // RecoveryWindow is how long a deleted secret can be had back.

@@ -56,11 +56,11 @@ func (s *Service) Rotate(ctx context.Context, in RotateInput) error {
 		if begun, err := begins(secret, ix, in.Token); begun || err != nil {
 			return err
 		}
-		gone := Record(&secret.Status, s.ARNOf(secret), ix, s.Now())
+		prune := s.Versions().LetGo(ctx, s.SubjectOf(secret), Record(&secret.Status, s.ARNOf(secret), ix, s.Now()))
 		secret.Status.Rotation = &v1alpha1.RotationStatus{VersionID: in.Token, StartedTime: metav1.NewTime(s.Now()).Rfc3339Copy()}
 		switch err := s.writeStatus(ctx, secret); {
 		case err == nil:
-			return s.Versions().Prune(ctx, s.SubjectOf(secret), gone)
+			return prune(ctx)
 		case !apierrors.IsConflict(err):
 			return err
 		}

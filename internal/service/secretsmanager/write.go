@@ -177,12 +177,12 @@ func (s *Service) commit(ctx context.Context, secret *v1alpha1.Secret, ix versio
 		return nil
 	}
 	before := secret.Status.CurrentVersionID
-	gone := Record(&secret.Status, subject, ix, s.Now())
+	prune := s.Versions().LetGo(ctx, s.SubjectOf(secret), Record(&secret.Status, subject, ix, s.Now()))
 	announce(secret, before)
 	if err := s.writeStatus(ctx, secret); err != nil {
 		return err
 	}
-	return s.Versions().Prune(ctx, s.SubjectOf(secret), gone)
+	return prune(ctx)
 }
 
 func sameIndex(a, b versions.Index) bool {
