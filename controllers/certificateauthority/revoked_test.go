@@ -189,7 +189,9 @@ var _ = Describe("A subordinate authority that is revoked", func() {
 	DescribeTable("is issued anew with the same key when it asks, if it was revoked for what is not its key's", func(reason v1alpha1.RevocationReason, again bool) {
 		above := ready("above")
 		sub := ready("sub", under("above"))
-		world.Update(above, func() { above.Spec.Revoked = []v1alpha1.RevokedCertificate{{Serial: sub.Status.Serial, Reason: reason}} })
+		world.Update(above, func() {
+			above.Spec.Revoked = []v1alpha1.RevokedCertificate{{Serial: sub.Status.Serial, Reason: reason}}
+		})
 		reconcile(above)
 		reconcile(sub)
 		is(sub, metav1.ConditionFalse, v1alpha1.ReasonRevoked)
