@@ -64,7 +64,7 @@ func decide(in renewal) (due bool, at time.Time) {
 // fault says Revoked.
 func (r *Reconciler) certify(ctx context.Context, p *pass) error {
 	asked := p.chain != nil && p.requested() != "" && p.requested() != p.ca.Status.LastHandledRotateAt
-	if err := r.Authorities.CheckRevoked(ctx, p.identified(), p.chain[:min(len(p.chain), 2)]); err != nil && !(asked && fault.Of(err).Reason == v1alpha1.ReasonRevoked) {
+	if err := r.Authorities.CheckRevoked(ctx, p.identified(), p.chain[:min(len(p.chain), 2)]); err != nil && (!asked || fault.Of(err).Reason != v1alpha1.ReasonRevoked) {
 		return err // and issue asks for the key
 	}
 	if p.chain == nil {

@@ -69,6 +69,14 @@ func gathering(former *v1alpha1.CertificateRevocationListStatus, now time.Time) 
 	return max(0, former.ThisUpdate.Add(gatherTime).Sub(now))
 }
 
+// gathering is how long the next list waits for more to be on it, which it does not if the last one is not shown where it should be.
+func (p *pass) gathering(last []byte) time.Duration {
+	if last == nil && p.ca.Spec.Target != nil {
+		return 0
+	}
+	return gathering(p.ca.Status.CRL, p.now)
+}
+
 // clockSkew is how much clocks of those who revoke, list and verify may differ.
 const clockSkew = time.Hour
 

@@ -43,7 +43,7 @@ func (r *Reconciler) publish(ctx context.Context, p *pass) error {
 	if err != nil {
 		return err
 	}
-	if until := gathering(p.ca.Status.CRL, p.now); until > 0 && (last != nil || p.ca.Spec.Target == nil) {
+	if until := p.gathering(last); until > 0 {
 		p.lookAgain(until)
 		return r.show(ctx, p, p.ca.Status.CRL, last)
 	}

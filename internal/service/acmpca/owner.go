@@ -52,14 +52,18 @@ func (o *ownership) decide() (whose v1alpha1.KeyAuthority, free bool, err error)
 			return *o.holder, false, err
 		}
 	}
+	return o.unheld(me)
+}
+
+// unheld is decide for a key that no authority holds.
+func (o *ownership) unheld(me v1alpha1.KeyAuthority) (whose v1alpha1.KeyAuthority, free bool, err error) {
 	eldest, err := o.eldest()
-	if err != nil {
+	switch {
+	case err != nil:
 		return v1alpha1.KeyAuthority{}, false, err
-	}
-	if eldest != nil && eldest.ARN != o.arn {
+	case eldest != nil && eldest.ARN != o.arn:
 		return *eldest, false, nil
-	}
-	if eldest == nil && o.holder == nil && !o.byName {
+	case eldest == nil && o.holder == nil && !o.byName:
 		return v1alpha1.KeyAuthority{}, false, nil
 	}
 	return me, true, nil
