@@ -76,7 +76,9 @@ spec: {description: d, aliases: [alias/a], keySpec: SYMMETRIC_DEFAULT, keyUsage:
 status: {observedGeneration: 1, keyId: k, arn: a, keyState: Enabled, sealingPublicKey: k, policyBinding: {policyDigest: d, principals: [{arn: a, uniqueId: u}]}, onDemandRotations: 1, nextRotationTime: "2026-11-24T12:00:00Z", deletionTime: "2026-11-24T12:00:00Z", deletionGeneration: 1,
   lastHandledReconcileAt: a, lastHandledRotateAt: b,
   keyMaterials: [{id: "` + long + `", sequence: 1, state: CURRENT, rotationType: AUTOMATIC, createdTime: "2026-11-24T12:00:00Z"}]}`, `
-spec: {origin: AWS_CLOUDHSM, customKeyStoreRef: {name: a, namespace: b}}`},
+spec: {origin: AWS_CLOUDHSM, customKeyStoreRef: {name: a, namespace: b}}`, `
+spec: {keySpec: ECC_NIST_P256, keyUsage: SIGN_VERIFY, certificateAuthorityRef: {name: a}}
+status: {certificateAuthority: {arn: a, name: b, certified: true}}`},
 	"HSMCluster": {`
 spec: {size: 3, mode: FIPS, softHSM: {}, allowedNamespaces: {}, customKeyStore: {name: s, connected: false}, tags: [{key: k, value: v}]}
 status: {observedGeneration: 1, clusterId: c, state: ACTIVE, lastHandledReconcileAt: a, trustAnchorCertificate: c,

@@ -61,7 +61,7 @@ func TestWhatSecretsAreFoundBy(t *testing.T) {
 			}
 		}
 	}
-	if len(Indexes()) != 6 {
+	if len(Indexes()) != 7 {
 		t.Errorf("there are %d indexes: give the new one a case", len(Indexes()))
 	}
 }

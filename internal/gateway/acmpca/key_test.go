@@ -71,6 +71,7 @@ var _ = Describe("The key that an authority has made for it", func() {
 		keys := awskms.NewFromConfig(door.Config(environment.Region, `"Action":"*","Resource":"*"`))
 		key := world.ReadyKey("theirs", func(k *v1alpha1.KMSKey) {
 			k.Spec.KeySpec, k.Spec.KeyUsage = v1alpha1.KeySpecECCNISTP256, v1alpha1.KeyUsageSignVerify
+			k.Spec.CertificateAuthorityRef = &v1alpha1.LocalReference{Name: "in-the-way"} // or no authority could have it
 		})
 		sign := func() error {
 			digest := sha256.Sum256([]byte("x"))
