@@ -166,7 +166,7 @@ func (r *Reconciler) entomb(ctx context.Context, p *pass) error {
 		return err
 	}
 	stored, err := r.Store.Create(ctx, e)
-	if err == nil && stored != e && ofEarlier(stored, p.key) {
+	if err == nil && stored != e && (ofEarlier(stored, p.key) || stored.Spec.ExpireTime.Before(e.Spec.ExpireTime)) {
 		// Its window is not this deletion's. A crash here finds none, and makes one.
 		if err = r.Store.Delete(ctx, stored); err == nil {
 			_, err = r.Store.Create(ctx, e)
@@ -185,8 +185,9 @@ func (r *Reconciler) entomb(ctx context.Context, p *pass) error {
 // one that was scheduled: that has waited already.
 func buriedUntil(key *v1alpha1.KMSKey, now time.Time) time.Time {
 	at := key.Status.DeletionTime
+	missed := key.Generation - key.Status.DeletionGeneration // changes of spec, of which the deletion itself is one
 	switch {
-	case !kms.Scheduled(key) || at == nil:
+	case !kms.Scheduled(key) || at == nil || missed > 2 || missed < 0:
 		return now.Add(kms.PendingWindow(key))
 	case at.After(now):
 		return at.Time

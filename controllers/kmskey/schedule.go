@@ -34,7 +34,7 @@ func decideDeletion(in deletionInput) (at time.Time, due bool) {
 	switch {
 	case !in.scheduled:
 		return time.Time{}, false
-	case in.at.IsZero(), in.generation-in.settled > 1:
+	case in.at.IsZero(), in.generation-in.settled > 1, in.generation < in.settled: // the last is of a status that was restored
 		return in.now.Add(in.window), false
 	}
 	return in.at, !in.now.Before(in.at)

@@ -24,6 +24,7 @@ func TestAScheduledKeyGoesAtTheTimeThatWasSettledUnlessAChangeOfSpecWasMissed(t 
 		"a nanosecond before":                   {deletionInput{scheduled: true, window: week, at: settled, generation: 2, settled: 2, now: settled.Add(-1)}, settled, false},
 		"on time":                               {deletionInput{scheduled: true, window: week, at: settled, generation: 2, settled: 2, now: settled}, settled, true},
 		"late":                                  {deletionInput{scheduled: true, window: week, at: settled, generation: 2, settled: 2, now: settled.Add(week)}, settled, true},
+		"a status of another life":              {deletionInput{scheduled: true, window: week, at: settled, generation: 1, settled: 9, now: settled}, settled.Add(week), false},
 		"a time of nowhere":                     {deletionInput{scheduled: true, window: week, at: settled, generation: 2, now: settled}, settled.Add(week), false},
 	} {
 		if at, due := decideDeletion(tt.in); !at.Equal(tt.want) || due != tt.due {

@@ -80,6 +80,7 @@ func (r *Reconciler) detach(ctx context.Context, p *pass) error {
 	}
 	free := p.before.DeepCopy()
 	secretsmanager.Detach(free)
+	delete(free.Annotations, v1alpha1.ForceDeleteAnnotation) // which was said of a replica
 	if err := r.Client.Update(ctx, free); err != nil {
 		return fmt.Errorf("detaching Secret %s from its primary: %w", free.Name, err)
 	}

@@ -79,6 +79,21 @@ func rotates(s *v1alpha1.Secret, token string) {
 }
 
 var _ = Describe("An immutable target", func() {
+	It("does not take workloads from somebody else's core Secret of the name that its own begin with", func() {
+		theirs := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "victim"}, Data: map[string][]byte{"value": []byte("theirs")}}
+		create2(theirs)
+		d := mounting("app", "victim")
+		s := environment.Secret(namespace, "db", immutable, restarting("app"), func(s *v1alpha1.Secret) { s.Spec.Target.Name = "victim" })
+		create(s)
+		reconcile(s)
+		Expect(named(d)).To(Equal([]string{"victim", "victim", "victim"}))
+		Expect(condition(s, v1alpha1.ConditionReady)).To(And(HaveField("Status", metav1.ConditionFalse), HaveField("Reason", v1alpha1.ReasonConflict),
+			HaveField("Message", ContainSubstring("core Secret "+namespace+"/victim that is somebody else's"))))
+		Expect(cp.Client.Delete(ctx, theirs)).To(Succeed())
+		rotates(s, "now")
+		Expect(named(d)).To(HaveEach(s.Status.Projection.Name), "what nobody else has is its own")
+	})
+
 	It("is a core Secret whose data nobody can change, of a name that says nothing of the content and that a resync keeps", func() {
 		s := ready(immutable)
 		Expect(s.Status.Projection).To(And(HaveField("Name", MatchRegexp(`^db-[0-9a-f]{10}$`)), HaveField("Immutable", true), HaveField("Retained", BeEmpty())))

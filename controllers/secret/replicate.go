@@ -142,6 +142,9 @@ func (r *Reconciler) region(ctx context.Context, view *v1alpha1.Secret, listed *
 			return nil, err
 		}
 	}
+	if err := r.Secrets.CheckNotBuried(ctx, view, listed.Region); err != nil {
+		return nil, err
+	}
 	return r.Secrets.CreateReplica(ctx, r.Secrets.NewReplica(view, view.Status.ARN, listed), listed.Region)
 }
 

@@ -8,11 +8,13 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/keyring"
+	"strongroom.dev/strongroom/internal/fault"
 )
 
 // Kubernetes lets nobody change the data of an immutable core Secret: another content is another object. To delete the old one and make the
@@ -65,12 +67,18 @@ func (s *Showing) succeeds() bool {
 // Crash-safe: the new core Secret is written before; a former one is found by who controls it, not by status alone, and goes after its
 // retention and a look at who uses it. Until status names it as a former one, its retention has not begun.
 func (p *Projector) succeed(ctx context.Context, s *Showing, shown *Shown) error {
+	var contested error
 	others, err := p.others(ctx, s)
 	if err != nil {
 		return err
 	}
 	if len(others) > 0 || !s.knows() {
-		switched, err := p.switchReferences(ctx, s, append(slices.Clone(others), s.base))
+		base, foreign, err := p.ownBase(ctx, s)
+		if err != nil {
+			return err
+		}
+		contested = foreign
+		switched, err := p.switchReferences(ctx, s, append(slices.Clone(others), base...))
 		shown.Restarted = append(shown.Restarted, switched...)
 		if err != nil {
 			return err
@@ -94,7 +102,30 @@ func (p *Projector) succeed(ctx context.Context, s *Showing, shown *Shown) error
 	}
 	shown.Retained = shown.Retained[:min(len(shown.Retained), maximumRetained)]
 	shown.LookAgain = checkAgain(shown.Retained, s.Now)
-	return nil
+	return contested
+}
+
+// ownBase is the name that the user wrote, for which workloads are given the core Secret of today: empty if a core Secret of that name is somebody
+// else's, which workloads that name it mean. The conflict says so.
+func (p *Projector) ownBase(ctx context.Context, s *Showing) (base []string, contested, err error) {
+	if s.base == "" {
+		return nil, nil, nil
+	}
+	there := &metav1.PartialObjectMetadata{}
+	there.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
+	err = p.Live.Get(ctx, client.ObjectKey{Namespace: s.Namespace, Name: s.base}, there)
+	if apierrors.IsNotFound(err) {
+		return []string{s.base}, nil, nil
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("reading core Secret %s: %w", s.base, err)
+	}
+	controller := metav1.GetControllerOfNoCopy(there)
+	if controller != nil && (controller.UID == s.Owner.UID || there.Annotations[v1alpha1.SubjectAnnotation] == s.Owner.ARN && isOwner(controller, s.Owner)) {
+		return []string{s.base}, nil, nil
+	}
+	return nil, fault.Contested(v1alpha1.ReasonConflict, fmt.Errorf("%w: there is a core Secret %s/%s that is somebody else's, and workloads that name it keep it: "+
+		"give the target another name, or delete that core Secret", errConflict, s.Namespace, s.base)), nil
 }
 
 // since is when a former core Secret became one: now, if status does not know it yet.

@@ -47,10 +47,10 @@ func Secret(region, account, name, suffix string) string {
 	return join("secretsmanager", region, account, "secret:"+name+"-"+suffix)
 }
 
-// IsSecret tells whether an ARN is that of a secret of this name, whatever its last six characters.
+// IsSecret tells whether an ARN is that of a secret of this name, whatever its last six letters and digits.
 func IsSecret(arn, region, account, name string) bool {
-	prefix := Secret(region, account, name, "")
-	return strings.HasPrefix(arn, prefix) && len(arn) == len(prefix)+suffixLength
+	suffix, ok := strings.CutPrefix(arn, Secret(region, account, name, ""))
+	return ok && len(suffix) == suffixLength && strings.Trim(suffix, suffixAlphabet) == ""
 }
 
 const (

@@ -85,6 +85,11 @@ func TestIsSecretTellsNamesApartThatShareAPrefix(t *testing.T) {
 			t.Errorf("taken for %v", other)
 		}
 	}
+	for _, suffix := range []string{"$(ABC)", "`ls`#x", "aaaaa-", "aaaaa ", "aaaaa", "aaaaaaa"} {
+		if arn.IsSecret(arn.Secret("r", "123456789012", "db", suffix), "r", "123456789012", "db") {
+			t.Errorf("%q is taken for six letters and digits", suffix)
+		}
+	}
 	if arn.IsSecret(arn.Secret("r", "123456789012", "db-extra", "aaaaaa"), "r", "123456789012", "db") {
 		t.Error("a longer name was taken for a shorter one")
 	}

@@ -10,7 +10,6 @@ import (
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/arn"
-	"strongroom.dev/strongroom/internal/core/versions"
 	"strongroom.dev/strongroom/internal/gateway"
 	"strongroom.dev/strongroom/internal/service/secretsmanager"
 )
@@ -44,18 +43,29 @@ func (a *api) replicateSecretToRegions(ctx context.Context, call *gateway.Call, 
 	return out, err
 }
 
-// mayCopy asks whether the caller may read the value that the replicas will have: it may let others read it there.
+// mayCopy asks whether the caller may read the values that the replicas will have, now and later: it may let others read them there. They are those
+// of all versions with a stage, and what is put under the secret's key from now on.
 // https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_ReplicateSecretToRegions.html
 func (a *api) mayCopy(ctx context.Context, call *gateway.Call, t target) error {
-	current, has := secretsmanager.IndexOf(t.secret).ByStage(versions.Current)
-	if !has {
-		return nil
+	asked := map[string]bool{}
+	for _, v := range secretsmanager.IndexOf(t.secret) {
+		if len(v.Stages) == 0 {
+			continue // deprecated: it stays here
+		}
+		found, err := a.Secrets.Versions().Fetch(ctx, a.Secrets.SubjectOf(t.secret), v)
+		if err != nil {
+			return decryption(err)
+		}
+		asked[found.Key.Status.ARN] = true
+		if err := a.useKey(call, found.Key, kmsDecrypt, t.arn, v.ID); err != nil {
+			return err
+		}
 	}
-	found, err := a.Secrets.Versions().Fetch(ctx, a.Secrets.SubjectOf(t.secret), current)
-	if err != nil {
-		return decryption(err)
+	key, err := a.Secrets.AwaitKey(ctx, t.secret)
+	if err != nil || asked[key.Status.ARN] {
+		return encryption(err)
 	}
-	return a.useKey(call, found.Key, kmsDecrypt, t.arn, current.ID)
+	return a.useKey(call, key, kmsDecrypt, t.arn, t.secret.Status.CurrentVersionID)
 }
 
 // replication is what a request asks of a secret of a namespace. The version stands in the encryption context that policies see.

@@ -128,6 +128,26 @@ var _ = Describe("The keys of replication", func() {
 		Expect(*getAbroad("db").SecretString).To(Equal("one"))
 	})
 
+	It("are those of every version that is copied, and of what is put from now on", func() {
+		create("db", "one", func(in *sdk.CreateSecretInput) { in.KmsKeyId = ptr.To("alias/mine") })
+		must[sdk.UpdateSecretOutput](administrator, "UpdateSecret", &sdk.UpdateSecretInput{
+			SecretId: ptr.To("db"), ClientRequestToken: token(), KmsKeyId: ptr.To("alias/aws/secretsmanager"), SecretString: ptr.To("two"),
+		})
+		plain, decrypt := []types.ReplicaRegionType{region(further)}, allowed("kms:Decrypt", mine.Status.ARN)
+		be(as(plain), "AccessDeniedException", "Access to KMS is not allowed") // of AWSPREVIOUS
+		Expect(as(plain, decrypt)).To(Succeed())
+
+		make := func(more ...caller) error {
+			_, err := invoke[sdk.CreateSecretOutput](allowed("secretsmanager:*", "*").call("CreateSecret", append(more, allowed("kms:GenerateDataKey", "*"))...), &sdk.CreateSecretInput{
+				Name: ptr.To("new"), ClientRequestToken: token(), KmsKeyId: ptr.To("alias/mine"), SecretString: ptr.To("x"), AddReplicaRegions: plain,
+			})
+			return err
+		}
+		be(make(), "AccessDeniedException", "Access to KMS is not allowed")
+		be(getError("new"), "ResourceNotFoundException", "Secrets Manager can't find the specified secret.")
+		Expect(make(decrypt)).To(Succeed())
+	})
+
 	It("are of the replica's region and are there; another is refused", func() {
 		create("db", "one")
 		for _, key := range []string{"alias/mine", "alias/nope", mine.Status.ARN, "arn:aws:kms:" + abroad + ":999999999999:key/" + europe.Status.KeyID} {

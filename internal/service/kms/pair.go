@@ -21,13 +21,13 @@ type DataKeyPair struct {
 }
 
 // GenerateDataKeyPair makes a key pair for use outside, its private half also encrypted under the current material of a symmetric key. The fault
-// says KeyUnusable; a spec that there are no pairs of is keys.ErrAlgorithm. Of RSA keys two are made at once, and the next waits.
+// says KeyUnusable; a spec that there are no pairs of is keys.ErrAlgorithm. Of RSA keys one is made at a time, and the next waits.
 // https://docs.aws.amazon.com/kms/latest/APIReference/API_GenerateDataKeyPair.html
 func (s *Service) GenerateDataKeyPair(ctx context.Context, key *v1alpha1.KMSKey, ec keys.Context, spec keys.Spec) (pair DataKeyPair, err error) {
 	if err := CheckUsable(key, keys.GenerateDataKeyPair); err != nil { // before seconds of work
 		return pair, err
 	}
-	private, err := newPrivateKey(ctx, spec)
+	private, err := newPrivateKey(ctx, spec, keys.AwaitPairTurn)
 	if err != nil {
 		return pair, err
 	}

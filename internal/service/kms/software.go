@@ -25,13 +25,13 @@ func (s software) Generate(ctx context.Context, spec keys.Spec) (secretbytes.Byt
 	if spec.Symmetric() {
 		return secretbytes.Random(s.Random, spec.SecretSize())
 	}
-	return newPrivateKey(ctx, spec)
+	return newPrivateKey(ctx, spec, keys.AwaitTurn)
 }
 
 // newPrivateKey makes a private key when its turn is come. The caller wipes it.
-func newPrivateKey(ctx context.Context, spec keys.Spec) (secretbytes.Bytes, error) {
+func newPrivateKey(ctx context.Context, spec keys.Spec, turn func(context.Context) (func(), error)) (secretbytes.Bytes, error) {
 	if spec.RSA() {
-		done, err := keys.AwaitTurn(ctx)
+		done, err := turn(ctx)
 		if err != nil {
 			return secretbytes.Bytes{}, err
 		}

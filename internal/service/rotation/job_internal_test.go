@@ -38,6 +38,21 @@ func made(t *testing.T, template *batchv1.JobTemplateSpec) *batchv1.Job {
 	return job
 }
 
+// A template may put a part of the event into the command of a shell.
+func TestAJobIsNotGivenWhatMeansSomethingToAShell(t *testing.T) {
+	for _, text := range []string{"", "12345678901234567890123456789012;id", "$(ROTATION_STEP)", "a b", "`id`", "a'b", "a\nb", "a|b", "ä"} {
+		for what, change := range map[string]func(*function.Event){
+			"version id": func(e *function.Event) { e.ClientRequestToken = text }, "ARN": func(e *function.Event) { e.SecretID = text },
+		} {
+			e := *event
+			change(&e)
+			if _, err := jobOf(licence(), &batchv1.JobTemplateSpec{}, "name", &e); err == nil || !strings.Contains(err.Error(), "the "+what+" has characters") {
+				t.Errorf("the %s %q: %v", what, text, err)
+			}
+		}
+	}
+}
+
 func TestAJobIsItsTemplateWithTheEventInTheEnvironmentOfEachContainer(t *testing.T) {
 	template := &batchv1.JobTemplateSpec{
 		ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{"team": "shop", v1alpha1.ManagedLabel: "mine"}, Annotations: map[string]string{"a": "b"}},

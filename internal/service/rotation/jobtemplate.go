@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"time"
 
@@ -24,9 +25,19 @@ const (
 	defaultTTL = 24 * time.Hour
 )
 
+// plain is text that means nothing to a shell.
+var plain = regexp.MustCompile(`^[A-Za-z0-9/_+=.@:-]+$`)
+
 // jobOf makes the Job of a step from a template: what its author wrote, but for what makes it one run of one pod with a deadline, and the event
-// in the environment of its containers. Nothing of it is the Secret's author's but the Secret's ARN, which has letters, digits and /_+=.@:- alone.
+// in the environment of its containers. Of that, the Secret's author chooses the ARN and whoever asks for a rotation the token: a template may
+// put either into a command by $(NAME), and so both have the characters of ARNs alone.
 func jobOf(secret *v1alpha1.Secret, template *batchv1.JobTemplateSpec, name string, event *function.Event) (*batchv1.Job, error) {
+	for what, value := range map[string]string{"ARN": event.SecretID, "version id": event.ClientRequestToken} {
+		if !plain.MatchString(value) {
+			return nil, invalid(v1alpha1.ReasonJobFailed, "the %s has characters that a rotation job is not given, since its command may be a shell's: "+
+				"cancel the rotation, and ask for one with a UUID as its ClientRequestToken", what)
+		}
+	}
 	text, err := json.Marshal(event)
 	if err != nil {
 		return nil, fmt.Errorf("encoding an event: %w", err)

@@ -2,6 +2,8 @@ package secretsmanager
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -10,7 +12,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/core/arn"
 	"strongroom.dev/strongroom/internal/service/objectname"
+	"strongroom.dev/strongroom/internal/store"
 )
 
 // MaximumReplicas is the number of regions that a secret can be replicated to, as the schema has it.
@@ -31,6 +35,35 @@ func (s *Service) NewReplica(primary *v1alpha1.Secret, primaryARN string, as *v1
 	}
 	Shape(replica, primary, as)
 	return replica
+}
+
+var errBuried = errors.New("a secret with this name is scheduled for deletion there, which was a replica of this one once and is a secret of its own: " +
+	"restore it, or wait until its recovery window ends")
+
+// CheckNotBuried fails if a secret that was promoted, and so has a replica's ARN, waits in its recovery window: a new replica of that ARN would take its
+// versions over, and nobody could have them back.
+func (s *Service) CheckNotBuried(ctx context.Context, primary *v1alpha1.Secret, region string) error {
+	id := &ID{Name: primary.AWSName(), ARN: ReplicaARN(primary.Status.ARN, primary.AWSName(), region)}
+	tombstone, err := s.tombstone(ctx, primary.Namespace, region, arn.Account(primary.Status.ARN), id)
+	if err != nil || tombstone == nil {
+		return err
+	}
+	ring, err := s.KMS.Keyring.Get()
+	if err != nil {
+		return err
+	}
+	t, err := store.OpenTombstone(ring, tombstone)
+	if err != nil {
+		return err
+	}
+	buried := &v1alpha1.Secret{}
+	if json.Unmarshal(t.Spec, &buried.Spec) != nil || string(t.Spec) == "null" {
+		return nil // nobody saw it go: what is known is a replica's ARN
+	}
+	if PrimaryName(buried) == primary.Name {
+		return nil // a replica of this one, which comes back as what it was
+	}
+	return errBuried
 }
 
 // CreateReplica makes a replica's object, named like the primary's with the region, or by a derived name if that is another Secret's. Crash-safe: it is
@@ -211,6 +244,7 @@ func (s *Service) Promote(ctx context.Context, secret *v1alpha1.Secret) error {
 	live, err := s.changeObject(ctx, secret, func(live *v1alpha1.Secret) error {
 		live.Spec.ReplicaOf = nil
 		Detach(live)
+		delete(live.Annotations, v1alpha1.ForceDeleteAnnotation) // which was said of a replica
 		return nil
 	})
 	if err != nil {
