@@ -4,9 +4,13 @@ package hsmcluster_test
 
 import (
 	"context"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -23,6 +27,7 @@ import (
 	"strongroom.dev/strongroom/controllers/hsmcluster"
 	"strongroom.dev/strongroom/internal/core/hsm/hsmpb"
 	"strongroom.dev/strongroom/internal/hsmnodes"
+	"strongroom.dev/strongroom/internal/loopback"
 	"strongroom.dev/strongroom/internal/operator"
 	"strongroom.dev/strongroom/internal/service/cloudhsm"
 	"strongroom.dev/strongroom/test/environment"
@@ -101,16 +106,44 @@ func (p *passes) pass(r *hsmcluster.Reconciler, hc *v1alpha1.HSMCluster) (ctrl.R
 	return result, err
 }
 
-// answering waits until all nodes answer, in these states.
+// answering waits until all nodes answer, in these states, each where it is now: one whose port was taken when it started has another, which the
+// next pass tells.
 func (p *passes) answering(hc *v1alpha1.HSMCluster, states ...hsmpb.State) {
 	GinkgoHelper()
-	c, err := p.sound.Clusters.Connect(ctx, client.ObjectKeyFromObject(hc), cloudhsm.Endpoints(hc))
-	Expect(err).NotTo(HaveOccurred())
-	for _, address := range cloudhsm.Endpoints(hc) {
-		n, err := c.Node(address)
-		Expect(err).NotTo(HaveOccurred())
-		Eventually(func() (hsmpb.State, error) { s, err := n.Status(ctx); return s.GetState(), err }).Should(BeElementOf(states))
+	for number := range cloudhsm.Endpoints(hc) {
+		Eventually(func() (hsmpb.State, error) {
+			addresses := p.addresses(hc)
+			c, err := p.sound.Clusters.Connect(ctx, client.ObjectKeyFromObject(hc), addresses)
+			if err != nil {
+				return 0, err
+			}
+			n, err := c.Node(addresses[number])
+			if err != nil {
+				return 0, err
+			}
+			s, err := n.Status(ctx)
+			return s.GetState(), err
+		}).Should(BeElementOf(states), func() string {
+			log, _ := os.ReadFile(filepath.Join(p.directory(hc, number), "log"))
+			return "the node's log ends with: " + string(log[max(0, len(log)-2000):])
+		})
 	}
+}
+
+func (p *passes) directory(hc *v1alpha1.HSMCluster, number int) string {
+	return filepath.Join(p.host.Directory, cloudhsm.ClusterID(hc.Namespace, hc.Name), strconv.Itoa(number))
+}
+
+// addresses are where a cluster's nodes are now.
+func (p *passes) addresses(hc *v1alpha1.HSMCluster) []string {
+	GinkgoHelper()
+	out := slices.Clone(cloudhsm.Endpoints(hc))
+	for number := range out {
+		port, err := os.ReadFile(filepath.Join(p.directory(hc, number), "port"))
+		Expect(err).NotTo(HaveOccurred())
+		out[number] = net.JoinHostPort(loopback.Host, strings.TrimSpace(string(port)))
+	}
+	return out
 }
 
 // shut lets nodes wait that are started from now on, until open.
