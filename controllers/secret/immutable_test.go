@@ -94,6 +94,15 @@ var _ = Describe("An immutable target", func() {
 		Expect(named(d)).To(HaveEach(s.Status.Projection.Name), "what nobody else has is its own")
 	})
 
+	It("stands beside somebody else's core Secret of that name if no workload is to be switched", func() {
+		create2(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "victim"}})
+		s := environment.Secret(namespace, "db", immutable, func(s *v1alpha1.Secret) { s.Spec.Target.Name = "victim" })
+		create(s)
+		reconcile(s)
+		Expect(condition(s, v1alpha1.ConditionReady)).To(HaveField("Status", metav1.ConditionTrue))
+		Expect(coreSecrets()).To(ConsistOf("victim", s.Status.Projection.Name))
+	})
+
 	It("is a core Secret whose data nobody can change, of a name that says nothing of the content and that a resync keeps", func() {
 		s := ready(immutable)
 		Expect(s.Status.Projection).To(And(HaveField("Name", MatchRegexp(`^db-[0-9a-f]{10}$`)), HaveField("Immutable", true), HaveField("Retained", BeEmpty())))

@@ -156,6 +156,20 @@ var _ = Describe("A secret that is replicated", func() {
 		Expect(again.Status.Versions).To(HaveLen(1))
 	})
 
+	It("makes a replica under another name if one of another AWS name has the one that it would have had", func() {
+		s := ready()
+		other := environmentSecret("db-"+abroad, func(o *v1alpha1.Secret) {
+			o.Spec.Name, o.Spec.Region, o.Spec.Target, o.Spec.Generate = "other", abroad, nil, nil
+			o.Spec.ReplicaOf = &v1alpha1.PrimarySecret{Name: s.Name, Region: environment.Region}
+		})
+		create(other)
+		update(s, func() { in(abroad)(s) })
+		reconcile(s)
+		var all v1alpha1.SecretList
+		Expect(cp.Client.List(ctx, &all, client.InNamespace(namespace))).To(Succeed())
+		Expect(all.Items).To(ContainElement(And(HaveField("Spec.Name", "db"), HaveField("Spec.Region", abroad), Not(HaveField("Name", other.Name)))))
+	})
+
 	It("does not take over what a promoted replica has left in its recovery window", func() {
 		s, r := replicated()
 		was := value(r, v1alpha1.StageCurrent)

@@ -108,7 +108,7 @@ func (p *Projector) succeed(ctx context.Context, s *Showing, shown *Shown) error
 // ownBase is the name that the user wrote, for which workloads are given the core Secret of today: empty if a core Secret of that name is somebody
 // else's, which workloads that name it mean. The conflict says so.
 func (p *Projector) ownBase(ctx context.Context, s *Showing) (base []string, contested, err error) {
-	if s.base == "" {
+	if s.base == "" || len(s.Restart) == 0 { // there is nobody to switch
 		return nil, nil, nil
 	}
 	there := &metav1.PartialObjectMetadata{}

@@ -73,7 +73,7 @@ func FuzzAnyPodIsLookedAt(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		var spec map[string]any
 		if json.Unmarshal([]byte(text), &spec) != nil {
-			t.Skip()
+			return
 		}
 		renameReferences(spec, func(string) string { return "new" })
 		if renameReferences(spec, func(name string) string { return map[string]string{"new": "new"}[name] }) {

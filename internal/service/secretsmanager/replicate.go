@@ -83,7 +83,8 @@ func (s *Service) CreateReplica(ctx context.Context, replica *v1alpha1.Secret, r
 		if err := s.Store.Live.Get(ctx, client.ObjectKeyFromObject(attempt), existing); err != nil {
 			return nil, fmt.Errorf("reading Secret %s: %w", name, err)
 		}
-		if existing.Spec.ReplicaOf != nil && *existing.Spec.ReplicaOf == *replica.Spec.ReplicaOf && s.RegionOf(existing) == region {
+		same := existing.Spec.ReplicaOf != nil && *existing.Spec.ReplicaOf == *replica.Spec.ReplicaOf && existing.AWSName() == attempt.AWSName()
+		if same && s.RegionOf(existing) == region {
 			return existing, nil
 		}
 	}
@@ -219,7 +220,7 @@ func (s *Service) DeleteReplica(ctx context.Context, replica *v1alpha1.Secret) e
 		return force(live), nil
 	})
 	switch {
-	case isNotFound(err) || err == errPromoted: //nolint:errorlint // it is returned as it is
+	case isNotFound(err), errors.Is(err, errPromoted):
 		return nil
 	case err != nil:
 		return err
