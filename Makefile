@@ -4,6 +4,8 @@ SHELL := /bin/bash
 export GOTOOLCHAIN := go1.27.3
 export GOFIPS140 := v1.26.0
 export GOEXPERIMENT := runtimesecret
+# Without the folder's name in what is built, every clone and worktree has its packages from one cache.
+export GOFLAGS := $(strip $(GOFLAGS) -trimpath)
 # The programs of the control plane: those of KUBEBUILDER_ASSETS if it is set, or else built from Go modules.
 CONTROLPLANE = $${KUBEBUILDER_ASSETS:-$$(hack/controlplane/build.sh)}
 
@@ -34,19 +36,20 @@ build: environment ## Build bin/strongroom, which is kubectl's plugin too
 .PHONY: test
 test: environment clients softhsm databases ## Install what the tests need, and prove everything
 	@set -euo pipefail; \
-	KUBEBUILDER_ASSETS="$(CONTROLPLANE)"; HELM="$$(hack/tool.sh helm hack/helm helm.sh/helm/v4/cmd/helm)"; \
-	export KUBEBUILDER_ASSETS HELM; \
+	KUBEBUILDER_ASSETS="$(CONTROLPLANE)"; HELM="$$(hack/tool.sh helm hack/helm helm.sh/helm/v4/cmd/helm)"; FERRETDB="$$(hack/ferretdb/build.sh)"; \
+	export KUBEBUILDER_ASSETS HELM FERRETDB; \
 	echo "[test] packages ..."; go test -p 2 -timeout 20m ./...; \
 	echo "[test] the README's tour on a real control plane ..."; test/e2e/transcript.sh; \
 	echo "[test] AWS's own clients on a real control plane ..."; test/e2e/clients.sh; \
 	echo "[test] all five kinds on a real control plane ..."; test/e2e/examples.sh; \
+	echo "[test] a credential of a real PostgreSQL ..."; test/e2e/database.sh; \
 	echo "[test] the root of trust in an HSMCluster ..."; test/e2e/hsmroot.sh; \
 	echo "[test] backup and restore, as docs/backup.md says ..."; test/e2e/restore.sh
 
 .PHONY: e2e
 e2e: environment clients softhsm databases ## Drive kubectl through the README's tour, AWS's own clients, and a restore, on a real control plane
 	@set -euo pipefail; KUBEBUILDER_ASSETS="$(CONTROLPLANE)"; HELM="$$(hack/tool.sh helm hack/helm helm.sh/helm/v4/cmd/helm)"; \
-	export KUBEBUILDER_ASSETS HELM; test/e2e/transcript.sh; test/e2e/clients.sh; test/e2e/examples.sh; test/e2e/hsmroot.sh; test/e2e/restore.sh
+	export KUBEBUILDER_ASSETS HELM; test/e2e/transcript.sh; test/e2e/clients.sh; test/e2e/examples.sh; test/e2e/database.sh; test/e2e/hsmroot.sh; test/e2e/restore.sh
 
 .PHONY: bench
 bench: environment softhsm ## Measure requests, CPU, memory and speed, and print a table

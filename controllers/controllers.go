@@ -10,7 +10,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 
-	"golang.org/x/sync/semaphore"
 	"k8s.io/client-go/tools/events"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
@@ -24,9 +23,12 @@ import (
 	"strongroom.dev/strongroom/controllers/iamrole"
 	"strongroom.dev/strongroom/controllers/iamuser"
 	"strongroom.dev/strongroom/controllers/injection"
+	"strongroom.dev/strongroom/controllers/kmsgrant"
 	"strongroom.dev/strongroom/controllers/kmskey"
 	"strongroom.dev/strongroom/controllers/parameter"
+	"strongroom.dev/strongroom/controllers/parametertree"
 	"strongroom.dev/strongroom/controllers/secret"
+	"strongroom.dev/strongroom/internal/core/fairshare"
 	"strongroom.dev/strongroom/internal/core/keyring"
 	"strongroom.dev/strongroom/internal/hsmnodes"
 	"strongroom.dev/strongroom/internal/projection"
@@ -74,6 +76,8 @@ type Services struct {
 	HSMNodes hsmnodes.Host
 	// RootProtection says where the root of trust is.
 	RootProtection func() (protected bool, message string)
+	// SQLServerRotation lets Secrets rotate credentials of SQL Server, whose driver trusts the server with the process's memory.
+	SQLServerRotation bool
 	// Now is the clock.
 	Now func() time.Time
 }
@@ -95,6 +99,8 @@ func Indexes() []Index {
 	return []Index{
 		{&v1alpha1.Secret{}, secret.Indexes()},
 		{&v1alpha1.Parameter{}, parameter.Indexes()},
+		{&v1alpha1.ParameterTree{}, parametertree.Indexes()},
+		{&v1alpha1.KMSGrant{}, kmsgrant.Indexes()},
 		{&v1alpha1.KMSKey{}, kmskey.Indexes()},
 		{&v1alpha1.Certificate{}, certificate.Indexes()},
 		{&v1alpha1.CertificateAuthority{}, certificateauthority.Indexes()},
@@ -128,7 +134,7 @@ func iamIndexes(more ...map[string]client.IndexerFunc) map[string]client.Indexer
 func NewSecret(s Services, recorder events.EventRecorder) *secret.Reconciler {
 	return &secret.Reconciler{
 		Client: s.Client, Live: s.Live, Region: s.Region, Secrets: s.Secrets, KMS: s.KMS, Parameters: s.Parameters, Store: s.Store,
-		Rotations: &rotation.Service{Secrets: s.Secrets, Client: s.Client, Live: s.Live, Jobs: s.Client}, Slots: semaphore.NewWeighted(concurrentRotations),
+		Rotations: &rotation.Service{Secrets: s.Secrets, Client: s.Client, Live: s.Live, Jobs: s.Client, SQLServer: s.SQLServerRotation}, Slots: fairshare.New(concurrentRotations, s.Now),
 		Keyring: s.Keyring, Projector: s.Projector, Events: recorder, Now: s.Now,
 	}
 }
@@ -143,12 +149,24 @@ func NewParameter(s Services, recorder events.EventRecorder) *parameter.Reconcil
 	}
 }
 
+// NewParameterTree makes the reconciler of ParameterTrees.
+func NewParameterTree(s Services, recorder events.EventRecorder) *parametertree.Reconciler {
+	return &parametertree.Reconciler{
+		Client: s.Client, Parameters: s.Parameters, Keyring: s.Keyring, Projector: s.Projector, Events: recorder, Now: s.Now,
+	}
+}
+
 // NewKMSKey makes the reconciler of KMSKeys.
 func NewKMSKey(s Services, recorder events.EventRecorder) *kmskey.Reconciler {
 	return &kmskey.Reconciler{
 		Client: s.Client, Region: s.Region, KMS: s.KMS, Authorities: s.Authorities, Store: s.Store, Keyring: s.Keyring,
 		RootProtection: s.RootProtection, Events: recorder, Now: s.Now,
 	}
+}
+
+// NewKMSGrant makes the reconciler of KMSGrants.
+func NewKMSGrant(s Services, recorder events.EventRecorder) *kmsgrant.Reconciler {
+	return &kmsgrant.Reconciler{Client: s.Client, KMS: s.KMS, Events: recorder, Now: s.Now}
 }
 
 // NewHSMCluster makes the reconciler of HSMClusters.
@@ -211,8 +229,10 @@ func Setup(mgr ctrl.Manager, s Services, o Options) error {
 		setup func(ctrl.Manager, controller.Options) error
 	}{
 		{"KMSKey", NewKMSKey(s, recorder).SetupWithManager},
+		{"KMSGrant", NewKMSGrant(s, recorder).SetupWithManager},
 		{"Secret", NewSecret(s, recorder).SetupWithManager},
 		{"Parameter", NewParameter(s, recorder).SetupWithManager},
+		{"ParameterTree", NewParameterTree(s, recorder).SetupWithManager},
 		{"CertificateAuthority", NewCertificateAuthority(s, recorder).SetupWithManager},
 		{"Certificate", NewCertificate(s, recorder).SetupWithManager},
 		{"HSMCluster", NewHSMCluster(s, recorder).SetupWithManager},

@@ -25,17 +25,17 @@ var bounds = []bound{
 		return n, n - 1, fmt.Sprintf("greater than or equal to %d", n)
 	}},
 	{"maxLength", func(m marker, n int64) (any, any, string) {
-		return filler(m.path, int(n)), filler(m.path, int(n)) + strings.Repeat("x", 4), fmt.Sprint(n)
+		return filler(m.kind, m.path, int(n)), filler(m.kind, m.path, int(n)) + strings.Repeat("x", 4), fmt.Sprint(n)
 	}},
 	{"minLength", func(m marker, n int64) (any, any, string) {
-		fits := filler(m.path, int(n))
+		fits := filler(m.kind, m.path, int(n))
 		if m.schema["format"] == "byte" {
 			fits = strings.Repeat("x", 4) // the least base64
 		}
 		if m.path == "spec.rotation.schedule" {
 			fits = "rate(1 day)" // the least that its rules let through
 		}
-		return fits, filler(m.path, int(n-1)), fmt.Sprintf("at least %d", n)
+		return fits, filler(m.kind, m.path, int(n-1)), fmt.Sprintf("at least %d", n)
 	}},
 	{"maxItems", func(m marker, n int64) (any, any, string) {
 		list := make([]any, n+1)
@@ -146,6 +146,8 @@ var _ = Describe("A field that is not required", func() {
 var dependent = []string{
 	"CertificateAuthority spec.type", "CertificateAuthority spec.authorityRef", "Certificate spec.domainName", "Certificate spec.authorityRef",
 	"Certificate spec.target.creationPolicy",
+	"Parameter spec.policies[].type", "Parameter spec.policies[].timestamp", "Parameter spec.policies[].before", "Parameter spec.policies[].after",
+	"Parameter spec.policies[].unit",
 }
 
 // oneOf are the fields of which exactly one is set; rules_test.go has their cases.

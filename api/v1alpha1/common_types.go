@@ -65,6 +65,12 @@ const (
 	// RotateAnnotation asks for one rotation. Each new value is handled once and echoed in
 	// status.lastHandledRotateAt.
 	RotateAnnotation = Group + "/rotate"
+	// PrimaryUpdateAnnotation, on a multi-Region KMSKey, says what is being done to make another one the primary. Strongroom takes it away when that
+	// is done.
+	PrimaryUpdateAnnotation = Group + "/primary-update"
+	// ResealAnnotation, on a Secret with spec.sealed, asks for that value sealed anew, in status.resealed, for as long as it is there. Its
+	// value is the name of the KMSKey to seal for; empty is the one that the value is sealed for now.
+	ResealAnnotation = Group + "/reseal"
 )
 
 // The ConfigMap that pods read which take on an IAMRole. Strongroom keeps it in each namespace of such pods.
@@ -106,6 +112,10 @@ const (
 	// ConditionPrincipalReplaced is True while a policy names a user or role that was deleted and made again since: who is there now
 	// is not trusted.
 	ConditionPrincipalReplaced = "PrincipalReplaced"
+	// ConditionExpiring is True on a Parameter from the time of an ExpirationNotification on, until it expires or its policy is another.
+	ConditionExpiring = "Expiring"
+	// ConditionUnchanged is True on a Parameter from the time of a NoChangeNotification on, until it has a new version.
+	ConditionUnchanged = "Unchanged"
 )
 
 // Reasons of conditions, and of the events that go with them.
@@ -125,7 +135,7 @@ const (
 	// ReasonKeyUnusable: the KMSKey exists and is not Enabled, is not ready yet, or is of another kind than is needed.
 	ReasonKeyUnusable = "KeyUnusable"
 	// ReasonSourceNotFound: the core Secret, or its key, that spec.valueFrom names does not exist; or a Secret or Parameter that
-	// spec.target.sources names does not, or has no value yet.
+	// spec.target.sources names does not, or has no value yet; or a ParameterTree has no parameter, or one without a value.
 	ReasonSourceNotFound = "SourceNotFound"
 	// ReasonInvalidValue: the value from its source is empty or over 65,536 bytes.
 	ReasonInvalidValue = "InvalidValue"
@@ -133,10 +143,18 @@ const (
 	ReasonNoValue = "NoValue"
 	// ReasonReplicationFailed: replication to a region fails. The message says where and why.
 	ReasonReplicationFailed = "ReplicationFailed"
-	// ReasonPrimaryNotFound: the Secret that spec.replicaOf names does not exist, has no ARN yet, or is another secret by now.
+	// ReasonPrimaryNotFound: the Secret or KMSKey that spec.replicaOf names does not exist, has no ARN yet, or is another one by now.
 	ReasonPrimaryNotFound = "PrimaryNotFound"
 	// ReasonNotReplicated: the primary does not list the replica's region in spec.replicaRegions.
 	ReasonNotReplicated = "NotReplicated"
+	// ReasonDuplicateKey: two parameters of a ParameterTree would have one key of data.
+	ReasonDuplicateKey = "DuplicateKey"
+	// ReasonInvalidKey: the name of a parameter makes no key that a ConfigMap or core Secret can have.
+	ReasonInvalidKey = "InvalidKey"
+	// ReasonSecureStringInConfigMap: a SecureString is among the parameters of a ParameterTree whose target is a ConfigMap.
+	ReasonSecureStringInConfigMap = "SecureStringInConfigMap"
+	// ReasonTargetTooLarge: the parameters of a ParameterTree are more, or larger, than fit into its target.
+	ReasonTargetTooLarge = "TargetTooLarge"
 	// ReasonInvalidTemplate: a template does not parse, names what the value lacks, or goes over its limits.
 	ReasonInvalidTemplate = "InvalidTemplate"
 	// ReasonSealedInvalid: the sealed value is damaged, or was sealed for another name, account, region or key.
@@ -221,6 +239,10 @@ const (
 	ReasonSealed = "Sealed"
 	// ReasonPendingDeletion: the key is scheduled for deletion.
 	ReasonPendingDeletion = "PendingDeletion"
+	// ReasonPendingImport: the key waits for its material to be imported.
+	ReasonPendingImport = "PendingImport"
+	// ReasonImportFailed: spec.importedMaterial cannot be imported: its token has expired or is another key's, or the material is not what it must be.
+	ReasonImportFailed = "ImportFailed"
 	// ReasonInUse: Envelopes are still encrypted under the key, or the keyring under the HSMCluster.
 	ReasonInUse = "InUse"
 	// ReasonDisabled: spec.enabled is false.
@@ -256,8 +278,17 @@ const (
 	ReasonKeyMismatch = "KeyMismatch"
 	// ReasonKeyInUse: the KMSKey belongs to another CertificateAuthority, or is for something else.
 	ReasonKeyInUse = "KeyInUse"
-	// ReasonExpired: the certificate has expired, and nothing renews it here since it was imported.
+	// ReasonExpired: the certificate has expired, and nothing renews it here since it was imported; or the expiry of a Parameter had passed when
+	// it was set, so that its value is neither served nor shown.
 	ReasonExpired = "Expired"
+	// ReasonExpiration is the event of a Parameter that was deleted since it expired.
+	ReasonExpiration = "Expiration"
+	// ReasonExpirationNotification: a Parameter is about to expire. It is also an event.
+	ReasonExpirationNotification = "ExpirationNotification"
+	// ReasonNoChangeNotification: a Parameter has had no new version for the time of its policy. It is also an event.
+	ReasonNoChangeNotification = "NoChangeNotification"
+	// ReasonInvalidPolicy: a policy of a Parameter cannot be read: its timestamp is none.
+	ReasonInvalidPolicy = "InvalidPolicy"
 	// ReasonNoCertificate: there is no certificate yet, and spec says not where it comes from: it is imported through the API.
 	ReasonNoCertificate = "NoCertificate"
 	// ReasonNotIssued: a serial number in spec.revoked is of no certificate that the authority issued and that has not expired.

@@ -5,11 +5,11 @@ import "fmt"
 // databaseRules are those of the databases' rotators, which are alike.
 func databaseRules() []rule {
 	out := []rule{{
-		kind: secret, path: "spec.rotation", message: "at most one of the fields in [postgres mysql redis function job]", field: "spec.rotation",
+		kind: secret, path: "spec.rotation", message: "at most one of the fields in [postgres mysql redis mongodb sqlserver function job]", field: "spec.rotation",
 		accepts: []string{"{rotation: {mysql: {}}}"},
-		refuses: []string{"{rotation: {postgres: {}, mysql: {}}}", "{rotation: {postgres: {}, function: {serviceRef: {name: a}}}}", "{rotation: {mysql: {}, redis: {}}}", "{rotation: {job: {cronJobRef: {name: a}}, redis: {}}}", "{rotation: {postgres: {}, mysql: {}, redis: {}}}"},
+		refuses: []string{"{rotation: {postgres: {}, mysql: {}}}", "{rotation: {postgres: {}, function: {serviceRef: {name: a}}}}", "{rotation: {mysql: {}, redis: {}}}", "{rotation: {mongodb: {}, redis: {}}}", "{rotation: {sqlserver: {}, mongodb: {}}}", "{rotation: {job: {cronJobRef: {name: a}}, redis: {}}}", "{rotation: {postgres: {}, mysql: {}, redis: {}}}"},
 	}}
-	for _, engine := range []string{"postgres", "mysql", "redis"} {
+	for _, engine := range []string{"postgres", "mysql", "redis", "mongodb", "sqlserver"} {
 		path := "spec.rotation." + engine
 		spec := func(format string, of ...any) []string {
 			return []string{"{rotation: {" + engine + ": " + fmt.Sprintf(format, of...) + "}}"}

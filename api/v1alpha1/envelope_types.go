@@ -87,6 +87,10 @@ type EnvelopeSpec struct {
 	// +optional
 	Binary bool `json:"binary,omitempty"`
 
+	// import, of KeyMaterial that was imported: what is known of it.
+	// +optional
+	Import *KeyMaterialImport `json:"import,omitempty"`
+
 	// createdTime of the version. It stays when a backup tool makes the object again.
 	// +required
 	CreatedTime metav1.Time `json:"createdTime"`

@@ -42,8 +42,10 @@ func addKnownTypes(scheme *runtime.Scheme) error {
 		&IAMPolicy{}, &IAMPolicyList{},
 		&IAMRole{}, &IAMRoleList{},
 		&IAMUser{}, &IAMUserList{},
+		&KMSGrant{}, &KMSGrantList{},
 		&KMSKey{}, &KMSKeyList{},
 		&Parameter{}, &ParameterList{},
+		&ParameterTree{}, &ParameterTreeList{},
 		&Secret{}, &SecretList{},
 	)
 	metav1.AddToGroupVersion(scheme, SchemeGroupVersion)

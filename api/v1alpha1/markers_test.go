@@ -77,8 +77,20 @@ status: {observedGeneration: 1, keyId: k, arn: a, keyState: Enabled, sealingPubl
   lastHandledReconcileAt: a, lastHandledRotateAt: b,
   keyMaterials: [{id: "` + long + `", sequence: 1, state: CURRENT, rotationType: AUTOMATIC, createdTime: "2026-11-24T12:00:00Z"}]}`, `
 spec: {origin: AWS_CLOUDHSM, customKeyStoreRef: {name: a, namespace: b}}`, `
+spec: {origin: EXTERNAL, importedMaterial: {importToken: eHg=, encryptedKeyMaterial: eHg=, validTo: "2026-11-24T12:00:00Z", importType: NEW_KEY_MATERIAL, description: d}}
+status: {lastImportSequence: 3, lastDroppedImportSequence: 2, expirationModel: KEY_MATERIAL_EXPIRES, validTo: "2026-11-24T12:00:00Z", lastHandledImport: d,
+  keyMaterials: [{id: "` + long + `", sequence: 3, state: PENDING_ROTATION, createdTime: "2026-11-24T12:00:00Z",
+    import: {state: IMPORTED, rank: 2, pendingRotation: true, rotationTime: "2026-11-24T12:00:00Z", validTo: "2026-11-24T12:00:00Z", description: d, request: r}}]}`, `
 spec: {keySpec: ECC_NIST_P256, keyUsage: SIGN_VERIFY, certificateAuthorityRef: {name: a}}
-status: {certificateAuthority: {arn: a, name: b, certified: true}}`},
+status: {certificateAuthority: {arn: a, name: b, certified: true}}`, `
+spec: {multiRegion: true}`, `
+spec: {multiRegion: true, replicaRegions: [{region: eu-west-1}]}
+status: {lastUsage: {operation: Decrypt, time: "2026-11-24T12:00:00Z", eventID: e, requestID: r}, usageTrackedSince: "2026-11-24T12:00:00Z"}`, `
+spec: {multiRegion: true, region: eu-west-1, replicaOf: {name: p, region: us-east-1}}`},
+	"KMSGrant": {`
+spec: {kmsKeyRef: {name: k}, keyId: i, name: nn, granteePrincipal: "arn:aws:iam::111122223333:role/app", retiringPrincipal: "arn:aws:iam::111122223333:user/ada", operations: [Decrypt],
+  constraints: {encryptionContextEquals: {a: b}, encryptionContextSubset: {a: b}}, issuingAccount: "111122223333"}
+status: {observedGeneration: 1, grantId: g, keyArn: k, binding: {policyDigest: d, principals: [{arn: a, uniqueId: u}]}, lastHandledReconcileAt: a}`},
 	"HSMCluster": {`
 spec: {size: 3, mode: FIPS, softHSM: {}, allowedNamespaces: {}, customKeyStore: {name: s, connected: false}, tags: [{key: k, value: v}]}
 status: {observedGeneration: 1, clusterId: c, state: ACTIVE, lastHandledReconcileAt: a, trustAnchorCertificate: c,
@@ -103,15 +115,19 @@ status: {observedGeneration: 1, projection: {name: t, digest: d, immutable: true
 spec: {generate: {bytes: {length: 5, encoding: Hex}}}`, `
 spec: {generate: {uuid: {}}}`, `
 spec: {sealed: srs1.AAAA}`, `
-spec: {rotation: {strategy: AlternatingUsers, postgres: {adminSecretRef: {name: a}, tls: {mode: verify-full, caSecretRef: {name: c, key: k}}}}}
+spec: {rotation: {strategy: AlternatingUsers, postgres: {adminSecretRef: {name: a}, driftPolicy: Report, tls: {mode: verify-full, caSecretRef: {name: c, key: k}}}}}
 status: {observedGeneration: 1, rotation: {versionId: "` + long + `", startedTime: "2026-11-24T12:00:00Z", step: setSecret, attempts: 1,
-  nextAttemptTime: "2026-11-24T12:00:00Z"}}`, `
+  nextAttemptTime: "2026-11-24T12:00:00Z"},
+  rotationTest: {configuration: c, time: "2026-11-24T12:00:00Z", versionId: v, passedVersionId: v, passedUser: u, pendingVersionId: v, attempts: 1}}`, `
 spec: {rotation: {job: {cronJobRef: {name: a}}}}`, `
 spec: {rotation: {function: {serviceRef: {name: a}, port: 8080, tls: {caSecretRef: {name: c, key: k}}}}}`, `
-spec: {rotation: {strategy: AlternatingUsers, mysql: {adminSecretRef: {name: a}, tls: {mode: verify-full, caSecretRef: {name: c, key: k}}}}}`, `
-spec: {rotation: {strategy: AlternatingUsers, redis: {adminSecretRef: {name: a}, tls: {mode: verify-full, caSecretRef: {name: c, key: k}}}}}`, `
+spec: {rotation: {strategy: AlternatingUsers, mysql: {adminSecretRef: {name: a}, driftPolicy: Report, tls: {mode: verify-full, caSecretRef: {name: c, key: k}}}}}`, `
+spec: {rotation: {strategy: AlternatingUsers, redis: {adminSecretRef: {name: a}, driftPolicy: Report, tls: {mode: verify-full, caSecretRef: {name: c, key: k}}}}}`, `
+spec: {rotation: {strategy: AlternatingUsers, mongodb: {adminSecretRef: {name: a}, driftPolicy: Report, tls: {mode: verify-full, caSecretRef: {name: c, key: k}}}}}`, `
+spec: {rotation: {strategy: AlternatingUsers, sqlserver: {adminSecretRef: {name: a}, driftPolicy: Report, tls: {mode: verify-full, caSecretRef: {name: c, key: k}}}}}`, `
 spec: {replicaRegions: [{region: eu-west-1, kmsKeyRef: {name: k}, forceOverwriteReplicaSecret: true}]}
-status: {observedGeneration: 1, replication: [{region: eu-west-1, secretName: s, state: Failed, message: m}]}`, `
+status: {observedGeneration: 1, resealed: {source: s, key: k, sealed: t, digest: d, message: m},
+  replication: [{region: eu-west-1, secretName: s, state: Failed, message: m}]}`, `
 spec: {region: eu-west-1, replicaOf: {name: p, region: us-east-1}}`, `
 spec: {valueFrom: {secretKeyRef: {name: s, key: k}, policy: Once}}`},
 	"Parameter": {`
@@ -120,7 +136,13 @@ spec: {name: p, type: String, tier: Standard, allowedPattern: a, dataType: text,
 status: {observedGeneration: 1, arn: a, version: 1, tier: Standard, lastModifiedTime: "2026-11-24T12:00:00Z", importedFrom: a/b,
   lastHandledReconcileAt: a, lastHandledRotateAt: b, projection: {kind: ConfigMap, name: t, key: k, digest: d},
   versions: [{version: 1, labels: [a], createdTime: "2026-11-24T12:00:00Z"}]}`, `
-spec: {type: String, value: v, tier: Advanced}`, `
+spec: {type: String, value: v, tier: Advanced, resourcePolicy: {Version: "2012-10-17"}}
+status: {observedGeneration: 1, policyBinding: {policyDigest: d, principals: [{arn: a, uniqueId: u}]}}`, `
+spec: {type: String, tier: Advanced, policies: [{type: Expiration, timestamp: "2027-01-02T03:04:05Z"}, {type: ExpirationNotification, before: 1, unit: Days}]}
+status: {observedGeneration: 1, policies: [{type: Expiration, dueTime: "2027-01-02T03:04:05Z", status: Pending}]}`, `
+spec: {type: String, tier: Advanced, policies: [{type: ExpirationNotification, before: 1, unit: Days}, {type: Expiration, timestamp: "2027-01-02T03:04:05Z"}]}`, `
+spec: {type: String, tier: Advanced, policies: [{type: NoChangeNotification, after: 1, unit: Days}]}`, `
+spec: {type: SecureString, sealed: srs1.AAAA}`, `
 spec: {type: String, target: {configMap: {name: t, key: k, creationPolicy: Owner}, restart: [{kind: Deployment, name: w}]}}`, `
 spec: {type: String, target: {restart: [{kind: Deployment, selector: {matchLabels: {a: b}}}], configMap: {}}}`, `
 spec: {type: SecureString, kmsKeyRef: {name: k}, target: {secret: {name: t, key: k, creationPolicy: Owner}},
@@ -131,6 +153,14 @@ spec: {type: SecureString, generate: {json: {template: "{}", key: k, password: {
 spec: {type: SecureString, generate: {bytes: {length: 5, encoding: Hex}}}`, `
 spec: {type: SecureString, generate: {uuid: {}}}`, `
 spec: {type: SecureString, valueFrom: {secretKeyRef: {name: s, key: k}, policy: Once}}`},
+	"ParameterTree": {`
+spec: {path: /p, recursive: true, region: us-east-1, suspend: true, filter: {types: [String], tags: [{key: k, values: [v]}], label: l, include: [a], exclude: [b]},
+  target: {secret: {name: t, creationPolicy: Owner}, restart: [{kind: Deployment, name: w}]}}
+status: {observedGeneration: 1, arn: a, parameters: 1, lastHandledReconcileAt: a,
+  projection: {kind: ConfigMap, name: t, keys: [a], digest: d, immutable: true, retained: [{name: r, since: "2026-11-24T12:00:00Z"}]}}`, `
+spec: {path: /p, keys: {stripPrefix: /p, format: Dotted}, target: {configMap: {name: t, creationPolicy: Owner}, restart: [{kind: Deployment, selector: {matchLabels: {a: b}}}]}}`, `
+spec: {path: /p, target: {secret: {metadata: {labels: {a: b}, annotations: {a: b}}}}}`, `
+spec: {path: /p, target: {secret: {immutable: true}}}`},
 	"IAMPolicy": {`
 spec: {name: aws, path: /p/, description: d, document: {Version: "2012-10-17"}}
 status: {observedGeneration: 1, arn: a, uniqueId: u, lastHandledReconcileAt: a, defaultVersionId: v1, lastVersion: 1,
@@ -170,12 +200,18 @@ status: {observedGeneration: 1, arn: a, type: PRIVATE, serial: s, fingerprint: f
 spec: {importFrom: {secretRef: {name: s}, policy: Once}}`},
 	"Envelope": {`
 spec: {class: SecretVersion, owner: {kind: Secret, name: a}, subject: arn, version: v, sequence: 1, stages: [AWSCURRENT],
-  binary: true, createdTime: "2026-11-24T12:00:00Z", expireTime: "2026-11-24T12:00:00Z", keyArn: k, encryptedDataKey: QUJD, ciphertext: QUJD}`},
+  binary: true, createdTime: "2026-11-24T12:00:00Z", expireTime: "2026-11-24T12:00:00Z", keyArn: k, encryptedDataKey: QUJD, ciphertext: QUJD,
+  import: {state: IMPORTED, rank: 2, pendingRotation: true, rotationTime: "2026-11-24T12:00:00Z", validTo: "2026-11-24T12:00:00Z", description: d, request: r}}`},
 }
 
+// aRoot is the shortest ARN of a principal.
+const aRoot = "arn:aws:iam::111122223333:root"
+
 // filler is a valid text of a length, where text of one letter is none.
-func filler(path string, n int) string {
+func filler(kind, path string, n int) string {
 	switch {
+	case kind == tree && (path == "spec.path" || path == "spec.keys.stripPrefix") && n >= 1:
+		return "/" + strings.Repeat("x", n-1)
 	case path == "spec.pkcs11.library" && n >= 1:
 		return "/" + strings.Repeat("x", n-1)
 	case path == "spec.aliases[]" && n >= 7:
@@ -202,6 +238,16 @@ func filler(path string, n int) string {
 		return "DE"
 	case path == "spec.revoked[].serial":
 		return strings.Repeat("a", n)
+	case path == "spec.policies[].timestamp" && n == 35:
+		return "2027-01-02T03:04:05.123456789+10:30"
+	case path == "spec.policies[].timestamp":
+		return "2027-01-02T03:04:05Z"[:n]
+	case path == "spec.issuingAccount":
+		return strings.Repeat("1", n)
+	case (path == "spec.granteePrincipal" || path == "spec.retiringPrincipal") && n > len(aRoot):
+		return "arn:aws:iam::111122223333:user/" + strings.Repeat("x", n-len("arn:aws:iam::111122223333:user/"))
+	case path == "spec.granteePrincipal" || path == "spec.retiringPrincipal":
+		return aRoot[:n]
 	}
 	if (path == "spec.permissionsBoundary" || path == "spec.managedPolicyArns[]") && n >= 25 {
 		return "arn:aws:iam::aws:policy/" + strings.Repeat("x", n-24)
@@ -217,6 +263,8 @@ func item(kind, path string, n int, first any) any {
 	switch path {
 	case "spec.aliases":
 		return fmt.Sprint("alias/", n)
+	case "status.policies":
+		return map[string]any{"type": "NoChangeNotification", "status": "Pending"}
 	case "status.versions":
 		if kind == "Parameter" {
 			return map[string]any{"version": int64(n + 1), "createdTime": "2026-11-24T12:00:00Z"}
@@ -235,17 +283,28 @@ func item(kind, path string, n int, first any) any {
 		return fmt.Sprintf("10.%d.0.0/16", n)
 	case "status.keyMaterials":
 		return map[string]any{"id": long, "sequence": int64(n + 1), "state": "NON_CURRENT", "createdTime": "2026-11-24T12:00:00Z"}
-	case "spec.tags":
+	case "spec.tags", "spec.filter.tags":
 		return map[string]any{"key": fmt.Sprint("k", n)}
+	case "spec.filter.types":
+		return []string{"String", "StringList", "SecureString", "Other"}[n]
 	case "spec.replicaRegions":
 		return map[string]any{"region": fmt.Sprint("eu-west-", n)}
 	case "status.replication":
 		return map[string]any{"region": fmt.Sprint("eu-west-", n), "state": "InSync"}
 	case "spec.policies":
+		if kind == parameter {
+			return map[string]any{"type": "NoChangeNotification", "after": int64(n + 1), "unit": "Days"}
+		}
 		return map[string]any{"name": fmt.Sprint("p", n), "document": map[string]any{}}
 	case "spec.managedPolicyArns":
 		return fmt.Sprint("arn:aws:iam::aws:policy/p", n)
-	case "status.policyBinding.principals", "status.trust.principals":
+	case "spec.operations":
+		return []string{
+			"Decrypt", "Encrypt", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext", "ReEncryptFrom", "ReEncryptTo", "Sign", "Verify", "GetPublicKey",
+			"CreateGrant", "RetireGrant", "DescribeKey", "GenerateDataKeyPair", "GenerateDataKeyPairWithoutPlaintext", "GenerateMac", "VerifyMac",
+			"DeriveSharedSecret", "Encapsulate", "Decapsulate", "one too many",
+		}[n]
+	case "status.policyBinding.principals", "status.trust.principals", "status.binding.principals":
 		return map[string]any{"arn": fmt.Sprint("a", n), "uniqueId": "u"}
 	case "spec.accessKeys":
 		return map[string]any{"name": fmt.Sprint("k", n)}
@@ -285,7 +344,7 @@ func (m marker) try(value any) error {
 }
 
 // databases are the rotators of databases.
-var databases = []string{"spec.rotation.postgres", "spec.rotation.mysql", "spec.rotation.redis"}
+var databases = []string{"spec.rotation.postgres", "spec.rotation.mysql", "spec.rotation.redis", "spec.rotation.mongodb", "spec.rotation.sqlserver"}
 
 // accompany gives an object what a value needs beside it: a key's spec and its usage go together.
 func (m marker) accompany(o *unstructured.Unstructured, value any) {
@@ -307,19 +366,27 @@ func (m marker) accompany(o *unstructured.Unstructured, value any) {
 		spec["generate"] = map[string]any{"uuid": map[string]any{}}
 	case m.kind == secret && value == nil && slices.Contains(databases, strings.TrimSuffix(m.path, ".adminSecretRef")):
 		delete(spec["rotation"].(map[string]any), "strategy")
+	case m.kind == tree && value != nil && m.path == "spec.keys.stripPrefix":
+		spec["path"] = value // it is a beginning of the path
 	case m.kind != key || value == nil:
 	case m.path == "spec.keySpec" && value != "SYMMETRIC_DEFAULT":
 		spec["keyUsage"] = "SIGN_VERIFY"
-		if strings.HasPrefix(fmt.Sprint(value), "HMAC_") {
+		switch text := fmt.Sprint(value); {
+		case strings.HasPrefix(text, "HMAC_"):
 			spec["keyUsage"] = "GENERATE_VERIFY_MAC"
+		case strings.HasPrefix(text, "ML_KEM_"):
+			spec["keyUsage"] = "ENCAPSULATE_DECAPSULATE"
 		}
 		delete(spec, "rotation")
-	case m.path == "spec.origin" && value == "AWS_KMS":
+	case m.path == "spec.origin" && (value == "AWS_KMS" || value == "EXTERNAL"):
 		delete(spec, "customKeyStoreRef")
 	case m.path == "spec.keyUsage" && value != "ENCRYPT_DECRYPT":
 		spec["keySpec"] = "ECC_NIST_P256"
-		if value == "GENERATE_VERIFY_MAC" {
+		switch value {
+		case "GENERATE_VERIFY_MAC":
 			spec["keySpec"] = "HMAC_256"
+		case "ENCAPSULATE_DECAPSULATE":
+			spec["keySpec"] = "ML_KEM_768"
 		}
 		delete(spec, "rotation")
 	}

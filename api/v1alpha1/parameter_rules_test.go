@@ -18,6 +18,10 @@ func restarts(r string) string {
 	return shown("configMap: {}, restart: [{kind: Deployment, " + r + "}]")
 }
 
+const expires = "{type: Expiration, timestamp: '2027-01-02T03:04:05Z'}"
+
+func policed(policies string) string { return text(", tier: Advanced, policies: [" + policies + "]") }
+
 func parameterRules() []rule {
 	return []rule{
 		{kind: parameter, path: "", message: "names that begin with aws or ssm", field: "spec.name", called: "aws-rule",
@@ -26,9 +30,9 @@ func parameterRules() []rule {
 			accepts: []string{secure(", valueFrom: {secretKeyRef: {name: a, key: k}}, target: {secret: {name: b}}")},
 			refuses: []string{secure(", valueFrom: {secretKeyRef: {name: a, key: k}}, target: {secret: {name: a}}"),
 				secure(", valueFrom: {secretKeyRef: {name: rule, key: k}}, target: {secret: {}}")}},
-		{kind: parameter, path: "spec", message: "at most one of the fields in [value generate valueFrom]", field: "spec",
+		{kind: parameter, path: "spec", message: "at most one of the fields in [value generate valueFrom sealed]", field: "spec",
 			accepts: []string{text(""), text(", value: a"), secure(""), made("uuid: {}")},
-			refuses: []string{secure(", generate: {uuid: {}}, valueFrom: {secretKeyRef: {name: a, key: b}}")}},
+			refuses: []string{secure(", generate: {uuid: {}}, valueFrom: {secretKeyRef: {name: a, key: b}}"), secure(", generate: {uuid: {}}, sealed: srs1.AAAA")}},
 		{kind: parameter, path: "spec", message: "name cannot be changed", field: "spec.name", changes: true,
 			accepts: []string{text(", name: a"), text(", name: a, value: b")}, refuses: []string{text(", name: a"), text(", name: b"), text(""), text(", name: a")}},
 		{kind: parameter, path: "spec", message: "region cannot be changed", field: "spec.region", changes: true,
@@ -43,6 +47,10 @@ func parameterRules() []rule {
 			accepts: []string{made("uuid: {}")}, refuses: []string{text(", generate: {uuid: {}}"), "{type: StringList, generate: {uuid: {}}}"}},
 		{kind: parameter, path: "spec", message: "only a SecureString is imported", field: "spec.valueFrom",
 			accepts: []string{imported("name: a, key: k")}, refuses: []string{text(", valueFrom: {secretKeyRef: {name: a, key: k}}")}},
+		{kind: parameter, path: "spec", message: "only a SecureString is sealed", field: "spec.sealed",
+			accepts: []string{secure(", sealed: srs1.AAAA")}, refuses: []string{text(", sealed: srs1.AAAA"), "{type: StringList, sealed: srs1.AAAA}"}},
+		{kind: parameter, path: "spec.sealed", message: "^srs1[.][-_a-zA-Z0-9]+$", field: "spec.sealed",
+			accepts: []string{secure(", sealed: srs1.AZaz09-_")}, refuses: []string{secure(", sealed: srs1."), secure(", sealed: hunter2"), secure(", sealed: srs1.A=")}},
 		{kind: parameter, path: "spec", message: "only a SecureString is encrypted", field: "spec.kmsKeyRef",
 			accepts: []string{secure(", kmsKeyRef: {name: k}")}, refuses: []string{text(", kmsKeyRef: {name: k}")}},
 		{kind: parameter, path: "spec", message: "a SecureString is not shown in a ConfigMap", field: "spec.target.configMap",
@@ -52,6 +60,31 @@ func parameterRules() []rule {
 				text(", tier: Intelligent-Tiering, value: " + strings.Repeat("ä", 4096))},
 			refuses: []string{text(", value: " + strings.Repeat("x", 4097)), text(", value: " + strings.Repeat("ä", 2049)),
 				text(", tier: Advanced, value: " + strings.Repeat("ä", 4097))}},
+		{kind: parameter, path: "spec", message: "only an advanced parameter has policies", field: "spec.policies",
+			accepts: []string{policed(expires), text(", tier: Intelligent-Tiering, policies: [" + expires + "]"), text(", policies: []")},
+			refuses: []string{text(", policies: [" + expires + "]"), text(", tier: Standard, policies: [" + expires + "]")}},
+		{kind: parameter, path: "spec", message: "only an advanced parameter has a resource policy", field: "spec.resourcePolicy",
+			accepts: []string{text(`, tier: Advanced, resourcePolicy: {Version: "2012-10-17"}`), text(`, tier: Intelligent-Tiering, resourcePolicy: {Version: "2012-10-17"}`)},
+			refuses: []string{text(`, resourcePolicy: {Version: "2012-10-17"}`), text(`, tier: Standard, resourcePolicy: {Version: "2012-10-17"}`)}},
+		{kind: parameter, path: "spec.policies", message: "a parameter expires once", field: "spec.policies",
+			accepts: []string{policed(expires)}, refuses: []string{policed(expires + ", {type: Expiration, timestamp: '2028-01-02T03:04:05Z'}")}},
+		{kind: parameter, path: "spec.policies", message: "an ExpirationNotification is about an Expiration", field: "spec.policies",
+			accepts: []string{policed("{type: ExpirationNotification, before: 1, unit: Days}, " + expires)},
+			refuses: []string{policed("{type: ExpirationNotification, before: 1, unit: Days}")}},
+		{kind: parameter, path: "spec.policies[]", message: "an Expiration has a timestamp", field: "spec.policies[0].timestamp",
+			accepts: []string{policed(expires)}, refuses: []string{policed("{type: Expiration}"), policed("{type: NoChangeNotification, after: 1, unit: Days, timestamp: '2027-01-02T03:04:05Z'}")}},
+		{kind: parameter, path: "spec.policies[]", message: "an ExpirationNotification says how long before", field: "spec.policies[0].before",
+			accepts: []string{policed("{type: ExpirationNotification, before: 99999, unit: Hours}, " + expires)},
+			refuses: []string{policed("{type: ExpirationNotification, unit: Hours}, " + expires), policed("{type: NoChangeNotification, after: 1, before: 1, unit: Days}")}},
+		{kind: parameter, path: "spec.policies[]", message: "a NoChangeNotification says how long after", field: "spec.policies[0].after",
+			accepts: []string{policed("{type: NoChangeNotification, after: 1, unit: Hours}")},
+			refuses: []string{policed("{type: NoChangeNotification, unit: Hours}"), policed("{type: Expiration, timestamp: '2027-01-02T03:04:05Z', after: 1}")}},
+		{kind: parameter, path: "spec.policies[]", message: "a notification has a unit", field: "spec.policies[0].unit",
+			accepts: []string{policed("{type: NoChangeNotification, after: 1, unit: Days}")},
+			refuses: []string{policed("{type: NoChangeNotification, after: 1}"), policed("{type: Expiration, timestamp: '2027-01-02T03:04:05Z', unit: Days}")}},
+		{kind: parameter, path: "spec.policies[].timestamp", message: `^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,9})?(Z|[-+][0-9]{2}:[0-9]{2})$`, field: "spec.policies[0].timestamp",
+			accepts: []string{policed("{type: Expiration, timestamp: '2027-01-02T03:04:05.123456789+10:30'}")},
+			refuses: []string{policed("{type: Expiration, timestamp: '2027-01-02 03:04:05Z'}"), policed("{type: Expiration, timestamp: '2027-01-02T03:04:05+00'}")}},
 		{kind: parameter, path: "spec", message: "the value does not match allowedPattern", field: "spec.value",
 			accepts: []string{text(", value: info, allowedPattern: '^(debug|info)$'")}, refuses: []string{text(", value: loud, allowedPattern: '^(debug|info)$'")}},
 		{kind: parameter, path: "spec.name", message: "a name has letters, digits and", field: "spec.name",

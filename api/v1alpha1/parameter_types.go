@@ -40,17 +40,20 @@ const (
 // generated, imported, or put through the API of AWS Systems Manager, as is any value that spec does not name. What spec says of
 // the value wins: one that differs becomes the next version, and the API refuses to put another while value is set.
 //
-// +kubebuilder:validation:AtMostOneOf=value;generate;valueFrom
+// +kubebuilder:validation:AtMostOneOf=value;generate;valueFrom;sealed
 // +kubebuilder:validation:XValidation:rule="has(self.name) == has(oldSelf.name) && (!has(self.name) || self.name == oldSelf.name)",message="name cannot be changed: it is part of the ARN; create another Parameter",fieldPath=".name",reason=FieldValueForbidden
 // +kubebuilder:validation:XValidation:rule="has(self.region) == has(oldSelf.region) && (!has(self.region) || self.region == oldSelf.region)",message="region cannot be changed: it is part of the ARN; create another Parameter",fieldPath=".region",reason=FieldValueForbidden
-// +kubebuilder:validation:XValidation:rule="self.type != 'SecureString' || !has(self.value)",message="a SecureString has no value in the clear: use generate or valueFrom, put it through the API, or make the type String",fieldPath=".value"
+// +kubebuilder:validation:XValidation:rule="self.type != 'SecureString' || !has(self.value)",message="a SecureString has no value in the clear: use generate, valueFrom or sealed, put it through the API, or make the type String",fieldPath=".value"
 // +kubebuilder:validation:XValidation:rule="self.type == 'SecureString' || !has(self.generate)",message="only a SecureString is generated: make the type SecureString, or write value",fieldPath=".generate"
 // +kubebuilder:validation:XValidation:rule="self.type == 'SecureString' || !has(self.valueFrom)",message="only a SecureString is imported from a core Secret: make the type SecureString, or write value",fieldPath=".valueFrom"
+// +kubebuilder:validation:XValidation:rule="self.type == 'SecureString' || !has(self.sealed)",message="only a SecureString is sealed: make the type SecureString, or write value",fieldPath=".sealed"
 // +kubebuilder:validation:XValidation:rule="self.type == 'SecureString' || !has(self.kmsKeyRef)",message="only a SecureString is encrypted under a KMSKey: make the type SecureString, or remove kmsKeyRef",fieldPath=".kmsKeyRef"
 // +kubebuilder:validation:XValidation:rule="self.type != 'SecureString' || !has(self.target) || !has(self.target.configMap)",message="a SecureString is not shown in a ConfigMap, which anybody may read: use target.secret",fieldPath=".target.configMap"
 // +kubebuilder:validation:XValidation:rule="!has(self.value) || bytes(self.value).size() <= (has(self.tier) && self.tier != 'Standard' ? 8192 : 4096)",message="the value is over its tier's size, 4096 bytes for Standard and 8192 for Advanced: shorten it, or set tier to Advanced or Intelligent-Tiering",fieldPath=".value"
 // +kubebuilder:validation:XValidation:rule="!has(self.value) || !has(self.allowedPattern) || self.value.matches(self.allowedPattern)",message="the value does not match allowedPattern: change one of them",fieldPath=".value"
 // +kubebuilder:validation:XValidation:rule="!has(oldSelf.tier) || oldSelf.tier != 'Advanced' || (has(self.tier) && self.tier != 'Standard')",message="an Advanced parameter cannot become Standard: create another Parameter",fieldPath=".tier",reason=FieldValueForbidden
+// +kubebuilder:validation:XValidation:rule="!has(self.policies) || self.policies.size() == 0 || has(self.tier) && self.tier != 'Standard'",message="only an advanced parameter has policies: set tier to Advanced or Intelligent-Tiering",fieldPath=".policies"
+// +kubebuilder:validation:XValidation:rule="!has(self.resourcePolicy) || has(self.tier) && self.tier != 'Standard'",message="only an advanced parameter has a resource policy: set tier to Advanced or Intelligent-Tiering",fieldPath=".resourcePolicy"
 type ParameterSpec struct {
 	// name of the parameter in AWS Systems Manager: one name, or a path such as /prod/shop/log-level of at most 15 levels. x and /x
 	// are one parameter. metadata.name when it is left out.
@@ -83,6 +86,13 @@ type ParameterSpec struct {
 	// +optional
 	ValueFrom *SecretValueSource `json:"valueFrom,omitempty"`
 
+	// sealed is the value of a SecureString, encrypted by strongroom seal --kind Parameter for this parameter's account, region and name: it can be
+	// kept in Git. Another sealed value is a new version.
+	// +optional
+	// +kubebuilder:validation:MaxLength=98304
+	// +kubebuilder:validation:Pattern=`^srs1[.][-_a-zA-Z0-9]+$`
+	Sealed string `json:"sealed,omitempty"`
+
 	// tier: Standard (4 KiB), Advanced (8 KiB), or Intelligent-Tiering, which is Advanced if the value needs it. Standard when it is
 	// left out.
 	// +optional
@@ -93,6 +103,17 @@ type ParameterSpec struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=1024
 	AllowedPattern string `json:"allowedPattern,omitempty"`
+
+	// policies say when the parameter is deleted, and when an event tells that it will be, or that nobody has changed it: at most 10. They are
+	// of an advanced parameter. A parameter that has expired is not served and not shown; it is deleted if it was seen to wait for that time,
+	// and one that an expiry in the past was given to is kept until its policy is another.
+	// https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-policies.html
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=10
+	// +kubebuilder:validation:XValidation:rule="self.filter(p, p.type == 'Expiration').size() <= 1",message="a parameter expires once: leave one policy of type Expiration"
+	// +kubebuilder:validation:XValidation:rule="!self.exists(p, p.type == 'ExpirationNotification') || self.exists(p, p.type == 'Expiration')",message="an ExpirationNotification is about an Expiration: add a policy of that type"
+	Policies []ParameterPolicy `json:"policies,omitempty"`
 
 	// dataType of the value: text, which is also what it is when it is left out.
 	// +optional
@@ -116,6 +137,13 @@ type ParameterSpec struct {
 	// +kubebuilder:validation:MaxItems=50
 	Tags []Tag `json:"tags,omitempty"`
 
+	// resourcePolicy says who may do what with the parameter by the AWS API, in AWS's JSON language: users and roles of other accounts too, whose
+	// own policies must allow it as well, and who read it by its ARN. It has at most 4,096 characters, and is of an advanced parameter. Without it
+	// the account's IAM policies alone decide. By one that cannot be understood nobody may do anything, since it may hold a Deny.
+	// https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-shared-parameters.html
+	// +optional
+	ResourcePolicy *PolicyDocument `json:"resourcePolicy,omitempty"`
+
 	// region of the parameter, as it is in the ARN: the AWS API shows it to requests for this region alone. The operator's own
 	// region when it is left out.
 	// +optional
@@ -135,6 +163,63 @@ type ParameterSpec struct {
 	// suspend holds everything: no new version, no projection, no healing.
 	// +optional
 	Suspend bool `json:"suspend,omitempty"`
+}
+
+// ParameterPolicyType is AWS's type of a parameter policy.
+// https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-policies.html
+// +kubebuilder:validation:Enum=Expiration;ExpirationNotification;NoChangeNotification
+type ParameterPolicyType string
+
+// ParameterPolicyUnit is what a notification counts in.
+// +kubebuilder:validation:Enum=Days;Hours
+type ParameterPolicyUnit string
+
+// ParameterPolicy is one policy of a parameter.
+// +kubebuilder:validation:XValidation:rule="(self.type == 'Expiration') == has(self.timestamp)",message="an Expiration has a timestamp, and no other policy has one",fieldPath=".timestamp"
+// +kubebuilder:validation:XValidation:rule="(self.type == 'ExpirationNotification') == has(self.before)",message="an ExpirationNotification says how long before, and no other policy does",fieldPath=".before"
+// +kubebuilder:validation:XValidation:rule="(self.type == 'NoChangeNotification') == has(self.after)",message="a NoChangeNotification says how long after the last change, and no other policy does",fieldPath=".after"
+// +kubebuilder:validation:XValidation:rule="(self.type != 'Expiration') == has(self.unit)",message="a notification has a unit, Days or Hours, and an Expiration has none",fieldPath=".unit"
+type ParameterPolicy struct {
+	// type: Expiration deletes the parameter at timestamp; ExpirationNotification tells of it some time before; NoChangeNotification tells that
+	// the parameter has had no new version for some time.
+	// +required
+	Type ParameterPolicyType `json:"type"`
+	// timestamp of an Expiration, as in RFC 3339, for example 2027-03-31T22:00:00Z.
+	// +optional
+	// +kubebuilder:validation:MinLength=20
+	// +kubebuilder:validation:MaxLength=35
+	// +kubebuilder:validation:Pattern=`^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,9})?(Z|[-+][0-9]{2}:[0-9]{2})$`
+	// +kubebuilder:validation:Format=date-time
+	Timestamp string `json:"timestamp,omitempty"`
+	// before is how many days or hours ahead of the expiry an ExpirationNotification comes.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=99999
+	Before int32 `json:"before,omitempty"`
+	// after is how many days or hours after the latest version a NoChangeNotification comes.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=99999
+	After int32 `json:"after,omitempty"`
+	// unit of before and after: Days or Hours.
+	// +optional
+	Unit ParameterPolicyUnit `json:"unit,omitempty"`
+}
+
+// ParameterPolicyState is what has become of a policy.
+type ParameterPolicyState struct {
+	// type of the policy.
+	// +required
+	Type ParameterPolicyType `json:"type"`
+	// dueTime is when it acts; left out as long as that is not known, since there is no version. It tells one policy from another that
+	// took its place.
+	// +optional
+	DueTime *metav1.Time `json:"dueTime,omitempty"`
+	// status: Pending until it is due; InProgress while the parameter is being deleted; Finished when its event was made; Failed of an expiry
+	// that had passed when it was set, which deletes nothing.
+	// +required
+	// +kubebuilder:validation:Enum=Pending;InProgress;Finished;Failed
+	Status string `json:"status"`
 }
 
 // ParameterTarget is where a parameter's value is shown.
@@ -219,7 +304,7 @@ type ParameterStatus struct {
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
-	// conditions: Ready always; Reconciling and Stalled while true.
+	// conditions: Ready always; Reconciling, Stalled, Expiring and Unchanged while true.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -247,11 +332,18 @@ type ParameterStatus struct {
 	// +kubebuilder:validation:MaxItems=128
 	Versions []ParameterVersion `json:"versions,omitempty"`
 
+	// policies are those of spec, in their order, and what has become of them.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=10
+	Policies []ParameterPolicyState `json:"policies,omitempty"`
+
 	// lastModifiedTime of the parameter: when its latest version was made.
 	// +optional
 	LastModifiedTime *metav1.Time `json:"lastModifiedTime,omitempty"`
 
-	// importedFrom is the source of the latest version's value, as NAME/KEY of a core Secret; empty if it was not imported.
+	// importedFrom is the source of the latest version's value, as NAME/KEY of a core Secret, or sealed/DIGEST of a sealed value; empty if it was not
+	// imported.
 	// +optional
 	// +kubebuilder:validation:MaxLength=512
 	ImportedFrom string `json:"importedFrom,omitempty"`
@@ -259,6 +351,10 @@ type ParameterStatus struct {
 	// projection that was last written.
 	// +optional
 	Projection *ParameterProjection `json:"projection,omitempty"`
+
+	// policyBinding is whom the parameter's resource policy names.
+	// +optional
+	PolicyBinding *PolicyBinding `json:"policyBinding,omitempty"`
 
 	// lastHandledReconcileAt echoes the annotation strongroom.dev/reconcile.
 	// +optional
@@ -283,6 +379,7 @@ type ParameterStatus struct {
 // +kubebuilder:printcolumn:name="Tier",type=string,JSONPath=`.status.tier`,priority=1
 // +kubebuilder:printcolumn:name="Key",type=string,JSONPath=`.spec.kmsKeyRef.name`,priority=1
 // +kubebuilder:printcolumn:name="Target",type=string,JSONPath=`.status.projection.name`,priority=1
+// +kubebuilder:printcolumn:name="Expires",type=string,JSONPath=`.spec.policies[?(@.type=="Expiration")].timestamp`,priority=1
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
 // +kubebuilder:printcolumn:name="Message",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].message`,priority=1
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`

@@ -9,13 +9,15 @@ import (
 // https://docs.aws.amazon.com/secretsmanager/latest/userguide/rotate-secrets_schedule.html
 //
 // +kubebuilder:validation:XValidation:rule="!has(self.duration) || has(self.schedule)",message="a window needs the times at which it opens: set schedule, or remove duration",fieldPath=".duration"
-// +kubebuilder:validation:XValidation:rule="has(self.schedule) || has(self.postgres) || has(self.mysql) || has(self.redis) || has(self.function) || has(self.job)",message="schedule is when the value rotates, for example rate(30 days)",fieldPath=".schedule"
+// +kubebuilder:validation:XValidation:rule="has(self.schedule) || has(self.postgres) || has(self.mysql) || has(self.redis) || has(self.mongodb) || has(self.sqlserver) || has(self.function) || has(self.job)",message="schedule is when the value rotates, for example rate(30 days)",fieldPath=".schedule"
 // +kubebuilder:validation:XValidation:rule="!has(self.duration) || !has(self.schedule) || !self.schedule.matches('^rate[(][0-9]{1,5} hours?[)]$') || !self.duration.matches('^[0-9]{1,2}h$') || int(self.duration.substring(0, self.duration.size() - 1)) <= int(self.schedule.substring(5, self.schedule.indexOf(' ')))",message="the window reaches the next one: make duration at most as long as the rate",fieldPath=".duration"
-// +kubebuilder:validation:XValidation:rule="!has(self.strategy) || has(self.postgres) || has(self.mysql) || has(self.redis)",message="a strategy is for the users of a database: name its rotator, for example postgres",fieldPath=".strategy"
+// +kubebuilder:validation:XValidation:rule="!has(self.strategy) || has(self.postgres) || has(self.mysql) || has(self.redis) || has(self.mongodb) || has(self.sqlserver)",message="a strategy is for the users of a database: name its rotator, for example postgres",fieldPath=".strategy"
 // +kubebuilder:validation:XValidation:rule="!has(self.strategy) || self.strategy != 'AlternatingUsers' || !has(self.postgres) || has(self.postgres.adminSecretRef)",message="the second user is made and changed by an admin: set postgres.adminSecretRef",fieldPath=".postgres"
 // +kubebuilder:validation:XValidation:rule="!has(self.strategy) || self.strategy != 'AlternatingUsers' || !has(self.mysql) || has(self.mysql.adminSecretRef)",message="the second user is made and changed by an admin: set mysql.adminSecretRef",fieldPath=".mysql"
 // +kubebuilder:validation:XValidation:rule="!has(self.strategy) || self.strategy != 'AlternatingUsers' || !has(self.redis) || has(self.redis.adminSecretRef)",message="the second user is made and changed by an admin: set redis.adminSecretRef",fieldPath=".redis"
-// +kubebuilder:validation:AtMostOneOf=postgres;mysql;redis;function;job
+// +kubebuilder:validation:XValidation:rule="!has(self.strategy) || self.strategy != 'AlternatingUsers' || !has(self.mongodb) || has(self.mongodb.adminSecretRef)",message="the second user is made and changed by an admin: set mongodb.adminSecretRef",fieldPath=".mongodb"
+// +kubebuilder:validation:XValidation:rule="!has(self.strategy) || self.strategy != 'AlternatingUsers' || !has(self.sqlserver) || has(self.sqlserver.adminSecretRef)",message="the second user is made and changed by an admin: set sqlserver.adminSecretRef",fieldPath=".sqlserver"
+// +kubebuilder:validation:AtMostOneOf=postgres;mysql;redis;mongodb;sqlserver;function;job
 type SecretRotation struct {
 	// enabled is true when it is left out. While it is false nothing rotates, be it due or asked for, and a rotation in progress
 	// rests; CancelRotateSecret sets it so. A first value is made in any case.
@@ -48,6 +50,13 @@ type SecretRotation struct {
 	// redis: the value is the credential of an ACL user of Redis, of version 6 or later, or Valkey.
 	// +optional
 	Redis *DatabaseRotator `json:"redis,omitempty"`
+	// mongodb: the value is the credential of a user of MongoDB, of version 4.2 or later, of the database that dbname names, or of admin.
+	// +optional
+	MongoDB *DatabaseRotator `json:"mongodb,omitempty"`
+	// sqlserver: the value is the credential of a login of Microsoft SQL Server, of version 2014 or later, or of a user of the contained database
+	// that dbname names.
+	// +optional
+	SQLServer *DatabaseRotator `json:"sqlserver,omitempty"`
 	// function: a rotation function as AWS Secrets Manager calls it makes the values and tells whoever needs to know them.
 	// +optional
 	Function *FunctionRotator `json:"function,omitempty"`
@@ -130,7 +139,25 @@ type DatabaseRotator struct {
 	// tls says how connections are protected. Mode verify-full and the system's authorities when it is left out.
 	// +optional
 	TLS *DatabaseTLS `json:"tls,omitempty"`
+	// driftPolicy is what becomes of a password that the server takes no more, which is seen by a login every 4 to 8 hours: Heal, Report
+	// or Ignore. Heal when it is left out.
+	// +optional
+	DriftPolicy DriftPolicy `json:"driftPolicy,omitempty"`
 }
+
+// DriftPolicy is what becomes of a version in force that does not log in between rotations.
+// +kubebuilder:validation:Enum=Heal;Report;Ignore
+type DriftPolicy string
+
+// The policies.
+const (
+	// DriftHeal rotates at once if there is an admin and the version has logged in before.
+	DriftHeal DriftPolicy = "Heal"
+	// DriftReport says CredentialDrift in the condition RotationFailing, and changes nothing.
+	DriftReport DriftPolicy = "Report"
+	// DriftIgnore does not log in between rotations.
+	DriftIgnore DriftPolicy = "Ignore"
+)
 
 // DatabaseTLSMode is the protection of a connection, in the words of PostgreSQL's sslmode.
 // https://www.postgresql.org/docs/current/libpq-ssl.html#LIBPQ-SSL-PROTECTION
@@ -183,6 +210,43 @@ type RotationStatus struct {
 	NextAttemptTime *metav1.Time `json:"nextAttemptTime,omitempty"`
 }
 
+// RotationTestStatus is the last test of a rotator with the version in force: the step testSecret without the others, or a rotation, which is
+// a test too. It is made when a rotator is new or another.
+// https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_RotateSecret.html
+type RotationTestStatus struct {
+	// configuration is a digest of what spec.rotation says of the rotator that was tested. Empty when RotateSecret has asked for another test.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	Configuration string `json:"configuration,omitempty"`
+	// time of the test.
+	// +required
+	Time metav1.Time `json:"time"`
+	// versionId of the version in force that it was made with.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	VersionID string `json:"versionId,omitempty"`
+	// passedVersionId is the version in force at the last test that passed.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	PassedVersionID string `json:"passedVersionId,omitempty"`
+	// passedUser is a digest of the user, and its server, that logged in last, or whose rotation came to its end. An admin heals the password of this
+	// user, and of one that spec.generate names, and of no other.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	PassedUser string `json:"passedUser,omitempty"`
+	// pendingVersionId of the copy of the version in force that has AWSPENDING for as long as a function or a Job tests with it.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	PendingVersionID string `json:"pendingVersionId,omitempty"`
+	// healedTime at which a password that was not the server's was last set afresh between rotations.
+	// +optional
+	HealedTime *metav1.Time `json:"healedTime,omitempty"`
+	// attempts that failed since the last test that passed.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	Attempts int32 `json:"attempts,omitempty"`
+}
+
 // Rotator tells whether a rotation has more to do than to make a value.
 func (r *SecretRotation) Rotator() bool { return r.Database() != nil || r.MakesVersions() }
 
@@ -217,6 +281,10 @@ func (r *SecretRotation) Database() *DatabaseRotator {
 		return r.Postgres
 	case r.MySQL != nil:
 		return r.MySQL
+	case r.Redis != nil:
+		return r.Redis
+	case r.MongoDB != nil:
+		return r.MongoDB
 	}
-	return r.Redis
+	return r.SQLServer
 }

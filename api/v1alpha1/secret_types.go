@@ -10,8 +10,8 @@ import (
 // +kubebuilder:validation:AtMostOneOf=generate;valueFrom;sealed;replicaOf
 // +kubebuilder:validation:XValidation:rule="has(self.name) == has(oldSelf.name) && (!has(self.name) || self.name == oldSelf.name)",message="name cannot be changed: it is part of the ARN; create another Secret",fieldPath=".name",reason=FieldValueForbidden
 // +kubebuilder:validation:XValidation:rule="has(self.region) == has(oldSelf.region) && (!has(self.region) || self.region == oldSelf.region)",message="region cannot be changed: it is part of the ARN; create another Secret",fieldPath=".region",reason=FieldValueForbidden
-// +kubebuilder:validation:XValidation:rule="!has(self.rotation) || has(self.generate) || (!has(self.valueFrom) && (has(self.rotation.postgres) || has(self.rotation.mysql) || has(self.rotation.redis) || has(self.rotation.function) || has(self.rotation.job)))",message="only a value that Strongroom makes can be rotated: remove rotation, use generate, or name a rotator such as rotation.postgres",fieldPath=".rotation"
-// +kubebuilder:validation:XValidation:rule="!has(self.rotation) || !(has(self.rotation.postgres) || has(self.rotation.mysql) || has(self.rotation.redis)) || !has(self.generate) || has(self.generate.json)",message="a database's credential is a JSON object: use generate.json",fieldPath=".generate"
+// +kubebuilder:validation:XValidation:rule="!has(self.rotation) || has(self.generate) || (!has(self.valueFrom) && (has(self.rotation.postgres) || has(self.rotation.mysql) || has(self.rotation.redis) || has(self.rotation.mongodb) || has(self.rotation.sqlserver) || has(self.rotation.function) || has(self.rotation.job)))",message="only a value that Strongroom makes can be rotated: remove rotation, use generate, or name a rotator such as rotation.postgres",fieldPath=".rotation"
+// +kubebuilder:validation:XValidation:rule="!has(self.rotation) || !(has(self.rotation.postgres) || has(self.rotation.mysql) || has(self.rotation.redis) || has(self.rotation.mongodb) || has(self.rotation.sqlserver)) || !has(self.generate) || has(self.generate.json)",message="a database's credential is a JSON object: use generate.json",fieldPath=".generate"
 // +kubebuilder:validation:XValidation:rule="!has(self.rotation) || !has(self.rotation.function) || !has(self.generate)",message="a rotation function makes the values itself: remove generate, and put the first one with PutSecretValue",fieldPath=".generate"
 // +kubebuilder:validation:XValidation:rule="!has(self.rotation) || !has(self.rotation.job) || !has(self.generate)",message="a rotation job makes the values itself: remove generate, and put the first one with PutSecretValue",fieldPath=".generate"
 // +kubebuilder:validation:XValidation:rule="!has(self.replicaOf) || (has(oldSelf.replicaOf) && self.replicaOf == oldSelf.replicaOf)",message="a secret does not become a replica later, and has one primary for good: create another Secret, or remove replicaOf to promote this one to a secret of its own",fieldPath=".replicaOf",reason=FieldValueForbidden
@@ -221,11 +221,19 @@ type SecretStatus struct {
 	// +optional
 	Rotation *RotationStatus `json:"rotation,omitempty"`
 
+	// rotationTest is the last test of the rotator that spec.rotation names.
+	// +optional
+	RotationTest *RotationTestStatus `json:"rotationTest,omitempty"`
+
 	// importedFrom is the source of the current version's value: NAME/KEY of a core Secret, or a digest of the sealed value; empty if it
 	// was generated.
 	// +optional
 	// +kubebuilder:validation:MaxLength=512
 	ImportedFrom string `json:"importedFrom,omitempty"`
+
+	// resealed is spec.sealed anew, for the newest material of a key, while the annotation strongroom.dev/reseal asks for it.
+	// +optional
+	Resealed *ResealedStatus `json:"resealed,omitempty"`
 
 	// replication is what became of the regions of spec.replicaRegions.
 	// +optional
@@ -251,6 +259,34 @@ type SecretStatus struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=1024
 	LastHandledRotateAt string `json:"lastHandledRotateAt,omitempty"`
+}
+
+// SealedSource is what importedFrom begins with if the value was sealed. A digest of the text follows.
+const SealedSource = "sealed/"
+
+// ResealedStatus is a sealed value that was sealed anew: for the same account, region and name, so that it is as public as the former one.
+type ResealedStatus struct {
+	// source is the sealed value that it was made of, by its digest, as in importedFrom.
+	// +optional
+	// +kubebuilder:validation:MaxLength=512
+	Source string `json:"source,omitempty"`
+	// key is the KMSKey that it is sealed for, or was to be.
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	Key string `json:"key,omitempty"`
+	// sealed is the text for spec.sealed. It is left out if it could not be made.
+	// +optional
+	// +kubebuilder:validation:MaxLength=98304
+	Sealed string `json:"sealed,omitempty"`
+	// digest of sealed. It outlives sealed and the annotation, so that the text is known when it comes in spec: it is the value that was
+	// imported from source already.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	Digest string `json:"digest,omitempty"`
+	// message says why it could not be made.
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	Message string `json:"message,omitempty"`
 }
 
 // Secret is a secret as in AWS Secrets Manager: encrypted versions under staging labels, rotated on a schedule and

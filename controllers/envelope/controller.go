@@ -199,7 +199,12 @@ func (r *Reconciler) keyInUse(ctx context.Context, owner Owner, subject string) 
 	return len(holders) > 0, err
 }
 
+// entomb puts a tombstone over what a deleted object left. It asks the API server whether the object is gone: the cache learns of a new object's Envelope before it learns of the object at times, and a
+// tombstone over what lives would be taken for the object's last words when it is deleted.
 func (r *Reconciler) entomb(ctx context.Context, owner Owner, subject string, group []v1alpha1.Envelope) error {
+	if live, err := r.object(ctx, r.Store.Live, owner); err != nil || live.mayTake(subject) { // which asks for the next look
+		return err
+	}
 	ring, err := r.Keyring.Get()
 	if err != nil {
 		return err

@@ -13,6 +13,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
@@ -31,6 +32,16 @@ type recorder struct {
 func (r *recorder) Delete(ctx context.Context, obj client.Object, opts ...client.DeleteOption) error {
 	r.deleted = append(r.deleted, obj.GetName())
 	return r.Client.Delete(ctx, obj, opts...)
+}
+
+// unaware is the real client whose cache has not learned of any Secret.
+type unaware struct{ client.Client }
+
+func (u *unaware) Get(ctx context.Context, key client.ObjectKey, obj client.Object, opts ...client.GetOption) error {
+	if _, ok := obj.(*v1alpha1.Secret); ok {
+		return apierrors.NewNotFound(schema.GroupResource{Resource: "secrets"}, key.Name)
+	}
+	return u.Client.Get(ctx, key, obj, opts...)
 }
 
 // These specs call Reconcile themselves, with a clock that they move, so that they say what one pass does.
@@ -149,6 +160,17 @@ var _ = Describe("A pass over the Envelopes of an object", Ordered, ContinueOnFa
 			Expect(pass(db())).To(BeZero())
 			Expect(versionsOf()).To(HaveLen(3))
 			Expect(stones()).To(BeEmpty())
+		})
+
+		It("gets no tombstone while the cache knows its Envelopes and not yet itself", func() {
+			secret(2)
+			r := &envelope.Reconciler{
+				Client: &unaware{env.GetClient()}, Store: env.Envelope.Store, Keyring: env.Services.Keyring, Now: env.Clock.Now,
+			}
+			_, err := r.Reconcile(ctx, db())
+			Expect(err).NotTo(HaveOccurred())
+			Expect(stones()).To(BeEmpty())
+			Expect(versionsOf()).To(HaveLen(2))
 		})
 
 		It("sweeps what the index does not name after an hour and not before", func() {

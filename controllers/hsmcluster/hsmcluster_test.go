@@ -58,7 +58,7 @@ func sign(key *v1alpha1.KMSKey, message string) ([]byte, error) {
 	if key.Spec.KeySpec == v1alpha1.KeySpecRSA2048 {
 		algorithm = keys.PKCS1SHA256
 	}
-	return op.Services.KMS.Sign(ctx, key, algorithm, keys.Message{Bytes: digest[:], Digested: true})
+	return op.Services.KMS.Sign(ctx, key, algorithm, keys.Message{Bytes: digest[:], Type: keys.Digested})
 }
 
 var _ = Describe("An HSMCluster", Ordered, func() {

@@ -82,7 +82,7 @@ var _ = Describe("A KMSKey that is applied again with another HSMCluster", Order
 		Expect(key.Status.ARN).To(Equal(was.Status.ARN))
 		Expect(key.Status.KeyMaterials).To(HaveLen(1))
 		digest := sha256.Sum256([]byte(message))
-		Expect(op.Services.KMS.Verify(ctx, key, keys.ECDSASHA256, keys.Message{Bytes: digest[:], Digested: true}, signature)).To(Succeed())
+		Expect(op.Services.KMS.Verify(ctx, key, keys.ECDSASHA256, keys.Message{Bytes: digest[:], Type: keys.Digested}, signature)).To(Succeed())
 		_, err := sign(key, "and more")
 		Expect(err).NotTo(HaveOccurred())
 	})

@@ -70,22 +70,39 @@ func sourcesOf(ctx context.Context, cache client.Reader, f Follower, name string
 		if followed := w.FollowedSource(); followed != "" {
 			out = append(out, followed)
 		}
-		composite, ok := w.(*v1alpha1.Secret)
-		if !ok {
-			continue
+		parts, err := partsOf(ctx, cache, f, w, name)
+		if err != nil {
+			return nil, err
 		}
-		for _, source := range composite.TargetSources() {
-			if isSource(f, &source) {
-				return nil, fault.Stalled(v1alpha1.ReasonCycle, fmt.Errorf("%w: core Secret %s is made of this object's own value, which is a source of "+
-					"the target of Secret %s; follow another source, or use policy Once", errCycle, name, composite.Name))
-			}
-			followed, err := followedBy(ctx, cache, f.GetNamespace(), &source)
-			if err != nil {
-				return nil, err
-			}
-			if followed != "" {
-				out = append(out, followed)
-			}
+		out = append(out, parts...)
+	}
+	return out, nil
+}
+
+// partsOf lists the core Secrets that the objects follow whose values a writer shows beside its own.
+func partsOf(ctx context.Context, cache client.Reader, f, writer Follower, name string) ([]string, error) {
+	switch w := writer.(type) {
+	case *v1alpha1.Secret:
+		return sourcesOfTarget(ctx, cache, f, w, name)
+	case *v1alpha1.ParameterTree:
+		return parametersOfTree(ctx, cache, f, w, name)
+	}
+	return nil, nil
+}
+
+// sourcesOfTarget are those of the sources of a Secret's target.
+func sourcesOfTarget(ctx context.Context, cache client.Reader, f Follower, composite *v1alpha1.Secret, name string) (out []string, err error) {
+	for _, source := range composite.TargetSources() {
+		if isSource(f, &source) {
+			return nil, fault.Stalled(v1alpha1.ReasonCycle, fmt.Errorf("%w: core Secret %s is made of this object's own value, which is a source of "+
+				"the target of Secret %s; follow another source, or use policy Once", errCycle, name, composite.Name))
+		}
+		followed, err := followedBy(ctx, cache, f.GetNamespace(), &source)
+		if err != nil {
+			return nil, err
+		}
+		if followed != "" {
+			out = append(out, followed)
 		}
 	}
 	return out, nil
@@ -135,6 +152,10 @@ func writersOf(ctx context.Context, cache client.Reader, namespace, target strin
 		func() ([]Follower, error) {
 			var list v1alpha1.ParameterList
 			return makers(ctx, cache, &list, func() []v1alpha1.Parameter { return list.Items }, namespace, target)
+		},
+		func() ([]Follower, error) {
+			var list v1alpha1.ParameterTreeList
+			return makers(ctx, cache, &list, func() []v1alpha1.ParameterTree { return list.Items }, namespace, target)
 		},
 		func() ([]Follower, error) {
 			var list v1alpha1.CertificateList

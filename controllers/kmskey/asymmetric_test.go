@@ -31,6 +31,7 @@ var _ = Describe("An asymmetric KMSKey", func() {
 	for _, spec := range []v1alpha1.KeySpec{
 		v1alpha1.KeySpecRSA2048, v1alpha1.KeySpecRSA3072, v1alpha1.KeySpecRSA4096,
 		v1alpha1.KeySpecECCNISTP256, v1alpha1.KeySpecECCNISTP384, v1alpha1.KeySpecECCNISTP521,
+		v1alpha1.KeySpecECCSECGP256K1, v1alpha1.KeySpecMLDSA44, v1alpha1.KeySpecMLDSA65, v1alpha1.KeySpecMLDSA87,
 	} {
 		It(fmt.Sprintf("of %s is Enabled with one key material, and signs", spec), func() {
 			k := ready(signs(spec))
@@ -44,6 +45,28 @@ var _ = Describe("An asymmetric KMSKey", func() {
 			before := k.ResourceVersion
 			reconcile(k)
 			Expect(k.ResourceVersion).To(Equal(before))
+		})
+	}
+
+	for _, spec := range []v1alpha1.KeySpec{v1alpha1.KeySpecMLKEM768, v1alpha1.KeySpecMLKEM1024} {
+		It(fmt.Sprintf("of %s is Enabled with one key material, and has the secrets that were made for its public half", spec), func() {
+			k := ready(func(k *v1alpha1.KMSKey) {
+				k.Spec.KeySpec, k.Spec.KeyUsage = spec, v1alpha1.KeyUsageEncapsulateDecapsulate
+			})
+			Expect(k.Status.KeyState).To(Equal(v1alpha1.KeyStateEnabled))
+			Expect(k.Status.KeyMaterials).To(HaveLen(1))
+			Expect(k.Status.NextRotationTime).To(BeNil())
+			secret, ciphertext, err := env.Services.KMS.Encapsulate(ctx, k, keys.MLKEM)
+			Expect(err).NotTo(HaveOccurred())
+			buryNamed(k)
+			again := environment.KMSKey(namespace, "key", func(k *v1alpha1.KMSKey) {
+				k.Spec.KeySpec, k.Spec.KeyUsage = spec, v1alpha1.KeyUsageEncapsulateDecapsulate
+			})
+			create(again)
+			reconcile(again)
+			opened, err := env.Services.KMS.Decapsulate(ctx, again, keys.MLKEM, ciphertext)
+			Expect(err).NotTo(HaveOccurred())
+			Expect(opened.Equal(secret)).To(BeTrue(), "also when it is back in its waiting period")
 		})
 	}
 

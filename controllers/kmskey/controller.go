@@ -69,7 +69,7 @@ type pass struct {
 	leftOut []string
 	// due tells that the waiting period of a scheduled deletion is over.
 	due bool
-	// refused says that a rotation on demand was not made; all else goes on.
+	// refused says that a rotation on demand or an import was not made; all else goes on.
 	refused error
 	// requeue is when to look again, 0 for never.
 	requeue time.Duration
@@ -91,6 +91,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	p.read()
 	if !key.DeletionTimestamp.IsZero() {
 		return r.delete(ctx, p)
+	}
+	if written, err := r.updatePrimary(ctx, p); written || err != nil {
+		return outcome.Again(err) // what was written asks for the next pass
 	}
 	if err := r.finalizer(ctx, p); err != nil {
 		return outcome.Again(err)
@@ -118,5 +121,5 @@ func (r *Reconciler) finalizer(ctx context.Context, p *pass) error {
 
 // run is the order of steps.
 func (r *Reconciler) run(ctx context.Context, p *pass) error {
-	return passes.Run(ctx, p, r.schedule, r.identify, r.bind, r.restore, r.resume, r.material, r.verify, r.sealing, r.policy)
+	return passes.Run(ctx, p, r.schedule, r.identify, r.bind, r.restore, r.resume, r.expireImports, r.rotate, r.importMaterial, r.verify, r.sealing, r.policy, r.awaitImport, r.tell)
 }

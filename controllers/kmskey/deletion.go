@@ -52,6 +52,9 @@ func (r *Reconciler) delete(ctx context.Context, p *pass) (ctrl.Result, error) {
 			return r.summarise(ctx, p, err)
 		}
 	}
+	if err := r.revokeGrants(ctx, p); err != nil {
+		return outcome.Again(err)
+	}
 	before := p.key.DeepCopy()
 	controllerutil.RemoveFinalizer(p.key, Finalizer)
 	err = r.Client.Patch(ctx, p.key, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
@@ -59,6 +62,31 @@ func (r *Reconciler) delete(ctx context.Context, p *pass) (ctrl.Result, error) {
 		return outcome.Again(fmt.Errorf("removing the finalizer: %w", err))
 	}
 	return ctrl.Result{}, nil
+}
+
+// +kubebuilder:rbac:groups=strongroom.dev,resources=kmsgrants,verbs=delete
+
+// revokeGrants deletes the grants that the AWS API made of the key. Those of manifests are their owners'. It comes before the finalizer goes, so
+// that a pass that dies between two of them, or ends for lack of time, is followed by one that goes on.
+func (r *Reconciler) revokeGrants(ctx context.Context, p *pass) error {
+	if p.key.Status.ARN == "" {
+		return nil
+	}
+	all, err := r.KMS.GrantsOfKey(ctx, p.key)
+	if err != nil {
+		return err
+	}
+	for i := range all {
+		if all[i].Labels[v1alpha1.GrantKeyIDLabel] != p.key.Status.KeyID {
+			continue
+		}
+		grant := &v1alpha1.KMSGrant{ObjectMeta: metav1.ObjectMeta{Namespace: all[i].Namespace, Name: all[i].Name}}
+		err := r.Client.Delete(ctx, grant, client.Preconditions{UID: &all[i].UID}, client.DisableReadYourWritesConsistency)
+		if client.IgnoreNotFound(err) != nil {
+			return fmt.Errorf("deleting the key's grant %s: %w", grant.Name, err)
+		}
+	}
+	return nil
 }
 
 // users says what holds the key and how it is made to let go, empty for nothing. A key that never had material signed nothing.
@@ -74,6 +102,13 @@ func (r *Reconciler) users(ctx context.Context, p *pass) (string, error) {
 	if len(holders) > 0 {
 		says = append(says, fmt.Sprintf("%d Envelopes are encrypted under this key: %s. Delete those objects: they hold the key until "+
 			"their recovery windows end.", len(holders), upToFive(ownersOf(holders))))
+	}
+	replicas, err := r.replicasOf(ctx, p.key)
+	if err != nil {
+		return "", err
+	}
+	if replicas != "" {
+		says = append(says, replicas)
 	}
 	if len(p.key.Status.KeyMaterials) > 0 {
 		signing, err := r.signers(ctx, p)

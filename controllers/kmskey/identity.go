@@ -43,6 +43,9 @@ func (r *Reconciler) identify(ctx context.Context, p *pass) error {
 	if p.key.Status.KeyID != "" {
 		return nil
 	}
+	if kms.IsReplica(p.key) {
+		return r.identifyReplica(ctx, p, id)
+	}
 	settled := p.key.DeepCopy()
 	r.KMS.Identify(settled, id)
 	if err := r.idIsFree(ctx, settled); err != nil {
@@ -67,5 +70,13 @@ func (r *Reconciler) idIsFree(ctx context.Context, key *v1alpha1.KMSKey) error {
 				errIDTaken, other))
 		}
 	}
-	return nil
+	if kms.MultiRegionTypeOf(key) != kms.MultiRegionPrimary {
+		return nil
+	}
+	other, err := r.KMS.OtherPrimary(ctx, key)
+	if err == nil && other != nil { // in another region: it is not this one's replica either, whose id is that of its primary
+		err = fault.Contested(v1alpha1.ReasonNameConflict, fmt.Errorf("%w: KMSKey %s has it already, in another region; give this one another name",
+			errIDTaken, other.Name))
+	}
+	return err
 }

@@ -98,24 +98,14 @@ func period(spec *v1alpha1.KeyRotation) int {
 // it as current commits the rotation. Material that an earlier pass stored is what CreateMaterial returns.
 func (r *Reconciler) material(ctx context.Context, p *pass) error {
 	status := &p.key.Status
-	in := rotationInput{
-		hasMaterial:  len(status.KeyMaterials) > 0,
-		enabled:      kms.Enabled(p.key) && !kms.Scheduled(p.key),
-		fixed:        !kms.Rotates(p.key),
-		requested:    conditions.Echo(p.key.Annotations[v1alpha1.RotateAnnotation]),
-		handled:      status.LastHandledRotateAt,
-		onDemand:     status.OnDemandRotations,
-		periodInDays: period(p.key.Spec.Rotation),
-		now:          p.now,
-		seed:         string(p.key.UID),
+	may, contested, err := r.mayRotate(ctx, p)
+	if err != nil || contested != nil && len(status.KeyMaterials) == 0 { // which would get material that the other has not
+		return cmp.Or(err, contested)
 	}
-	if p.restored || p.resumed {
-		in.handled = in.requested // the material that was found may be the answer to it
-	}
+	in := rotationOf(p, may)
 	var sequence int64 = 1
 	if in.hasMaterial {
 		sequence = status.KeyMaterials[len(status.KeyMaterials)-1].Sequence + 1
-		in.last = lastAutomatic(status.KeyMaterials)
 	}
 	for slices.Contains(p.leftOut, store.Name(v1alpha1.EnvelopeKeyMaterial, status.ARN, sequence)) {
 		sequence++ // its name is taken
@@ -145,7 +135,31 @@ func (r *Reconciler) material(ctx context.Context, p *pass) error {
 		}
 		p.refused = fault.Stalled(reason, refused)
 	}
+	p.refused = cmp.Or(contested, p.refused)
 	return nil
+}
+
+// rotationOf is what the decision to rotate depends on; may tells that the key is rotated at all.
+func rotationOf(p *pass, may bool) rotationInput {
+	status := &p.key.Status
+	in := rotationInput{
+		hasMaterial:  len(status.KeyMaterials) > 0,
+		enabled:      kms.Enabled(p.key) && !kms.Scheduled(p.key) && may,
+		fixed:        !kms.Rotates(p.key),
+		requested:    conditions.Echo(p.key.Annotations[v1alpha1.RotateAnnotation]),
+		handled:      status.LastHandledRotateAt,
+		onDemand:     status.OnDemandRotations,
+		periodInDays: period(p.key.Spec.Rotation),
+		now:          p.now,
+		seed:         string(p.key.UID),
+	}
+	if p.restored || p.resumed {
+		in.handled = in.requested // the material that was found may be the answer to it
+	}
+	if in.hasMaterial {
+		in.last = lastAutomatic(status.KeyMaterials)
+	}
+	return in
 }
 
 // lastAutomatic is from when the period of automatic rotation counts: rotations on demand do not change its schedule.
@@ -173,14 +187,14 @@ func (r *Reconciler) verify(ctx context.Context, p *pass) error {
 		first = cmp.Or(first, err)
 	}
 	p.verified = true
-	return cmp.Or(first, leftOut(p.leftOut), p.refused)
+	return cmp.Or(first, leftOut(p.leftOut))
 }
 
 // sealing publishes the line by which values are sealed for the key. It is derived again at each pass: somebody may have put a key of
 // their own there, to read what is sealed next.
 func (r *Reconciler) sealing(ctx context.Context, p *pass) error {
 	p.key.Status.SealingPublicKey = ""
-	if !kms.Seals(p.key) || kms.State(p.key, p.unavailable) != v1alpha1.KeyStateEnabled {
+	if state := kms.State(p.key, p.unavailable); !kms.Seals(p.key) || state != v1alpha1.KeyStateEnabled && state != v1alpha1.KeyStateUpdating {
 		return nil
 	}
 	line, err := r.KMS.SealingPublicKey(ctx, p.key)

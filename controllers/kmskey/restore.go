@@ -12,6 +12,7 @@ import (
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/arn"
+	"strongroom.dev/strongroom/internal/core/keys"
 	"strongroom.dev/strongroom/internal/service/kms"
 	"strongroom.dev/strongroom/internal/store"
 )
@@ -26,9 +27,7 @@ func (r *Reconciler) restore(ctx context.Context, p *pass) error {
 	if err != nil {
 		return err
 	}
-	if region := p.key.Spec.Region; region != "" { // a key of that name in another region was another key
-		envelopes = slices.DeleteFunc(envelopes, func(e v1alpha1.Envelope) bool { return arn.Region(e.Spec.Subject) != region })
-	}
+	envelopes = slices.DeleteFunc(envelopes, func(e v1alpha1.Envelope) bool { return !canBe(p.key, e.Spec.Subject) })
 	own := p.key.Status.DeepCopy()
 	var damaged []string
 	for _, subject := range subjectsOf(envelopes) {
@@ -38,11 +37,14 @@ func (r *Reconciler) restore(ctx context.Context, p *pass) error {
 		}
 		keyID, isKey := arn.KeyID(subject)
 		p.key.Status.ARN, p.key.Status.KeyID = subject, keyID
+		if err := r.mayComeBack(ctx, p.key); err != nil {
+			own.DeepCopyInto(&p.key.Status)
+			return err
+		}
 		opened, closed, err := r.open(ctx, p, stored)
 		if err == nil && isKey && len(opened) > 0 {
-			p.key.Status.KeyMaterials = opened
-			kms.SortMaterials(&p.key.Status)
-			p.restored = keyID != kms.KeyID(p.key) || len(opened) > 1
+			index(p.key, opened)
+			p.restored = !kms.IsReplica(p.key) && (keyID != kms.KeyID(p.key) || len(opened) > 1)
 			p.resumed = true
 			return nil
 		}
@@ -55,13 +57,29 @@ func (r *Reconciler) restore(ctx context.Context, p *pass) error {
 	return leftOut(damaged) // and if there is none: nothing was made yet, this is a new key
 }
 
+// canBe tells whether a key can go on as one of its name that was there before: one of another region was another key, keys of one region and multi-Region keys do not become each
+// other, and a replica that has settled on its primary's id is no other one's.
+func canBe(key *v1alpha1.KMSKey, subject string) bool {
+	id, _ := arn.KeyID(subject)
+	switch region := key.Spec.Region; {
+	case region != "" && arn.Region(subject) != region, keys.MultiRegion(id) != key.Spec.MultiRegion:
+		return false
+	case kms.IsReplica(key) && key.Status.KeyID != "":
+		return subject == key.Status.ARN
+	}
+	return true
+}
+
 // resume takes materials into the index that are stored and that it lacks: the one that an earlier pass made before it ended,
 // or more if status was set back. Key materials are never let go while the key lives, so each of them belongs there. One that
 // does not open is left out: somebody else may have put it there, which must not keep the key from its own.
 func (r *Reconciler) resume(ctx context.Context, p *pass) error {
 	status := &p.key.Status
-	if len(status.KeyMaterials) == 0 {
-		return nil // restore has looked already
+	if kms.External(p.key) {
+		return r.resumeImports(ctx, p)
+	}
+	if len(status.KeyMaterials) == 0 || kms.Updating(p.key) {
+		return nil // restore has looked already; and nothing becomes current while the primary changes
 	}
 	envelopes, err := r.Store.OfOwner(ctx, p.key.Namespace, kms.Owner(p.key.Name))
 	if err != nil {
@@ -79,10 +97,24 @@ func (r *Reconciler) resume(ctx context.Context, p *pass) error {
 	p.leftOut = closed
 	if len(opened) > 0 {
 		p.resumed = true
+		if kms.IsReplica(p.key) {
+			kms.AddFormer(status, opened)
+			return nil
+		}
 		status.KeyMaterials = append(status.KeyMaterials, opened...)
 		kms.SortMaterials(status)
 	}
 	return nil
+}
+
+// index puts materials into the index of a key that has none.
+func index(key *v1alpha1.KMSKey, opened []v1alpha1.KeyMaterial) {
+	if kms.External(key) {
+		kms.RebuildImports(&key.Status, opened...)
+		return
+	}
+	key.Status.KeyMaterials = opened
+	kms.SortMaterials(&key.Status)
 }
 
 // open tells the materials that open from the Envelopes that do not: only what opens gets into the index. Its error says nothing

@@ -20,7 +20,9 @@ import (
 // deletionInput is all that the decision depends on when a scheduled key goes.
 type deletionInput struct {
 	scheduled bool
-	window    time.Duration
+	// replicas tells that there are some: the window begins when they are gone.
+	replicas bool
+	window   time.Duration
 	// at is the time that was settled before, zero for none.
 	at time.Time
 	// generation of the spec that says so, and the one that the settled time is known to hold for.
@@ -32,7 +34,7 @@ type deletionInput struct {
 // of spec was missed: of several, one may have cancelled the deletion and the next begun another, whose waiting period is whole.
 func decideDeletion(in deletionInput) (at time.Time, due bool) {
 	switch {
-	case !in.scheduled:
+	case !in.scheduled, in.replicas:
 		return time.Time{}, false
 	case in.at.IsZero(), in.generation-in.settled > 1, in.generation < in.settled: // the last is of a status that was restored
 		return in.now.Add(in.window), false
@@ -42,11 +44,18 @@ func decideDeletion(in deletionInput) (at time.Time, due bool) {
 
 // schedule settles when a key goes whose spec has it deleted. It comes first: no pass looks at a spec and
 // misses what that says.
-func (r *Reconciler) schedule(_ context.Context, p *pass) error {
+func (r *Reconciler) schedule(ctx context.Context, p *pass) error {
 	status := &p.key.Status
 	in := deletionInput{
 		scheduled: kms.Scheduled(p.key), window: kms.PendingWindow(p.key), now: p.now,
 		generation: p.key.Generation, settled: status.DeletionGeneration,
+	}
+	if in.scheduled {
+		replicas, err := r.KMS.Replicas(ctx, p.key)
+		if err != nil {
+			return err
+		}
+		in.replicas = len(replicas) > 0
 	}
 	if status.DeletionTime != nil {
 		in.at = status.DeletionTime.Time
@@ -82,6 +91,9 @@ func (r *Reconciler) expire(ctx context.Context, p *pass, err error) (ctrl.Resul
 			r.Events.Eventf(p.key, nil, corev1.EventTypeWarning, v1alpha1.ConditionDeletionBlocked, "Delete", "%s", text)
 		}
 		return result, err
+	}
+	if failed = r.KMS.EndReplication(ctx, p.key); failed != nil {
+		return outcome.Again(failed)
 	}
 	failed = r.Client.Delete(ctx, p.key, client.Preconditions{UID: &p.key.UID, ResourceVersion: &p.key.ResourceVersion})
 	if client.IgnoreNotFound(failed) != nil {

@@ -17,6 +17,7 @@ func TestAScheduledKeyGoesAtTheTimeThatWasSettledUnlessAChangeOfSpecWasMissed(t 
 		"not scheduled":                         {deletionInput{at: settled, generation: 3, settled: 3, now: base}, time.Time{}, false},
 		"not scheduled, and its time was come":  {deletionInput{at: settled, generation: 3, settled: 3, now: settled}, time.Time{}, false},
 		"just scheduled":                        {deletionInput{scheduled: true, window: week, generation: 2, now: base}, base.Add(week), false},
+		"a primary with replicas":               {deletionInput{scheduled: true, replicas: true, window: week, at: settled, generation: 2, settled: 2, now: settled}, time.Time{}, false},
 		"settled before":                        {deletionInput{scheduled: true, window: week, at: settled, generation: 2, settled: 2, now: base}, settled, false},
 		"one other change since":                {deletionInput{scheduled: true, window: week, at: settled, generation: 3, settled: 2, now: base}, settled, false},
 		"two changes since":                     {deletionInput{scheduled: true, window: week, at: settled, generation: 4, settled: 2, now: base}, base.Add(week), false},

@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/store"
 	"strongroom.dev/strongroom/test/environment"
 )
 
@@ -156,4 +157,13 @@ func annotate(k *v1alpha1.KMSKey, value string) func() {
 		}
 		k.Annotations[v1alpha1.RotateAnnotation] = value
 	}
+}
+
+func clientKey(namespace, name string) client.ObjectKey {
+	return client.ObjectKey{Namespace: namespace, Name: name}
+}
+
+// storeName is the name of the Envelope of a key material.
+func storeName(subject string, sequence int64) string {
+	return store.Name(v1alpha1.EnvelopeKeyMaterial, subject, sequence)
 }

@@ -26,7 +26,7 @@ import (
 func Indexes() map[string]client.IndexerFunc {
 	return map[string]client.IndexerFunc{
 		kms.AliasIndex: kms.IndexAlias, kms.ARNIndex: kms.IndexARN, kms.KeyIDIndex: kms.IndexKeyID, kms.KeyStoreIndex: kms.IndexKeyStore,
-		principals.Index: principals.IndexValues,
+		kms.ReplicaIndex: kms.IndexReplica, principals.Index: principals.IndexValues,
 	}
 }
 
@@ -35,6 +35,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, options controller.Optio
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("kmskey").
 		For(&v1alpha1.KMSKey{}).
+		Watches(&v1alpha1.KMSKey{}, r.relatives()).
 		Watches(&v1alpha1.Envelope{}, handler.EnqueueRequestsFromMapFunc(r.ofEnvelope),
 			builder.WithPredicates(predicate.Funcs{CreateFunc: ownMaterial})).
 		Watches(&v1alpha1.CertificateAuthority{}, handler.EnqueueRequestsFromMapFunc(r.ofAuthority)).

@@ -61,8 +61,12 @@ type pass struct {
 	// versions of a deleted object came back, and found that versions were which status did not name.
 	indexed, versioned, restored, found bool
 	importedFrom                        string
-	// requeue is when to look again, 0 for never.
-	requeue time.Duration
+	// foundFrom is where the value came from of a parameter that was restored.
+	foundFrom string
+	// requeue is when to look again, 0 for never; plan is when the policies ask for that, however the pass ends.
+	requeue, plan time.Duration
+	// deleted tells that the parameter has expired and is gone, and changed that somebody changed or deleted it before.
+	deleted, changed bool
 }
 
 func (p *pass) subject() sealed.Subject {
@@ -79,11 +83,20 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	p := &pass{parameter: parameter, before: before, former: &before.Status, now: r.Now()}
 	err := r.run(ctx, p)
 	defer p.value.Wipe()
-	return r.summarise(ctx, p, err)
+	switch {
+	case p.deleted:
+		return ctrl.Result{}, nil
+	case p.changed:
+		return ctrl.Result{RequeueAfter: changedAgain}, nil
+	}
+	return p.planned(r.summarise(ctx, p, err))
 }
 
 // run is the order of steps. What there is is shown and healed even if no new version can be made.
 func (r *Reconciler) run(ctx context.Context, p *pass) error {
+	if err := r.bind(ctx, p); err != nil {
+		return err
+	}
 	if p.parameter.Spec.Suspend {
 		return passes.ErrSuspended
 	}
@@ -91,7 +104,10 @@ func (r *Reconciler) run(ctx context.Context, p *pass) error {
 		return err
 	}
 	p.indexed = true
-	err := r.version(ctx, p)
+	if over, err := r.expire(ctx, p); over {
+		return err
+	}
+	err := fault.Join(fault.Join(parameterstore.CheckPolicies(p.parameter), r.version(ctx, p)), passes.Understood(p.parameter.Spec.ResourcePolicy, parameterstore.ParsePolicy))
 	if len(p.index) == 0 {
 		return err
 	}

@@ -2,6 +2,7 @@ package parameter
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -16,6 +17,7 @@ import (
 	"strongroom.dev/strongroom/internal/core/arn"
 	"strongroom.dev/strongroom/internal/fault"
 	"strongroom.dev/strongroom/internal/service/parameterstore"
+	"strongroom.dev/strongroom/internal/service/principals"
 	"strongroom.dev/strongroom/internal/service/sealed"
 	"strongroom.dev/strongroom/internal/store"
 )
@@ -73,6 +75,14 @@ func (r *Reconciler) restore(ctx context.Context, p *pass) error {
 	if len(p.index) > 0 {
 		return nil
 	}
+	if err := r.recover(ctx, p); err != nil {
+		return err
+	}
+	return r.bindNow(ctx, p)
+}
+
+// recover finds what is left of the parameter.
+func (r *Reconciler) recover(ctx context.Context, p *pass) error {
 	restored, err := r.Parameters.Versions().Restore(ctx, sealed.Lost{
 		Namespace: p.parameter.Namespace, Name: p.parameter.Name, Reading: store.Reading(p.parameter), Created: p.parameter.CreationTimestamp.Time,
 		Mine: func(subject string) bool { return subject == p.arn },
@@ -81,10 +91,22 @@ func (r *Reconciler) restore(ctx context.Context, p *pass) error {
 		return err
 	}
 	p.index, p.found, p.restored = restored.Index, true, restored.Deleted
+	p.parameter.Status.PolicyBinding = principals.Rebound(p.parameter, p.parameter.Spec.ResourcePolicy, p.parameter.Status.PolicyBinding, restored.PolicyBinding)
+	p.foundFrom = formerSource(restored.Spec, sourceOf(p.parameter))
 	if len(restored.Damaged) > 0 {
 		r.reporter().Tell(p.parameter, outcome.Dropped(restored.Damaged))
 	}
 	return nil
+}
+
+// formerSource is the source of a value that a parameter had when it was deleted, by the spec that its tombstone keeps, so that another in the spec of now is
+// not taken for it. If that is not known, it is taken to be the one of now.
+func formerSource(spec []byte, now string) string {
+	var former v1alpha1.ParameterSpec
+	if len(spec) == 0 || json.Unmarshal(spec, &former) != nil {
+		return now
+	}
+	return sourceOf(&v1alpha1.Parameter{Spec: former})
 }
 
 // resume commits, in this pass, the versions whose Envelopes earlier passes made before they ended, or requests that have not

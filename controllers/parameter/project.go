@@ -47,16 +47,7 @@ func (r *Reconciler) project(ctx context.Context, p *pass) error {
 		return err
 	}
 	at, policy := placeOf(p.parameter)
-	latest, _ := parameterstore.Latest(p.index)
-	showing := projection.Showing{
-		Owner:     projection.Owner{Kind: parameterstore.OwnerKind, Name: p.parameter.Name, UID: p.parameter.UID, ARN: p.arn},
-		Namespace: p.parameter.Namespace, Generation: p.parameter.Generation, Version: latest.ID, Now: p.now,
-	}
-	if former := p.former.Projection; former != nil {
-		showing.Former = &projection.Former{
-			ConfigMap: former.Kind == kindConfigMap, Name: former.Name, Keys: []string{former.Key}, Digest: former.Digest,
-		}
-	}
+	showing := r.showing(p)
 	if at.kind != "" {
 		showing.Target = &projection.Target{
 			ConfigMap: at.kind == kindConfigMap, Name: at.name, Policy: policy,
@@ -65,6 +56,21 @@ func (r *Reconciler) project(ctx context.Context, p *pass) error {
 		showing.Restart = p.parameter.Spec.Target.Restart
 	}
 	return r.show(ctx, p, &showing, at)
+}
+
+// showing is what is wanted of targets: nothing, and what status knows of a former one.
+func (r *Reconciler) showing(p *pass) projection.Showing {
+	latest, _ := parameterstore.Latest(p.index)
+	out := projection.Showing{
+		Owner:     projection.Owner{Kind: parameterstore.OwnerKind, Name: p.parameter.Name, UID: p.parameter.UID, ARN: p.arn},
+		Namespace: p.parameter.Namespace, Generation: p.parameter.Generation, Version: latest.ID, Now: p.now,
+	}
+	if former := p.former.Projection; former != nil {
+		out.Former = &projection.Former{
+			ConfigMap: former.Kind == kindConfigMap, Name: former.Name, Keys: []string{former.Key}, Digest: former.Digest,
+		}
+	}
+	return out
 }
 
 // show has it shown, tells of what nobody asked for, and notes in status what is shown.

@@ -20,6 +20,9 @@ func (r *Reconciler) summarise(ctx context.Context, p *pass, err error) (ctrl.Re
 	if errors.Is(err, passes.ErrSuspended) {
 		return r.reporter().Suspended(ctx, p.before, p.parameter, "no version is made and nothing is projected")
 	}
+	if p.indexed {
+		r.notify(p)
+	}
 	prune := r.Parameters.Versions().LetGo(ctx, p.subject(), p.commit())
 	return r.reporter().End(ctx, &outcome.Pass{
 		Before: p.before, Object: p.parameter, Err: err, Message: parameterstore.MessageInForce, Requeue: p.requeue,

@@ -8,6 +8,7 @@ import (
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/controllers/imports"
 	"strongroom.dev/strongroom/internal/conditions"
+	"strongroom.dev/strongroom/internal/core/sealing"
 	"strongroom.dev/strongroom/internal/core/secretbytes"
 	"strongroom.dev/strongroom/internal/core/versions"
 	"strongroom.dev/strongroom/internal/fault"
@@ -17,7 +18,7 @@ import (
 )
 
 var (
-	errNoValue     = errors.New("the parameter has no value yet: put one with PutParameter, or set spec.value, spec.generate or spec.valueFrom")
+	errNoValue     = errors.New("the parameter has no value yet: put one with PutParameter, or set spec.value, spec.generate, spec.valueFrom or spec.sealed")
 	errHistoryFull = errors.New("the oldest of the parameter's 100 versions has a label, so no version can be made: take the label from it")
 )
 
@@ -26,7 +27,10 @@ var (
 func (r *Reconciler) version(ctx context.Context, p *pass) error {
 	spec := &p.parameter.Spec
 	p.importedFrom = p.parameter.Status.ImportedFrom
-	if p.found {
+	switch {
+	case p.foundFrom != "":
+		p.importedFrom = p.foundFrom
+	case p.found && spec.Sealed == "": // a sealed value is compared with the version that was found, which may be the API's
 		p.importedFrom = sourceOf(p.parameter)
 	}
 	asked := p.requested() != "" && p.requested() != p.parameter.Status.LastHandledRotateAt && !p.found
@@ -36,6 +40,8 @@ func (r *Reconciler) version(ctx context.Context, p *pass) error {
 		err = r.putIfOther(ctx, p, secretbytes.Copy([]byte(spec.Value)))
 	case spec.ValueFrom != nil:
 		err = r.importValue(ctx, p, asked)
+	case spec.Sealed != "":
+		err = r.openSealed(ctx, p)
 	case spec.Generate != nil && (len(p.index) == 0 || asked):
 		err = r.generate(ctx, p)
 	case len(p.index) == 0:
@@ -116,6 +122,9 @@ func (r *Reconciler) importIfOther(ctx context.Context, p *pass, value secretbyt
 
 // sourceOf names the source of an imported value, as status does.
 func sourceOf(parameter *v1alpha1.Parameter) string {
+	if parameter.Spec.Sealed != "" {
+		return v1alpha1.SealedSource + sealing.Digest(parameter.Spec.Sealed)
+	}
 	if parameter.Spec.ValueFrom == nil {
 		return ""
 	}

@@ -2,6 +2,7 @@ package parameter
 
 import (
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
@@ -15,6 +16,7 @@ import (
 	"strongroom.dev/strongroom/controllers/outcome"
 	"strongroom.dev/strongroom/controllers/passes"
 	"strongroom.dev/strongroom/internal/service/parameterstore"
+	"strongroom.dev/strongroom/internal/service/principals"
 )
 
 // The cache indexes of Parameters.
@@ -36,7 +38,8 @@ func Indexes() map[string]client.IndexerFunc {
 			}
 			return ""
 		}),
-		KeyIndex: passes.Index(parameterstore.KeyName),
+		principals.Index: principals.IndexValues,
+		KeyIndex:         passes.Index(parameterstore.KeyName),
 		SourceIndex: passes.Index(func(p *v1alpha1.Parameter) string {
 			if p.Spec.ValueFrom == nil {
 				return ""
@@ -68,6 +71,8 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, options controller.Optio
 		Watches(&corev1.ConfigMap{}, own.By(r.Client, ofConfigMap), builder.WithPredicates(predicate.Funcs{CreateFunc: own.NotOwn})).
 		Watches(&v1alpha1.KMSKey{}, own.By(r.Client, passes.Named(KeyIndex)), builder.WithPredicates(predicate.Funcs{UpdateFunc: passes.KeyChanged})).
 		Watches(&v1alpha1.Envelope{}, handler.EnqueueRequestsFromMapFunc(own.EnvelopeOwner), builder.WithPredicates(predicate.Funcs{CreateFunc: own.EnvelopeWanted(r.Client)})).
+		Watches(&v1alpha1.IAMUser{}, passes.OfPrincipal(r.Client, own.List), builder.WithPredicates(passes.PrincipalAppeared)).
+		Watches(&v1alpha1.IAMRole{}, passes.OfPrincipal(r.Client, own.List), builder.WithPredicates(passes.PrincipalAppeared)).
 		Watches(&corev1.Namespace{}, own.NamespaceChanged(r.Client), builder.WithPredicates(predicate.LabelChangedPredicate{})).
 		WithOptions(options).
 		Complete(r)
@@ -82,9 +87,11 @@ func valuePut(before, after *v1alpha1.ParameterStatus) bool {
 	return before.Version != after.Version && meta.IsStatusConditionTrue(after.Conditions, v1alpha1.ConditionReconciling)
 }
 
-// statusLost tells that a status has fewer facts than before, which this controller never writes, or a value that a request has put.
+// statusLost tells that a status has fewer facts than before, which this controller never writes, a value that a request has put, or
+// other times of policies, by a version that it put.
 func statusLost(old, now *v1alpha1.Parameter) bool {
 	before, after := &old.Status, &now.Status
 	return before.ARN != "" && after.ARN != before.ARN || len(after.Versions) < len(before.Versions) ||
-		before.Projection != nil && after.Projection == nil || valuePut(before, after)
+		before.Projection != nil && after.Projection == nil || valuePut(before, after) ||
+		len(after.Policies) > 0 && !equality.Semantic.DeepEqual(before.Policies, after.Policies)
 }

@@ -18,6 +18,7 @@ import (
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/conditions"
 	"strongroom.dev/strongroom/internal/core/iam"
+	"strongroom.dev/strongroom/internal/fault"
 	"strongroom.dev/strongroom/internal/service/principals"
 )
 
@@ -56,6 +57,17 @@ func BindPrincipals(ctx context.Context, reader client.Reader, n PolicyPrincipal
 	}
 	conditions.Set(n.Conditions, n.Object.GetGeneration(), v1alpha1.ConditionPrincipalReplaced, metav1.ConditionTrue, v1alpha1.ReasonAnotherPrincipal,
 		replacedMessage(replaced))
+	return nil
+}
+
+// Understood says whether parse understands a resource policy, which there need not be. Its object does all else; by the AWS API, a policy that is not understood lets nobody in.
+func Understood(document *v1alpha1.PolicyDocument, parse func([]byte) (*iam.Policy, error)) error {
+	if document == nil {
+		return nil
+	}
+	if _, err := parse(document.Raw); err != nil {
+		return fault.Stalled(v1alpha1.ReasonMalformedPolicyDocument, fmt.Errorf("spec.resourcePolicy: %w", err))
+	}
 	return nil
 }
 

@@ -118,6 +118,16 @@ func (k Kind) NotOwn(e event.CreateEvent) bool {
 	return controller == nil || controller.Kind != k.Name || controller.APIVersion != v1alpha1.SchemeGroupVersion.String()
 }
 
+// Controller asks for a pass over the object of the kind that controls another. Core Secrets of immutable targets have names that no spec has,
+// and neither have Jobs.
+func (k Kind) Controller(_ context.Context, obj client.Object) []reconcile.Request {
+	controller := metav1.GetControllerOfNoCopy(obj)
+	if controller == nil || controller.Kind != k.Name || controller.APIVersion != v1alpha1.SchemeGroupVersion.String() {
+		return nil
+	}
+	return []reconcile.Request{Request(obj.GetNamespace(), controller.Name)}
+}
+
 // Changed lets those updates of a kind's objects through that are not its controller's own writes of status: a resync, a spec, an annotation,
 // a deletion, another object of the name, lost conditions, and what lost tells of the kind's own status.
 func Changed[T outcome.Object](lost func(before, after T) bool) func(event.UpdateEvent) bool {

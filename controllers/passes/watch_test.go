@@ -44,6 +44,36 @@ func TestOwnProjectionsAreNotLookedAtWhenTheyAppear(t *testing.T) {
 	}
 }
 
+func TestAnObjectThatAnotherControlsAsksForAPassOverThatOne(t *testing.T) {
+	yes := true
+	by := func(references ...metav1.OwnerReference) *corev1.Secret {
+		return &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "db-0123456789", OwnerReferences: references}}
+	}
+	own := metav1.OwnerReference{APIVersion: "strongroom.dev/v1alpha1", Kind: "Secret", Name: "db", Controller: &yes}
+	for name, tt := range map[string]struct {
+		change func(*metav1.OwnerReference)
+		want   string
+	}{
+		"one of the kind":   {func(*metav1.OwnerReference) {}, "ns/db"},
+		"one of another":    {func(r *metav1.OwnerReference) { r.Kind = "Parameter" }, ""},
+		"a core Secret":     {func(r *metav1.OwnerReference) { r.APIVersion = "v1" }, ""},
+		"one that only has": {func(r *metav1.OwnerReference) { r.Controller = nil }, ""},
+	} {
+		reference := own
+		tt.change(&reference)
+		got := ""
+		for _, request := range kind.Controller(context.Background(), by(reference)) {
+			got += request.String()
+		}
+		if got != tt.want {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+	if got := kind.Controller(context.Background(), by()); got != nil {
+		t.Errorf("nobody: %v", got)
+	}
+}
+
 func TestChangesOfAKeyThatAnObjectMayWaitForAreLookedAt(t *testing.T) {
 	now := metav1.Now()
 	for name, tt := range map[string]struct {

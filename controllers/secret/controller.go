@@ -10,13 +10,13 @@ import (
 	"context"
 	"time"
 
-	"golang.org/x/sync/semaphore"
 	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/controllers/passes"
+	"strongroom.dev/strongroom/internal/core/fairshare"
 	"strongroom.dev/strongroom/internal/core/keyring"
 	"strongroom.dev/strongroom/internal/core/secretbytes"
 	"strongroom.dev/strongroom/internal/core/versions"
@@ -44,10 +44,10 @@ type Reconciler struct {
 	Parameters *parameterstore.Service
 	// Store finds the Envelopes of a secret whose index is lost.
 	Store *store.Store
-	// Rotations carries out what a rotation does beside making a value, and Slots are how many at once, so that servers which do not
-	// answer hold up no other Secret.
+	// Rotations carries out what a rotation does beside making a value, and Slots are how many at once, shared by namespaces, so that
+	// servers which do not answer hold up no other Secret, and those of one namespace no other's.
 	Rotations *rotation.Service
-	Slots     *semaphore.Weighted
+	Slots     *fairshare.Slots
 	// Keyring opens tombstones and makes digests.
 	Keyring *keyring.Holder
 	// Projector writes targets.
@@ -78,6 +78,10 @@ type pass struct {
 	trigger trigger
 	// indexed tells that index is known, so that it may be committed; versioned that the step version is done.
 	indexed, versioned bool
+	// waits tells that a rotation has found no slot: what asks for it goes on asking.
+	waits bool
+	// anew tells that the pending version was derived anew in this pass, which is done once.
+	anew bool
 	// fresh is the current version's value if this pass made it, so that it need not be read back.
 	fresh secretbytes.Bytes
 	// importedFrom is the source of the current version; foundFrom that of one which was found, not made.
@@ -116,10 +120,11 @@ func (r *Reconciler) run(ctx context.Context, p *pass) error {
 		return err
 	}
 	p.indexed = true
-	err := fault.Join(r.version(ctx, p), r.policy(p))
+	err := fault.Join(r.version(ctx, p), passes.Understood(p.secret.Spec.ResourcePolicy, secretsmanager.ParsePolicy))
 	if _, shown := p.index.ByStage(versions.Current); err == nil || shown {
 		err = fault.Join(err, r.project(ctx, p))
 	}
 	r.replicate(ctx, p)
+	r.reseal(ctx, p)
 	return err
 }

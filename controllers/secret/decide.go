@@ -20,6 +20,8 @@ const (
 	triggerRequested trigger = "Requested"
 	// triggerScheduled: a rotation window is open.
 	triggerScheduled trigger = "Scheduled"
+	// triggerDrifted: the server takes the current version's password no more.
+	triggerDrifted trigger = "Drifted"
 	// triggerImported: the import source has another value.
 	triggerImported trigger = "Imported"
 	// triggerResumed: an earlier pass ended between Envelope and status.

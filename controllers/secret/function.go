@@ -39,11 +39,13 @@ func (r *Reconciler) rotateByFunction(ctx context.Context, p *pass, why trigger)
 		p.lookAgain(wait)
 		return p.unfinished(nil)
 	}
-	if !r.Slots.TryAcquire(1) {
-		p.lookAgain(slotWait)
+	release, wait := r.slot(p)
+	if release == nil {
+		p.waits = true
+		p.lookAgain(wait)
 		return p.unfinished(nil)
 	}
-	defer r.Slots.Release(1)
+	defer release()
 	if !p.inProgress() {
 		if err := p.begin(); err != nil {
 			return err
@@ -59,10 +61,8 @@ func (r *Reconciler) rotateByFunction(ctx context.Context, p *pass, why trigger)
 
 // begin names the version of a new rotation: one that has AWSPENDING already, or one to be made.
 func (p *pass) begin() error {
-	id := ""
-	if pending, has := p.index.ByStage(versions.Pending); has && p.rotating() {
-		id = pending.ID
-	}
+	pending, _ := secretsmanager.Pending(p.secret, p.index)
+	id := pending.ID
 	if id == "" {
 		var err error
 		if id, err = sealed.NewID(nil); err != nil {
@@ -125,6 +125,7 @@ func (p *pass) stepDone(step corerotation.Step) {
 			p.index = tidy
 		}
 		status.Rotation = nil
+		p.rotated("")
 		return
 	}
 	next := steps[slices.Index(steps, step)+1]

@@ -52,6 +52,13 @@ func byJob(name, cron string) *v1alpha1.Secret {
 	reconcile(s)
 	putVersion(s, "00000000-0000-4000-8000-000000000001", "first", v1alpha1.StageCurrent)
 	reconcile(s)
+	for _, j := range jobs() { // the test of what is configured
+		if metav1.IsControlledBy(&j, s) {
+			Expect(eventOf(&j).Step).To(BeEquivalentTo("testSecret"))
+			end(&j, batchv1.JobComplete, "")
+			reconcile(s)
+		}
+	}
 	Expect(condition(s, v1alpha1.ConditionReady)).To(HaveField("Status", metav1.ConditionTrue))
 	return s
 }

@@ -8,6 +8,7 @@ import (
 	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/fault"
 )
 
 // Rotations by a rotator are counted here; those that only make another value are seen in strongroom_last_rotated_timestamp_seconds. Labels have few values: an
@@ -22,9 +23,19 @@ var (
 		Help:    "Time from a rotation's beginning to the commit that moved AWSCURRENT, all attempts and waits in it.",
 		Buckets: []float64{.1, .5, 1, 5, 15, 60, 300, 1800, 3600, 4 * 3600, 24 * 3600},
 	}, []string{"rotator"})
+	rotationsWaiting = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "strongroom_rotations_waiting",
+		Help: "Rotations, and tests of rotators, that wait until fewer others talk to their servers.",
+	})
+	rotationTests = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "strongroom_rotation_tests_total",
+		Help: "Tests of rotators with the version in force, by what came of them: Succeeded, or the reason of the condition RotationFailing.",
+	}, []string{"rotator", "result"})
 )
 
-func init() { ctrlmetrics.Registry.MustRegister(rotationAttempts, rotationDurations) }
+func init() {
+	ctrlmetrics.Registry.MustRegister(rotationAttempts, rotationDurations, rotationTests, rotationsWaiting)
+}
 
 const resultSucceeded = "Succeeded"
 
@@ -39,6 +50,10 @@ func rotatorOf(s *v1alpha1.Secret) string {
 		return "mysql"
 	case r.Redis != nil:
 		return "redis"
+	case r.MongoDB != nil:
+		return "mongodb"
+	case r.SQLServer != nil:
+		return "sqlserver"
 	case r.Function != nil:
 		return "function"
 	case r.Job != nil:
@@ -53,6 +68,15 @@ func countRotation(s *v1alpha1.Secret, began *metav1.Time, now time.Time) {
 	if began != nil {
 		rotationDurations.WithLabelValues(rotatorOf(s)).Observe(max(now.Sub(began.Time), 0).Seconds())
 	}
+}
+
+// countTest counts a test of a rotator.
+func countTest(s *v1alpha1.Secret, err error) {
+	result := resultSucceeded
+	if err != nil {
+		result = fault.Of(err).Reason
+	}
+	rotationTests.WithLabelValues(rotatorOf(s), result).Inc()
 }
 
 // beganAt is when the rotation in progress began, nil if none is.

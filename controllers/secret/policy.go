@@ -2,11 +2,8 @@ package secret
 
 import (
 	"context"
-	"fmt"
 
-	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/controllers/passes"
-	"strongroom.dev/strongroom/internal/fault"
 	"strongroom.dev/strongroom/internal/service/secretsmanager"
 )
 
@@ -29,18 +26,7 @@ func (r *Reconciler) bindNow(ctx context.Context, p *pass) error {
 		Binding: &p.secret.Status.PolicyBinding, Conditions: &p.secret.Status.Conditions,
 	}
 	if named.Policy != nil {
-		named.Compiled, _ = secretsmanager.ParsePolicy(named.Policy.Raw) // the step policy tells
+		named.Compiled, _ = secretsmanager.ParsePolicy(named.Policy.Raw) // Understood tells
 	}
 	return passes.BindPrincipals(ctx, r.Client, named)
-}
-
-// policy says whether the resource policy can be understood. The secret does all else; by the AWS API, one that cannot lets nobody in.
-func (r *Reconciler) policy(p *pass) error {
-	if p.secret.Spec.ResourcePolicy == nil {
-		return nil
-	}
-	if _, err := secretsmanager.ParsePolicy(p.secret.Spec.ResourcePolicy.Raw); err != nil {
-		return fault.Stalled(v1alpha1.ReasonMalformedPolicyDocument, fmt.Errorf("spec.resourcePolicy: %w", err))
-	}
-	return nil
 }

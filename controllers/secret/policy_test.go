@@ -174,7 +174,7 @@ var _ = Describe("A Secret with a resource policy", func() {
 		update(s, func() { s.Spec.ResourcePolicy = of(secretsmanager.MaximumPolicy + 1) })
 		reconcile(s)
 		Expect(condition(s, v1alpha1.ConditionReady)).To(And(HaveField("Reason", v1alpha1.ReasonMalformedPolicyDocument),
-			HaveField("Message", ContainSubstring("20481 characters; AWS takes at most 20480"))))
+			HaveField("Message", ContainSubstring("20481 characters; at most 20480 are taken"))))
 	})
 
 	It("binds as before when it is deleted and applied again within the window, if the policy is the same", func() {

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/secretbytes"
 	"strongroom.dev/strongroom/internal/core/versions"
@@ -32,7 +30,7 @@ func (r *Reconciler) project(ctx context.Context, p *pass) error {
 		Owner:     projection.Owner{Name: p.secret.Name, UID: p.secret.UID, ARN: p.arn},
 		Namespace: p.secret.Namespace, Generation: p.secret.Generation, Version: current.ID, Now: p.now,
 	}
-	showing.Former = formerOf(p.former.Projection)
+	showing.Former = projection.FormerOf(p.former.Projection)
 	if spec := p.secret.Spec.Target; spec != nil {
 		data, err := renderData(spec, value)
 		if err != nil {
@@ -42,7 +40,7 @@ func (r *Reconciler) project(ctx context.Context, p *pass) error {
 			Name: p.secret.TargetName(), Type: spec.Type, Policy: spec.CreationPolicy, Immutable: spec.Immutable, Data: data,
 		}
 		showing.Restart = spec.Restart
-		if err := setMetadata(showing.Target, spec.Metadata); err != nil {
+		if err := projection.SetMetadata(showing.Target, spec.Metadata); err != nil {
 			return err
 		}
 	}
@@ -57,34 +55,12 @@ func (r *Reconciler) show(ctx context.Context, p *pass, showing *projection.Show
 		p.secret.Status.Projection = nil
 	}
 	if shown.Done && showing.Target != nil {
-		p.secret.Status.Projection = projectionOf(&shown, showing.Target.Immutable)
+		p.secret.Status.Projection = projection.StatusOf(&shown, showing.Target.Immutable)
 	}
 	if shown.LookAgain > 0 {
 		p.lookAgain(shown.LookAgain)
 	}
 	return err
-}
-
-// formerOf is what status knows of the target.
-func formerOf(status *v1alpha1.SecretProjectionStatus) *projection.Former {
-	if status == nil {
-		return nil
-	}
-	out := &projection.Former{Name: status.Name, Keys: status.Keys, Digest: status.Digest, Immutable: status.Immutable}
-	for _, r := range status.Retained {
-		out.Retained = append(out.Retained, projection.Retained{Name: r.Name, Since: r.Since.Time})
-	}
-	return out
-}
-
-// projectionOf is what status says of what is shown.
-func projectionOf(shown *projection.Shown, immutable bool) *v1alpha1.SecretProjectionStatus {
-	out := &v1alpha1.SecretProjectionStatus{Immutable: immutable}
-	out.Name, out.Keys, out.Digest = shown.Name, shown.Keys, shown.Digest
-	for _, r := range shown.Retained {
-		out.Retained = append(out.Retained, v1alpha1.RetainedSecret{Name: r.Name, Since: metav1.NewTime(r.Since).Rfc3339Copy()})
-	}
-	return out
 }
 
 // values opens the current version and the previous one.
@@ -117,24 +93,4 @@ func renderData(spec *v1alpha1.SecretTarget, value render.Value) (map[string]sec
 		return nil, fault.Stalled(v1alpha1.ReasonInvalidTemplate, fmt.Errorf("spec.target.template: %w", err))
 	}
 	return data, nil
-}
-
-// setMetadata gives a target the labels and annotations of its spec. The schema refuses the same, and might be of another release.
-func setMetadata(target *projection.Target, metadata *v1alpha1.TargetMetadata) error {
-	if metadata == nil {
-		return nil
-	}
-	target.Labels, target.Annotations = texts(metadata.Labels), texts(metadata.Annotations)
-	if key := projection.CheckMetadata(target.Labels, target.Annotations); key != "" {
-		return fault.Stalled(v1alpha1.ReasonInvalidTemplate, fmt.Errorf("spec.target.metadata: %s is not for targets: it means something to the control plane", key))
-	}
-	return nil
-}
-
-func texts[V ~string](values map[string]V) map[string]string {
-	out := make(map[string]string, len(values))
-	for key, value := range values {
-		out[key] = string(value)
-	}
-	return out
 }

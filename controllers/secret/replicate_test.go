@@ -6,6 +6,7 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	batchv1 "k8s.io/api/batch/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -236,5 +237,50 @@ var _ = Describe("What replication costs", func() {
 			Expect(pass(s)).To(BeEmpty())
 			Expect(pass(r)).To(BeEmpty())
 		}
+	})
+
+	It("is one write of status for a rotation that tries its value first, when that is in force, and none for a test", func() {
+		faulty, writes := env.Faulty()
+		rotator("rotate")
+		s := environmentSecret("db", in(abroad), func(s *v1alpha1.Secret) {
+			s.Spec.Generate, s.Spec.Target = nil, nil
+			s.Spec.Rotation = &v1alpha1.SecretRotation{Job: &v1alpha1.JobRotator{CronJobRef: v1alpha1.LocalReference{Name: "rotate"}}}
+		})
+		create(s)
+		reconcile(s)
+		putVersion(s, "00000000-0000-4000-8000-000000000001", "first", v1alpha1.StageCurrent)
+		r := replica(s, abroad)
+		reconcile(r)
+		follows := func() []string {
+			GinkgoHelper()
+			writes.FailAt(0, false)
+			_, err := faulty.Secret.Reconcile(ctx, environment.Request(r))
+			Expect(err).NotTo(HaveOccurred())
+			refresh(r)
+			seen(r)
+			return writes.Log()
+		}
+		step := func() {
+			GinkgoHelper()
+			reconcile(s)
+			Expect(follows()).To(BeEmpty(), "at %s", stepsLeft(s))
+			j := oneJob()
+			carryOut(s, j, "second")
+			if eventOf(j).Step != "finishSecret" {
+				Expect(follows()).To(BeEmpty(), "after %s", stepsLeft(s))
+			}
+			end(j, batchv1.JobComplete, "")
+			reconcile(s)
+		}
+		step() // the test
+		Expect(follows()).To(BeEmpty())
+		askRotation(s, "1")
+		for range 4 {
+			step()
+		}
+		Expect(value(s, v1alpha1.StageCurrent)).To(Equal("second"))
+		Expect(follows()).To(Equal([]string{"create", "status"}))
+		Expect(follows()).To(BeEmpty())
+		Expect(value(r, v1alpha1.StageCurrent)).To(Equal("second"))
 	})
 })

@@ -22,11 +22,10 @@ import (
 	"strongroom.dev/strongroom/internal/service/secretsmanager"
 )
 
-// rotating tells that a rotation is in progress: AWSPENDING is on another version than AWSCURRENT.
-// https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_RotateSecret.html
+// rotating tells that a rotation is in progress: AWSPENDING is on another version than AWSCURRENT, and not for a test.
 func (p *pass) rotating() bool {
-	pending, has := p.index.ByStage(versions.Pending)
-	return has && !pending.Has(versions.Current)
+	_, is := secretsmanager.Pending(p.secret, p.index)
+	return is
 }
 
 // goesOn tells that a rotation is to be gone on with: status names it, or lost it and AWSPENDING tells.
@@ -53,16 +52,30 @@ func (r *Reconciler) rotate(ctx context.Context, p *pass, rotator rotation.Rotat
 		p.lookAgain(wait)
 		return p.unfinished(nil)
 	}
-	if !r.Slots.TryAcquire(1) {
-		p.lookAgain(slotWait)
+	release, wait := r.slot(p)
+	if release == nil {
+		p.waits = true
+		if state := p.secret.Status.Rotation; state != nil {
+			state.NextAttemptTime = nil // it was time, or somebody asked, who is not asked to ask again
+		}
+		p.lookAgain(wait)
 		return p.unfinished(nil)
 	}
-	defer r.Slots.Release(1)
+	defer release()
+	return r.carryOut(ctx, p, rotator, why)
+}
+
+// carryOut is rotate, with a slot.
+func (r *Reconciler) carryOut(ctx context.Context, p *pass, rotator rotation.Rotator, why trigger) error {
 	if !p.rotating() {
 		if err := r.createSecret(ctx, p, rotator); err != nil {
+			p.waits = true // what was asked for is owed until it is begun
 			return r.rotationFailed(p, corerotation.StepCreate, err)
 		}
-		p.trigger = why
+		if p.trigger = why; why == triggerDrifted {
+			now := metav1.NewTime(p.now).Rfc3339Copy()
+			p.secret.Status.RotationTest.HealedTime = &now // with the commit of the version that heals, and not before there is one
+		}
 	}
 	p.versioned = true // what was asked for is begun, and is not begun twice
 	if err := r.checkpoint(ctx, p); err != nil {
@@ -71,8 +84,12 @@ func (r *Reconciler) rotate(ctx context.Context, p *pass, rotator rotation.Rotat
 	return r.bringIn(ctx, p, rotator)
 }
 
-// slotWait is how long to wait for a rotation of another secret.
-const slotWait = time.Second
+// slot asks for one of the slots in which servers are talked to. If release is nil, it is to be asked for again after wait.
+func (r *Reconciler) slot(p *pass) (release func(), wait time.Duration) {
+	release, wait = r.Slots.Acquire(p.secret.Namespace, string(p.secret.UID))
+	rotationsWaiting.Set(float64(r.Slots.Waiting()))
+	return release, wait
+}
 
 // createSecret stores the next value under AWSPENDING.
 func (r *Reconciler) createSecret(ctx context.Context, p *pass, rotator rotation.Rotator) error {
@@ -81,9 +98,13 @@ func (r *Reconciler) createSecret(ctx context.Context, p *pass, rotator rotation
 		return err
 	}
 	defer value.Wipe()
-	_, err = r.add(ctx, p, value, versions.Pending)
+	if _, err = r.add(ctx, p, value, versions.Pending); err == nil && !p.rotating() {
+		err = errOvertaken
+	}
 	return err
 }
+
+var errOvertaken = errors.New("another version was stored at the same time; it is taken up, and the rotation comes after")
 
 // nextValue derives a value from the current one. Without one it is the first, which the generator makes.
 func (r *Reconciler) nextValue(ctx context.Context, p *pass, rotator rotation.Rotator) (secretbytes.Bytes, error) {
@@ -103,28 +124,60 @@ func (r *Reconciler) nextValue(ctx context.Context, p *pass, rotator rotation.Ro
 func (r *Reconciler) bringIn(ctx context.Context, p *pass, rotator rotation.Rotator) error {
 	began := beganAt(p.secret)
 	out, err := rotator.Set(ctx, p.rotation())
-	if err != nil {
+	switch {
+	case errors.Is(err, corerotation.ErrInForce):
+		return p.giveUp()
+	case errors.Is(err, corerotation.ErrForeign) && !p.anew:
+		return r.anew(ctx, p, rotator)
+	case err != nil:
 		return r.rotationFailed(p, corerotation.StepSet, err)
 	}
-	if err := rotator.Test(ctx, p.rotation()); err != nil {
+	user, err := rotator.Test(ctx, p.rotation())
+	if err != nil {
 		return r.rotationFailed(p, corerotation.StepTest, err)
 	}
-	if err := p.finishSecret(); err != nil {
+	if err := p.finishSecret(user); err != nil {
 		return err
 	}
 	if err := r.checkpoint(ctx, p); err != nil {
 		return err
 	}
 	countRotation(p.secret, began, r.Now())
-	r.reporter().Tell(p.secret, rotated(out.Healed))
+	r.reporter().Tell(p.secret, rotated(out.Healed || p.trigger == triggerDrifted))
 	if out.Volatile {
 		r.reporter().Tell(p.secret, volatile)
 	}
 	return nil
 }
 
-// finishSecret moves AWSCURRENT to the pending version, and takes AWSPENDING away.
-func (p *pass) finishSecret() error {
+// giveUp ends a rotation whose pending version is of the user in force, since AWSCURRENT was moved back to that one, or the strategy is another: to set the other user at once could end what workloads hold.
+func (p *pass) giveUp() error {
+	pending, _ := p.index.ByStage(versions.Pending)
+	without, err := p.index.Move(versions.Pending, pending.ID, "")
+	if err != nil {
+		return fmt.Errorf("taking AWSPENDING away: %w", err)
+	}
+	p.index, p.secret.Status.Rotation = without, nil
+	meta.RemoveStatusCondition(&p.secret.Status.Conditions, v1alpha1.ConditionRotationFailing)
+	return nil
+}
+
+// anew derives another pending version in the place of one with which no attempt can succeed, since it does not follow what is in force, or what spec.generate says, by now. The former stays stored, without
+// a stage, for as long as any: should the server have accepted it in an earlier attempt, it is to be had.
+func (r *Reconciler) anew(ctx context.Context, p *pass, rotator rotation.Rotator) error {
+	p.anew = true
+	if err := r.createSecret(ctx, p, rotator); err != nil { // which takes AWSPENDING along
+		return r.rotationFailed(p, corerotation.StepCreate, err)
+	}
+	p.secret.Status.Rotation = nil
+	if err := r.checkpoint(ctx, p); err != nil {
+		return err
+	}
+	return r.bringIn(ctx, p, rotator)
+}
+
+// finishSecret moves AWSCURRENT to the pending version, whose user is known by a digest, and takes AWSPENDING away.
+func (p *pass) finishSecret(user string) error {
 	pending, _ := p.index.ByStage(versions.Pending)
 	from := ""
 	if current, has := p.index.ByStage(versions.Current); has {
@@ -139,6 +192,7 @@ func (p *pass) finishSecret() error {
 	}
 	p.index = moved
 	p.secret.Status.Rotation = nil
+	p.rotated(user)
 	meta.RemoveStatusCondition(&p.secret.Status.Conditions, v1alpha1.ConditionRotationFailing)
 	return nil
 }
@@ -197,24 +251,24 @@ func backoff(attempts int32) time.Duration {
 // wait.
 func (p *pass) holdRotation() time.Duration {
 	state := p.former.Rotation
-	asked := p.requested() != p.former.LastHandledRotateAt ||
-		conditions.Echo(p.secret.Annotations[v1alpha1.ReconcileAnnotation]) != p.former.LastHandledReconcileAt
-	if state == nil || state.NextAttemptTime == nil || asked || p.former.ObservedGeneration != p.secret.Generation {
+	if state == nil || state.NextAttemptTime == nil || p.asked() || p.former.ObservedGeneration != p.secret.Generation {
 		return 0
 	}
-	return state.NextAttemptTime.Sub(p.now)
+	return min(state.NextAttemptTime.Sub(p.now), longestBackoff) // the clock may have been set back
+}
+
+// asked tells that somebody has asked for a pass or for a rotation since the last pass.
+func (p *pass) asked() bool {
+	return p.requested() != p.former.LastHandledRotateAt ||
+		conditions.Echo(p.secret.Annotations[v1alpha1.ReconcileAnnotation]) != p.former.LastHandledReconcileAt
 }
 
 // rotationFailed notes a failed attempt and when the next is made. What is in force stays so and is shown: only a secret without a current
 // version is not Ready for it.
 func (r *Reconciler) rotationFailed(p *pass, step corerotation.Step, err error) error {
-	f := fault.Of(err)
 	status := &p.secret.Status
-	before := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionRotationFailing)
-	news := before == nil || before.Reason != f.Reason
-	rotationAttempts.WithLabelValues(rotatorOf(p.secret), f.Reason).Inc()
-	message := string(step) + ": " + fault.Message(err)
-	conditions.Set(&status.Conditions, p.secret.Generation, v1alpha1.ConditionRotationFailing, metav1.ConditionTrue, f.Reason, message)
+	rotationAttempts.WithLabelValues(rotatorOf(p.secret), fault.Of(err).Reason).Inc()
+	r.tellFailing(p, step, err)
 	if p.noteRotation(); status.Rotation != nil {
 		status.Rotation.Step = string(step)
 		status.Rotation.Attempts++
@@ -224,10 +278,20 @@ func (r *Reconciler) rotationFailed(p *pass, step corerotation.Step, err error) 
 	} else {
 		p.lookAgain(firstBackoff * 3)
 	}
+	return p.unfinished(err)
+}
+
+// tellFailing says in a condition that a step fails, and by an event if that is news.
+func (r *Reconciler) tellFailing(p *pass, step corerotation.Step, err error) {
+	f := fault.Of(err)
+	set := &p.secret.Status.Conditions
+	before := meta.FindStatusCondition(*set, v1alpha1.ConditionRotationFailing)
+	news := before == nil || before.Reason != f.Reason
+	message := string(step) + ": " + fault.Message(err)
+	conditions.Set(set, p.secret.Generation, v1alpha1.ConditionRotationFailing, metav1.ConditionTrue, f.Reason, message)
 	if news {
 		r.reporter().Tell(p.secret, outcome.Happening{Type: corev1.EventTypeWarning, Reason: f.Reason, Action: "Rotate", Note: message})
 	}
-	return p.unfinished(err)
 }
 
 // unfinished is nil if there is a version in force, and otherwise says that the first one is not good yet.
@@ -253,7 +317,7 @@ func rotated(healed bool) outcome.Happening {
 	if healed {
 		return outcome.Happening{
 			Type: corev1.EventTypeWarning, Reason: v1alpha1.ReasonCredentialHealed, Action: "Rotate",
-			Note: "no stored version logged in; the admin has set a fresh password, which is the current version now",
+			Note: "the server took another password than the current version's; a fresh one is set, and is the current version now",
 		}
 	}
 	return outcome.Happening{

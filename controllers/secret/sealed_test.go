@@ -6,28 +6,11 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
-	"strongroom.dev/strongroom/internal/core/arn"
-	"strongroom.dev/strongroom/internal/core/sealing"
 	"strongroom.dev/strongroom/internal/core/secretbytes"
 	"strongroom.dev/strongroom/internal/service/secretsmanager"
 )
 
 var _ = Describe("A sealed value", func() {
-	// seal encrypts as the command line does, by what the KMSKey publishes.
-	seal := func(name, value string) string {
-		GinkgoHelper()
-		public, err := sealing.ParsePublicKey(key.Status.SealingPublicKey)
-		Expect(err).NotTo(HaveOccurred())
-		text, err := public.Seal(sealing.Scope{
-			Kind: "Secret", Account: arn.Account(public.KeyARN), Region: arn.Region(public.KeyARN), Name: name,
-		}, secretbytes.Own([]byte(value)))
-		Expect(err).NotTo(HaveOccurred())
-		return text
-	}
-	sealed := func(text string) func(*v1alpha1.Secret) {
-		return func(s *v1alpha1.Secret) { s.Spec.Generate, s.Spec.Sealed = nil, text }
-	}
-
 	It("is opened, shown and not opened again", func() {
 		s := ready(sealed(seal("db", "hunter2")))
 		Expect(projected("db")).To(Equal(map[string]string{"value": "hunter2"}))

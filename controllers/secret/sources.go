@@ -136,10 +136,10 @@ func (r *Reconciler) ofSecret(source *v1alpha1.Secret) stored {
 	return out
 }
 
-// ofParameter is what a Parameter has by the numbers of its versions: the latest, and the one before that is kept.
+// ofParameter is what a Parameter has by the numbers of its versions: the latest, and the one before that is kept. One that has expired has none.
 func (r *Reconciler) ofParameter(source *v1alpha1.Parameter) stored {
 	out := stored{in: r.Parameters.Versions(), of: r.Parameters.SubjectOf(source)}
-	if source.Status.ARN == "" {
+	if source.Status.ARN == "" || parameterstore.Expired(source, r.Now()) {
 		return out
 	}
 	index := parameterstore.IndexOf(source)

@@ -2,8 +2,6 @@ package secret
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 
@@ -20,6 +18,10 @@ import (
 // others since.
 func (r *Reconciler) openSealed(ctx context.Context, p *pass) error {
 	_, hasValue := p.index.ByStage(versions.Current)
+	if p.isResealed() && hasValue {
+		p.importedFrom = sourceOf(p.secret)
+		return nil
+	}
 	if !p.wantsImport() || hasValue && p.secret.Spec.Rotation.Rotator() {
 		return nil
 	}
@@ -28,9 +30,7 @@ func (r *Reconciler) openSealed(ctx context.Context, p *pass) error {
 	if err != nil {
 		return sealedFault(err)
 	}
-	value, err := r.KMS.OpenSealed(ctx, key, sealing.Scope{
-		Kind: "Secret", Account: arn.Account(p.arn), Region: arn.Region(p.arn), Name: p.secret.AWSName(),
-	}, text)
+	value, err := r.KMS.OpenSealed(ctx, key, p.sealingScope(), text)
 	if err != nil {
 		return sealedFault(err)
 	}
@@ -41,6 +41,11 @@ func (r *Reconciler) openSealed(ctx context.Context, p *pass) error {
 	return r.importIfOther(ctx, p, value)
 }
 
+// sealingScope is what a value must have been sealed for.
+func (p *pass) sealingScope() sealing.Scope {
+	return sealing.Scope{Kind: "Secret", Account: arn.Account(p.arn), Region: arn.Region(p.arn), Name: p.secret.AWSName()}
+}
+
 func sealedFault(err error) error {
 	if errors.Is(err, sealing.ErrInvalid) {
 		return fault.Stalled(v1alpha1.ReasonSealedInvalid, fmt.Errorf("spec.sealed: %w; seal the value again for this secret's name and namespace", err))
@@ -49,7 +54,4 @@ func sealedFault(err error) error {
 }
 
 // sealedSource names a sealed value in status.
-func sealedSource(text string) string {
-	sum := sha256.Sum256([]byte(text))
-	return "sealed/" + hex.EncodeToString(sum[:12])
-}
+func sealedSource(text string) string { return v1alpha1.SealedSource + sealing.Digest(text) }

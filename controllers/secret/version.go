@@ -3,6 +3,7 @@ package secret
 import (
 	"context"
 	"errors"
+	"time"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/keys"
@@ -30,7 +31,7 @@ func (r *Reconciler) version(ctx context.Context, p *pass) error {
 		requested:  p.requested(),
 		handled:    p.secret.Status.LastHandledRotateAt,
 		rotation:   p.secret.Spec.Rotation,
-		last:       current.Created,
+		last:       p.lastRotated(current),
 		now:        p.now,
 		seed:       string(p.secret.UID),
 	}
@@ -46,12 +47,26 @@ func (r *Reconciler) version(ctx context.Context, p *pass) error {
 	if err != nil {
 		return fault.Stalled(v1alpha1.ReasonInvalidSchedule, err)
 	}
+	p.settleTest(decision.trigger)
 	if err := r.next(ctx, p, decision.trigger); err != nil {
 		return err
 	}
+	if p.waits {
+		return nil
+	}
 	p.scheduled(decision)
 	p.versioned = true
-	return nil
+	return r.testRotation(ctx, p)
+}
+
+// lastRotated is when the version in force came into force. That may be long after it was made: a rotation counts from its end, or a window in
+// which one ended that was begun before would be used for another at once.
+func (p *pass) lastRotated(current versions.Version) time.Time {
+	last := p.secret.Status.LastRotatedTime
+	if last == nil || last.Time.Before(current.Created) {
+		return current.Created
+	}
+	return last.UTC()
 }
 
 // next makes the version that is wanted by whatever makes this secret's, or sees that the one after could be made.
@@ -98,7 +113,7 @@ func (r *Reconciler) ready(ctx context.Context, p *pass) error {
 // committed them yet.
 func (r *Reconciler) resume(ctx context.Context, p *pass) error {
 	ix, err := r.Secrets.Versions().Resume(ctx, p.subject(), p.index)
-	if len(ix) > len(p.index) {
+	if found := ix[min(len(p.index), len(ix)):]; len(found) > 1 || len(found) == 1 && found[0].ID != secretsmanager.TestVersion(p.secret) {
 		p.foundFrom = sourceOf(p.secret)
 		if p.trigger != triggerRestored {
 			p.trigger = triggerResumed

@@ -8,7 +8,6 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -108,8 +107,8 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, options controller.Optio
 		For(&v1alpha1.Secret{}, builder.WithPredicates(predicate.Funcs{UpdateFunc: passes.Changed(statusLost)})).
 		Watches(&v1alpha1.Secret{}, r.relatives()).
 		Watches(&corev1.Secret{}, r.by(coreSecretIndexes), builder.WithPredicates(predicate.Funcs{CreateFunc: own.NotOwn})).
-		Watches(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(controllerOf), builder.WithPredicates(predicate.Funcs{CreateFunc: own.NotOwn})).
-		Watches(&batchv1.Job{}, handler.EnqueueRequestsFromMapFunc(controllerOf), builder.WithPredicates(jobEnded)).
+		Watches(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(own.Controller), builder.WithPredicates(predicate.Funcs{CreateFunc: own.NotOwn})).
+		Watches(&batchv1.Job{}, handler.EnqueueRequestsFromMapFunc(own.Controller), builder.WithPredicates(jobEnded)).
 		Watches(&v1alpha1.Secret{}, own.By(r.Client, sourceOfTarget(own.Name)), builder.WithPredicates(valueChanged(secretValues))).
 		Watches(&v1alpha1.Parameter{}, own.By(r.Client, sourceOfTarget(parameterstore.OwnerKind)), builder.WithPredicates(valueChanged(parameterValues))).
 		Watches(&v1alpha1.KMSKey{}, r.by(func(client.Object) []string { return []string{KeyIndex} }),
@@ -137,12 +136,18 @@ func rotationBegun(before, after *v1alpha1.SecretStatus) bool {
 		!slices.ContainsFunc(after.Versions, func(v v1alpha1.SecretVersion) bool { return v.VersionID == state.VersionID })
 }
 
+// testAsked tells that RotateSecret wants the rotator tested.
+func testAsked(before, after *v1alpha1.SecretStatus) bool {
+	return after.RotationTest != nil && after.RotationTest.Configuration == "" && before.RotationTest != nil && before.RotationTest.Configuration != ""
+}
+
 // statusLost tells that a status has fewer facts than before, which this controller never writes, or a value or a rotation that is a
 // request's.
 func statusLost(old, now *v1alpha1.Secret) bool {
 	before, after := &old.Status, &now.Status
 	return before.ARN != "" && after.ARN != before.ARN || len(after.Versions) < len(before.Versions) ||
-		before.Projection != nil && after.Projection == nil || valuePut(before, after) || rotationBegun(before, after)
+		before.Projection != nil && after.Projection == nil || valuePut(before, after) || rotationBegun(before, after) ||
+		testAsked(before, after)
 }
 
 // by maps an object to the Secrets of its namespace that name it in one of the indexes.
@@ -161,15 +166,6 @@ func (r *Reconciler) by(indexes func(client.Object) []string) handler.EventHandl
 		}
 		return out
 	})
-}
-
-// controllerOf is the Secret that controls a core Secret or a Job. Core Secrets of immutable targets have names that no spec has.
-func controllerOf(_ context.Context, obj client.Object) []reconcile.Request {
-	controller := metav1.GetControllerOfNoCopy(obj)
-	if controller == nil || controller.Kind != own.Name || controller.APIVersion != v1alpha1.SchemeGroupVersion.String() {
-		return nil
-	}
-	return []reconcile.Request{passes.Request(obj.GetNamespace(), controller.Name)}
 }
 
 // coreSecretIndexes: a core Secret may be the target of a Secret, or its source, or both in a chain.

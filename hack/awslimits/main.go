@@ -3,7 +3,8 @@
 //	go run ./hack/awslimits --models DIR [--out DIR]
 //
 // DIR holds one JSON file a service in the layout of botocore's service-2.json, where an error's name is enough in an
-// operation's list of errors. The models are no part of the project; each table names the SHA-256 of its own.
+// operation's list of errors. The models are no part of the project; each table names the SHA-256 of its own. What AWS has
+// added since is in the folder later, in the same layout.
 package main
 
 import (
@@ -57,10 +58,15 @@ func generate(service string, model []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	added, err := addLater(m, service)
+	if err != nil {
+		return nil, err
+	}
 	t, err := m.table(service)
 	if err != nil {
 		return nil, err
 	}
+	t.Source += added
 	sum := sha256.Sum256(model)
 	t.ModelSHA256 = hex.EncodeToString(sum[:])
 	encoded, err := table.Encode(t)

@@ -3,15 +3,22 @@ package main
 // notes are what is other than in AWS: of a service by its name, and of an operation as service:Operation. Each is of code that
 // is there; a note on an operation that is not served fails the generation.
 var notes = map[string]string{
-	"kms": "Keys are symmetric (`SYMMETRIC_DEFAULT`) or sign (`RSA_2048`, `RSA_3072`, `RSA_4096`, `ECC_NIST_P256`, `ECC_NIST_P384`, " +
-		"`ECC_NIST_P521`), of one region, made here. There are no grants: a grant token is refused with " +
-		"`InvalidGrantTokenException`. External key stores and Nitro enclaves (`Recipient`) are refused with `UnsupportedOperationException`. " +
-		"A request body has at most 256 KiB.",
-	"kms:CreateKey": "other `KeySpec`s, RSA keys that encrypt, curves that agree on keys, `Origin` other than `AWS_KMS` and `AWS_CLOUDHSM`, `MultiRegion` and `XksKeyId` " +
-		"are refused with `UnsupportedOperationException`; in a custom key store keys that sign are made too, which AWS does not",
+	"kms": "Key specs are AWS's but `SM2`, which AWS has in China alone, and `ML_KEM_512`, which Go's FIPS 140-3 module has not; [multi-Region keys](kmskey.md#multi-region-keys) are in the regions that are served, and made here. External key stores and Nitro enclaves (`Recipient`) are refused with `UnsupportedOperationException`. " +
+		"With `GODEBUG=fips140=only` [some algorithms are turned off](kmskey.md#ed25519-secp256k1-and-ml-dsa). A request body has at most 256 KiB.",
+	"kms:CreateKey": "`SM2`, `ML_KEM_512`, `Origin` `EXTERNAL_KEY_STORE`, `XksKeyId`, and `MultiRegion` with `Origin` `EXTERNAL` are refused with `UnsupportedOperationException`; " +
+		"in a custom key store keys of RSA and NIST's curves that sign are made too, which AWS does not",
+	"kms:GetParametersForImport": "`RSAES_PKCS1_V1_5`, `SM2PKE` and `SM2` are refused with `UnsupportedOperationException`, and so is an algorithm that is not for the key's spec",
+	"kms:ImportKeyMaterial": "leaves a key disabled that was; new material while other is `PENDING_ROTATION` is `KMSInvalidStateException`; the AES key of `RSA_AES_KEY_WRAP` has 256 bits; " +
+		"`ImportType`, `KeyMaterialId` and `KeyMaterialDescription` of a key that is not symmetric are refused with `UnsupportedOperationException`",
+	"kms:DeleteImportedKeyMaterial": "an id that is not the key's is `NotFoundException`",
+	"kms:CreateGrant": "`GranteeServicePrincipal`, `RetiringServicePrincipal` and the constraint `SourceArn` are refused with `UnsupportedOperationException`; a grant with a " +
+		"`Name` that is revoked and created again as it was has the id that it had",
+	"kms:ListGrants":            "principals are ARNs, also of users and roles that are gone",
+	"kms:ListRetirableGrants":   "principals are ARNs, also of users and roles that are gone",
 	"kms:ConnectCustomKeyStore": "at once, if a node of the cluster serves",
 	"kms:CreateCustomKeyStore": "also needs `cloudhsm:DescribeClusters`; `TrustAnchorCertificate` is the `ClusterCertificate` of DescribeClusters, and any other is refused; " +
 		"`KeyStorePassword` is taken and not used: nobody logs in by it",
+	"kms:GenerateDataKeyPair":      "`SM2` and `ML_KEM_512` are refused with `UnsupportedOperationException`",
 	"kms:DescribeCustomKeyStores":  "also those of other accounts that let this one use them; `CreationDate` is not told",
 	"kms:DisconnectCustomKeyStore": "keys are refused at once by the replica that was asked, and by others as soon as they have heard of it",
 	"kms:UpdateCustomKeyStore":     "`NewCustomKeyStoreName`; another cluster is refused with `CloudHsmClusterNotRelatedException`",
@@ -19,10 +26,13 @@ var notes = map[string]string{
 	"kms:Encrypt":                  "an encryption context with keys that differ in case alone is refused, since policies could not tell them apart",
 	"kms:GenerateDataKey":          "an encryption context with keys that differ in case alone is refused, since policies could not tell them apart",
 	"kms:GenerateRandom":           "`CustomKeyStoreId` and `Recipient` are refused with `UnsupportedOperationException`",
-	"kms:Sign":                     "`MessageType` is `RAW` or `DIGEST`",
-	"kms:Verify":                   "`MessageType` is `RAW` or `DIGEST`",
-	"kms:ReEncrypt":                "also needs `kms:ReEncryptTo` on the destination key",
-	"kms:RotateKeyOnDemand":        "the key of a service is rotated by that service, and refused",
+	"kms:Sign":                     "`ED25519_PH_SHA_512` hashes the digest once more, as in AWS; signatures of secp256k1 have the lower `s`",
+	"kms:ReplicateKey": "also needs `kms:CreateKey` in the replica's region, and `kms:TagResource` with `Tags`; a region that is not served, and the primary's own, are `ValidationException`; CreateKey in the replica's " +
+		"region has no record of its own",
+	"kms:UpdatePrimaryRegion": "also needs `kms:UpdatePrimaryRegion` on the replica; the primary's own region is `UnsupportedOperationException`; it is done when it is answered",
+	"kms:GetKeyLastUsage":     "[exact to about an hour](kmskey.md#when-a-key-was-used-last) for what other replicas have seen; uses by Strongroom itself have no `CloudTrailEventId`",
+	"kms:ReEncrypt":           "also needs `kms:ReEncryptTo` on the destination key",
+	"kms:RotateKeyOnDemand":   "the key of a service is rotated by that service, and refused; without material to rotate to, a key of imported material is `KMSInvalidStateException`",
 
 	"secretsmanager": "Replicas are in [the regions that are served](secret.md#replication). [Rotation](rotation.md) is by functions that were written " +
 		"for Lambda, or the [Secret](secret.md)'s own. A secret of another account is named by its ARN, and is to be had if its " +
@@ -33,7 +43,7 @@ var notes = map[string]string{
 	"secretsmanager:ValidateResourcePolicy": "also needs `secretsmanager:PutResourcePolicy`; `CheckName` is `BlockPublicPolicyCheck` or `LockOutCheck`: AWS documents no names; " +
 		"a syntax error is `MalformedPolicyDocumentException`",
 	"secretsmanager:CancelRotateSecret": "`AWSPENDING` stays on a version that the rotation made",
-	"secretsmanager:RotateSecret": "`RotationLambdaARN` names a Service of the secret's namespace and needs `lambda:InvokeFunction`; `RotateImmediately` false runs no `testSecret`; " +
+	"secretsmanager:RotateSecret": "`RotationLambdaARN` names a Service of the secret's namespace and needs `lambda:InvokeFunction`; `RotateImmediately` false also has a built-in rotator tested, by logins; " +
 		"at most 999 days; `ExternalSecretRotationMetadata` and `ExternalSecretRotationRoleArn` are refused with `InvalidParameterException`",
 	"secretsmanager:CreateSecret": "`Type` is refused with `InvalidParameterException`; with `AddReplicaRegions` as ReplicateSecretToRegions",
 	"secretsmanager:ReplicateSecretToRegions": "a key that is not there is refused, and not told in the status; at most 32 regions; a secret that is overwritten is deleted with its recovery window; " +
@@ -70,13 +80,21 @@ var notes = map[string]string{
 	"cloudhsmv2:DeleteHsm":        "by `HsmId`, the last one first: another is refused, and which it must be is said",
 	"cloudhsmv2:DescribeClusters": "`Certificates` has the `ClusterCertificate` alone; no cluster passes the filter `vpcIds`",
 
-	"ssm": "Of Systems Manager the Parameter Store alone, over [Parameter](parameter.md). There are no parameter policies, no `aws:ec2:image` " +
-		"data type, and no sharing between accounts.",
-	"ssm:PutParameter": "`Policies` and a `DataType` other than `text` are refused with `ValidationException`, and so is a value for a parameter " +
-		"whose manifest has one",
-	"ssm:GetParameterHistory": "`Description`, `AllowedPattern` and `Tier` are those of the latest version, and are left out of earlier ones; " +
+	"ssm": "Of Systems Manager the Parameter Store alone, over [Parameter](parameter.md). There is no `aws:ec2:image` data type. " +
+		"[A resource policy](parameter.md#resource-policy) shares a parameter with other accounts.",
+	"ssm:PutParameter": "a `DataType` other than `text` is refused with `ValidationException`, and so is a value for a parameter " +
+		"whose manifest has one; an `Expiration` in the past is an `InvalidPolicyAttributeException`, and an `ExpirationNotification` without an " +
+		"`Expiration` an `IncompatiblePolicyException`",
+	"ssm:GetServiceSetting": "of the Parameter Store's settings: [what they are](parameter-store.md#service-settings); who changed it is told as `System` or not at all",
+	"ssm:GetParameterHistory": "`Description`, `AllowedPattern`, `Policies` and `Tier` are those of the latest version, and are left out of earlier ones; " +
 		"`LastModifiedUser` is not told",
-	"ssm:DescribeParameters": "`LastModifiedUser` is not told",
+	"ssm:DescribeParameters":   "`LastModifiedUser` is not told; `Shared` lists nothing, as in AWS while what `PutResourcePolicy` shares is no share of AWS RAM, which is not served",
+	"ssm:PutResourcePolicy":    "of an advanced parameter, which has one, of at most 4,096 characters; users and roles of its own account must be there",
+	"ssm:GetResourcePolicies":  "as the object has it: members may be in another order than they were put; there is one page",
+	"ssm:DeleteResourcePolicy": "`DeletionMode` is of documents and means nothing",
+	"ssm:GetParameter": "`/aws/reference/secretsmanager/NAME` reads a secret, with `:STAGE` or `:VERSION-ID` behind it: with decryption alone, and " +
+		"also needs `secretsmanager:GetSecretValue` on the secret, and `kms:Decrypt` on a key of one's own",
+	"ssm:GetParameters": "secrets are read as by `GetParameter`",
 
 	"iam": "Over [IAMUser](iamuser.md), [IAMRole](iamrole.md), [IAMGroup](iamgroup.md) and [IAMPolicy](iampolicy.md): what is made here is there for `kubectl`, and the reverse. " +
 		"Passwords, MFA devices, identity providers and service-linked roles are not served.",

@@ -82,6 +82,8 @@ func newManagerOf(f *managerFlags) *cobra.Command {
 	flags.IntVar(&f.CloudHSMQuotas.HSMs, "cloudhsm-hsms-quota", cloudhsm.DefaultHSMs, "number of HSMs in all HSMClusters of a namespace before the CloudHSM API makes no more")
 	flags.StringVar(&f.Root, "root", unseal.CoreSecretSyntax,
 		"root of trust of a new installation: core-secret (strongroom-root), or hsm:NAMESPACE/NAME of an HSMCluster; that of an installation cannot be changed")
+	flags.BoolVar(&f.SQLServerRotation, "sqlserver-rotation", false,
+		"Let Secrets rotate credentials of SQL Server. Its driver trusts servers with this process's memory: only where all who may write Secrets are trusted.")
 	flags.DurationVar(&f.RootGracePeriod, "root-grace-period", 0,
 		"for how long this manager goes on when an HSMCluster that is the root of trust was last reached, at least 1m; then it seals itself. 0 is for as long as it runs")
 	flags.IntVar(&f.Concurrency, "concurrency", 8, "number of objects of a kind that are reconciled at once")

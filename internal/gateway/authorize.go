@@ -22,6 +22,9 @@ type Question struct {
 	// Policy of the resource, nil for none. MustAllow: without its word nothing is allowed.
 	Policy    *iam.Policy
 	MustAllow bool
+	// Grants are whom grants of the resource allow the action, of which AWS KMS alone has any. They are asked for only if no policy allows, and
+	// none denies. It may be nil.
+	Grants func(action string) ([]iam.Grantee, error)
 	// Context has condition keys beyond the global ones; it may be nil.
 	Context iam.Context
 	// Unknown is the question that would be asked if the resource were not there, for a resource whose own policy has a say. A
@@ -33,11 +36,11 @@ type Question struct {
 }
 
 // Authorize asks for one more permission than the operation's own, such as kms:Decrypt for a secret under a key of the
-// customer's. Its error is AWS's AccessDeniedException.
+// customer's. Its error is AWS's AccessDeniedException, or what Grants failed with.
 func (c *Call) Authorize(q Question) error {
-	decision := c.decide(&q)
-	if decision.Allowed() {
-		return nil
+	decision, err := c.decide(&q)
+	if err != nil || decision.Allowed() {
+		return err
 	}
 	if q.Denial != "" {
 		return accessDenied(q.Denial)
@@ -49,7 +52,7 @@ func (c *Call) Authorize(q Question) error {
 		if decision.Exhausted { // maybe by the resource's policy, so that it must not show
 			c.work = iam.NewMeter()
 		}
-		d := c.decide(&unknown)
+		d := c.evaluate(&unknown, nil)
 		if c.work = left; !d.Allowed() {
 			decision = d
 		}
@@ -61,11 +64,24 @@ func accessDenied(message string) error {
 	return &smithy.GenericAPIError{Code: "AccessDeniedException", Message: message, Fault: smithy.FaultClient}
 }
 
-// decide evaluates the caller's policies and the resource's.
-func (c *Call) decide(q *Question) iam.Decision {
+// decide evaluates the caller's policies and the resource's, and if they leave it open, the resource's grants.
+func (c *Call) decide(q *Question) (iam.Decision, error) {
+	decision := c.evaluate(q, nil)
+	if decision.Reason != iam.ImplicitDeny || q.Grants == nil {
+		return decision, nil
+	}
+	grantees, err := q.Grants(q.Action)
+	if err != nil || len(grantees) == 0 {
+		return decision, err
+	}
+	return c.evaluate(q, grantees), nil
+}
+
+func (c *Call) evaluate(q *Question, grantees []iam.Grantee) iam.Decision {
 	policies := iam.Policies{
 		Identity: c.Identity.Identity, Boundary: c.Identity.Boundary, Session: c.Identity.Session,
 		Resource: q.Policy, ResourceAccount: q.ResourceAccount, ResourceMustAllow: q.MustAllow,
+		Grantees: grantees,
 	}
 	if c.work == nil {
 		c.work = iam.NewMeter()

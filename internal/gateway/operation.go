@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"net/netip"
+	"slices"
 	"time"
 
 	"strongroom.dev/strongroom/internal/core/iam"
@@ -17,8 +18,8 @@ type Call struct {
 	Identity *serviceiam.Identity
 	// Region that the request is signed for: objects of other regions do not exist for it.
 	Region string
-	// RequestID is the answer's x-amzn-RequestId.
-	RequestID string
+	// RequestID is the answer's x-amzn-RequestId, and EventID that of its audit record.
+	RequestID, EventID string
 	// Time of the request, by the server's clock.
 	Time time.Time
 	// SourceIP of the connection.
@@ -29,6 +30,8 @@ type Call struct {
 	// Resources are what the request is about, noted by [Op] for the audit record: one, or several for an operation that carries out
 	// others (BatchGetSecretValue). None before, and for an operation that is about nothing in particular.
 	Resources []audit.Resource
+	// Additional is CloudTrail's additionalEventData, noted by an operation for the audit record: members whose values are no secret.
+	Additional []audit.Member
 
 	// work is what is left for the questions of this request. Nil before the first one.
 	work *iam.Meter
@@ -54,6 +57,8 @@ type Resource[T any] struct {
 	Policy *iam.Policy
 	// MustAllow is for KMS keys and roles: without their own policy's word nothing is allowed.
 	MustAllow bool
+	// Grants are as those of [Question].
+	Grants func(action string) ([]iam.Grantee, error)
 	// Context has the condition keys that the service adds, in lower case, such as kms:encryptioncontext:app or
 	// aws:resourcetag/team. Global keys are the gateway's. It may be nil.
 	Context iam.Context
@@ -142,7 +147,7 @@ func Op[I, O, T any](name string, resolve Resolve[I, T], handle Handle[I, O, T],
 		if !op.Unauthorized {
 			err := call.Authorize(Question{
 				Action: call.Service + ":" + op.Action, Resource: resource.ARN, Named: resource.Named, ResourceAccount: resource.Account,
-				Policy: resource.Policy, MustAllow: resource.MustAllow, Context: resource.Context,
+				Policy: resource.Policy, MustAllow: resource.MustAllow, Grants: resource.Grants, Context: resource.Context,
 				Unknown: resource.Unknown, Denial: resource.Denial,
 			})
 			if err != nil {
@@ -179,4 +184,10 @@ type Service struct {
 	Name string
 	// Operations are those that are carried out. All others of the service's model are refused by name.
 	Operations []Operation
+}
+
+// Operation is the one of a name. It panics if there is none, as only a slip of ours brings about.
+func (s Service) Operation(name string) Operation {
+	i := slices.IndexFunc(s.Operations, func(o Operation) bool { return o.Name == name })
+	return s.Operations[i]
 }

@@ -100,6 +100,32 @@ strongroom_object_ready{kind="KMSKey",name="key",namespace="shop",reason="Succee
 	}
 }
 
+func TestAParametersSeriesTellWhenItExpiresAndWhatItsPoliciesTold(t *testing.T) {
+	at := time.Unix(1_900_000_000, 0).UTC()
+	p := &v1alpha1.Parameter{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "token"},
+		Spec:       v1alpha1.ParameterSpec{Policies: []v1alpha1.ParameterPolicy{{Type: "Expiration", Timestamp: at.Format(time.RFC3339)}}},
+		Status: v1alpha1.ParameterStatus{Conditions: []metav1.Condition{
+			{Type: v1alpha1.ConditionExpiring, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonExpirationNotification},
+			{Type: v1alpha1.ConditionUnchanged, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonNoChangeNotification},
+		}},
+	}
+	without := &v1alpha1.Parameter{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "level"}}
+	want := `
+# HELP strongroom_parameter_expiration_timestamp_seconds When a Parameter expires by its Expiration policy, and is then deleted.
+# TYPE strongroom_parameter_expiration_timestamp_seconds gauge
+strongroom_parameter_expiration_timestamp_seconds{kind="Parameter",name="token",namespace="shop"} 1.9e+09
+# HELP strongroom_parameter_policy_notification 1 while a notification of a Parameter's policies stands: it is about to expire, or has not been changed.
+# TYPE strongroom_parameter_policy_notification gauge
+strongroom_parameter_policy_notification{kind="Parameter",name="token",namespace="shop",policy="ExpirationNotification"} 1
+strongroom_parameter_policy_notification{kind="Parameter",name="token",namespace="shop",policy="NoChangeNotification"} 1
+`
+	if err := testutil.CollectAndCompare(metrics.NewCollector(newClient(p, without), unsealed(t)), strings.NewReader(want),
+		"strongroom_parameter_expiration_timestamp_seconds", "strongroom_parameter_policy_notification"); err != nil {
+		t.Error(err)
+	}
+}
+
 // ready lists the labels of strongroom_object_ready, with its value.
 func ready(t *testing.T, collector prometheus.Collector) (out []string) {
 	t.Helper()
@@ -177,12 +203,13 @@ func TestIAMsObjectsHaveTheirSeriesToo(t *testing.T) {
 		&v1alpha1.IAMUser{ObjectMeta: meta, Status: v1alpha1.IAMUserStatus{IAMStatus: stalled}},
 		&v1alpha1.IAMRole{ObjectMeta: meta, Status: v1alpha1.IAMRoleStatus{IAMStatus: stalled}}, &v1alpha1.IAMGroup{ObjectMeta: meta, Status: stalled},
 		&v1alpha1.IAMPolicy{ObjectMeta: meta, Status: v1alpha1.IAMPolicyStatus{IAMStatus: stalled}},
+		&v1alpha1.ParameterTree{ObjectMeta: meta, Status: v1alpha1.ParameterTreeStatus{Conditions: stalled.Conditions}},
 	)
 	want := `
 # HELP strongroom_object_ready Whether an object is Ready: 1 if so, 0 if not, with the reason of its condition.
 # TYPE strongroom_object_ready gauge
 `
-	for _, kind := range []string{"IAMGroup", "IAMPolicy", "IAMRole", "IAMUser"} {
+	for _, kind := range []string{"IAMGroup", "IAMPolicy", "IAMRole", "IAMUser", "ParameterTree"} {
 		want += `strongroom_object_ready{kind="` + kind + `",name="a",namespace="shop",reason="MalformedPolicyDocument"} 0` + "\n"
 	}
 	if err := testutil.CollectAndCompare(metrics.NewCollector(c, unsealed(t)), strings.NewReader(want), "strongroom_object_ready"); err != nil {

@@ -15,6 +15,7 @@ import (
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/keyring"
+	"strongroom.dev/strongroom/internal/service/parameterstore"
 )
 
 var objectLabels = []string{"kind", "namespace", "name"}
@@ -36,6 +37,10 @@ var (
 		"When the certificate of an object expires.", objectLabels, nil)
 	renewalDesc = prometheus.NewDesc("strongroom_certificate_renewal_timestamp_seconds",
 		"When the certificate of an object will be renewed.", objectLabels, nil)
+	expirationDesc = prometheus.NewDesc("strongroom_parameter_expiration_timestamp_seconds",
+		"When a Parameter expires by its Expiration policy, and is then deleted.", objectLabels, nil)
+	notificationDesc = prometheus.NewDesc("strongroom_parameter_policy_notification",
+		"1 while a notification of a Parameter's policies stands: it is about to expire, or has not been changed.", append(objectLabels, "policy"), nil)
 	sealedDesc = prometheus.NewDesc("strongroom_sealed",
 		"Whether the keyring is sealed, so that nothing can be encrypted or decrypted.", nil, nil)
 )
@@ -68,7 +73,7 @@ func Register(reader client.Reader, holder *keyring.Holder) error {
 
 // Describe lists the metrics.
 func (c *Collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{readyDesc, nextRotationDesc, rotationAttemptsDesc, replicationDesc, lastRotationDesc, notAfterDesc, renewalDesc, sealedDesc} {
+	for _, d := range []*prometheus.Desc{readyDesc, nextRotationDesc, rotationAttemptsDesc, replicationDesc, lastRotationDesc, notAfterDesc, renewalDesc, expirationDesc, notificationDesc, sealedDesc} {
 		ch <- d
 	}
 }
@@ -99,8 +104,10 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 			p := &parameters.Items[i]
 			ready(ch, "Parameter", &p.ObjectMeta, p.Status.Conditions)
 			timestamp(ch, lastRotationDesc, "Parameter", &p.ObjectMeta, p.Status.LastModifiedTime)
+			policies(ch, p)
 		}
 	}
+	c.collectTrees(ctx, ch)
 	c.collectIAM(ctx, ch)
 	c.collectCertificates(ctx, ch)
 	c.collectHSMClusters(ctx, ch)
@@ -135,6 +142,31 @@ func (c *Collector) collectCertificates(ctx context.Context, ch chan<- prometheu
 			ready(ch, "CertificateAuthority", &o.ObjectMeta, o.Status.Conditions)
 			timestamp(ch, notAfterDesc, "CertificateAuthority", &o.ObjectMeta, o.Status.NotAfter)
 			timestamp(ch, renewalDesc, "CertificateAuthority", &o.ObjectMeta, o.Status.RenewalTime)
+		}
+	}
+}
+
+// policies collects what the policies of a parameter have come to.
+func policies(ch chan<- prometheus.Metric, p *v1alpha1.Parameter) {
+	if at := parameterstore.Expiry(p); at != nil {
+		ch <- prometheus.MustNewConstMetric(expirationDesc, prometheus.GaugeValue, float64(at.Unix()), "Parameter", p.Namespace, p.Name)
+	}
+	for condition, policy := range map[string]string{
+		v1alpha1.ConditionExpiring:  v1alpha1.ReasonExpirationNotification,
+		v1alpha1.ConditionUnchanged: v1alpha1.ReasonNoChangeNotification,
+	} {
+		if meta.IsStatusConditionTrue(p.Status.Conditions, condition) {
+			ch <- prometheus.MustNewConstMetric(notificationDesc, prometheus.GaugeValue, 1, "Parameter", p.Namespace, p.Name, policy)
+		}
+	}
+}
+
+// collectTrees collects whether the trees of parameters are shown.
+func (c *Collector) collectTrees(ctx context.Context, ch chan<- prometheus.Metric) {
+	var trees v1alpha1.ParameterTreeList
+	if err := c.reader.List(ctx, &trees, client.UnsafeDisableDeepCopy); err == nil {
+		for i := range trees.Items {
+			ready(ch, "ParameterTree", &trees.Items[i].ObjectMeta, trees.Items[i].Status.Conditions)
 		}
 	}
 }
@@ -191,6 +223,9 @@ func rotationAttempts(ch chan<- prometheus.Metric, s *v1alpha1.Secret) {
 		return
 	}
 	attempts := int32(1)
+	if s.Status.RotationTest != nil {
+		attempts = max(attempts, s.Status.RotationTest.Attempts)
+	}
 	if s.Status.Rotation != nil {
 		attempts = max(attempts, s.Status.Rotation.Attempts)
 	}

@@ -64,6 +64,7 @@ func TestARotationThatFailsHasASeriesForAsLongAsItFails(t *testing.T) {
 	}{
 		"failing for the third time":  {v1alpha1.SecretStatus{Conditions: failing, Rotation: &v1alpha1.RotationStatus{Attempts: 3}}, "3"},
 		"failing before it has begun": {v1alpha1.SecretStatus{Conditions: failing}, "1"},
+		"tested twice in vain":        {v1alpha1.SecretStatus{Conditions: failing, RotationTest: &v1alpha1.RotationTestStatus{Attempts: 2}}, "2"},
 		"going on":                    {v1alpha1.SecretStatus{Rotation: &v1alpha1.RotationStatus{Attempts: 3}}, ""},
 		"none":                        {v1alpha1.SecretStatus{}, ""},
 	} {

@@ -1,7 +1,9 @@
 package operator
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 
@@ -18,6 +20,7 @@ import (
 	"strongroom.dev/strongroom/internal/gateway/serving"
 	gatewayssm "strongroom.dev/strongroom/internal/gateway/ssm"
 	gatewaysts "strongroom.dev/strongroom/internal/gateway/sts"
+	"strongroom.dev/strongroom/internal/service/kms"
 )
 
 // GatewayService is the name of the Service in front of the gateway.
@@ -26,13 +29,14 @@ const GatewayService = "strongroom-gateway"
 // GatewayServices is the registry of the AWS services that are served. Without services behind them, as of the zero value, they
 // have their names and operations, and cannot be called: that is what docs/aws-compatibility.md is generated from.
 func GatewayServices(s controllers.Services) []gateway.Service {
+	secrets := gatewaysecrets.New(gatewaysecrets.Dependencies{Secrets: s.Secrets})
 	return []gateway.Service{
 		gatewaykms.New(gatewaykms.Dependencies{KMS: s.KMS, KeyStores: s.CloudHSM, Authorities: s.Authorities}),
 		gatewayhsm.New(gatewayhsm.Dependencies{Clusters: s.CloudHSM}),
-		gatewaysecrets.New(gatewaysecrets.Dependencies{Secrets: s.Secrets}),
+		secrets,
 		gatewayacm.New(gatewayacm.Dependencies{Certificates: s.Certificates, Authorities: s.Authorities}),
 		gatewaypca.New(gatewaypca.Dependencies{Authorities: s.Authorities}),
-		gatewayssm.New(gatewayssm.Dependencies{Parameters: s.Parameters}),
+		gatewayssm.New(gatewayssm.Dependencies{Parameters: s.Parameters, SecretValue: secrets.Operation("GetSecretValue")}),
 		gatewayiam.New(gatewayiam.Dependencies{IAM: s.IAM}),
 		gatewaysts.New(gatewaysts.Dependencies{IAM: s.IAM}),
 	}
@@ -40,6 +44,10 @@ func GatewayServices(s controllers.Services) []gateway.Service {
 
 // serve adds the gateway. Every replica serves, whichever of them leads.
 func (op *Operator) serve(o Options) error {
+	usages := &kms.UsageWriter{Service: op.Services.KMS, Log: op.GetLogger().WithName("usage")}
+	if err := op.Add(usages); err != nil {
+		return fmt.Errorf("adding the notes of when keys were used: %w", err)
+	}
 	if !o.serves() {
 		return nil
 	}
@@ -56,7 +64,7 @@ func (op *Operator) serve(o Options) error {
 		return fmt.Errorf("making the gateway: %w", err)
 	}
 	op.Gateway = &serving.Listener{
-		Address: o.GatewayBindAddress, Handler: handler, GracefulShutdownTimeout: o.GracefulShutdownTimeout, Log: log, Closer: records,
+		Address: o.GatewayBindAddress, Handler: handler, GracefulShutdownTimeout: o.GracefulShutdownTimeout, Log: log, Closer: closers{usages, records},
 		SourceShare: o.GatewaySourceShare,
 		Certificate: &serving.Certificate{
 			Client: op.direct, Namespace: o.Namespace, Names: o.gatewayNames(), Now: o.Now, Log: log,
@@ -67,6 +75,17 @@ func (op *Operator) serve(o Options) error {
 		return fmt.Errorf("adding the gateway: %w", err)
 	}
 	return nil
+}
+
+// closers are closed one after another.
+type closers []io.Closer
+
+// Close implements io.Closer.
+func (c closers) Close() (err error) {
+	for _, one := range c {
+		err = errors.Join(err, one.Close())
+	}
+	return err
 }
 
 // serves tells whether there is a gateway.

@@ -96,6 +96,8 @@ type Options struct {
 	CloudHSMQuotas cloudhsm.Quotas
 	// Root of trust: core-secret, which is the default, or hsm:NAMESPACE/NAME of an HSMCluster.
 	Root string
+	// SQLServerRotation lets Secrets rotate credentials of SQL Server: see rotation.Service.
+	SQLServerRotation bool
 	// RootGracePeriod is for how long the keyring stays unsealed when an HSMCluster that is its root was last reached. 0 is for as long as the process lives.
 	RootGracePeriod time.Duration
 	// RootVerifyInterval is how often an HSMCluster that is the root is asked while unsealed. 30 s by default.
@@ -277,11 +279,13 @@ func cacheOptions(digester *projection.Digester) cache.Options {
 			&corev1.Namespace{}:     {},
 			&v1alpha1.Secret{}:      {Transform: slim},
 			&v1alpha1.Parameter{}:   {Transform: slim},
+			&v1alpha1.KMSGrant{}:    {},
 			&v1alpha1.KMSKey{}:      {},
 			&v1alpha1.HSMCluster{}:  {},
 			&v1alpha1.Certificate{}: {}, &v1alpha1.CertificateAuthority{}: {},
-			&v1alpha1.Envelope{}: {Transform: slim},
-			&v1alpha1.IAMUser{}:  {}, &v1alpha1.IAMRole{}: {}, &v1alpha1.IAMGroup{}: {}, &v1alpha1.IAMPolicy{}: {},
+			&v1alpha1.Envelope{}:      {Transform: slim},
+			&v1alpha1.ParameterTree{}: {},
+			&v1alpha1.IAMUser{}:       {}, &v1alpha1.IAMRole{}: {}, &v1alpha1.IAMGroup{}: {}, &v1alpha1.IAMPolicy{}: {},
 		},
 	}
 }
@@ -298,8 +302,8 @@ func (op *Operator) wire(o Options, digester *projection.Digester) error {
 		return err
 	}
 	keys := &kms.Service{
-		KeyStores: clusters, Reader: cached, Client: cached, Live: live, Region: o.Region, Store: envelopes, Keyring: holder, Now: o.Now,
-		Materials: keyring.NewMaterialCache(0, 0, nil), Policies: kms.NewPolicyCache(0),
+		KeyStores: clusters, Reader: cached, Client: cached, Live: live, Region: o.Region, Regions: o.regions(), Store: envelopes, Keyring: holder,
+		Now: o.Now, Materials: keyring.NewMaterialCache(0, 0, nil), Policies: kms.NewPolicyCache(0), Usages: kms.NewUsages(o.Now()),
 	}
 	op.Unsealer = &unseal.Unsealer{
 		Client: cached, Live: live, Namespace: o.Namespace, Provider: root, Holder: holder, Now: o.Now, Log: op.GetLogger().WithName("unseal"),
@@ -321,13 +325,13 @@ func (op *Operator) wire(o Options, digester *projection.Digester) error {
 		Secrets:        &secretsmanager.Service{Client: cached, Region: o.Region, Regions: o.regions(), KMS: keys, Store: envelopes, Policies: kms.NewPolicyCache(0), Now: o.Now},
 		Authorities:    authorities,
 		Certificates:   &acm.Service{Client: cached, Region: o.Region, Authorities: authorities, KMS: keys, Store: envelopes, Now: o.Now},
-		Parameters:     &parameterstore.Service{Client: cached, Region: o.Region, KMS: keys, Store: envelopes, Now: o.Now},
+		Parameters:     &parameterstore.Service{Client: cached, Region: o.Region, KMS: keys, Store: envelopes, Policies: kms.NewPolicyCache(0), Now: o.Now},
 		Projector:      &projection.Projector{Client: cached, Live: live, Digester: digester, Keyring: holder},
 		HSM:            clusters,
 		CloudHSM:       &cloudhsm.Service{Client: cached, Live: live, Namespace: o.Namespace, Region: o.Region, Quotas: o.CloudHSMQuotas},
 		HSMNodes:       nodes,
-		RootProtection: op.Unsealer.Protection,
-		Now:            o.Now,
+		RootProtection: op.Unsealer.Protection, SQLServerRotation: o.SQLServerRotation,
+		Now: o.Now,
 	}
 	return nil
 }

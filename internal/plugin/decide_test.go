@@ -190,3 +190,15 @@ func TestARotationIsDoneWhenTheObjectHeededItAndHasNoneUnderWay(t *testing.T) {
 		}
 	}
 }
+
+func TestARotationIsDoneWhenAnotherVersionIsInForceAndNotWhenOneIsMade(t *testing.T) {
+	secret, _ := kindOf("secret")
+	s := &v1alpha1.Secret{Status: v1alpha1.SecretStatus{CurrentVersionID: "one", Versions: []v1alpha1.SecretVersion{
+		{VersionID: "one", Sequence: 1, Stages: []string{"AWSCURRENT"}}, {VersionID: "two", Sequence: 2, Stages: []string{"AWSPENDING"}},
+	}}}
+	before := secret.made(s) // a rotation that failed has left its version pending
+	s.Status.CurrentVersionID = "two"
+	if before != "one" || secret.made(s) != "two" {
+		t.Error(before, secret.made(s))
+	}
+}

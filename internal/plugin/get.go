@@ -131,7 +131,7 @@ func (f *getFlags) rows(objects []found, now time.Time) [][]string {
 	for _, o := range objects {
 		ready := condition(o.object, v1alpha1.ConditionReady)
 		rows = append(rows, []string{
-			o.kind.name, o.object.GetName(), string(ready.Status), ready.Reason, o.kind.arnOf(o.object), age(now, o.object.GetCreationTimestamp()), ready.Message,
+			o.kind.name, o.object.GetName(), string(ready.Status), ready.Reason, o.kind.arnOf(o.object), elapsed(now, o.object.GetCreationTimestamp()), ready.Message,
 		})
 	}
 	if !f.allNamespaces {

@@ -59,7 +59,7 @@ func (f *historyFlags) run(ctx context.Context, out io.Writer, args []string) er
 	rows := [][]string{{"NUMBER", "ID", "LABELS", "AGE", "CREATED"}}
 	for _, v := range versions {
 		rows = append(rows, []string{
-			number(v.Number), v.ID, strings.Join(v.Labels, ","), age(time.Now(), v.Created), v.Created.UTC().Format(time.RFC3339),
+			number(v.Number), v.ID, strings.Join(v.Labels, ","), elapsed(time.Now(), v.Created), v.Created.UTC().Format(time.RFC3339),
 		})
 	}
 	return table(out, rows)

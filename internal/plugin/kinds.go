@@ -31,6 +31,8 @@ type kind struct {
 	handled  func(object) string
 	rotating func(object) bool
 	history  func(object) []version
+	// inForce is the id of the version in force, of kinds in which that need not be the newest.
+	inForce func(object) string
 	// serial is of the certificate in force, of kinds that have one and no history.
 	serial func(object) string
 }
@@ -57,6 +59,7 @@ var kinds = []kind{
 		names:    about(func(s *v1alpha1.Secret) []string { return []string{s.AWSName()} }),
 		handled:  about(func(s *v1alpha1.Secret) string { return s.Status.LastHandledRotateAt }),
 		rotating: about(func(s *v1alpha1.Secret) bool { return s.Status.Rotation != nil }),
+		inForce:  about(func(s *v1alpha1.Secret) string { return s.Status.CurrentVersionID }),
 		history:  about(versionsOfSecret),
 	},
 	{
@@ -68,12 +71,23 @@ var kinds = []kind{
 		history: about(versionsOfParameter),
 	},
 	{
+		name: "ParameterTree", aliases: []string{"parametertrees", "ssmtree"},
+		empty: func() object { return &v1alpha1.ParameterTree{} }, list: func() client.ObjectList { return &v1alpha1.ParameterTreeList{} },
+		arn:   about(func(t *v1alpha1.ParameterTree) string { return t.Status.ARN }),
+		names: about(func(t *v1alpha1.ParameterTree) []string { return []string{t.Spec.Path} }),
+	},
+	{
 		name: "KMSKey", aliases: []string{"kmskeys", "key", "keys"},
 		empty: func() object { return &v1alpha1.KMSKey{} }, list: func() client.ObjectList { return &v1alpha1.KMSKeyList{} },
 		arn:     about(func(k *v1alpha1.KMSKey) string { return k.Status.ARN }),
 		names:   about(func(k *v1alpha1.KMSKey) []string { return append([]string{k.Status.KeyID}, k.Spec.Aliases...) }),
 		handled: about(func(k *v1alpha1.KMSKey) string { return k.Status.LastHandledRotateAt }),
 		history: about(materialsOf),
+	},
+	{
+		name: "KMSGrant", aliases: []string{"kmsgrants", "grant", "grants"},
+		empty: func() object { return &v1alpha1.KMSGrant{} }, list: func() client.ObjectList { return &v1alpha1.KMSGrantList{} },
+		names: about(func(g *v1alpha1.KMSGrant) []string { return []string{g.Status.GrantID, g.Spec.Name} }),
 	},
 	{
 		name: "Certificate", aliases: []string{"certificates", "acmcert"},
@@ -164,10 +178,14 @@ func (k kind) is(o object, ref string) bool {
 	return o.GetName() == ref || k.arn != nil && k.arn(o) == ref || k.names != nil && slices.Contains(k.names(o), ref)
 }
 
-// made tells one making of an object's value from another: the id of its newest version, or the serial number of its certificate; empty if there is none.
+// made tells one value of an object from another: the id of the version in force, which is its newest one where nothing else is said, or the serial number of its certificate; empty if there is none. A rotation
+// that failed has made the version already that the next attempt brings in.
 func (k kind) made(o object) string {
-	if k.serial != nil {
+	switch {
+	case k.serial != nil:
 		return k.serial(o)
+	case k.inForce != nil:
+		return k.inForce(o)
 	}
 	if k.history == nil {
 		return ""

@@ -94,7 +94,7 @@ func printable(cell string) string {
 // number in decimal.
 func number(n int64) string { return strconv.FormatInt(n, 10) }
 
-func age(now time.Time, since metav1.Time) string {
+func elapsed(now time.Time, since metav1.Time) string {
 	if since.IsZero() {
 		return "<unknown>"
 	}

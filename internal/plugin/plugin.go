@@ -1,4 +1,4 @@
-// Package plugin has the commands for users: strongroom get, history, rotate, reveal, seal and sealing-key. The program is kubectl's plugin too, under the
+// Package plugin has the commands for users: strongroom get, history, rotate, reveal, seal, sealing-key, reseal, params, backup and restore. The program is kubectl's plugin too, under the
 // name kubectl-strongroom, and completes for kubectl under the name kubectl_complete-strongroom.
 // https://kubernetes.io/docs/tasks/extend-kubectl/kubectl-plugins/
 package plugin
@@ -17,7 +17,7 @@ const (
 
 // Commands are those for users, each new.
 func Commands() []*cobra.Command {
-	return []*cobra.Command{newGet(), newHistory(), newRotate(), newReveal(), newSeal(), newSealingKey()}
+	return []*cobra.Command{newGet(), newHistory(), newRotate(), newReveal(), newSeal(), newSealingKey(), newReseal(), newParams(), newBackup(), newRestore()}
 }
 
 // As makes root what the program is called by: for kubectl-strongroom its usage is that of kubectl strongroom, and kubectl_complete-strongroom completes what

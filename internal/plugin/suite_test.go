@@ -24,16 +24,15 @@ func TestPlugin(t *testing.T) {
 
 var (
 	ctx        = context.Background()
+	world      *environment.World
 	cp         *environment.ControlPlane
 	kubeconfig string
 	namespace  string
 )
 
 var _ = BeforeSuite(func() {
-	var err error
-	cp, err = environment.Start(ctx)
-	Expect(err).NotTo(HaveOccurred())
-	DeferCleanup(func() { Expect(cp.Stop()).To(Succeed()) })
+	world = environment.NewWorld(ctx)
+	cp = world.ControlPlane
 	op, err := environment.RunOperator(ctx, cp.Config, operator.Options{})
 	Expect(err).NotTo(HaveOccurred())
 	DeferCleanup(op.Stop)
@@ -41,9 +40,8 @@ var _ = BeforeSuite(func() {
 })
 
 var _ = BeforeEach(func() {
-	var err error
-	namespace, err = cp.NewNamespace(ctx)
-	Expect(err).NotTo(HaveOccurred())
+	world.Fresh()
+	namespace = world.Namespace
 })
 
 // kubeconfigOf writes a kubeconfig for someone, whose namespace is default.

@@ -2,6 +2,7 @@ package projection
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
@@ -110,11 +111,16 @@ func (p *Projector) RemoveConfigMap(ctx context.Context, namespace, name string,
 		return client.IgnoreNotFound(err)
 	}
 	// Merged into: the keys that this owner alone has written go. One patch by merge, which does nothing when it is done twice.
-	for _, key := range t.removed(live) {
-		patch := fmt.Appendf(nil, `{"metadata":{"uid":%q},"data":{%q:null}}`, live.UID, key)
-		if err := p.patch(ctx, t, types.MergePatchType, patch); client.IgnoreNotFound(err) != nil && !remade(err) {
-			return err
-		}
+	gone := absent(t.removed(live), nil)
+	if len(gone) == 0 {
+		return nil
+	}
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"uid": live.UID}, "data": gone})
+	if err != nil {
+		return fmt.Errorf("encoding the removal of keys: %w", err)
+	}
+	if err := p.patch(ctx, t, types.MergePatchType, patch); client.IgnoreNotFound(err) != nil && !remade(err) {
+		return err
 	}
 	return nil
 }

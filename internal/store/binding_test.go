@@ -45,6 +45,8 @@ func changed(t *testing.T, field reflect.Value) {
 		field.Set(reflect.ValueOf(metav1.NewTime(value.Add(time.Second))))
 	case *metav1.Time:
 		field.Set(reflect.ValueOf(&metav1.Time{Time: created}))
+	case *v1alpha1.KeyMaterialImport:
+		field.Set(reflect.ValueOf(&v1alpha1.KeyMaterialImport{}))
 	case []string:
 		field.Set(reflect.ValueOf(append([]string{"ANOTHER"}, value...)))
 	case []byte:
@@ -77,6 +79,43 @@ func TestEveryFieldOfTheSpecButTheCiphertextsIsBound(t *testing.T) {
 		if same := maps.Equal(before, store.Binding(e)); same != unbound[l.path] {
 			t.Errorf("%s: bound is %t", l.path, !same)
 		}
+	}
+}
+
+// What is known of imported material decides when it ends and what it may be used for, so it is bound as the rest is.
+func TestEveryFieldOfAnImportIsBound(t *testing.T) {
+	imported := func() *v1alpha1.Envelope {
+		e := envelope(1, "one")
+		to := metav1.NewTime(created.Add(time.Hour))
+		e.Spec.Import = &v1alpha1.KeyMaterialImport{State: v1alpha1.ImportStateImported, Rank: 1, ValidTo: &to, Description: "d", Request: "r"}
+		return e
+	}
+	before := store.Binding(imported())
+	all := leaves(reflect.TypeFor[v1alpha1.KeyMaterialImport](), "", nil)
+	if len(all) < 7 {
+		t.Fatalf("only %d fields were found", len(all))
+	}
+	for _, l := range all {
+		e := imported()
+		changed(t, reflect.ValueOf(e.Spec.Import).Elem().FieldByIndex(l.index))
+		if maps.Equal(before, store.Binding(e)) {
+			t.Errorf("%s is not bound", l.path)
+		}
+	}
+	// The text is part of the format: Envelopes that are stored must open for ever.
+	e := imported()
+	to := metav1.NewTime(time.Date(2027, 1, 2, 3, 4, 5, 0, time.FixedZone("", 3600)))
+	e.Spec.Import = &v1alpha1.KeyMaterialImport{
+		State: v1alpha1.ImportStatePendingImport, Rank: 2, PendingRotation: true, RotationTime: &to, ValidTo: &to, Description: "of <2026>", Request: "r",
+	}
+	const want = `{"state":"PENDING_IMPORT","rank":2,"pendingRotation":true,"rotationTime":"2027-01-02T02:04:05Z","validTo":"2027-01-02T02:04:05Z",` +
+		`"description":"of \u003c2026\u003e","request":"r"}`
+	if got := store.Binding(e)["import"]; got != want {
+		t.Errorf("an import is bound as %s", got)
+	}
+	e.Spec.Import = &v1alpha1.KeyMaterialImport{State: v1alpha1.ImportStateImported, Rank: 1}
+	if got := store.Binding(e)["import"]; got != `{"state":"IMPORTED","rank":1}` {
+		t.Errorf("the least import is bound as %s", got)
 	}
 }
 

@@ -9,6 +9,7 @@ package store
 import (
 	"crypto/sha256"
 	"encoding/base32"
+	"encoding/json"
 	"fmt"
 	"strconv"
 	"strings"
@@ -89,7 +90,16 @@ func Binding(e *v1alpha1.Envelope) keys.Context {
 	if e.Spec.Binary { // and nothing if not: Envelopes from before there was the field open as ever
 		binding["binary"] = "true"
 	}
+	if e.Spec.Import != nil { // likewise
+		binding["import"] = importBinding(e.Spec.Import)
+	}
 	return binding
+}
+
+// importBinding is all that an Envelope says of an import.
+func importBinding(i *v1alpha1.KeyMaterialImport) string {
+	text, _ := json.Marshal(i) // cannot fail: strings, numbers and times; and an empty text opens nothing that was sealed
+	return string(text)
 }
 
 // joined joins stages so that no two lists look alike: a staging label may hold commas.

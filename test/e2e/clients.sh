@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Unmodified AWS clients against the gateway of an instance of `make run`: the AWS CLI, boto3, the AWS SDK for JavaScript v3 and
-# aws-sdk-go-v2, and then two replicas.
+# Unmodified AWS clients against the gateway of an instance of `make run`: the AWS CLI, sops, boto3, the AWS SDK for JavaScript v3, the AWS
+# Encryption SDK and aws-sdk-go-v2, and then two replicas.
 #
 # KUBEBUILDER_ASSETS names the folder of the control plane's programs: `make e2e` sets it.
 set -euo pipefail
@@ -16,6 +16,7 @@ start_instance --manager "$work/strongroom" --regions eu-west-1
 
 echo "[e2e] the AWS CLI: $($aws_cli --version 2>&1)"
 . test/e2e/aws.sh
+. test/e2e/sops.sh
 . test/e2e/accounts.sh
 . test/e2e/pods.sh
 . test/e2e/plugin.sh
@@ -26,9 +27,9 @@ $python test/e2e/boto.py
 ok "boto3: see its lines above"
 
 echo "[e2e] the AWS SDK for JavaScript v3"
-cp test/e2e/js/package.json test/e2e/js/package-lock.json test/e2e/js/client.mjs "$work"
-(cd "$work" && npm ci --no-audit --no-fund --loglevel=error && NODE_EXTRA_CA_CERTS=$AWS_CA_BUNDLE node client.mjs)
-ok "the AWS SDK for JavaScript: see its lines above"
+cp test/e2e/js/package.json test/e2e/js/package-lock.json test/e2e/js/client.mjs test/e2e/js/encryption.mjs "$work"
+(cd "$work" && npm ci --no-audit --no-fund --loglevel=error && NODE_EXTRA_CA_CERTS=$AWS_CA_BUNDLE node client.mjs && NODE_EXTRA_CA_CERTS=$AWS_CA_BUNDLE node encryption.mjs)
+ok "the AWS SDK for JavaScript, and the AWS Encryption SDK: see their lines above"
 
 echo "[e2e] aws-sdk-go-v2"
 STRONGROOM_E2E=1 "$work/gosdk" -test.v -test.count=1

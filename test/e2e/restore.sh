@@ -92,6 +92,8 @@ has_root() { kubectl get secret -n strongroom-system strongroom-root; }
 echo "[restore] building ..."
 go build -o "$work/strongroom" .
 go build -o "$work/run" ./hack/run
+go build -o "$work/age-keygen" filippo.io/age/cmd/age-keygen
+PATH=$work:$PATH
 
 echo "[restore] an installation with a secret that was rotated"
 cluster old
@@ -102,6 +104,7 @@ kubectl annotate -n shop sms/session-key strongroom.dev/rotate=now
 eventually 15 "it is rotated" bash -c '[ "$(kubectl get sms -n shop session-key -o jsonpath="{.status.lastHandledRotateAt}")" = now ]'
 first=$(value)
 had=$(arns)
+page 3
 page 1
 stop_manager
 ok "a backup is taken"
@@ -110,14 +113,14 @@ echo "[restore] another cluster, started too early"
 cluster early
 start_manager
 eventually 60 "a start without anything makes a new root" has_root
-page 2
+page 4
 ! kubectl create -f "$work/root.yaml" 2>"$work/last" || fail "another root takes the place of the one that is there"
 grep -q AlreadyExists "$work/last" || fail "it does not say AlreadyExists"
 ok "the old root is refused"
 stop_manager
+page 7
 page 5
-page 3
-page 4 & waiting=$! # which waits for what the manager does
+page 6 & waiting=$! # which waits for what the manager does
 start_manager
 wait "$waiting" || fail "the objects are not Ready"
 eventually 15 "the values are the old ones" same
@@ -127,14 +130,30 @@ stop_manager
 
 echo "[restore] a third cluster, as the page says"
 cluster third
-page 2
-page 3
-page 4 & waiting=$!
+page 4
+page 5
+page 6 & waiting=$!
 start_manager
 wait "$waiting" || fail "the objects are not Ready"
 eventually 15 "the values are the old ones" same
 [ "$(arns)" = "$had" ] || fail "the ARNs are others: $(arns)"
 ok "the ARNs are the old ones"
+stop_manager
+
+echo "[restore] a fourth cluster, from one file"
+cluster fourth
+page 4
+page 2
+[ "$(kubectl get secret -n strongroom-system strongroom-root -o jsonpath='{.data}')" = "$(kubectl create --dry-run=client -f "$work/root.yaml" -o jsonpath='{.data}')" ] || fail "the root is another"
+page 6 & waiting=$!
+start_manager
+wait "$waiting" || fail "the objects are not Ready"
+eventually 15 "the values are the old ones" same
+[ "$(arns)" = "$had" ] || fail "the ARNs are others: $(arns)"
+ok "the ARNs are the old ones"
+strongroom restore --identity "$work/identity.txt" "$work/strongroom.age" >"$work/last"
+grep -q ': 0 objects made; ' "$work/last" || fail "it made something again: $(cat "$work/last")"
+ok "the same file again makes nothing"
 stop_manager
 
 echo "[restore] what is refused"

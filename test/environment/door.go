@@ -38,6 +38,9 @@ const (
 // Door serves services over TLS, for the SDK's clients. Whoever asks is a user of the account of the world's namespace with one policy.
 type Door struct {
 	*httptest.Server
+	// UniqueID of the user, if there is an IAMUser alice that policies and grants mean.
+	UniqueID string
+
 	world *World
 
 	mu       sync.Mutex
@@ -86,7 +89,7 @@ func (d *Door) Credential(_ context.Context, id, _ string) (serviceiam.Credentia
 	account := arn.DeriveAccount(d.world.Namespace)
 	return serviceiam.Credential{Secret: secretbytes.Copy([]byte(doorSecret)), Identity: &serviceiam.Identity{
 		Type: serviceiam.TypeIAMUser, Namespace: d.world.Namespace, Name: "alice", UserID: "AIDAEXAMPLE", AccessKeyID: id,
-		Principal: iam.Principal{Account: account, ARN: "arn:aws:iam::" + account + ":user/alice"}, Identity: []*iam.Policy{policy},
+		Principal: iam.Principal{Account: account, ARN: "arn:aws:iam::" + account + ":user/alice", UniqueID: d.UniqueID}, Identity: []*iam.Policy{policy},
 	}}, err
 }
 

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,10 +23,21 @@ import (
 // OperatorNamespace is Strongroom's own namespace in tests.
 const OperatorNamespace = "strongroom-system"
 
-// Root is the folder of the module.
+// Root is the folder of the module: the first one with a go.mod from where the test runs, which is its package's folder. A source
+// file's own name would not tell, since builds are made with -trimpath.
 func Root() string {
-	_, file, _, _ := runtime.Caller(0)
-	return filepath.Join(filepath.Dir(file), "..", "..")
+	dir, err := os.Getwd()
+	if err != nil {
+		panic(err)
+	}
+	for from := dir; ; dir = filepath.Dir(dir) {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return dir
+		}
+		if dir == filepath.Dir(dir) {
+			panic("no go.mod in " + from + " or above")
+		}
+	}
 }
 
 // ControlPlane is a running etcd and kube-apiserver.

@@ -138,11 +138,14 @@ func (r *Reconcilers) Faulty() (*Reconcilers, *FaultyClient) {
 		Parameter: controllers.NewParameter(s, recorder),
 		KMSKey:    controllers.NewKMSKey(s, recorder),
 
+		ParameterTree: controllers.NewParameterTree(s, recorder),
+
 		Certificate:          controllers.NewCertificate(s, recorder),
 		CertificateAuthority: controllers.NewCertificateAuthority(s, recorder),
 
 		Envelope:  controllers.NewEnvelope(s),
 		IAMGroup:  controllers.NewIAMGroup(s, recorder),
+		KMSGrant:  controllers.NewKMSGrant(s, recorder),
 		IAMPolicy: controllers.NewIAMPolicy(s, recorder),
 		IAMRole:   controllers.NewIAMRole(s, recorder),
 		IAMUser:   controllers.NewIAMUser(s, recorder),

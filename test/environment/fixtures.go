@@ -20,8 +20,10 @@ import (
 	"strongroom.dev/strongroom/controllers/iampolicy"
 	"strongroom.dev/strongroom/controllers/iamrole"
 	"strongroom.dev/strongroom/controllers/iamuser"
+	"strongroom.dev/strongroom/controllers/kmsgrant"
 	"strongroom.dev/strongroom/controllers/kmskey"
 	"strongroom.dev/strongroom/controllers/parameter"
+	"strongroom.dev/strongroom/controllers/parametertree"
 	"strongroom.dev/strongroom/controllers/secret"
 	"strongroom.dev/strongroom/internal/operator"
 	"strongroom.dev/strongroom/internal/unseal"
@@ -35,6 +37,8 @@ type Reconcilers struct {
 	Parameter *parameter.Reconciler
 	KMSKey    *kmskey.Reconciler
 
+	ParameterTree *parametertree.Reconciler
+
 	Certificate          *certificate.Reconciler
 	CertificateAuthority *certificateauthority.Reconciler
 
@@ -43,11 +47,12 @@ type Reconcilers struct {
 	IAMPolicy *iampolicy.Reconciler
 	IAMRole   *iamrole.Reconciler
 	IAMUser   *iamuser.Reconciler
+	KMSGrant  *kmsgrant.Reconciler
 }
 
 // RunReconcilers starts an operator without controllers and makes its reconcilers.
 func RunReconcilers(ctx context.Context, cp *ControlPlane) (*Reconcilers, error) {
-	op, err := RunOperator(ctx, cp.Config, operator.Options{WithoutControllers: true})
+	op, err := RunOperator(ctx, cp.Config, operator.Options{WithoutControllers: true, SQLServerRotation: true})
 	if err != nil {
 		return nil, err
 	}
@@ -58,6 +63,8 @@ func RunReconcilers(ctx context.Context, cp *ControlPlane) (*Reconcilers, error)
 		Parameter: controllers.NewParameter(op.Services, recorder),
 		KMSKey:    controllers.NewKMSKey(op.Services, recorder),
 
+		ParameterTree: controllers.NewParameterTree(op.Services, recorder),
+
 		Certificate:          controllers.NewCertificate(op.Services, recorder),
 		CertificateAuthority: controllers.NewCertificateAuthority(op.Services, recorder),
 
@@ -66,6 +73,7 @@ func RunReconcilers(ctx context.Context, cp *ControlPlane) (*Reconcilers, error)
 		IAMPolicy: controllers.NewIAMPolicy(op.Services, recorder),
 		IAMRole:   controllers.NewIAMRole(op.Services, recorder),
 		IAMUser:   controllers.NewIAMUser(op.Services, recorder),
+		KMSGrant:  controllers.NewKMSGrant(op.Services, recorder),
 	}, nil
 }
 
@@ -140,6 +148,20 @@ func Parameter(namespace, name string, changes ...func(*v1alpha1.Parameter)) *v1
 		change(p)
 	}
 	return p
+}
+
+// ParameterTree is a tree to create: all below a path, shown in a ConfigMap of its own name. Change what a test is about.
+func ParameterTree(namespace, name, path string, changes ...func(*v1alpha1.ParameterTree)) *v1alpha1.ParameterTree {
+	t := &v1alpha1.ParameterTree{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
+		Spec: v1alpha1.ParameterTreeSpec{
+			Path: path, Recursive: true, Target: v1alpha1.ParameterTreeTarget{ConfigMap: &v1alpha1.ParameterTreeConfigMap{}},
+		},
+	}
+	for _, change := range changes {
+		change(t)
+	}
+	return t
 }
 
 // NamespaceObject is an empty Namespace to read into.

@@ -28,7 +28,7 @@ var _ = Describe("A rotation that is broken off at any effect", func() {
 		var faulty *environment.Reconcilers
 		faulty, writes = world.Faulty()
 		reconciler = faulty.Secret
-		reconciler.Rotations = &rotation.Service{Secrets: reconciler.Secrets, Client: reconciler.Client, Live: reconciler.Live}
+		reconciler.Rotations = &rotation.Service{Secrets: reconciler.Secrets, Client: reconciler.Client, Live: reconciler.Live, SQLServer: true}
 		shown = nil
 	})
 

@@ -7,6 +7,7 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/test/databases"
@@ -45,8 +46,10 @@ var (
 	postgreSQL = &database{engine: "postgres", rotator: func(r *v1alpha1.SecretRotation) **v1alpha1.DatabaseRotator { return &r.Postgres }}
 	mariaDB    = &database{engine: "mariadb", rotator: func(r *v1alpha1.SecretRotation) **v1alpha1.DatabaseRotator { return &r.MySQL }}
 	redis      = &database{engine: "redis", keeps: true, rotator: func(r *v1alpha1.SecretRotation) **v1alpha1.DatabaseRotator { return &r.Redis }}
+	mongoDB    = &database{engine: "mongo", rotator: func(r *v1alpha1.SecretRotation) **v1alpha1.DatabaseRotator { return &r.MongoDB }}
+	sqlServer  = &database{engine: "sqlserver", rotator: func(r *v1alpha1.SecretRotation) **v1alpha1.DatabaseRotator { return &r.SQLServer }}
 	// engines are all of them, and db is the one in use.
-	engines = []*database{postgreSQL, mariaDB, redis}
+	engines = []*database{postgreSQL, mariaDB, redis, mongoDB, sqlServer}
 	db      *database
 )
 
@@ -67,6 +70,15 @@ func startDatabases() {
 	r, err := databases.StartRedis(ctx, databases.RedisConfigFile)
 	Expect(err).NotTo(HaveOccurred())
 	redis.serve(r)
+	f, err := databases.StartMongoDB(ctx)
+	Expect(err).NotTo(HaveOccurred())
+	roles, err := databases.NewRoles(f)
+	Expect(err).NotTo(HaveOccurred())
+	DeferCleanup(roles.Close)
+	mongoDB.serve(&mongo{f, roles})
+	q, err := databases.StartSQLServer(ctx)
+	Expect(err).NotTo(HaveOccurred())
+	sqlServer.serve(q)
 	for _, d := range engines {
 		DeferCleanup(d.server.Stop)
 		d.proxy, err = databases.NewProxy(d.server.Address())
@@ -75,7 +87,16 @@ func startDatabases() {
 	}
 }
 
-// serve takes a server of MariaDB or Redis, and says how its users are changed.
+// mongo is a FerretDB behind what it lacks of MongoDB.
+type mongo struct {
+	*databases.MongoDB
+	roles *databases.Roles
+}
+
+// Address is where the proxy finds it.
+func (m *mongo) Address() string { return m.roles.Address() }
+
+// serve takes a server of MariaDB, Redis, MongoDB or SQL Server, and says how its users are changed.
 func (d *database) serve(p program) {
 	d.server = p
 	switch s := p.(type) {
@@ -97,5 +118,38 @@ func (d *database) serve(p program) {
 		d.drop = func(user string) error { return s.Do(ctx, "ACL", "DELUSER", user) }
 		d.disarm = func() error { return s.Do(ctx, "ACL", "SETUSER", s.Admin, "-acl|setuser") }
 		d.arm = func() error { return s.Do(ctx, "ACL", "SETUSER", s.Admin, "+acl|setuser") }
+	case *mongo:
+		d.admin, d.password, d.ca = s.Admin, s.Password, s.CA
+		d.start = func() error { return s.Start(ctx) }
+		d.identify = func(user, password string) error { return s.Identify(ctx, user, password) }
+		d.drop = func(user string) error { return s.Do(ctx, "shop", bson.D{{Key: "dropUser", Value: user}}) }
+		d.disarm = func() error { s.roles.Disarm(); return nil }
+		d.arm = func() error { s.roles.Arm(); return nil }
+	case *databases.SQLServer:
+		d.serveSQLServer(s)
+	}
+}
+
+func (d *database) serveSQLServer(s *databases.SQLServer) {
+	d.admin, d.password, d.ca = s.Admin, s.Password, s.CA
+	d.start = func() error { return s.Start(ctx) }
+	change := func(f func(*databases.SQLCatalog)) error { s.Change(f); return nil }
+	d.identify = func(user, password string) error {
+		return change(func(c *databases.SQLCatalog) {
+			c.Login(user, password)
+			c.User("shop", user)
+		})
+	}
+	d.drop = func(user string) error {
+		return change(func(c *databases.SQLCatalog) {
+			delete(c.Logins, user)
+			delete(c.Databases["shop"].Principals, user)
+		})
+	}
+	d.disarm = func() error {
+		return change(func(c *databases.SQLCatalog) { delete(c.Logins[s.Admin].Rights, "ALTER ANY LOGIN") })
+	}
+	d.arm = func() error {
+		return change(func(c *databases.SQLCatalog) { c.Logins[s.Admin].Rights["ALTER ANY LOGIN"] = true })
 	}
 }

@@ -57,6 +57,8 @@ type lambda struct {
 	calls  int
 	failAt int
 	lost   bool
+	// during is called at each call of the function, if it is not nil.
+	during func()
 }
 
 // log collects what a process writes.
@@ -131,7 +133,11 @@ func (l *lambda) dial(ctx context.Context, network, address string) (net.Conn, e
 	l.mu.Lock()
 	l.calls++
 	now, lost := l.calls == l.failAt, l.lost
+	during := l.during
 	l.mu.Unlock()
+	if during != nil {
+		during()
+	}
 	if now && !lost {
 		return nil, &net.OpError{Op: "dial", Net: network, Err: errors.New("the connection is refused")}
 	}

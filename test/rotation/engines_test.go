@@ -13,8 +13,8 @@ import (
 )
 
 // What PostgreSQL's specs say in detail, the others say in short, and where they differ.
-var _ = Describe("A credential of MariaDB or Redis", func() {
-	both := []TableEntry{Entry("MariaDB", mariaDB), Entry("Redis", redis)}
+var _ = Describe("A credential of MariaDB, Redis, MongoDB or SQL Server", func() {
+	others := []TableEntry{Entry("MariaDB", mariaDB), Entry("Redis", redis), Entry("MongoDB", mongoDB), Entry("SQL Server", sqlServer)}
 
 	DescribeTable("is made by the admin, shown once it logs in, and rotated when it is asked for", func(d *database) {
 		use(d)
@@ -37,7 +37,7 @@ var _ = Describe("A credential of MariaDB or Redis", func() {
 			}
 		}
 		Expect(strings.Join(world.DrainEvents(), "")).NotTo(ContainSubstring(v1alpha1.ReasonPasswordVolatile))
-	}, both)
+	}, others)
 
 	DescribeTable("of alternating users leaves the one that workloads hold good until the next rotation", func(d *database) {
 		use(d)
@@ -52,7 +52,7 @@ var _ = Describe("A credential of MariaDB or Redis", func() {
 			Expect(opens(former)).To(Succeed(), "workloads that have not seen the new one are locked out")
 			former = projected(s)
 		}
-	}, both)
+	}, others)
 
 	DescribeTable("whose passwords no stored version has is healed by the admin, and otherwise says CredentialDrift", func(d *database) {
 		use(d)
@@ -72,7 +72,7 @@ var _ = Describe("A credential of MariaDB or Redis", func() {
 		Expect(opens(projected(s))).To(Succeed())
 		Expect(opens(login{username(), "somebody-else-set-it"})).NotTo(Succeed())
 		Expect(world.DrainEvents()).To(ContainElement(ContainSubstring(v1alpha1.ReasonCredentialHealed)))
-	}, both)
+	}, others)
 
 	// own is a credential that was put, and has no admin.
 	own := func(d *database) *v1alpha1.Secret {
@@ -91,13 +91,13 @@ var _ = Describe("A credential of MariaDB or Redis", func() {
 		return s
 	}
 
-	It("changes its own password without an admin in MariaDB", func() {
-		s := own(mariaDB)
+	DescribeTable("changes its own password without an admin", func(d *database) {
+		s := own(d)
 		Expect(failing(s)).To(BeNil())
 		Expect(projected(s).Password).To(And(HaveLen(32), MatchRegexp(`^[^/@"'\\]*$`)))
 		Expect(opens(projected(s))).To(Succeed())
 		Expect(opens(login{username(), "chosen"})).NotTo(Succeed())
-	})
+	}, Entry("in MariaDB", mariaDB), Entry("in SQL Server", sqlServer))
 
 	It("is told in Redis that no user changes its own password, and what to set", func() {
 		s := own(redis)
@@ -139,7 +139,7 @@ var _ = Describe("A credential of MariaDB or Redis", func() {
 	})
 })
 
-var _ = Describe("A rotation in MariaDB or Redis that fails", func() {
+var _ = Describe("A rotation in MariaDB, Redis, MongoDB or SQL Server that fails", func() {
 	// fails breaks something, expects the reason with what is in force unchanged and no password told, mends it, and expects the next
 	// attempt to finish with the password that was stored.
 	fails := func(d *database, reason string, before, after func(*v1alpha1.Secret)) {
@@ -174,7 +174,7 @@ var _ = Describe("A rotation in MariaDB or Redis that fails", func() {
 		return func(*v1alpha1.Secret) { Expect(f()).To(Succeed()) }
 	}
 
-	for name, d := range map[string]*database{"MariaDB": mariaDB, "Redis": redis} {
+	for name, d := range map[string]*database{"MariaDB": mariaDB, "Redis": redis, "MongoDB": mongoDB, "SQL Server": sqlServer} {
 		It("because "+name+" is down says so, and goes on when it is back", func() {
 			fails(d, v1alpha1.ReasonDatabaseUnreachable, succeed(func() error { return d.server.Kill() }), succeed(func() error { return d.start() }))
 		})

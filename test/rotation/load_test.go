@@ -65,6 +65,7 @@ var _ = Describe("Workloads that log in all the time", func() {
 	},
 		Entry("of alternating users of PostgreSQL", pair{postgreSQL, v1alpha1.RotationAlternatingUsers}),
 		Entry("of alternating users of MariaDB", pair{mariaDB, v1alpha1.RotationAlternatingUsers}),
+		Entry("of alternating users of MongoDB", pair{mongoDB, v1alpha1.RotationAlternatingUsers}),
 		Entry("of alternating users of Redis", pair{redis, v1alpha1.RotationAlternatingUsers}),
 		Entry("of a single user of Redis, whose former password stays good", pair{redis, v1alpha1.RotationSingleUser}),
 	)

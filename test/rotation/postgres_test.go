@@ -1,6 +1,7 @@
 package rotation_test
 
 import (
+	"fmt"
 	"strings"
 	"time"
 
@@ -9,6 +10,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/core/secretbytes"
+	"strongroom.dev/strongroom/internal/service/secretsmanager"
+	"strongroom.dev/strongroom/test/databases"
 )
 
 var _ = Describe("A PostgreSQL credential", func() {
@@ -54,7 +58,7 @@ var _ = Describe("A PostgreSQL credential", func() {
 		s := credential(v1alpha1.RotationSingleUser)
 		reconcile(s)
 		first := projected(s)
-		tomorrow := time.Now().UTC().Truncate(24 * time.Hour).Add(24*time.Hour + 3*time.Hour + 45*time.Minute)
+		tomorrow := time.Now().UTC().Truncate(24 * time.Hour).Add(24*time.Hour + 4*time.Hour + 5*time.Minute)
 		world.Clock.Set(tomorrow)
 		reconcile(s)
 		second := projected(s)
@@ -62,6 +66,105 @@ var _ = Describe("A PostgreSQL credential", func() {
 		reconcile(s)
 		Expect(projected(s)).To(Equal(second))
 		Expect(s.Status.NextRotationTime.UTC()).To(BeTemporally("~", tomorrow.Add(24*time.Hour), time.Hour))
+	})
+
+	It("is not set afresh by a rotation of a user who may not log in from here, or at all: workloads may log in with what there is", func() {
+		s := credential(v1alpha1.RotationSingleUser)
+		reconcile(s)
+		before := projected(s)
+		Expect(server.Exec(ctx, "ALTER ROLE "+username()+" NOLOGIN")).To(Succeed())
+		ask(s, "now")
+		reconcile(s)
+		Expect(failing(s)).To(And(Not(BeNil()), HaveField("Reason", v1alpha1.ReasonLoginRefused)))
+		Expect(server.Exec(ctx, "ALTER ROLE "+username()+" LOGIN")).To(Succeed())
+		Expect(opens(before)).To(Succeed(), "the password of who was barred was changed, and the bar taken away")
+		Expect(projected(s)).To(Equal(before))
+		world.Clock.Advance(time.Minute)
+		reconcile(s)
+		Expect(failing(s)).To(BeNil())
+		Expect(opens(projected(s))).To(Succeed())
+		Expect(projected(s)).NotTo(Equal(before))
+	})
+
+	It("of alternating users that failed for days is not rotated again in the window in which it came to its end", func() {
+		s := credential(v1alpha1.RotationAlternatingUsers, func(s *v1alpha1.Secret) { s.Spec.Rotation.Schedule, s.Spec.Rotation.Duration = "rate(1 day)", "" })
+		reconcile(s)
+		first := projected(s)
+		tomorrow := time.Now().UTC().Truncate(24 * time.Hour).Add(24*time.Hour + 40*time.Minute)
+		world.Clock.Set(tomorrow)
+		Expect(server.Exec(ctx, "ALTER ROLE keeper PASSWORD 'another'")).To(Succeed())
+		DeferCleanup(func() { Expect(server.Exec(ctx, "ALTER ROLE keeper PASSWORD '"+server.Password+"'")).To(Succeed()) })
+		reconcile(s)
+		Expect(failing(s)).To(And(Not(BeNil()), HaveField("Reason", v1alpha1.ReasonLoginRefused)))
+
+		Expect(server.Exec(ctx, "ALTER ROLE keeper PASSWORD '"+server.Password+"'")).To(Succeed())
+		world.Clock.Set(tomorrow.Add(48 * time.Hour)) // in a window after those that it failed in
+		reconcile(s)
+		Expect(failing(s)).To(BeNil())
+		second := projected(s)
+		Expect(second.Username).To(Equal(username() + "_clone"))
+		Expect(s.Status.LastRotatedTime.UTC()).To(BeTemporally("~", tomorrow.Add(48*time.Hour), time.Minute))
+		for range 3 {
+			world.Clock.Advance(time.Minute)
+			reconcile(s)
+		}
+		Expect(projected(s)).To(Equal(second), "it was rotated again at once")
+		Expect(opens(first)).To(Succeed(), "workloads that have not restarted are locked out")
+	})
+
+	DescribeTable("that is none any more is no base for the next one: what was asked for is owed until it is one again", func(admin bool) {
+		s := credential(v1alpha1.RotationSingleUser)
+		reconcile(s)
+		if !admin {
+			world.Update(s, func() { s.Spec.Rotation.Postgres.AdminSecretRef = nil })
+			reconcile(s)
+		}
+		before, value := projected(s), valueOf(s)
+		put := func(token, value string) {
+			GinkgoHelper()
+			_, err := world.Services.Secrets.PutValue(ctx, secretsmanager.PutValueInput{
+				Secret: s, Key: world.ReadyKey("other-" + token), Token: strings.Repeat(token, 32), Value: secretsmanager.Value{Bytes: secretbytes.Copy([]byte(value))},
+			})
+			Expect(err).NotTo(HaveOccurred())
+			world.Refresh(s)
+			world.Seen(s)
+		}
+		put("a", "{}")
+		ask(s, "now")
+		for range 3 {
+			reconcile(s)
+			Expect(failing(s)).To(And(Not(BeNil()), HaveField("Reason", v1alpha1.ReasonInvalidCredential), HaveField("Message", HavePrefix("createSecret"))))
+			Expect(s.Status.LastHandledRotateAt).To(BeEmpty(), "the request is forgotten")
+			world.Clock.Advance(10 * time.Minute)
+		}
+		put("b", value)
+		reconcile(s)
+		Expect(failing(s)).To(BeNil())
+		Expect(s.Status.LastHandledRotateAt).To(Equal("now"))
+		Expect(projected(s)).NotTo(Equal(before))
+		Expect(opens(projected(s))).To(Succeed())
+	}, Entry("with an admin", true), Entry("without one", false))
+
+	It("of alternating users never has the user in force set by a version that is pending: the rotation ends", func() {
+		s := credential(v1alpha1.RotationSingleUser)
+		reconcile(s)
+		before := projected(s)
+		Expect(server.Exec(ctx, "ALTER ROLE "+username()+" NOLOGIN")).To(Succeed()) // so that the rotation stays pending
+		ask(s, "now")
+		reconcile(s)
+		Expect(failing(s)).NotTo(BeNil())
+		Expect(server.Exec(ctx, "ALTER ROLE "+username()+" LOGIN")).To(Succeed())
+		world.Update(s, func() { s.Spec.Rotation.Strategy = v1alpha1.RotationAlternatingUsers })
+		reconcile(s)
+		Expect(failing(s)).To(BeNil())
+		Expect(projected(s)).To(Equal(before))
+		Expect(opens(before)).To(Succeed())
+		Expect(s.Status.Rotation).To(BeNil())
+		ask(s, "again")
+		reconcile(s)
+		Expect(projected(s).Username).To(Equal(username() + "_clone"))
+		Expect(opens(projected(s))).To(Succeed())
+		Expect(opens(before)).To(Succeed())
 	})
 
 	It("that was put, and without an admin, changes its own password", func() {
@@ -80,14 +183,20 @@ var _ = Describe("A PostgreSQL credential", func() {
 		Expect(opens(projected(s))).To(Succeed())
 	})
 
-	It("comes back from a lost status by what logs in", func() {
-		s := credential(v1alpha1.RotationSingleUser)
+	DescribeTable("comes back from a lost status by what logs in", func(strategy v1alpha1.RotationStrategy, rotations int, edited bool) {
+		s := credential(strategy)
 		reconcile(s)
-		for n := range 2 {
+		for n := range rotations {
 			ask(s, strings.Repeat("x", n+1))
 			reconcile(s)
 		}
 		before := projected(s)
+		if edited {
+			world.Update(s, func() {
+				s.Spec.Generate.JSON.Template = strings.Replace(s.Spec.Generate.JSON.Template, "{", `{"team":"shop",`, 1)
+			})
+			reconcile(s)
+		}
 		s.Status = v1alpha1.SecretStatus{}
 		Expect(world.ControlPlane.Client.Status().Update(ctx, s)).To(Succeed())
 		world.Seen(s)
@@ -97,7 +206,10 @@ var _ = Describe("A PostgreSQL credential", func() {
 		Expect(ready(s)).To(HaveField("Status", metav1.ConditionTrue))
 		Expect(projected(s)).To(Equal(before))
 		Expect(opens(before)).To(Succeed())
-	})
+	},
+		Entry("of one user", v1alpha1.RotationSingleUser, 2, false), Entry("of the first of two", v1alpha1.RotationAlternatingUsers, 2, false),
+		Entry("of the second of two", v1alpha1.RotationAlternatingUsers, 1, false), Entry("of a template that is another since", v1alpha1.RotationAlternatingUsers, 1, true),
+	)
 
 	It("whose passwords no stored version has is healed by the admin, and otherwise says CredentialDrift", func() {
 		s := credential(v1alpha1.RotationSingleUser)
@@ -240,5 +352,83 @@ var _ = Describe("The first version of a database's credential", func() {
 		Expect(ready(s)).To(HaveField("Status", metav1.ConditionTrue))
 		Expect(opens(projected(s))).To(Succeed())
 		Expect(s.Status.Versions).To(HaveLen(1))
+	})
+})
+
+// putCurrent puts a credential of the server through the API.
+func putCurrent(s *v1alpha1.Secret, user, password string) {
+	GinkgoHelper()
+	value := fmt.Sprintf(`{"engine":"postgres","host":%q,"port":%d,"dbname":"shop","username":%q,"password":%q}`, databases.Host, through(), user, password)
+	key := &v1alpha1.KMSKey{ObjectMeta: metav1.ObjectMeta{Namespace: world.Namespace, Name: "key"}}
+	world.Refresh(key)
+	_, err := world.Services.Secrets.PutValue(ctx, secretsmanager.PutValueInput{
+		Secret: s, Key: key, Token: fmt.Sprintf("%032d", time.Now().UnixNano()), Value: secretsmanager.Value{Bytes: secretbytes.Copy([]byte(value))},
+	})
+	Expect(err).NotTo(HaveOccurred())
+	world.Refresh(s)
+	world.Seen(s)
+}
+
+var _ = Describe("Whoever may put a value of a Secret that an admin rotates", func() {
+	It("cannot have the admin make them a user whom they name, be it asked for or due", func() {
+		for _, strategy := range []v1alpha1.RotationStrategy{v1alpha1.RotationAlternatingUsers, v1alpha1.RotationSingleUser} {
+			world.Fresh()
+			world.ReadyKey("key")
+			users++
+			theirs := username() + "_theirs"
+			Expect(server.Exec(ctx, "CREATE ROLE "+theirs+" LOGIN PASSWORD 'theirs'")).To(Succeed())
+			s := credential(strategy)
+			reconcile(s)
+			putCurrent(s, theirs, "not known")
+			ask(s, "now")
+			reconcile(s)
+			Expect(failing(s)).To(And(Not(BeNil()), HaveField("Reason", v1alpha1.ReasonCredentialDrift)))
+			world.Clock.Set(time.Now().UTC().Truncate(24 * time.Hour).Add(24*time.Hour + 4*time.Hour + 5*time.Minute)) // in a window
+			reconcile(s)
+			Expect(server.Opens(ctx, theirs, "theirs")).To(Succeed(), "its password was changed")
+			all, _ := stored(s)
+			for _, l := range all {
+				if strings.HasPrefix(l.Username, theirs) {
+					Expect(opens(l)).NotTo(Succeed(), "%s logs in", l.Username)
+				}
+			}
+		}
+	})
+})
+
+var _ = Describe("A rotation that cannot succeed with what is pending", func() {
+	It("of a first version with a typo goes on with the manifest that mends it", func() {
+		s := credential(v1alpha1.RotationAlternatingUsers)
+		right := s.Spec.Generate.JSON.Template
+		world.Update(s, func() { s.Spec.Generate.JSON.Template = strings.Replace(right, databases.Host, "127.0.0.9", 1) })
+		reconcile(s)
+		Expect(ready(s)).To(HaveField("Status", metav1.ConditionFalse))
+		Expect(failing(s)).To(HaveField("Reason", v1alpha1.ReasonInvalidCredential))
+		world.Update(s, func() { s.Spec.Generate.JSON.Template = right })
+		reconcile(s)
+		Expect(ready(s)).To(HaveField("Status", metav1.ConditionTrue))
+		Expect(failing(s)).To(BeNil())
+		Expect(opens(projected(s))).To(Succeed())
+	})
+
+	It("follows a value that was put meanwhile", func() {
+		for _, strategy := range []v1alpha1.RotationStrategy{v1alpha1.RotationAlternatingUsers, v1alpha1.RotationSingleUser} {
+			world.Fresh()
+			world.ReadyKey("key")
+			users++
+			s := credential(strategy, func(s *v1alpha1.Secret) { s.Spec.Rotation.Postgres.AdminSecretRef.Name = "late-admin" })
+			reconcile(s)
+			Expect(failing(s)).To(HaveField("Reason", v1alpha1.ReasonAdminSecretNotFound))
+			Expect(server.Exec(ctx, "CREATE ROLE "+username()+" LOGIN PASSWORD 'put'")).To(Succeed())
+			putCurrent(s, username(), "put")
+			put("late-admin", through(), server.Admin, server.Password)
+			world.Clock.Advance(6 * time.Second)
+			reconcile(s)
+			Expect(failing(s)).To(BeNil(), "%+v", failing(s))
+			Expect(opens(projected(s))).To(Succeed())
+			_, byStage := stored(s)
+			Expect(byStage).NotTo(HaveKey(v1alpha1.StagePending))
+			Expect(byStage[v1alpha1.StageCurrent]).To(Equal(projected(s)))
+		}
 	})
 })

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -151,11 +152,11 @@ func projected(s *v1alpha1.Secret) login {
 	return login{string(target.Data["username"]), string(target.Data["password"])}
 }
 
-// stored are the credentials of all versions, by stage too.
+// stored are the credentials of all versions, the newest first, which is the one that logs in most likely, and by stage too.
 func stored(s *v1alpha1.Secret) (all []login, byStage map[string]login) {
 	GinkgoHelper()
 	byStage = map[string]login{}
-	for _, v := range secretsmanager.IndexOf(s) {
+	for _, v := range slices.Backward(secretsmanager.IndexOf(s)) {
 		value, err := world.Services.Secrets.Versions().Value(ctx, world.Services.Secrets.SubjectOf(s), v)
 		Expect(err).NotTo(HaveOccurred())
 		var l login

@@ -23,10 +23,11 @@ import (
 
 // elsewhere are the samples that need more than a cluster, and where they are tried.
 var elsewhere = map[string]string{
-	"hsmcluster.yaml": "one of its clusters needs the library of an HSM; controllers/hsmcluster runs such",
-	"sealed.yaml":     "its value is for another cluster; test/e2e seals one for this",
-	"rotation.yaml":   "it needs a database server; test/rotation runs one",
-	"hsmroot.yaml":    "it is the root of trust of another installation; test/hsmroot runs one",
+	"hsmcluster.yaml":      "one of its clusters needs the library of an HSM; controllers/hsmcluster runs such",
+	"sealed.yaml":          "its value is for another cluster; test/e2e seals one for this",
+	"rotation.yaml":        "it needs a database server; test/rotation runs one",
+	"kmskey-imported.yaml": "its keys wait for the user's own material; controllers/kmskey imports such",
+	"hsmroot.yaml":         "it is the root of trust of another installation; test/hsmroot runs one",
 }
 
 const patience = 30 * time.Second

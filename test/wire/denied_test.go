@@ -129,6 +129,8 @@ const leastDenied = 500
 // aboutTheInputAlone are the operations whose smallest request is wrong in itself, which is told before anything is looked for.
 var aboutTheInputAlone = map[string]bool{
 	"acm-pca:CreateCertificateAuthority": true, // the first values of two enums do not go together
+	// One of two members is needed, and the model requires neither.
+	"kms:CreateGrant": true, "kms:ListRetirableGrants": true, "kms:RetireGrant": true,
 }
 
 type servedOperation struct {
@@ -303,10 +305,14 @@ func (s *subject) furnish(t *testing.T, all []gateway.Service) namesOf {
 	return namesOf{
 		"kms":            {"KeyId": id, "TargetKeyId": id, "SourceKeyId": id, "DestinationKeyId": id, "AliasName": name("alias/")},
 		"secretsmanager": {"SecretId": name(""), "Name": name(""), "SecretIdList": name("")},
-		"ssm":            {"Name": name("/"), "Names": name("/"), "Path": name("/"), "ResourceId": name("/"), "ResourceType": {"Parameter", "Parameter"}},
-		"acm-pca":        {"CertificateAuthorityArn": ca, "ResourceArn": ca},
-		"acm":            {"CertificateAuthorityArn": ca, "CertificateArn": certificate},
-		"cloudhsm":       {"ClusterId": cluster, "ResourceId": cluster},
+		"ssm": {
+			"Name": name("/"), "Names": name("/"), "Path": name("/"), "ResourceId": name("/"), "ResourceType": {"Parameter", "Parameter"},
+			"ResourceArn": name("arn:aws:ssm:" + region + ":" + account + ":parameter/"),
+			"SettingId":   {"/ssm/parameter-store/default-parameter-tier", "/ssm/parameter-store/no-such-setting"},
+		},
+		"acm-pca":  {"CertificateAuthorityArn": ca, "ResourceArn": ca},
+		"acm":      {"CertificateAuthorityArn": ca, "CertificateArn": certificate},
+		"cloudhsm": {"ClusterId": cluster, "ResourceId": cluster},
 		"iam": {
 			"UserName": name(""), "GroupName": name(""), "RoleName": name(""), "PolicyName": name(""),
 			"PolicyArn":       {*policy.Policy.Arn, strings.Replace(*policy.Policy.Arn, "there", "nope0", 1)},

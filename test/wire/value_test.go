@@ -64,7 +64,8 @@ var compiled sync.Map // pattern to *regexp.Regexp
 var (
 	java = strings.NewReplacer(`\u10000-\u10FFFF`, "", `\uE000-\uFFFD`, "",
 		`((?!-)[A-Za-z0-9-]{0,62}[A-Za-z0-9])`, `([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)`,
-		`((?!-)[A-Za-z0-9-]{1,62}[A-Za-z0-9])`, `([A-Za-z0-9][A-Za-z0-9-]{0,61}[A-Za-z0-9])`)
+		`((?!-)[A-Za-z0-9-]{1,62}[A-Za-z0-9])`, `([A-Za-z0-9][A-Za-z0-9-]{0,61}[A-Za-z0-9])`,
+		`^(?!\s*$).+`, `^.*[^\t-\r ].*`)
 	escaped = regexp.MustCompile(`\\u([0-9A-F]{4})`)
 )
 

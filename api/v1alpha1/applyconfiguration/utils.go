@@ -66,6 +66,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.FunctionRotatorApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("FunctionTLS"):
 		return &apiv1alpha1.FunctionTLSApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("GrantConstraints"):
+		return &apiv1alpha1.GrantConstraintsApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("HSMCluster"):
 		return &apiv1alpha1.HSMClusterApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("HSMClusterSpec"):
@@ -104,6 +106,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.IAMUserStatusApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("IdentityPolicies"):
 		return &apiv1alpha1.IdentityPoliciesApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("ImportedMaterial"):
+		return &apiv1alpha1.ImportedMaterialApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("InlinePolicy"):
 		return &apiv1alpha1.InlinePolicyApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("JobRotator"):
@@ -114,10 +118,22 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.KeyAuthorityApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("KeyDeletion"):
 		return &apiv1alpha1.KeyDeletionApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("KeyLastUsage"):
+		return &apiv1alpha1.KeyLastUsageApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("KeyMaterial"):
 		return &apiv1alpha1.KeyMaterialApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("KeyMaterialImport"):
+		return &apiv1alpha1.KeyMaterialImportApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("KeyReplicaRegion"):
+		return &apiv1alpha1.KeyReplicaRegionApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("KeyRotation"):
 		return &apiv1alpha1.KeyRotationApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("KMSGrant"):
+		return &apiv1alpha1.KMSGrantApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("KMSGrantSpec"):
+		return &apiv1alpha1.KMSGrantSpecApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("KMSGrantStatus"):
+		return &apiv1alpha1.KMSGrantStatusApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("KMSKey"):
 		return &apiv1alpha1.KMSKeyApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("KMSKeySpec"):
@@ -132,16 +148,40 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.NameSubtreesApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Parameter"):
 		return &apiv1alpha1.ParameterApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("ParameterPolicy"):
+		return &apiv1alpha1.ParameterPolicyApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("ParameterPolicyState"):
+		return &apiv1alpha1.ParameterPolicyStateApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("ParameterProjection"):
 		return &apiv1alpha1.ParameterProjectionApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("ParameterSpec"):
 		return &apiv1alpha1.ParameterSpecApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("ParameterStatus"):
 		return &apiv1alpha1.ParameterStatusApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("ParameterTagFilter"):
+		return &apiv1alpha1.ParameterTagFilterApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("ParameterTarget"):
 		return &apiv1alpha1.ParameterTargetApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("ParameterTargetKey"):
 		return &apiv1alpha1.ParameterTargetKeyApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("ParameterTree"):
+		return &apiv1alpha1.ParameterTreeApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("ParameterTreeConfigMap"):
+		return &apiv1alpha1.ParameterTreeConfigMapApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("ParameterTreeFilter"):
+		return &apiv1alpha1.ParameterTreeFilterApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("ParameterTreeKeys"):
+		return &apiv1alpha1.ParameterTreeKeysApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("ParameterTreeProjection"):
+		return &apiv1alpha1.ParameterTreeProjectionApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("ParameterTreeSecret"):
+		return &apiv1alpha1.ParameterTreeSecretApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("ParameterTreeSpec"):
+		return &apiv1alpha1.ParameterTreeSpecApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("ParameterTreeStatus"):
+		return &apiv1alpha1.ParameterTreeStatusApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("ParameterTreeTarget"):
+		return &apiv1alpha1.ParameterTreeTargetApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("ParameterVersion"):
 		return &apiv1alpha1.ParameterVersionApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("PasswordGenerator"):
@@ -156,6 +196,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.PolicyDocumentApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("PolicyVersion"):
 		return &apiv1alpha1.PolicyVersionApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("PrimaryKey"):
+		return &apiv1alpha1.PrimaryKeyApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("PrimarySecret"):
 		return &apiv1alpha1.PrimarySecretApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("ProjectionStatus"):
@@ -164,6 +206,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.ReplicaRegionApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("ReplicationStatus"):
 		return &apiv1alpha1.ReplicationStatusApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("ResealedStatus"):
+		return &apiv1alpha1.ResealedStatusApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("RestartTarget"):
 		return &apiv1alpha1.RestartTargetApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("RetainedSecret"):
@@ -172,6 +216,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.RevokedCertificateApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("RotationStatus"):
 		return &apiv1alpha1.RotationStatusApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("RotationTestStatus"):
+		return &apiv1alpha1.RotationTestStatusApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Secret"):
 		return &apiv1alpha1.SecretApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("SecretDeletion"):

@@ -10,3 +10,9 @@ func Parameter(region, account, name string) string {
 
 // CanonicalParameter is a parameter's name without the slash at its beginning.
 func CanonicalParameter(name string) string { return strings.TrimPrefix(name, "/") }
+
+// ServiceSetting is the ARN of a setting of AWS Systems Manager, which an account has once in each region.
+// https://docs.aws.amazon.com/service-authorization/latest/reference/list_awssystemsmanager.html#awssystemsmanager-resources-for-iam-policies
+func ServiceSetting(region, account, id string) string {
+	return join("ssm", region, account, "servicesetting/"+strings.TrimPrefix(id, "/"))
+}

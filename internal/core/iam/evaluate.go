@@ -15,6 +15,11 @@ type Policies struct {
 	// ResourceMustAllow is for trust policies and key policies: nothing is allowed unless the resource policy allows it
 	// itself, or delegates it to the account.
 	ResourceMustAllow bool
+	// Grantees are those whom grants of the resource allow the request. A grant does what a statement of the resource's policy does that names
+	// a role: it allows without an identity policy, and a Deny, the boundary and the session's policies count all the same. One to a principal
+	// of another account needs no policy of that account's either.
+	// https://docs.aws.amazon.com/kms/latest/developerguide/grants.html
+	Grantees []Grantee
 }
 
 // Reason says why a request is allowed or denied.
@@ -40,6 +45,7 @@ const (
 	KindBoundary Kind = "permissions boundary"
 	KindSession  Kind = "session policy"
 	KindResource Kind = "resource-based policy"
+	KindGrant    Kind = "grant"
 )
 
 // Decision is the answer.
@@ -74,8 +80,9 @@ func Evaluate(r *Request, p *Policies) Decision {
 func (q *query) decide(p *Policies) Decision {
 	service := q.Principal.Service != "" // has no identity policies
 	same := p.ResourceAccount == "" || p.ResourceAccount == q.Principal.Account
+	grant := q.byGrant(p.Grantees)
 	if !same {
-		if d, out := q.keptOut(p); out {
+		if d, out := q.keptOut(p, grant); out {
 			return d
 		}
 	}
@@ -85,7 +92,7 @@ func (q *query) decide(p *Policies) Decision {
 	how, sid := q.granted(p.Resource)
 	byResource := Decision{Reason: Allowed, Kind: KindResource, Sid: sid}
 	switch {
-	case how == noMatch && (service || p.ResourceMustAllow):
+	case max(how, grant) == noMatch && (service || p.ResourceMustAllow):
 		return Decision{Reason: ImplicitDeny, Kind: KindResource}
 	case service, same && how == byName: // not limited by what the boundary or the session leaves out
 		return byResource
@@ -93,20 +100,29 @@ func (q *query) decide(p *Policies) Decision {
 	if d, limited := q.limited(p); limited {
 		return d
 	}
-	if same && how > delegated {
+	return q.withinLimits(p, byResource, same && how > delegated, grant)
+}
+
+// withinLimits is who allows what neither the boundary nor the session leaves out: the resource's policy, a grant, or what is left to the identity
+// policies.
+func (q *query) withinLimits(p *Policies, byResource Decision, allowed bool, grant match) Decision {
+	switch {
+	case allowed:
 		return byResource
+	case grant > delegated:
+		return Decision{Reason: Allowed, Kind: KindGrant}
 	}
 	return q.byIdentity(p)
 }
 
-// keptOut tells whether a stranger is not let in by the resource's policy. His own policies are not asked before: what they make of the resource, and how
+// keptOut tells whether a stranger is let in neither by the resource's policy nor by a grant. His own policies are not asked before: what they make of the resource, and how
 // long that takes, would tell its tags and whether it is there.
-func (q *query) keptOut(p *Policies) (Decision, bool) {
+func (q *query) keptOut(p *Policies, grant match) (Decision, bool) {
 	if d, denied := q.deniedBy(p.Resource, KindResource); denied {
 		return d, true
 	}
 	how, _ := q.granted(p.Resource)
-	return Decision{Reason: ImplicitDeny, Kind: KindResource}, how == noMatch
+	return Decision{Reason: ImplicitDeny, Kind: KindResource}, max(how, grant) == noMatch
 }
 
 // byIdentity is what is left to the identity policies.

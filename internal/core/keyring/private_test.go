@@ -16,7 +16,7 @@ func TestAPrivateKeyIsParsedOnceAndWipedAsOtherMaterial(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	loads, digest := 0, make([]byte, 32)
+	loads, digest := 0, keys.Message{Bytes: make([]byte, 32), Type: keys.Digested}
 	var held *keys.PrivateKey
 	load := func() (*keys.PrivateKey, error) { loads++; return keys.ParsePrivateKey(keys.NISTP256, pkcs8) }
 	sign := func(k *keys.PrivateKey) error {

@@ -60,6 +60,14 @@ func ParseKeyID(uuid string) ([16]byte, error) {
 	return [16]byte(b), nil
 }
 
+// MultiRegion tells whether a key id is that of a multi-Region key, by how it begins.
+// https://docs.aws.amazon.com/kms/latest/developerguide/multi-region-keys-overview.html
+func MultiRegion(id string) bool { return strings.HasPrefix(id, multiRegionPrefix) }
+
+// MultiRegionID is the multi-Region key id that has the digits of a UUID. Case and place of dashes are as they come: it is for UUIDs that are known
+// to be written as Kubernetes does.
+func MultiRegionID(uuid string) string { return multiRegionPrefix + strings.ReplaceAll(uuid, "-", "") }
+
 // FormatKeyID is the UUID of a Header's key id. A header does not say whether its key is a multi-Region key.
 func FormatKeyID(id [16]byte) string {
 	d := hex.EncodeToString(id[:])

@@ -42,6 +42,19 @@ func TestFormatKeyIDTurnsParseKeyIDAround(t *testing.T) {
 	}
 }
 
+func TestAMultiRegionIDHasTheDigitsOfAUUIDAndAnotherForm(t *testing.T) {
+	const uuid = "1234abcd-12ab-34cd-56ef-1234567890ab"
+	id := keys.MultiRegionID(uuid)
+	if id != "mrk-1234abcd12ab34cd56ef1234567890ab" || !keys.MultiRegion(id) || keys.MultiRegion(uuid) {
+		t.Error(id)
+	}
+	a, err := keys.ParseKeyID(id)
+	b, err2 := keys.ParseKeyID(uuid)
+	if err != nil || err2 != nil || a != b {
+		t.Errorf("%x and %x, %v, %v", a, b, err, err2)
+	}
+}
+
 func TestANewMaterialIDIs64HexadecimalDigitsOfTheSource(t *testing.T) {
 	id, err := keys.NewMaterialID(bytes.NewReader(bytes.Repeat([]byte{0xab}, 32)))
 	if err != nil || id != strings.Repeat("ab", 32) {

@@ -3,7 +3,9 @@ package keys
 import (
 	"crypto"
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/elliptic"
+	"crypto/mldsa"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
@@ -12,6 +14,8 @@ import (
 	"io"
 	"log/slog"
 	"math/big"
+
+	"github.com/decred/dcrd/dcrec/secp256k1/v4"
 
 	"strongroom.dev/strongroom/internal/core/secretbytes"
 )
@@ -23,25 +27,24 @@ var ErrInvalidPrivateKey = errors.New("this is not a private key of that spec")
 // curves of the elliptic key specs.
 var curves = map[Spec]elliptic.Curve{NISTP256: elliptic.P256(), NISTP384: elliptic.P384(), NISTP521: elliptic.P521()}
 
-// GeneratePrivateKey makes a private key of an asymmetric spec, as PKCS#8 (RFC 5208). The caller wipes it. Random bytes are those
-// of crypto/rand, always. RSA_4096 takes seconds of one processor. It fails with ErrAlgorithm for a spec that has none.
+// parameters of the specs of ML-DSA.
+var parameters = map[Spec]mldsa.Parameters{MLDSA44: mldsa.MLDSA44(), MLDSA65: mldsa.MLDSA65(), MLDSA87: mldsa.MLDSA87()}
+
+// GeneratePrivateKey makes a private key of an asymmetric spec, as PKCS#8 (RFC 5208); those of ML-DSA and ML-KEM hold the seed alone (RFC 9881, RFC 9935). The caller
+// wipes it. Random bytes are those of crypto/rand, always. RSA_4096 takes seconds of one processor. It fails with ErrAlgorithm for a spec that has
+// none, and with ErrNotApproved.
 func GeneratePrivateKey(s Spec) (pkcs8 secretbytes.Bytes, err error) {
+	if err := s.CheckApproved(); err != nil {
+		return pkcs8, err
+	}
 	secretbytes.Do(func() {
-		var key crypto.Signer
-		switch bits := specifications[s].bits; {
-		case bits != 0:
-			key, err = rsa.GenerateKey(rand.Reader, bits)
-		case curves[s] != nil:
-			key, err = ecdsa.GenerateKey(curves[s], rand.Reader)
-		default:
-			err = fmt.Errorf("%w: there are no private keys of the spec %.40q", ErrAlgorithm, string(s))
-		}
-		if err != nil {
+		var key any
+		if key, err = generate(s); err != nil {
 			return
 		}
 		defer wipe(key)
 		var der []byte
-		if der, err = x509.MarshalPKCS8PrivateKey(key); err == nil {
+		if der, err = marshalPKCS8(key); err == nil {
 			pkcs8 = secretbytes.Own(der)
 		}
 	})
@@ -51,11 +54,41 @@ func GeneratePrivateKey(s Spec) (pkcs8 secretbytes.Bytes, err error) {
 	return pkcs8, nil
 }
 
+func generate(s Spec) (any, error) {
+	switch bits := specifications[s].bits; {
+	case bits != 0:
+		return rsa.GenerateKey(rand.Reader, bits)
+	case kems[s] != nil:
+		return kems[s].generate()
+	case curves[s] != nil:
+		return ecdsa.GenerateKey(curves[s], rand.Reader)
+	case parameters[s] != mldsa.Parameters{}:
+		return mldsa.GenerateKey(parameters[s])
+	case s == EDWARDS25519:
+		_, key, err := ed25519.GenerateKey(rand.Reader)
+		return key, err
+	case s == SECGP256K1:
+		return secp256k1.GeneratePrivateKeyFromRand(rand.Reader)
+	}
+	return nil, fmt.Errorf("%w: there are no private keys of the spec %.40q", ErrAlgorithm, string(s))
+}
+
+// marshalPKCS8 writes what x509 has no type for, too.
+func marshalPKCS8(key any) ([]byte, error) {
+	switch key := key.(type) {
+	case *secp256k1.PrivateKey:
+		return marshalP256K1(key)
+	case decapsulationKey:
+		return marshalKEM(key)
+	}
+	return x509.MarshalPKCS8PrivateKey(key)
+}
+
 // PrivateKey is a parsed private key: parsing one of RSA costs a tenth of a signature. It prints as a fixed word. It is safe for
 // concurrent use, except for Wipe.
 type PrivateKey struct {
 	spec   Spec
-	key    crypto.Signer // *rsa.PrivateKey or *ecdsa.PrivateKey
+	key    any // *rsa.PrivateKey, *ecdsa.PrivateKey, ed25519.PrivateKey, *mldsa.PrivateKey, *secp256k1.PrivateKey or a decapsulationKey
 	public *PublicKey
 }
 
@@ -67,6 +100,12 @@ func ParsePrivateKey(s Spec, pkcs8 secretbytes.Bytes) (key *PrivateKey, err erro
 }
 
 func parsePrivateKey(s Spec, pkcs8 []byte) (*PrivateKey, error) {
+	if s == SECGP256K1 {
+		return parseP256K1(pkcs8)
+	}
+	if k := kems[s]; k != nil {
+		return k.parsePrivate(s, pkcs8)
+	}
 	parsed, err := x509.ParsePKCS8PrivateKey(pkcs8)
 	if err != nil {
 		return nil, ErrInvalidPrivateKey
@@ -90,26 +129,30 @@ func parsePrivateKey(s Spec, pkcs8 []byte) (*PrivateKey, error) {
 // Public is the other half. It holds nothing of the private one: it stays when that is wiped, and keeps it from nothing.
 func (k *PrivateKey) Public() *PublicKey { return k.public }
 
-// Sign signs a digest of the algorithm's length. It fails with ErrAlgorithm and ErrDigestLength.
-func (k *PrivateKey) Sign(a SigningAlgorithm, digest []byte) (signature []byte, err error) {
+// Sign signs a message, or what its type says of it. It fails with ErrAlgorithm and ErrNotApproved, and as Message.Check does.
+func (k *PrivateKey) Sign(a SigningAlgorithm, m Message) (signature []byte, err error) {
 	if err := k.spec.CheckAlgorithm(a); err != nil {
 		return nil, err
 	}
-	if digest, err = (Message{digest, true}).Digest(a); err != nil {
+	if err := k.spec.CheckApproved(); err != nil {
 		return nil, err
 	}
-	secretbytes.Do(func() { signature, err = k.key.Sign(rand.Reader, digest, schemes[a].options()) })
+	digest, err := m.Digest(a)
+	if err != nil {
+		return nil, err
+	}
+	secretbytes.Do(func() {
+		switch key := k.key.(type) {
+		case *secp256k1.PrivateKey:
+			signature, err = signP256K1(key, digest)
+		case crypto.Signer:
+			signature, err = key.Sign(rand.Reader, digest, schemes[a].options(m.Type))
+		}
+	})
 	if err != nil {
 		return nil, fmt.Errorf("signing by %s: %w", a, err)
 	}
 	return signature, nil
-}
-
-func (s scheme) options() crypto.SignerOpts {
-	if s.pss {
-		return &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: s.hash}
-	}
-	return s.hash
 }
 
 // Wipe overwrites what can be reached of the key, which must be out of use. The copies that Go's module keeps of its numbers are
@@ -120,11 +163,15 @@ func (k *PrivateKey) Wipe() {
 	}
 }
 
-func wipe(key crypto.Signer) {
+func wipe(key any) {
 	switch key := key.(type) {
 	case *rsa.PrivateKey:
 		wipeNumbers(key.D, key.Precomputed.Dp, key.Precomputed.Dq, key.Precomputed.Qinv)
 		wipeNumbers(key.Primes...)
+	case ed25519.PrivateKey:
+		clear(key)
+	case *secp256k1.PrivateKey:
+		key.Zero()
 	case *ecdsa.PrivateKey:
 		wipeNumbers(key.D) //nolint:staticcheck // the key is of no use afterwards, and is to be
 	}

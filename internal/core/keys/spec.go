@@ -1,7 +1,6 @@
 package keys
 
 import (
-	"crypto"
 	_ "crypto/sha256" // the hashes of SigningAlgorithm
 	_ "crypto/sha512"
 	"errors"
@@ -25,6 +24,17 @@ const (
 	NISTP256 Spec = "ECC_NIST_P256"
 	NISTP384 Spec = "ECC_NIST_P384"
 	NISTP521 Spec = "ECC_NIST_P521"
+	// EDWARDS25519 keys are of Ed25519 (RFC 8032).
+	EDWARDS25519 Spec = "ECC_NIST_EDWARDS25519"
+	// SECGP256K1 keys are on the curve secp256k1 (SEC 2, section 2.4.1), that of cryptocurrencies. It is none of NIST's.
+	SECGP256K1 Spec = "ECC_SECG_P256K1"
+	// Keys of ML-DSA (FIPS 204), of the security categories 2, 3 and 5.
+	MLDSA44 Spec = "ML_DSA_44"
+	MLDSA65 Spec = "ML_DSA_65"
+	MLDSA87 Spec = "ML_DSA_87"
+	// Keys of ML-KEM (FIPS 203), of the security categories 3 and 5. AWS KMS has ML_KEM_512 too, which Go's module has not.
+	MLKEM768  Spec = "ML_KEM_768"
+	MLKEM1024 Spec = "ML_KEM_1024"
 	// Keys of HMAC, as long as the digest: 28, 32, 48 and 64 bytes.
 	HMAC224 Spec = "HMAC_224"
 	HMAC256 Spec = "HMAC_256"
@@ -46,6 +56,8 @@ const (
 	GenerateVerifyMac Usage = "GENERATE_VERIFY_MAC"
 	// KeyAgreement keys derive secrets that they share with the keys of others.
 	KeyAgreement Usage = "KEY_AGREEMENT"
+	// EncapsulateDecapsulate keys give secrets to who has the private key, by the public one.
+	EncapsulateDecapsulate Usage = "ENCAPSULATE_DECAPSULATE"
 )
 
 // SigningAlgorithm is how a message is signed, by AWS's name.
@@ -53,7 +65,8 @@ const (
 type SigningAlgorithm string
 
 // The signing algorithms that there are. RSASSA is RFC 8017's; the salt of PSS is as long as the digest, and its mask generation
-// function is MGF1 with the same hash. ECDSA is FIPS 186-5's, and its signatures are the DER of RFC 3279, section 2.2.3.
+// function is MGF1 with the same hash. ECDSA is FIPS 186-5's, and its signatures are the DER of RFC 3279, section 2.2.3. Ed25519 and Ed25519ph are
+// RFC 8032's, and ML-DSA is FIPS 204's, without a context.
 const (
 	PSSSHA256   SigningAlgorithm = "RSASSA_PSS_SHA_256"
 	PSSSHA384   SigningAlgorithm = "RSASSA_PSS_SHA_384"
@@ -64,6 +77,10 @@ const (
 	ECDSASHA256 SigningAlgorithm = "ECDSA_SHA_256"
 	ECDSASHA384 SigningAlgorithm = "ECDSA_SHA_384"
 	ECDSASHA512 SigningAlgorithm = "ECDSA_SHA_512"
+
+	ED25519SHA512   SigningAlgorithm = "ED25519_SHA_512"
+	ED25519PHSHA512 SigningAlgorithm = "ED25519_PH_SHA_512"
+	MLDSASHAKE256   SigningAlgorithm = "ML_DSA_SHAKE_256"
 )
 
 var (
@@ -87,6 +104,8 @@ type specification struct {
 	secret int
 	// rotates tells that new material can take the place of older material, which goes on decrypting.
 	rotates bool
+	// outside tells that Go's FIPS 140-3 module has no such keys.
+	outside bool
 }
 
 var (
@@ -95,6 +114,9 @@ var (
 	rsaUsages     = []Usage{EncryptDecrypt, SignVerify}
 	curveUsages   = []Usage{SignVerify, KeyAgreement}
 	macUsages     = []Usage{GenerateVerifyMac}
+	signUsages    = []Usage{SignVerify}
+	kemUsages     = []Usage{EncapsulateDecapsulate}
+	mldsaSigning  = []SigningAlgorithm{MLDSASHAKE256}
 
 	// specifications has an entry for each Spec.
 	specifications = map[Spec]specification{
@@ -105,6 +127,13 @@ var (
 		NISTP256:         {usages: curveUsages, signing: []SigningAlgorithm{ECDSASHA256}},
 		NISTP384:         {usages: curveUsages, signing: []SigningAlgorithm{ECDSASHA384}},
 		NISTP521:         {usages: curveUsages, signing: []SigningAlgorithm{ECDSASHA512}},
+		EDWARDS25519:     {usages: signUsages, signing: []SigningAlgorithm{ED25519PHSHA512, ED25519SHA512}},
+		SECGP256K1:       {usages: signUsages, signing: []SigningAlgorithm{ECDSASHA256}, outside: true},
+		MLDSA44:          {usages: signUsages, signing: mldsaSigning},
+		MLDSA65:          {usages: signUsages, signing: mldsaSigning},
+		MLDSA87:          {usages: signUsages, signing: mldsaSigning},
+		MLKEM768:         {usages: kemUsages},
+		MLKEM1024:        {usages: kemUsages},
 		HMAC224:          {usages: macUsages, mac: HMACSHA224, secret: 28},
 		HMAC256:          {usages: macUsages, mac: HMACSHA256, secret: 32},
 		HMAC384:          {usages: macUsages, mac: HMACSHA384, secret: 48},
@@ -174,6 +203,7 @@ var usages = map[Operation]Usage{
 	GenerateDataKeyPairWithoutPlaintext: EncryptDecrypt,
 	Sign:                                SignVerify, Verify: SignVerify,
 	GenerateMac: GenerateVerifyMac, VerifyMac: GenerateVerifyMac, DeriveSharedSecret: KeyAgreement,
+	Encapsulate: EncapsulateDecapsulate, Decapsulate: EncapsulateDecapsulate,
 }
 
 // dataKeys are the operations for which AWS KMS has symmetric keys alone.
@@ -198,16 +228,4 @@ func (u Usage) CheckUsage(operation Operation) error {
 		return fmt.Errorf("%w: it is %s, and %s needs %s", ErrKeyUsage, u, operation, needed)
 	}
 	return nil
-}
-
-// scheme is a SigningAlgorithm taken apart.
-type scheme struct {
-	hash crypto.Hash
-	pss  bool
-}
-
-var schemes = map[SigningAlgorithm]scheme{
-	PSSSHA256: {crypto.SHA256, true}, PSSSHA384: {crypto.SHA384, true}, PSSSHA512: {crypto.SHA512, true},
-	PKCS1SHA256: {hash: crypto.SHA256}, PKCS1SHA384: {hash: crypto.SHA384}, PKCS1SHA512: {hash: crypto.SHA512},
-	ECDSASHA256: {hash: crypto.SHA256}, ECDSASHA384: {hash: crypto.SHA384}, ECDSASHA512: {hash: crypto.SHA512},
 }

@@ -19,12 +19,13 @@ var needs = map[keys.Operation]keys.Usage{
 	keys.GenerateDataKeyPair: keys.EncryptDecrypt, keys.GenerateDataKeyPairWithoutPlaintext: keys.EncryptDecrypt,
 	keys.Sign: keys.SignVerify, keys.Verify: keys.SignVerify,
 	keys.GenerateMac: keys.GenerateVerifyMac, keys.VerifyMac: keys.GenerateVerifyMac, keys.DeriveSharedSecret: keys.KeyAgreement,
+	keys.Encapsulate: keys.EncapsulateDecapsulate, keys.Decapsulate: keys.EncapsulateDecapsulate,
 }
 
 func TestAUsageAllowsTheOperationsOfItsOwnAndAllThatDoNotDependOnIt(t *testing.T) {
 	for operation := range table { // of states: all operations
 		needed, depends := needs[operation]
-		for _, usage := range []keys.Usage{keys.EncryptDecrypt, keys.SignVerify, keys.GenerateVerifyMac, keys.KeyAgreement, ""} {
+		for _, usage := range []keys.Usage{keys.EncryptDecrypt, keys.SignVerify, keys.GenerateVerifyMac, keys.KeyAgreement, keys.EncapsulateDecapsulate, ""} {
 			err := usage.CheckUsage(operation)
 			if refused := depends && usage != needed; refused != (err != nil) || refused != errors.Is(err, keys.ErrKeyUsage) {
 				t.Errorf("%s on a key for %q: %v", operation, usage, err)
@@ -53,7 +54,16 @@ func TestAKeySpecEncryptsAndMakesCodesByTheAlgorithmsOfAWS(t *testing.T) {
 	codes := map[keys.Spec]keys.MacAlgorithm{
 		keys.HMAC224: "HMAC_SHA_224", keys.HMAC256: "HMAC_SHA_256", keys.HMAC384: "HMAC_SHA_384", keys.HMAC512: "HMAC_SHA_512",
 	}
+	encapsulates := map[keys.Spec][]keys.EncapsulationAlgorithm{keys.MLKEM768: {"ML_KEM"}, keys.MLKEM1024: {"ML_KEM"}}
 	for _, row := range specTable {
+		if got := row.spec.EncapsulationAlgorithms(); !slices.Equal(got, encapsulates[row.spec]) {
+			t.Errorf("%s encapsulates by %v", row.spec, got)
+		}
+		for _, a := range []keys.EncapsulationAlgorithm{"ML_KEM", "ML_KEM_768", "ml_kem", ""} {
+			if err := row.spec.CheckEncapsulation(a); (err == nil) != slices.Contains(encapsulates[row.spec], a) || err != nil && !errors.Is(err, keys.ErrAlgorithm) {
+				t.Errorf("%s by %q: %v", row.spec, a, err)
+			}
+		}
 		if got := row.spec.EncryptionAlgorithms(); !slices.Equal(got, encrypts[row.spec]) {
 			t.Errorf("%s encrypts by %v", row.spec, got)
 		}
@@ -150,6 +160,8 @@ func TestKeysRefuseWhatTheirSpecIsNotFor(t *testing.T) {
 		"decrypting on a curve": func() error { _, err := curve.Decrypt(keys.OAEPSHA256, []byte("x")); return err },
 		"an algorithm of none":  func() error { _, err := rsa.Public().Encrypt("RSAES_PKCS1_V1_5", secretbytes.Bytes{}); return err },
 		"decrypting by none":    func() error { _, err := rsa.Decrypt(keys.SymmetricEncryption, []byte("x")); return err },
+		"encapsulating by RSA":  func() error { _, _, err := rsa.Public().Encapsulate(keys.MLKEM); return err },
+		"decapsulating by RSA":  func() error { _, err := rsa.Decapsulate(keys.MLKEM, make([]byte, 1088)); return err },
 		"agreeing by RSA":       func() error { _, err := rsa.SharedSecret(curve.Public()); return err },
 		"a code by another hash": func() error {
 			_, err := keys.HMAC256.Mac(secretbytes.Copy(make([]byte, 32)), keys.HMACSHA512, nil)

@@ -39,6 +39,8 @@ var vectors = []struct {
 	{"ecdsa_secp256r1_sha256_test.json", keys.NISTP256, keys.ECDSASHA256, false},
 	{"ecdsa_secp384r1_sha384_test.json", keys.NISTP384, keys.ECDSASHA384, false},
 	{"ecdsa_secp521r1_sha512_test.json", keys.NISTP521, keys.ECDSASHA512, false},
+	{"ecdsa_secp256k1_sha256_test.json", keys.SECGP256K1, keys.ECDSASHA256, false},
+	{"ed25519_test.json", keys.EDWARDS25519, keys.ED25519SHA512, false},
 	{"rsa_signature_2048_sha256_test.json", keys.RSA2048, keys.PKCS1SHA256, false},
 	{"rsa_signature_2048_sha384_test.json", keys.RSA2048, keys.PKCS1SHA384, false},
 	{"rsa_signature_2048_sha512_test.json", keys.RSA2048, keys.PKCS1SHA512, false},
@@ -85,7 +87,7 @@ func TestSignaturesAreJudgedAsWycheproofDoes(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					err = public.Verify(v.algorithm, digest, unhex(t, c.Signature))
+					err = public.Verify(v.algorithm, keys.Message{Bytes: message}, unhex(t, c.Signature))
 					if err != nil && !errors.Is(err, keys.ErrInvalidSignature) {
 						t.Errorf("case %d: %v", c.ID, err)
 					}

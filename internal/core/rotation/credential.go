@@ -189,6 +189,24 @@ func encode(text string) ([]byte, error) {
 	return bytes.TrimRight(out.Bytes(), "\n"), nil
 }
 
+// Named is what a JSON document says of a user, of which the password need not be there yet: false if it names none, or is no JSON object.
+func Named(document, passwordKey string) (c *Credential, named bool) {
+	var members map[string]json.RawMessage
+	if json.Unmarshal([]byte(document), &members) != nil || members == nil {
+		return nil, false
+	}
+	if passwordKey == "" {
+		passwordKey = "password"
+	}
+	members[passwordKey] = json.RawMessage(`"none"`)
+	text, err := json.Marshal(members)
+	if err != nil {
+		return nil, false
+	}
+	c, err = Parse(secretbytes.Own(text), passwordKey)
+	return c, err == nil
+}
+
 // SameServer says whether two credentials are of one server. A rotation never takes a password of one to another: the value could
 // have been changed to learn it.
 func (c *Credential) SameServer(other *Credential) bool {

@@ -2,7 +2,13 @@ package rotation
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
 
 	"strongroom.dev/strongroom/internal/core/secretbytes"
 )
@@ -31,6 +37,12 @@ type Persister interface {
 	Persist(ctx context.Context, as *Credential) (bool, error)
 }
 
+// Scoped is an Engine whose users belong to a database each: the same name in another one is another user.
+type Scoped interface {
+	// Scope is the database that a credential's user belongs to.
+	Scope(c *Credential) string
+}
+
 // Database rotates the password of a user of a server.
 type Database struct {
 	Engine   Engine
@@ -43,6 +55,11 @@ type Database struct {
 // passwords, nil if none is configured.
 type Stored struct {
 	Pending, Current, Previous, Admin *Credential
+	// Own tells that the user is this secret's whether or not a version logs in: whoever declares the secret names it, or it has logged in before. Without it the admin acts
+	// for nobody whom no stored version proves: whoever may put a value may name any user in it.
+	Own bool
+	// Outdated tells that there is no current version, and that the pending one is not as whoever declares the secret has it by now.
+	Outdated bool
 }
 
 // Create derives the next value from the current one (createSecret). The caller wipes it.
@@ -78,6 +95,9 @@ type Outcome struct {
 // admin, or a password, to another server.
 func (d *Database) Set(ctx context.Context, s *Stored) (out Outcome, err error) {
 	if err := d.check(s); err != nil {
+		if s.Outdated {
+			err = outdated
+		}
 		return out, err
 	}
 	if out.Healed, err = d.set(ctx, s); err != nil {
@@ -93,11 +113,51 @@ func (d *Database) set(ctx context.Context, s *Stored) (healed bool, err error) 
 	if err == nil || !errors.Is(err, ErrRefused) {
 		return false, err
 	}
-	if s.Current == nil || d.Strategy == AlternatingUsers {
+	switch {
+	case s.Outdated: // and no server has it: after the loss of an index it could be the one in force
+		return false, outdated
+	case s.Current == nil:
 		return false, d.asAdmin(ctx, s)
+	case d.Strategy == AlternatingUsers && s.Current.Username == s.Pending.Username:
+		// The other user is to be set, so that the one in force stays good until the pending version is.
+		return false, Because(errInForce, "the pending version is of user %s, which is in force: with strategy AlternatingUsers it is of the other one", s.Pending.Username)
+	case bars(err):
+		return false, err
+	case d.Strategy != AlternatingUsers:
+		return d.asUser(ctx, s)
 	}
-	return d.asUser(ctx, s)
+	if err := d.prove(ctx, s); err != nil {
+		return false, err
+	}
+	return false, d.asAdmin(ctx, s)
 }
+
+// prove has the version in force log in, unless it is known otherwise whose user it is, before the admin acts for the other one of two: as AWS's own rotation functions do.
+// https://docs.aws.amazon.com/secretsmanager/latest/userguide/rotation-strategy.html
+func (d *Database) prove(ctx context.Context, s *Stored) error {
+	if s.Own {
+		return nil
+	}
+	for _, as := range []*Credential{s.Current, s.Previous} {
+		if as == nil || !slices.Equal(d.User(as), d.User(s.Pending)) {
+			continue
+		}
+		if err := d.Engine.Login(ctx, as); err == nil || !errors.Is(err, ErrRefused) {
+			return err
+		}
+	}
+	return d.stranger(s)
+}
+
+// stranger says that nothing shows whose user a version names.
+func (d *Database) stranger(s *Stored) error {
+	return Because(ErrDrift, "user %s at %s has not been this secret's before, so that an admin's rights are not used for it: put its password that is in force "+
+		"with PutSecretValue, or name the user in spec.generate.json.template", baseOf(s.Pending.Username), s.Pending.Host)
+}
+
+// bars tells that a login was refused for what no other password ends: where it comes from, or because the user may not log in. Nothing is
+// known of the password then, and a password that nobody here can prove must not take the place of one that workloads log in with.
+func bars(err error) bool { return errors.Is(err, ErrBarred) && !errors.Is(err, ErrExpired) }
 
 func (d *Database) persist(ctx context.Context, s *Stored) (volatile bool, err error) {
 	server, ok := d.Engine.(Persister)
@@ -115,20 +175,23 @@ func (d *Database) persist(ctx context.Context, s *Stored) (volatile bool, err e
 // asUser has the user change its own password by whichever stored version logs in. Failing that the admin sets it.
 func (d *Database) asUser(ctx context.Context, s *Stored) (healed bool, err error) {
 	for _, as := range []*Credential{s.Current, s.Previous} {
-		if as == nil || as.Username != s.Pending.Username || !as.SameServer(s.Pending) {
+		if as == nil || as.Username != s.Pending.Username || d.scope(as) != d.scope(s.Pending) || !as.SameServer(s.Pending) {
 			continue
 		}
 		err := d.Engine.Login(ctx, as)
 		if err == nil {
 			return false, d.Engine.SetPassword(ctx, as, s.Pending, s.Admin)
 		}
-		if !errors.Is(err, ErrRefused) {
+		if !errors.Is(err, ErrRefused) || bars(err) {
 			return false, err
 		}
 	}
 	if s.Admin == nil {
 		return false, Because(ErrDrift, "neither the pending nor the current nor the previous version of user %s is accepted by %s: "+
 			"set adminSecretRef to have it healed, or put the password that is in force with PutSecretValue", s.Pending.Username, s.Pending.Host)
+	}
+	if !s.Own {
+		return false, d.stranger(s)
 	}
 	return true, d.asAdmin(ctx, s)
 }
@@ -137,11 +200,17 @@ func (d *Database) asAdmin(ctx context.Context, s *Stored) error {
 	if s.Admin == nil {
 		return Because(ErrInvalid, "user %s can be set by an admin alone: set adminSecretRef", s.Pending.Username)
 	}
+	if !s.Own && s.Current == nil {
+		return d.stranger(s)
+	}
 	like := ""
 	if base := baseOf(s.Pending.Username); d.Strategy == AlternatingUsers && base != s.Pending.Username {
 		like = base
 	}
-	return d.Engine.EnsureUser(ctx, s.Admin, s.Pending, like)
+	if err := d.Engine.EnsureUser(ctx, s.Admin, s.Pending, like); err != nil {
+		return fmt.Errorf("as the admin %s: %w", s.Admin.Username, err)
+	}
+	return nil
 }
 
 // Test logs in with the pending version (testSecret).
@@ -152,20 +221,67 @@ func (d *Database) Test(ctx context.Context, s *Stored) error {
 	return d.Engine.Login(ctx, s.Pending)
 }
 
+// Verify says whether the version in force, which is Pending and Current here, logs in, and so does the admin: what a rotation by this
+// configuration needs. It changes nothing. ErrDrift says that the server has another password of the user. A refusal that says nothing
+// of the password is no drift.
+func (d *Database) Verify(ctx context.Context, s *Stored) error {
+	if err := d.check(s); err != nil {
+		return err
+	}
+	if d.Strategy == AlternatingUsers {
+		if _, err := alternate(s.Current.Username, d.Engine.MaximumUsername()); err != nil {
+			return err
+		}
+	}
+	err := d.Engine.Login(ctx, s.Current)
+	if errors.Is(err, ErrRefused) && !errors.Is(err, ErrBarred) {
+		return Because(ErrDrift, "the current version of user %s is not accepted by %s: put the password that is in force with PutSecretValue, "+
+			"or rotate with adminSecretRef set, which sets a fresh one", s.Current.Username, s.Current.Host)
+	}
+	if err != nil || s.Admin == nil {
+		return err
+	}
+	if err := d.Engine.Login(ctx, s.Admin); err != nil {
+		return fmt.Errorf("as the admin %s: %w", s.Admin.Username, err)
+	}
+	return nil
+}
+
+// invalid is ErrInvalid, in its words, and what else it is.
+type invalid struct{ also error }
+
+func (invalid) Error() string     { return ErrInvalid.Error() }
+func (i invalid) Unwrap() []error { return []error{ErrInvalid, i.also} }
+
+var (
+	errForeign error = invalid{ErrForeign}
+	errInForce error = invalid{ErrInForce}
+	outdated         = Because(errForeign, "the pending version is of an earlier spec.generate.json.template; another is made")
+)
+
 // check says whether the pending version is one that this rotation may bring in.
 func (d *Database) check(s *Stored) error {
-	if s.Admin != nil && !s.Admin.SameServer(s.Pending) {
+	if s.Current != nil {
+		if err := d.follows(s); err != nil {
+			return err
+		}
+	}
+	switch {
+	case s.Admin == nil:
+		return nil
+	case !s.Admin.SameServer(s.Pending):
 		return Because(ErrInvalid, "the admin's secret is of the server %s, and this one of %s: both name the same host and port",
 			server(s.Admin), server(s.Pending))
-	}
-	if s.Admin != nil && s.Admin.Username == s.Pending.Username {
+	case s.Admin.Username == s.Pending.Username && d.scope(s.Admin) == d.scope(s.Pending):
 		return Because(ErrInvalid, "the admin and the user are both %s: rotate an admin with strategy SingleUser and without adminSecretRef", s.Pending.Username)
 	}
-	if s.Current == nil {
-		return nil
-	}
+	return nil
+}
+
+// follows says whether the pending version is of the server and the user that the current one is of: ErrForeign if not.
+func (d *Database) follows(s *Stored) error {
 	if !s.Current.SameServer(s.Pending) {
-		return Because(ErrInvalid, "the pending version is of the server %s, and the current one of %s: put the new server's values as the current version instead",
+		return Because(errForeign, "the pending version is of the server %s, and the current one of %s: put the new server's values as the current version instead",
 			server(s.Pending), server(s.Current))
 	}
 	same := s.Current.Username == s.Pending.Username
@@ -173,7 +289,52 @@ func (d *Database) check(s *Stored) error {
 		same = baseOf(s.Current.Username) == baseOf(s.Pending.Username)
 	}
 	if !same {
-		return Because(ErrInvalid, "the pending version is of user %s, and the current one of %s", s.Pending.Username, s.Current.Username)
+		return Because(errForeign, "the pending version is of user %s, and the current one of %s", s.Pending.Username, s.Current.Username)
+	}
+	if was, is := d.scope(s.Current), d.scope(s.Pending); was != is {
+		return Because(errForeign, "the pending version is of a user of database %s, and the current one of database %s", is, was)
 	}
 	return nil
+}
+
+// User is what tells a user from others: its server, its name, which is that of the first of two that alternate, and the database that it belongs to, if the engine has it so.
+func (d *Database) User(c *Credential) []string {
+	return []string{strings.ToLower(c.Host), strconv.Itoa(int(c.Port)), d.scope(c), d.base(c.Username)}
+}
+
+// base is the first of two users that alternate, and any other user itself.
+func (d *Database) base(username string) string {
+	if d.Strategy == AlternatingUsers {
+		return baseOf(username)
+	}
+	return username
+}
+
+// Follows says whether a value has all members of a document, as they are there: it was made from that one, and not from an earlier one. Of two users either will do.
+func (d *Database) Follows(value secretbytes.Bytes, document string) bool {
+	var has, wants map[string]any
+	if json.Unmarshal([]byte(document), &wants) != nil || json.Unmarshal(value.Reveal(), &has) != nil {
+		return false
+	}
+	for name, want := range wants {
+		got, there := has[name]
+		if user, ok := got.(string); ok && name == "username" {
+			got = d.base(user)
+			if named, ok := want.(string); ok {
+				want = d.base(named)
+			}
+		}
+		if !there || !reflect.DeepEqual(got, want) {
+			return false
+		}
+	}
+	return true
+}
+
+// scope is the database that a user belongs to, empty where users are the server's.
+func (d *Database) scope(c *Credential) string {
+	if engine, ok := d.Engine.(Scoped); ok {
+		return engine.Scope(c)
+	}
+	return ""
 }

@@ -6,8 +6,20 @@ import (
 	"time"
 )
 
-// spread is the part of a window in which rotations begin. No window is shorter than an hour, so this is half of it at most.
-const spread = 30 * time.Minute
+// defaultSpread is the part of a window in which rotations begin if its length was not chosen. No window is shorter than an hour, so this
+// is half of it at most.
+const defaultSpread = 30 * time.Minute
+
+// spread is the part of a window in which rotations begin: half of one whose length somebody chose, so that ten thousand secrets of one
+// schedule are as many a minute as they have minutes for, and the first half hour of one that is long because nobody said how long. It is the
+// first half hour of a rate in hours too: that is counted from the hour of the last rotation, so one that is later by an hour would make all
+// after it later.
+func (p Plan) spread(w Window) time.Duration {
+	if !p.chosen || p.schedule.inHours {
+		return defaultSpread
+	}
+	return w.End.Sub(w.Start) / 2
+}
 
 // Decision is what a schedule wants at a time.
 type Decision struct {
@@ -23,7 +35,7 @@ type Decision struct {
 
 // Decide is the decision whether to rotate now, by the time of the last rotation. Each window is used once. A window
 // that went by while nobody looked is not made up for: as in AWS, the next one is waited for, and Reason says so. The seed,
-// an object's UID, places the rotation within the first half hour of the window, so that many secrets of one schedule do
+// an object's UID, places the rotation within the first half of the window (see spread), so that many secrets of one schedule do
 // not rotate at one instant, and that at least half of the window is left to try again in.
 func (p Plan) Decide(last, now time.Time, seed string) Decision {
 	last, now = last.UTC(), now.UTC()
@@ -31,7 +43,7 @@ func (p Plan) Decide(last, now time.Time, seed string) Decision {
 	if w == (Window{}) { // the zero Plan; a time far off is the safe answer
 		return Decision{At: now.AddDate(horizon, 0, 0), Reason: "the schedule never fires"}
 	}
-	at := w.Start.Add(jitter(seed, w.Start, spread))
+	at := w.Start.Add(Jitter(seed, w.Start, p.spread(w)))
 	d := Decision{At: at, Window: w, Due: !at.After(now)}
 	missed, isMissed := p.missed(last, now)
 	switch {
@@ -53,7 +65,7 @@ func (p Plan) Decide(last, now time.Time, seed string) Decision {
 // https://docs.aws.amazon.com/kms/latest/developerguide/rotate-keys.html
 func DecidePeriod(last, now time.Time, days int, seed string) Decision {
 	due := last.UTC().AddDate(0, 0, days) // a time.Duration would run over after 292 years
-	at := due.Add(jitter(seed, due, time.Hour))
+	at := due.Add(Jitter(seed, due, time.Hour))
 	d := Decision{At: at, Window: Window{Start: due, End: due.Add(time.Hour)}, Due: !at.After(now), Reason: "the rotation period is not over"}
 	if d.Due {
 		d.Reason = "the rotation period is over"
@@ -61,8 +73,8 @@ func DecidePeriod(last, now time.Time, days int, seed string) Decision {
 	return d
 }
 
-// jitter is a time from 0 to below spread in whole seconds, the same for the same seed and time.
-func jitter(seed string, t time.Time, spread time.Duration) time.Duration {
+// Jitter is a time from 0 to below spread in whole seconds, the same for the same seed and time.
+func Jitter(seed string, t time.Time, spread time.Duration) time.Duration {
 	sum := sha256.Sum256(binary.BigEndian.AppendUint64([]byte(seed), uint64(t.Unix())))
 	seconds := uint64(spread / time.Second)
 	if seconds == 0 {

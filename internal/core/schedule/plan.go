@@ -14,6 +14,8 @@ type Plan struct {
 	schedule Schedule
 	// duration is 0 for the rest of the UTC day.
 	duration time.Duration
+	// chosen tells that somebody said how long windows are.
+	chosen bool
 }
 
 // NewPlan reads an expression and the length of its windows, which must not reach the next window nor the next UTC day.
@@ -38,7 +40,7 @@ func NewPlan(expression, duration string) (Plan, error) {
 	} else if s.inHours || s.cron.hours.count() > 1 {
 		d = time.Hour
 	}
-	return Plan{schedule: s, duration: d}, nil
+	return Plan{schedule: s, duration: d, chosen: duration != ""}, nil
 }
 
 // fits says whether windows of a length keep clear of each other and of the next UTC day. The windows of a rate open at

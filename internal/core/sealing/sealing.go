@@ -11,6 +11,7 @@ import (
 	"crypto/hpke"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"strings"
@@ -153,6 +154,17 @@ func (k *PublicKey) Seal(scope Scope, value secretbytes.Bytes) (string, error) {
 	return sealedPrefix + base64.RawURLEncoding.EncodeToString(append(k.identity[:], sealed...)), nil
 }
 
+// Digest names a sealed value, for status: 24 hexadecimal digits.
+func Digest(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:12])
+}
+
+// Seals tells whether a text that Identify knows was sealed by this key, by what it says of itself.
+func (k *PublicKey) Seals(h keys.Header) bool {
+	return identityOf(h) == k.identity
+}
+
 // Identify says which key and material open a sealed value. Nothing is authenticated before Open. The error is ErrInvalid.
 func Identify(text string) (keys.Header, error) {
 	raw, err := decode(text)
@@ -193,10 +205,31 @@ func (k *PrivateKey) Open(scope Scope, text string) (secretbytes.Bytes, error) {
 
 // OpenFor opens a value that was sealed for an object, or for any of its account.
 func (k *PrivateKey) OpenFor(scope Scope, text string) (secretbytes.Bytes, error) {
+	value, _, err := k.openWidening(scope, text)
+	return value, err
+}
+
+// openWidening opens a value and tells which scope it was sealed with.
+func (k *PrivateKey) openWidening(scope Scope, text string) (secretbytes.Bytes, Scope, error) {
 	value, err := k.Open(scope, text)
-	if err == nil {
-		return value, nil
+	if err != nil {
+		scope.Name = ""
+		value, err = k.Open(scope, text)
 	}
-	scope.Name = ""
-	return k.Open(scope, text)
+	return value, scope, err
+}
+
+// Reseal seals for another key what was sealed for an object, or for any of its account. The scope stays as it was, so that nobody opens by
+// the new text what the former one kept from them. A text that does not open is ErrInvalid; a key of another account is
+// ErrPublicKey.
+func (k *PrivateKey) Reseal(to *PublicKey, scope Scope, text string) (string, error) {
+	if arn.Account(to.KeyARN) != scope.Account {
+		return "", fmt.Errorf("%w of account %s", ErrPublicKey, scope.Account)
+	}
+	value, scope, err := k.openWidening(scope, text)
+	if err != nil {
+		return "", err
+	}
+	defer value.Wipe()
+	return to.Seal(scope, value)
 }

@@ -77,6 +77,48 @@ func TestAValueForTheWholeAccountOpensUnderAnyNameOfItAlone(t *testing.T) {
 	}
 }
 
+func TestAValueThatIsSealedAnewOpensByTheOtherKeyForTheSameObjectAlone(t *testing.T) {
+	from, to := derive(t, 1, header), derive(t, 2, keys.Header{KeyID: [16]byte{7}, MaterialID: [16]byte{8}})
+	wide := scope
+	wide.Name = ""
+	for what, sealedFor := range map[string]sealing.Scope{"strict": scope, "account": wide} {
+		former := seal(t, from.Public(keyARN), sealedFor, "hunter2")
+		text, err := from.Reseal(to.Public(keyARN), scope, former)
+		if err != nil || text == former {
+			t.Fatalf("%s: %v", what, err)
+		}
+		value, err := to.Open(sealedFor, text)
+		if err != nil || string(value.Reveal()) != "hunter2" {
+			t.Errorf("%s: %v", what, err)
+		}
+		other := scope
+		other.Name = "prod/shop/other"
+		if _, err := to.OpenFor(other, text); (err == nil) != (what == "account") {
+			t.Errorf("%s: under another name: %v", what, err)
+		}
+		if h, err := sealing.Identify(text); err != nil || !to.Public(keyARN).Seals(h) || from.Public(keyARN).Seals(h) {
+			t.Errorf("%s: it names another key than it is sealed for", what)
+		}
+	}
+}
+
+func TestNothingIsSealedAnewThatDoesNotOpenOrForAnotherAccount(t *testing.T) {
+	from := derive(t, 1, header)
+	text := seal(t, from.Public(keyARN), scope, "hunter2")
+	other := scope
+	other.Name = "prod/shop/other"
+	if out, err := from.Reseal(from.Public(keyARN), other, text); out != "" || !errors.Is(err, sealing.ErrInvalid) {
+		t.Errorf("for another name: %v", err)
+	}
+	if out, err := derive(t, 2, header).Reseal(from.Public(keyARN), scope, text); out != "" || !errors.Is(err, sealing.ErrInvalid) {
+		t.Errorf("by a key that does not open it: %v", err)
+	}
+	foreign := strings.ReplaceAll(keyARN, "123456789012", "999999999999")
+	if out, err := from.Reseal(from.Public(foreign), scope, text); out != "" || !errors.Is(err, sealing.ErrPublicKey) {
+		t.Errorf("for another account's key: %v", err)
+	}
+}
+
 func TestOnlyTheMaterialThatSealedOpens(t *testing.T) {
 	text := seal(t, derive(t, 1, header).Public(keyARN), scope, "hunter2")
 	other := header

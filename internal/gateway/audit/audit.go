@@ -45,6 +45,8 @@ type Event struct {
 	RequestID, EventID string
 	// ReadOnly says that the operation changes nothing.
 	ReadOnly bool
+	// Additional are the members of additionalEventData, which is left out if there are none.
+	Additional []Member
 	// Resources are what the request is about; none for an operation without a resource.
 	Resources []Resource
 	// TLSVersion, CipherSuite and Host are the connection's.
@@ -53,6 +55,9 @@ type Event struct {
 
 // Resource is what a request is about.
 type Resource struct{ ARN, Account string }
+
+// Member is a member of additionalEventData. Its value is shown: it is no secret.
+type Member struct{ Name, Value string }
 
 // Append appends the record, one line without a line break.
 func (e *Event) Append(dst []byte) []byte {
@@ -72,6 +77,7 @@ func (e *Event) Append(dst []byte) []byte {
 	dst = text(dst, "errorMessage", e.ErrorMessage)
 	dst = e.Parameters.append(dst, "requestParameters")
 	dst = e.Response.append(dst, "responseElements")
+	dst = e.appendAdditional(dst)
 	dst = text(dst, "requestID", e.RequestID)
 	dst = text(dst, "eventID", e.EventID)
 	dst = append(dst, `,"readOnly":`...)
@@ -90,6 +96,18 @@ func (e *Event) Append(dst []byte) []byte {
 		dst = text(dst, "cipherSuite", e.CipherSuite)
 		dst = text(dst, "clientProvidedHostHeader", e.Host)
 		dst = append(dst, '}')
+	}
+	return append(dst, '}')
+}
+
+func (e *Event) appendAdditional(dst []byte) []byte {
+	if len(e.Additional) == 0 {
+		return dst
+	}
+	for i, m := range e.Additional {
+		dst = append(dst, [2]string{`,"additionalEventData":{`, `,`}[min(i, 1)]...)
+		dst = append(quote(dst, m.Name), ':')
+		dst = quote(dst, m.Value)
 	}
 	return append(dst, '}')
 }

@@ -111,6 +111,17 @@ func TestARequestWithoutParametersHasNullAndOneWithoutAResourceHasNone(t *testin
 	}
 }
 
+func TestARecordHasAdditionalDataIfThereIsAny(t *testing.T) {
+	if got, found := parsed(t, &audit.Event{})["additionalEventData"]; found {
+		t.Errorf("%v", got)
+	}
+	got := parsed(t, &audit.Event{Additional: []audit.Member{{Name: "grantId", Value: `a"b`}, {Name: "more", Value: strings.Repeat("x", 2000)}}})
+	members, _ := got["additionalEventData"].(map[string]any)
+	if len(members) != 2 || members["grantId"] != `a"b` || len(members["more"].(string)) != 1024 {
+		t.Errorf("%v", members)
+	}
+}
+
 func TestARecordNamesItsResourceAndItsConnection(t *testing.T) {
 	got := parsed(t, &audit.Event{
 		Resources: []audit.Resource{{ARN: "arn:aws:kms:us-east-1:123456789012:key/1", Account: "123456789012"}}, Service: "kms", ReadOnly: true,

@@ -71,7 +71,7 @@ var _ = DescribeTable("Who may encrypt, by the key's policy and the caller's",
 var _ = Describe("From another account", func() {
 	// The operations of AWS's list "Cross-account use: Yes".
 	// https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-modifying-external-accounts.html
-	across := map[string]bool{"GetKeyRotationStatus": true}
+	across := map[string]bool{"GetKeyRotationStatus": true, "CreateGrant": true, "ListGrants": true}
 	for name := range anyNames {
 		across[name] = true
 	}
@@ -81,6 +81,9 @@ var _ = Describe("From another account", func() {
 		key := withPolicy(other, statement("Allow", "OTHER", "*"), statement("Allow", "ROOT", "*"))
 		before := object(arn.Resource(key)[len("key/"):])
 		for name, in := range onKeys {
+			if name == "RetireGrant" || name == "RevokeGrant" { // they are about a grant, which there is none of: see retire_test.go
+				continue
+			}
 			_, err := answered(user(other, everything), name, in(key))
 			switch {
 			case !across[name]:

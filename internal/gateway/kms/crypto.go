@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	awskms "github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/kms/types"
 
@@ -30,28 +29,29 @@ func encrypting(algorithm types.EncryptionAlgorithmSpec, ec map[string]string) k
 func (o *operations) cryptographic() []gateway.Operation {
 	return []gateway.Operation{
 		gateway.Op("Encrypt", on(o, func(in *awskms.EncryptInput) asked {
-			return asked{in.KeyId, anyName, encrypting(in.EncryptionAlgorithm, in.EncryptionContext)}
-		}), o.encrypt, gateway.ReadOnly),
-		gateway.Op("Decrypt", o.opening, o.decrypt, gateway.ReadOnly),
+			return using(in.KeyId, encrypting(in.EncryptionAlgorithm, in.EncryptionContext), in.GrantTokens)
+		}), tracked(o, keys.Encrypt, o.encrypt), gateway.ReadOnly),
+		gateway.Op("Decrypt", o.opening, tracked(o, keys.Decrypt, o.decrypt), gateway.ReadOnly),
 		gateway.Op("GenerateDataKey", on(o, func(in *awskms.GenerateDataKeyInput) asked {
-			return asked{in.KeyId, anyName, kms.Conditions{EncryptionContext: in.EncryptionContext, More: symmetricCondition}}
-		}), o.generateDataKey, gateway.ReadOnly),
+			return using(in.KeyId, kms.Conditions{EncryptionContext: in.EncryptionContext, More: symmetricCondition}, in.GrantTokens)
+		}), tracked(o, keys.GenerateDataKey, o.generateDataKey), gateway.ReadOnly),
 		gateway.Op("GenerateDataKeyWithoutPlaintext", on(o, func(in *awskms.GenerateDataKeyWithoutPlaintextInput) asked {
-			return asked{in.KeyId, anyName, kms.Conditions{EncryptionContext: in.EncryptionContext, More: symmetricCondition}}
-		}), o.generateDataKeyWithoutPlaintext, gateway.ReadOnly),
-		gateway.Op("ReEncrypt", o.reopening, o.reEncrypt, gateway.Action("ReEncryptFrom"), gateway.ReadOnly),
+			return using(in.KeyId, kms.Conditions{EncryptionContext: in.EncryptionContext, More: symmetricCondition}, in.GrantTokens)
+		}), tracked(o, keys.GenerateDataKeyWithoutPlaintext, o.generateDataKeyWithoutPlaintext), gateway.ReadOnly),
+		gateway.Op("ReEncrypt", o.reopening, tracked(o, keys.ReEncrypt, o.reEncrypt), gateway.Action("ReEncryptFrom"), gateway.ReadOnly),
 		gateway.Op("GenerateRandom", everything[awskms.GenerateRandomInput], o.generateRandom, gateway.ReadOnly),
 	}
 }
 
-// common are the checks that cryptographic operations share, after the permission. Grant tokens are refused, and not ignored:
-// there are no grants yet, so none is valid, and who sends one counts on a permission that it does not give.
-func common(key *v1alpha1.KMSKey, operation keys.Operation, grantTokens []string, recipient *types.RecipientInfo) error {
-	switch {
-	case recipient != nil:
+// using is what an operation asks of a key that takes any of its names, and grant tokens.
+func using(keyID *string, conditions kms.Conditions, tokens []string) asked {
+	return asked{keyID: keyID, how: anyName, conditions: conditions, tokens: tokens}
+}
+
+// common are the checks that cryptographic operations share, after the permission.
+func common(key *v1alpha1.KMSKey, operation keys.Operation, recipient *types.RecipientInfo) error {
+	if recipient != nil {
 		return unsupported("Recipient is for AWS Nitro enclaves, which are not supported.")
-	case len(grantTokens) > 0:
-		return &types.InvalidGrantTokenException{Message: aws.String("The grant token is not valid: grants are not supported.")}
 	}
 	if err := stateError(key, operation); err != nil {
 		return err
@@ -79,7 +79,7 @@ func algorithmOf(key *v1alpha1.KMSKey, asked types.EncryptionAlgorithmSpec, ec m
 }
 
 func (o *operations) encrypt(ctx context.Context, _ *gateway.Call, in *awskms.EncryptInput, t target) (*awskms.EncryptOutput, error) {
-	if err := common(t.key, keys.Encrypt, in.GrantTokens, nil); err != nil {
+	if err := common(t.key, keys.Encrypt, nil); err != nil {
 		return nil, err
 	}
 	algorithm, err := algorithmOf(t.key, in.EncryptionAlgorithm, in.EncryptionContext)
@@ -133,7 +133,7 @@ func (o *operations) generateDataKeyWithoutPlaintext(ctx context.Context, _ *gat
 	in *awskms.GenerateDataKeyWithoutPlaintextInput, t target,
 ) (*awskms.GenerateDataKeyWithoutPlaintextOutput, error) {
 	plaintext, blob, material, err := o.dataKey(ctx, t.key, &awskms.GenerateDataKeyInput{
-		KeyId: in.KeyId, DryRun: in.DryRun, EncryptionContext: in.EncryptionContext, GrantTokens: in.GrantTokens,
+		KeyId: in.KeyId, DryRun: in.DryRun, EncryptionContext: in.EncryptionContext,
 		KeySpec: in.KeySpec, NumberOfBytes: in.NumberOfBytes,
 	})
 	if err != nil {
@@ -150,7 +150,7 @@ func (o *operations) dataKey(ctx context.Context, key *v1alpha1.KMSKey, in *awsk
 ) {
 	length, err := dataKeyLength(in.KeySpec, in.NumberOfBytes)
 	if err == nil {
-		err = common(key, keys.GenerateDataKey, in.GrantTokens, in.Recipient)
+		err = common(key, keys.GenerateDataKey, in.Recipient)
 	}
 	if err != nil {
 		return plaintext, nil, material, err

@@ -24,18 +24,39 @@ const inaccessible = "The ciphertext refers to a customer master key that does n
 // not authenticated yet: it decides who is asked for permission, and only opening tells whether it is true. What an RSA key encrypted has no
 // header, so that its key has to be named.
 func (o *operations) opening(ctx context.Context, call *gateway.Call, in *awskms.DecryptInput) (gateway.Resource[target], error) {
-	return o.source(ctx, call, in.KeyId, in.CiphertextBlob, encrypting(in.EncryptionAlgorithm, in.EncryptionContext))
+	return o.source(ctx, call, in.KeyId, in.CiphertextBlob, encrypting(in.EncryptionAlgorithm, in.EncryptionContext), in.GrantTokens)
 }
 
 func (o *operations) reopening(ctx context.Context, call *gateway.Call, in *awskms.ReEncryptInput) (gateway.Resource[target], error) {
-	return o.source(ctx, call, in.SourceKeyId, in.CiphertextBlob, encrypting(in.SourceEncryptionAlgorithm, in.SourceEncryptionContext))
+	conditions := encrypting(in.SourceEncryptionAlgorithm, in.SourceEncryptionContext)
+	r, err := o.source(ctx, call, in.SourceKeyId, in.CiphertextBlob, conditions, in.GrantTokens)
+	if err != nil {
+		return r, err
+	}
+	same, err := o.isKey(ctx, call, in.DestinationKeyId, r.Value.key)
+	conditions.More[onSameKey] = []string{boolean(same)}
+	return r, err
 }
 
-func (o *operations) source(ctx context.Context, call *gateway.Call, keyID *string, blob []byte, conditions kms.Conditions) (
+// onSameKey is the condition key that tells whether a ciphertext stays under its key.
+// https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html#conditions-kms-reencrypt-on-same-key
+const onSameKey = "kms:reencryptonsamekey"
+
+// isKey tells whether a request names a key.
+func (o *operations) isKey(ctx context.Context, call *gateway.Call, keyID *string, key *v1alpha1.KMSKey) (bool, error) {
+	ref, err := parseRef(call, aws.ToString(keyID), anyName)
+	if err != nil || key == nil {
+		return false, err
+	}
+	named, err := o.Find(ctx, ref)
+	return named != nil && named.UID == key.UID, err
+}
+
+func (o *operations) source(ctx context.Context, call *gateway.Call, keyID *string, blob []byte, conditions kms.Conditions, tokens []string) (
 	gateway.Resource[target], error,
 ) {
 	if keyID != nil {
-		return o.resource(ctx, call, asked{keyID, anyName, conditions})
+		return o.resource(ctx, call, asked{keyID: keyID, how: anyName, conditions: conditions, tokens: tokens})
 	}
 	var none gateway.Resource[target]
 	if err := checkContext(conditions.EncryptionContext); err != nil {
@@ -45,15 +66,20 @@ func (o *operations) source(ctx context.Context, call *gateway.Call, keyID *stri
 	if err != nil {
 		return none, err
 	}
+	shown, err := o.shown(ctx, tokens)
+	if err != nil {
+		return none, err
+	}
 	key, err := o.FindOpening(ctx, call.Region, header)
 	if err != nil {
 		return none, err
 	}
 	ref := kms.Ref{Account: call.Account(), Region: call.Region, KeyID: keys.FormatKeyID(header.KeyID)}
 	if key != nil {
-		ref.Account = arn.Account(key.Status.ARN)
+		ref.Account, ref.KeyID = arn.Account(key.Status.ARN), key.Status.KeyID
 	}
 	r := o.about(call, ref, key, conditions)
+	r.Grants = o.Granting(key, call.Identity.Principal, shown, kms.Wanted{Context: conditions.EncryptionContext})
 	r.Denial, r.Unknown = inaccessible, nil
 	if key == nil {
 		r.Missing = &smithy.GenericAPIError{Code: "AccessDeniedException", Message: inaccessible, Fault: smithy.FaultClient}
@@ -70,7 +96,7 @@ func ciphertextHeader(blob []byte) (keys.Header, error) {
 }
 
 func (o *operations) decrypt(ctx context.Context, _ *gateway.Call, in *awskms.DecryptInput, t target) (*awskms.DecryptOutput, error) {
-	if err := common(t.key, keys.Decrypt, in.GrantTokens, in.Recipient); err != nil {
+	if err := common(t.key, keys.Decrypt, in.Recipient); err != nil {
 		return nil, err
 	}
 	algorithm, err := algorithmOf(t.key, in.EncryptionAlgorithm, in.EncryptionContext)
@@ -106,7 +132,7 @@ func (o *operations) open(ctx context.Context, key *v1alpha1.KMSKey, algorithm k
 	if err != nil {
 		return plaintext, material, err
 	}
-	if keys.FormatKeyID(header.KeyID) != key.Status.KeyID {
+	if id, err := keys.ParseKeyID(key.Status.KeyID); err != nil || header.KeyID != id {
 		return plaintext, material, &types.IncorrectKeyException{
 			Message: aws.String("The key ID in the request does not identify a CMK that can perform this operation."),
 		}
@@ -119,16 +145,20 @@ func (o *operations) open(ctx context.Context, key *v1alpha1.KMSKey, algorithm k
 func (o *operations) reEncrypt(ctx context.Context, call *gateway.Call, in *awskms.ReEncryptInput, t target) (
 	*awskms.ReEncryptOutput, error,
 ) {
-	to, err := o.permitted(ctx, call, asked{
-		in.DestinationKeyId, anyName, encrypting(in.DestinationEncryptionAlgorithm, in.DestinationEncryptionContext),
-	}, "ReEncryptTo")
+	conditions := encrypting(in.DestinationEncryptionAlgorithm, in.DestinationEncryptionContext)
+	same, err := o.isKey(ctx, call, in.DestinationKeyId, t.key)
 	if err != nil {
 		return nil, err
 	}
-	if err := common(t.key, keys.Decrypt, in.GrantTokens, nil); err != nil {
+	conditions.More[onSameKey] = []string{boolean(same)}
+	to, err := o.permitted(ctx, call, using(in.DestinationKeyId, conditions, in.GrantTokens), "ReEncryptTo")
+	if err != nil {
 		return nil, err
 	}
-	if err := common(to, keys.ReEncrypt, nil, nil); err != nil {
+	if err := common(t.key, keys.Decrypt, nil); err != nil {
+		return nil, err
+	}
+	if err := common(to, keys.ReEncrypt, nil); err != nil {
 		return nil, err
 	}
 	source, err := algorithmOf(t.key, in.SourceEncryptionAlgorithm, in.SourceEncryptionContext)
@@ -154,6 +184,7 @@ func (o *operations) reEncrypt(ctx context.Context, call *gateway.Call, in *awsk
 	if err != nil {
 		return nil, answer(to, err)
 	}
+	o.Used(to, usageOfCall(call, keys.ReEncrypt))
 	return &awskms.ReEncryptOutput{
 		CiphertextBlob: blob, KeyId: &to.Status.ARN, SourceKeyId: &t.key.Status.ARN,
 		SourceEncryptionAlgorithm: types.EncryptionAlgorithmSpec(source), DestinationEncryptionAlgorithm: types.EncryptionAlgorithmSpec(destination),

@@ -10,6 +10,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awskms "github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/kms/types"
 
 	"strongroom.dev/strongroom/internal/core/arn"
 )
@@ -34,7 +35,13 @@ var onKeys = map[string]func(key string) any{
 	"VerifyMac": func(k string) any {
 		return &awskms.VerifyMacInput{KeyId: &k, Message: []byte("x"), Mac: []byte("x")}
 	},
-	"DeriveSharedSecret":   func(k string) any { return &awskms.DeriveSharedSecretInput{KeyId: &k, PublicKey: []byte("x")} },
+	"DeriveSharedSecret": func(k string) any { return &awskms.DeriveSharedSecretInput{KeyId: &k, PublicKey: []byte("x")} },
+	"Encapsulate": func(k string) any {
+		return &awskms.EncapsulateInput{KeyId: &k, EncapsulationAlgorithm: types.EncapsulationAlgorithmSpecMlKem}
+	},
+	"Decapsulate": func(k string) any {
+		return &awskms.DecapsulateInput{KeyId: &k, EncapsulationAlgorithm: types.EncapsulationAlgorithmSpecMlKem, SharedSecretCiphertextBlob: []byte("x")}
+	},
 	"GetPublicKey":         func(k string) any { return &awskms.GetPublicKeyInput{KeyId: &k} },
 	"GetKeyPolicy":         func(k string) any { return &awskms.GetKeyPolicyInput{KeyId: &k} },
 	"PutKeyPolicy":         func(k string) any { return &awskms.PutKeyPolicyInput{KeyId: &k, Policy: aws.String("{}")} },
@@ -52,6 +59,26 @@ var onKeys = map[string]func(key string) any{
 	"TagResource":          func(k string) any { return &awskms.TagResourceInput{KeyId: &k} },
 	"UntagResource":        func(k string) any { return &awskms.UntagResourceInput{KeyId: &k} },
 	"ListResourceTags":     func(k string) any { return &awskms.ListResourceTagsInput{KeyId: &k} },
+	"CreateGrant": func(k string) any {
+		return &awskms.CreateGrantInput{KeyId: &k, GranteePrincipal: aws.String("111122223333"), Operations: []types.GrantOperation{types.GrantOperationDecrypt}}
+	},
+	"ListGrants":  func(k string) any { return &awskms.ListGrantsInput{KeyId: &k} },
+	"RetireGrant": func(k string) any { return &awskms.RetireGrantInput{KeyId: &k, GrantId: aws.String("g")} },
+	"RevokeGrant": func(k string) any { return &awskms.RevokeGrantInput{KeyId: &k, GrantId: aws.String("g")} },
+	"GetParametersForImport": func(k string) any {
+		return &awskms.GetParametersForImportInput{KeyId: &k, WrappingAlgorithm: types.AlgorithmSpecRsaesOaepSha256, WrappingKeySpec: types.WrappingKeySpecRsa2048}
+	},
+	"ImportKeyMaterial": func(k string) any {
+		return &awskms.ImportKeyMaterialInput{
+			KeyId: &k, ImportToken: []byte("x"), EncryptedKeyMaterial: []byte("x"), ExpirationModel: types.ExpirationModelTypeKeyMaterialDoesNotExpire,
+		}
+	},
+	"DeleteImportedKeyMaterial": func(k string) any { return &awskms.DeleteImportedKeyMaterialInput{KeyId: &k} },
+	"GetKeyLastUsage":           func(k string) any { return &awskms.GetKeyLastUsageInput{KeyId: &k} },
+	"ReplicateKey":              func(k string) any { return &awskms.ReplicateKeyInput{KeyId: &k, ReplicaRegion: aws.String(there)} },
+	"UpdatePrimaryRegion": func(k string) any {
+		return &awskms.UpdatePrimaryRegionInput{KeyId: &k, PrimaryRegion: aws.String(there)}
+	},
 }
 
 // onNone are the inputs of the operations that are about no key, or about an alias.
@@ -63,6 +90,9 @@ var onNone = map[string]func(alias string) any{
 	"CreateAlias":    func(a string) any { return &awskms.CreateAliasInput{AliasName: &a, TargetKeyId: aws.String(absent)} },
 	"UpdateAlias":    func(a string) any { return &awskms.UpdateAliasInput{AliasName: &a, TargetKeyId: aws.String(absent)} },
 	"DeleteAlias":    func(a string) any { return &awskms.DeleteAliasInput{AliasName: &a} },
+	"ListRetirableGrants": func(string) any {
+		return &awskms.ListRetirableGrantsInput{RetiringPrincipal: aws.String(arn.DeriveAccount(world.Namespace))}
+	},
 
 	"CreateCustomKeyStore":     func(string) any { return &awskms.CreateCustomKeyStoreInput{} },
 	"DescribeCustomKeyStores":  func(string) any { return &awskms.DescribeCustomKeyStoresInput{} },
@@ -76,6 +106,7 @@ var anyNames = map[string]bool{
 	"DescribeKey": true, "Encrypt": true, "Decrypt": true, "ReEncrypt": true, "GenerateDataKey": true,
 	"GenerateDataKeyWithoutPlaintext": true, "Sign": true, "Verify": true, "GetPublicKey": true,
 	"GenerateDataKeyPair": true, "GenerateDataKeyPairWithoutPlaintext": true, "GenerateMac": true, "VerifyMac": true, "DeriveSharedSecret": true,
+	"Encapsulate": true, "Decapsulate": true,
 }
 
 const (

@@ -27,6 +27,19 @@ func unsupported(format string, args ...any) error {
 	return &types.UnsupportedOperationException{Message: aws.String(fmt.Sprintf(format, args...))}
 }
 
+// unknownSpec is the answer about a key spec that AWS has and Strongroom has not. The one of ML-KEM that is missing is told apart: its security category is 1, and
+// Go's FIPS 140-3 module has 3 and 5 alone.
+func unknownSpec(member, spec string) error {
+	if spec == "ML_KEM_512" {
+		return unsupported("%s %s is not supported: ML_KEM_768 and ML_KEM_1024 are.", member, spec)
+	}
+	return unsupported("%s %s is not supported.", member, spec)
+}
+
+// notApproved is the answer about what is not in the FIPS 140-3 module, in a process that is to use nothing else. AWS has no such answer: its regions' FIPS
+// endpoints serve all algorithms.
+func notApproved(err error) error { return unsupported("This Strongroom cannot do that: %v.", err) }
+
 func notFound(format string, args ...any) error {
 	return &types.NotFoundException{Message: aws.String(fmt.Sprintf(format, args...))}
 }
@@ -56,10 +69,16 @@ func stateError(key *v1alpha1.KMSKey, operation keys.Operation) error {
 
 func stateWord(state v1alpha1.KeyState) string {
 	switch state {
+	case v1alpha1.KeyStatePendingReplicaDeletion:
+		return "pending replica deletion"
+	case v1alpha1.KeyStateUpdating:
+		return "updating"
 	case v1alpha1.KeyStatePendingDeletion:
 		return "pending deletion"
 	case v1alpha1.KeyStateCreating:
 		return "creating"
+	case v1alpha1.KeyStatePendingImport:
+		return "pending import"
 	case v1alpha1.KeyStateUnavailable:
 		return "unavailable"
 	case v1alpha1.KeyStateDisabled:
@@ -94,6 +113,8 @@ func refusedInput(key *v1alpha1.KMSKey, err error) error {
 		return &types.KMSInvalidMacException{} // nor here
 	case errors.Is(err, keys.ErrInvalidPublicKey) && key != nil:
 		return validation("The public key is not one of the key spec %s in DER (SubjectPublicKeyInfo).", kms.SpecOf(key))
+	case errors.Is(err, keys.ErrNotApproved):
+		return notApproved(err)
 	case errors.Is(err, keys.ErrTooLarge):
 		return validation("The encryption context is longer than %d bytes", keys.MaxContext)
 	}
@@ -103,6 +124,8 @@ func refusedInput(key *v1alpha1.KMSKey, err error) error {
 // unavailable is the answer about a key that is not there for now, or no more, nil if the error is not about that.
 func unavailable(key *v1alpha1.KMSKey, err error) error {
 	switch {
+	case errors.Is(err, kms.ErrPendingImport) && key != nil: // its material has expired since its state was read
+		return &types.KMSInvalidStateException{Message: aws.String(key.Status.ARN + " is pending import.")}
 	case errors.Is(err, keyring.ErrSealed), errors.Is(err, store.ErrMissing), errors.Is(err, store.ErrTampered):
 		return &types.KeyUnavailableException{Message: aws.String("The key material is not available; try again later.")}
 	case errors.Is(err, cloudhsm.ErrDisconnected) && key == nil:
@@ -113,6 +136,8 @@ func unavailable(key *v1alpha1.KMSKey, err error) error {
 		return &types.KeyUnavailableException{Message: aws.String("No HSM of the key's custom key store is available; try again later.")}
 	case errors.Is(err, context.DeadlineExceeded):
 		return &types.DependencyTimeoutException{Message: aws.String("The HSMs of the key's custom key store did not answer in time; try again.")}
+	case errors.Is(err, kms.ErrGrantGone):
+		return notFound("The grant does not exist.")
 	case errors.Is(err, kms.ErrGone) && key != nil:
 		return notFound("Key '%s' does not exist", key.Status.ARN)
 	}

@@ -20,7 +20,7 @@ import (
 func (o *operations) keys() []gateway.Operation {
 	return []gateway.Operation{
 		gateway.Op("CreateKey", o.creating, o.createKey),
-		gateway.Op("DescribeKey", on(o, func(in *awskms.DescribeKeyInput) asked { return asked{keyID: in.KeyId, how: anyName} }),
+		gateway.Op("DescribeKey", on(o, func(in *awskms.DescribeKeyInput) asked { return using(in.KeyId, kms.Conditions{}, in.GrantTokens) }),
 			o.describeKey, gateway.ReadOnly),
 		gateway.Op("ListKeys", everything[awskms.ListKeysInput], o.listKeys, gateway.ReadOnly),
 		gateway.Op("EnableKey", on(o, func(in *awskms.EnableKeyInput) asked { return asked{keyID: in.KeyId} }), o.enableKey),
@@ -36,14 +36,18 @@ func (o *operations) creating(_ context.Context, call *gateway.Call, in *awskms.
 	if err != nil {
 		return gateway.Resource[[]v1alpha1.Tag]{}, err
 	}
+	conditions := iam.Map{
+		"kms:keyspec":                        {specOf(in)},
+		"kms:keyusage":                       {usageOf(in)},
+		"kms:keyorigin":                      {cmp.Or(string(in.Origin), "AWS_KMS")},
+		"kms:multiregion":                    {boolean(aws.ToBool(in.MultiRegion))},
+		"kms:bypasspolicylockoutsafetycheck": {boolean(in.BypassPolicyLockoutSafetyCheck)},
+	}
+	if aws.ToBool(in.MultiRegion) {
+		conditions["kms:multiregionkeytype"] = []string{string(kms.MultiRegionPrimary)}
+	}
 	return gateway.Resource[[]v1alpha1.Tag]{ARN: "*", Value: tags, Context: &kms.Conditions{
-		CallerAccount: call.Account(), RequestTags: tags, More: iam.Map{
-			"kms:keyspec":                        {specOf(in)},
-			"kms:keyusage":                       {usageOf(in)},
-			"kms:keyorigin":                      {cmp.Or(string(in.Origin), "AWS_KMS")},
-			"kms:multiregion":                    {boolean(aws.ToBool(in.MultiRegion))},
-			"kms:bypasspolicylockoutsafetycheck": {boolean(in.BypassPolicyLockoutSafetyCheck)},
-		},
+		CallerAccount: call.Account(), RequestTags: tags, More: conditions,
 	}}, nil
 }
 
@@ -57,12 +61,16 @@ func boolean(b bool) string {
 func (o *operations) createKey(ctx context.Context, call *gateway.Call, in *awskms.CreateKeyInput, tags []v1alpha1.Tag) (
 	*awskms.CreateKeyOutput, error,
 ) {
-	if err := creatable(in); err != nil {
+	if err := cmp.Or(known(in.Origin), creatable(in)); err != nil {
 		return nil, err
 	}
 	spec := v1alpha1.KMSKeySpec{
 		Description: aws.ToString(in.Description), Tags: tags,
 		KeySpec: v1alpha1.KeySpec(specOf(in)), KeyUsage: v1alpha1.KeyUsage(usageOf(in)), Region: call.Region,
+		MultiRegion: aws.ToBool(in.MultiRegion),
+	}
+	if in.Origin == types.OriginTypeExternal {
+		spec.Origin = v1alpha1.KeyOriginExternal
 	}
 	if err := o.inStore(ctx, call, in, &spec); err != nil {
 		return nil, err
@@ -89,7 +97,8 @@ func (o *operations) createKey(ctx context.Context, call *gateway.Call, in *awsk
 	if err != nil {
 		return nil, answer(nil, err)
 	}
-	return &awskms.CreateKeyOutput{KeyMetadata: metadata(made)}, nil
+	metadata, err := o.described(ctx, made)
+	return &awskms.CreateKeyOutput{KeyMetadata: metadata}, err
 }
 
 // specOf is the key spec that is asked for, by either of its names.
@@ -108,19 +117,27 @@ func creatable(in *awskms.CreateKeyInput) error {
 	case in.KeySpec != "" && in.CustomerMasterKeySpec != "": //nolint:staticcheck // older SDKs and Terraform send the old name
 		return validation("You cannot specify KeySpec and CustomerMasterKeySpec in the same request. CustomerMasterKeySpec is deprecated.")
 	case !keys.Spec(specOf(in)).Known():
-		return unsupported("KeySpec %s is not supported.", specOf(in))
+		return unknownSpec("KeySpec", specOf(in))
+	case keys.Spec(specOf(in)).CheckApproved() != nil:
+		return notApproved(keys.Spec(specOf(in)).CheckApproved())
 	case in.XksKeyId != nil:
 		return unsupported("External key stores are not supported.")
 	case (in.CustomKeyStoreId != nil) != (in.Origin == types.OriginTypeAwsCloudhsm):
 		return validation("A key in a custom key store has CustomKeyStoreId and Origin AWS_CLOUDHSM, and any other key has neither.")
 	case in.CustomKeyStoreId != nil && !kms.ModuleHas(keys.Spec(specOf(in)), keys.Usage(usageOf(in))):
 		return unsupported("KeyUsage %s of KeySpec %s is not supported in a custom key store.", usageOf(in), specOf(in))
-	case in.Origin != "" && in.Origin != types.OriginTypeAwsKms && in.Origin != types.OriginTypeAwsCloudhsm:
-		return unsupported("Origin %s is not supported: AWS_KMS and AWS_CLOUDHSM are.", in.Origin)
-	case aws.ToBool(in.MultiRegion):
-		return unsupported("Multi-Region keys are not supported.")
+	case aws.ToBool(in.MultiRegion) && cmp.Or(in.Origin, types.OriginTypeAwsKms) != types.OriginTypeAwsKms:
+		return unsupported("Multi-Region keys of the origin %s are not supported: they have key material that is made here.", in.Origin)
 	}
 	return usable(keys.Spec(specOf(in)), in.KeyUsage)
+}
+
+// known tells whether keys have an origin.
+func known(origin types.OriginType) error {
+	if origin == types.OriginTypeExternalKeyStore {
+		return unsupported("Origin %s is not supported: AWS_KMS, EXTERNAL and AWS_CLOUDHSM are.", origin)
+	}
+	return nil
 }
 
 // usable tells whether keys of a spec can be for that.
@@ -134,11 +151,9 @@ func usable(spec keys.Spec, usage types.KeyUsageType) error {
 	return validation("KeyUsage %s is not compatible with KeySpec %s", usage, spec)
 }
 
-func (o *operations) describeKey(_ context.Context, _ *gateway.Call, in *awskms.DescribeKeyInput, t target) (*awskms.DescribeKeyOutput, error) {
-	if len(in.GrantTokens) > 0 {
-		return nil, common(t.key, keys.DescribeKey, in.GrantTokens, nil)
-	}
-	return &awskms.DescribeKeyOutput{KeyMetadata: metadata(t.key)}, nil
+func (o *operations) describeKey(ctx context.Context, _ *gateway.Call, _ *awskms.DescribeKeyInput, t target) (*awskms.DescribeKeyOutput, error) {
+	metadata, err := o.described(ctx, t.key)
+	return &awskms.DescribeKeyOutput{KeyMetadata: metadata}, err
 }
 
 // algorithms that a key works by. All but those of its usage are nil.
@@ -147,6 +162,7 @@ type algorithms struct {
 	encryption []types.EncryptionAlgorithmSpec
 	mac        []types.MacAlgorithmSpec
 	agreement  []types.KeyAgreementAlgorithmSpec
+	kem        []types.EncapsulationAlgorithmSpec
 }
 
 func algorithmsOf(key *v1alpha1.KMSKey) (out algorithms) {
@@ -164,21 +180,26 @@ func algorithmsOf(key *v1alpha1.KMSKey) (out algorithms) {
 		out.mac = []types.MacAlgorithmSpec{types.MacAlgorithmSpec(spec.MacAlgorithm())}
 	case keys.KeyAgreement:
 		out.agreement = []types.KeyAgreementAlgorithmSpec{keys.ECDH}
+	case keys.EncapsulateDecapsulate:
+		for _, algorithm := range spec.EncapsulationAlgorithms() {
+			out.kem = append(out.kem, types.EncapsulationAlgorithmSpec(algorithm))
+		}
 	}
 	return out
 }
 
-// metadata is a key as AWS describes it.
+// metadata is a key as AWS describes it, by itself: see described.
 // https://docs.aws.amazon.com/kms/latest/APIReference/API_KeyMetadata.html
-func metadata(key *v1alpha1.KMSKey) *types.KeyMetadata {
+func (o *operations) metadata(key *v1alpha1.KMSKey) *types.KeyMetadata {
 	state, spec, does := kms.StateFor(key, keys.DescribeKey), kms.SpecOf(key), algorithmsOf(key)
 	m := &types.KeyMetadata{
 		KeyId: &key.Status.KeyID, Arn: &key.Status.ARN, AWSAccountId: aws.String(arn.Account(key.Status.ARN)),
 		CreationDate: aws.Time(key.CreationTimestamp.UTC()), Description: &key.Spec.Description,
 		Enabled: state == v1alpha1.KeyStateEnabled, KeyState: types.KeyState(state), KeyManager: types.KeyManagerTypeCustomer,
 		KeySpec: types.KeySpec(spec), CustomerMasterKeySpec: types.CustomerMasterKeySpec(spec), //nolint:staticcheck // AWS answers it too
-		KeyUsage: types.KeyUsageType(kms.UsageOf(key)), Origin: types.OriginType(cmp.Or(key.Spec.Origin, v1alpha1.KeyOriginKMS)), MultiRegion: aws.Bool(false),
+		KeyUsage: types.KeyUsageType(kms.UsageOf(key)), Origin: types.OriginType(cmp.Or(key.Spec.Origin, v1alpha1.KeyOriginKMS)), MultiRegion: &key.Spec.MultiRegion,
 		SigningAlgorithms: does.signing, EncryptionAlgorithms: does.encryption, MacAlgorithms: does.mac, KeyAgreementAlgorithms: does.agreement,
+		EncapsulationAlgorithms: does.kem,
 	}
 	if at := key.Status.DeletionTime; at != nil && kms.Scheduled(key) {
 		m.DeletionDate = aws.Time(at.UTC())
@@ -186,6 +207,9 @@ func metadata(key *v1alpha1.KMSKey) *types.KeyMetadata {
 	if kms.InModule(key) {
 		store := cloudhsm.KeyStoreOf(key)
 		m.CloudHsmClusterId, m.CustomKeyStoreId = aws.String(cloudhsm.ClusterID(store.Namespace, store.Name)), aws.String(cloudhsm.KeyStoreID(store.Namespace, store.Name))
+	}
+	if kms.External(key) {
+		o.describeImport(m, key)
 	}
 	if kms.Managed(key) {
 		m.KeyManager = types.KeyManagerTypeAws

@@ -88,8 +88,8 @@ var _ = Describe("CreateKey", func() {
 		Expect(world.ControlPlane.Client.List(ctx, &list, client.InNamespace(world.Namespace))).To(Succeed())
 		Expect(list.Items).To(BeEmpty())
 	},
-		Entry("a curve that NIST does not have", func(in *awskms.CreateKeyInput) {
-			in.KeySpec, in.KeyUsage = types.KeySpecEccSecgP256k1, types.KeyUsageTypeSignVerify
+		Entry("a curve of China's", func(in *awskms.CreateKeyInput) {
+			in.KeySpec, in.KeyUsage = types.KeySpecSm2, types.KeyUsageTypeSignVerify
 		}, "UnsupportedOperationException"),
 		Entry("an asymmetric key without a usage", func(in *awskms.CreateKeyInput) { in.KeySpec = types.KeySpecRsa2048 }, "ValidationException"),
 		Entry("RSA that agrees on keys", func(in *awskms.CreateKeyInput) {
@@ -102,15 +102,17 @@ var _ = Describe("CreateKey", func() {
 		Entry("a curve that encrypts", func(in *awskms.CreateKeyInput) {
 			in.KeySpec, in.KeyUsage = types.KeySpecEccNistP256, types.KeyUsageTypeEncryptDecrypt
 		}, "ValidationException"),
-		Entry("RSA of many regions", func(in *awskms.CreateKeyInput) {
-			in.KeySpec, in.KeyUsage, in.MultiRegion = types.KeySpecRsa2048, types.KeyUsageTypeSignVerify, aws.Bool(true)
+		Entry("many regions, whose material is imported", func(in *awskms.CreateKeyInput) {
+			in.Origin, in.MultiRegion = types.OriginTypeExternal, aws.Bool(true)
 		}, "UnsupportedOperationException"),
 		Entry("two specs", func(in *awskms.CreateKeyInput) {
 			in.KeySpec, in.CustomerMasterKeySpec = types.KeySpecSymmetricDefault, types.CustomerMasterKeySpecSymmetricDefault //nolint:staticcheck // the old name is what it is about
 		}, "ValidationException"),
 		Entry("a usage that is not the spec's", func(in *awskms.CreateKeyInput) { in.KeyUsage = types.KeyUsageTypeSignVerify }, "ValidationException"),
-		Entry("imported material", func(in *awskms.CreateKeyInput) { in.Origin = types.OriginTypeExternal }, "UnsupportedOperationException"),
-		Entry("many regions", func(in *awskms.CreateKeyInput) { in.MultiRegion = aws.Bool(true) }, "UnsupportedOperationException"),
+		Entry("a key of an external key store", func(in *awskms.CreateKeyInput) { in.Origin = types.OriginTypeExternalKeyStore }, "UnsupportedOperationException"),
+		Entry("many regions, in a custom key store", func(in *awskms.CreateKeyInput) {
+			in.Origin, in.CustomKeyStoreId, in.MultiRegion = types.OriginTypeAwsCloudhsm, s("cks"), aws.Bool(true)
+		}, "UnsupportedOperationException"),
 		Entry("an external key store", func(in *awskms.CreateKeyInput) { in.XksKeyId = s("x") }, "UnsupportedOperationException"),
 		Entry("a custom key store without its origin", func(in *awskms.CreateKeyInput) { in.CustomKeyStoreId = s("cks") }, "ValidationException"),
 		Entry("the origin of a custom key store without one", func(in *awskms.CreateKeyInput) { in.Origin = types.OriginTypeAwsCloudhsm }, "ValidationException"),

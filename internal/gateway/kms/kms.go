@@ -34,7 +34,7 @@ type operations struct {
 func New(d Dependencies) gateway.Service {
 	o := &operations{d.KMS, d.KeyStores, d.Authorities}
 	return gateway.Service{Name: "kms", Operations: concat(
-		o.cryptographic(), o.pairs(), o.signatures(), o.macs(), o.keys(), o.deletions(), o.aliases(), o.policies(), o.rotations(), o.tags(), o.keyStores(),
+		o.cryptographic(), o.pairs(), o.signatures(), o.macs(), o.keys(), o.replicas(), o.deletions(), o.aliases(), o.policies(), o.grants(), o.rotations(), o.imports(), o.tags(), o.usage(), o.keyStores(),
 	)}
 }
 

@@ -16,11 +16,11 @@ import (
 func (o *operations) macs() []gateway.Operation {
 	return []gateway.Operation{
 		gateway.Op("GenerateMac", on(o, func(in *awskms.GenerateMacInput) asked {
-			return asked{in.KeyId, anyName, macConditions(in.MacAlgorithm)}
-		}), o.generateMac, gateway.ReadOnly),
+			return using(in.KeyId, macConditions(in.MacAlgorithm), in.GrantTokens)
+		}), tracked(o, keys.GenerateMac, o.generateMac), gateway.ReadOnly),
 		gateway.Op("VerifyMac", on(o, func(in *awskms.VerifyMacInput) asked {
-			return asked{in.KeyId, anyName, macConditions(in.MacAlgorithm)}
-		}), o.verifyMac, gateway.ReadOnly),
+			return using(in.KeyId, macConditions(in.MacAlgorithm), in.GrantTokens)
+		}), tracked(o, keys.VerifyMac, o.verifyMac), gateway.ReadOnly),
 	}
 }
 
@@ -30,7 +30,7 @@ func macConditions(algorithm types.MacAlgorithmSpec) kms.Conditions {
 }
 
 func (o *operations) generateMac(ctx context.Context, _ *gateway.Call, in *awskms.GenerateMacInput, t target) (*awskms.GenerateMacOutput, error) {
-	if err := authenticable(t.key, keys.GenerateMac, in.MacAlgorithm, in.Message, in.GrantTokens); err != nil {
+	if err := authenticable(t.key, keys.GenerateMac, in.MacAlgorithm, in.Message); err != nil {
 		return nil, err
 	}
 	if err := dryRun(in.DryRun); err != nil {
@@ -45,7 +45,7 @@ func (o *operations) generateMac(ctx context.Context, _ *gateway.Call, in *awskm
 
 // verifyMac never answers false: a code that is not valid is an error, as AWS has it.
 func (o *operations) verifyMac(ctx context.Context, _ *gateway.Call, in *awskms.VerifyMacInput, t target) (*awskms.VerifyMacOutput, error) {
-	err := authenticable(t.key, keys.VerifyMac, in.MacAlgorithm, in.Message, in.GrantTokens)
+	err := authenticable(t.key, keys.VerifyMac, in.MacAlgorithm, in.Message)
 	if err == nil {
 		err = o.VerifyMac(ctx, t.key, keys.MacAlgorithm(in.MacAlgorithm), in.Message, in.Mac)
 	}
@@ -59,8 +59,8 @@ func (o *operations) verifyMac(ctx context.Context, _ *gateway.Call, in *awskms.
 }
 
 // authenticable checks what GenerateMac and VerifyMac have in common, after the permission.
-func authenticable(key *v1alpha1.KMSKey, operation keys.Operation, algorithm types.MacAlgorithmSpec, message []byte, grantTokens []string) error {
-	if err := common(key, operation, grantTokens, nil); err != nil {
+func authenticable(key *v1alpha1.KMSKey, operation keys.Operation, algorithm types.MacAlgorithmSpec, message []byte) error {
+	if err := common(key, operation, nil); err != nil {
 		return err
 	}
 	if spec := kms.SpecOf(key); spec.CheckMac(keys.MacAlgorithm(algorithm)) != nil {

@@ -54,9 +54,10 @@ var algorithmsOf = map[types.KeySpec][]types.SigningAlgorithmSpec{
 		types.SigningAlgorithmSpecRsassaPkcs1V15Sha256, types.SigningAlgorithmSpecRsassaPkcs1V15Sha384, types.SigningAlgorithmSpecRsassaPkcs1V15Sha512,
 		types.SigningAlgorithmSpecRsassaPssSha256, types.SigningAlgorithmSpecRsassaPssSha384, types.SigningAlgorithmSpecRsassaPssSha512,
 	},
-	types.KeySpecEccNistP256: {types.SigningAlgorithmSpecEcdsaSha256},
-	types.KeySpecEccNistP384: {types.SigningAlgorithmSpecEcdsaSha384},
-	types.KeySpecEccNistP521: {types.SigningAlgorithmSpecEcdsaSha512},
+	types.KeySpecEccNistP256:   {types.SigningAlgorithmSpecEcdsaSha256},
+	types.KeySpecEccNistP384:   {types.SigningAlgorithmSpecEcdsaSha384},
+	types.KeySpecEccNistP521:   {types.SigningAlgorithmSpecEcdsaSha512},
+	types.KeySpecEccSecgP256k1: {types.SigningAlgorithmSpecEcdsaSha256},
 }
 
 var digestLengths = map[string]int{"256": 32, "384": 48, "512": 64}
@@ -82,6 +83,8 @@ var _ = Describe("By openssl's word", func() {
 			switch spec {
 			case types.KeySpecRsa2048:
 				Expect(text).To(And(ContainSubstring("(2048 bit)"), ContainSubstring("Exponent: 65537")))
+			case types.KeySpecEccSecgP256k1:
+				Expect(text).To(ContainSubstring("ASN1 OID: secp256k1"))
 			default:
 				Expect(text).To(ContainSubstring("NIST CURVE: P-" + string(spec)[len(spec)-3:]))
 			}

@@ -1,6 +1,7 @@
 package kms
 
 import (
+	"cmp"
 	"context"
 
 	awskms "github.com/aws/aws-sdk-go-v2/service/kms"
@@ -15,15 +16,21 @@ import (
 
 func (o *operations) pairs() []gateway.Operation {
 	return []gateway.Operation{
+		gateway.Op("Encapsulate", on(o, func(in *awskms.EncapsulateInput) asked {
+			return using(in.KeyId, encapsulation(in.EncapsulationAlgorithm), in.GrantTokens)
+		}), tracked(o, keys.Encapsulate, o.encapsulate), gateway.ReadOnly),
+		gateway.Op("Decapsulate", on(o, func(in *awskms.DecapsulateInput) asked {
+			return using(in.KeyId, encapsulation(in.EncapsulationAlgorithm), in.GrantTokens)
+		}), tracked(o, keys.Decapsulate, o.decapsulate), gateway.ReadOnly),
 		gateway.Op("GenerateDataKeyPair", on(o, func(in *awskms.GenerateDataKeyPairInput) asked {
-			return asked{in.KeyId, anyName, pairConditions(in.KeyPairSpec, in.EncryptionContext)}
-		}), o.generateDataKeyPair, gateway.ReadOnly),
+			return using(in.KeyId, pairConditions(in.KeyPairSpec, in.EncryptionContext), in.GrantTokens)
+		}), tracked(o, keys.GenerateDataKeyPair, o.generateDataKeyPair), gateway.ReadOnly),
 		gateway.Op("GenerateDataKeyPairWithoutPlaintext", on(o, func(in *awskms.GenerateDataKeyPairWithoutPlaintextInput) asked {
-			return asked{in.KeyId, anyName, pairConditions(in.KeyPairSpec, in.EncryptionContext)}
-		}), o.generateDataKeyPairWithoutPlaintext, gateway.ReadOnly),
+			return using(in.KeyId, pairConditions(in.KeyPairSpec, in.EncryptionContext), in.GrantTokens)
+		}), tracked(o, keys.GenerateDataKeyPairWithoutPlaintext, o.generateDataKeyPairWithoutPlaintext), gateway.ReadOnly),
 		gateway.Op("DeriveSharedSecret", on(o, func(in *awskms.DeriveSharedSecretInput) asked {
-			return asked{in.KeyId, anyName, kms.Conditions{More: iam.Map{"kms:keyagreementalgorithm": {string(in.KeyAgreementAlgorithm)}}}}
-		}), o.deriveSharedSecret, gateway.ReadOnly),
+			return using(in.KeyId, kms.Conditions{More: iam.Map{"kms:keyagreementalgorithm": {string(in.KeyAgreementAlgorithm)}}}, in.GrantTokens)
+		}), tracked(o, keys.DeriveSharedSecret, o.deriveSharedSecret), gateway.ReadOnly),
 	}
 }
 
@@ -51,7 +58,7 @@ func (o *operations) generateDataKeyPairWithoutPlaintext(ctx context.Context, _ 
 	in *awskms.GenerateDataKeyPairWithoutPlaintextInput, t target,
 ) (*awskms.GenerateDataKeyPairWithoutPlaintextOutput, error) {
 	pair, err := o.dataKeyPair(ctx, t.key, keys.GenerateDataKeyPairWithoutPlaintext, &awskms.GenerateDataKeyPairInput{
-		KeyPairSpec: in.KeyPairSpec, EncryptionContext: in.EncryptionContext, GrantTokens: in.GrantTokens, DryRun: in.DryRun,
+		KeyPairSpec: in.KeyPairSpec, EncryptionContext: in.EncryptionContext, DryRun: in.DryRun,
 	})
 	if err != nil {
 		return nil, err
@@ -67,7 +74,7 @@ func (o *operations) generateDataKeyPairWithoutPlaintext(ctx context.Context, _ 
 func (o *operations) dataKeyPair(ctx context.Context, key *v1alpha1.KMSKey, operation keys.Operation, in *awskms.GenerateDataKeyPairInput) (
 	pair kms.DataKeyPair, err error,
 ) {
-	if err := common(key, operation, in.GrantTokens, in.Recipient); err != nil {
+	if err := common(key, operation, in.Recipient); err != nil {
 		return pair, err
 	}
 	spec := keys.Spec(in.KeyPairSpec)
@@ -75,7 +82,10 @@ func (o *operations) dataKeyPair(ctx context.Context, key *v1alpha1.KMSKey, oper
 	case kms.InModule(key):
 		return pair, unsupported("%s is in a custom key store, which makes no data key pairs.", key.Status.ARN)
 	case !spec.Known() || spec.Symmetric():
-		return pair, unsupported("KeyPairSpec %s is not supported.", in.KeyPairSpec)
+		return pair, unknownSpec("KeyPairSpec", string(in.KeyPairSpec))
+	}
+	if err := spec.CheckApproved(); err != nil {
+		return pair, notApproved(err)
 	}
 	if err := dryRun(in.DryRun); err != nil {
 		return pair, err
@@ -87,7 +97,7 @@ func (o *operations) dataKeyPair(ctx context.Context, key *v1alpha1.KMSKey, oper
 func (o *operations) deriveSharedSecret(ctx context.Context, _ *gateway.Call, in *awskms.DeriveSharedSecretInput, t target) (
 	*awskms.DeriveSharedSecretOutput, error,
 ) {
-	if err := common(t.key, keys.DeriveSharedSecret, in.GrantTokens, in.Recipient); err != nil {
+	if err := common(t.key, keys.DeriveSharedSecret, in.Recipient); err != nil {
 		return nil, err
 	}
 	if in.KeyAgreementAlgorithm != keys.ECDH {
@@ -102,6 +112,58 @@ func (o *operations) deriveSharedSecret(ctx context.Context, _ *gateway.Call, in
 		return nil, err
 	}
 	return &awskms.DeriveSharedSecretOutput{
-		KeyId: &t.key.Status.ARN, SharedSecret: secret.Reveal(), KeyAgreementAlgorithm: in.KeyAgreementAlgorithm, KeyOrigin: types.OriginTypeAwsKms,
+		KeyId: &t.key.Status.ARN, SharedSecret: secret.Reveal(), KeyAgreementAlgorithm: in.KeyAgreementAlgorithm,
+		KeyOrigin: types.OriginType(cmp.Or(t.key.Spec.Origin, v1alpha1.KeyOriginKMS)),
 	}, nil
+}
+
+// https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html#conditions-kms-encapsulation-algorithm
+func encapsulation(algorithm types.EncapsulationAlgorithmSpec) kms.Conditions {
+	return kms.Conditions{More: iam.Map{"kms:encapsulationalgorithm": {string(algorithm)}}}
+}
+
+// encapsulating are the checks that Encapsulate and Decapsulate share.
+func encapsulating(key *v1alpha1.KMSKey, operation keys.Operation, asked types.EncapsulationAlgorithmSpec) (keys.EncapsulationAlgorithm, error) {
+	algorithm := keys.EncapsulationAlgorithm(asked)
+	if err := common(key, operation, nil); err != nil {
+		return algorithm, err
+	}
+	if spec := kms.SpecOf(key); spec.CheckEncapsulation(algorithm) != nil {
+		return algorithm, incompatible(string(asked), spec)
+	}
+	return algorithm, nil
+}
+
+func (o *operations) encapsulate(ctx context.Context, _ *gateway.Call, in *awskms.EncapsulateInput, t target) (*awskms.EncapsulateOutput, error) {
+	algorithm, err := encapsulating(t.key, keys.Encapsulate, in.EncapsulationAlgorithm)
+	if err != nil {
+		return nil, err
+	}
+	secret, ciphertext, err := o.Encapsulate(ctx, t.key, algorithm)
+	if err != nil {
+		return nil, answer(t.key, err)
+	}
+	if err := dryRun(in.DryRun); err != nil {
+		secret.Wipe()
+		return nil, err
+	}
+	return &awskms.EncapsulateOutput{
+		KeyId: &t.key.Status.ARN, SharedSecret: secret.Reveal(), SharedSecretCiphertextBlob: ciphertext, EncapsulationAlgorithm: in.EncapsulationAlgorithm,
+	}, nil
+}
+
+func (o *operations) decapsulate(ctx context.Context, _ *gateway.Call, in *awskms.DecapsulateInput, t target) (*awskms.DecapsulateOutput, error) {
+	algorithm, err := encapsulating(t.key, keys.Decapsulate, in.EncapsulationAlgorithm)
+	if err != nil {
+		return nil, err
+	}
+	secret, err := o.Decapsulate(ctx, t.key, algorithm, in.SharedSecretCiphertextBlob)
+	if err != nil {
+		return nil, answer(t.key, err)
+	}
+	if err := dryRun(in.DryRun); err != nil {
+		secret.Wipe()
+		return nil, err
+	}
+	return &awskms.DecapsulateOutput{KeyId: &t.key.Status.ARN, SharedSecret: secret.Reveal(), EncapsulationAlgorithm: in.EncapsulationAlgorithm}, nil
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/core/grants"
 	"strongroom.dev/strongroom/internal/core/keys"
 	"strongroom.dev/strongroom/internal/gateway"
 	"strongroom.dev/strongroom/internal/service/kms"
@@ -18,6 +19,10 @@ type asked struct {
 	how   naming
 	// conditions of the operation; key, alias and caller are filled in.
 	conditions kms.Conditions
+	// tokens are the request's grant tokens.
+	tokens []string
+	// child is the grant that is to be created; nil for all operations but CreateGrant.
+	child *grants.Grant
 }
 
 // target is the key that an operation is permitted.
@@ -37,13 +42,19 @@ func (o *operations) resource(ctx context.Context, call *gateway.Call, a asked) 
 	if err != nil {
 		return none, err
 	}
+	shown, err := o.shown(ctx, a.tokens)
+	if err != nil {
+		return none, err
+	}
 	var key *v1alpha1.KMSKey
 	if a.how != idOnly || ref.Account == call.Account() { // such an operation knows no other account's keys
 		if key, err = o.Find(ctx, ref); err != nil {
 			return none, err
 		}
 	}
-	return o.about(call, ref, key, a.conditions), nil
+	r := o.about(call, ref, key, a.conditions)
+	r.Grants = o.Granting(key, call.Identity.Principal, shown, kms.Wanted{Context: a.conditions.EncryptionContext, Child: a.child})
+	return r, nil
 }
 
 // checkContext refuses an encryption context before policies are asked about it: one over the limit of KMS, which would cost what its
@@ -90,7 +101,7 @@ func (o *operations) permitted(ctx context.Context, call *gateway.Call, a asked,
 	}
 	err = call.Authorize(gateway.Question{
 		Action: call.Service + ":" + action, Resource: r.ARN, Named: r.Named, ResourceAccount: r.Account,
-		Policy: r.Policy, MustAllow: r.MustAllow, Context: r.Context, Unknown: r.Unknown,
+		Policy: r.Policy, MustAllow: r.MustAllow, Grants: r.Grants, Context: r.Context, Unknown: r.Unknown,
 	})
 	if err != nil {
 		return nil, err

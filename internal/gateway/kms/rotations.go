@@ -34,11 +34,22 @@ func (o *operations) rotations() []gateway.Operation {
 	}
 }
 
-// rotatable refuses what would rotate an asymmetric key. Its rotation status can be asked for, and is off.
+// automatic refuses what would have a key rotated by the calendar, for which imported material cannot be made.
+func automatic(key *v1alpha1.KMSKey) error {
+	if kms.External(key) {
+		return unsupported("%s has the origin EXTERNAL, whose key material is not rotated automatically.", key.Status.ARN)
+	}
+	return rotatable(key)
+}
+
+// rotatable refuses what would rotate an asymmetric key, or a replica by itself. Its rotation status can be asked for, and is off.
 // https://docs.aws.amazon.com/kms/latest/developerguide/rotate-keys.html
 func rotatable(key *v1alpha1.KMSKey) error {
 	if spec := kms.SpecOf(key); !spec.Rotates() {
 		return unsupported("%s has the key spec %s, whose key material is not rotated.", key.Status.ARN, spec)
+	}
+	if kms.IsReplica(key) {
+		return unsupported("%s is a replica key, which is rotated at its primary key.", key.Status.ARN)
 	}
 	return nil
 }
@@ -58,7 +69,7 @@ func (o *operations) enableKeyRotation(ctx context.Context, _ *gateway.Call, in 
 		return nil, validation("1 validation error detected: Value '%d' at 'rotationPeriodInDays' failed to satisfy constraint: "+
 			"Member must have value between 90 and 2560", days)
 	}
-	if err := rotatable(t.key); err != nil {
+	if err := automatic(t.key); err != nil {
 		return nil, err
 	}
 	return &awskms.EnableKeyRotationOutput{}, o.change(ctx, t.key, keys.EnableKeyRotation, func(k *v1alpha1.KMSKey) {
@@ -69,7 +80,7 @@ func (o *operations) enableKeyRotation(ctx context.Context, _ *gateway.Call, in 
 func (o *operations) disableKeyRotation(ctx context.Context, _ *gateway.Call, _ *awskms.DisableKeyRotationInput, t target) (
 	*awskms.DisableKeyRotationOutput, error,
 ) {
-	if err := rotatable(t.key); err != nil {
+	if err := automatic(t.key); err != nil {
 		return nil, err
 	}
 	return &awskms.DisableKeyRotationOutput{}, o.change(ctx, t.key, keys.DisableKeyRotation, func(k *v1alpha1.KMSKey) {
@@ -77,14 +88,23 @@ func (o *operations) disableKeyRotation(ctx context.Context, _ *gateway.Call, _ 
 	})
 }
 
-func (o *operations) getKeyRotationStatus(_ context.Context, _ *gateway.Call, _ *awskms.GetKeyRotationStatusInput, t target) (
+// getKeyRotationStatus answers for a replica what its primary has.
+// https://docs.aws.amazon.com/kms/latest/developerguide/multi-region-keys-overview.html#mrk-sync-properties
+func (o *operations) getKeyRotationStatus(ctx context.Context, _ *gateway.Call, _ *awskms.GetKeyRotationStatusInput, t target) (
 	*awskms.GetKeyRotationStatusOutput, error,
 ) {
 	if err := stateError(t.key, keys.GetKeyRotationStatus); err != nil {
 		return nil, err
 	}
-	out := &awskms.GetKeyRotationStatusOutput{KeyId: &t.key.Status.ARN}
-	rotation := t.key.Spec.Rotation
+	out, of := &awskms.GetKeyRotationStatusOutput{KeyId: &t.key.Status.ARN}, t.key
+	if kms.IsReplica(t.key) {
+		primary, err := o.Primary(ctx, t.key)
+		if primary == nil || err != nil {
+			return out, err
+		}
+		of = primary
+	}
+	rotation := of.Spec.Rotation
 	if rotation == nil || !rotation.Enabled {
 		return out, nil
 	}
@@ -93,7 +113,7 @@ func (o *operations) getKeyRotationStatus(_ context.Context, _ *gateway.Call, _ 
 	if rotation.PeriodInDays != 0 {
 		out.RotationPeriodInDays = aws.Int32(rotation.PeriodInDays)
 	}
-	if next := t.key.Status.NextRotationTime; next != nil {
+	if next := of.Status.NextRotationTime; next != nil {
 		out.NextRotationDate = aws.Time(next.UTC())
 	}
 	return out, nil
@@ -111,6 +131,9 @@ func (o *operations) rotateKeyOnDemand(ctx context.Context, call *gateway.Call, 
 	}
 	if t.key.Status.OnDemandRotations >= kms.MaximumOnDemandRotations {
 		return nil, &types.LimitExceededException{Message: aws.String("The key was rotated on demand as often as it can be.")}
+	}
+	if err := o.promotable(t.key); err != nil {
+		return nil, err
 	}
 	err := o.change(ctx, t.key, keys.RotateKeyOnDemand, func(k *v1alpha1.KMSKey) {
 		metav1.SetMetaDataAnnotation(&k.ObjectMeta, v1alpha1.RotateAnnotation, call.RequestID)
@@ -134,11 +157,12 @@ func (o *operations) listKeyRotations(_ context.Context, call *gateway.Call, in 
 		if m.RotationType != "" {
 			e.RotationDate = aws.Time(m.CreatedTime.UTC())
 		}
+		o.listImport(&e, m)
 		entries = append(entries, e)
 	}
-	at := map[string]string{} // markers are in the order of sequence
+	at := map[string]string{} // markers are in the order of the index
 	for i := range t.key.Status.KeyMaterials {
-		at[t.key.Status.KeyMaterials[i].ID] = fmt.Sprintf("%s/%08d", t.key.Status.KeyID, t.key.Status.KeyMaterials[i].Sequence)
+		at[t.key.Status.KeyMaterials[i].ID] = fmt.Sprintf("%s/%08d", t.key.Status.KeyID, i+1)
 	}
 	p, err := paged(o, call, entries, func(e *types.RotationsListEntry) string { return at[*e.KeyMaterialId] }, in.Marker, in.Limit, 100, 1000)
 	if err != nil {

@@ -3,6 +3,7 @@ package kms
 import (
 	"cmp"
 	"context"
+	"errors"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -20,12 +21,12 @@ import (
 func (o *operations) signatures() []gateway.Operation {
 	return []gateway.Operation{
 		gateway.Op("Sign", on(o, func(in *awskms.SignInput) asked {
-			return asked{in.KeyId, anyName, signingConditions(in.SigningAlgorithm, in.MessageType)}
-		}), o.sign, gateway.ReadOnly),
+			return using(in.KeyId, signingConditions(in.SigningAlgorithm, in.MessageType), in.GrantTokens)
+		}), tracked(o, keys.Sign, o.sign), gateway.ReadOnly),
 		gateway.Op("Verify", on(o, func(in *awskms.VerifyInput) asked {
-			return asked{in.KeyId, anyName, signingConditions(in.SigningAlgorithm, in.MessageType)}
-		}), o.verify, gateway.ReadOnly),
-		gateway.Op("GetPublicKey", on(o, func(in *awskms.GetPublicKeyInput) asked { return asked{keyID: in.KeyId, how: anyName} }),
+			return using(in.KeyId, signingConditions(in.SigningAlgorithm, in.MessageType), in.GrantTokens)
+		}), tracked(o, keys.Verify, o.verify), gateway.ReadOnly),
+		gateway.Op("GetPublicKey", on(o, func(in *awskms.GetPublicKeyInput) asked { return using(in.KeyId, kms.Conditions{}, in.GrantTokens) }),
 			o.getPublicKey, gateway.ReadOnly),
 	}
 }
@@ -39,7 +40,7 @@ func signingConditions(algorithm types.SigningAlgorithmSpec, message types.Messa
 }
 
 func (o *operations) sign(ctx context.Context, call *gateway.Call, in *awskms.SignInput, t target) (*awskms.SignOutput, error) {
-	message, err := signable(t.key, keys.Sign, in.SigningAlgorithm, in.MessageType, in.Message, in.GrantTokens)
+	message, err := signable(t.key, keys.Sign, in.SigningAlgorithm, in.MessageType, in.Message)
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +78,7 @@ func (o *operations) unheld(ctx context.Context, call *gateway.Call, key *v1alph
 
 // verify never answers false: a signature that is not valid is an error, as AWS has it.
 func (o *operations) verify(ctx context.Context, _ *gateway.Call, in *awskms.VerifyInput, t target) (*awskms.VerifyOutput, error) {
-	message, err := signable(t.key, keys.Verify, in.SigningAlgorithm, in.MessageType, in.Message, in.GrantTokens)
+	message, err := signable(t.key, keys.Verify, in.SigningAlgorithm, in.MessageType, in.Message)
 	if err == nil {
 		err = o.Verify(ctx, t.key, keys.SigningAlgorithm(in.SigningAlgorithm), message, in.Signature)
 	}
@@ -92,33 +93,39 @@ func (o *operations) verify(ctx context.Context, _ *gateway.Call, in *awskms.Ver
 
 // signable checks what Sign and Verify have in common, after the permission.
 func signable(key *v1alpha1.KMSKey, operation keys.Operation, algorithm types.SigningAlgorithmSpec, as types.MessageType,
-	message []byte, grantTokens []string,
+	message []byte,
 ) (keys.Message, error) {
-	if err := common(key, operation, grantTokens, nil); err != nil {
+	if err := common(key, operation, nil); err != nil {
 		return keys.Message{}, err
 	}
 	spec, by := kms.SpecOf(key), keys.SigningAlgorithm(algorithm)
 	if spec.CheckAlgorithm(by) != nil {
 		return keys.Message{}, incompatible(string(algorithm), spec)
 	}
-	if as != "" && as != types.MessageTypeRaw && as != types.MessageTypeDigest {
-		return keys.Message{}, validation("Message type %s is incompatible with key spec %s.", as, spec)
+	if err := spec.CheckApproved(); err != nil {
+		return keys.Message{}, notApproved(err)
 	}
-	m := keys.Message{Bytes: message, Digested: as == types.MessageTypeDigest}
-	if _, err := m.Digest(by); err != nil {
-		if m.Digested {
-			return m, validation("Digest is invalid length for algorithm %s.", algorithm)
-		}
-		return m, validation("1 validation error detected: Value at 'message' failed to satisfy constraint: "+
-			"Member must have length less than or equal to %d", keys.MaxMessage)
+	m := keys.Message{Bytes: message, Type: keys.MessageType(cmp.Or(as, types.MessageTypeRaw))}
+	switch err := m.Check(by); {
+	case err == nil:
+		return m, nil
+	case errors.Is(err, keys.ErrMessageType) && spec == keys.EDWARDS25519:
+		return m, validation("Message type %s is incompatible with signing algorithm %s.", m.Type, algorithm)
+	case errors.Is(err, keys.ErrMessageType):
+		return m, validation("Message type %s is incompatible with key spec %s.", m.Type, spec)
+	case errors.Is(err, keys.ErrDigestLength) && m.Type == keys.ExternalMu:
+		return m, validation("External mu is invalid length for algorithm %s.", algorithm)
+	case errors.Is(err, keys.ErrDigestLength):
+		return m, validation("Digest is invalid length for algorithm %s.", algorithm)
 	}
-	return m, nil
+	return m, validation("1 validation error detected: Value at 'message' failed to satisfy constraint: "+
+		"Member must have length less than or equal to %d", keys.MaxMessage)
 }
 
 func (o *operations) getPublicKey(ctx context.Context, _ *gateway.Call, in *awskms.GetPublicKeyInput, t target) (
 	*awskms.GetPublicKeyOutput, error,
 ) {
-	if err := common(t.key, keys.GetPublicKey, in.GrantTokens, nil); err != nil {
+	if err := common(t.key, keys.GetPublicKey, nil); err != nil {
 		return nil, err
 	}
 	spec, does := kms.SpecOf(t.key), algorithmsOf(t.key)
@@ -133,6 +140,7 @@ func (o *operations) getPublicKey(ctx context.Context, _ *gateway.Call, in *awsk
 		KeyId: &t.key.Status.ARN, PublicKey: public.DER(), KeySpec: types.KeySpec(spec), KeyUsage: types.KeyUsageType(kms.UsageOf(t.key)),
 		CustomerMasterKeySpec: types.CustomerMasterKeySpec(spec), //nolint:staticcheck // AWS answers it too
 		SigningAlgorithms:     does.signing, EncryptionAlgorithms: does.encryption, KeyAgreementAlgorithms: does.agreement,
+		EncapsulationAlgorithms: does.kem,
 	}, nil
 }
 

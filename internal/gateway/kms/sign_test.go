@@ -35,6 +35,7 @@ func sign(c *caller, key *string, algorithm types.SigningAlgorithmSpec, as types
 var _ = Describe("An asymmetric key", func() {
 	for spec, signs := range map[types.KeySpec]int{
 		types.KeySpecRsa2048: 6, types.KeySpecRsa3072: 6, types.KeySpecEccNistP256: 1, types.KeySpecEccNistP384: 1, types.KeySpecEccNistP521: 1,
+		types.KeySpecEccSecgP256k1: 1,
 	} {
 		It(fmt.Sprintf("of %s is described, and signs by each of its %d algorithms what its public key verifies", spec, signs), func() {
 			key := createKey(admin(), signing(spec))
@@ -60,7 +61,7 @@ var _ = Describe("An asymmetric key", func() {
 				Expect(err).NotTo(HaveOccurred())
 				for as, signed := range map[types.MessageType][]byte{"": message, raw: message, digest: hashed} {
 					signature := sign(admin(), key.KeyId, algorithm, as, signed)
-					Expect(public.Verify(keys.SigningAlgorithm(algorithm), hashed, signature)).To(Succeed())
+					Expect(public.Verify(keys.SigningAlgorithm(algorithm), keys.Message{Bytes: message}, signature)).To(Succeed())
 					out := must[awskms.VerifyOutput](admin(), "Verify", &awskms.VerifyInput{
 						KeyId: key.KeyId, Message: message, Signature: signature, SigningAlgorithm: algorithm,
 					})

@@ -22,7 +22,7 @@ const encrypts = v1alpha1.KeyUsageEncryptDecrypt
 // states are those that keys get into, in the order of the columns of stateTable.
 var states = []v1alpha1.KeyState{
 	v1alpha1.KeyStateEnabled, v1alpha1.KeyStateDisabled, v1alpha1.KeyStatePendingDeletion, v1alpha1.KeyStateUnavailable,
-	v1alpha1.KeyStateCreating, held,
+	v1alpha1.KeyStateCreating, held, v1alpha1.KeyStatePendingImport,
 }
 
 // held is the state of a key whose KMSKey was deleted and is held back by what it encrypts: PendingDeletion to AWS's clients.
@@ -36,52 +36,82 @@ func told(state v1alpha1.KeyState) v1alpha1.KeyState {
 	return state
 }
 
-// stateTable is AWS's table for the operations that are served: . allowed, D DisabledException, S KMSInvalidStateException. The last
-// column is not AWS's: such a key decrypts, because it is held back by what it encrypts.
+// stateTable is AWS's table for the operations that are served: . allowed, D DisabledException, S KMSInvalidStateException, U
+// UnsupportedOperationException. The last column but one is not AWS's: such a key decrypts, because it is held back by what it encrypts. Nor is
+// a key of imported material Unavailable in AWS: here, it takes it again.
 // https://docs.aws.amazon.com/kms/latest/developerguide/key-state.html#key-state-table
 var stateTable = map[string]string{
-	"CreateAlias":                         "..S..S",
-	"Decrypt":                             ".DSSS.",
-	"DeleteAlias":                         "......",
-	"DescribeKey":                         "......",
-	"DisableKey":                          "..S.SS",
-	"DisableKeyRotation":                  ".DSSSS",
-	"EnableKey":                           "..S.SS",
-	"EnableKeyRotation":                   ".DSSSS",
-	"Encrypt":                             ".DSSSS",
-	"GenerateDataKey":                     ".DSSSS",
-	"DeriveSharedSecret":                  ".DSSSS",
-	"GenerateDataKeyPair":                 ".DSSSS",
-	"GenerateDataKeyPairWithoutPlaintext": ".DSSSS",
-	"GenerateDataKeyWithoutPlaintext":     ".DSSSS",
-	"GenerateMac":                         ".DSSSS",
-	"VerifyMac":                           ".DSSSS",
-	"GetKeyPolicy":                        "......",
-	"GetKeyRotationStatus":                "......",
-	"GetPublicKey":                        ".DSSSS",
-	"ListKeyPolicies":                     "......",
-	"ListKeyRotations":                    "......",
-	"ListResourceTags":                    "......",
-	"PutKeyPolicy":                        "......",
-	"ReEncrypt":                           ".DSSSS",
-	"RotateKeyOnDemand":                   ".DSSSS",
-	"Sign":                                ".DSSSS",
-	"TagResource":                         "..S..S",
-	"UntagResource":                       "..S..S",
-	"UpdateAlias":                         "..S..S",
-	"UpdateKeyDescription":                "..S..S",
-	"Verify":                              ".DSSSS",
-	"ScheduleKeyDeletion":                 "..S.SS",
-	"CancelKeyDeletion":                   "SS.SSS",
+	"CreateAlias":                         "..S..S.",
+	"CreateGrant":                         ".DS.SSS",
+	"Decrypt":                             ".DSSS.S",
+	"DeleteAlias":                         ".......",
+	"DescribeKey":                         ".......",
+	"DisableKey":                          "..S.SSS",
+	"DisableKeyRotation":                  ".DSSSSU",
+	"EnableKey":                           "..S.SSS",
+	"EnableKeyRotation":                   ".DSSSSU",
+	"Encrypt":                             ".DSSSSS",
+	"GenerateDataKey":                     ".DSSSSS",
+	"DeriveSharedSecret":                  ".DSSSSS",
+	"Encapsulate":                         ".DSSSSS",
+	"Decapsulate":                         ".DSSSSS",
+	"GenerateDataKeyPair":                 ".DSSSSS",
+	"GenerateDataKeyPairWithoutPlaintext": ".DSSSSS",
+	"GenerateDataKeyWithoutPlaintext":     ".DSSSSS",
+	"GenerateMac":                         ".DSSSSS",
+	"VerifyMac":                           ".DSSSSS",
+	"GetKeyPolicy":                        ".......",
+	"GetKeyLastUsage":                     ".......",
+	"GetKeyRotationStatus":                "......U",
+	"GetPublicKey":                        ".DSSSSS",
+	"ListGrants":                          ".......",
+	"ListKeyPolicies":                     ".......",
+	"RetireGrant":                         ".......",
+	"RevokeGrant":                         ".......",
+	"ListKeyRotations":                    ".......",
+	"ListResourceTags":                    ".......",
+	"PutKeyPolicy":                        ".......",
+	"ReEncrypt":                           ".DSSSSS",
+	"RotateKeyOnDemand":                   ".DSSSSU",
+	"Sign":                                ".DSSSSS",
+	"TagResource":                         "..S..S.",
+	"UntagResource":                       "..S..S.",
+	"UpdateAlias":                         "..S..S.",
+	"UpdateKeyDescription":                "..S..S.",
+	"Verify":                              ".DSSSSS",
+	"ScheduleKeyDeletion":                 "..S.SS.",
+	"CancelKeyDeletion":                   "SS.SSSS",
+	"GetParametersForImport":              "..S.SS.",
+	"ImportKeyMaterial":                   "..S.SS.",
+	"DeleteImportedKeyMaterial":           "..SSSS.",
+	"ReplicateKey":                        ".DSSSSU",
+	"UpdatePrimaryRegion":                 ".DSSSSU",
 }
 
 // inState makes a key and brings it into a state as it gets there in life. Its spec has the aliases.
 func inState(state v1alpha1.KeyState, usage v1alpha1.KeyUsage, aliases ...string) *v1alpha1.KMSKey {
 	GinkgoHelper()
-	key := servicekms.New(world.Namespace, v1alpha1.KMSKeySpec{Aliases: aliases, KeyUsage: usage})
-	switch usage {
+	return inStateOf("", state, usage, aliases...)
+}
+
+// inStateOf is inState for a key of an origin.
+func inStateOf(origin v1alpha1.KeyOrigin, state v1alpha1.KeyState, usage v1alpha1.KeyUsage, aliases ...string) *v1alpha1.KMSKey {
+	GinkgoHelper()
+	if state == v1alpha1.KeyStatePendingImport {
+		origin = v1alpha1.KeyOriginExternal
+	}
+	return inStateAs(v1alpha1.KMSKeySpec{Aliases: aliases, KeyUsage: usage, Origin: origin}, state)
+}
+
+// inStateAs is inState for a key of a spec, which needs no keySpec.
+func inStateAs(spec v1alpha1.KMSKeySpec, state v1alpha1.KeyState) *v1alpha1.KMSKey {
+	GinkgoHelper()
+	key, origin := servicekms.New(world.Namespace, spec), spec.Origin
+	switch spec.KeyUsage {
 	case v1alpha1.KeyUsageSignVerify, v1alpha1.KeyUsageKeyAgreement:
 		key.Spec.KeySpec = v1alpha1.KeySpecECCNISTP256
+	case v1alpha1.KeyUsageEncapsulateDecapsulate:
+		key.Spec.KeySpec = v1alpha1.KeySpecMLKEM768
 	case v1alpha1.KeyUsageGenerateVerifyMac:
 		key.Spec.KeySpec = v1alpha1.KeySpecHMAC256
 	}
@@ -94,6 +124,9 @@ func inState(state v1alpha1.KeyState, usage v1alpha1.KeyUsage, aliases ...string
 		return key
 	}
 	world.ReconcileKey(key)
+	if origin == v1alpha1.KeyOriginExternal && state != v1alpha1.KeyStatePendingImport {
+		imported(key.Name, secret32())
+	}
 	switch state {
 	case v1alpha1.KeyStateDisabled:
 		must[awskms.DisableKeyOutput](admin(), "DisableKey", &awskms.DisableKeyInput{KeyId: &key.Name})
@@ -163,6 +196,10 @@ var _ = Describe("The table of key states", func() {
 			return &awskms.VerifyMacInput{KeyId: id, Message: []byte("x"), MacAlgorithm: types.MacAlgorithmSpecHmacSha256, Mac: []byte("x")}
 		case "DeriveSharedSecret":
 			return &awskms.DeriveSharedSecretInput{KeyId: id, KeyAgreementAlgorithm: types.KeyAgreementAlgorithmSpecEcdh, PublicKey: public}
+		case "Encapsulate":
+			return &awskms.EncapsulateInput{KeyId: id, EncapsulationAlgorithm: types.EncapsulationAlgorithmSpecMlKem}
+		case "Decapsulate": // of another key: implicit rejection
+			return &awskms.DecapsulateInput{KeyId: id, EncapsulationAlgorithm: types.EncapsulationAlgorithmSpecMlKem, SharedSecretCiphertextBlob: make([]byte, 1088)}
 		case "Sign":
 			return &awskms.SignInput{KeyId: id, Message: []byte("x"), SigningAlgorithm: p256}
 		case "Verify":
@@ -173,11 +210,16 @@ var _ = Describe("The table of key states", func() {
 		return onKeys[name](key.Name)
 	}
 
-	// What an allowed operation comes to, where it is about a ciphertext or signature of another key.
-	allowed := map[string]string{"Decrypt": "IncorrectKeyException", "Verify": "KMSInvalidSignatureException", "VerifyMac": "KMSInvalidMacException"}
+	// What an allowed operation comes to, where it is about a ciphertext or signature of another key, or a grant that is not there.
+	allowed := map[string]string{
+		"Decrypt": "IncorrectKeyException", "Verify": "KMSInvalidSignatureException", "VerifyMac": "KMSInvalidMacException",
+		"RetireGrant": "NotFoundException", "RevokeGrant": "NotFoundException", "ImportKeyMaterial": "InvalidImportTokenException",
+		"UpdatePrimaryRegion": "NotFoundException",
+	}
 	words := map[v1alpha1.KeyState]string{
 		v1alpha1.KeyStatePendingDeletion: "pending deletion", v1alpha1.KeyStateUnavailable: "unavailable", v1alpha1.KeyStateCreating: "creating",
 		v1alpha1.KeyStateEnabled: "enabled", v1alpha1.KeyStateDisabled: "disabled", held: "pending deletion",
+		v1alpha1.KeyStatePendingImport: "pending import",
 	}
 
 	for column, state := range states {
@@ -189,12 +231,20 @@ var _ = Describe("The table of key states", func() {
 				switch name {
 				case "EnableKey", "DisableKey", "ScheduleKeyDeletion", "CancelKeyDeletion":
 					key = inState(state, encrypts)
+				case "GetParametersForImport", "ImportKeyMaterial", "DeleteImportedKeyMaterial":
+					key = inStateOf(v1alpha1.KeyOriginExternal, state, encrypts)
 				case "Sign", "Verify", "GetPublicKey":
 					key = asymmetric
+				case "ReplicateKey", "UpdatePrimaryRegion":
+					if state != v1alpha1.KeyStatePendingImport { // there are none
+						key = inStateAs(v1alpha1.KMSKeySpec{MultiRegion: true}, state)
+					}
 				case "GenerateMac", "VerifyMac":
 					key = inState(state, v1alpha1.KeyUsageGenerateVerifyMac)
 				case "DeriveSharedSecret":
 					key = inState(state, v1alpha1.KeyUsageKeyAgreement)
+				case "Encapsulate", "Decapsulate":
+					key = inState(state, v1alpha1.KeyUsageEncapsulateDecapsulate)
 				}
 				in := input(name, key)
 				before := object(key.Name)
@@ -207,6 +257,8 @@ var _ = Describe("The table of key states", func() {
 					Expect(code).To(Equal(allowed[name]), message)
 				case 'D':
 					Expect(code+" "+message).To(Equal("DisabledException "+key.Status.ARN+" is disabled."), name)
+				case 'U':
+					Expect(code).To(Equal("UnsupportedOperationException"), name)
 				case 'S':
 					if state == held && name == "CancelKeyDeletion" { // which says how
 						Expect(code + " " + message).To(HavePrefix("KMSInvalidStateException " + key.Status.ARN + " is being deleted"))

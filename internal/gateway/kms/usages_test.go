@@ -27,6 +27,7 @@ var (
 	encryptsByRSA = of(types.KeySpecRsa2048, types.KeyUsageTypeEncryptDecrypt)
 	makesCodes    = of(types.KeySpecHmac256, types.KeyUsageTypeGenerateVerifyMac)
 	agrees        = of(types.KeySpecEccNistP256, types.KeyUsageTypeKeyAgreement)
+	encapsulates  = of(types.KeySpecMlKem768, types.KeyUsageTypeEncapsulateDecapsulate)
 )
 
 var _ = Describe("A key of each usage", func() {
@@ -202,14 +203,34 @@ var _ = Describe("GenerateDataKeyPair", func() {
 		}
 	})
 
+	DescribeTable("makes pairs that openssl reads, and whose halves belong together", func(spec types.DataKeyPairSpec) {
+		key := createKey(admin())
+		pair := must[awskms.GenerateDataKeyPairOutput](admin(), "GenerateDataKeyPair", &awskms.GenerateDataKeyPairInput{KeyId: key.KeyId, KeyPairSpec: spec})
+		Expect(decrypt(admin(), pair.PrivateKeyCiphertextBlob, nil)).To(Equal(string(pair.PrivateKeyPlaintext)))
+		blind := must[awskms.GenerateDataKeyPairWithoutPlaintextOutput](admin(), "GenerateDataKeyPairWithoutPlaintext",
+			&awskms.GenerateDataKeyPairWithoutPlaintextInput{KeyId: key.KeyId, KeyPairSpec: spec})
+		private, err := decrypt(admin(), blind.PrivateKeyCiphertextBlob, nil)
+		Expect(err).NotTo(HaveOccurred())
+		j := judge{GinkgoT().TempDir()}
+		for _, half := range []struct{ private, public []byte }{{pair.PrivateKeyPlaintext, pair.PublicKey}, {[]byte(private), blind.PublicKey}} {
+			out, err := j.run("pkey", "-inform", "DER", "-in", j.write("private", half.private), "-pubout", "-outform", "DER", "-out", j.dir+"/public")
+			Expect(err).NotTo(HaveOccurred(), out)
+			Expect(os.ReadFile(j.dir + "/public")).To(Equal(half.public))
+		}
+	},
+		Entry("of secp256k1", types.DataKeyPairSpecEccSecgP256k1), Entry("of Ed25519", types.DataKeyPairSpecEccNistEdwards25519),
+	)
+
 	It("does nothing in a dry run, and has not every spec", func() {
 		key := createKey(admin())
 		code, _ := refused[any](admin(), "GenerateDataKeyPair", &awskms.GenerateDataKeyPairInput{KeyId: key.KeyId, KeyPairSpec: types.DataKeyPairSpecRsa4096, DryRun: aws.Bool(true)})
 		Expect(code).To(Equal("DryRunOperationException"))
-		for _, spec := range []types.DataKeyPairSpec{types.DataKeyPairSpecSm2, types.DataKeyPairSpecEccSecgP256k1, "SYMMETRIC_DEFAULT", "HMAC_256"} {
+		for _, spec := range []types.DataKeyPairSpec{types.DataKeyPairSpecSm2, "SYMMETRIC_DEFAULT", "HMAC_256"} {
 			code, message := refused[any](admin(), "GenerateDataKeyPair", &awskms.GenerateDataKeyPairInput{KeyId: key.KeyId, KeyPairSpec: spec})
 			Expect(code + " " + message).To(Equal("UnsupportedOperationException KeyPairSpec " + string(spec) + " is not supported."))
 		}
+		code, message := refused[any](admin(), "GenerateDataKeyPair", &awskms.GenerateDataKeyPairInput{KeyId: key.KeyId, KeyPairSpec: types.DataKeyPairSpecMlKem512})
+		Expect(code + " " + message).To(Equal("UnsupportedOperationException KeyPairSpec ML_KEM_512 is not supported: ML_KEM_768 and ML_KEM_1024 are."))
 		code, _ = refused[any](admin(), "GenerateDataKeyPair", &awskms.GenerateDataKeyPairInput{
 			KeyId: key.KeyId, KeyPairSpec: types.DataKeyPairSpecEccNistP256, Recipient: &types.RecipientInfo{},
 		})
@@ -291,6 +312,18 @@ var _ = DescribeTable("A policy decides by the condition key", func(condition, o
 		},
 		func(key *string) any {
 			return &awskms.GenerateMacInput{KeyId: key, Message: []byte("x"), MacAlgorithm: "HMAC_SHA_512"}
+		}),
+	Entry("kms:EncapsulationAlgorithm", `{"kms:EncapsulationAlgorithm":"ML_KEM"}`, "Encapsulate", encapsulates,
+		func(key *string) any {
+			return &awskms.EncapsulateInput{KeyId: key, EncapsulationAlgorithm: mlkemAlgorithm}
+		},
+		func(key *string) any { return &awskms.EncapsulateInput{KeyId: key, EncapsulationAlgorithm: "ML_KEM_2"} }),
+	Entry("kms:EncapsulationAlgorithm of Decapsulate", `{"kms:EncapsulationAlgorithm":"ML_KEM"}`, "Decapsulate", encapsulates,
+		func(key *string) any {
+			return &awskms.DecapsulateInput{KeyId: key, EncapsulationAlgorithm: mlkemAlgorithm, SharedSecretCiphertextBlob: make([]byte, 1088)}
+		},
+		func(key *string) any {
+			return &awskms.DecapsulateInput{KeyId: key, EncapsulationAlgorithm: "ML_KEM_2", SharedSecretCiphertextBlob: make([]byte, 1088)}
 		}),
 	Entry("kms:DataKeyPairSpec", `{"kms:DataKeyPairSpec":"ECC_NIST_P256"}`, "GenerateDataKeyPair", func(*awskms.CreateKeyInput) {},
 		func(key *string) any {

@@ -69,6 +69,39 @@ var _ = Describe("By way of AWS's SDK", func() {
 		Expect(errors.As(err, &disabled)).To(BeTrue(), "%v", err)
 	})
 
+	It("a key is replicated, used in the other region, made the primary there, and its last use is the one of the audit record", func() {
+		away := awskms.NewFromConfig(door.Config(there, allKMS))
+		made, err := remote.CreateKey(ctx, &awskms.CreateKeyInput{MultiRegion: aws.Bool(true)})
+		Expect(err).NotTo(HaveOccurred())
+		id := made.KeyMetadata.KeyId
+		replica, err := remote.ReplicateKey(ctx, &awskms.ReplicateKeyInput{KeyId: id, ReplicaRegion: s(there)})
+		Expect(err).NotTo(HaveOccurred())
+		Expect(*replica.ReplicaKeyMetadata.MultiRegionConfiguration.PrimaryKey.Arn).To(Equal(*made.KeyMetadata.Arn))
+		_, err = remote.ReplicateKey(ctx, &awskms.ReplicateKeyInput{KeyId: id, ReplicaRegion: s(there)})
+		var exists *types.AlreadyExistsException
+		Expect(errors.As(err, &exists)).To(BeTrue(), "%v", err)
+		world.ReconcileKey(replicaOf(*id, there))
+
+		blob, err := remote.Encrypt(ctx, &awskms.EncryptInput{KeyId: id, Plaintext: []byte("x")})
+		Expect(err).NotTo(HaveOccurred())
+		out, err := away.Decrypt(ctx, &awskms.DecryptInput{CiphertextBlob: blob.CiphertextBlob})
+		Expect(err).NotTo(HaveOccurred())
+		Expect(*out.KeyId).To(Equal(*replica.ReplicaKeyMetadata.Arn))
+		last, err := away.GetKeyLastUsage(ctx, &awskms.GetKeyLastUsageInput{KeyId: id})
+		Expect(err).NotTo(HaveOccurred())
+		Expect(last.KeyLastUsage.Operation).To(Equal(types.KeyLastUsageTrackingOperationDecrypt))
+		Expect(door.Text()).To(MatchRegexp(`"eventName":"Decrypt".*"requestID":"` + *last.KeyLastUsage.KmsRequestId + `".*"eventID":"` + *last.KeyLastUsage.CloudTrailEventId + `"`))
+
+		_, err = remote.UpdatePrimaryRegion(ctx, &awskms.UpdatePrimaryRegionInput{KeyId: id, PrimaryRegion: s(there)})
+		Expect(err).NotTo(HaveOccurred())
+		_, err = remote.UpdatePrimaryRegion(ctx, &awskms.UpdatePrimaryRegionInput{KeyId: id, PrimaryRegion: s(there)})
+		var unsupported *types.UnsupportedOperationException
+		Expect(errors.As(err, &unsupported)).To(BeTrue(), "%v", err)
+		described, err := away.DescribeKey(ctx, &awskms.DescribeKeyInput{KeyId: id})
+		Expect(err).NotTo(HaveOccurred())
+		Expect(described.KeyMetadata.MultiRegionConfiguration.MultiRegionKeyType).To(Equal(types.MultiRegionKeyTypePrimary))
+	})
+
 	It("a write is seen by the next request, and lists page as the SDK's paginator has it", func() {
 		want := map[string]bool{}
 		for i := range 7 {

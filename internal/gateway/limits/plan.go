@@ -68,11 +68,10 @@ var newer = map[string]bool{
 	"sts.GetFederationTokenOutput.SessionTokenUtilization":        true,
 	"sts.GetSessionTokenOutput.SessionTokenSize":                  true,
 	"sts.GetSessionTokenOutput.SessionTokenUtilization":           true,
-	"kms.GetPublicKeyOutput.EncapsulationAlgorithms":              true,
-	"types.KeyMetadata.EncapsulationAlgorithms":                   true,
 	"types.Role.SourceRoleTemplate":                               true,
 	"types.CertificateOptions.ValidationMethod":                   true,
 	"types.CertificateDetail.UpdateSummary":                       true,
+	"ssm.DeleteResourcePolicyInput.DeletionMode":                  true, // of documents alone
 }
 
 // compiler makes plans. Shapes may name themselves, so a plan is found again before it is complete.

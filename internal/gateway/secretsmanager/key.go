@@ -55,18 +55,20 @@ func (a *api) mayUse(call *gateway.Call, key secretsmanager.NamedKey, secretARN,
 }
 
 // askKey asks the caller's policies and the key's own, whose word is needed: as KMS does, when it is asked by Secrets Manager on
-// the caller's behalf. A key that is not there is asked about as one with the policy of a key that names none.
+// the caller's behalf, and the key's grants. A key that is not there is asked about as one with the policy of a key that names none.
 func (a *api) askKey(call *gateway.Call, key *v1alpha1.KMSKey, keyARN, action, secretARN, versionID string) error {
 	owner := arn.Account(secretARN) // a secret's key is of its own account, which may be another than the caller's
 	policy := a.Secrets.KMS.DefaultPolicy(owner)
 	if key != nil {
 		owner, policy = arn.Account(keyARN), a.Secrets.KMS.Policy(key)
 	}
+	ec := map[string]string{"SecretARN": secretARN, "SecretVersionId": versionID}
 	err := call.Authorize(gateway.Question{
 		Action: action, Resource: keyARN, ResourceAccount: owner, Policy: policy, MustAllow: true,
+		Grants: a.Secrets.KMS.Granting(key, call.Identity.Principal, nil, kms.Wanted{Context: ec}),
 		Context: &kms.Conditions{
 			Key: key, CallerAccount: call.Account(), ViaService: SigningName + "." + arn.Region(secretARN) + ".amazonaws.com", // a replica's is another region
-			EncryptionContext: map[string]string{"SecretARN": secretARN, "SecretVersionId": versionID},
+			EncryptionContext: ec,
 		},
 	})
 	if err != nil {

@@ -81,6 +81,21 @@ var _ = Describe("By way of AWS's SDK", func() {
 		Expect(errors.As(err, &token)).To(BeTrue(), "%v", err)
 	})
 
+	It("a secret that is deleted and restored is what it was", func() {
+		made := create("db", "x")
+		_, err := remote.RestoreSecret(ctx, &sdk.RestoreSecretInput{SecretId: ptr.To("none")})
+		var missing *types.ResourceNotFoundException
+		Expect(errors.As(err, &missing)).To(BeTrue(), "%v", err)
+		_, err = remote.DeleteSecret(ctx, &sdk.DeleteSecretInput{SecretId: ptr.To("db")})
+		Expect(err).NotTo(HaveOccurred())
+		restored, err := remote.RestoreSecret(ctx, &sdk.RestoreSecretInput{SecretId: ptr.To("db")})
+		Expect(err).NotTo(HaveOccurred())
+		Expect(restored.ARN).To(Equal(made.ARN))
+		got, err := remote.GetSecretValue(ctx, &sdk.GetSecretValueInput{SecretId: ptr.To("db")})
+		Expect(err).NotTo(HaveOccurred())
+		Expect(*got.SecretString).To(Equal("x"))
+	})
+
 	It("a batch has at most 20 ids, an error for each that cannot be read, and all the others' values", func() {
 		var ids []string
 		for n := range 20 {

@@ -45,7 +45,7 @@ type exchange struct {
 
 func (s *Server) begin(r *http.Request) *exchange {
 	e := &exchange{request: r, start: s.Now(), requestID: newID(), protocol: protocolOf(r)}
-	e.call = gateway.Call{RequestID: e.requestID, Time: e.start, SourceIP: remote(r)}
+	e.call = gateway.Call{RequestID: e.requestID, EventID: newID(), Time: e.start, SourceIP: remote(r)}
 	return e
 }
 
@@ -231,8 +231,8 @@ func (e *exchange) send(w http.ResponseWriter, body []byte) {
 func (e *exchange) event() audit.Event {
 	event := audit.Event{
 		Identity: e.call.Identity, Time: e.start, Operation: e.asked, Region: e.call.Region, SourceIP: e.call.SourceIP,
-		UserAgent: e.request.UserAgent(), RequestID: e.requestID, EventID: newID(),
-		Resources: e.call.Resources, Host: e.request.Host,
+		UserAgent: e.request.UserAgent(), RequestID: e.requestID, EventID: e.call.EventID,
+		Resources: e.call.Resources, Additional: e.call.Additional, Host: e.request.Host,
 	}
 	if e.service != nil {
 		event.Service, event.APIVersion = e.service.SigningName, e.service.APIVersion

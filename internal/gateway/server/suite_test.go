@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -86,13 +87,19 @@ func serverOf(w *trail.Writer, share int, more ...gateway.Service) *server.Serve
 	s, err := server.New(server.Options{
 		SourceShare: share,
 		Services: append([]gateway.Service{
-			kms.New(kms.Dependencies{KMS: world.Services.KMS, Authorities: world.Services.Authorities}),
+			without("ReplicateKey", kms.New(kms.Dependencies{KMS: world.Services.KMS, Authorities: world.Services.Authorities})),
 			secretsmanager.New(secretsmanager.Dependencies{Secrets: world.Services.Secrets}),
 		}, more...),
 		Regions: []string{region, "eu-west-1"}, Credentials: known{}, Trail: w, Log: GinkgoLogr,
 		Now: func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) },
 	})
 	Expect(err).NotTo(HaveOccurred())
+	return s
+}
+
+// without is a service that does not serve an operation of AWS's, as services do not that are not complete.
+func without(operation string, s gateway.Service) gateway.Service {
+	s.Operations = slices.DeleteFunc(s.Operations, func(o gateway.Operation) bool { return o.Name == operation })
 	return s
 }
 

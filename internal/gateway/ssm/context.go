@@ -13,8 +13,8 @@ import (
 // conditionKeys is the condition keys of one request. Nothing is worked out that no policy asks for.
 // https://docs.aws.amazon.com/service-authorization/latest/reference/list_awssystemsmanager.html
 type conditionKeys struct {
-	// overwrite of PutParameter, recursive of GetParametersByPath.
-	overwrite, recursive *bool
+	// overwrite and policies of PutParameter, recursive of GetParametersByPath.
+	overwrite, policies, recursive *bool
 	// tags are those of the parameter; requestTags those of the request; tagKeys those that it takes away.
 	tags        []v1alpha1.Tag
 	requestTags []types.Tag
@@ -26,6 +26,8 @@ func (k *conditionKeys) Values(key string) ([]string, bool) {
 	switch key {
 	case "ssm:overwrite":
 		return boolean(k.overwrite)
+	case "ssm:policies":
+		return boolean(k.policies)
 	case "ssm:recursive":
 		return boolean(k.recursive)
 	case "aws:tagkeys":

@@ -19,7 +19,11 @@ import (
 const dataType = "text"
 
 func (a *api) resolveGet(ctx context.Context, call *gateway.Call, in *sdk.GetParameterInput) (gateway.Resource[target], error) {
-	return a.find(ctx, call, in.Name, conditionKeys{})
+	r, err := a.sharedByName(ctx, call, in.Name)
+	if _, is := reference(&r.Value.id); is {
+		r.Missing = nil // Secrets Manager tells
+	}
+	return r, err
 }
 
 func (a *api) getParameter(ctx context.Context, call *gateway.Call, in *sdk.GetParameterInput, t target) (*sdk.GetParameterOutput, error) {
@@ -30,8 +34,11 @@ func (a *api) getParameter(ctx context.Context, call *gateway.Call, in *sdk.GetP
 	return &sdk.GetParameterOutput{Parameter: out}, nil
 }
 
-// selected reads the version of a parameter that its id selects.
+// selected reads the version of a parameter that its id selects, or the secret that it refers to.
 func (a *api) selected(ctx context.Context, call *gateway.Call, t target, decrypt bool) (*types.Parameter, error) {
+	if _, is := reference(&t.id); is {
+		return a.referenced(ctx, call, &t.id, decrypt)
+	}
 	v, err := parameterstore.Select(t.parameter, t.id.Selector)
 	if err != nil {
 		return nil, err
@@ -80,23 +87,24 @@ func (a *api) value(ctx context.Context, call *gateway.Call, p *v1alpha1.Paramet
 }
 
 func (a *api) resolveGetAll(ctx context.Context, call *gateway.Call, in *sdk.GetParametersInput) (gateway.Resource[target], error) {
-	return a.findFirst(ctx, call, in.Names)
+	return a.findFirst(ctx, call, in.Names, a.shared)
 }
 
 func (a *api) getParameters(ctx context.Context, call *gateway.Call, in *sdk.GetParametersInput, first target) (*sdk.GetParametersOutput, error) {
-	all, err := a.findMore(ctx, call, in.Names, first, "GetParameters")
+	all, err := a.findMore(ctx, call, in.Names, first, "GetParameters", a.shared)
 	if err != nil {
 		return nil, err
 	}
 	out := &sdk.GetParametersOutput{Parameters: []types.Parameter{}, InvalidParameters: []string{}}
 	for _, t := range all {
-		if t.parameter == nil {
+		if _, is := reference(&t.id); t.parameter == nil && !is {
 			out.InvalidParameters = append(out.InvalidParameters, t.id.Given)
 			continue
 		}
 		one, err := a.selected(ctx, call, t, deref(in.WithDecryption))
 		var none *types.ParameterVersionNotFound
-		if errors.As(err, &none) {
+		var missing *types.ParameterNotFound
+		if errors.As(err, &none) || errors.As(err, &missing) {
 			out.InvalidParameters = append(out.InvalidParameters, t.id.Given)
 			continue
 		}
@@ -109,10 +117,14 @@ func (a *api) getParameters(ctx context.Context, call *gateway.Call, in *sdk.Get
 }
 
 func (a *api) resolveHistory(ctx context.Context, call *gateway.Call, in *sdk.GetParameterHistoryInput) (gateway.Resource[target], error) {
-	return a.whole(ctx, call, in.Name)
+	r, err := a.sharedByName(ctx, call, in.Name)
+	if err == nil && r.Value.id.Selector != "" {
+		r.Missing = parameterstore.NotFound("")
+	}
+	return r, err
 }
 
-// getParameterHistory tells description, pattern and tier of the latest version alone: of earlier ones they are not kept.
+// getParameterHistory tells description, pattern, tier and policies of the latest version alone: of earlier ones they are not kept.
 func (a *api) getParameterHistory(ctx context.Context, call *gateway.Call, in *sdk.GetParameterHistoryInput, t target) (
 	*sdk.GetParameterHistoryOutput, error,
 ) {
@@ -134,9 +146,11 @@ func (a *api) getParameterHistory(ctx context.Context, call *gateway.Call, in *s
 		h := types.ParameterHistory{
 			Name: ptr.To(p.AWSName()), Type: types.ParameterType(p.Spec.Type), Value: &text, Version: v.Sequence,
 			Labels: append([]string{}, v.Stages...), LastModifiedDate: &v.Created, DataType: ptr.To(dataType), KeyId: keyID(key),
+			Policies: []types.ParameterInlinePolicy{},
 		}
 		if v.Sequence == p.Status.Version {
 			h.Tier, h.Description, h.AllowedPattern = types.ParameterTier(p.Status.Tier), text1(p.Spec.Description), text1(p.Spec.AllowedPattern)
+			h.Policies = inlinePolicies(p)
 		}
 		out.Parameters = append(out.Parameters, h)
 	}

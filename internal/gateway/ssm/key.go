@@ -8,6 +8,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/core/arn"
 	"strongroom.dev/strongroom/internal/core/keyring"
 	"strongroom.dev/strongroom/internal/fault"
 	"strongroom.dev/strongroom/internal/gateway"
@@ -25,30 +26,40 @@ const (
 )
 
 // useKey asks whether the caller may use a customer's key by way of Systems Manager: the caller's policies and the key's own, whose
-// word is needed. The account's own key needs no permission. A key that is not there is asked about as one with the policy of a key
+// word is needed, and the key's grants. The account's own key needs no permission, and is for nobody of another account. A key that is not there is asked about as one with the policy of a key
 // that names none.
 func (a *api) useKey(call *gateway.Call, key *v1alpha1.KMSKey, keyARN, action, parameterARN string) error {
-	policy := a.Parameters.KMS.DefaultPolicy(call.Account())
+	owner := arn.Account(parameterARN) // a parameter's key is of its own account, which may be another than the caller's
+	policy := a.Parameters.KMS.DefaultPolicy(owner)
 	if key != nil {
-		if parameterstore.OwnKey.Is(key) {
+		if parameterstore.OwnKey.Is(key) && owner == call.Account() {
 			return nil
 		}
-		policy, keyARN = a.Parameters.KMS.Policy(key), key.Status.ARN
+		if parameterstore.OwnKey.Is(key) { // it is for nobody of another account
+			return noKey()
+		}
+		policy, keyARN, owner = a.Parameters.KMS.Policy(key), key.Status.ARN, arn.Account(key.Status.ARN)
 	}
+	ec := map[string]string{"PARAMETER_ARN": parameterARN}
 	err := call.Authorize(gateway.Question{
-		Action: action, Resource: keyARN, Policy: policy, MustAllow: true,
+		Action: action, Resource: keyARN, ResourceAccount: owner, Policy: policy, MustAllow: true,
+		Grants: a.Parameters.KMS.Granting(key, call.Identity.Principal, nil, kms.Wanted{Context: ec}),
 		Context: &kms.Conditions{
 			Key: key, CallerAccount: call.Account(), ViaService: SigningName + "." + call.Region + ".amazonaws.com",
-			EncryptionContext: map[string]string{"PARAMETER_ARN": parameterARN},
+			EncryptionContext: ec,
 		},
 	})
 	if err != nil {
-		return &smithy.GenericAPIError{
-			Code: "AccessDeniedException", Fault: smithy.FaultClient,
-			Message: "The ciphertext refers to a customer master key that does not exist, does not exist in this region, or you are not allowed to access.",
-		}
+		return noKey()
 	}
 	return nil
+}
+
+func noKey() error {
+	return &smithy.GenericAPIError{
+		Code: "AccessDeniedException", Fault: smithy.FaultClient,
+		Message: "The ciphertext refers to a customer master key that does not exist, does not exist in this region, or you are not allowed to access.",
+	}
 }
 
 // keyError turns what the service says of a key that cannot be used into AWS's error. What is no fault of the key's stays an internal

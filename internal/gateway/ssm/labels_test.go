@@ -227,11 +227,10 @@ var _ = Describe("Values", func() {
 		Entry(nil, types.ParameterTierIntelligentTiering, 8193, types.ParameterTier("")),
 	)
 
-	It("are text: other data types and policies are refused, and what says nothing is taken", func() {
+	It("are text: other data types are refused, and what says nothing is taken", func() {
 		for _, in := range []func(*sdk.PutParameterInput){
 			func(in *sdk.PutParameterInput) { in.DataType = ptr.To("aws:ec2:image") },
 			func(in *sdk.PutParameterInput) { in.DataType = ptr.To("aws:ssm:integration") },
-			func(in *sdk.PutParameterInput) { in.Policies = ptr.To(`[{"Type":"NoChangeNotification"}]`) },
 		} {
 			_, err := put("v", "v", in)
 			be(err, "ValidationException")

@@ -73,8 +73,7 @@ func (a *api) resolvePath(_ context.Context, call *gateway.Call, in *sdk.GetPara
 
 // under tells whether a name is below a path: on the next level, or on any.
 func (p path) under(name string, recursive bool) bool {
-	below, ok := strings.CutPrefix("/"+arn.CanonicalParameter(name), string(p)+"/")
-	return ok && below != "" && (recursive || !strings.Contains(below, "/"))
+	return parameterstore.Under(string(p), name, recursive)
 }
 
 func (a *api) getParametersByPath(ctx context.Context, call *gateway.Call, in *sdk.GetParametersByPathInput, at path) (
@@ -146,7 +145,7 @@ func (a *api) describeParameters(ctx context.Context, call *gateway.Call, in *sd
 		return nil, err
 	}
 	var all []*v1alpha1.Parameter
-	if !deref(in.Shared) { // nothing is shared between accounts
+	if !deref(in.Shared) { // as in AWS, those that a resource policy shares are not listed: what is, is a share of AWS RAM, which there is not
 		if all, err = a.Parameters.List(ctx, call.Namespace(), call.Region); err != nil {
 			return nil, err
 		}
@@ -160,7 +159,7 @@ func (a *api) describeParameters(ctx context.Context, call *gateway.Call, in *sd
 			ARN: &p.Status.ARN, Name: ptr.To(p.AWSName()), Type: types.ParameterType(p.Spec.Type), KeyId: a.keyOf(ctx, p),
 			LastModifiedDate: &latest.Created, Description: text1(p.Spec.Description), AllowedPattern: text1(p.Spec.AllowedPattern),
 			Version: latest.Sequence, Tier: types.ParameterTier(p.Status.Tier), DataType: ptr.To(dataType),
-			Policies: []types.ParameterInlinePolicy{},
+			Policies: inlinePolicies(p),
 		})
 	}
 	return out, nil

@@ -32,7 +32,8 @@ func ask[O, I any](operation, missing string, in func(name string) *I) request {
 
 const parameterType = types.ResourceTypeForTaggingParameter
 
-// requests are one of each operation that is about a parameter; DescribeParameters is about none.
+// requests are one of each operation that is about a parameter; DescribeParameters and the operations on settings are about none, and
+// those on resource policies are in resourcepolicy_test.go.
 var requests = []request{
 	ask[sdk.AddTagsToResourceOutput]("AddTagsToResource", "InvalidResourceId", func(n string) *sdk.AddTagsToResourceInput {
 		return &sdk.AddTagsToResourceInput{ResourceType: parameterType, ResourceId: &n, Tags: []types.Tag{{Key: ptr.To("k"), Value: ptr.To("v")}}}
@@ -73,7 +74,7 @@ var requests = []request{
 }
 
 var _ = Describe("Every operation", func() {
-	It("is in the table of this file, but for the one that is about no parameter", func() {
+	It("is in the table of this file, but for those that are about no parameter, or its resource policy", func() {
 		var served, asked []string
 		for _, op := range service.Operations {
 			served = append(served, op.Name)
@@ -81,7 +82,8 @@ var _ = Describe("Every operation", func() {
 		for _, r := range requests {
 			asked = append(asked, r.operation)
 		}
-		Expect(append(asked, "DescribeParameters")).To(ConsistOf(served))
+		Expect(append(asked, "DescribeParameters", "GetServiceSetting", "ResetServiceSetting", "UpdateServiceSetting",
+			"PutResourcePolicy", "GetResourcePolicies", "DeleteResourcePolicy")).To(ConsistOf(served))
 	})
 
 	It("tells whoever may not ask the same, be the parameter there or not", func() {
@@ -284,6 +286,26 @@ var _ = Describe("Conditions of policies", func() {
 				&sdk.PutParameterInput{Name: ptr.To(fmt.Sprint("n", i)), Value: ptr.To("v"), Type: types.ParameterTypeString, Overwrite: said})
 			_, recursive := do[sdk.GetParametersByPathOutput](level, "GetParametersByPath", &sdk.GetParametersByPathInput{Path: ptr.To("/"), Recursive: said})
 			Expect([]bool{err == nil, recursive == nil}).To(HaveEach(i < 2), "%d", i)
+		}
+	})
+})
+
+var _ = Describe("Whoever may put parameters and not their policies", func() {
+	It("puts none, neither with a request nor to a parameter that has some, by a Deny as AWS's guide has it", func() {
+		_, err := do[sdk.PutParameterOutput](allowed("ssm:PutParameter", "*"), "PutParameter", &sdk.PutParameterInput{
+			Name: ptr.To("policed"), Value: ptr.To("v"), Type: types.ParameterTypeString, Tier: types.ParameterTierAdvanced, Policies: ptr.To("[" + twentyDays + "]"),
+		})
+		Expect(err).NotTo(HaveOccurred())
+		who := allowed("ssm:PutParameter", "*") + `,{"Effect":"Deny","Action":"ssm:PutParameter","Resource":"*","Condition":{"StringEquals":{"ssm:Policies":"true"}}}`
+		for name, policies := range map[string]*string{"plain": nil, "new": ptr.To("[" + twentyDays + "]"), "policed": nil} {
+			_, err := do[sdk.PutParameterOutput](who, "PutParameter", &sdk.PutParameterInput{
+				Name: &name, Value: ptr.To("w"), Type: types.ParameterTypeString, Tier: types.ParameterTierAdvanced, Overwrite: ptr.To(true), Policies: policies,
+			})
+			if name == "plain" {
+				Expect(err).NotTo(HaveOccurred())
+				continue
+			}
+			be(err, "AccessDeniedException")
 		}
 	})
 })

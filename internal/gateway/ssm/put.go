@@ -26,8 +26,8 @@ func (a *api) resolvePut(ctx context.Context, call *gateway.Call, in *sdk.PutPar
 	if err := parameterstore.CheckName(call.Region, call.Account(), deref(in.Name)); err != nil {
 		return out, err
 	}
-	overwrite := deref(in.Overwrite)
-	keys := conditionKeys{overwrite: &overwrite, requestTags: in.Tags}
+	overwrite, policies := deref(in.Overwrite), deref(in.Policies) != ""
+	keys := conditionKeys{overwrite: &overwrite, policies: &policies, requestTags: in.Tags}
 	if len(in.Tags) > 0 {
 		keys.tags = tagsOf(in.Tags) // AWS asks for the tags that the parameter will have
 	}
@@ -40,8 +40,11 @@ func (a *api) resolvePut(ctx context.Context, call *gateway.Call, in *sdk.PutPar
 			return out, err
 		}
 	}
+	if p := found.Value.parameter; p != nil && len(p.Spec.Policies) > 0 { // AWS counts a change of what has policies
+		policies = true
+	}
 	out = gateway.Resource[writing]{
-		ARN: found.ARN, Named: found.Named, Account: found.Account, Context: found.Context, Value: writing{target: found.Value},
+		ARN: found.ARN, Named: found.Named, Account: found.Account, Policy: found.Policy, Unknown: found.Unknown, Context: found.Context, Value: writing{target: found.Value},
 	}
 	if in.KeyId != nil {
 		key, err := a.Parameters.KMS.KeyByID(ctx, call.Namespace(), call.Region, call.Account(), *in.KeyId, parameterstore.OwnKey)
@@ -60,7 +63,7 @@ func (a *api) declared(ctx context.Context, call *gateway.Call, found *gateway.R
 	t.parameter, err = a.Parameters.Declared(ctx, call.Namespace(), call.Region, t.id.Name)
 	if t.parameter != nil {
 		keys.tags = t.parameter.Spec.Tags
-		found.Context = &keys
+		found.Context, found.Policy = &keys, a.Parameters.Policy(t.parameter)
 	}
 	return err
 }
@@ -69,14 +72,18 @@ func (a *api) putParameter(ctx context.Context, call *gateway.Call, in *sdk.PutP
 	if err := a.checkPut(call, in, w); err != nil {
 		return nil, err
 	}
+	policies, err := requestPolicies(in)
+	if err != nil {
+		return nil, err
+	}
 	input := parameterstore.PutInput{
 		Namespace: call.Namespace(), Account: call.Account(), Region: call.Region, Name: *in.Name, Overwrite: deref(in.Overwrite),
 		Type: v1alpha1.ParameterType(in.Type), Value: secretbytes.Copy([]byte(deref(in.Value))),
-		Description: in.Description, AllowedPattern: in.AllowedPattern, Tags: tagsOf(in.Tags),
+		Description: in.Description, AllowedPattern: in.AllowedPattern, Policies: policies, Tags: tagsOf(in.Tags),
 	}
 	defer input.Value.Wipe()
-	if in.Tier != "" {
-		input.Tier = ptr.To(v1alpha1.ParameterTier(in.Tier))
+	if input.Tier, err = a.tier(ctx, call, in, w.parameter); err != nil {
+		return nil, err
 	}
 	if err := a.mayEncrypt(ctx, call, &input, w); err != nil {
 		return nil, err
@@ -88,11 +95,24 @@ func (a *api) putParameter(ctx context.Context, call *gateway.Call, in *sdk.PutP
 	return &sdk.PutParameterOutput{Version: v.Sequence, Tier: types.ParameterTier(p.Status.Tier)}, nil
 }
 
+// tier is the one that a parameter is put in: the request's, or else the account's default, unless the parameter has one. nil leaves it as it is.
+func (a *api) tier(ctx context.Context, call *gateway.Call, in *sdk.PutParameterInput, p *v1alpha1.Parameter) (*v1alpha1.ParameterTier, error) {
+	if in.Tier != "" {
+		return ptr.To(v1alpha1.ParameterTier(in.Tier)), nil
+	}
+	if p != nil && p.Spec.Tier != "" {
+		return nil, nil
+	}
+	tier, err := a.Parameters.DefaultTier(ctx, call.Namespace(), call.Region)
+	if err != nil || tier == v1alpha1.TierStandard {
+		return nil, err // Standard is what a parameter without a tier is
+	}
+	return &tier, nil
+}
+
 // checkPut says what is wrong with a request whatever there is.
 func (a *api) checkPut(call *gateway.Call, in *sdk.PutParameterInput, w writing) error {
 	switch {
-	case in.Policies != nil && *in.Policies != "" && *in.Policies != "[]":
-		return parameterstore.Invalid("Parameter policies (Policies) are not supported.")
 	case deref(in.DataType) != "" && *in.DataType != "text":
 		return parameterstore.Invalid("The data type " + *in.DataType + " is not supported: use text.")
 	case deref(in.AllowedPattern) != "" && parameterstore.CheckPattern(*in.AllowedPattern) != nil:
@@ -104,16 +124,20 @@ func (a *api) checkPut(call *gateway.Call, in *sdk.PutParameterInput, w writing)
 	if err := checkTags(in.Tags); err != nil || len(in.Tags) == 0 {
 		return err
 	}
-	return call.Authorize(gateway.Question{
+	q := gateway.Question{
 		Action: SigningName + ":AddTagsToResource", Resource: w.arn, Named: w.id.Given,
 		Context: &conditionKeys{requestTags: in.Tags, tags: tagsOf(in.Tags)},
-	})
+	}
+	if w.parameter != nil {
+		q.Policy = a.Parameters.Policy(w.parameter)
+	}
+	return call.Authorize(q)
 }
 
 // encryption is what is asked of the key: advanced parameters have data keys.
 // https://docs.aws.amazon.com/kms/latest/developerguide/services-parameter-store.html
 func encryption(input *parameterstore.PutInput, before *v1alpha1.Parameter) string {
-	if input.Value.Len() > parameterstore.MaximumStandard || input.Tier != nil && *input.Tier == v1alpha1.TierAdvanced ||
+	if input.Value.Len() > parameterstore.MaximumStandard || input.Policies != nil && len(*input.Policies) > 0 || input.Tier != nil && *input.Tier == v1alpha1.TierAdvanced ||
 		before != nil && before.Status.Tier == v1alpha1.TierAdvanced {
 		return kmsGenerateDataKey
 	}

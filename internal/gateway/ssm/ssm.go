@@ -23,6 +23,8 @@ const SigningName = "ssm"
 type Dependencies struct {
 	// Parameters carries out what is permitted.
 	Parameters *parameterstore.Service
+	// SecretValue is Secrets Manager's GetSecretValue, which references to secrets are read by.
+	SecretValue gateway.Operation
 }
 
 // api is the operations' receiver.
@@ -35,16 +37,22 @@ func New(d Dependencies) gateway.Service {
 		gateway.Op("AddTagsToResource", a.resolveAddTags, a.addTagsToResource),
 		gateway.Op("DeleteParameter", a.resolveDelete, a.deleteParameter),
 		gateway.Op("DeleteParameters", a.resolveDeleteAll, a.deleteParameters),
+		gateway.Op("DeleteResourcePolicy", a.resolveDeletePolicy, a.deleteResourcePolicy),
 		gateway.Op("DescribeParameters", a.resolveDescribe, a.describeParameters, gateway.ReadOnly),
 		gateway.Op("GetParameter", a.resolveGet, a.getParameter, gateway.ReadOnly),
 		gateway.Op("GetParameterHistory", a.resolveHistory, a.getParameterHistory, gateway.ReadOnly),
 		gateway.Op("GetParameters", a.resolveGetAll, a.getParameters, gateway.ReadOnly),
 		gateway.Op("GetParametersByPath", a.resolvePath, a.getParametersByPath, gateway.ReadOnly),
+		gateway.Op("GetResourcePolicies", a.resolveGetPolicies, a.getResourcePolicies, gateway.ReadOnly),
+		gateway.Op("GetServiceSetting", a.resolveGetSetting, a.getServiceSetting, gateway.ReadOnly),
 		gateway.Op("LabelParameterVersion", a.resolveLabel, a.labelParameterVersion),
 		gateway.Op("ListTagsForResource", a.resolveListTags, a.listTagsForResource, gateway.ReadOnly),
 		gateway.Op("PutParameter", a.resolvePut, a.putParameter),
+		gateway.Op("PutResourcePolicy", a.resolvePutPolicy, a.putResourcePolicy),
 		gateway.Op("RemoveTagsFromResource", a.resolveRemoveTags, a.removeTagsFromResource),
+		gateway.Op("ResetServiceSetting", a.resolveResetSetting, a.resetServiceSetting),
 		gateway.Op("UnlabelParameterVersion", a.resolveUnlabel, a.unlabelParameterVersion),
+		gateway.Op("UpdateServiceSetting", a.resolveUpdateSetting, a.updateServiceSetting),
 	}}
 }
 
@@ -65,19 +73,48 @@ func (a *api) find(ctx context.Context, call *gateway.Call, name *string, keys c
 	return a.named(ctx, call, &id, keys)
 }
 
+// named is find for a name that was read. Another account's parameter is none.
 func (a *api) named(ctx context.Context, call *gateway.Call, id *parameterstore.ID, keys conditionKeys) (gateway.Resource[target], error) {
-	out := gateway.Resource[target]{Named: id.Given, Account: id.Account, ARN: id.ARN(call.Region, call.Account()), Context: &keys}
-	out.Value.id, out.Value.arn = *id, out.ARN
-	var err error
-	if out.Value.parameter, err = a.Parameters.Find(ctx, call.Namespace(), call.Region, call.Account(), id); err != nil {
-		return out, err
-	}
-	if out.Missing = parameterstore.NotFound(""); out.Value.parameter != nil {
-		out.Missing = nil
-		keys.tags = out.Value.parameter.Spec.Tags
-	}
-	return out, nil
+	p, err := a.Parameters.Find(ctx, call.Namespace(), call.Region, call.Account(), id)
+	return a.resource(call, id, p, keys), err
 }
+
+// shared is named for the operations that read another account's parameter, by its ARN, if that account and the caller's policies allow it.
+// https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-shared-parameters.html
+func (a *api) shared(ctx context.Context, call *gateway.Call, id *parameterstore.ID, keys conditionKeys) (gateway.Resource[target], error) {
+	p, err := a.Parameters.FindShared(ctx, call.Namespace(), call.Region, call.Account(), id)
+	return a.resource(call, id, p, keys), err
+}
+
+// resource is what policies are asked about. A denial is told in the words of what is not there, if that would be denied too.
+func (a *api) resource(call *gateway.Call, id *parameterstore.ID, p *v1alpha1.Parameter, keys conditionKeys) gateway.Resource[target] {
+	out := gateway.Resource[target]{
+		Named: id.Given, Account: id.Account, ARN: id.ARN(call.Region, call.Account()), Context: &keys, Missing: parameterstore.NotFound(""),
+	}
+	out.Value = target{id: *id, arn: out.ARN, parameter: p}
+	if p == nil {
+		return out
+	}
+	absent := keys
+	out.Missing, out.Policy = nil, a.Parameters.Policy(p)
+	out.Unknown = func() gateway.Question {
+		return gateway.Question{Resource: out.ARN, Named: out.Named, ResourceAccount: out.Account, Context: &absent}
+	}
+	keys.tags = p.Spec.Tags
+	return out
+}
+
+// sharedByName is shared for a request's name.
+func (a *api) sharedByName(ctx context.Context, call *gateway.Call, name *string) (gateway.Resource[target], error) {
+	id, err := parameterstore.ParseID(deref(name))
+	if err != nil {
+		return gateway.Resource[target]{}, err
+	}
+	return a.shared(ctx, call, &id, conditionKeys{})
+}
+
+// finding is named or shared.
+type finding func(ctx context.Context, call *gateway.Call, id *parameterstore.ID, keys conditionKeys) (gateway.Resource[target], error)
 
 // whole is find for what is done to a parameter and not to one of its versions: a name with a selector is no parameter's.
 func (a *api) whole(ctx context.Context, call *gateway.Call, name *string) (gateway.Resource[target], error) {
@@ -89,7 +126,7 @@ func (a *api) whole(ctx context.Context, call *gateway.Call, name *string) (gate
 }
 
 // findMore is find for all names of a request that has several, of which first is found, with the permission that is asked for each.
-func (a *api) findMore(ctx context.Context, call *gateway.Call, names []string, first target, action string) ([]target, error) {
+func (a *api) findMore(ctx context.Context, call *gateway.Call, names []string, first target, action string, find finding) ([]target, error) {
 	out := make([]target, 0, len(names))
 	for i := range names {
 		if names[i] == first.id.Given {
@@ -98,16 +135,16 @@ func (a *api) findMore(ctx context.Context, call *gateway.Call, names []string, 
 		}
 		id, err := parameterstore.ParseID(names[i])
 		if err != nil { // AWS tells a bad name with those that are not there
-			out = append(out, target{id: id})
+			out = append(out, target{id: parameterstore.ID{Given: names[i]}})
 			continue
 		}
-		r, err := a.named(ctx, call, &id, conditionKeys{})
+		r, err := find(ctx, call, &id, conditionKeys{})
 		if err != nil {
 			return nil, err
 		}
 		call.Resources = append(call.Resources, audit.Resource{ARN: r.ARN, Account: cmp.Or(r.Account, call.Account())})
 		err = call.Authorize(gateway.Question{
-			Action: SigningName + ":" + action, Resource: r.ARN, Named: r.Named, ResourceAccount: r.Account, Context: r.Context,
+			Action: SigningName + ":" + action, Resource: r.ARN, Named: r.Named, ResourceAccount: r.Account, Policy: r.Policy, Context: r.Context, Unknown: r.Unknown,
 		})
 		if err != nil {
 			return nil, err
@@ -118,7 +155,7 @@ func (a *api) findMore(ctx context.Context, call *gateway.Call, names []string, 
 }
 
 // findFirst is the resource of a request with several names: the first that is one.
-func (a *api) findFirst(ctx context.Context, call *gateway.Call, names []string) (gateway.Resource[target], error) {
+func (a *api) findFirst(ctx context.Context, call *gateway.Call, names []string, find finding) (gateway.Resource[target], error) {
 	bad := parameterstore.Invalid("Names must have at least one name.")
 	for i := range names {
 		id, err := parameterstore.ParseID(names[i])
@@ -126,7 +163,7 @@ func (a *api) findFirst(ctx context.Context, call *gateway.Call, names []string)
 			bad = err
 			continue
 		}
-		r, err := a.named(ctx, call, &id, conditionKeys{})
+		r, err := find(ctx, call, &id, conditionKeys{})
 		r.Missing = nil
 		return r, err
 	}
@@ -142,14 +179,14 @@ func (a *api) deleteParameter(ctx context.Context, _ *gateway.Call, _ *sdk.Delet
 }
 
 func (a *api) resolveDeleteAll(ctx context.Context, call *gateway.Call, in *sdk.DeleteParametersInput) (gateway.Resource[target], error) {
-	return a.findFirst(ctx, call, in.Names)
+	return a.findFirst(ctx, call, in.Names, a.named)
 }
 
 // deleteParameters asks for all permissions before it deletes anything.
 func (a *api) deleteParameters(ctx context.Context, call *gateway.Call, in *sdk.DeleteParametersInput, first target) (
 	*sdk.DeleteParametersOutput, error,
 ) {
-	all, err := a.findMore(ctx, call, in.Names, first, "DeleteParameters")
+	all, err := a.findMore(ctx, call, in.Names, first, "DeleteParameters", a.named)
 	if err != nil {
 		return nil, err
 	}

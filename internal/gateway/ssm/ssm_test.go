@@ -109,7 +109,6 @@ var _ = Describe("PutParameter and GetParameter", func() {
 			func(in *sdk.PutParameterInput) { in.AllowedPattern = ptr.To("^[0-9]+$") }),
 		Entry("a pattern that is none", "x", "v", "InvalidAllowedPatternException",
 			func(in *sdk.PutParameterInput) { in.AllowedPattern = ptr.To("(") }),
-		Entry("policies", "x", "v", "ValidationException", func(in *sdk.PutParameterInput) { in.Policies = ptr.To(`[{"Type":"Expiration"}]`) }),
 		Entry("another data type", "x", "v", "ValidationException", func(in *sdk.PutParameterInput) { in.DataType = ptr.To("aws:ec2:image") }),
 		Entry("no type", "x", "v", "ValidationException", func(in *sdk.PutParameterInput) { in.Type = "" }),
 		Entry("a key that is not there", "x", "v", "InvalidKeyId", secure, func(in *sdk.PutParameterInput) { in.KeyId = ptr.To("alias/none") }),

@@ -8,6 +8,7 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	authenticationv1 "k8s.io/api/authentication/v1"
 
 	sdk "github.com/aws/aws-sdk-go-v2/service/sts"
 	"k8s.io/utils/ptr"
@@ -97,6 +98,11 @@ var _ = Describe("AssumeRoleWithWebIdentity", func() {
 		Entry("of a service account that is gone", "InvalidIdentityToken", "does not accept", func() string {
 			made := token(serviceiam.TokenAudience)
 			Expect(world.ControlPlane.Client.Delete(ctx, serviceAccount())).To(Succeed())
+			Eventually(func() bool { // the API server's own cache may have it for a moment
+				review := &authenticationv1.TokenReview{Spec: authenticationv1.TokenReviewSpec{Token: made, Audiences: []string{serviceiam.TokenAudience}}}
+				Expect(world.ControlPlane.Client.Create(ctx, review)).To(Succeed())
+				return review.Status.Authenticated
+			}).Should(BeFalse())
 			return made
 		}),
 	)

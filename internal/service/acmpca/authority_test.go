@@ -159,6 +159,11 @@ var _ = Describe("An authority's key", func() {
 		readyKey("other")
 		_, _, err = service.EstablishKey(ctx, authority("other", func(ca *v1alpha1.CertificateAuthority) { ca.Spec.KeyAlgorithm = v1alpha1.KeyAlgorithmECSecp384r1 }), nil)
 		says(err, v1alpha1.ReasonKeyMismatch, "ca-other", "EC_secp384r1")
+		world.ReadyKey("ca-many", func(k *v1alpha1.KMSKey) {
+			k.Spec.MultiRegion, k.Spec.KeySpec, k.Spec.KeyUsage = true, v1alpha1.KeySpecECCNISTP256, v1alpha1.KeyUsageSignVerify
+		})
+		_, _, err = service.EstablishKey(ctx, authority("many"), nil)
+		says(err, v1alpha1.ReasonKeyMismatch, "ca-many", "multi-Region")
 	})
 
 	It("signs a request that openssl verifies, of the authority's subject", func() {

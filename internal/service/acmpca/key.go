@@ -66,6 +66,10 @@ func (s *Service) EstablishKey(ctx context.Context, ca *v1alpha1.CertificateAuth
 		}
 		return nil, nil, s.createKey(ctx, ca)
 	}
+	if key.Spec.MultiRegion { // whose replica would sign for another authority, with the same private key
+		return nil, nil, fault.Stalled(v1alpha1.ReasonKeyMismatch, fmt.Errorf("KMSKey %s is a multi-Region key, and an authority's is in one region; name another in kmsKeyRef, "+
+			"or let it be made", key.Name))
+	}
 	signer, err := s.KMS.Signer(ctx, key)
 	if err != nil {
 		return nil, nil, err

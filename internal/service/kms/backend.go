@@ -23,14 +23,16 @@ type Backend interface {
 	Generate(ctx context.Context, spec keys.Spec) (secretbytes.Bytes, error)
 	// Check fails unless the material can be used.
 	Check(ctx context.Context, m Material) error
-	// Sign signs a digest of the algorithm's length by the private key. It fails with keys.ErrAlgorithm and keys.ErrDigestLength.
-	Sign(ctx context.Context, m Material, algorithm keys.SigningAlgorithm, digest []byte) ([]byte, error)
+	// Sign is keys.PrivateKey.Sign.
+	Sign(ctx context.Context, m Material, algorithm keys.SigningAlgorithm, message keys.Message) ([]byte, error)
 	// PublicKey is the public half of an asymmetric key.
 	PublicKey(ctx context.Context, m Material) (*keys.PublicKey, error)
 	// Open decrypts by a private key: keys.PrivateKey.Decrypt. What its public key encrypts needs no backend.
 	Open(ctx context.Context, m Material, algorithm keys.EncryptionAlgorithm, ciphertext []byte) (secretbytes.Bytes, error)
 	// SharedSecret is keys.PrivateKey.SharedSecret.
 	SharedSecret(ctx context.Context, m Material, peer *keys.PublicKey) (secretbytes.Bytes, error)
+	// Decapsulate is keys.PrivateKey.Decapsulate. What its public key encapsulates needs no backend.
+	Decapsulate(ctx context.Context, m Material, algorithm keys.EncapsulationAlgorithm, ciphertext []byte) (secretbytes.Bytes, error)
 	// Mac is keys.Spec.Mac with the key.
 	Mac(ctx context.Context, m Material, algorithm keys.MacAlgorithm, message []byte) ([]byte, error)
 	// Encrypt and Decrypt are keys.Seal and keys.Open with a symmetric key.

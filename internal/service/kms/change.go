@@ -32,6 +32,7 @@ func (s *Service) Change(ctx context.Context, key *v1alpha1.KMSKey, change func(
 	uid := key.UID
 	before := key.DeepCopy()
 	for attempt := 1; ; attempt++ {
+		s.asOfNow(before)
 		after := before.DeepCopy()
 		if err := change(after); err != nil {
 			return nil, err

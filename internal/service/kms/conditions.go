@@ -2,6 +2,7 @@ package kms
 
 import (
 	"cmp"
+	"strconv"
 	"strings"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
@@ -69,14 +70,16 @@ func (c *Conditions) ofKey(key string) ([]string, bool) {
 		return nil, false
 	}
 	switch key {
-	case "kms:keyspec":
+	case "kms:keyspec", "kms:customermasterkeyspec": // the latter are their former names
 		return one(string(SpecOf(c.Key)))
-	case "kms:keyusage":
+	case "kms:keyusage", "kms:customermasterkeyusage":
 		return one(string(UsageOf(c.Key)))
 	case "kms:keyorigin":
 		return one(string(cmp.Or(c.Key.Spec.Origin, v1alpha1.KeyOriginKMS)))
 	case "kms:multiregion":
-		return one("false")
+		return one(strconv.FormatBool(c.Key.Spec.MultiRegion))
+	case "kms:multiregionkeytype":
+		return one(string(MultiRegionTypeOf(c.Key)))
 	case "kms:resourcealiases":
 		return c.Key.Spec.Aliases, len(c.Key.Spec.Aliases) > 0
 	}

@@ -22,6 +22,8 @@ func TestEachConditionKeyHasTheRequestsValueOrNone(t *testing.T) {
 	signer := &v1alpha1.KMSKey{Spec: v1alpha1.KMSKeySpec{
 		KeySpec: v1alpha1.KeySpecRSA2048, KeyUsage: v1alpha1.KeyUsageSignVerify, Origin: v1alpha1.KeyOriginCloudHSM,
 	}}
+	primary := &v1alpha1.KMSKey{Spec: v1alpha1.KMSKeySpec{MultiRegion: true}}
+	replica := &v1alpha1.KMSKey{Spec: v1alpha1.KMSKeySpec{MultiRegion: true, ReplicaOf: &v1alpha1.PrimaryKey{Name: "a", Region: "us-east-1"}}}
 	full := kms.Conditions{
 		Key: key, CallerAccount: "111122223333", Alias: "alias/a", ViaService: "secretsmanager.us-east-1.amazonaws.com",
 		EncryptionContext: map[string]string{"App": "shop", "Empty": ""},
@@ -52,6 +54,10 @@ func TestEachConditionKeyHasTheRequestsValueOrNone(t *testing.T) {
 		"the origin":                                  {full, "kms:keyorigin", []string{"AWS_KMS"}},
 		"the origin of a key in a module":             {kms.Conditions{Key: signer}, "kms:keyorigin", []string{"AWS_CLOUDHSM"}},
 		"that there is one region":                    {full, "kms:multiregion", []string{"false"}},
+		"no type of a key of one region":              {full, "kms:multiregionkeytype", nil},
+		"that there are many regions":                 {kms.Conditions{Key: primary}, "kms:multiregion", []string{"true"}},
+		"that a key is the primary":                   {kms.Conditions{Key: primary}, "kms:multiregionkeytype", []string{"PRIMARY"}},
+		"that a key is a replica":                     {kms.Conditions{Key: replica}, "kms:multiregionkeytype", []string{"REPLICA"}},
 		"all aliases of the key":                      {full, "kms:resourcealiases", []string{"alias/a", "alias/b"}},
 		"no aliases of a key without":                 {kms.Conditions{Key: signer}, "kms:resourcealiases", nil},
 		"a tag of the key, in any case":               {full, "aws:resourcetag/team", []string{"shop"}},

@@ -12,6 +12,7 @@ import (
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/account"
 	"strongroom.dev/strongroom/internal/core/arn"
+	"strongroom.dev/strongroom/internal/core/keys"
 )
 
 const (
@@ -26,9 +27,13 @@ const attempts = 16
 
 // New is a KMSKey as CreateKey asks for it, before it is made: its name is the key id, which is in its ARN.
 func New(namespace string, spec v1alpha1.KMSKeySpec) *v1alpha1.KMSKey {
+	id := string(uuid.NewUUID())
+	if spec.MultiRegion {
+		id = keys.MultiRegionID(id)
+	}
 	return &v1alpha1.KMSKey{
 		ObjectMeta: metav1.ObjectMeta{
-			Namespace: namespace, Name: string(uuid.NewUUID()), Finalizers: []string{Finalizer},
+			Namespace: namespace, Name: id, Finalizers: []string{Finalizer},
 		},
 		Spec: spec,
 	}
@@ -64,22 +69,25 @@ func (s *Service) Create(ctx context.Context, key *v1alpha1.KMSKey) (*v1alpha1.K
 	return s.await(ctx, key)
 }
 
-// establish makes the first material of a new key and commits it.
+// establish makes the first material of a new key and commits it. Of a key whose material is imported it is the id alone.
 func (s *Service) establish(ctx context.Context, key *v1alpha1.KMSKey, account string) error {
 	name := client.ObjectKeyFromObject(key)
 	for attempt := 1; ; attempt++ {
-		if len(key.Status.KeyMaterials) > 0 {
+		if len(key.Status.KeyMaterials) > 0 || key.Status.KeyState == v1alpha1.KeyStatePendingImport {
 			return nil // the controller was first
 		}
 		s.Identify(key, account)
-		made, err := s.CreateMaterial(ctx, key, key.Status.KeyID, key.Status.ARN, 1, "")
-		if err != nil {
-			return err
+		if !External(key) {
+			made, err := s.CreateMaterial(ctx, key, key.Status.KeyID, key.Status.ARN, 1, "")
+			if err != nil {
+				return err
+			}
+			key.Status.KeyMaterials = append(key.Status.KeyMaterials, made)
+			SortMaterials(&key.Status)
 		}
-		key.Status.KeyMaterials = append(key.Status.KeyMaterials, made)
-		SortMaterials(&key.Status)
 		key.Status.KeyState = State(key, false)
-		err = s.Client.Status().Update(ctx, key, FieldOwner)
+		TrackUsage(key, key.CreationTimestamp.Time)
+		err := s.Client.Status().Update(ctx, key, FieldOwner)
 		if !apierrors.IsConflict(err) || attempt == attempts {
 			if err != nil {
 				return fmt.Errorf("writing the status of KMSKey %s: %w", name.Name, err)

@@ -44,16 +44,17 @@ func (s *Service) Encrypt(ctx context.Context, key *v1alpha1.KMSKey, operation k
 }
 
 // GenerateDataKey makes a data key of DataKeyLength, in the clear and encrypted under the key's current material. The caller
-// wipes it.
+// wipes it. It is for Strongroom itself, and noted as a use of the key.
 // https://docs.aws.amazon.com/kms/latest/APIReference/API_GenerateDataKey.html
 func (s *Service) GenerateDataKey(ctx context.Context, key *v1alpha1.KMSKey, ec keys.Context) (
 	dataKey secretbytes.Bytes, encrypted []byte, err error,
 ) {
 	dataKey, encrypted, _, err = s.GenerateDataKeyOf(ctx, key, ec, DataKeyLength)
+	s.usedWithin(key, keys.GenerateDataKey, err)
 	return dataKey, encrypted, err
 }
 
-// GenerateDataKeyOf is GenerateDataKey for a length in bytes, and tells the material.
+// GenerateDataKeyOf is GenerateDataKey for a length in bytes, and tells the material. The caller notes the use.
 func (s *Service) GenerateDataKeyOf(ctx context.Context, key *v1alpha1.KMSKey, ec keys.Context, length int) (
 	dataKey secretbytes.Bytes, encrypted []byte, material v1alpha1.KeyMaterial, err error,
 ) {
@@ -72,16 +73,17 @@ func (s *Service) GenerateDataKeyOf(ctx context.Context, key *v1alpha1.KMSKey, e
 }
 
 // Decrypt opens what was encrypted under any material of the key. Everything that is wrong with the ciphertext or its
-// context is keys.ErrInvalidCiphertext. The caller wipes the plaintext.
+// context is keys.ErrInvalidCiphertext. The caller wipes the plaintext. It is for Strongroom itself, and noted as a use of the key.
 // https://docs.aws.amazon.com/kms/latest/APIReference/API_Decrypt.html
 func (s *Service) Decrypt(ctx context.Context, key *v1alpha1.KMSKey, ec keys.Context, ciphertext []byte) (
 	plaintext secretbytes.Bytes, err error,
 ) {
 	plaintext, _, err = s.DecryptTelling(ctx, key, ec, ciphertext)
+	s.usedWithin(key, keys.Decrypt, err)
 	return plaintext, err
 }
 
-// DecryptTelling is Decrypt, and tells the material.
+// DecryptTelling is Decrypt, and tells the material. The caller notes the use.
 func (s *Service) DecryptTelling(ctx context.Context, key *v1alpha1.KMSKey, ec keys.Context, ciphertext []byte) (
 	plaintext secretbytes.Bytes, material v1alpha1.KeyMaterial, err error,
 ) {
@@ -92,19 +94,22 @@ func (s *Service) DecryptTelling(ctx context.Context, key *v1alpha1.KMSKey, ec k
 	if err != nil {
 		return plaintext, material, err
 	}
-	material, ok := claimedMaterial(key, claimed)
-	if !ok {
-		return plaintext, material, keys.ErrInvalidCiphertext
-	}
-	expected, err := header(key, material)
+	m, ok, err := s.claimed(ctx, key, claimed)
 	if err != nil {
 		return plaintext, material, err
 	}
-	if expected != claimed {
+	if !ok {
 		return plaintext, material, keys.ErrInvalidCiphertext
 	}
-	plaintext, err = s.backend(key).Decrypt(ctx, Material{key, material}, expected, ec, ciphertext)
-	return plaintext, material, err
+	expected, err := header(key, m.KeyMaterial)
+	if err != nil {
+		return plaintext, m.KeyMaterial, err
+	}
+	if expected != claimed {
+		return plaintext, m.KeyMaterial, keys.ErrInvalidCiphertext
+	}
+	plaintext, err = s.backend(key).Decrypt(ctx, m, expected, ec, ciphertext)
+	return plaintext, m.KeyMaterial, err
 }
 
 // checkSymmetric is CheckUsable, and that the key is a symmetric one.
@@ -123,7 +128,7 @@ func claimedMaterial(key *v1alpha1.KMSKey, h keys.Header) (v1alpha1.KeyMaterial,
 	var prefix [2 * len(h.MaterialID)]byte
 	hex.Encode(prefix[:], h.MaterialID[:])
 	for i := range key.Status.KeyMaterials {
-		if strings.HasPrefix(key.Status.KeyMaterials[i].ID, string(prefix[:])) {
+		if m := &key.Status.KeyMaterials[i]; m.State != v1alpha1.KeyMaterialPendingRotation && strings.HasPrefix(m.ID, string(prefix[:])) {
 			return key.Status.KeyMaterials[i], true
 		}
 	}

@@ -42,14 +42,22 @@ func (s *Service) ScheduleDeletion(ctx context.Context, key *v1alpha1.KMSKey, da
 	return s.settle(ctx, changed)
 }
 
-// settle writes when a scheduled key goes: from now on, whatever an earlier deletion that was cancelled has left.
+// settle writes when a scheduled key goes: from now on, whatever an earlier deletion that was cancelled has left. A primary with replicas has no such time yet.
 func (s *Service) settle(ctx context.Context, key *v1alpha1.KMSKey) (*v1alpha1.KMSKey, error) {
 	name, uid := client.ObjectKeyFromObject(key), key.UID
 	key = key.DeepCopy()
 	for attempt := 1; Scheduled(key); attempt++ {
+		replicas, err := s.Replicas(ctx, key)
+		if err != nil {
+			return nil, err
+		}
 		at := metav1.NewTime(s.Now().Add(PendingWindow(key))).Rfc3339Copy()
-		key.Status.DeletionTime, key.Status.DeletionGeneration, key.Status.KeyState = &at, key.Generation, State(key, false)
-		err := s.Client.Status().Update(ctx, key, FieldOwner)
+		key.Status.DeletionTime, key.Status.DeletionGeneration = &at, key.Generation
+		if len(replicas) > 0 { // the window begins when they are gone, which the controller sees
+			key.Status.DeletionTime, key.Status.DeletionGeneration = nil, 0
+		}
+		key.Status.KeyState = State(key, false)
+		err = s.Client.Status().Update(ctx, key, FieldOwner)
 		switch {
 		case err == nil:
 			return s.await(ctx, key)

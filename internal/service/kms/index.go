@@ -3,7 +3,6 @@ package kms
 import (
 	"cmp"
 	"slices"
-	"strings"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -18,8 +17,10 @@ const (
 	ARNIndex = "arn"
 	// AliasIndex finds them by alias.
 	AliasIndex = "alias"
-	// KeyIDIndex finds them by status.keyId, in all namespaces.
+	// KeyIDIndex finds them by status.keyId as a ciphertext's header has it, keys.FormatKeyID, in all namespaces.
 	KeyIDIndex = "key-id"
+	// ReplicaIndex finds replicas by the name of their primary's object.
+	ReplicaIndex = "replica-of"
 )
 
 // IndexARN lists the values of ARNIndex.
@@ -40,17 +41,31 @@ func IndexAlias(obj client.Object) []string {
 
 // IndexKeyID lists the values of KeyIDIndex.
 func IndexKeyID(obj client.Object) []string {
-	if key, ok := obj.(*v1alpha1.KMSKey); ok && key.Status.KeyID != "" {
-		return []string{key.Status.KeyID}
+	if key, ok := obj.(*v1alpha1.KMSKey); ok {
+		if id, err := keys.ParseKeyID(key.Status.KeyID); err == nil {
+			return []string{keys.FormatKeyID(id)}
+		}
 	}
 	return nil
 }
 
-// KeyID is the id that a new key gets: its name if that is a UUID, as it is of keys made through the AWS API, so that the id is
-// known before anything is written and is the same in a rebuilt cluster; and the object's UID otherwise.
+// IndexReplica lists the values of ReplicaIndex.
+func IndexReplica(obj client.Object) []string {
+	if key, ok := obj.(*v1alpha1.KMSKey); ok && key.Spec.ReplicaOf != nil {
+		return []string{key.Spec.ReplicaOf.Name}
+	}
+	return nil
+}
+
+// KeyID is the id that a new key gets which is no replica: its name if that is an id of its kind, as it is of keys made through the AWS API, so that
+// the id is known before anything is written and is the same in a rebuilt cluster; and the object's UID otherwise.
 func KeyID(key *v1alpha1.KMSKey) string {
-	if _, err := keys.ParseKeyID(key.Name); err == nil && !strings.HasPrefix(key.Name, "mrk-") {
+	_, err := keys.ParseKeyID(key.Name)
+	switch {
+	case err == nil && keys.MultiRegion(key.Name) == key.Spec.MultiRegion:
 		return key.Name
+	case key.Spec.MultiRegion:
+		return keys.MultiRegionID(string(key.UID))
 	}
 	return string(key.UID)
 }

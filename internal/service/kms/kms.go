@@ -36,6 +36,8 @@ type Service struct {
 	Live   client.Reader
 	// Region is that of keys that name none.
 	Region string
+	// Regions are those that keys can be in and be replicated to, Region among them.
+	Regions []string
 	// Store keeps key material.
 	Store *store.Store
 	// Keyring opens key material.
@@ -46,6 +48,8 @@ type Service struct {
 	KeyStores *cloudhsm.Clusters
 	// Policies keeps compiled key policies; without it each use compiles.
 	Policies *PolicyCache
+	// Usages are the last uses of keys; without it none are noted.
+	Usages *Usages
 	// Random is crypto/rand if nil.
 	Random io.Reader
 	// Now is the clock.
@@ -74,6 +78,7 @@ func (s *Service) byName(ctx context.Context, namespace, name string, options ..
 	if err != nil {
 		return nil, fmt.Errorf("reading KMSKey %s: %w", name, err)
 	}
+	s.asOfNow(key)
 	return key, nil
 }
 
@@ -88,6 +93,7 @@ func (s *Service) ByARN(ctx context.Context, namespace, arn string) (*v1alpha1.K
 		return nil, fault.Stalled(v1alpha1.ReasonKeyNotFound,
 			fmt.Errorf("%w: %s; apply the deleted KMSKey again, or restore it from a backup", errKeyNotFound, arn))
 	}
+	s.asOfNow(&found.Items[0])
 	return &found.Items[0], nil
 }
 

@@ -81,7 +81,13 @@ func (s *Service) FindOpening(ctx context.Context, region string, h keys.Header)
 		return nil, err
 	}
 	for i := range found {
-		if _, ok := claimedMaterial(&found[i], h); !ok || arn.Region(found[i].Status.ARN) != region {
+		if arn.Region(found[i].Status.ARN) != region {
+			continue
+		}
+		if _, ok, err := s.claimed(ctx, &found[i], h); !ok || err != nil {
+			if err != nil {
+				return nil, err
+			}
 			continue
 		}
 		// A namespace that has lost its account id to an older one, or has another now, has no key in that account any more.
@@ -107,6 +113,9 @@ func (s *Service) list(ctx context.Context, options ...client.ListOption) ([]v1a
 	}
 	if err != nil {
 		return nil, fmt.Errorf("looking for KMSKeys: %w", err)
+	}
+	for i := range found.Items {
+		s.asOfNow(&found.Items[i])
 	}
 	return found.Items, nil
 }

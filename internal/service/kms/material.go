@@ -68,10 +68,11 @@ func (s *Service) CreateMaterial(ctx context.Context, key *v1alpha1.KMSKey, keyI
 	return MaterialOf(stored), nil
 }
 
-// MaterialOf is the index entry of a KeyMaterial Envelope, as CURRENT.
+// MaterialOf is the index entry of a KeyMaterial Envelope, as CURRENT; of imported material it is a record for TakeImports.
 func MaterialOf(e *v1alpha1.Envelope) v1alpha1.KeyMaterial {
 	m := v1alpha1.KeyMaterial{
 		ID: e.Spec.Version, Sequence: e.Spec.Sequence, State: v1alpha1.KeyMaterialCurrent, CreatedTime: e.Spec.CreatedTime,
+		Import: e.Spec.Import.DeepCopy(),
 	}
 	if len(e.Spec.Stages) > 0 {
 		m.RotationType = v1alpha1.RotationType(e.Spec.Stages[0])
@@ -82,6 +83,9 @@ func MaterialOf(e *v1alpha1.Envelope) v1alpha1.KeyMaterial {
 // VerifyMaterial opens one material and forgets it: nil means that it can be used, and that what is encrypted under it can be
 // read. The fault says KeyUnusable if it is a key of another spec.
 func (s *Service) VerifyMaterial(ctx context.Context, key *v1alpha1.KMSKey, material v1alpha1.KeyMaterial) error {
+	if External(key) || material.Import != nil {
+		return s.verifyImported(ctx, key, material)
+	}
 	return s.backend(key).Check(ctx, Material{key, material})
 }
 
@@ -95,10 +99,10 @@ func useMaterial[M keyring.Material](ctx context.Context, s *Service, m Material
 	if err != nil {
 		return err
 	}
-	// The object's version is in the cache's key: an Envelope that was exchanged is opened, and so checked, anew. So are spec, usage and
-	// origin, which are what the material is opened as.
-	id := string(e.UID) + "/" + e.ResourceVersion + "/" + string(SpecOf(m.Key)) + "/" + string(UsageOf(m.Key)) + "/" + strconv.FormatBool(InModule(m.Key))
-	return keyring.Use(s.Materials, id, func() (opened M, err error) {
+	if err := s.usableImport(m, e); err != nil {
+		return err
+	}
+	return keyring.Use(s.Materials, openedAs(m, e), func() (opened M, err error) {
 		material, err := s.unwrap(m.Key.Status.KeyID, e)
 		if err != nil {
 			return opened, err
@@ -108,6 +112,12 @@ func useMaterial[M keyring.Material](ctx context.Context, s *Service, m Material
 		}
 		return open(material)
 	}, use)
+}
+
+// openedAs is the name of opened material in the cache. The object's version is in it: an Envelope that was exchanged is opened, and so checked, anew.
+// So are spec, usage and origin, which are what the material is opened as.
+func openedAs(m Material, e *v1alpha1.Envelope) string {
+	return string(e.UID) + "/" + e.ResourceVersion + "/" + string(SpecOf(m.Key)) + "/" + string(UsageOf(m.Key)) + "/" + strconv.FormatBool(InModule(m.Key))
 }
 
 func (s *Service) unwrap(keyID string, e *v1alpha1.Envelope) (secretbytes.Bytes, error) {

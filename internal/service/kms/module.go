@@ -36,14 +36,19 @@ func InModule(key *v1alpha1.KMSKey) bool {
 	return key.Spec.Origin == v1alpha1.KeyOriginCloudHSM && key.Spec.CustomKeyStoreRef != nil
 }
 
-// ModuleHas tells whether keys of a spec and usage can be in an HSMCluster: its modules encrypt by symmetric keys, and sign.
+// ModuleHas tells whether keys of a spec and usage can be in an HSMCluster: its modules encrypt by symmetric keys, and sign by those of RSA and NIST's
+// curves.
 func ModuleHas(spec keys.Spec, usage keys.Usage) bool {
-	return spec == keys.SymmetricDefault || usage == keys.SignVerify
+	_, err := hsm.ParseKeySpec(string(spec))
+	return err == nil && (spec == keys.SymmetricDefault || usage == keys.SignVerify)
 }
 
-// Rotates tells whether a key's material is rotated. As in AWS KMS, that in a custom key store is not.
+// Rotates tells whether new material is made for a key when it is rotated. As in AWS KMS, for one in a custom key store it is not, nor for one whose
+// material is imported.
 // https://docs.aws.amazon.com/kms/latest/developerguide/rotate-keys.html
-func Rotates(key *v1alpha1.KMSKey) bool { return SpecOf(key).Rotates() && !InModule(key) }
+func Rotates(key *v1alpha1.KMSKey) bool {
+	return SpecOf(key).Rotates() && !InModule(key) && !External(key)
+}
 
 // module is the Backend of one key in an HSMCluster. What its Envelope keeps is the key token: the key as the cluster's own keys wrapped it, which
 // only a node opens, inside of its PKCS#11 module. The plaintexts of symmetric operations pass through this process, and nothing of the key.
@@ -115,9 +120,13 @@ func (m module) Check(ctx context.Context, material Material) error {
 }
 
 // Sign implements Backend.
-func (m module) Sign(ctx context.Context, material Material, algorithm keys.SigningAlgorithm, digest []byte) (signature []byte, err error) {
+func (m module) Sign(ctx context.Context, material Material, algorithm keys.SigningAlgorithm, message keys.Message) (signature []byte, err error) {
 	err = m.use(ctx, material, func(cluster *hsmclient.Cluster, token hsmclient.KeyToken, public *keys.PublicKey) error {
 		if err := public.Spec().CheckAlgorithm(algorithm); err != nil {
+			return err
+		}
+		digest, err := message.Digest(algorithm)
+		if err != nil {
 			return err
 		}
 		signature, err = cluster.Sign(ctx, token, string(algorithm), digest)
@@ -144,6 +153,11 @@ func (m module) Open(context.Context, Material, keys.EncryptionAlgorithm, []byte
 
 // SharedSecret implements Backend, as Open does.
 func (m module) SharedSecret(context.Context, Material, *keys.PublicKey) (secretbytes.Bytes, error) {
+	return secretbytes.Bytes{}, m.without()
+}
+
+// Decapsulate implements Backend, as Open does.
+func (m module) Decapsulate(context.Context, Material, keys.EncapsulationAlgorithm, []byte) (secretbytes.Bytes, error) {
 	return secretbytes.Bytes{}, m.without()
 }
 

@@ -61,3 +61,39 @@ func (s *Service) DeriveSharedSecret(ctx context.Context, key *v1alpha1.KMSKey, 
 	}
 	return s.backend(key).SharedSecret(ctx, Material{key, m}, peer)
 }
+
+// Encapsulate makes a secret by the public half of a key of usage ENCAPSULATE_DECAPSULATE, as anybody can who has that, with the ciphertext that Decapsulate
+// opens. The caller wipes the secret. The fault says KeyUnusable; what is wrong with the algorithm is keys.ErrAlgorithm.
+// https://docs.aws.amazon.com/kms/latest/APIReference/API_Encapsulate.html
+func (s *Service) Encapsulate(ctx context.Context, key *v1alpha1.KMSKey, algorithm keys.EncapsulationAlgorithm) (
+	secret secretbytes.Bytes, ciphertext []byte, err error,
+) {
+	if err := CheckUsable(key, keys.Encapsulate); err != nil {
+		return secret, nil, err
+	}
+	m, err := current(key)
+	if err != nil {
+		return secret, nil, err
+	}
+	public, err := s.backend(key).PublicKey(ctx, Material{key, m})
+	if err != nil {
+		return secret, nil, err
+	}
+	return public.Encapsulate(algorithm)
+}
+
+// Decapsulate is the secret of what Encapsulate made. A ciphertext of another length is keys.ErrInvalidCiphertext; any other that is not the key's has a
+// secret that nobody else has. The caller wipes it. The fault says KeyUnusable; what is wrong with the algorithm is keys.ErrAlgorithm.
+// https://docs.aws.amazon.com/kms/latest/APIReference/API_Decapsulate.html
+func (s *Service) Decapsulate(ctx context.Context, key *v1alpha1.KMSKey, algorithm keys.EncapsulationAlgorithm, ciphertext []byte) (
+	secret secretbytes.Bytes, err error,
+) {
+	if err := CheckUsable(key, keys.Decapsulate); err != nil {
+		return secret, err
+	}
+	m, err := current(key)
+	if err != nil {
+		return secret, err
+	}
+	return s.backend(key).Decapsulate(ctx, Material{key, m}, algorithm, ciphertext)
+}

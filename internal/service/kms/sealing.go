@@ -2,6 +2,7 @@ package kms
 
 import (
 	"context"
+	"fmt"
 	"strings"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -28,7 +29,7 @@ func (s *Service) SealingPublicKey(ctx context.Context, key *v1alpha1.KMSKey) (l
 	return line, err
 }
 
-// SealedFor is the key of a namespace that opens a sealed value, whichever material it was sealed for. It fails with
+// SealedFor is the key of a namespace that opens a sealed value, whichever material it was sealed for: of multi-Region keys the primary. It fails with
 // sealing.ErrInvalid if the text names none.
 func (s *Service) SealedFor(ctx context.Context, namespace, text string) (*v1alpha1.KMSKey, error) {
 	h, err := sealing.Identify(strings.TrimSpace(text))
@@ -39,42 +40,91 @@ func (s *Service) SealedFor(ctx context.Context, namespace, text string) (*v1alp
 	if err != nil {
 		return nil, err
 	}
+	var named *v1alpha1.KMSKey
 	for i := range found {
-		if _, ok := claimedMaterial(&found[i], h); ok {
-			return &found[i], nil
+		if _, ok := claimedMaterial(&found[i], h); ok && (named == nil || IsReplica(named) && !IsReplica(&found[i])) {
+			named = &found[i]
 		}
 	}
-	return nil, sealing.ErrInvalid
+	if named == nil {
+		return nil, sealing.ErrInvalid
+	}
+	return named, nil
 }
 
 // OpenSealed opens a value that was sealed for the key, under any of its materials. It is for who may decrypt by the key: a state that
 // forbids it is told as by CheckUsable. Everything that is wrong with the text or its scope is sealing.ErrInvalid. The caller wipes the
 // value.
 func (s *Service) OpenSealed(ctx context.Context, key *v1alpha1.KMSKey, scope sealing.Scope, text string) (value secretbytes.Bytes, err error) {
+	err = s.opening(ctx, key, text, func(k *sealing.PrivateKey) error {
+		value, err = k.OpenFor(scope, text)
+		return err
+	})
+	s.usedWithin(key, keys.Decrypt, err)
+	return value, err
+}
+
+// Reseal seals for the current material of the key to what was sealed for the key, under any of its materials, and for the scope. The
+// keys may be the same one. The value is in this process alone, and for as long as it takes. Errors are those of OpenSealed, and of
+// CheckUsable for a key that nothing can be encrypted by.
+func (s *Service) Reseal(ctx context.Context, key, to *v1alpha1.KMSKey, scope sealing.Scope, text string) (resealed string, err error) {
+	if err := CheckUsable(to, keys.Encrypt); err != nil {
+		return "", err
+	}
+	if !Seals(to) {
+		return "", fmt.Errorf("%w: KMSKey %s is asymmetric, for HMAC, or in a custom key store", sealing.ErrPublicKey, to.Name)
+	}
+	line, err := s.SealingPublicKey(ctx, to)
+	if err != nil {
+		return "", err
+	}
+	public, err := sealing.ParsePublicKey(line)
+	if err != nil {
+		return "", err
+	}
+	err = s.opening(ctx, key, text, func(k *sealing.PrivateKey) error {
+		resealed, err = k.Reseal(public, scope, text)
+		return err
+	})
+	return resealed, err
+}
+
+// SealedForCurrent tells whether a value was sealed for the key's current material, by what it says of itself.
+func SealedForCurrent(key *v1alpha1.KMSKey, text string) bool {
+	h, err := sealing.Identify(strings.TrimSpace(text))
+	if err != nil {
+		return false
+	}
+	material, err := current(key)
+	if err != nil {
+		return false
+	}
+	claimed, ok := claimedMaterial(key, h)
+	return ok && claimed.ID == material.ID
+}
+
+// opening derives the sealing key that a value was sealed for, for as long as open runs.
+func (s *Service) opening(ctx context.Context, key *v1alpha1.KMSKey, text string, open func(*sealing.PrivateKey) error) error {
 	if err := CheckUsable(key, keys.Decrypt); err != nil {
-		return value, err
+		return err
 	}
 	h, err := sealing.Identify(strings.TrimSpace(text))
 	if err != nil {
-		return value, err
+		return err
 	}
 	h.Kind = keys.KindCiphertext
 	material, ok := claimedMaterial(key, h)
 	if !ok || !Seals(key) {
-		return value, sealing.ErrInvalid
+		return sealing.ErrInvalid
 	}
 	expected, err := header(key, material)
 	if err != nil {
-		return value, err
+		return err
 	}
 	if expected != h {
-		return value, sealing.ErrInvalid
+		return sealing.ErrInvalid
 	}
-	err = s.useSealing(ctx, key, material, func(k *sealing.PrivateKey) error {
-		value, err = k.OpenFor(scope, text)
-		return err
-	})
-	return value, err
+	return s.useSealing(ctx, key, material, open)
 }
 
 // useSealing derives the sealing key of a material for as long as use runs.

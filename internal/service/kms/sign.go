@@ -9,15 +9,15 @@ import (
 	"strongroom.dev/strongroom/internal/core/keys"
 )
 
-// Sign signs a message, or its digest, by the key's private half. The fault says KeyUnusable; what is wrong with the message or
-// the algorithm is keys.ErrAlgorithm, keys.ErrDigestLength or keys.ErrTooLarge.
+// Sign signs a message, or what its type says of it, by the key's private half. The fault says KeyUnusable; what is wrong with the message or
+// the algorithm is keys.ErrAlgorithm, keys.ErrNotApproved, or what keys.Message.Check fails with.
 // https://docs.aws.amazon.com/kms/latest/APIReference/API_Sign.html
 func (s *Service) Sign(ctx context.Context, key *v1alpha1.KMSKey, algorithm keys.SigningAlgorithm, message keys.Message) ([]byte, error) {
-	material, digest, err := s.signing(key, keys.Sign, algorithm, message)
+	material, err := s.signing(key, keys.Sign, algorithm, message)
 	if err != nil {
 		return nil, err
 	}
-	return s.backend(key).Sign(ctx, material, algorithm, digest)
+	return s.backend(key).Sign(ctx, material, algorithm, message)
 }
 
 // Verify fails with keys.ErrInvalidSignature unless the signature is the key's for that message or digest, and otherwise as Sign.
@@ -25,7 +25,7 @@ func (s *Service) Sign(ctx context.Context, key *v1alpha1.KMSKey, algorithm keys
 func (s *Service) Verify(ctx context.Context, key *v1alpha1.KMSKey, algorithm keys.SigningAlgorithm, message keys.Message,
 	signature []byte,
 ) error {
-	material, digest, err := s.signing(key, keys.Verify, algorithm, message)
+	material, err := s.signing(key, keys.Verify, algorithm, message)
 	if err != nil {
 		return err
 	}
@@ -33,24 +33,24 @@ func (s *Service) Verify(ctx context.Context, key *v1alpha1.KMSKey, algorithm ke
 	if err != nil {
 		return err
 	}
-	return public.Verify(algorithm, digest, signature)
+	return public.Verify(algorithm, message, signature)
 }
 
 // signing checks what Sign and Verify are asked.
 func (s *Service) signing(key *v1alpha1.KMSKey, operation keys.Operation, algorithm keys.SigningAlgorithm, message keys.Message) (
-	material Material, digest []byte, err error,
+	material Material, err error,
 ) {
 	if err := CheckUsable(key, operation); err != nil {
-		return material, nil, err
+		return material, err
 	}
 	if err := SpecOf(key).CheckAlgorithm(algorithm); err != nil {
-		return material, nil, err
+		return material, err
 	}
-	if digest, err = message.Digest(algorithm); err != nil {
-		return material, nil, err
+	if err := message.Check(algorithm); err != nil {
+		return material, err
 	}
 	m, err := current(key)
-	return Material{key, m}, digest, err
+	return Material{key, m}, err
 }
 
 // PublicKey is the public half of an asymmetric key. The fault says KeyUnusable; it is keys.ErrKeyUsage too for a symmetric key,
@@ -80,7 +80,7 @@ func (s *Service) PublicKeyOfAny(ctx context.Context, key *v1alpha1.KMSKey) (*ke
 }
 
 // Signer is a key as Go's standard library signs with one, for example a certificate authority. It signs by the algorithm that its
-// caller's options mean, see keys.Spec.AlgorithmFor, for as long as ctx is not done; make one for each piece of work. It fails as
+// caller's options mean, see keys.Spec.MessageFor, for as long as ctx is not done; make one for each piece of work. It fails as
 // PublicKey does.
 func (s *Service) Signer(ctx context.Context, key *v1alpha1.KMSKey) (crypto.Signer, error) {
 	if err := CheckUsable(key, keys.Sign); err != nil {
@@ -105,9 +105,11 @@ func (s *signer) Public() crypto.PublicKey { return s.public.Key() }
 
 // Sign implements crypto.Signer. Random bytes are those of crypto/rand, always.
 func (s *signer) Sign(_ io.Reader, digest []byte, options crypto.SignerOpts) ([]byte, error) {
-	algorithm, err := s.public.Spec().AlgorithmFor(options)
+	algorithm, as, err := s.public.Spec().MessageFor(options)
 	if err != nil {
 		return nil, err
 	}
-	return s.service.Sign(s.ctx, s.key, algorithm, keys.Message{Bytes: digest, Digested: true})
+	signature, err := s.service.Sign(s.ctx, s.key, algorithm, keys.Message{Bytes: digest, Type: as})
+	s.service.usedWithin(s.key, keys.Sign, err)
+	return signature, err
 }

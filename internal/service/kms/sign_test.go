@@ -44,9 +44,35 @@ var _ = Describe("An asymmetric key", func() {
 				Expect(service().Verify(ctx, key, algorithm, message, signature)).To(Succeed())
 				digest, err := message.Digest(algorithm)
 				Expect(err).NotTo(HaveOccurred())
-				Expect(service().Verify(ctx, key, algorithm, keys.Message{Bytes: digest, Digested: true}, signature)).To(Succeed())
+				Expect(service().Verify(ctx, key, algorithm, keys.Message{Bytes: digest, Type: keys.Digested}, signature)).To(Succeed())
 				signature[len(signature)-1] ^= 1
 				Expect(service().Verify(ctx, key, algorithm, message, signature)).To(MatchError(keys.ErrInvalidSignature))
+			}
+		})
+	}
+
+	for spec, takes := range map[v1alpha1.KeySpec]map[keys.SigningAlgorithm]keys.MessageType{
+		v1alpha1.KeySpecECCSECGP256K1:       {keys.ECDSASHA256: keys.Digested},
+		v1alpha1.KeySpecECCNISTEdwards25519: {keys.ED25519SHA512: keys.Raw, keys.ED25519PHSHA512: keys.Digested},
+		v1alpha1.KeySpecMLDSA44:             {keys.MLDSASHAKE256: keys.ExternalMu},
+		v1alpha1.KeySpecMLDSA87:             {keys.MLDSASHAKE256: keys.ExternalMu},
+	} {
+		It(fmt.Sprintf("of %s signs what its algorithms take, and refuses other types of messages", spec), func() {
+			key := world.ReadyKey("key", signs(spec))
+			for algorithm, as := range takes {
+				m := keys.Message{Bytes: make([]byte, 64), Type: as}
+				if algorithm == keys.ECDSASHA256 {
+					m.Bytes = m.Bytes[:32]
+				}
+				signature, err := service().Sign(ctx, key, algorithm, m)
+				Expect(err).NotTo(HaveOccurred())
+				Expect(service().Verify(ctx, key, algorithm, m, signature)).To(Succeed())
+				signature[len(signature)-1] ^= 1
+				Expect(service().Verify(ctx, key, algorithm, m, signature)).To(MatchError(keys.ErrInvalidSignature))
+				m.Type = "OTHER"
+				_, err = service().Sign(ctx, key, algorithm, m)
+				Expect(err).To(MatchError(keys.ErrMessageType))
+				Expect(service().Verify(ctx, key, algorithm, m, signature)).To(MatchError(keys.ErrMessageType))
 			}
 		})
 	}
@@ -77,7 +103,7 @@ var _ = Describe("An asymmetric key", func() {
 		Expect(err).NotTo(HaveOccurred())
 		Expect(again).NotTo(BeIdenticalTo(first))
 		Expect(again.DER()).To(Equal(first.DER()))
-		Expect(first.Verify(keys.PKCS1SHA256, make([]byte, 32), []byte("x"))).To(MatchError(keys.ErrInvalidSignature), "the public half stays")
+		Expect(first.Verify(keys.PKCS1SHA256, message, []byte("x"))).To(MatchError(keys.ErrInvalidSignature), "the public half stays")
 	})
 
 	It("signs from the cache while the root of trust is sealed, and not after", func() {
@@ -102,7 +128,7 @@ var _ = Describe("An asymmetric key", func() {
 		}{
 			{keys.PSSSHA256, message, keys.ErrAlgorithm},
 			{keys.ECDSASHA384, message, keys.ErrAlgorithm},
-			{keys.ECDSASHA256, keys.Message{Bytes: make([]byte, 31), Digested: true}, keys.ErrDigestLength},
+			{keys.ECDSASHA256, keys.Message{Bytes: make([]byte, 31), Type: keys.Digested}, keys.ErrDigestLength},
 			{keys.ECDSASHA256, keys.Message{Bytes: make([]byte, keys.MaxMessage+1)}, keys.ErrTooLarge},
 		} {
 			_, err := service().Sign(ctx, key, tt.algorithm, tt.message)

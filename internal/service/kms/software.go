@@ -20,8 +20,11 @@ type software struct{ *Service }
 
 var _ Backend = software{}
 
-// Generate implements Backend.
+// Generate implements Backend. The fault says UnsupportedOperation for a spec that is not approved where nothing else is allowed.
 func (s software) Generate(ctx context.Context, spec keys.Spec) (secretbytes.Bytes, error) {
+	if err := spec.CheckApproved(); err != nil {
+		return secretbytes.Bytes{}, fault.Stalled(v1alpha1.ReasonUnsupportedOperation, err)
+	}
 	if spec.Symmetric() {
 		return secretbytes.Random(s.Random, spec.SecretSize())
 	}
@@ -49,9 +52,9 @@ func (s software) Check(ctx context.Context, m Material) error {
 }
 
 // Sign implements Backend.
-func (s software) Sign(ctx context.Context, m Material, algorithm keys.SigningAlgorithm, digest []byte) (signature []byte, err error) {
+func (s software) Sign(ctx context.Context, m Material, algorithm keys.SigningAlgorithm, message keys.Message) (signature []byte, err error) {
 	err = s.usePrivate(ctx, m, func(k *keys.PrivateKey) error {
-		signature, err = k.Sign(algorithm, digest)
+		signature, err = k.Sign(algorithm, message)
 		return err
 	})
 	return signature, err
@@ -79,6 +82,15 @@ func (s software) Open(ctx context.Context, m Material, algorithm keys.Encryptio
 func (s software) SharedSecret(ctx context.Context, m Material, peer *keys.PublicKey) (secret secretbytes.Bytes, err error) {
 	err = s.usePrivate(ctx, m, func(k *keys.PrivateKey) error {
 		secret, err = k.SharedSecret(peer)
+		return err
+	})
+	return secret, err
+}
+
+// Decapsulate implements Backend.
+func (s software) Decapsulate(ctx context.Context, m Material, algorithm keys.EncapsulationAlgorithm, ciphertext []byte) (secret secretbytes.Bytes, err error) {
+	err = s.usePrivate(ctx, m, func(k *keys.PrivateKey) error {
+		secret, err = k.Decapsulate(algorithm, ciphertext)
 		return err
 	})
 	return secret, err

@@ -27,21 +27,51 @@ func PendingWindow(key *v1alpha1.KMSKey) time.Duration {
 	return time.Duration(key.Spec.Deletion.PendingWindowInDays) * 24 * time.Hour
 }
 
-// State is the state of AWS KMS that a key's spec and index make; unavailable tells that its current material does not open. A
+// AwaitsReplicas tells that a multi-Region primary key is scheduled for deletion and that its window has not begun: replicas are there.
+func AwaitsReplicas(key *v1alpha1.KMSKey) bool {
+	return Scheduled(key) && key.Spec.MultiRegion && !IsReplica(key) && key.Status.DeletionTime == nil
+}
+
+// pendingDeletion is the state of a key that is scheduled for deletion.
+func pendingDeletion(key *v1alpha1.KMSKey) v1alpha1.KeyState {
+	if AwaitsReplicas(key) {
+		return v1alpha1.KeyStatePendingReplicaDeletion
+	}
+	return v1alpha1.KeyStatePendingDeletion
+}
+
+// enabled is the state of a key that nothing forbids to use.
+func enabled(key *v1alpha1.KMSKey) v1alpha1.KeyState {
+	if Updating(key) {
+		return v1alpha1.KeyStateUpdating
+	}
+	return v1alpha1.KeyStateEnabled
+}
+
+// State is the state of AWS KMS that a key's spec and index make; unavailable tells that its current material does not open. Material that has expired
+// counts as the index has it, which its controller keeps right. A
 // key that is being deleted and is held back by what it encrypts stays as it was, since it is not let go.
 // https://docs.aws.amazon.com/kms/latest/developerguide/key-state.html
 func State(key *v1alpha1.KMSKey, unavailable bool) v1alpha1.KeyState {
 	switch {
-	case len(key.Status.KeyMaterials) > 0 && Scheduled(key):
-		return v1alpha1.KeyStatePendingDeletion
+	case (len(key.Status.KeyMaterials) > 0 || External(key) && key.Status.KeyID != "") && Scheduled(key):
+		return pendingDeletion(key)
 	case unavailable:
 		return v1alpha1.KeyStateUnavailable
+	case key.Status.KeyID != "" && AwaitsImport(key, time.Time{}):
+		return v1alpha1.KeyStatePendingImport
 	case len(key.Status.KeyMaterials) == 0:
 		return v1alpha1.KeyStateCreating
 	case !Enabled(key):
 		return v1alpha1.KeyStateDisabled
 	}
-	return v1alpha1.KeyStateEnabled
+	return enabled(key)
+}
+
+// settled are the states that spec decides between.
+var settled = map[v1alpha1.KeyState]bool{
+	v1alpha1.KeyStateEnabled: true, v1alpha1.KeyStateDisabled: true, v1alpha1.KeyStateUpdating: true,
+	v1alpha1.KeyStatePendingDeletion: true, v1alpha1.KeyStatePendingReplicaDeletion: true,
 }
 
 // StateNow is the state that is in force. What the spec says counts from when it was written, be it before the controller has
@@ -51,13 +81,13 @@ func StateNow(key *v1alpha1.KMSKey) v1alpha1.KeyState {
 	case state == "":
 		return v1alpha1.KeyStateCreating
 	case Scheduled(key) && state != v1alpha1.KeyStateCreating:
-		return v1alpha1.KeyStatePendingDeletion
-	case state != v1alpha1.KeyStateEnabled && state != v1alpha1.KeyStateDisabled && state != v1alpha1.KeyStatePendingDeletion:
+		return pendingDeletion(key)
+	case !settled[state]:
 		return state
 	case !Enabled(key):
 		return v1alpha1.KeyStateDisabled
 	}
-	return v1alpha1.KeyStateEnabled
+	return enabled(key)
 }
 
 // makesNew are the operations whose result needs the key later, to be read or believed.

@@ -24,6 +24,7 @@ var (
 	anRSAKey     = keyFor(v1alpha1.KeySpecRSA2048, v1alpha1.KeyUsageEncryptDecrypt)
 	anHMACKey    = keyFor(v1alpha1.KeySpecHMAC256, v1alpha1.KeyUsageGenerateVerifyMac)
 	anAgreeing   = keyFor(v1alpha1.KeySpecECCNISTP256, v1alpha1.KeyUsageKeyAgreement)
+	aKEM         = keyFor(v1alpha1.KeySpecMLKEM768, v1alpha1.KeyUsageEncapsulateDecapsulate)
 	theMessage   = []byte("attack at dawn")
 	theAlgorithm = keys.OAEPSHA256
 )
@@ -154,6 +155,63 @@ var _ = Describe("A key that agrees", func() {
 	})
 })
 
+var _ = Describe("A key of ML-KEM", func() {
+	DescribeTable("has one secret with whoever encapsulates by its public half", func(spec v1alpha1.KeySpec, length int) {
+		key := world.ReadyKey("key", keyFor(spec, v1alpha1.KeyUsageEncapsulateDecapsulate))
+		secret, ciphertext, err := service().Encapsulate(ctx, key, keys.MLKEM)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(ciphertext).To(HaveLen(length))
+		Expect(secret.Reveal()).To(HaveLen(32))
+		opened, err := service().Decapsulate(ctx, key, keys.MLKEM, ciphertext)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(opened.Equal(secret)).To(BeTrue())
+		public, err := service().PublicKey(ctx, key)
+		Expect(err).NotTo(HaveOccurred())
+		secret, ciphertext, err = public.Encapsulate(keys.MLKEM)
+		Expect(err).NotTo(HaveOccurred())
+		opened, err = service().Decapsulate(ctx, key, keys.MLKEM, ciphertext)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(opened.Equal(secret)).To(BeTrue(), "what was encapsulated elsewhere")
+
+		other := world.ReadyKey("other", keyFor(spec, v1alpha1.KeyUsageEncapsulateDecapsulate))
+		strange, err := service().Decapsulate(ctx, other, keys.MLKEM, ciphertext)
+		Expect(err).NotTo(HaveOccurred(), "implicit rejection")
+		Expect(strange.Equal(secret)).To(BeFalse())
+		again, err := service().Decapsulate(ctx, other, keys.MLKEM, ciphertext)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(again.Equal(strange)).To(BeTrue(), "the same each time")
+		for _, wrong := range [][]byte{nil, ciphertext[1:], append(ciphertext, 0)} {
+			_, err = service().Decapsulate(ctx, key, keys.MLKEM, wrong)
+			Expect(err).To(MatchError(keys.ErrInvalidCiphertext))
+		}
+	},
+		Entry("ML_KEM_768", v1alpha1.KeySpecMLKEM768, 1088), Entry("ML_KEM_1024", v1alpha1.KeySpecMLKEM1024, 1568),
+	)
+
+	It("does nothing else, by no other algorithm, and a disabled one nothing at all", func() {
+		key := world.ReadyKey("key", aKEM)
+		_, ciphertext, err := service().Encapsulate(ctx, key, keys.MLKEM)
+		Expect(err).NotTo(HaveOccurred())
+		_, _, err = service().Encapsulate(ctx, key, "ML_KEM_768")
+		Expect(err).To(MatchError(keys.ErrAlgorithm))
+		_, err = service().Decapsulate(ctx, key, "ML_KEM_768", ciphertext)
+		Expect(err).To(MatchError(keys.ErrAlgorithm))
+		_, err = service().Sign(ctx, key, keys.ECDSASHA256, keys.Message{Bytes: theMessage})
+		Expect(err).To(MatchError(keys.ErrKeyUsage))
+		_, _, err = service().Encrypt(ctx, key, keys.Encrypt, nil, secretbytes.Copy(theMessage))
+		Expect(err).To(MatchError(keys.ErrKeyUsage))
+		_, _, err = service().Encapsulate(ctx, world.ReadyKey("agrees", anAgreeing), keys.MLKEM)
+		Expect(err).To(MatchError(And(ContainSubstring("Encapsulate needs ENCAPSULATE_DECAPSULATE"), ContainSubstring("name a KMSKey with another keyUsage"))))
+		Expect(kms.Seals(key)).To(BeFalse())
+		Expect(kms.Rotates(key)).To(BeFalse())
+		key.Spec.Enabled = ptr.To(false)
+		_, _, err = service().Encapsulate(ctx, key, keys.MLKEM)
+		faultOf(err, v1alpha1.ReasonKeyUnusable, false)
+		_, err = service().Decapsulate(ctx, key, keys.MLKEM, ciphertext)
+		faultOf(err, v1alpha1.ReasonKeyUnusable, false)
+	})
+})
+
 var _ = Describe("A data key pair", func() {
 	DescribeTable("has a private half that the key opens, and that fits the public one", func(spec keys.Spec) {
 		key := world.ReadyKey("key")
@@ -163,8 +221,10 @@ var _ = Describe("A data key pair", func() {
 		opened, err := service().Decrypt(ctx, key, keys.Context{"app": "shop"}, pair.Encrypted)
 		Expect(err).NotTo(HaveOccurred())
 		Expect(opened.Equal(pair.PrivateKey)).To(BeTrue())
-		_, err = x509.ParsePKCS8PrivateKey(opened.Reveal())
-		Expect(err).NotTo(HaveOccurred())
+		if spec != keys.SECGP256K1 && spec.EncapsulationAlgorithms() == nil { // which x509 does not know; the gateway's tests have others read it
+			_, err = x509.ParsePKCS8PrivateKey(opened.Reveal())
+			Expect(err).NotTo(HaveOccurred())
+		}
 		private, err := keys.ParsePrivateKey(spec, opened)
 		Expect(err).NotTo(HaveOccurred())
 		Expect(private.Public().DER()).To(Equal(pair.PublicKey))
@@ -173,11 +233,13 @@ var _ = Describe("A data key pair", func() {
 	},
 		Entry("RSA_2048", keys.RSA2048), Entry("RSA_4096, the longest", keys.RSA4096),
 		Entry("ECC_NIST_P256", keys.NISTP256), Entry("ECC_NIST_P521", keys.NISTP521),
+		Entry("ECC_SECG_P256K1", keys.SECGP256K1), Entry("ECC_NIST_EDWARDS25519", keys.EDWARDS25519),
+		Entry("ML_KEM_768", keys.MLKEM768), Entry("ML_KEM_1024", keys.MLKEM1024),
 	)
 
 	It("is made of no spec that is none of a pair, and by no key that may not encrypt", func() {
 		key := world.ReadyKey("key")
-		for _, spec := range []keys.Spec{keys.SymmetricDefault, keys.HMAC256, "ECC_SECG_P256K1", ""} {
+		for _, spec := range []keys.Spec{keys.SymmetricDefault, keys.HMAC256, "SM2", "ML_KEM_512", ""} {
 			_, err := service().GenerateDataKeyPair(ctx, key, nil, spec)
 			Expect(err).To(MatchError(keys.ErrAlgorithm), string(spec))
 		}
@@ -206,5 +268,7 @@ var _ = DescribeTable("Material of another usage than the key's is refused, and 
 	Entry("a key on a curve that agreed signs", anAgreeing, signs(v1alpha1.KeySpecECCNISTP256)),
 	Entry("a symmetric key makes codes", keyFor("", ""), anHMACKey),
 	Entry("an HMAC key encrypts", anHMACKey, keyFor(v1alpha1.KeySpecSymmetricDefault, v1alpha1.KeyUsageEncryptDecrypt)),
+	Entry("a key that agreed encapsulates", anAgreeing, aKEM),
+	Entry("a key of ML-KEM of another strength", aKEM, keyFor(v1alpha1.KeySpecMLKEM1024, v1alpha1.KeyUsageEncapsulateDecapsulate)),
 	Entry("an HMAC key of another length", anHMACKey, keyFor(v1alpha1.KeySpecHMAC512, v1alpha1.KeyUsageGenerateVerifyMac)),
 )

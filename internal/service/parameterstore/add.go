@@ -26,9 +26,13 @@ func (s *Service) add(ctx context.Context, p *v1alpha1.Parameter, a addition) (v
 		return ix, versions.Version{}, err
 	}
 	for range maximumTries {
+		if a.stored.Sequence != 0 && ix.Last() >= a.stored.Sequence {
+			if has(ix, a.stored) { // another's commit has taken it in
+				return ix, a.stored, nil
+			}
+			a.stored = versions.Version{} // another's commit went past it, so it is no version: it is stored again, and this one is swept
+		}
 		switch {
-		case a.stored.Sequence != 0 && ix.Last() >= a.stored.Sequence: // another's commit may have taken it in
-			return ix, a.stored, nil
 		case a.stored.Sequence == 0 && exists && !a.overwrite:
 			return ix, versions.Version{}, alreadyExists()
 		case ix.CheckRoom() != nil:
@@ -50,6 +54,12 @@ func (s *Service) add(ctx context.Context, p *v1alpha1.Parameter, a addition) (v
 		}
 	}
 	return ix, versions.Version{}, contended()
+}
+
+// has tells whether an index names a version.
+func has(ix versions.Index, v versions.Version) bool {
+	named, found := ix.ByID(v.ID)
+	return found && named.Sequence == v.Sequence
 }
 
 // resumed is the index of a parameter with what is in flight, and whether the parameter exists by that. Of one that has none, the

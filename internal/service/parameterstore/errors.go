@@ -32,6 +32,11 @@ func Invalid(message string) error {
 	return &smithy.GenericAPIError{Code: "ValidationException", Message: message, Fault: smithy.FaultClient}
 }
 
+// InvalidPolicyParameter is AWS's ResourcePolicyInvalidParameterException about a member of a request.
+func InvalidPolicyParameter(name, message string) error {
+	return &types.ResourcePolicyInvalidParameterException{ParameterNames: []string{name}, Message: &message}
+}
+
 func alreadyExists() error {
 	return &types.ParameterAlreadyExists{
 		Message: ptr.To("The parameter already exists. To overwrite this value, set the overwrite option in the request to true."),

@@ -49,14 +49,14 @@ func (s *Service) ARNOf(p *v1alpha1.Parameter) string {
 	return ""
 }
 
-// Find finds a parameter of a namespace and region, in the cache alone; nil if there is none with a version. It is the cache's own:
+// Find finds a parameter of a namespace and region, in the cache alone; nil if there is none with a version, or it has expired. It is the cache's own:
 // read it only.
 func (s *Service) Find(ctx context.Context, namespace, region, account string, id *ID) (*v1alpha1.Parameter, error) {
 	if id.Account != "" && (id.Account != account || id.Region != region) {
 		return nil, nil
 	}
 	p, err := s.Declared(ctx, namespace, region, id.Name)
-	if err != nil || p == nil || s.ARNOf(p) == "" || len(p.Status.Versions) == 0 {
+	if err != nil || p == nil || s.ARNOf(p) == "" || len(p.Status.Versions) == 0 || Expired(p, s.Now()) {
 		return nil, err
 	}
 	return p, nil
@@ -119,17 +119,17 @@ func (s *Service) HeldBy(ctx context.Context, namespace, subject, name string) (
 	return holder, until, nil
 }
 
-// List lists the parameters of a namespace and region that have a version, in no order, from the cache alone. They are the cache's
+// List lists the parameters of a namespace and region that have a version and have not expired, in no order, from the cache alone. They are the cache's
 // own: read them only.
 func (s *Service) List(ctx context.Context, namespace, region string) ([]*v1alpha1.Parameter, error) {
 	var list v1alpha1.ParameterList
 	if err := s.Client.List(ctx, &list, client.InNamespace(namespace), client.UnsafeDisableDeepCopy); err != nil {
 		return nil, fmt.Errorf("listing Parameters: %w", err)
 	}
-	out := make([]*v1alpha1.Parameter, 0, len(list.Items))
+	now, out := s.Now(), make([]*v1alpha1.Parameter, 0, len(list.Items))
 	for i := range list.Items {
 		p := &list.Items[i]
-		if p.Status.ARN != "" && len(p.Status.Versions) > 0 && s.RegionOf(p) == region && p.DeletionTimestamp.IsZero() {
+		if p.Status.ARN != "" && len(p.Status.Versions) > 0 && s.RegionOf(p) == region && p.DeletionTimestamp.IsZero() && !Expired(p, now) {
 			out = append(out, p)
 		}
 	}

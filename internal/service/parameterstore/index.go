@@ -43,15 +43,15 @@ func Record(p *v1alpha1.Parameter, arn string, ix versions.Index, size int) (gon
 		modified := metav1.NewTime(latest.Created).Rfc3339Copy()
 		status.LastModifiedTime = &modified
 	}
-	status.Tier = tierAfter(p.Spec.Tier, status.Tier, size)
+	status.Tier = tierAfter(&p.Spec, status.Tier, size)
 	return gone
 }
 
-// tierAfter is the tier that a parameter is in: one that is Advanced stays so.
-func tierAfter(asked, now v1alpha1.ParameterTier, size int) v1alpha1.ParameterTier {
+// tierAfter is the tier that a parameter is in: one that is Advanced stays so, and Intelligent-Tiering becomes so by a large value, by policies and by a resource policy.
+func tierAfter(spec *v1alpha1.ParameterSpec, now v1alpha1.ParameterTier, size int) v1alpha1.ParameterTier {
 	switch {
-	case asked == v1alpha1.TierAdvanced, now == v1alpha1.TierAdvanced,
-		asked == v1alpha1.TierIntelligent && size > MaximumStandard:
+	case spec.Tier == v1alpha1.TierAdvanced, now == v1alpha1.TierAdvanced,
+		spec.Tier == v1alpha1.TierIntelligent && (size > MaximumStandard || len(spec.Policies) > 0 || spec.ResourcePolicy != nil):
 		return v1alpha1.TierAdvanced
 	}
 	return v1alpha1.TierStandard

@@ -15,6 +15,7 @@ import (
 	"strongroom.dev/strongroom/internal/core/keys"
 	"strongroom.dev/strongroom/internal/core/versions"
 	"strongroom.dev/strongroom/internal/service/kms"
+	"strongroom.dev/strongroom/internal/service/principals"
 	"strongroom.dev/strongroom/internal/service/sealed"
 	"strongroom.dev/strongroom/internal/store"
 )
@@ -53,6 +54,8 @@ type Service struct {
 	KMS *kms.Service
 	// Store keeps Envelopes.
 	Store *store.Store
+	// Policies caches compiled resource policies; nil compiles them each time.
+	Policies *kms.PolicyCache
 	// Random is crypto/rand if nil.
 	Random io.Reader
 	// Now is the clock.
@@ -112,7 +115,9 @@ func RecoveryWindow(p *v1alpha1.Parameter) time.Duration {
 
 // TombstoneOf is what a tombstone keeps of a Parameter. IsForced tells that it is deleted without one.
 func TombstoneOf(p *v1alpha1.Parameter) store.Tombstone {
-	return store.Tombstone{Spec: store.SpecOf(p.Spec), Index: IndexOf(p)}
+	return store.Tombstone{
+		Spec: store.SpecOf(p.Spec), Index: IndexOf(p), PolicyBinding: principals.Unowned(p, p.Spec.ResourcePolicy, p.Status.PolicyBinding),
+	}
 }
 
 // forcedByRequest is the value of ForceDeleteAnnotation that DeleteParameter writes: not the user's "true", so that a later request
@@ -122,5 +127,5 @@ const forcedByRequest = "DeleteParameter"
 // IsForced tells that a Parameter is deleted without a recovery window, as AWS's API deletes.
 func IsForced(p *v1alpha1.Parameter) bool {
 	forced := p.Annotations[v1alpha1.ForceDeleteAnnotation]
-	return forced == "true" || forced == forcedByRequest
+	return forced == "true" || forced == forcedByRequest || forced == forcedByExpiration
 }

@@ -36,6 +36,8 @@ type PutInput struct {
 	// Tier, Description, AllowedPattern and KeyName stay as they are if nil. An empty KeyName is the account's own key.
 	Tier                                 *v1alpha1.ParameterTier
 	Description, AllowedPattern, KeyName *string
+	// Policies stay as they are if nil; an empty list takes them away.
+	Policies *[]v1alpha1.ParameterPolicy
 	// Tags of a new parameter.
 	Tags []v1alpha1.Tag
 }
@@ -124,22 +126,13 @@ func (s *Service) place(ctx context.Context, in *PutInput) (*v1alpha1.Parameter,
 	if err != nil {
 		return nil, err
 	}
+	if err := in.alive(p, s.Now()); err != nil {
+		return nil, err
+	}
 	if p == nil {
 		return s.create(ctx, in)
 	}
-	switch {
-	case s.ARNOf(p) == "":
-		return nil, contended() // applied a moment ago
-	case len(p.Status.Versions) > 0 && !in.Overwrite:
-		return nil, alreadyExists()
-	case len(p.Status.Versions) > 0 && len(in.Tags) > 0:
-		return nil, Invalid("Invalid request: tags and overwrite can't be used together. To create a parameter with tags, please remove " +
-			"overwrite flag. To update tags for an existing parameter, please use AddTagsToResource or RemoveTagsFromResource.")
-	case in.Type != "" && in.Type != p.Spec.Type:
-		return nil, &types.HierarchyTypeMismatchException{Message: ptr.To("Parameter Store doesn't support changing a parameter type. " +
-			"The parameter is a " + string(p.Spec.Type) + ": create a new, unique parameter.")}
-	}
-	if err := checkSource(p); err != nil {
+	if err := s.mayReplace(in, p); err != nil {
 		return nil, err
 	}
 	changed, err := s.Change(ctx, p, func(spec *v1alpha1.ParameterSpec) error { // what is refused changes nothing
@@ -152,6 +145,23 @@ func (s *Service) place(ctx context.Context, in *PutInput) (*v1alpha1.Parameter,
 		return nil
 	})
 	return changed, deletedMeanwhile(err)
+}
+
+// mayReplace says whether a request can put a version of a parameter that is there.
+func (s *Service) mayReplace(in *PutInput, p *v1alpha1.Parameter) error {
+	switch {
+	case s.ARNOf(p) == "":
+		return contended() // applied a moment ago
+	case len(p.Status.Versions) > 0 && !in.Overwrite:
+		return alreadyExists()
+	case len(p.Status.Versions) > 0 && len(in.Tags) > 0:
+		return Invalid("Invalid request: tags and overwrite can't be used together. To create a parameter with tags, please remove " +
+			"overwrite flag. To update tags for an existing parameter, please use AddTagsToResource or RemoveTagsFromResource.")
+	case in.Type != "" && in.Type != p.Spec.Type:
+		return &types.HierarchyTypeMismatchException{Message: ptr.To("Parameter Store doesn't support changing a parameter type. " +
+			"The parameter is a " + string(p.Spec.Type) + ": create a new, unique parameter.")}
+	}
+	return checkSource(p)
 }
 
 // checkSource refuses what spec would overwrite at once.
@@ -169,12 +179,8 @@ func checkSource(p *v1alpha1.Parameter) error {
 
 // change is what a request changes of a spec: what it leaves out stays. now is the tier that the parameter is in.
 func (in *PutInput) change(spec *v1alpha1.ParameterSpec, now v1alpha1.ParameterTier) error {
-	if in.Tier != nil {
-		if (spec.Tier == v1alpha1.TierAdvanced || now == v1alpha1.TierAdvanced) && *in.Tier == v1alpha1.TierStandard {
-			return Invalid("This parameter uses the advanced-parameter tier. You can't downgrade a parameter from the advanced-parameter " +
-				"tier to the standard-parameter tier.")
-		}
-		spec.Tier = *in.Tier
+	if err := in.changeTier(spec, now); err != nil {
+		return err
 	}
 	if in.Description != nil {
 		spec.Description = *in.Description
@@ -190,6 +196,24 @@ func (in *PutInput) change(spec *v1alpha1.ParameterSpec, now v1alpha1.ParameterT
 		spec.KMSKeyRef = &v1alpha1.LocalReference{Name: *in.KeyName}
 	}
 	return nil
+}
+
+// changeTier is what a request changes of a spec's tier, and of what only an advanced parameter has.
+func (in *PutInput) changeTier(spec *v1alpha1.ParameterSpec, now v1alpha1.ParameterTier) error {
+	if in.Tier != nil {
+		if (spec.Tier == v1alpha1.TierAdvanced || now == v1alpha1.TierAdvanced) && *in.Tier == v1alpha1.TierStandard {
+			return Invalid("This parameter uses the advanced-parameter tier. You can't downgrade a parameter from the advanced-parameter " +
+				"tier to the standard-parameter tier.")
+		}
+		spec.Tier = *in.Tier
+	}
+	if in.Policies != nil {
+		spec.Policies = *in.Policies
+	}
+	if now == v1alpha1.TierAdvanced && len(spec.Policies) > 0 {
+		advance(spec)
+	}
+	return checkPolicies(spec)
 }
 
 // create makes the object, under a derived name if the first choice is another parameter's.
@@ -220,15 +244,26 @@ func (s *Service) create(ctx context.Context, in *PutInput) (*v1alpha1.Parameter
 		if !apierrors.IsAlreadyExists(err) {
 			return nil, fmt.Errorf("creating Parameter %s: %w", object, err)
 		}
-		existing := &v1alpha1.Parameter{}
-		if err := s.Store.Live.Get(ctx, client.ObjectKeyFromObject(attempt), existing); err != nil {
-			return nil, fmt.Errorf("reading Parameter %s: %w", object, err)
-		}
-		if existing.CanonicalName() == canonical && s.RegionOf(existing) == in.Region {
-			return nil, contended() // made a moment ago
+		if err := s.isAnothers(ctx, attempt, in); err != nil {
+			return nil, err
 		}
 	}
 	return nil, alreadyExists()
+}
+
+// isAnothers is nil if the name of an object is taken by another parameter, for which there is another name.
+func (s *Service) isAnothers(ctx context.Context, attempt *v1alpha1.Parameter, in *PutInput) error {
+	existing := &v1alpha1.Parameter{}
+	err := s.Store.Live.Get(ctx, client.ObjectKeyFromObject(attempt), existing)
+	switch {
+	case apierrors.IsNotFound(err):
+		return contended() // deleted a moment ago
+	case err != nil:
+		return fmt.Errorf("reading Parameter %s: %w", attempt.Name, err)
+	case existing.CanonicalName() == arn.CanonicalParameter(in.Name) && s.RegionOf(existing) == in.Region:
+		return contended() // made a moment ago
+	}
+	return nil
 }
 
 // wanted is the object of a parameter, checked before there is one.

@@ -30,6 +30,7 @@ func (s *Service) commit(ctx context.Context, p *v1alpha1.Parameter, ix versions
 	before := p.Status.Version
 	prune := s.Versions().LetGo(ctx, s.SubjectOf(p), Record(p, subject, ix, size))
 	announce(p, before)
+	RecordPolicies(p, Decide(p, modified(p), s.Now()).States)
 	if err := s.Client.Status().Update(ctx, p, client.FieldOwner(FieldOwner)); err != nil {
 		return fmt.Errorf("writing status of Parameter %s: %w", p.Name, err)
 	}
@@ -52,7 +53,7 @@ var errNotShown = errors.New("a new version was put; the target does not show it
 func announce(p *v1alpha1.Parameter, before int64) {
 	status := &p.Status
 	ready := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionReady)
-	byAPI := p.Spec.Value == "" && p.Spec.Generate == nil && p.Spec.ValueFrom == nil
+	byAPI := p.Spec.Value == "" && p.Spec.Generate == nil && p.Spec.ValueFrom == nil && p.Spec.Sealed == ""
 	switch {
 	case p.Spec.Suspend || status.Version == before:
 	case p.Spec.Target != nil:
@@ -79,17 +80,22 @@ func (s *Service) latest(ctx context.Context, p *v1alpha1.Parameter) (*v1alpha1.
 // Change changes the spec of a parameter and returns it as it is then. Crash-safe: it is one write, on the condition that nobody
 // else has changed the object since it was read. An error of change is returned as it is.
 func (s *Service) Change(ctx context.Context, p *v1alpha1.Parameter, change func(*v1alpha1.ParameterSpec) error) (*v1alpha1.Parameter, error) {
+	return s.changeObject(ctx, p, func(live *v1alpha1.Parameter) error { return change(&live.Spec) })
+}
+
+// changeObject is Change of spec and annotations.
+func (s *Service) changeObject(ctx context.Context, p *v1alpha1.Parameter, change func(*v1alpha1.Parameter) error) (*v1alpha1.Parameter, error) {
 	for range maximumTries {
 		live, err := s.latest(ctx, p)
 		if err != nil {
 			return nil, err
 		}
-		before := live.Spec.DeepCopy()
-		if err := change(&live.Spec); err != nil {
+		before := live.DeepCopy()
+		if err := change(live); err != nil {
 			return nil, err
 		}
-		interrupted := live.Annotations[v1alpha1.ForceDeleteAnnotation] == forcedByRequest
-		if !interrupted && equality.Semantic.DeepEqual(before, &live.Spec) {
+		interrupted := live.Annotations[v1alpha1.ForceDeleteAnnotation] == forcedByRequest || Expiring(live)
+		if !interrupted && equality.Semantic.DeepEqual(before, live) {
 			return live, nil
 		}
 		if interrupted { // the parameter lives on, and a later deletion by Kubernetes has its window
@@ -194,17 +200,28 @@ func (s *Service) relabel(ctx context.Context, p *v1alpha1.Parameter, change fun
 //
 // Crash-safe: the object says that it goes without recovery before it does, so the controller of Envelopes deletes what this leaves.
 func (s *Service) Delete(ctx context.Context, p *v1alpha1.Parameter) error {
+	return s.remove(ctx, p, forcedByRequest, func(*v1alpha1.Parameter) bool { return true })
+}
+
+// errSpared says that a parameter is not to be deleted after all.
+var errSpared = errors.New("the parameter is not to be deleted any more")
+
+// remove deletes a parameter for as long as that is wanted, by what the API server has of it. mark is the value of ForceDeleteAnnotation.
+func (s *Service) remove(ctx context.Context, p *v1alpha1.Parameter, mark string, wanted func(*v1alpha1.Parameter) bool) error {
 	for range maximumTries {
 		live, err := s.latest(ctx, p)
 		if err != nil {
 			return err
+		}
+		if !wanted(live) {
+			return errSpared
 		}
 		envelopes, err := s.Store.OfOwner(ctx, p.Namespace, Owner(p.Name))
 		if err != nil {
 			return err
 		}
 		if !IsForced(live) {
-			metav1.SetMetaDataAnnotation(&live.ObjectMeta, v1alpha1.ForceDeleteAnnotation, forcedByRequest)
+			metav1.SetMetaDataAnnotation(&live.ObjectMeta, v1alpha1.ForceDeleteAnnotation, mark)
 			err = s.Client.Update(ctx, live, client.FieldOwner(FieldOwner))
 		}
 		if err == nil {

@@ -27,11 +27,11 @@ const (
 	ARNIndex = "arn"
 	// NameIndex finds them by their names in AWS IAM, in lower case.
 	NameIndex = "iam-name"
-	// Index finds IAMRoles, KMSKeys and Secrets by the principals that their policies name.
+	// Index finds IAMRoles, KMSKeys, Secrets and Parameters by the principals that their policies name, and KMSGrants by theirs.
 	Index = "principals"
 )
 
-// SavedAnnotation of an IAMRole, a KMSKey or a Secret changes each time its policy is saved by the AWS API: that binds the policy anew, though its text
+// SavedAnnotation of an IAMRole, a KMSKey, a Secret or a Parameter changes each time its policy is saved by the AWS API: that binds the policy anew, though its text
 // may be the same, as AWS does. A manifest's owner may set it to any other value to the same end.
 const SavedAnnotation = "strongroom.dev/policy-saved"
 
@@ -153,9 +153,12 @@ func role(ctx context.Context, reader client.Reader, by client.MatchingFields, a
 	return "", err
 }
 
-// IndexValues lists the values of Index: the ARNs that an IAMRole's trust policy, a KMSKey's policy or a Secret's resource policy names,
-// those of sessions as their roles'.
+// IndexValues lists the values of Index: the ARNs that an IAMRole's trust policy, a KMSKey's policy or the resource policy of a Secret or
+// Parameter names, or a KMSGrant, those of sessions as their roles'.
 func IndexValues(obj client.Object) []string {
+	if g, ok := obj.(*v1alpha1.KMSGrant); ok {
+		return indexedAll(OfGrant(g))
+	}
 	var policy *v1alpha1.PolicyDocument
 	as := iam.Trust
 	switch o := obj.(type) {
@@ -165,6 +168,8 @@ func IndexValues(obj client.Object) []string {
 		policy, as = o.Spec.Policy, iam.Key
 	case *v1alpha1.Secret:
 		policy, as = o.Spec.ResourcePolicy, iam.Resource
+	case *v1alpha1.Parameter:
+		policy, as = o.Spec.ResourcePolicy, iam.Resource
 	}
 	if policy == nil {
 		return nil
@@ -173,12 +178,45 @@ func IndexValues(obj client.Object) []string {
 	if err != nil {
 		return nil
 	}
+	return indexedAll(parsed.Principals())
+}
+
+func indexedAll(named []string) []string {
 	var out []string
-	for _, name := range parsed.Principals() {
+	for _, name := range named {
 		out = append(out, indexed(name))
 	}
 	slices.Sort(out)
 	return slices.Compact(out)
+}
+
+// OfGrant are the ARNs of users, roles and sessions that a grant names. An account is bound to nobody.
+func OfGrant(g *v1alpha1.KMSGrant) []string {
+	var out []string
+	for _, name := range []string{g.Spec.GranteePrincipal, g.Spec.RetiringPrincipal} {
+		if name != "" && !strings.HasSuffix(name, ":root") {
+			out = append(out, name)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// GrantDigest is Digest of a grant, whose spec never changes.
+func GrantDigest(g *v1alpha1.KMSGrant) string {
+	return Digest(g, []byte(g.Spec.GranteePrincipal+"\n"+g.Spec.RetiringPrincipal))
+}
+
+// BoundOfGrant is the unique id that one of a grant's principals means, empty if it means whoever has the ARN.
+func BoundOfGrant(g *v1alpha1.KMSGrant, name string) string {
+	if b := g.Status.Binding; b != nil && b.PolicyDigest == GrantDigest(g) {
+		for _, p := range b.Principals {
+			if p.ARN == name {
+				return p.UniqueID
+			}
+		}
+	}
+	return ""
 }
 
 // indexed is a principal without a role's path, which the ARN of a session lacks, and without the session.

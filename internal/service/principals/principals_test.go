@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -117,5 +118,28 @@ func TestWhoeverNamesAPrincipalIsFoundByIt(t *testing.T) {
 	}
 	if principals.Asking(&v1alpha1.IAMUser{}) != "" {
 		t.Error("a user without an ARN is asked for")
+	}
+}
+
+func TestAGrantBindsUsersAndRolesAndNoAccounts(t *testing.T) {
+	g := &v1alpha1.KMSGrant{ObjectMeta: metav1.ObjectMeta{UID: "u"}, Spec: v1alpha1.KMSGrantSpec{GranteePrincipal: app, RetiringPrincipal: ada}}
+	if got := principals.OfGrant(g); !reflect.DeepEqual(got, []string{app, ada}) {
+		t.Errorf("%v", got)
+	}
+	if got := principals.IndexValues(g); !reflect.DeepEqual(got, []string{"role/111122223333/app", "user/111122223333/ada"}) {
+		t.Errorf("%v", got)
+	}
+	g.Status.Binding = binding(principals.GrantDigest(g), app, "AROAAPP")
+	if got := principals.BoundOfGrant(g, app) + principals.BoundOfGrant(g, ada); got != "AROAAPP" {
+		t.Error(got)
+	}
+	again := g.DeepCopy()
+	again.UID = "v"
+	if got := principals.BoundOfGrant(again, app); got != "" {
+		t.Errorf("a grant that is made again is bound to %s", got)
+	}
+	g.Spec = v1alpha1.KMSGrantSpec{GranteePrincipal: "arn:aws:iam::111122223333:root"}
+	if got := principals.OfGrant(g); len(got) != 0 {
+		t.Errorf("%v", got)
 	}
 }

@@ -26,6 +26,8 @@ type Service struct {
 	Client, Live client.Reader
 	// Jobs reads Jobs of rotations from the cache, and writes them.
 	Jobs client.Client
+	// SQLServer lets Secrets rotate credentials of SQL Server.
+	SQLServer bool
 	// Dial connects to rotation functions; a net.Dialer's if nil.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
@@ -37,8 +39,10 @@ type Rotator interface {
 	Create(ctx context.Context, r *Rotation) (secretbytes.Bytes, error)
 	// Set makes the pending version good.
 	Set(ctx context.Context, r *Rotation) (rotation.Outcome, error)
-	// Test proves that it is.
-	Test(ctx context.Context, r *Rotation) error
+	// Test proves that it is, and says what its user is known by: status.rotationTest.passedUser.
+	Test(ctx context.Context, r *Rotation) (user string, err error)
+	// Verify proves that the version in force is good, and that the next one could be brought in, and says what its user is known by. It changes nothing.
+	Verify(ctx context.Context, r *Rotation) (user string, err error)
 }
 
 // Rotation is one secret's, at a step.

@@ -30,16 +30,28 @@ func Record(status *v1alpha1.SecretStatus, arn string, ix versions.Index, now ti
 	status.ARN = arn
 	kept, gone := ix.Prune(now)
 	status.Versions = listOf(kept)
+	former := status.CurrentVersionID
 	status.CurrentVersionID = ""
 	if current, found := kept.ByStage(versions.Current); found {
 		status.CurrentVersionID = current.ID
-		rotated := metav1.NewTime(current.Created).Rfc3339Copy()
-		status.LastRotatedTime = &rotated
+		if former != current.ID || status.LastRotatedTime == nil {
+			rotated := metav1.NewTime(inForceSince(former, current, now)).Rfc3339Copy()
+			status.LastRotatedTime = &rotated
+		}
 	}
 	if len(kept) > 0 {
 		Changed(status, kept[len(kept)-1].Created)
 	}
 	return gone
+}
+
+// inForceSince is when AWSCURRENT moved to a version that had it not: now. Where nothing is known of what was in force before, as for a first
+// version or after a loss of status, it is when the version was made.
+func inForceSince(former string, current versions.Version, now time.Time) time.Time {
+	if former == "" || now.Before(current.Created) {
+		return current.Created
+	}
+	return now
 }
 
 // Changed notes a time at which the secret was changed, unless a later one is known.

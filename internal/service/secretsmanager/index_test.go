@@ -147,3 +147,34 @@ func TestTheRecoveryWindowIs30DaysWhereNoneIsNamed(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+func TestAVersionIsRotatedInWhenAWSCURRENTMovesToItAndNotWhenItWasMade(t *testing.T) {
+	made := time.Date(2026, 11, 23, 0, 10, 0, 0, time.UTC)
+	index := func(current string) versions.Index {
+		ix := versions.Index{{ID: "one", Sequence: 1, Created: made}, {ID: "two", Sequence: 2, Created: made.Add(time.Hour)}}
+		for i := range ix {
+			if ix[i].ID == current {
+				ix[i].Stages = []string{versions.Current}
+			}
+		}
+		return ix
+	}
+	later := made.Add(60 * time.Hour)
+	var status v1alpha1.SecretStatus
+	for _, step := range []struct {
+		what, current string
+		now, want     time.Time
+	}{
+		{"the first, or one after a loss of status, is rotated in when it was made", "one", later, made},
+		{"and stays so", "one", later.Add(time.Hour), made},
+		{"another is when it comes into force", "two", later.Add(2 * time.Hour), later.Add(2 * time.Hour)},
+		{"and stays so too", "two", later.Add(3 * time.Hour), later.Add(2 * time.Hour)},
+		{"one that comes back is so again", "one", later.Add(4 * time.Hour), later.Add(4 * time.Hour)},
+		{"a clock that was set back is not before the version", "two", made.Add(-time.Hour), made.Add(time.Hour)},
+	} {
+		secretsmanager.Record(&status, "arn", index(step.current), step.now)
+		if !status.LastRotatedTime.Time.Equal(step.want) {
+			t.Errorf("%s: %s, not %s", step.what, status.LastRotatedTime.UTC(), step.want)
+		}
+	}
+}

@@ -73,3 +73,22 @@ func Stages(secret *v1alpha1.Secret) map[string][]string {
 	}
 	return out
 }
+
+// TestVersion is the id of the copy of the version in force with which a function or a Job is tested, empty if none is. The copy has AWSPENDING
+// for as long as the test takes, and no rotation brings it in.
+func TestVersion(secret *v1alpha1.Secret) string {
+	if secret.Status.RotationTest == nil {
+		return ""
+	}
+	return secret.Status.RotationTest.PendingVersionID
+}
+
+// Pending is the version that is being brought in: it has AWSPENDING, AWSCURRENT is on another one, and it is not there for a test.
+// https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_RotateSecret.html
+func Pending(secret *v1alpha1.Secret, ix versions.Index) (versions.Version, bool) {
+	v, has := ix.ByStage(versions.Pending)
+	if !has || v.Has(versions.Current) || v.ID == TestVersion(secret) {
+		return versions.Version{}, false
+	}
+	return v, true
+}

@@ -112,7 +112,7 @@ func BindAs(replica, primary *v1alpha1.Secret) {
 		replica.Status.PolicyBinding = nil
 		return
 	}
-	kept := unowned(primary)
+	kept := principals.Unowned(primary, primary.Spec.ResourcePolicy, primary.Status.PolicyBinding)
 	if kept == nil || !bytes.Equal(policy.Raw, primary.Spec.ResourcePolicy.Raw) {
 		return
 	}
@@ -130,7 +130,7 @@ func StateOf(primary, replica *v1alpha1.Secret, noted *v1alpha1.ReplicationStatu
 		return noted.State, noted.Message
 	case replica == nil:
 		return v1alpha1.ReplicationInProgress, ""
-	case replica.Status.ARN != "" && IndexOf(replica).Mirrors(IndexOf(primary)):
+	case replica.Status.ARN != "" && IndexOf(replica).Mirrors(Replicated(primary)):
 		return v1alpha1.ReplicationInSync, ""
 	}
 	ready := meta.FindStatusCondition(replica.Status.Conditions, v1alpha1.ConditionReady)
@@ -162,13 +162,30 @@ type Following struct {
 	Of               sealed.Subject
 }
 
+// Replicated is the index of a primary as its replicas have it: without AWSPENDING on a version that a rotation is bringing in, or that is there for
+// a test. So a replica has a rotation when it has succeeded, by one write of status, and of one that fails nothing. A version that somebody
+// put under AWSPENDING is replicated.
+func Replicated(primary *v1alpha1.Secret) versions.Index {
+	ix := IndexOf(primary)
+	pending, has := ix.ByStage(versions.Pending)
+	rotated := primary.Status.Rotation != nil && primary.Status.Rotation.VersionID == pending.ID
+	if !has || pending.Has(versions.Current) || !rotated && pending.ID != TestVersion(primary) {
+		return ix
+	}
+	without, err := ix.Move(versions.Pending, pending.ID, "")
+	if err != nil { // it holds the label
+		return ix
+	}
+	return without
+}
+
 // Follow stores the versions of a primary that its replica lacks, under the replica's own key, and gives all of them the stages that they have at the
 // primary. The index that it returns is to be committed, whatever the error: it has what was stored. Errors are faults.
 //
 // Crash-safe: the Envelopes first, each next in sequence, the index by the caller second. What a crash leaves between the two is taken into the index
 // by Resume with the stages that it had at the primary when it was stored, so that AWSCURRENT is never on a version that did not have it there.
 func (s *Service) Follow(ctx context.Context, f Following, ix versions.Index) (versions.Index, error) {
-	source := IndexOf(f.Primary)
+	source := Replicated(f.Primary)
 	lacking := ix.Lacking(source)
 	if len(lacking) == 0 {
 		return ix.Mirror(source), nil

@@ -29,7 +29,7 @@ type RotateInput struct {
 	Function string
 	// Rules replace the schedule and its window; nil leaves them.
 	Rules *Rules
-	// Later has the schedule begin the rotation.
+	// Later has the schedule begin the rotation: what rotates is tested now.
 	Later bool
 }
 
@@ -44,8 +44,11 @@ func (s *Service) Rotate(ctx context.Context, in RotateInput) error {
 	if apierrors.IsInvalid(err) {
 		return invalidParameter("The rotation can't be configured so: the Secret would not be valid.")
 	}
-	if err != nil || in.Later {
+	if err != nil {
 		return err
+	}
+	if in.Later {
+		return s.testAgain(ctx, secret)
 	}
 	defer turn(secret)()
 	for range maximumTries {
@@ -71,14 +74,34 @@ func (s *Service) Rotate(ctx context.Context, in RotateInput) error {
 	return errContended
 }
 
+// testAgain has the controller test what rotates a secret, as AWS does when no rotation begins. One that was never tested, or not as it is now,
+// is tested without being asked. Crash-safe: it is one write, which may be made twice.
+func (s *Service) testAgain(ctx context.Context, secret *v1alpha1.Secret) error {
+	defer turn(secret)()
+	for range maximumTries {
+		if secret.Status.RotationTest == nil || secret.Status.RotationTest.Configuration == "" {
+			return nil
+		}
+		secret = secret.DeepCopy()
+		secret.Status.RotationTest.Configuration = ""
+		err := s.writeStatus(ctx, secret)
+		if !apierrors.IsConflict(err) {
+			return err
+		}
+		if secret, err = s.latest(ctx, secret); err != nil {
+			return err
+		}
+	}
+	return errContended
+}
+
 // begins says whether a token has begun a rotation before, and if not, whether one may begin now.
 func begins(secret *v1alpha1.Secret, ix versions.Index, token string) (begun bool, err error) {
 	inProgress := InProgress(secret, ix)
 	if _, made := ix.ByID(token); made || inProgress && secret.Status.Rotation.VersionID == token {
 		return true, nil
 	}
-	pending, has := ix.ByStage(versions.Pending)
-	if inProgress || has && !pending.Has(versions.Current) {
+	if _, pending := Pending(secret, ix); inProgress || pending {
 		return false, invalidRequest("A previous rotation isn't complete. That rotation will be reattempted.")
 	}
 	if _, has := ix.ByStage(versions.Current); !has && (!secret.Spec.Rotation.MakesVersions() || secret.Spec.Sealed != "") {

@@ -10,13 +10,14 @@ import (
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/arn"
+	"strongroom.dev/strongroom/internal/service/principals"
 	"strongroom.dev/strongroom/internal/store"
 )
 
 // TombstoneOf is what a tombstone keeps of a Secret. Of a spec that is too long it is what says who may do what with the secret that
 // stays: the target can be applied again, and so can a sealed value.
 func TombstoneOf(secret *v1alpha1.Secret) store.Tombstone {
-	out := store.Tombstone{Index: IndexOf(secret), PolicyBinding: unowned(secret)}
+	out := store.Tombstone{Index: IndexOf(secret), PolicyBinding: principals.Unowned(secret, secret.Spec.ResourcePolicy, secret.Status.PolicyBinding)}
 	spec := secret.Spec
 	for range 3 {
 		if store.SpecOf([]any{spec, out.PolicyBinding}) != nil {

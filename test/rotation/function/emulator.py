@@ -16,6 +16,7 @@ class Invocation(BaseHTTPRequestHandler):
             self.send_error(404)
             return
         event = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        print(event["Step"], file=sys.stderr, flush=True)
         try:
             answer = json.dumps(lambda_handler(event, None))
         except Exception as raised:  # the runtime reports whatever is raised, with status 200

@@ -494,6 +494,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: adminSecretRef
       type:
         namedType: dev.strongroom.strongroom.api.v1alpha1.LocalReference
+    - name: driftPolicy
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.DriftPolicy
     - name: tls
       type:
         namedType: dev.strongroom.strongroom.api.v1alpha1.DatabaseTLS
@@ -507,6 +510,8 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         namedType: dev.strongroom.strongroom.api.v1alpha1.DatabaseTLSMode
 - name: dev.strongroom.strongroom.api.v1alpha1.DatabaseTLSMode
+  scalar: string
+- name: dev.strongroom.strongroom.api.v1alpha1.DriftPolicy
   scalar: string
 - name: dev.strongroom.strongroom.api.v1alpha1.Envelope
   map:
@@ -555,6 +560,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: expireTime
       type:
         namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: import
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.KeyMaterialImport
     - name: keyArn
       type:
         scalar: string
@@ -576,6 +584,8 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: version
       type:
         scalar: string
+- name: dev.strongroom.strongroom.api.v1alpha1.ExpirationModel
+  scalar: string
 - name: dev.strongroom.strongroom.api.v1alpha1.FunctionRotator
   map:
     fields:
@@ -594,6 +604,21 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: caSecretRef
       type:
         namedType: dev.strongroom.strongroom.api.v1alpha1.SecretKeyReference
+- name: dev.strongroom.strongroom.api.v1alpha1.GrantConstraints
+  map:
+    fields:
+    - name: encryptionContextEquals
+      type:
+        map:
+          elementType:
+            scalar: string
+    - name: encryptionContextSubset
+      type:
+        map:
+          elementType:
+            scalar: string
+- name: dev.strongroom.strongroom.api.v1alpha1.GrantOperation
+  scalar: string
 - name: dev.strongroom.strongroom.api.v1alpha1.HSMCluster
   map:
     fields:
@@ -1116,6 +1141,28 @@ var schemaYAML = typed.YAMLObject(`types:
         scalar: string
 - name: dev.strongroom.strongroom.api.v1alpha1.ImportPolicy
   scalar: string
+- name: dev.strongroom.strongroom.api.v1alpha1.ImportState
+  scalar: string
+- name: dev.strongroom.strongroom.api.v1alpha1.ImportType
+  scalar: string
+- name: dev.strongroom.strongroom.api.v1alpha1.ImportedMaterial
+  map:
+    fields:
+    - name: description
+      type:
+        scalar: string
+    - name: encryptedKeyMaterial
+      type:
+        scalar: string
+    - name: importToken
+      type:
+        scalar: string
+    - name: importType
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.ImportType
+    - name: validTo
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
 - name: dev.strongroom.strongroom.api.v1alpha1.InlinePolicy
   map:
     fields:
@@ -1143,6 +1190,93 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: cronJobRef
       type:
         namedType: dev.strongroom.strongroom.api.v1alpha1.LocalReference
+- name: dev.strongroom.strongroom.api.v1alpha1.KMSGrant
+  map:
+    fields:
+    - name: apiVersion
+      type:
+        scalar: string
+    - name: kind
+      type:
+        scalar: string
+    - name: metadata
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta
+    - name: spec
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.KMSGrantSpec
+    - name: status
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.KMSGrantStatus
+      default:
+        conditions:
+        - lastTransitionTime: "1970-01-01T00:00:00Z"
+          message: Waiting for the controller
+          reason: Pending
+          status: Unknown
+          type: Ready
+        - lastTransitionTime: "1970-01-01T00:00:00Z"
+          message: Waiting for the controller
+          reason: Pending
+          status: "True"
+          type: Reconciling
+        observedGeneration: -1
+- name: dev.strongroom.strongroom.api.v1alpha1.KMSGrantSpec
+  map:
+    fields:
+    - name: constraints
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.GrantConstraints
+    - name: granteePrincipal
+      type:
+        scalar: string
+    - name: issuingAccount
+      type:
+        scalar: string
+    - name: keyId
+      type:
+        scalar: string
+    - name: kmsKeyRef
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.LocalReference
+    - name: name
+      type:
+        scalar: string
+    - name: operations
+      type:
+        list:
+          elementType:
+            namedType: dev.strongroom.strongroom.api.v1alpha1.GrantOperation
+          elementRelationship: associative
+    - name: retiringPrincipal
+      type:
+        scalar: string
+- name: dev.strongroom.strongroom.api.v1alpha1.KMSGrantStatus
+  map:
+    fields:
+    - name: binding
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.PolicyBinding
+    - name: conditions
+      type:
+        list:
+          elementType:
+            namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Condition
+          elementRelationship: associative
+          keys:
+          - type
+    - name: grantId
+      type:
+        scalar: string
+    - name: keyArn
+      type:
+        scalar: string
+    - name: lastHandledReconcileAt
+      type:
+        scalar: string
+    - name: observedGeneration
+      type:
+        scalar: numeric
 - name: dev.strongroom.strongroom.api.v1alpha1.KMSKey
   map:
     fields:
@@ -1198,12 +1332,18 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: enabled
       type:
         scalar: boolean
+    - name: importedMaterial
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.ImportedMaterial
     - name: keySpec
       type:
         namedType: dev.strongroom.strongroom.api.v1alpha1.KeySpec
     - name: keyUsage
       type:
         namedType: dev.strongroom.strongroom.api.v1alpha1.KeyUsage
+    - name: multiRegion
+      type:
+        scalar: boolean
     - name: origin
       type:
         namedType: dev.strongroom.strongroom.api.v1alpha1.KeyOrigin
@@ -1213,6 +1353,17 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: region
       type:
         scalar: string
+    - name: replicaOf
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.PrimaryKey
+    - name: replicaRegions
+      type:
+        list:
+          elementType:
+            namedType: dev.strongroom.strongroom.api.v1alpha1.KeyReplicaRegion
+          elementRelationship: associative
+          keys:
+          - region
     - name: rotation
       type:
         namedType: dev.strongroom.strongroom.api.v1alpha1.KeyRotation
@@ -1247,6 +1398,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: deletionTime
       type:
         namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: expirationModel
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.ExpirationModel
     - name: keyId
       type:
         scalar: string
@@ -1261,12 +1415,24 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: keyState
       type:
         namedType: dev.strongroom.strongroom.api.v1alpha1.KeyState
+    - name: lastDroppedImportSequence
+      type:
+        scalar: numeric
+    - name: lastHandledImport
+      type:
+        scalar: string
     - name: lastHandledReconcileAt
       type:
         scalar: string
     - name: lastHandledRotateAt
       type:
         scalar: string
+    - name: lastImportSequence
+      type:
+        scalar: numeric
+    - name: lastUsage
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.KeyLastUsage
     - name: nextRotationTime
       type:
         namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
@@ -1282,6 +1448,12 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: sealingPublicKey
       type:
         scalar: string
+    - name: usageTrackedSince
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: validTo
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
 - name: dev.strongroom.strongroom.api.v1alpha1.KeyAuthority
   map:
     fields:
@@ -1303,6 +1475,21 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: scheduled
       type:
         scalar: boolean
+- name: dev.strongroom.strongroom.api.v1alpha1.KeyLastUsage
+  map:
+    fields:
+    - name: eventID
+      type:
+        scalar: string
+    - name: operation
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.KeyOperation
+    - name: requestID
+      type:
+        scalar: string
+    - name: time
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
 - name: dev.strongroom.strongroom.api.v1alpha1.KeyMaterial
   map:
     fields:
@@ -1312,6 +1499,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: id
       type:
         scalar: string
+    - name: import
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.KeyMaterialImport
     - name: rotationType
       type:
         namedType: dev.strongroom.strongroom.api.v1alpha1.RotationType
@@ -1321,10 +1511,42 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: state
       type:
         namedType: dev.strongroom.strongroom.api.v1alpha1.KeyMaterialState
+- name: dev.strongroom.strongroom.api.v1alpha1.KeyMaterialImport
+  map:
+    fields:
+    - name: description
+      type:
+        scalar: string
+    - name: pendingRotation
+      type:
+        scalar: boolean
+    - name: rank
+      type:
+        scalar: numeric
+    - name: request
+      type:
+        scalar: string
+    - name: rotationTime
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: state
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.ImportState
+    - name: validTo
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
 - name: dev.strongroom.strongroom.api.v1alpha1.KeyMaterialState
+  scalar: string
+- name: dev.strongroom.strongroom.api.v1alpha1.KeyOperation
   scalar: string
 - name: dev.strongroom.strongroom.api.v1alpha1.KeyOrigin
   scalar: string
+- name: dev.strongroom.strongroom.api.v1alpha1.KeyReplicaRegion
+  map:
+    fields:
+    - name: region
+      type:
+        scalar: string
 - name: dev.strongroom.strongroom.api.v1alpha1.KeyRotation
   map:
     fields:
@@ -1427,6 +1649,44 @@ var schemaYAML = typed.YAMLObject(`types:
           status: "True"
           type: Reconciling
         observedGeneration: -1
+- name: dev.strongroom.strongroom.api.v1alpha1.ParameterKeyFormat
+  scalar: string
+- name: dev.strongroom.strongroom.api.v1alpha1.ParameterNamePattern
+  scalar: string
+- name: dev.strongroom.strongroom.api.v1alpha1.ParameterPolicy
+  map:
+    fields:
+    - name: after
+      type:
+        scalar: numeric
+    - name: before
+      type:
+        scalar: numeric
+    - name: timestamp
+      type:
+        scalar: untyped
+    - name: type
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.ParameterPolicyType
+    - name: unit
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.ParameterPolicyUnit
+- name: dev.strongroom.strongroom.api.v1alpha1.ParameterPolicyState
+  map:
+    fields:
+    - name: dueTime
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: status
+      type:
+        scalar: string
+    - name: type
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.ParameterPolicyType
+- name: dev.strongroom.strongroom.api.v1alpha1.ParameterPolicyType
+  scalar: string
+- name: dev.strongroom.strongroom.api.v1alpha1.ParameterPolicyUnit
+  scalar: string
 - name: dev.strongroom.strongroom.api.v1alpha1.ParameterProjection
   map:
     fields:
@@ -1466,7 +1726,19 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: name
       type:
         scalar: string
+    - name: policies
+      type:
+        list:
+          elementType:
+            namedType: dev.strongroom.strongroom.api.v1alpha1.ParameterPolicy
+          elementRelationship: atomic
     - name: region
+      type:
+        scalar: string
+    - name: resourcePolicy
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.PolicyDocument
+    - name: sealed
       type:
         scalar: string
     - name: suspend
@@ -1524,6 +1796,15 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: observedGeneration
       type:
         scalar: numeric
+    - name: policies
+      type:
+        list:
+          elementType:
+            namedType: dev.strongroom.strongroom.api.v1alpha1.ParameterPolicyState
+          elementRelationship: atomic
+    - name: policyBinding
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.PolicyBinding
     - name: projection
       type:
         namedType: dev.strongroom.strongroom.api.v1alpha1.ParameterProjection
@@ -1541,6 +1822,18 @@ var schemaYAML = typed.YAMLObject(`types:
           elementRelationship: associative
           keys:
           - version
+- name: dev.strongroom.strongroom.api.v1alpha1.ParameterTagFilter
+  map:
+    fields:
+    - name: key
+      type:
+        scalar: string
+    - name: values
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
 - name: dev.strongroom.strongroom.api.v1alpha1.ParameterTarget
   map:
     fields:
@@ -1570,6 +1863,196 @@ var schemaYAML = typed.YAMLObject(`types:
         scalar: string
 - name: dev.strongroom.strongroom.api.v1alpha1.ParameterTier
   scalar: string
+- name: dev.strongroom.strongroom.api.v1alpha1.ParameterTree
+  map:
+    fields:
+    - name: apiVersion
+      type:
+        scalar: string
+    - name: kind
+      type:
+        scalar: string
+    - name: metadata
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta
+    - name: spec
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.ParameterTreeSpec
+    - name: status
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.ParameterTreeStatus
+      default:
+        conditions:
+        - lastTransitionTime: "1970-01-01T00:00:00Z"
+          message: Waiting for the controller
+          reason: Pending
+          status: Unknown
+          type: Ready
+        - lastTransitionTime: "1970-01-01T00:00:00Z"
+          message: Waiting for the controller
+          reason: Pending
+          status: "True"
+          type: Reconciling
+        observedGeneration: -1
+- name: dev.strongroom.strongroom.api.v1alpha1.ParameterTreeConfigMap
+  map:
+    fields:
+    - name: creationPolicy
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.CreationPolicy
+    - name: name
+      type:
+        scalar: string
+- name: dev.strongroom.strongroom.api.v1alpha1.ParameterTreeFilter
+  map:
+    fields:
+    - name: exclude
+      type:
+        list:
+          elementType:
+            namedType: dev.strongroom.strongroom.api.v1alpha1.ParameterNamePattern
+          elementRelationship: associative
+    - name: include
+      type:
+        list:
+          elementType:
+            namedType: dev.strongroom.strongroom.api.v1alpha1.ParameterNamePattern
+          elementRelationship: associative
+    - name: label
+      type:
+        scalar: string
+    - name: tags
+      type:
+        list:
+          elementType:
+            namedType: dev.strongroom.strongroom.api.v1alpha1.ParameterTagFilter
+          elementRelationship: associative
+          keys:
+          - key
+    - name: types
+      type:
+        list:
+          elementType:
+            namedType: dev.strongroom.strongroom.api.v1alpha1.ParameterType
+          elementRelationship: associative
+- name: dev.strongroom.strongroom.api.v1alpha1.ParameterTreeKeys
+  map:
+    fields:
+    - name: format
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.ParameterKeyFormat
+    - name: stripPrefix
+      type:
+        scalar: string
+- name: dev.strongroom.strongroom.api.v1alpha1.ParameterTreeProjection
+  map:
+    fields:
+    - name: digest
+      type:
+        scalar: string
+    - name: immutable
+      type:
+        scalar: boolean
+    - name: keys
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
+    - name: kind
+      type:
+        scalar: string
+    - name: name
+      type:
+        scalar: string
+    - name: retained
+      type:
+        list:
+          elementType:
+            namedType: dev.strongroom.strongroom.api.v1alpha1.RetainedSecret
+          elementRelationship: associative
+          keys:
+          - name
+- name: dev.strongroom.strongroom.api.v1alpha1.ParameterTreeSecret
+  map:
+    fields:
+    - name: creationPolicy
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.CreationPolicy
+    - name: immutable
+      type:
+        scalar: boolean
+    - name: metadata
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.TargetMetadata
+    - name: name
+      type:
+        scalar: string
+- name: dev.strongroom.strongroom.api.v1alpha1.ParameterTreeSpec
+  map:
+    fields:
+    - name: filter
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.ParameterTreeFilter
+    - name: keys
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.ParameterTreeKeys
+    - name: path
+      type:
+        scalar: string
+    - name: recursive
+      type:
+        scalar: boolean
+    - name: region
+      type:
+        scalar: string
+    - name: suspend
+      type:
+        scalar: boolean
+    - name: target
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.ParameterTreeTarget
+- name: dev.strongroom.strongroom.api.v1alpha1.ParameterTreeStatus
+  map:
+    fields:
+    - name: arn
+      type:
+        scalar: string
+    - name: conditions
+      type:
+        list:
+          elementType:
+            namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Condition
+          elementRelationship: associative
+          keys:
+          - type
+    - name: lastHandledReconcileAt
+      type:
+        scalar: string
+    - name: observedGeneration
+      type:
+        scalar: numeric
+    - name: parameters
+      type:
+        scalar: numeric
+    - name: projection
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.ParameterTreeProjection
+- name: dev.strongroom.strongroom.api.v1alpha1.ParameterTreeTarget
+  map:
+    fields:
+    - name: configMap
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.ParameterTreeConfigMap
+    - name: restart
+      type:
+        list:
+          elementType:
+            namedType: dev.strongroom.strongroom.api.v1alpha1.RestartTarget
+          elementRelationship: atomic
+    - name: secret
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.ParameterTreeSecret
 - name: dev.strongroom.strongroom.api.v1alpha1.ParameterType
   scalar: string
 - name: dev.strongroom.strongroom.api.v1alpha1.ParameterVersion
@@ -1652,6 +2135,15 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: versionId
       type:
         scalar: string
+- name: dev.strongroom.strongroom.api.v1alpha1.PrimaryKey
+  map:
+    fields:
+    - name: name
+      type:
+        scalar: string
+    - name: region
+      type:
+        scalar: string
 - name: dev.strongroom.strongroom.api.v1alpha1.PrimarySecret
   map:
     fields:
@@ -1705,6 +2197,24 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: state
       type:
         namedType: dev.strongroom.strongroom.api.v1alpha1.ReplicationState
+- name: dev.strongroom.strongroom.api.v1alpha1.ResealedStatus
+  map:
+    fields:
+    - name: digest
+      type:
+        scalar: string
+    - name: key
+      type:
+        scalar: string
+    - name: message
+      type:
+        scalar: string
+    - name: sealed
+      type:
+        scalar: string
+    - name: source
+      type:
+        scalar: string
 - name: dev.strongroom.strongroom.api.v1alpha1.RestartKind
   scalar: string
 - name: dev.strongroom.strongroom.api.v1alpha1.RestartTarget
@@ -1759,6 +2269,33 @@ var schemaYAML = typed.YAMLObject(`types:
         scalar: string
 - name: dev.strongroom.strongroom.api.v1alpha1.RotationStrategy
   scalar: string
+- name: dev.strongroom.strongroom.api.v1alpha1.RotationTestStatus
+  map:
+    fields:
+    - name: attempts
+      type:
+        scalar: numeric
+    - name: configuration
+      type:
+        scalar: string
+    - name: healedTime
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: passedUser
+      type:
+        scalar: string
+    - name: passedVersionId
+      type:
+        scalar: string
+    - name: pendingVersionId
+      type:
+        scalar: string
+    - name: time
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: versionId
+      type:
+        scalar: string
 - name: dev.strongroom.strongroom.api.v1alpha1.RotationType
   scalar: string
 - name: dev.strongroom.strongroom.api.v1alpha1.Secret
@@ -1863,6 +2400,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: job
       type:
         namedType: dev.strongroom.strongroom.api.v1alpha1.JobRotator
+    - name: mongodb
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.DatabaseRotator
     - name: mysql
       type:
         namedType: dev.strongroom.strongroom.api.v1alpha1.DatabaseRotator
@@ -1875,6 +2415,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: schedule
       type:
         scalar: string
+    - name: sqlserver
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.DatabaseRotator
     - name: strategy
       type:
         namedType: dev.strongroom.strongroom.api.v1alpha1.RotationStrategy
@@ -1988,9 +2531,15 @@ var schemaYAML = typed.YAMLObject(`types:
           elementRelationship: associative
           keys:
           - region
+    - name: resealed
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.ResealedStatus
     - name: rotation
       type:
         namedType: dev.strongroom.strongroom.api.v1alpha1.RotationStatus
+    - name: rotationTest
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.RotationTestStatus
     - name: versions
       type:
         list:

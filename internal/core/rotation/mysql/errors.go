@@ -26,12 +26,13 @@ var causes = map[uint16]struct {
 	text  string
 }{
 	1045:       {rotation.ErrRefused, "the password is not the user's, or it may not log in from here"},
-	1698:       {rotation.ErrRefused, "the user logs in otherwise than by a password"},
-	1130:       {rotation.ErrRefused, "the server lets nobody log in from here"},
-	1862:       {rotation.ErrRefused, "the password has expired"},
-	1820:       {rotation.ErrRefused, "the password has expired"},
-	3118:       {rotation.ErrRefused, "the account is locked"},
-	4151:       {rotation.ErrRefused, "the account is locked"},
+	1698:       {rotation.ErrBarred, "the user logs in otherwise than by a password"},
+	1130:       {rotation.ErrBarred, "the server lets nobody log in from here"},
+	1862:       {rotation.ErrExpired, "log in once and set another"},
+	1820:       {rotation.ErrExpired, "log in once and set another"},
+	3118:       {rotation.ErrBarred, "the account is locked"},
+	4151:       {rotation.ErrBarred, "the account is locked"},
+	3955:       {rotation.ErrBarred, "the account is locked after logins that failed"},
 	1251:       {rotation.ErrInvalid, "the server asks for a plugin that is not spoken here"},
 	cannotUser: {rotation.ErrInvalid, "the server has no such user, or one that cannot be changed"},
 	1133:       {rotation.ErrInvalid, "the server has no such user"},
@@ -103,5 +104,5 @@ func connectCause(err error) error {
 	case errors.Is(err, mysql.ErrCleartextPassword), errors.Is(err, mysql.ErrOldPassword), errors.Is(err, mysql.ErrUnknownPlugin):
 		return rotation.Because(rotation.ErrInvalid, "the server asks for the password in the clear, or by a plugin that is not spoken here")
 	}
-	return rotation.Because(rotation.ErrUnreachable, "no connection was made")
+	return rotation.Because(rotation.ErrUnreachable, "%s", rotation.Unconnected(err))
 }

@@ -3,6 +3,8 @@ package mysql
 
 import (
 	"context"
+	"database/sql/driver"
+	"errors"
 	"io"
 	"net"
 	"strconv"
@@ -98,6 +100,20 @@ func (e Engine) EnsureUser(ctx context.Context, admin, to *rotation.Credential, 
 	})
 }
 
+// connections is how often one is made, if a challenge is not read.
+const connections = 4
+
+// connect connects. The driver takes a zero byte at the end of MariaDB's challenge for ed25519, which is random, for the end of a text, and the rest for a malformed packet: that is one login in 256, and
+// another challenge has no such end.
+func connect(ctx context.Context, connector driver.Connector) (conn driver.Conn, err error) {
+	for range connections {
+		if conn, err = connector.Connect(ctx); !errors.Is(err, mysql.ErrMalformPkt) {
+			break
+		}
+	}
+	return conn, err
+}
+
 // with connects, calls f and disconnects.
 func (e Engine) with(ctx context.Context, c *rotation.Credential, f func(context.Context, *session) error) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
@@ -111,7 +127,7 @@ func (e Engine) with(ctx context.Context, c *rotation.Credential, f func(context
 	if err != nil {
 		return rotation.Because(rotation.ErrServer, "the client's configuration is refused")
 	}
-	conn, err := connector.Connect(ctx)
+	conn, err := connect(ctx, connector)
 	if err != nil {
 		return connectCause(err)
 	}

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"errors"
+	"regexp"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -15,7 +16,7 @@ var causes = map[string]struct {
 	text  string
 }{
 	"28P01": {rotation.ErrRefused, "the password is not the user's"},
-	"28000": {rotation.ErrRefused, "the user may not log in, or not from here: see pg_hba.conf"},
+	"28000": {rotation.ErrBarred, "the user may not log in, or not from here: see pg_hba.conf"},
 	"3D000": {rotation.ErrInvalid, "the server has no database of the name in dbname"},
 	"42501": {rotation.ErrPermission, "the user that acts may not do it: an admin needs CREATEROLE, and in PostgreSQL 16 ADMIN OPTION on the user"},
 	"42704": {rotation.ErrInvalid, "the server has no such user"},
@@ -26,6 +27,9 @@ var causes = map[string]struct {
 	"08":    {rotation.ErrUnreachable, "the connection broke"},
 }
 
+// isCode tells whether a text is an SQLSTATE: five digits and upper-case letters.
+var isCode = regexp.MustCompile(`^[0-9A-Z]{5}$`)
+
 // causeOf says why a statement failed, without the server's words, which may quote the statement.
 func causeOf(err error) error {
 	if err == nil {
@@ -35,9 +39,12 @@ func causeOf(err error) error {
 	if !errors.As(err, &refused) {
 		return rotation.Because(rotation.ErrUnreachable, "the connection broke, or the server did not answer in time")
 	}
+	if !isCode.MatchString(refused.Code) { // which a server can have made of a password
+		return rotation.Because(rotation.ErrServer, "it answers no SQLSTATE")
+	}
 	known, ok := causes[refused.Code]
 	if !ok {
-		known, ok = causes[refused.Code[:min(2, len(refused.Code))]]
+		known, ok = causes[refused.Code[:2]]
 	}
 	if !ok {
 		return rotation.Because(rotation.ErrServer, "SQLSTATE %q", refused.Code)
@@ -59,5 +66,5 @@ func connectCause(err error) error {
 		return rotation.Because(rotation.ErrInvalid, "the server asks for no password, or for one in the clear over a connection that proves nothing of the server: "+
 			"use scram-sha-256 in pg_hba.conf")
 	}
-	return rotation.Because(rotation.ErrUnreachable, "no connection was made")
+	return rotation.Because(rotation.ErrUnreachable, "%s", rotation.Unconnected(err))
 }

@@ -21,6 +21,8 @@ const (
 	timeout = 10 * time.Second
 	// maximumMessage bounds what a server can make this process read.
 	maximumMessage = 1 << 20
+	// maximumRead bounds what it reads of one connection in all: a server may send messages without end, of which the driver keeps each parameter.
+	maximumRead = 4 << 20
 )
 
 // Engine is a rotation.Engine for PostgreSQL.
@@ -58,8 +60,8 @@ func (e Engine) SetPassword(ctx context.Context, as, to, _ *rotation.Credential)
 // EnsureUser makes a role that may log in, or changes its password. A role like another is a member of it, and its sessions act as
 // that one, so that what either makes belongs to one owner. All of it is one transaction.
 //
-// A role that is a superuser, or may make roles or databases, replicate or go past row security is not changed: who may write the
-// secret that names it must not become it.
+// A role that is a superuser, or may make roles or databases, replicate, go past row security, or reach the server's files and programs or all of its data is not changed, and neither is a
+// member of such a role: who may write the secret that names it must not become it.
 func (e Engine) EnsureUser(ctx context.Context, admin, to *rotation.Credential, like string) error {
 	verifier, err := e.verifier(to.Password)
 	if err != nil {
@@ -114,19 +116,24 @@ func missing(there bool, username string) error {
 	return rotation.Because(rotation.ErrInvalid, "the server has no user %s whose rights the second user is to have", username)
 }
 
+// rightsQuery tells of a role whether it has more rights than an application needs, by itself or as a member of another, at any distance and inherited or not. It has no row if there is no such role.
+// https://www.postgresql.org/docs/current/predefined-roles.html
+const rightsQuery = `SELECT pg_catalog.bool_or(r.rolsuper OR r.rolcreaterole OR r.rolcreatedb OR r.rolreplication OR r.rolbypassrls OR r.rolname IN
+	('pg_execute_server_program', 'pg_read_server_files', 'pg_write_server_files', 'pg_read_all_data', 'pg_write_all_data', 'pg_maintain', 'pg_create_subscription'))
+FROM pg_catalog.pg_roles u JOIN pg_catalog.pg_roles r ON pg_catalog.pg_has_role(u.oid, r.oid, 'MEMBER') WHERE u.rolname = $1 GROUP BY u.oid`
+
 // ordinary says whether a role exists. One that has more rights than an application needs is ErrPermission.
 func ordinary(ctx context.Context, tx pgx.Tx, username string) (exists bool, err error) {
 	var special bool
-	err = tx.QueryRow(ctx, "SELECT rolsuper OR rolcreaterole OR rolcreatedb OR rolreplication OR rolbypassrls FROM pg_catalog.pg_roles WHERE rolname = $1",
-		username).Scan(&special)
+	err = tx.QueryRow(ctx, rightsQuery, username).Scan(&special)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		return false, nil
 	case err != nil:
 		return false, causeOf(err)
 	case special:
-		return true, rotation.Because(rotation.ErrPermission, "user %s is a superuser, or may make roles or databases, replicate or bypass row security; "+
-			"an admin's rights are not used to change it: rotate it with its own secret and without adminSecretRef", username)
+		return true, rotation.Because(rotation.ErrPermission, "user %s is a superuser, or may make roles or databases, replicate, bypass row security, or reach the server's files, programs or "+
+			"all data, or is a member of such a role; an admin's rights are not used to change it: rotate it with its own secret and without adminSecretRef", username)
 	}
 	return true, nil
 }
@@ -190,7 +197,7 @@ func (e Engine) config(c *rotation.Credential) (*pgx.ConnConfig, error) {
 		"application_name": "strongroom", "client_encoding": "UTF8", "standard_conforming_strings": "on", "search_path": "pg_catalog",
 	}
 	config.DefaultQueryExecMode = pgx.QueryExecModeExec // works through PgBouncer too
-	config.MaxProtocolMessageBodyLen = maximumMessage
+	config.MaxProtocolMessageBodyLen, config.DialFunc = maximumMessage, rotation.Dialer(maximumRead)
 	config.OnNotice = func(*pgconn.PgConn, *pgconn.Notice) {}
 	return config, nil
 }

@@ -2,6 +2,10 @@
 
 package v1alpha1
 
+import (
+	apiv1alpha1 "strongroom.dev/strongroom/api/v1alpha1"
+)
+
 // DatabaseRotatorApplyConfiguration represents a declarative configuration of the DatabaseRotator type for use
 // with apply.
 //
@@ -15,6 +19,9 @@ type DatabaseRotatorApplyConfiguration struct {
 	AdminSecretRef *LocalReferenceApplyConfiguration `json:"adminSecretRef,omitempty"`
 	// tls says how connections are protected. Mode verify-full and the system's authorities when it is left out.
 	TLS *DatabaseTLSApplyConfiguration `json:"tls,omitempty"`
+	// driftPolicy is what becomes of a password that the server takes no more, which is seen by a login every 4 to 8 hours: Heal, Report
+	// or Ignore. Heal when it is left out.
+	DriftPolicy *apiv1alpha1.DriftPolicy `json:"driftPolicy,omitempty"`
 }
 
 // DatabaseRotatorApplyConfiguration constructs a declarative configuration of the DatabaseRotator type for use with
@@ -36,5 +43,13 @@ func (b *DatabaseRotatorApplyConfiguration) WithAdminSecretRef(value *LocalRefer
 // If called multiple times, the TLS field is set to the value of the last call.
 func (b *DatabaseRotatorApplyConfiguration) WithTLS(value *DatabaseTLSApplyConfiguration) *DatabaseRotatorApplyConfiguration {
 	b.TLS = value
+	return b
+}
+
+// WithDriftPolicy sets the DriftPolicy field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the DriftPolicy field is set to the value of the last call.
+func (b *DatabaseRotatorApplyConfiguration) WithDriftPolicy(value apiv1alpha1.DriftPolicy) *DatabaseRotatorApplyConfiguration {
+	b.DriftPolicy = &value
 	return b
 }

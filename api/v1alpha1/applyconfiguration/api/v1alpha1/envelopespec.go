@@ -31,6 +31,8 @@ type EnvelopeSpecApplyConfiguration struct {
 	Stages []string `json:"stages,omitempty"`
 	// binary, of a SecretVersion: the value is bytes (SecretBinary) and not text (SecretString).
 	Binary *bool `json:"binary,omitempty"`
+	// import, of KeyMaterial that was imported: what is known of it.
+	Import *KeyMaterialImportApplyConfiguration `json:"import,omitempty"`
 	// createdTime of the version. It stays when a backup tool makes the object again.
 	CreatedTime *v1.Time `json:"createdTime,omitempty"`
 	// expireTime, of a Tombstone: when the recovery window ends; of an IssuedCertificate and its Revocation: when the certificate
@@ -105,6 +107,14 @@ func (b *EnvelopeSpecApplyConfiguration) WithStages(values ...string) *EnvelopeS
 // If called multiple times, the Binary field is set to the value of the last call.
 func (b *EnvelopeSpecApplyConfiguration) WithBinary(value bool) *EnvelopeSpecApplyConfiguration {
 	b.Binary = &value
+	return b
+}
+
+// WithImport sets the Import field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Import field is set to the value of the last call.
+func (b *EnvelopeSpecApplyConfiguration) WithImport(value *KeyMaterialImportApplyConfiguration) *EnvelopeSpecApplyConfiguration {
+	b.Import = value
 	return b
 }
 

@@ -16,12 +16,14 @@ type KeyMaterialApplyConfiguration struct {
 	ID *string `json:"id,omitempty"`
 	// sequence number: 1 for the first material, then one more each.
 	Sequence *int64 `json:"sequence,omitempty"`
-	// state: CURRENT or NON_CURRENT.
+	// state: CURRENT or NON_CURRENT, and PENDING_ROTATION of imported material that a rotation on demand makes current.
 	State *apiv1alpha1.KeyMaterialState `json:"state,omitempty"`
 	// rotationType that made it; empty for the first.
 	RotationType *apiv1alpha1.RotationType `json:"rotationType,omitempty"`
-	// createdTime of the material.
+	// createdTime of the material; of imported material, of its last import, deletion or rotation.
 	CreatedTime *v1.Time `json:"createdTime,omitempty"`
+	// import is what is known of material that was imported.
+	Import *KeyMaterialImportApplyConfiguration `json:"import,omitempty"`
 }
 
 // KeyMaterialApplyConfiguration constructs a declarative configuration of the KeyMaterial type for use with
@@ -67,5 +69,13 @@ func (b *KeyMaterialApplyConfiguration) WithRotationType(value apiv1alpha1.Rotat
 // If called multiple times, the CreatedTime field is set to the value of the last call.
 func (b *KeyMaterialApplyConfiguration) WithCreatedTime(value v1.Time) *KeyMaterialApplyConfiguration {
 	b.CreatedTime = &value
+	return b
+}
+
+// WithImport sets the Import field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Import field is set to the value of the last call.
+func (b *KeyMaterialApplyConfiguration) WithImport(value *KeyMaterialImportApplyConfiguration) *KeyMaterialApplyConfiguration {
+	b.Import = value
 	return b
 }

@@ -21,14 +21,18 @@ type KMSKeySpecApplyConfiguration struct {
 	// key, whose private half never leaves Strongroom, or that of an HMAC key. It cannot be changed.
 	KeySpec *apiv1alpha1.KeySpec `json:"keySpec,omitempty"`
 	// keyUsage is what the key is for: ENCRYPT_DECRYPT, which is also what is used when it is left out, for a symmetric key;
-	// ENCRYPT_DECRYPT or SIGN_VERIFY for an RSA key, SIGN_VERIFY or KEY_AGREEMENT for one on a curve, and GENERATE_VERIFY_MAC for an
-	// HMAC key. It cannot be changed.
+	// ENCRYPT_DECRYPT or SIGN_VERIFY for an RSA key, SIGN_VERIFY or KEY_AGREEMENT for one on P-256, P-384 or P-521, SIGN_VERIFY for one of
+	// Ed25519, secp256k1 or ML-DSA, ENCAPSULATE_DECAPSULATE for one of ML-KEM, and GENERATE_VERIFY_MAC for an HMAC key. It cannot be changed.
 	KeyUsage *apiv1alpha1.KeyUsage `json:"keyUsage,omitempty"`
-	// origin of the key material: AWS_KMS, which is also what is used when it is left out, or AWS_CLOUDHSM: it is generated and used in
-	// the HSMCluster that customKeyStoreRef names, and leaves it only wrapped under the cluster's own keys. It cannot be changed.
+	// origin of the key material: AWS_KMS, which is also what is used when it is left out; AWS_CLOUDHSM: it is generated and used in
+	// the HSMCluster that customKeyStoreRef names, and leaves it only wrapped under the cluster's own keys; or EXTERNAL: it is imported, by
+	// importedMaterial or ImportKeyMaterial, and the key is PendingImport until then. It cannot be changed.
 	Origin *apiv1alpha1.KeyOrigin `json:"origin,omitempty"`
 	// customKeyStoreRef is the HSMCluster that has the key. Required for origin AWS_CLOUDHSM, and for it alone. It cannot be changed.
 	CustomKeyStoreRef *CustomKeyStoreReferenceApplyConfiguration `json:"customKeyStoreRef,omitempty"`
+	// importedMaterial is material that is imported into the key, wrapped for Strongroom alone. It is imported once, whatever becomes of it
+	// later and however often it is applied; other material, or the same with another validTo, needs another importToken. Of origin EXTERNAL alone.
+	ImportedMaterial *ImportedMaterialApplyConfiguration `json:"importedMaterial,omitempty"`
 	// enabled lets the key be used. True when it is left out.
 	Enabled *bool `json:"enabled,omitempty"`
 	// rotation of the key material. Old material is kept, so everything that was encrypted stays readable. Symmetric keys alone
@@ -39,6 +43,17 @@ type KMSKeySpecApplyConfiguration struct {
 	// region of the key, such as eu-west-1: it is in the key's ARN, and the AWS APIs find the key in this region alone. The
 	// operator's home region when it is left out. It cannot be changed.
 	Region *string `json:"region,omitempty"`
+	// multiRegion makes a multi-Region key: keys of other regions can be its replicas, with its id, which begins with mrk-, and its key material, so
+	// that what one of them encrypts or signs another decrypts or verifies. A replica has it too. It cannot be changed.
+	// https://docs.aws.amazon.com/kms/latest/developerguide/multi-region-keys-overview.html
+	MultiRegion *bool `json:"multiRegion,omitempty"`
+	// replicaRegions are the regions whose replicas get this key's material. ReplicateKey adds to them. A replica in a region that is taken out works
+	// on with what it has.
+	ReplicaRegions []KeyReplicaRegionApplyConfiguration `json:"replicaRegions,omitempty"`
+	// replicaOf is the primary that this key is a replica of. Its id and material are the primary's, and keySpec and keyUsage have to be; all else
+	// is its own. It gets them when the primary lists its region in replicaRegions. Taking it out makes this the primary of these keys, which needs
+	// that no other is.
+	ReplicaOf *PrimaryKeyApplyConfiguration `json:"replicaOf,omitempty"`
 	// policy of the key, in AWS's JSON language: who may do what with it. Nobody can use or manage a key unless its policy lets
 	// them, or lets their account, which leaves it to the account's IAM policies. That is what is in force when it is left out.
 	// At most 32 KiB. A malformed one makes the key Stalled with the position of the mistake, and lets nobody in by the AWS APIs.
@@ -110,6 +125,14 @@ func (b *KMSKeySpecApplyConfiguration) WithCustomKeyStoreRef(value *CustomKeySto
 	return b
 }
 
+// WithImportedMaterial sets the ImportedMaterial field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the ImportedMaterial field is set to the value of the last call.
+func (b *KMSKeySpecApplyConfiguration) WithImportedMaterial(value *ImportedMaterialApplyConfiguration) *KMSKeySpecApplyConfiguration {
+	b.ImportedMaterial = value
+	return b
+}
+
 // WithEnabled sets the Enabled field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the Enabled field is set to the value of the last call.
@@ -139,6 +162,35 @@ func (b *KMSKeySpecApplyConfiguration) WithDeletion(value *KeyDeletionApplyConfi
 // If called multiple times, the Region field is set to the value of the last call.
 func (b *KMSKeySpecApplyConfiguration) WithRegion(value string) *KMSKeySpecApplyConfiguration {
 	b.Region = &value
+	return b
+}
+
+// WithMultiRegion sets the MultiRegion field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the MultiRegion field is set to the value of the last call.
+func (b *KMSKeySpecApplyConfiguration) WithMultiRegion(value bool) *KMSKeySpecApplyConfiguration {
+	b.MultiRegion = &value
+	return b
+}
+
+// WithReplicaRegions adds the given value to the ReplicaRegions field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the ReplicaRegions field.
+func (b *KMSKeySpecApplyConfiguration) WithReplicaRegions(values ...*KeyReplicaRegionApplyConfiguration) *KMSKeySpecApplyConfiguration {
+	for i := range values {
+		if values[i] == nil {
+			panic("nil value passed to WithReplicaRegions")
+		}
+		b.ReplicaRegions = append(b.ReplicaRegions, *values[i])
+	}
+	return b
+}
+
+// WithReplicaOf sets the ReplicaOf field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the ReplicaOf field is set to the value of the last call.
+func (b *KMSKeySpecApplyConfiguration) WithReplicaOf(value *PrimaryKeyApplyConfiguration) *KMSKeySpecApplyConfiguration {
+	b.ReplicaOf = value
 	return b
 }
 

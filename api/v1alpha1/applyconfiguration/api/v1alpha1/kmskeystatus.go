@@ -18,7 +18,8 @@ type KMSKeyStatusApplyConfiguration struct {
 	// conditions: Ready always; Reconciling, Stalled and DeletionBlocked while true; RootProtected.
 	Conditions []v1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 	// keyId of AWS KMS: a UUID that stays when the key is deleted and restored. It is the object's name if that is a UUID, as it
-	// is of keys made through the AWS API, and its UID otherwise.
+	// is of keys made through the AWS API, and its UID otherwise. That of a multi-Region key is mrk- and 32 digits, made likewise; of a replica it is
+	// the primary's.
 	KeyID *string `json:"keyId,omitempty"`
 	// arn of the key.
 	ARN *string `json:"arn,omitempty"`
@@ -26,6 +27,17 @@ type KMSKeyStatusApplyConfiguration struct {
 	KeyState *apiv1alpha1.KeyState `json:"keyState,omitempty"`
 	// keyMaterials, oldest first. This list is the key's index: writing it is what commits a rotation.
 	KeyMaterials []KeyMaterialApplyConfiguration `json:"keyMaterials,omitempty"`
+	// lastImportSequence is the sequence of the last change of imported material that keyMaterials have: an import, a deletion, an expiry or a
+	// rotation. Later ones are taken in, and of earlier ones what keyMaterials do not name is erased.
+	LastImportSequence *int64 `json:"lastImportSequence,omitempty"`
+	// lastDroppedImportSequence is the sequence of the last change that took imported material away while it was PENDING_ROTATION: up to it, what
+	// waited to be rotated to waits no more, and is erased if a backup brings it back.
+	LastDroppedImportSequence *int64 `json:"lastDroppedImportSequence,omitempty"`
+	// expirationModel of imported material: KEY_MATERIAL_EXPIRES if any that the key needs does.
+	ExpirationModel *apiv1alpha1.ExpirationModel `json:"expirationModel,omitempty"`
+	// validTo is when the first of the imported materials expires that the key needs. It is then PendingImport, until the same material is
+	// imported again.
+	ValidTo *metav1.Time `json:"validTo,omitempty"`
 	// sealingPublicKey is the line by which values are sealed for this key, offline (strongroom seal). It changes when the key rotates;
 	// what was sealed before opens all the same. Keys in a custom key store and asymmetric keys have none.
 	SealingPublicKey *string `json:"sealingPublicKey,omitempty"`
@@ -41,6 +53,12 @@ type KMSKeyStatusApplyConfiguration struct {
 	OnDemandRotations *int32 `json:"onDemandRotations,omitempty"`
 	// nextRotationTime of automatic rotation, if it is on.
 	NextRotationTime *metav1.Time `json:"nextRotationTime,omitempty"`
+	// lastUsage is the last successful cryptographic use of the key that was noted: each replica of the manager notes its own about once an hour.
+	LastUsage *KeyLastUsageApplyConfiguration `json:"lastUsage,omitempty"`
+	// usageTrackedSince is since when uses of the key are noted.
+	UsageTrackedSince *metav1.Time `json:"usageTrackedSince,omitempty"`
+	// lastHandledImport is the digest of the spec.importedMaterial that was imported last.
+	LastHandledImport *string `json:"lastHandledImport,omitempty"`
 	// lastHandledReconcileAt echoes the annotation strongroom.dev/reconcile.
 	LastHandledReconcileAt *string `json:"lastHandledReconcileAt,omitempty"`
 	// lastHandledRotateAt echoes the annotation strongroom.dev/rotate.
@@ -111,6 +129,38 @@ func (b *KMSKeyStatusApplyConfiguration) WithKeyMaterials(values ...*KeyMaterial
 	return b
 }
 
+// WithLastImportSequence sets the LastImportSequence field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the LastImportSequence field is set to the value of the last call.
+func (b *KMSKeyStatusApplyConfiguration) WithLastImportSequence(value int64) *KMSKeyStatusApplyConfiguration {
+	b.LastImportSequence = &value
+	return b
+}
+
+// WithLastDroppedImportSequence sets the LastDroppedImportSequence field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the LastDroppedImportSequence field is set to the value of the last call.
+func (b *KMSKeyStatusApplyConfiguration) WithLastDroppedImportSequence(value int64) *KMSKeyStatusApplyConfiguration {
+	b.LastDroppedImportSequence = &value
+	return b
+}
+
+// WithExpirationModel sets the ExpirationModel field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the ExpirationModel field is set to the value of the last call.
+func (b *KMSKeyStatusApplyConfiguration) WithExpirationModel(value apiv1alpha1.ExpirationModel) *KMSKeyStatusApplyConfiguration {
+	b.ExpirationModel = &value
+	return b
+}
+
+// WithValidTo sets the ValidTo field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the ValidTo field is set to the value of the last call.
+func (b *KMSKeyStatusApplyConfiguration) WithValidTo(value metav1.Time) *KMSKeyStatusApplyConfiguration {
+	b.ValidTo = &value
+	return b
+}
+
 // WithSealingPublicKey sets the SealingPublicKey field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the SealingPublicKey field is set to the value of the last call.
@@ -164,6 +214,30 @@ func (b *KMSKeyStatusApplyConfiguration) WithOnDemandRotations(value int32) *KMS
 // If called multiple times, the NextRotationTime field is set to the value of the last call.
 func (b *KMSKeyStatusApplyConfiguration) WithNextRotationTime(value metav1.Time) *KMSKeyStatusApplyConfiguration {
 	b.NextRotationTime = &value
+	return b
+}
+
+// WithLastUsage sets the LastUsage field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the LastUsage field is set to the value of the last call.
+func (b *KMSKeyStatusApplyConfiguration) WithLastUsage(value *KeyLastUsageApplyConfiguration) *KMSKeyStatusApplyConfiguration {
+	b.LastUsage = value
+	return b
+}
+
+// WithUsageTrackedSince sets the UsageTrackedSince field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the UsageTrackedSince field is set to the value of the last call.
+func (b *KMSKeyStatusApplyConfiguration) WithUsageTrackedSince(value metav1.Time) *KMSKeyStatusApplyConfiguration {
+	b.UsageTrackedSince = &value
+	return b
+}
+
+// WithLastHandledImport sets the LastHandledImport field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the LastHandledImport field is set to the value of the last call.
+func (b *KMSKeyStatusApplyConfiguration) WithLastHandledImport(value string) *KMSKeyStatusApplyConfiguration {
+	b.LastHandledImport = &value
 	return b
 }
 

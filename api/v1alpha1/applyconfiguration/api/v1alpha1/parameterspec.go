@@ -25,11 +25,19 @@ type ParameterSpecApplyConfiguration struct {
 	Generate *SecretGeneratorApplyConfiguration `json:"generate,omitempty"`
 	// valueFrom imports the value of a SecureString.
 	ValueFrom *SecretValueSourceApplyConfiguration `json:"valueFrom,omitempty"`
+	// sealed is the value of a SecureString, encrypted by strongroom seal --kind Parameter for this parameter's account, region and name: it can be
+	// kept in Git. Another sealed value is a new version.
+	Sealed *string `json:"sealed,omitempty"`
 	// tier: Standard (4 KiB), Advanced (8 KiB), or Intelligent-Tiering, which is Advanced if the value needs it. Standard when it is
 	// left out.
 	Tier *apiv1alpha1.ParameterTier `json:"tier,omitempty"`
 	// allowedPattern is a regular expression (RE2) that each new value must match.
 	AllowedPattern *string `json:"allowedPattern,omitempty"`
+	// policies say when the parameter is deleted, and when an event tells that it will be, or that nobody has changed it: at most 10. They are
+	// of an advanced parameter. A parameter that has expired is not served and not shown; it is deleted if it was seen to wait for that time,
+	// and one that an expiry in the past was given to is kept until its policy is another.
+	// https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-policies.html
+	Policies []ParameterPolicyApplyConfiguration `json:"policies,omitempty"`
 	// dataType of the value: text, which is also what it is when it is left out.
 	DataType *string `json:"dataType,omitempty"`
 	// description of the parameter, for people.
@@ -39,6 +47,11 @@ type ParameterSpecApplyConfiguration struct {
 	KMSKeyRef *LocalReferenceApplyConfiguration `json:"kmsKeyRef,omitempty"`
 	// tags of the parameter, which policies can ask for (aws:ResourceTag/KEY).
 	Tags []TagApplyConfiguration `json:"tags,omitempty"`
+	// resourcePolicy says who may do what with the parameter by the AWS API, in AWS's JSON language: users and roles of other accounts too, whose
+	// own policies must allow it as well, and who read it by its ARN. It has at most 4,096 characters, and is of an advanced parameter. Without it
+	// the account's IAM policies alone decide. By one that cannot be understood nobody may do anything, since it may hold a Deny.
+	// https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-shared-parameters.html
+	ResourcePolicy *PolicyDocumentApplyConfiguration `json:"resourcePolicy,omitempty"`
 	// region of the parameter, as it is in the ARN: the AWS API shows it to requests for this region alone. The operator's own
 	// region when it is left out.
 	Region *string `json:"region,omitempty"`
@@ -96,6 +109,14 @@ func (b *ParameterSpecApplyConfiguration) WithValueFrom(value *SecretValueSource
 	return b
 }
 
+// WithSealed sets the Sealed field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Sealed field is set to the value of the last call.
+func (b *ParameterSpecApplyConfiguration) WithSealed(value string) *ParameterSpecApplyConfiguration {
+	b.Sealed = &value
+	return b
+}
+
 // WithTier sets the Tier field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the Tier field is set to the value of the last call.
@@ -109,6 +130,19 @@ func (b *ParameterSpecApplyConfiguration) WithTier(value apiv1alpha1.ParameterTi
 // If called multiple times, the AllowedPattern field is set to the value of the last call.
 func (b *ParameterSpecApplyConfiguration) WithAllowedPattern(value string) *ParameterSpecApplyConfiguration {
 	b.AllowedPattern = &value
+	return b
+}
+
+// WithPolicies adds the given value to the Policies field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the Policies field.
+func (b *ParameterSpecApplyConfiguration) WithPolicies(values ...*ParameterPolicyApplyConfiguration) *ParameterSpecApplyConfiguration {
+	for i := range values {
+		if values[i] == nil {
+			panic("nil value passed to WithPolicies")
+		}
+		b.Policies = append(b.Policies, *values[i])
+	}
 	return b
 }
 
@@ -146,6 +180,14 @@ func (b *ParameterSpecApplyConfiguration) WithTags(values ...*TagApplyConfigurat
 		}
 		b.Tags = append(b.Tags, *values[i])
 	}
+	return b
+}
+
+// WithResourcePolicy sets the ResourcePolicy field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the ResourcePolicy field is set to the value of the last call.
+func (b *ParameterSpecApplyConfiguration) WithResourcePolicy(value *PolicyDocumentApplyConfiguration) *ParameterSpecApplyConfiguration {
+	b.ResourcePolicy = value
 	return b
 }
 

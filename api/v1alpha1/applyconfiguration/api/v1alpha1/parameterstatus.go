@@ -15,7 +15,7 @@ import (
 type ParameterStatusApplyConfiguration struct {
 	// observedGeneration is the generation that the conditions speak of.
 	ObservedGeneration *int64 `json:"observedGeneration,omitempty"`
-	// conditions: Ready always; Reconciling and Stalled while true.
+	// conditions: Ready always; Reconciling, Stalled, Expiring and Unchanged while true.
 	Conditions []v1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 	// arn of the parameter.
 	ARN *string `json:"arn,omitempty"`
@@ -26,12 +26,17 @@ type ParameterStatusApplyConfiguration struct {
 	// versions, oldest first, at most 100. This list is the parameter's index: writing it is what commits a version. It can be a
 	// little longer for as long as old versions cannot go because each has a label.
 	Versions []ParameterVersionApplyConfiguration `json:"versions,omitempty"`
+	// policies are those of spec, in their order, and what has become of them.
+	Policies []ParameterPolicyStateApplyConfiguration `json:"policies,omitempty"`
 	// lastModifiedTime of the parameter: when its latest version was made.
 	LastModifiedTime *metav1.Time `json:"lastModifiedTime,omitempty"`
-	// importedFrom is the source of the latest version's value, as NAME/KEY of a core Secret; empty if it was not imported.
+	// importedFrom is the source of the latest version's value, as NAME/KEY of a core Secret, or sealed/DIGEST of a sealed value; empty if it was not
+	// imported.
 	ImportedFrom *string `json:"importedFrom,omitempty"`
 	// projection that was last written.
 	Projection *ParameterProjectionApplyConfiguration `json:"projection,omitempty"`
+	// policyBinding is whom the parameter's resource policy names.
+	PolicyBinding *PolicyBindingApplyConfiguration `json:"policyBinding,omitempty"`
 	// lastHandledReconcileAt echoes the annotation strongroom.dev/reconcile.
 	LastHandledReconcileAt *string `json:"lastHandledReconcileAt,omitempty"`
 	// lastHandledRotateAt echoes the annotation strongroom.dev/rotate.
@@ -102,6 +107,19 @@ func (b *ParameterStatusApplyConfiguration) WithVersions(values ...*ParameterVer
 	return b
 }
 
+// WithPolicies adds the given value to the Policies field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the Policies field.
+func (b *ParameterStatusApplyConfiguration) WithPolicies(values ...*ParameterPolicyStateApplyConfiguration) *ParameterStatusApplyConfiguration {
+	for i := range values {
+		if values[i] == nil {
+			panic("nil value passed to WithPolicies")
+		}
+		b.Policies = append(b.Policies, *values[i])
+	}
+	return b
+}
+
 // WithLastModifiedTime sets the LastModifiedTime field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the LastModifiedTime field is set to the value of the last call.
@@ -123,6 +141,14 @@ func (b *ParameterStatusApplyConfiguration) WithImportedFrom(value string) *Para
 // If called multiple times, the Projection field is set to the value of the last call.
 func (b *ParameterStatusApplyConfiguration) WithProjection(value *ParameterProjectionApplyConfiguration) *ParameterStatusApplyConfiguration {
 	b.Projection = value
+	return b
+}
+
+// WithPolicyBinding sets the PolicyBinding field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the PolicyBinding field is set to the value of the last call.
+func (b *ParameterStatusApplyConfiguration) WithPolicyBinding(value *PolicyBindingApplyConfiguration) *ParameterStatusApplyConfiguration {
+	b.PolicyBinding = value
 	return b
 }
 

@@ -31,6 +31,11 @@ type SecretRotationApplyConfiguration struct {
 	MySQL *DatabaseRotatorApplyConfiguration `json:"mysql,omitempty"`
 	// redis: the value is the credential of an ACL user of Redis, of version 6 or later, or Valkey.
 	Redis *DatabaseRotatorApplyConfiguration `json:"redis,omitempty"`
+	// mongodb: the value is the credential of a user of MongoDB, of version 4.2 or later, of the database that dbname names, or of admin.
+	MongoDB *DatabaseRotatorApplyConfiguration `json:"mongodb,omitempty"`
+	// sqlserver: the value is the credential of a login of Microsoft SQL Server, of version 2014 or later, or of a user of the contained database
+	// that dbname names.
+	SQLServer *DatabaseRotatorApplyConfiguration `json:"sqlserver,omitempty"`
 	// function: a rotation function as AWS Secrets Manager calls it makes the values and tells whoever needs to know them.
 	Function *FunctionRotatorApplyConfiguration `json:"function,omitempty"`
 	// job: what a rotation function does, as a Kubernetes Job for each of the four steps.
@@ -96,6 +101,22 @@ func (b *SecretRotationApplyConfiguration) WithMySQL(value *DatabaseRotatorApply
 // If called multiple times, the Redis field is set to the value of the last call.
 func (b *SecretRotationApplyConfiguration) WithRedis(value *DatabaseRotatorApplyConfiguration) *SecretRotationApplyConfiguration {
 	b.Redis = value
+	return b
+}
+
+// WithMongoDB sets the MongoDB field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the MongoDB field is set to the value of the last call.
+func (b *SecretRotationApplyConfiguration) WithMongoDB(value *DatabaseRotatorApplyConfiguration) *SecretRotationApplyConfiguration {
+	b.MongoDB = value
+	return b
+}
+
+// WithSQLServer sets the SQLServer field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the SQLServer field is set to the value of the last call.
+func (b *SecretRotationApplyConfiguration) WithSQLServer(value *DatabaseRotatorApplyConfiguration) *SecretRotationApplyConfiguration {
+	b.SQLServer = value
 	return b
 }
 

@@ -30,9 +30,13 @@ type SecretStatusApplyConfiguration struct {
 	NextRotationTime *metav1.Time `json:"nextRotationTime,omitempty"`
 	// rotation that is in progress, or asked for by RotateSecret.
 	Rotation *RotationStatusApplyConfiguration `json:"rotation,omitempty"`
+	// rotationTest is the last test of the rotator that spec.rotation names.
+	RotationTest *RotationTestStatusApplyConfiguration `json:"rotationTest,omitempty"`
 	// importedFrom is the source of the current version's value: NAME/KEY of a core Secret, or a digest of the sealed value; empty if it
 	// was generated.
 	ImportedFrom *string `json:"importedFrom,omitempty"`
+	// resealed is spec.sealed anew, for the newest material of a key, while the annotation strongroom.dev/reseal asks for it.
+	Resealed *ResealedStatusApplyConfiguration `json:"resealed,omitempty"`
 	// replication is what became of the regions of spec.replicaRegions.
 	Replication []ReplicationStatusApplyConfiguration `json:"replication,omitempty"`
 	// projection that was last written.
@@ -133,11 +137,27 @@ func (b *SecretStatusApplyConfiguration) WithRotation(value *RotationStatusApply
 	return b
 }
 
+// WithRotationTest sets the RotationTest field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the RotationTest field is set to the value of the last call.
+func (b *SecretStatusApplyConfiguration) WithRotationTest(value *RotationTestStatusApplyConfiguration) *SecretStatusApplyConfiguration {
+	b.RotationTest = value
+	return b
+}
+
 // WithImportedFrom sets the ImportedFrom field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the ImportedFrom field is set to the value of the last call.
 func (b *SecretStatusApplyConfiguration) WithImportedFrom(value string) *SecretStatusApplyConfiguration {
 	b.ImportedFrom = &value
+	return b
+}
+
+// WithResealed sets the Resealed field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Resealed field is set to the value of the last call.
+func (b *SecretStatusApplyConfiguration) WithResealed(value *ResealedStatusApplyConfiguration) *SecretStatusApplyConfiguration {
+	b.Resealed = value
 	return b
 }
 

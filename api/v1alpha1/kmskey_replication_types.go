@@ -1,0 +1,30 @@
+package v1alpha1
+
+// KeyReplicaRegion is a region that a multi-Region key may be replicated to. Its replica there is a KMSKey of its own, with the same id and key
+// material, and a policy, aliases, tags and state of its own.
+// https://docs.aws.amazon.com/kms/latest/developerguide/multi-region-keys-replicate.html
+type KeyReplicaRegion struct {
+	// region that may have a replica, other than the key's own.
+	// +required
+	// +kubebuilder:validation:MinLength=6
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z]{2,4}(-[a-z]+)+-[0-9]+$')",message="a region is written as AWS does, for example us-east-1"
+	Region string `json:"region"`
+}
+
+// PrimaryKey names the KMSKey that a replica is of.
+type PrimaryKey struct {
+	// name of the primary's object, in the same namespace.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$')",message="name is a DNS name: lower-case letters, digits, dashes and dots, for example shop"
+	Name string `json:"name"`
+
+	// region of the primary.
+	// +required
+	// +kubebuilder:validation:MinLength=6
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z]{2,4}(-[a-z]+)+-[0-9]+$')",message="a region is written as AWS does, for example us-east-1"
+	Region string `json:"region"`
+}

@@ -1,0 +1,209 @@
+package kmskey
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/client-go/util/workqueue"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/controllers/passes"
+	"strongroom.dev/strongroom/internal/conditions"
+	"strongroom.dev/strongroom/internal/core/arn"
+	"strongroom.dev/strongroom/internal/fault"
+	"strongroom.dev/strongroom/internal/service/kms"
+	"strongroom.dev/strongroom/internal/store"
+)
+
+// What ends a replica's waiting is in the text.
+var (
+	errNoPrimary = errors.New("is not there, has no id yet, or is no multi-Region primary key of this keySpec, keyUsage and id: the key works on with what it has; " +
+		"remove spec.replicaOf to make this the primary, if no other key is")
+	errNotListed      = errors.New("does not list the region in spec.replicaRegions: list it there, or delete this KMSKey")
+	errPrimaryLeaving = errors.New("is scheduled for deletion or being deleted, and gets no new replica: keep it, or delete this KMSKey")
+	errRotatesThere   = errors.New("a replica has the key material of its primary")
+	errTwoPrimaries   = errors.New("the id has two primaries, of which neither is rotated")
+	errAhead          = errors.New("lacks key material that this key has, so that what is encrypted under that does not open there: make this key the primary again " +
+		"(aws kms update-primary-region does it in an order that loses nothing)")
+)
+
+// mayComeBack refuses a multi-Region key the material that its name had, as long as there is a primary of that id which does not let its region have it: the material is that one's
+// too, and whoever may make KMSKeys is not thereby asked for it.
+func (r *Reconciler) mayComeBack(ctx context.Context, key *v1alpha1.KMSKey) error {
+	if !key.Spec.MultiRegion {
+		return nil
+	}
+	primary, err := r.KMS.OtherPrimary(ctx, key)
+	if primary == nil || err != nil {
+		return err
+	}
+	region := kms.RegionOf(key, r.Region)
+	if r.KMS.IsReplicaOf(key, primary) && kms.Replicates(primary, region) {
+		return nil
+	}
+	return fault.Waiting(v1alpha1.ReasonNotReplicated, fmt.Errorf("the primary of the id %s, KMSKey %s, %w", key.Status.KeyID, primary.Name, errNotListed))
+}
+
+// updatePrimary goes on with a change of the primary that this key was the primary before, and tells whether it has written: the pass then ends, since the key
+// is another by now.
+func (r *Reconciler) updatePrimary(ctx context.Context, p *pass) (written bool, err error) {
+	if p.key.Annotations[v1alpha1.PrimaryUpdateAnnotation] == "" {
+		return false, nil
+	}
+	if u, ok := kms.UpdateOf(p.key); ok && u.From == p.key.Name {
+		return true, r.KMS.AdvancePrimary(ctx, p.key)
+	}
+	return r.KMS.EndStaleUpdate(ctx, p.key)
+}
+
+// identifyReplica gives a replica its primary's id. Without a primary it goes on: a replica that is had back knows its id by its Envelopes.
+func (r *Reconciler) identifyReplica(ctx context.Context, p *pass, account string) error {
+	primary, err := r.KMS.Primary(ctx, p.key)
+	if primary == nil || err != nil || arn.Account(primary.Status.ARN) != account || !kms.Replicates(primary, kms.RegionOf(p.key, r.Region)) {
+		return err
+	}
+	settled := p.key.DeepCopy()
+	kms.IdentifyReplica(settled, primary, r.Region)
+	if err := r.idIsFree(ctx, settled); err != nil {
+		return err
+	}
+	p.key.Status.KeyID, p.key.Status.ARN = settled.Status.KeyID, settled.Status.ARN
+	return nil
+}
+
+// follow gives a replica the materials of its primary, as they are committed there. What the replica has stays, whatever fails: that is told at the end, and
+// fails the pass of a replica that has nothing.
+func (r *Reconciler) follow(ctx context.Context, p *pass) error {
+	status := &p.key.Status
+	status.NextRotationTime = nil
+	p.refused = unrotated(p.key)
+	if kms.Updating(p.key) {
+		return nil
+	}
+	err := r.followPrimary(ctx, p)
+	_, waits := errors.AsType[*fault.Fault](err)
+	if len(status.KeyMaterials) > 0 && (waits || errors.Is(err, store.ErrMissing) || errors.Is(err, store.ErrTampered)) {
+		p.refused = errors.Join(p.refused, err)
+		return nil
+	}
+	return err
+}
+
+func (r *Reconciler) followPrimary(ctx context.Context, p *pass) error {
+	of := p.key.Spec.ReplicaOf
+	primary, err := r.KMS.Primary(ctx, p.key)
+	switch {
+	case err != nil:
+		return err
+	case primary == nil:
+		return fault.Waiting(v1alpha1.ReasonPrimaryNotFound, fmt.Errorf("the primary, KMSKey %s in %s, %w", of.Name, of.Region, errNoPrimary))
+	case !kms.Replicates(primary, kms.RegionOf(p.key, r.Region)):
+		return fault.Waiting(v1alpha1.ReasonNotReplicated, fmt.Errorf("the primary, KMSKey %s, %w", of.Name, errNotListed))
+	case p.key.Status.KeyID == "":
+		return fault.Waiting(v1alpha1.ReasonPrimaryNotFound, fmt.Errorf("the primary, KMSKey %s in %s, %w", of.Name, of.Region, errNoPrimary))
+	case kms.Ahead(p.key, primary):
+		return fault.Stalled(v1alpha1.ReasonConflict, fmt.Errorf("the primary, KMSKey %s, %w", of.Name, errAhead))
+	case len(p.key.Status.KeyMaterials) == 0 && leaving(primary):
+		return fault.Waiting(v1alpha1.ReasonNotReplicated, fmt.Errorf("the primary, KMSKey %s, %w", of.Name, errPrimaryLeaving))
+	}
+	return r.KMS.Follow(ctx, p.key, primary)
+}
+
+// unrotated says that a rotation that is asked for at a replica is its primary's, nil if none is. It is handled when it is asked for there.
+func unrotated(key *v1alpha1.KMSKey) error {
+	asked := conditions.Echo(key.Annotations[v1alpha1.RotateAnnotation])
+	if asked == "" || asked == key.Status.LastHandledRotateAt { // the latter is of the time when it was the primary
+		return nil
+	}
+	return fault.Stalled(v1alpha1.ReasonUnsupportedOperation, fmt.Errorf("%w: remove the annotation %s, and annotate KMSKey %s",
+		errRotatesThere, v1alpha1.RotateAnnotation, key.Spec.ReplicaOf.Name))
+}
+
+// mayRotate tells whether a key is rotated at all: a multi-Region one is if no other claims to be the primary of that id, and no change of the primary is under
+// way. Otherwise the fault says why it is not, nil if it will be by itself.
+func (r *Reconciler) mayRotate(ctx context.Context, p *pass) (bool, error, error) {
+	if !p.key.Spec.MultiRegion {
+		return true, nil, nil
+	}
+	other, err := r.KMS.OtherPrimary(ctx, p.key)
+	if err != nil {
+		return false, nil, err
+	}
+	if other != nil {
+		return false, fault.Contested(v1alpha1.ReasonNameConflict, fmt.Errorf("%w: KMSKey %s is one too; give one of the two a spec.replicaOf that names the other",
+			errTwoPrimaries, other.Name)), nil
+	}
+	return !kms.Updating(p.key), nil, nil
+}
+
+// relatives asks for passes over the replicas of a key that has changed in what they have of it, and over the primary of a replica that is gone, which the primary's
+// deletion may wait for.
+func (r *Reconciler) relatives() handler.EventHandler {
+	type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
+	return handler.Funcs{
+		CreateFunc: func(ctx context.Context, e event.CreateEvent, q queue) {
+			if key, ok := e.Object.(*v1alpha1.KMSKey); ok && key.Spec.MultiRegion && !e.IsInInitialList {
+				r.askReplicas(ctx, key, q.Add)
+			}
+		},
+		UpdateFunc: func(ctx context.Context, e event.UpdateEvent, q queue) {
+			before, ok1 := e.ObjectOld.(*v1alpha1.KMSKey)
+			after, ok2 := e.ObjectNew.(*v1alpha1.KMSKey)
+			if !ok1 || !ok2 || !after.Spec.MultiRegion {
+				return
+			}
+			if news(before, after) {
+				r.askReplicas(ctx, after, q.Add)
+			}
+			if !equality.Semantic.DeepEqual(before.Spec.ReplicaOf, after.Spec.ReplicaOf) {
+				askPrimary(before, q.Add)
+				askPrimary(after, q.Add)
+			}
+		},
+		DeleteFunc: func(ctx context.Context, e event.DeleteEvent, q queue) {
+			if key, ok := e.Object.(*v1alpha1.KMSKey); ok && key.Spec.MultiRegion {
+				askPrimary(key, q.Add)
+				r.askReplicas(ctx, key, q.Add)
+			}
+		},
+	}
+}
+
+// news tells that a primary has changed in what replicas have of it, or need of it.
+func news(before, after *v1alpha1.KMSKey) bool {
+	return before.Generation != after.Generation || before.Status.KeyID != after.Status.KeyID || kms.Lacks(before, after) ||
+		before.Annotations[v1alpha1.PrimaryUpdateAnnotation] != after.Annotations[v1alpha1.PrimaryUpdateAnnotation]
+}
+
+func askPrimary(key *v1alpha1.KMSKey, add func(ctrl.Request)) {
+	if of := key.Spec.ReplicaOf; of != nil {
+		add(passes.Request(key.Namespace, of.Name))
+	}
+}
+
+func (r *Reconciler) askReplicas(ctx context.Context, primary *v1alpha1.KMSKey, add func(ctrl.Request)) {
+	for _, request := range own.Find(ctx, r.Client, client.InNamespace(primary.Namespace), client.MatchingFields{kms.ReplicaIndex: primary.Name}) {
+		add(request)
+	}
+}
+
+// replicasOf says which replicas hold a primary, empty for none.
+func (r *Reconciler) replicasOf(ctx context.Context, key *v1alpha1.KMSKey) (string, error) {
+	replicas, err := r.KMS.Replicas(ctx, key)
+	if err != nil || len(replicas) == 0 {
+		return "", err
+	}
+	names := make([]string, 0, len(replicas))
+	for i := range replicas {
+		names = append(names, replicas[i].Name)
+	}
+	return fmt.Sprintf("%d KMSKeys are replicas of this key: %s. Delete them first, or make one of them the primary (aws kms update-primary-region).",
+		len(replicas), upToFive(names)), nil
+}

@@ -1,0 +1,94 @@
+// Package parametertree reconciles ParameterTrees: it shows the parameters below a path as one ConfigMap or core Secret, and keeps that
+// current.
+//
+// A tree keeps nothing of its own: its parameters' versions are theirs. A pass reads them, writes the projection, restarts, and writes
+// status, in this order; each can be repeated.
+package parametertree
+
+import (
+	"context"
+	"time"
+
+	"k8s.io/client-go/tools/events"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/controllers/passes"
+	"strongroom.dev/strongroom/internal/account"
+	"strongroom.dev/strongroom/internal/core/arn"
+	"strongroom.dev/strongroom/internal/core/keyring"
+	"strongroom.dev/strongroom/internal/projection"
+	"strongroom.dev/strongroom/internal/service/parameterstore"
+)
+
+// Reconciler reconciles ParameterTrees.
+type Reconciler struct {
+	// Client reads from the cache and writes.
+	Client client.Client
+	// Parameters finds parameters and reads their versions.
+	Parameters *parameterstore.Service
+	// Keyring is looked at before anything is read.
+	Keyring *keyring.Holder
+	// Projector writes targets.
+	Projector *projection.Projector
+	// Events tells users what happened.
+	Events events.EventRecorder
+	// Now is the clock.
+	Now func() time.Time
+}
+
+// +kubebuilder:rbac:groups=strongroom.dev,resources=parametertrees,verbs=get;list;watch
+// +kubebuilder:rbac:groups=strongroom.dev,resources=parametertrees/status,verbs=update
+
+// pass is what one reconciliation knows. Steps read and change it; nothing else carries facts between them.
+type pass struct {
+	tree *v1alpha1.ParameterTree
+	// before is the object as it was read, and former its status.
+	before *v1alpha1.ParameterTree
+	former *v1alpha1.ParameterTreeStatus
+	now    time.Time
+
+	arn, region string
+	// members are the parameters that are to be shown, by their keys of data.
+	members map[string]parameterstore.Member
+	// requeue is when to look again, 0 for never.
+	requeue time.Duration
+}
+
+// Reconcile makes one pass over a ParameterTree.
+func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	tree := &v1alpha1.ParameterTree{}
+	if found, err := passes.Living(ctx, r.Keyring, r.Client, req, tree); !found {
+		return ctrl.Result{}, err
+	}
+	before := tree.DeepCopy()
+	p := &pass{tree: tree, before: before, former: &before.Status, now: r.Now()}
+	return r.summarise(ctx, p, r.run(ctx, p))
+}
+
+// run is the order of steps. What cannot be shown whole is not shown: what was there before stays.
+func (r *Reconciler) run(ctx context.Context, p *pass) error {
+	if p.tree.Spec.Suspend {
+		return passes.ErrSuspended
+	}
+	return passes.Run(ctx, p, r.identify, r.gather, r.project)
+}
+
+// identify settles the account of the tree's parameters, and the ARN of all that is below the path. No parameter has that ARN, since no
+// name has a star.
+func (r *Reconciler) identify(ctx context.Context, p *pass) error {
+	id, err := account.Resolve(ctx, r.Client, p.tree.Namespace)
+	if err != nil {
+		return err
+	}
+	if p.region = p.tree.Spec.Region; p.region == "" {
+		p.region = r.Parameters.Region
+	}
+	path := p.tree.Spec.Path
+	if path == "/" {
+		path = ""
+	}
+	p.arn = arn.Parameter(p.region, id, path+"/*")
+	return nil
+}

@@ -1,0 +1,249 @@
+package backup
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"filippo.io/age"
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"strongroom.dev/strongroom/api/v1alpha1"
+)
+
+func identity(t testing.TB) *age.HybridIdentity {
+	t.Helper()
+	id, err := age.GenerateHybridIdentity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
+func secretNamed(name string) *unstructured.Unstructured {
+	return &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": v1alpha1.SchemeGroupVersion.String(), "kind": "Secret",
+		"metadata": map[string]any{"name": name, "namespace": "shop"},
+		"spec":     map[string]any{"generate": map[string]any{"length": int64(1 << 60)}},
+	}}
+}
+
+// written is a backup of some objects.
+func written(t testing.TB, to age.Recipient, objects ...*unstructured.Unstructured) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	w, err := NewWriter(&b, Header{Created: time.Unix(1, 0).UTC(), Namespace: "strongroom-system", Roots: []string{"strongroom-system/strongroom-root"}}, to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range objects {
+		if err := w.Add(o); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// all reads a backup to its end.
+func all(src io.Reader, identities ...age.Identity) (out []*unstructured.Unstructured, err error) {
+	r, err := NewReader(src, identities...)
+	if err != nil {
+		return nil, err
+	}
+	return rest(r)
+}
+
+func rest(r *Reader) (out []*unstructured.Unstructured, err error) {
+	for {
+		o, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			return out, nil
+		}
+		if err != nil {
+			return out, err
+		}
+		out = append(out, o)
+	}
+}
+
+func TestABackupIsReadAsItWasWritten(t *testing.T) {
+	id := identity(t)
+	file := written(t, id.Recipient(), secretNamed("one"), secretNamed("two"))
+	got, err := all(bytes.NewReader(file), id)
+	if err != nil || len(got) != 2 {
+		t.Fatal(got, err)
+	}
+	for i, name := range []string{"one", "two"} {
+		if !equality.Semantic.DeepEqual(got[i].Object, secretNamed(name).Object) {
+			t.Errorf("%#v", got[i].Object)
+		}
+	}
+	r, err := NewReader(bytes.NewReader(file), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if h := r.Header(); h.Format != Format || h.Version != Version || h.Namespace != "strongroom-system" || !h.Created.Equal(time.Unix(1, 0)) || len(h.Roots) != 1 {
+		t.Errorf("%+v", h)
+	}
+	if bytes.Contains(file, []byte("shop")) {
+		t.Error("a name is in the clear")
+	}
+}
+
+func TestNobodyElseOpensABackup(t *testing.T) {
+	_, err := all(bytes.NewReader(written(t, identity(t).Recipient(), secretNamed("one"))), identity(t))
+	var stranger *age.NoIdentityMatchError
+	if !errors.As(err, &stranger) {
+		t.Error(err)
+	}
+}
+
+func TestABackupThatIsCutOrChangedAnywhereIsRefused(t *testing.T) {
+	id := identity(t)
+	file := written(t, id.Recipient(), secretNamed("one"), secretNamed("two"))
+	step := max(1, len(file)/200) // each try decrypts, and a hybrid one takes its time
+	for n := 0; n < len(file); n += step {
+		if _, err := all(bytes.NewReader(file[:n]), id); err == nil {
+			t.Fatalf("its first %d bytes of %d are taken", n, len(file))
+		}
+		changed := bytes.Clone(file)
+		changed[n] ^= 1
+		if _, err := all(bytes.NewReader(changed), id); err == nil {
+			t.Fatalf("it is taken with byte %d changed", n)
+		}
+	}
+	if _, err := all(bytes.NewReader(append(bytes.Clone(file), 0)), id); err == nil {
+		t.Error("it is taken with something behind it")
+	}
+}
+
+func TestWhatIsNoBackupIsRefusedWithoutSayingWhatItIs(t *testing.T) {
+	const (
+		header  = `{"header":{"format":"strongroom-backup","version":1,"namespace":"strongroom-system"}}` + "\n"
+		object  = `{"object":{"apiVersion":"strongroom.dev/v1alpha1","kind":"Secret","metadata":{"name":"a","namespace":"b"}}}` + "\n"
+		trailer = `{"trailer":{"objects":1}}` + "\n"
+	)
+	of := func(apiVersion, kind string) string {
+		return header + strings.NewReplacer("strongroom.dev/v1alpha1", apiVersion, `"Secret"`, `"`+kind+`"`).Replace(object) + trailer
+	}
+	for name, tt := range map[string]struct {
+		text string
+		want error
+	}{
+		"whole":                    {header + object + trailer, nil},
+		"empty":                    {"", ErrTruncated},
+		"no header":                {object + trailer, ErrFormat},
+		"of another version":       {strings.Replace(header, `"version":1`, `"version":2`, 1) + object + trailer, ErrFormat},
+		"of another format":        {strings.Replace(header, "strongroom-backup", "other", 1) + object + trailer, ErrFormat},
+		"of no namespace":          {strings.Replace(header, "strongroom-system", "", 1) + object + trailer, ErrFormat},
+		"no trailer":               {header + object, ErrTruncated},
+		"an object is missing":     {header + trailer, ErrTruncated},
+		"something behind the end": {header + object + trailer + object, ErrFormat},
+		"no JSON":                  {header + "s3cr3t\n", ErrFormat},
+		"an empty line":            {header + "\n", ErrFormat},
+		"neither of the three":     {header + "{}\n", ErrFormat},
+		"an object without a name": {header + strings.Replace(object, `"name":"a",`, "", 1) + trailer, ErrFormat},
+		"an object that is a list": {header + `{"object":["s3cr3t"]}` + "\n", ErrFormat},
+		"a line without an end":    {header + strings.Repeat("x", maximumLine+1), ErrFormat},
+		"a role of the cluster":    {of("rbac.authorization.k8s.io/v1", "ClusterRoleBinding"), ErrFormat},
+		"a pod":                    {of("v1", "Pod"), ErrFormat},
+		"a kind that is not known": {of("strongroom.dev/v1alpha1", "Other"), ErrFormat},
+		"another version of it":    {of("strongroom.dev/v9", "Secret"), ErrFormat},
+	} {
+		r, err := newLines(strings.NewReader(tt.text))
+		if err == nil {
+			_, err = rest(r)
+		}
+		if !errors.Is(err, tt.want) || err != nil && strings.Contains(err.Error(), "s3cr3t") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func FuzzReader(f *testing.F) {
+	f.Add([]byte(`{"header":{"format":"strongroom-backup","version":1,"namespace":"n"}}` + "\n" + `{"trailer":{}}`))
+	f.Add([]byte(`{"header":{"format":"strongroom-backup","version":1,"namespace":"n"}}` + "\n" +
+		`{"object":{"apiVersion":"v1","kind":"Secret","metadata":{"name":"a","labels":7,"annotations":{"x":1}}}}` + "\n" + `{"trailer":{"objects":1}}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		r, err := newLines(bytes.NewReader(text))
+		if err != nil {
+			return
+		}
+		objects, err := rest(r)
+		if err != nil {
+			return
+		}
+		for _, o := range objects { // what is read can be written, and asked for what it is
+			if _, known := rankOf(o); !known {
+				t.Fatal(o)
+			}
+			if _, err := portable(o).MarshalJSON(); err != nil {
+				t.Fatal(err)
+			}
+			_, _ = nameOf(o), pinOf(o)
+		}
+	})
+}
+
+func TestEveryKindIsInABackup(t *testing.T) {
+	scheme := runtime.NewScheme()
+	if err := v1alpha1.AddToScheme(scheme); err != nil {
+		t.Fatal(err)
+	}
+	in := map[string]bool{kindEnvelope: true}
+	for _, kind := range kinds {
+		in[kind] = true
+	}
+	for kind := range scheme.KnownTypes(v1alpha1.SchemeGroupVersion) {
+		if strings.HasSuffix(kind, "List") {
+			if of := strings.TrimSuffix(kind, "List"); !in[of] {
+				t.Error(of, "is missing")
+			}
+			delete(in, strings.TrimSuffix(kind, "List"))
+		}
+	}
+	if len(in) > 0 {
+		t.Error("there is no kind", in)
+	}
+}
+
+func TestWhatIsPortableOfAnObjectIsWhatItSays(t *testing.T) {
+	had := secretNamed("one")
+	had.Object["status"] = map[string]any{"arn": "x"}
+	had.Object["metadata"] = map[string]any{
+		"name": "one", "namespace": "shop", "uid": "u", "resourceVersion": "7", "generation": int64(3), "creationTimestamp": "2026-11-29T12:00:00Z",
+		"finalizers": []any{"f"}, "ownerReferences": []any{map[string]any{"uid": "u"}}, "managedFields": []any{map[string]any{}},
+		"labels":      map[string]any{"app": "shop"},
+		"annotations": map[string]any{v1alpha1.RotateAnnotation: "1", v1alpha1.TakenAnnotation: "u/7"},
+	}
+	want := secretNamed("one")
+	want.SetLabels(map[string]string{"app": "shop"})
+	want.SetAnnotations(map[string]string{v1alpha1.RotateAnnotation: "1"})
+	if got := portable(had); !equality.Semantic.DeepEqual(got.Object, want.Object) {
+		t.Errorf("%v", got.Object)
+	}
+	root := portable(&unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": "v1", "kind": "Secret", "type": "bootstrap.kubernetes.io/token", "data": map[string]any{"root": "eA=="}, "stringData": map[string]any{"a": "b"}, "immutable": true,
+		"metadata": map[string]any{"name": "r", "namespace": "n", "annotations": map[string]any{"kubernetes.io/service-account.name": "default", v1alpha1.Group + "/domain-keys": "[]"}},
+	}})
+	if got := fmt.Sprint(root.Object); strings.Contains(got, "token") || strings.Contains(got, "stringData") || strings.Contains(got, "service-account") ||
+		!strings.Contains(got, "domain-keys") || !strings.Contains(got, "eA==") || !strings.Contains(got, "immutable:true") {
+		t.Error("a core Secret:", got)
+	}
+	ns := &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": "v1", "kind": "Namespace", "spec": map[string]any{"finalizers": []any{"kubernetes"}},
+		"metadata": map[string]any{"name": "shop", "labels": map[string]any{"kubernetes.io/metadata.name": "shop", v1alpha1.AccountIDLabel: "111122223333"}},
+	}}
+	if got := fmt.Sprint(portable(ns).Object); strings.Contains(got, "finalizers") || strings.Contains(got, "metadata.name") || !strings.Contains(got, "111122223333") {
+		t.Error(got)
+	}
+}

@@ -1,0 +1,227 @@
+package parameterstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/claim"
+	"strongroom.dev/strongroom/internal/core/arn"
+	"strongroom.dev/strongroom/internal/core/versions"
+)
+
+// maximumPattern is the length of a pattern in bytes, and maximumPatterns the number of those that a tree includes or excludes: the
+// schema's limits, held here too.
+const (
+	maximumPattern  = 256
+	maximumPatterns = 32
+)
+
+var (
+	errPatternText  = errors.New("a pattern has 1 to 256 letters, digits and . _ - / *")
+	errPatternCount = errors.New("a tree has at most 32 patterns to include and 32 to exclude")
+	patternText     = regexp.MustCompile(`^[a-zA-Z0-9_.*/-]+$`)
+)
+
+// Under tells whether a parameter's name is below a path: on the next level, or on any. The path / and the empty one are all.
+// https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParametersByPath.html
+func Under(path, name string, recursive bool) bool {
+	below, ok := Below(path, name)
+	return ok && (recursive || !strings.Contains(below, "/"))
+}
+
+// Below is what comes after a path and a slash in a parameter's name. x and /x are one name.
+func Below(path, name string) (rest string, ok bool) {
+	rest, ok = strings.CutPrefix("/"+arn.CanonicalParameter(name), strings.TrimSuffix(path, "/")+"/")
+	return rest, ok && rest != ""
+}
+
+// DataKey is the key of data that shows a parameter: what comes after a prefix, a path, in its name. Of a name that is not below the prefix it is
+// all.
+func DataKey(prefix string, format v1alpha1.ParameterKeyFormat, name string) string {
+	rest, ok := Below(prefix, name)
+	if !ok {
+		rest = arn.CanonicalParameter(name)
+	}
+	if format == v1alpha1.KeyUpperSnake {
+		return strings.Map(upperSnake, rest)
+	}
+	return strings.ReplaceAll(rest, "/", ".")
+}
+
+func upperSnake(r rune) rune {
+	if r > unicode.MaxASCII || !unicode.IsLetter(r) && !unicode.IsDigit(r) {
+		return '_'
+	}
+	return unicode.ToUpper(r)
+}
+
+// Paths are those that a parameter is below, from / to the path of its own level.
+func Paths(name string) []string {
+	out := []string{"/"}
+	canonical := "/" + arn.CanonicalParameter(name)
+	for i := 1; i < len(canonical); i++ {
+		if canonical[i] == '/' {
+			out = append(out, canonical[:i])
+		}
+	}
+	return out
+}
+
+// Tree chooses the parameters of a ParameterTree.
+type Tree struct {
+	path      string
+	recursive bool
+	filter    v1alpha1.ParameterTreeFilter
+
+	include, exclude []*regexp.Regexp
+}
+
+// TreeOf reads what a ParameterTree asks for. It fails if a pattern is none, which the schema refuses.
+func TreeOf(spec *v1alpha1.ParameterTreeSpec) (*Tree, error) {
+	t := &Tree{path: spec.Path, recursive: spec.Recursive}
+	if spec.Filter == nil {
+		return t, nil
+	}
+	t.filter = *spec.Filter
+	var err error
+	if t.include, err = patterns(t.filter.Include); err != nil {
+		return nil, err
+	}
+	t.exclude, err = patterns(t.filter.Exclude)
+	return t, err
+}
+
+func patterns(texts []v1alpha1.ParameterNamePattern) ([]*regexp.Regexp, error) {
+	if len(texts) > maximumPatterns {
+		return nil, errPatternCount
+	}
+	out := make([]*regexp.Regexp, 0, len(texts))
+	for _, text := range texts {
+		compiled, err := CompilePattern(string(text))
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, compiled)
+	}
+	return out, nil
+}
+
+// CompilePattern makes a regular expression of a pattern of names: * is any characters of one level, ** any characters, and **/ any levels or none, so that
+// **/password is password wherever it is. RE2 matches in
+// time that is linear in the name, whatever the pattern is.
+func CompilePattern(pattern string) (*regexp.Regexp, error) {
+	if len(pattern) > maximumPattern || !patternText.MatchString(pattern) {
+		return nil, errPatternText
+	}
+	var text strings.Builder
+	for rest := pattern; rest != ""; {
+		literal, after, found := strings.Cut(rest, "*")
+		text.WriteString(regexp.QuoteMeta(literal))
+		rest = strings.TrimLeft(after, "*")
+		switch {
+		case found && rest != after && strings.HasPrefix(rest, "/") && (literal == "" && text.Len() == 0 || strings.HasSuffix(literal, "/")):
+			text.WriteString("(.*/)?")
+			rest = rest[1:]
+		case found && rest != after:
+			text.WriteString(".*")
+		case found:
+			text.WriteString("[^/]*")
+		}
+	}
+	return regexp.Compile("^" + text.String() + "$")
+}
+
+// Selects tells whether a tree has a parameter, by its name, type and tags. Its versions are not looked at.
+func (t *Tree) Selects(p *v1alpha1.Parameter) bool {
+	rest, ok := Below(t.path, p.AWSName())
+	if !ok || !t.recursive && strings.Contains(rest, "/") {
+		return false
+	}
+	matches := func(r *regexp.Regexp) bool { return r.MatchString(rest) }
+	switch {
+	case len(t.filter.Types) > 0 && !slices.Contains(t.filter.Types, p.Spec.Type):
+		return false
+	case len(t.include) > 0 && !slices.ContainsFunc(t.include, matches):
+		return false
+	case slices.ContainsFunc(t.exclude, matches):
+		return false
+	}
+	return !slices.ContainsFunc(t.filter.Tags, func(f v1alpha1.ParameterTagFilter) bool { return !tagged(p, &f) })
+}
+
+func tagged(p *v1alpha1.Parameter, f *v1alpha1.ParameterTagFilter) bool {
+	return slices.ContainsFunc(p.Spec.Tags, func(t v1alpha1.Tag) bool {
+		return t.Key == f.Key && (len(f.Values) == 0 || slices.Contains(f.Values, t.Value))
+	})
+}
+
+// Member is a parameter of a tree, and the version of it that the tree shows.
+type Member struct {
+	Parameter *v1alpha1.Parameter
+	Version   versions.Version
+}
+
+// Members lists the parameters of a namespace and region that a tree has, in the order of their names, from the cache alone. Those without
+// a value are told apart; a tree that shows a label has none of these. The parameters are the cache's own: read them only.
+func (s *Service) Members(ctx context.Context, namespace, region string, t *Tree) (members []Member, valueless []*v1alpha1.Parameter, err error) {
+	var list v1alpha1.ParameterList
+	if err := s.Client.List(ctx, &list, client.InNamespace(namespace), client.UnsafeDisableDeepCopy); err != nil {
+		return nil, nil, fmt.Errorf("listing Parameters: %w", err)
+	}
+	for _, p := range s.eldest(list.Items, region) {
+		if !t.Selects(p) || Expired(p, s.Now()) {
+			continue
+		}
+		version, has, known := t.version(p)
+		switch {
+		case has:
+			members = append(members, Member{p, version})
+		case !known && t.filter.Label == "":
+			valueless = append(valueless, p)
+		}
+	}
+	return members, valueless, nil
+}
+
+// version is the one that a tree shows of a parameter. known tells that the parameter has a value.
+func (t *Tree) version(p *v1alpha1.Parameter) (v versions.Version, has, known bool) {
+	index := IndexOf(p)
+	if p.Status.ARN == "" || len(index) == 0 {
+		return v, false, false
+	}
+	if t.filter.Label != "" {
+		v, has = index.ByStage(t.filter.Label)
+		return v, has, true
+	}
+	v, has = Latest(index)
+	return v, has, true
+}
+
+// eldest are the Parameters of a region that have their names, one for each, in the order of these. Those that are being deleted, and those that
+// only claim the name of an older one, have none.
+func (s *Service) eldest(all []v1alpha1.Parameter, region string) []*v1alpha1.Parameter {
+	here := make([]*v1alpha1.Parameter, 0, len(all))
+	for i := range all {
+		if s.RegionOf(&all[i]) == region && all[i].DeletionTimestamp.IsZero() {
+			here = append(here, &all[i])
+		}
+	}
+	slices.SortFunc(here, func(a, b *v1alpha1.Parameter) int {
+		if c := strings.Compare(a.CanonicalName(), b.CanonicalName()); c != 0 {
+			return c
+		}
+		if claim.Before(a, b) {
+			return -1
+		}
+		return 1
+	})
+	return slices.CompactFunc(here, func(a, b *v1alpha1.Parameter) bool { return a.CanonicalName() == b.CanonicalName() })
+}
