@@ -104,13 +104,16 @@ func rankOf(o *unstructured.Unstructured) (r rank, known bool) {
 var transient = []string{v1alpha1.TakenAnnotation, v1alpha1.ReconcileAnnotation}
 
 // portable is what of an object is made again in another cluster: its name, labels, annotations, and what it says; not who owns it there by a UID, who
-// holds it by a finalizer, or what its status was.
+// holds it by a finalizer, or what of its status is about there.
 func portable(o *unstructured.Unstructured) *unstructured.Unstructured {
 	out := &unstructured.Unstructured{Object: map[string]any{}}
 	for field, value := range o.Object {
 		if says(o.GroupVersionKind(), field) {
 			out.Object[field] = value
 		}
+	}
+	if status := portableStatus(o); status != nil {
+		out.Object["status"] = status
 	}
 	out.SetName(o.GetName())
 	if ns := o.GetNamespace(); ns != "" {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"filippo.io/age"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -26,6 +27,8 @@ var (
 	ErrNoRootHere = errors.New("there is no root of trust")
 	// ErrKeyMade says that a domain key was made while the backup was taken, which would lack it.
 	ErrKeyMade = errors.New("a domain key was made meanwhile: take the backup again")
+	// ErrSlow says that the API server has forgotten the moment that a kind was read as of, which it does after some five minutes.
+	ErrSlow = errors.New("reading took longer than the API server remembers: write the backup to a file, and not to a pipe that is slow")
 )
 
 // Collector reads an installation.
@@ -42,12 +45,13 @@ type Collector struct {
 	Each func(kind string)
 
 	namespaces map[string]bool
+	envelopes  map[string]bool // what is in the backup, by held
 	to         *Writer
 }
 
 // Write writes a backup, sealed to recipients. Envelopes come before the objects that they are of: an object that is made in between is then made anew, while an
 // Envelope without an object would be entombed. What is being deleted is left out, and its Envelopes are not: it can be had back as long as its recovery window
-// lasts. It fails with ErrNotInstalled, ErrNoRootHere and ErrKeyMade.
+// lasts. It fails with ErrNotInstalled, ErrNoRootHere, ErrKeyMade and ErrSlow.
 func (c *Collector) Write(ctx context.Context, dst io.Writer, recipients ...age.Recipient) error {
 	roots, err := c.roots(ctx)
 	if err != nil {
@@ -63,7 +67,7 @@ func (c *Collector) Write(ctx context.Context, dst io.Writer, recipients ...age.
 	if c.to, err = NewWriter(dst, h, recipients...); err != nil {
 		return err
 	}
-	c.namespaces = map[string]bool{}
+	c.namespaces, c.envelopes = map[string]bool{}, map[string]bool{}
 	if !c.WithoutRoot {
 		for _, o := range roots {
 			if err := c.add(o); err != nil {
@@ -157,6 +161,11 @@ func (c *Collector) add(o *unstructured.Unstructured) error {
 	if ns := o.GetNamespace(); ns != "" {
 		c.namespaces[ns] = true
 	}
+	if o.GroupVersionKind() == ours(kindEnvelope) {
+		c.envelopes[heldBy(o)] = true
+	} else if !complete(o, c.envelopes) {
+		o = bare(o)
+	}
 	if err := c.to.Add(o); err != nil {
 		return err
 	}
@@ -164,13 +173,22 @@ func (c *Collector) add(o *unstructured.Unstructured) error {
 	return nil
 }
 
-// list does something with each object of a kind, page by page, as they were at one moment.
+// list does something with each object of a kind.
 func (c *Collector) list(ctx context.Context, gvk schema.GroupVersionKind, namespace string, do func(*unstructured.Unstructured) error) error {
+	return pages(ctx, c.Cluster, gvk, namespace, do)
+}
+
+// pages does something with each object of a kind, page by page, as they were at one moment.
+func pages(ctx context.Context, from client.Reader, gvk schema.GroupVersionKind, namespace string, do func(*unstructured.Unstructured) error) error {
 	page := &unstructured.UnstructuredList{}
 	for next := ""; ; next = page.GetContinue() {
 		page = &unstructured.UnstructuredList{}
 		page.SetGroupVersionKind(gvk.GroupVersion().WithKind(gvk.Kind + "List"))
-		if err := c.Cluster.List(ctx, page, client.InNamespace(namespace), client.Limit(pageSize), client.Continue(next)); err != nil {
+		err := from.List(ctx, page, client.InNamespace(namespace), client.Limit(pageSize), client.Continue(next))
+		if apierrors.IsResourceExpired(err) {
+			return fmt.Errorf("%w (objects of kind %s)", ErrSlow, gvk.Kind)
+		}
+		if err != nil {
 			return fmt.Errorf("listing objects of kind %s: %w", gvk.Kind, err)
 		}
 		for i := range page.Items {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -218,7 +220,7 @@ func TestEveryKindIsInABackup(t *testing.T) {
 
 func TestWhatIsPortableOfAnObjectIsWhatItSays(t *testing.T) {
 	had := secretNamed("one")
-	had.Object["status"] = map[string]any{"arn": "x"}
+	had.Object["status"] = map[string]any{"arn": "x", "observedGeneration": int64(3), "conditions": []any{}, "policyBinding": map[string]any{"policyDigest": "d"}}
 	had.Object["metadata"] = map[string]any{
 		"name": "one", "namespace": "shop", "uid": "u", "resourceVersion": "7", "generation": int64(3), "creationTimestamp": "2026-11-29T12:00:00Z",
 		"finalizers": []any{"f"}, "ownerReferences": []any{map[string]any{"uid": "u"}}, "managedFields": []any{map[string]any{}},
@@ -228,6 +230,7 @@ func TestWhatIsPortableOfAnObjectIsWhatItSays(t *testing.T) {
 	want := secretNamed("one")
 	want.SetLabels(map[string]string{"app": "shop"})
 	want.SetAnnotations(map[string]string{v1alpha1.RotateAnnotation: "1"})
+	want.Object["status"] = map[string]any{"arn": "x"}
 	if got := portable(had); !equality.Semantic.DeepEqual(got.Object, want.Object) {
 		t.Errorf("%v", got.Object)
 	}
@@ -245,5 +248,84 @@ func TestWhatIsPortableOfAnObjectIsWhatItSays(t *testing.T) {
 	}}
 	if got := fmt.Sprint(portable(ns).Object); strings.Contains(got, "finalizers") || strings.Contains(got, "metadata.name") || !strings.Contains(got, "111122223333") {
 		t.Error(got)
+	}
+}
+
+// Fields that status does not have would be dropped by the API server without a word.
+func TestEveryFieldOfStatusThatIsKeptIsOneOfTheKind(t *testing.T) {
+	scheme := runtime.NewScheme()
+	if err := v1alpha1.AddToScheme(scheme); err != nil {
+		t.Fatal(err)
+	}
+	for kind, fields := range kept {
+		obj, err := scheme.New(v1alpha1.SchemeGroupVersion.WithKind(kind))
+		if err != nil {
+			t.Fatal(err)
+		}
+		status, _ := reflect.TypeOf(obj).Elem().FieldByName("Status")
+		has := map[string]bool{}
+		for i := range status.Type.NumField() {
+			name, _, _ := strings.Cut(status.Type.Field(i).Tag.Get("json"), ",")
+			has[name] = true
+		}
+		for _, field := range fields {
+			if !has[field] {
+				t.Errorf("%s has no status.%s", kind, field)
+			}
+		}
+		if of, ok := indexes[kind]; !ok || !slices.Contains(fields, of.list) || !slices.Contains(fields, "arn") {
+			t.Errorf("%s: what it lists is not looked at", kind)
+		}
+	}
+}
+
+func TestAStatusIsInABackupOnlyWithAllThatItLists(t *testing.T) {
+	const arn = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:db-AbCdEf"
+	entry := func(field string, n int64, more ...any) map[string]any {
+		e := map[string]any{field: n}
+		for i := 0; i < len(more); i += 2 {
+			e[more[i].(string)] = more[i+1]
+		}
+		return e
+	}
+	of := func(kind, list string, entries ...any) *unstructured.Unstructured {
+		return &unstructured.Unstructured{Object: map[string]any{
+			"apiVersion": v1alpha1.SchemeGroupVersion.String(), "kind": kind, "metadata": map[string]any{"namespace": "shop", "name": "db"},
+			"status": map[string]any{"arn": arn, list: entries},
+		}}
+	}
+	in := func(namespace string, class v1alpha1.EnvelopeClass, subject string, sequence int64) string {
+		return heldBy(&unstructured.Unstructured{Object: map[string]any{
+			"metadata": map[string]any{"namespace": namespace}, "spec": map[string]any{"class": string(class), "subject": subject, "sequence": sequence},
+		}})
+	}
+	two := of("Secret", "versions", entry("sequence", 1), entry("sequence", 2))
+	for name, c := range map[string]struct {
+		of   *unstructured.Unstructured
+		has  []string
+		want bool
+	}{
+		"all are there":               {two, []string{in("shop", "SecretVersion", arn, 1), in("shop", "SecretVersion", arn, 2)}, true},
+		"one is missing":              {two, []string{in("shop", "SecretVersion", arn, 1)}, false},
+		"one is another's":            {two, []string{in("shop", "SecretVersion", arn, 1), in("shop", "SecretVersion", arn+"x", 2)}, false},
+		"one is of another namespace": {two, []string{in("shop", "SecretVersion", arn, 1), in("bank", "SecretVersion", arn, 2)}, false},
+		"one is of another class":     {two, []string{in("shop", "SecretVersion", arn, 1), in("shop", "ParameterVersion", arn, 2)}, false},
+		"there is a tombstone, whatever its sequence": {
+			two, []string{in("shop", "SecretVersion", arn, 1), in("shop", "SecretVersion", arn, 2), in("shop", "Tombstone", arn, 7)}, false,
+		},
+		"it lists nothing":             {of("Secret", "versions"), nil, true},
+		"a parameter's numbers":        {of("Parameter", "versions", entry("version", 4)), []string{in("shop", "ParameterVersion", arn, 4)}, true},
+		"a key's material":             {of("KMSKey", "keyMaterials", entry("sequence", 1)), []string{in("shop", "KeyMaterial", arn, 1)}, true},
+		"a key's material is missing":  {of("KMSKey", "keyMaterials", entry("sequence", 1)), nil, false},
+		"imported material is deleted": {of("KMSKey", "keyMaterials", entry("sequence", 1, "import", map[string]any{"state": "PENDING_IMPORT"})), nil, true},
+		"a kind without an index":      {of("IAMGroup", "versions", entry("sequence", 1)), nil, true},
+	} {
+		envelopes := map[string]bool{}
+		for _, e := range c.has {
+			envelopes[e] = true
+		}
+		if got := complete(c.of, envelopes); got != c.want {
+			t.Errorf("%s: %v", name, got)
+		}
 	}
 }

@@ -12,12 +12,10 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	coordinationv1 "k8s.io/api/coordination/v1"
-	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/service/cloudhsm"
 	"strongroom.dev/strongroom/internal/unseal"
 )
@@ -51,6 +49,9 @@ type Restorer struct {
 	Now func() time.Time
 	// Each is told of every object by its kind: whether it was made, or was there already as it is. Calls come one at a time.
 	Each func(kind string, made bool)
+
+	running    bool
+	tombstones map[string]bool // of which objects there are, by heldTombstone
 
 	mu        sync.Mutex
 	conflicts []string
@@ -133,7 +134,11 @@ func (r *Restorer) all(ctx context.Context, from *Reader) error {
 			if err := group.Wait(); err != nil {
 				return err
 			}
-			now = of
+			if now = of; now == rankObject {
+				if err := r.settled(ctx, from.Header()); err != nil {
+					return err
+				}
+			}
 			group, within = errgroup.WithContext(ctx)
 			group.SetLimit(atOnce)
 		}
@@ -141,23 +146,29 @@ func (r *Restorer) all(ctx context.Context, from *Reader) error {
 	}
 }
 
-// make makes an object, unless it is there. One that is there and says something else is a conflict, and stays. Crash-safe: it is one write.
+// make makes an object, unless it is there. One that is there and says something else is a conflict, and stays. Crash-safe: it is one write, and what status writes.
 func (r *Restorer) make(ctx context.Context, o *unstructured.Unstructured) error {
 	if strange, err := r.strange(ctx, o); err != nil || strange {
 		return err
 	}
-	var err error
+	var (
+		live = bare(o)
+		err  error
+	)
 	if r.DryRun {
-		err = r.Cluster.Create(ctx, o.DeepCopy(), client.DryRunAll)
+		err = r.Cluster.Create(ctx, live, client.DryRunAll)
 	} else {
-		err = r.Cluster.Create(ctx, o.DeepCopy())
+		err = r.Cluster.Create(ctx, live)
 	}
 	if r.DryRun && apierrors.IsNotFound(err) { // its namespace is not there, where it would be made
 		err = nil
 	}
 	made, other := err == nil, false
 	if apierrors.IsAlreadyExists(err) {
-		other, err = r.other(ctx, o)
+		live, other, err = r.other(ctx, o)
+	}
+	if err == nil && !other {
+		err = r.status(ctx, o, live)
 	}
 	if err != nil {
 		return fmt.Errorf("making %s: %w", nameOf(o), err)
@@ -170,88 +181,6 @@ func (r *Restorer) make(ctx context.Context, o *unstructured.Unstructured) error
 	}
 	r.Each(o.GetKind(), made)
 	return nil
-}
-
-// strange notes a conflict if a version is one of an object that is there, has another history by now, and would take it over as its next: what has been put since would be followed by an older value.
-func (r *Restorer) strange(ctx context.Context, o *unstructured.Unstructured) (bool, error) {
-	if of, _ := rankOf(o); of != rankEnvelope {
-		return false, nil
-	}
-	kind, _, _ := unstructured.NestedString(o.Object, "spec", "owner", "kind")
-	name, _, _ := unstructured.NestedString(o.Object, "spec", "owner", "name")
-	subject, _, _ := unstructured.NestedString(o.Object, "spec", "subject")
-	sequence, _, _ := unstructured.NestedInt64(o.Object, "spec", "sequence")
-	if !slices.Contains(kinds, kind) || name == "" {
-		return false, nil
-	}
-	owner := &unstructured.Unstructured{}
-	owner.SetGroupVersionKind(ours(kind))
-	err := r.Cluster.Get(ctx, client.ObjectKey{Namespace: o.GetNamespace(), Name: name}, owner)
-	if client.IgnoreNotFound(err) != nil {
-		return false, fmt.Errorf("reading %s %s/%s: %w", kind, o.GetNamespace(), name, err)
-	}
-	if err != nil || !hasHistory(owner, subject) || names(owner, sequence) {
-		return false, nil
-	}
-	existing := &unstructured.Unstructured{}
-	existing.SetGroupVersionKind(o.GroupVersionKind())
-	if err := r.Cluster.Get(ctx, client.ObjectKeyFromObject(o), existing); !apierrors.IsNotFound(err) {
-		return false, err // it is there, and compared
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.conflicts = append(r.conflicts, nameOf(o))
-	return true, nil
-}
-
-// hasHistory tells that an object has settled on an ARN and has versions of it.
-func hasHistory(owner *unstructured.Unstructured, subject string) bool {
-	arn, _, _ := unstructured.NestedString(owner.Object, "status", "arn")
-	return arn == subject && len(history(owner)) > 0
-}
-
-// history lists the versions, or the key materials, of an object's status.
-func history(owner *unstructured.Unstructured) []any {
-	versions, _, _ := unstructured.NestedSlice(owner.Object, "status", "versions")
-	materials, _, _ := unstructured.NestedSlice(owner.Object, "status", "keyMaterials")
-	return append(versions, materials...)
-}
-
-// names tells whether an object's status names a version by its sequence, which is a Parameter's number.
-func names(owner *unstructured.Unstructured, sequence int64) bool {
-	return slices.ContainsFunc(history(owner), func(v any) bool {
-		version, ok := v.(map[string]any)
-		return ok && (version["sequence"] == sequence || version["version"] == sequence)
-	})
-}
-
-// other tells whether what is there is not what the backup has.
-func (r *Restorer) other(ctx context.Context, o *unstructured.Unstructured) (bool, error) {
-	live := &unstructured.Unstructured{}
-	live.SetGroupVersionKind(o.GroupVersionKind())
-	err := r.Cluster.Get(ctx, client.ObjectKeyFromObject(o), live)
-	return err == nil && !same(o, live), err
-}
-
-// same tells whether an object that is there says what the backup's does. Of a Namespace that is the account that it is, and nothing else.
-func same(o, live *unstructured.Unstructured) bool {
-	if o.GroupVersionKind() == core(kindNamespace) {
-		return o.GetLabels()[v1alpha1.AccountIDLabel] == live.GetLabels()[v1alpha1.AccountIDLabel]
-	}
-	for _, field := range []string{"spec", "data"} {
-		if !equality.Semantic.DeepEqual(o.Object[field], live.Object[field]) {
-			return false
-		}
-	}
-	return true
-}
-
-func nameOf(o *unstructured.Unstructured) string {
-	name := o.GetName()
-	if ns := o.GetNamespace(); ns != "" {
-		name = ns + "/" + name
-	}
-	return o.GetKind() + " " + name
 }
 
 // survey reads a backup to its end.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -194,6 +195,25 @@ func TestACacheThatFailsCostsOnlyTheSeriesOfObjects(t *testing.T) {
 	if got := ready(t, collector); len(got) != 1 || testutil.CollectAndCount(collector, "strongroom_sealed") != 1 {
 		t.Errorf("%v", got)
 	}
+}
+
+// A scrape that waits for ever would take the whole of /metrics along, as it did when the cache's watch had ended.
+func TestACacheThatNeverAnswersCostsAScrapeFiveSeconds(t *testing.T) {
+	stuck := interceptor.NewClient(newClient(), interceptor.Funcs{
+		List: func(ctx context.Context, _ client.WithWatch, _ client.ObjectList, _ ...client.ListOption) error {
+			<-ctx.Done()
+			return ctx.Err()
+		},
+	})
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		if got := testutil.CollectAndCount(metrics.NewCollector(stuck, &keyring.Holder{})); got != 1 {
+			t.Errorf("%d series, want that of being sealed alone", got)
+		}
+		if took := time.Since(start); took != 5*time.Second {
+			t.Errorf("the scrape took %v", took)
+		}
+	})
 }
 
 func TestIAMsObjectsHaveTheirSeriesToo(t *testing.T) {

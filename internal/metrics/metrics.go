@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -45,13 +46,18 @@ var (
 		"Whether the keyring is sealed, so that nothing can be encrypted or decrypted.", nil, nil)
 )
 
+// patience bounds how long one scrape reads, which is shorter than the ten seconds that Prometheus waits by default. What could not be
+// read by then is missing from the scrape.
+const patience = 5 * time.Second
+
 // Collector collects from the cache when it is scraped.
 type Collector struct {
 	reader  client.Reader
 	keyring *keyring.Holder
 }
 
-// NewCollector makes a Collector that reads from a cache.
+// NewCollector makes a Collector that reads from a cache: as it is, and not from a client that waits until the cache has seen its
+// writes. A scrape that waits for a watch would tell nothing just while something is wrong with that watch.
 func NewCollector(reader client.Reader, holder *keyring.Holder) *Collector {
 	return &Collector{reader: reader, keyring: holder}
 }
@@ -86,7 +92,8 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 	}
 	ch <- prometheus.MustNewConstMetric(sealedDesc, prometheus.GaugeValue, sealed)
 
-	ctx := context.Background()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
 	var secrets v1alpha1.SecretList
 	if err := c.reader.List(ctx, &secrets, client.UnsafeDisableDeepCopy); err == nil {
 		for i := range secrets.Items {

@@ -173,7 +173,7 @@ func New(cfg *rest.Config, o Options) (*Operator, error) {
 	if err := op.serve(o); err != nil {
 		return nil, err
 	}
-	if err := metrics.Register(mgr.GetClient(), op.Services.Keyring); err != nil {
+	if err := metrics.Register(mgr.GetCache(), op.Services.Keyring); err != nil {
 		return nil, err
 	}
 	if err := metrics.RegisterRoot(op.Unsealer.Reached); err != nil {

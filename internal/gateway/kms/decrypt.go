@@ -79,7 +79,7 @@ func (o *operations) source(ctx context.Context, call *gateway.Call, keyID *stri
 		ref.Account, ref.KeyID = arn.Account(key.Status.ARN), key.Status.KeyID
 	}
 	r := o.about(call, ref, key, conditions)
-	r.Grants = o.Granting(key, call.Identity.Principal, shown, kms.Wanted{Context: conditions.EncryptionContext})
+	r.Grants = o.Granting(ctx, key, call.Identity.Principal, shown, kms.Wanted{Context: conditions.EncryptionContext})
 	r.Denial, r.Unknown = inaccessible, nil
 	if key == nil {
 		r.Missing = &smithy.GenericAPIError{Code: "AccessDeniedException", Message: inaccessible, Fault: smithy.FaultClient}

@@ -53,7 +53,7 @@ func (o *operations) resource(ctx context.Context, call *gateway.Call, a asked) 
 		}
 	}
 	r := o.about(call, ref, key, a.conditions)
-	r.Grants = o.Granting(key, call.Identity.Principal, shown, kms.Wanted{Context: a.conditions.EncryptionContext, Child: a.child})
+	r.Grants = o.Granting(ctx, key, call.Identity.Principal, shown, kms.Wanted{Context: a.conditions.EncryptionContext, Child: a.child})
 	return r, nil
 }
 

@@ -122,7 +122,7 @@ func (a *api) newKey(ctx context.Context, call *gateway.Call, in *sdk.UpdateSecr
 	if key.Default {
 		return key, ownKeyOnly(call, u.secret.Namespace)
 	}
-	return key, a.mayUse(call, key, u.arn, *in.ClientRequestToken)
+	return key, a.mayUse(ctx, call, key, u.arn, *in.ClientRequestToken)
 }
 
 // change is what a request changes of a spec: what it leaves out stays, and an empty text is one.

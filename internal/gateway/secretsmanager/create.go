@@ -70,11 +70,11 @@ func (a *api) createSecret(ctx context.Context, call *gateway.Call, in *sdk.Crea
 		defer value.Bytes.Wipe()
 	}
 	if !c.key.Default {
-		if err := a.mayUse(call, c.key, c.secretARN(call), input.Token); err != nil {
+		if err := a.mayUse(ctx, call, c.key, c.secretARN(call), input.Token); err != nil {
 			return nil, err
 		}
 		if len(in.AddReplicaRegions) > 0 { // which will have the value, and those that follow it, under keys of their own
-			if err := a.useKey(call, c.key.Key, kmsDecrypt, c.secretARN(call), input.Token); err != nil {
+			if err := a.useKey(ctx, call, c.key.Key, kmsDecrypt, c.secretARN(call), input.Token); err != nil {
 				return nil, err
 			}
 		}

@@ -70,9 +70,19 @@ func (a *api) entry(ctx context.Context, one secretsmanager.Listed) types.Secret
 		out.RotationLambdaARN = ptr.To(arn.Function(arn.Region(one.ARN), arn.Account(one.ARN), f.ServiceRef.Name))
 	}
 	if r.IsEnabled() { // AWS tells neither of one that is turned off
-		out.LastRotatedDate, out.NextRotationDate = dateOf(s.Status.LastRotatedTime), dateOf(s.Status.NextRotationTime)
+		out.LastRotatedDate, out.NextRotationDate = dateOf(lastRotated(s)), dateOf(s.Status.NextRotationTime)
 	}
 	return out
+}
+
+// lastRotated is when a secret was rotated last; nothing while its first version is in force, of which status tells when it was made.
+func lastRotated(s *v1alpha1.Secret) *metav1.Time {
+	for i := range s.Status.Versions {
+		if v := &s.Status.Versions[i]; v.VersionID == s.Status.CurrentVersionID && v.Sequence > 1 {
+			return s.Status.LastRotatedTime
+		}
+	}
+	return nil
 }
 
 // keyID is the ARN of the key that a secret names; nothing for the account's own.

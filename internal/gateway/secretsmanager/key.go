@@ -1,6 +1,7 @@
 package secretsmanager
 
 import (
+	"context"
 	"errors"
 
 	"github.com/aws/smithy-go"
@@ -23,11 +24,11 @@ const (
 // for nobody of another account.
 // https://docs.aws.amazon.com/secretsmanager/latest/userguide/security-encryption.html
 // https://docs.aws.amazon.com/secretsmanager/latest/userguide/auth-and-access_examples_cross.html
-func (a *api) useKey(call *gateway.Call, key *v1alpha1.KMSKey, action, secretARN, versionID string) error {
+func (a *api) useKey(ctx context.Context, call *gateway.Call, key *v1alpha1.KMSKey, action, secretARN, versionID string) error {
 	if secretsmanager.IsDefaultKey(key) {
 		return ownKeyOnly(call, key.Namespace)
 	}
-	return a.askKey(call, key, key.Status.ARN, action, secretARN, versionID)
+	return a.askKey(ctx, call, key, key.Status.ARN, action, secretARN, versionID)
 }
 
 // ownKeyOnly refuses an account's own key to callers of other accounts.
@@ -39,8 +40,8 @@ func ownKeyOnly(call *gateway.Call, namespace string) error {
 }
 
 // mayUse asks whether the caller may encrypt under the key that the request names. Only who may is told that there is none.
-func (a *api) mayUse(call *gateway.Call, key secretsmanager.NamedKey, secretARN, versionID string) error {
-	if err := a.askKey(call, key.Key, key.ARN, kmsGenerateDataKey, secretARN, versionID); err != nil {
+func (a *api) mayUse(ctx context.Context, call *gateway.Call, key secretsmanager.NamedKey, secretARN, versionID string) error {
+	if err := a.askKey(ctx, call, key.Key, key.ARN, kmsGenerateDataKey, secretARN, versionID); err != nil {
 		return err
 	}
 	if key.Key == nil {
@@ -56,7 +57,7 @@ func (a *api) mayUse(call *gateway.Call, key secretsmanager.NamedKey, secretARN,
 
 // askKey asks the caller's policies and the key's own, whose word is needed: as KMS does, when it is asked by Secrets Manager on
 // the caller's behalf, and the key's grants. A key that is not there is asked about as one with the policy of a key that names none.
-func (a *api) askKey(call *gateway.Call, key *v1alpha1.KMSKey, keyARN, action, secretARN, versionID string) error {
+func (a *api) askKey(ctx context.Context, call *gateway.Call, key *v1alpha1.KMSKey, keyARN, action, secretARN, versionID string) error {
 	owner := arn.Account(secretARN) // a secret's key is of its own account, which may be another than the caller's
 	policy := a.Secrets.KMS.DefaultPolicy(owner)
 	if key != nil {
@@ -65,7 +66,7 @@ func (a *api) askKey(call *gateway.Call, key *v1alpha1.KMSKey, keyARN, action, s
 	ec := map[string]string{"SecretARN": secretARN, "SecretVersionId": versionID}
 	err := call.Authorize(gateway.Question{
 		Action: action, Resource: keyARN, ResourceAccount: owner, Policy: policy, MustAllow: true,
-		Grants: a.Secrets.KMS.Granting(key, call.Identity.Principal, nil, kms.Wanted{Context: ec}),
+		Grants: a.Secrets.KMS.Granting(ctx, key, call.Identity.Principal, nil, kms.Wanted{Context: ec}),
 		Context: &kms.Conditions{
 			Key: key, CallerAccount: call.Account(), ViaService: SigningName + "." + arn.Region(secretARN) + ".amazonaws.com", // a replica's is another region
 			EncryptionContext: ec,

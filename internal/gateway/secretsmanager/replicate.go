@@ -57,7 +57,7 @@ func (a *api) mayCopy(ctx context.Context, call *gateway.Call, t target) error {
 			return decryption(err)
 		}
 		asked[found.Key.Status.ARN] = true
-		if err := a.useKey(call, found.Key, kmsDecrypt, t.arn, v.ID); err != nil {
+		if err := a.useKey(ctx, call, found.Key, kmsDecrypt, t.arn, v.ID); err != nil {
 			return err
 		}
 	}
@@ -65,7 +65,7 @@ func (a *api) mayCopy(ctx context.Context, call *gateway.Call, t target) error {
 	if err != nil || asked[key.Status.ARN] {
 		return encryption(err)
 	}
-	return a.useKey(call, key, kmsDecrypt, t.arn, t.secret.Status.CurrentVersionID)
+	return a.useKey(ctx, call, key, kmsDecrypt, t.arn, t.secret.Status.CurrentVersionID)
 }
 
 // replication is what a request asks of a secret of a namespace. The version stands in the encryption context that policies see.
@@ -90,7 +90,7 @@ func (a *api) addedRegions(ctx context.Context, call *gateway.Call, r replicatio
 			return nil, err
 		}
 		if !key.Default {
-			if err := a.mayEncryptReplica(call, key, inRegion(r.arn, region), r.versionID); err != nil {
+			if err := a.mayEncryptReplica(ctx, call, key, inRegion(r.arn, region), r.versionID); err != nil {
 				return nil, err
 			}
 			added.Key = &v1alpha1.LocalReference{Name: key.Key.Name}
@@ -101,11 +101,11 @@ func (a *api) addedRegions(ctx context.Context, call *gateway.Call, r replicatio
 }
 
 // mayEncryptReplica asks for both permissions that AWS documents for the key of a replica.
-func (a *api) mayEncryptReplica(call *gateway.Call, key secretsmanager.NamedKey, replicaARN, versionID string) error {
-	if err := a.askKey(call, key.Key, key.ARN, kmsEncrypt, replicaARN, versionID); err != nil {
+func (a *api) mayEncryptReplica(ctx context.Context, call *gateway.Call, key secretsmanager.NamedKey, replicaARN, versionID string) error {
+	if err := a.askKey(ctx, call, key.Key, key.ARN, kmsEncrypt, replicaARN, versionID); err != nil {
 		return err
 	}
-	return a.mayUse(call, key, replicaARN, versionID)
+	return a.mayUse(ctx, call, key, replicaARN, versionID)
 }
 
 // inRegion is an ARN in another region.

@@ -304,6 +304,7 @@ var _ = Describe("CancelRotateSecret", func() {
 
 	It("turns a schedule off, and RotateSecret turns it on again", func() {
 		s := generated("db", func(s *v1alpha1.Secret) { s.Spec.Rotation = &v1alpha1.SecretRotation{Schedule: "rate(1 day)"} })
+		Expect(describe("db")).To(And(HaveField("NextRotationDate", Not(BeNil())), HaveField("LastRotatedDate", BeNil())), "it was made, and not rotated")
 		for range 2 {
 			out, err := cancel("db")
 			Expect(err).NotTo(HaveOccurred())
@@ -323,6 +324,7 @@ var _ = Describe("CancelRotateSecret", func() {
 		world.Seen(s)
 		reconcile(s)
 		Expect(s.Status.Versions).To(HaveLen(2))
+		Expect(describe("db").LastRotatedDate).To(HaveValue(BeTemporally("==", s.Status.LastRotatedTime.Time)))
 		Expect(s.Spec.Rotation.Enabled).To(BeNil())
 		Expect(describe("db")).To(And(HaveField("RotationEnabled", HaveValue(BeTrue())), HaveField("NextRotationDate", Not(BeNil()))))
 	})

@@ -34,7 +34,7 @@ func (a *api) getSecretValue(ctx context.Context, call *gateway.Call, in *sdk.Ge
 	if err != nil {
 		return nil, decryption(err)
 	}
-	if err := a.useKey(call, found.Key, kmsDecrypt, t.arn, v.ID); err != nil {
+	if err := a.useKey(ctx, call, found.Key, kmsDecrypt, t.arn, v.ID); err != nil {
 		return nil, err
 	}
 	value, err := a.Secrets.Versions().Open(ctx, found)
@@ -122,7 +122,7 @@ func (a *api) keyToPut(ctx context.Context, call *gateway.Call, secret *v1alpha1
 	if err != nil {
 		return nil, encryption(err)
 	}
-	return key, a.useKey(call, key, kmsGenerateDataKey, a.Secrets.ARNOf(secret), token)
+	return key, a.useKey(ctx, call, key, kmsGenerateDataKey, a.Secrets.ARNOf(secret), token)
 }
 
 // mayPut asks whether the caller may put a value under the key that a secret has.

@@ -74,7 +74,7 @@ func (a *api) value(ctx context.Context, call *gateway.Call, p *v1alpha1.Paramet
 		if !decrypt {
 			return base64.StdEncoding.EncodeToString(found.Envelope.Spec.Ciphertext), found.Key, nil
 		}
-		if err := a.useKey(call, found.Key, "", kmsDecrypt, a.Parameters.ARNOf(p)); err != nil {
+		if err := a.useKey(ctx, call, found.Key, "", kmsDecrypt, a.Parameters.ARNOf(p)); err != nil {
 			return "", nil, err
 		}
 	}

@@ -1,6 +1,7 @@
 package ssm
 
 import (
+	"context"
 	"errors"
 
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
@@ -28,7 +29,7 @@ const (
 // useKey asks whether the caller may use a customer's key by way of Systems Manager: the caller's policies and the key's own, whose
 // word is needed, and the key's grants. The account's own key needs no permission, and is for nobody of another account. A key that is not there is asked about as one with the policy of a key
 // that names none.
-func (a *api) useKey(call *gateway.Call, key *v1alpha1.KMSKey, keyARN, action, parameterARN string) error {
+func (a *api) useKey(ctx context.Context, call *gateway.Call, key *v1alpha1.KMSKey, keyARN, action, parameterARN string) error {
 	owner := arn.Account(parameterARN) // a parameter's key is of its own account, which may be another than the caller's
 	policy := a.Parameters.KMS.DefaultPolicy(owner)
 	if key != nil {
@@ -43,7 +44,7 @@ func (a *api) useKey(call *gateway.Call, key *v1alpha1.KMSKey, keyARN, action, p
 	ec := map[string]string{"PARAMETER_ARN": parameterARN}
 	err := call.Authorize(gateway.Question{
 		Action: action, Resource: keyARN, ResourceAccount: owner, Policy: policy, MustAllow: true,
-		Grants: a.Parameters.KMS.Granting(key, call.Identity.Principal, nil, kms.Wanted{Context: ec}),
+		Grants: a.Parameters.KMS.Granting(ctx, key, call.Identity.Principal, nil, kms.Wanted{Context: ec}),
 		Context: &kms.Conditions{
 			Key: key, CallerAccount: call.Account(), ViaService: SigningName + "." + call.Region + ".amazonaws.com",
 			EncryptionContext: ec,

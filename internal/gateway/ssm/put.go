@@ -162,7 +162,7 @@ func (a *api) mayEncrypt(ctx context.Context, call *gateway.Call, input *paramet
 		input.KeyName = ptr.To("")
 		return nil
 	case w.key != nil:
-		if err := a.useKey(call, w.key.Key, w.key.ARN, action, w.arn); err != nil {
+		if err := a.useKey(ctx, call, w.key.Key, w.key.ARN, action, w.arn); err != nil {
 			return err
 		}
 		if w.key.Key == nil { // only who may is told that there is none
@@ -177,5 +177,5 @@ func (a *api) mayEncrypt(ctx context.Context, call *gateway.Call, input *paramet
 	if err != nil {
 		return keyError(err)
 	}
-	return a.useKey(call, key, key.Status.ARN, action, w.arn)
+	return a.useKey(ctx, call, key, key.Status.ARN, action, w.arn)
 }

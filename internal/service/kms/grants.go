@@ -123,15 +123,14 @@ func (s *Service) Grantees(ctx context.Context, key *v1alpha1.KMSKey, who iam.Pr
 	return out, nil
 }
 
-// Granting is Grantees as a question of permission asks for them, by the action as policies name it; nil for a key that is not there. It reads
-// nothing but the cache, which needs no context.
-func (s *Service) Granting(key *v1alpha1.KMSKey, who iam.Principal, shown []v1alpha1.KMSGrant, wanted Wanted) func(action string) ([]iam.Grantee, error) {
+// Granting is Grantees as a question of permission asks for them, by the action as policies name it; nil for a key that is not there.
+func (s *Service) Granting(ctx context.Context, key *v1alpha1.KMSKey, who iam.Principal, shown []v1alpha1.KMSGrant, wanted Wanted) func(action string) ([]iam.Grantee, error) {
 	if key == nil {
 		return nil
 	}
 	return func(action string) ([]iam.Grantee, error) {
 		wanted.Operation = grants.Operation(strings.TrimPrefix(action, "kms:"))
-		return s.Grantees(context.Background(), key, who, shown, wanted)
+		return s.Grantees(ctx, key, who, shown, wanted)
 	}
 }
 

@@ -3,6 +3,7 @@
 package mtls_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -210,11 +211,30 @@ func TestFilesThatDoNotBelongTogetherAreSaidByTheirNames(t *testing.T) {
 	}
 }
 
+// alike gives two files of PEM one size and one time, as two that are written within one tick of the file system's clock may have.
+func alike(t *testing.T, files ...string) {
+	t.Helper()
+	when := time.Now()
+	for _, file := range files {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		content = append(content, bytes.Repeat([]byte("\n"), 4096-len(content))...)
+		if err := errors.Join(os.WriteFile(file, content, 0o600), os.Chtimes(file, when, when)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // An authority that was taken away counts with the next connection, also while the certificate stays.
 func TestAChangeOfTheAuthoritiesAloneIsReadToo(t *testing.T) {
 	dir, former, latter := t.TempDir(), hsmtest.NewAuthority(t), hsmtest.NewAuthority(t)
 	in := func(name string) string { return filepath.Join(dir, name) }
 	former.Write(t, dir, mtls.Node, "one")
+	other := t.TempDir()
+	latter.Write(t, other, mtls.Node, "one")
+	alike(t, in("ca.crt"), filepath.Join(other, "ca.crt"))
 	address := server(t, mtls.Files(in("tls.crt"), in("tls.key"), in("ca.crt")))
 	trusting := func(a *hsmtest.Authority) mtls.Source {
 		m := *a.Issue(t, mtls.Name(hsmtest.Cluster, mtls.Operator, "me"))
@@ -224,8 +244,6 @@ func TestAChangeOfTheAuthoritiesAloneIsReadToo(t *testing.T) {
 	if err := connect(t, address, trusting(former), "127.0.0.1:8445"); err != nil {
 		t.Fatal(err)
 	}
-	other := t.TempDir()
-	latter.Write(t, other, mtls.Node, "one")
 	if err := os.Rename(filepath.Join(other, "ca.crt"), in("ca.crt")); err != nil {
 		t.Fatal(err)
 	}

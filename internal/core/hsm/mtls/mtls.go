@@ -7,6 +7,7 @@ package mtls
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -62,54 +63,71 @@ type Material struct {
 // Source gives the material of the moment. It is called for each connection.
 type Source func() (*Material, error)
 
-// Files reads PEM files, and reads them again after they changed. While a change cannot be read, the last material that could is used.
+// Files reads PEM files, for each connection anew: times and sizes do not tell two contents apart that were written within one tick of
+// the file system's clock. While a change cannot be used, the last material that could is.
 func Files(certificate, key, authorities string) Source {
 	var (
-		mu    sync.Mutex
-		last  *Material
-		stamp string
+		mu   sync.Mutex
+		last *Material
+		read [sha256.Size]byte
 	)
 	return func() (*Material, error) {
 		mu.Lock()
 		defer mu.Unlock()
-		now := stampOf(certificate, key, authorities)
-		if last != nil && now == stamp {
+		files, err := readAll(certificate, key, authorities)
+		if err == nil && last != nil && files.digest() == read {
 			return last, nil
 		}
-		m, err := load(certificate, key, authorities)
+		var m *Material
+		if err == nil {
+			m, err = files.material()
+		}
 		if err != nil {
 			if last != nil { // such as a certificate that was replaced before its key; the next connection tries again
 				return last, nil
 			}
 			return nil, err
 		}
-		last, stamp = m, now
+		last, read = m, files.digest()
 		return m, nil
 	}
 }
 
-func stampOf(files ...string) string {
-	var b strings.Builder
-	for _, file := range files {
-		if info, err := os.Stat(file); err == nil {
-			fmt.Fprintf(&b, "%d %d ", info.ModTime().UnixNano(), info.Size())
-		}
-	}
-	return b.String()
+// contents are what the files of a Material hold, with the names that errors tell.
+type contents struct {
+	names [3]string
+	bytes [3][]byte
 }
 
-func load(certificate, key, authorities string) (*Material, error) {
-	pair, err := tls.LoadX509KeyPair(certificate, key)
-	if err != nil {
-		return nil, fmt.Errorf("reading the certificate %s and its key %s: %w", certificate, key, err)
+func readAll(certificate, key, authorities string) (*contents, error) {
+	c := &contents{names: [3]string{certificate, key, authorities}}
+	for i, what := range [3]string{"the certificate", "the certificate's key", "the authorities"} {
+		var err error
+		if c.bytes[i], err = os.ReadFile(c.names[i]); err != nil {
+			return nil, fmt.Errorf("reading %s: %w", what, err)
+		}
 	}
-	pem, err := os.ReadFile(authorities)
+	return c, nil
+}
+
+// digest tells contents apart; each is hashed alone, so that a byte that moves from one file to the next is a change.
+func (c *contents) digest() [sha256.Size]byte {
+	var all []byte
+	for _, b := range c.bytes {
+		sum := sha256.Sum256(b)
+		all = append(all, sum[:]...)
+	}
+	return sha256.Sum256(all)
+}
+
+func (c *contents) material() (*Material, error) {
+	pair, err := tls.X509KeyPair(c.bytes[0], c.bytes[1])
 	if err != nil {
-		return nil, fmt.Errorf("reading the authorities: %w", err)
+		return nil, fmt.Errorf("reading the certificate %s and its key %s: %w", c.names[0], c.names[1], err)
 	}
 	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("reading the authorities: %s has no certificate in PEM", authorities)
+	if !pool.AppendCertsFromPEM(c.bytes[2]) {
+		return nil, fmt.Errorf("reading the authorities: %s has no certificate in PEM", c.names[2])
 	}
 	return &Material{pair, pool}, nil
 }

@@ -1,0 +1,248 @@
+package backup_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"testing"
+	"time"
+
+	"filippo.io/age"
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	coordinationv1 "k8s.io/api/coordination/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/backup"
+	"strongroom.dev/strongroom/test/environment"
+)
+
+func TestBackupsOnAnAPIServer(t *testing.T) {
+	RegisterFailHandler(Fail)
+	SetDefaultEventuallyTimeout(20 * time.Second)
+	SetDefaultEventuallyPollingInterval(20 * time.Millisecond)
+	RunSpecs(t, "Backups")
+}
+
+var (
+	ctx   = context.Background()
+	world *environment.World
+)
+
+var _ = BeforeSuite(func() { world = environment.NewWorld(ctx) })
+
+var _ = BeforeEach(func() { world.Fresh() })
+
+// taken is a backup of everything that is there.
+func taken(each func(kind string)) (file []byte, id *age.HybridIdentity) {
+	GinkgoHelper()
+	id, err := age.GenerateHybridIdentity()
+	Expect(err).NotTo(HaveOccurred())
+	var b bytes.Buffer
+	c := &backup.Collector{Cluster: world.ControlPlane.Client, Namespace: environment.OperatorNamespace, Now: time.Now, Each: each}
+	Expect(c.Write(ctx, &b, id.Recipient())).To(Succeed())
+	return b.Bytes(), id
+}
+
+// restored puts a backup into the cluster by a client.
+func restored(by client.Client, file []byte, id *age.HybridIdentity) error {
+	r := &backup.Restorer{Cluster: by, Now: time.Now, Each: func(string, bool) {}}
+	_, err := r.Restore(ctx, func() (*backup.Reader, error) { return backup.NewReader(bytes.NewReader(file), id) })
+	return err
+}
+
+// statusIn is the status of an object in a backup, nil if it has none there.
+func statusIn(file []byte, id *age.HybridIdentity, kind, name string) map[string]any {
+	GinkgoHelper()
+	from, err := backup.NewReader(bytes.NewReader(file), id)
+	Expect(err).NotTo(HaveOccurred())
+	for {
+		o, err := from.Next()
+		if errors.Is(err, io.EOF) {
+			Fail("the backup has no " + kind + " " + name)
+		}
+		Expect(err).NotTo(HaveOccurred())
+		if o.GetKind() == kind && o.GetNamespace() == world.Namespace && o.GetName() == name {
+			status, _, err := unstructured.NestedMap(o.Object, "status")
+			Expect(err).NotTo(HaveOccurred())
+			return status
+		}
+	}
+}
+
+// installation is a secret of two versions of which the first is in force again, a parameter with a label, and the key of both.
+type installation struct {
+	key       *v1alpha1.KMSKey
+	secret    *v1alpha1.Secret
+	parameter *v1alpha1.Parameter
+}
+
+func (in *installation) objects() []client.Object {
+	return []client.Object{in.key, in.secret, in.parameter}
+}
+
+// pass makes a pass over everything.
+func (in *installation) pass() {
+	GinkgoHelper()
+	world.ReconcileKey(in.key)
+	_, err := world.Secret.Reconcile(ctx, environment.Request(in.secret))
+	Expect(err).NotTo(HaveOccurred())
+	_, err = world.Parameter.Reconcile(ctx, environment.Request(in.parameter))
+	Expect(err).NotTo(HaveOccurred())
+	for _, obj := range in.objects() {
+		world.Refresh(obj)
+		world.Seen(obj)
+	}
+}
+
+func installed() *installation {
+	GinkgoHelper()
+	in := &installation{key: world.ReadyKey("key"), secret: environment.Secret(world.Namespace, "db"), parameter: environment.Parameter(world.Namespace, "level")}
+	world.Create(in.secret)
+	world.Create(in.parameter)
+	in.pass()
+	world.Update(in.secret, func() { metav1.SetMetaDataAnnotation(&in.secret.ObjectMeta, v1alpha1.RotateAnnotation, "now") })
+	in.pass()
+	Expect(in.secret.Status.Versions).To(HaveLen(2))
+	first, second := in.secret.Status.Versions[0].VersionID, in.secret.Status.Versions[1].VersionID
+	Expect(in.secret.Status.CurrentVersionID).To(Equal(second))
+	Expect(world.Services.Secrets.MoveStage(ctx, in.secret.DeepCopy(), "AWSCURRENT", second, first)).To(Succeed())
+	_, invalid, err := world.Services.Parameters.Label(ctx, in.parameter.DeepCopy(), 1, []string{"good"})
+	Expect(err).NotTo(HaveOccurred())
+	Expect(invalid).To(BeEmpty())
+	for _, obj := range in.objects() {
+		world.Refresh(obj)
+		world.Seen(obj)
+	}
+	Expect(in.secret.Status.CurrentVersionID).To(Equal(first))
+	return in
+}
+
+// destroy takes everything of the namespace away as if there had never been a manager: without tombstones.
+func (in *installation) destroy() {
+	GinkgoHelper()
+	for _, obj := range in.objects() {
+		world.Update(obj, func() { obj.SetFinalizers(nil) })
+		world.Remove(obj)
+	}
+	Expect(world.ControlPlane.Client.DeleteAllOf(ctx, &v1alpha1.Envelope{}, client.InNamespace(world.Namespace))).To(Succeed())
+	Eventually(func() int {
+		var left v1alpha1.EnvelopeList
+		Expect(world.GetClient().List(ctx, &left, client.InNamespace(world.Namespace))).To(Succeed())
+		return len(left.Items)
+	}).Should(BeZero())
+}
+
+// now reads the objects that were made again.
+func (in *installation) now() *installation {
+	GinkgoHelper()
+	again := &installation{}
+	again.key, again.secret, again.parameter = in.key.DeepCopy(), in.secret.DeepCopy(), in.parameter.DeepCopy()
+	for _, obj := range again.objects() {
+		world.Refresh(obj)
+		world.Seen(obj)
+	}
+	return again
+}
+
+var _ = Describe("What only status tells", func() {
+	It("comes back: stages that were moved, labels, and what was asked for and handled", func() {
+		before := installed()
+		file, id := taken(func(string) {})
+		before.destroy()
+		Expect(restored(world.ControlPlane.Client, file, id)).To(Succeed())
+
+		again := before.now()
+		Expect(again.secret.Status.ObservedGeneration).To(Equal(int64(-1)), "no controller has seen it")
+		Expect(again.secret.Status.Conditions).To(HaveExactElements(HaveField("Reason", "Pending"), HaveField("Reason", "Pending")))
+		Expect(again.secret.Status.Projection).To(BeNil())
+		again.pass()
+		Expect(again.secret.Status.ARN).To(Equal(before.secret.Status.ARN))
+		Expect(again.secret.Status.Versions).To(Equal(before.secret.Status.Versions))
+		Expect(again.secret.Status.CurrentVersionID).To(Equal(before.secret.Status.CurrentVersionID))
+		Expect(again.secret.Status.LastHandledRotateAt).To(Equal("now"))
+		Expect(again.parameter.Status.Versions).To(Equal(before.parameter.Status.Versions))
+		Expect(again.parameter.Status.Versions[0].Labels).To(ConsistOf("good"))
+		Expect(again.key.Status.KeyID).To(Equal(before.key.Status.KeyID))
+		Expect(again.key.Status.KeyMaterials).To(Equal(before.key.Status.KeyMaterials))
+		for _, obj := range []interface{ GetConditions() []metav1.Condition }{again.secret, again.parameter, again.key} {
+			Expect(obj.GetConditions()).To(ContainElement(And(HaveField("Type", v1alpha1.ConditionReady), HaveField("Status", metav1.ConditionTrue))))
+		}
+	})
+
+	It("is written by the next run if a run died before it", func() {
+		before := installed()
+		file, id := taken(func(string) {})
+		faulty := &environment.FaultyClient{Client: world.ControlPlane.Client}
+		for n := 1; ; n++ {
+			before.destroy()
+			faulty.FailAt(n, n%2 == 0)
+			if err := restored(faulty, file, id); err == nil {
+				Expect(n).To(BeNumerically(">", 8), "objects, Envelopes and status are writes")
+				break
+			}
+			Expect(restored(world.ControlPlane.Client, file, id)).To(Succeed(), "after write %d", n)
+			again := before.now()
+			Expect(again.secret.Status.Versions).To(Equal(before.secret.Status.Versions), "after write %d", n)
+			Expect(again.parameter.Status.Versions).To(Equal(before.parameter.Status.Versions), "after write %d", n)
+			Expect(again.key.Status.KeyMaterials).To(Equal(before.key.Status.KeyMaterials), "after write %d", n)
+		}
+	})
+
+	It("is not in a backup that lacks a version which it lists, since that was put meanwhile", func() {
+		in := installed()
+		once := false
+		file, id := taken(func(kind string) {
+			if kind != "KMSKey" || once { // Envelopes were read, and objects are
+				return
+			}
+			once = true
+			world.Update(in.secret, func() { metav1.SetMetaDataAnnotation(&in.secret.ObjectMeta, v1alpha1.RotateAnnotation, "again") })
+			in.pass()
+		})
+		Expect(in.secret.Status.Versions).To(HaveLen(3))
+		Expect(statusIn(file, id, "Secret", "db")).To(BeEmpty())
+		Expect(statusIn(file, id, "Parameter", "level")).NotTo(BeEmpty())
+
+		in.destroy()
+		Expect(restored(world.ControlPlane.Client, file, id)).To(Succeed())
+		again := in.now()
+		again.pass()
+		Expect(again.secret.Status.Conditions).To(ContainElement(And(HaveField("Type", v1alpha1.ConditionReady), HaveField("Status", metav1.ConditionTrue))))
+	})
+
+	It("is left to the manager where one runs, and where an object was deleted since, whose tombstone knows better", func() {
+		before := installed()
+		file, id := taken(func(string) {})
+		before.destroy()
+		lease := &coordinationv1.Lease{
+			ObjectMeta: metav1.ObjectMeta{Namespace: environment.OperatorNamespace, Name: "strongroom-manager"},
+			Spec: coordinationv1.LeaseSpec{
+				HolderIdentity: ptr.To("somebody"), LeaseDurationSeconds: ptr.To[int32](15), RenewTime: ptr.To(metav1.NewMicroTime(time.Now().Add(time.Minute))),
+			},
+		}
+		Expect(world.ControlPlane.Client.Create(ctx, lease)).To(Succeed())
+		DeferCleanup(func() { Expect(client.IgnoreNotFound(world.ControlPlane.Client.Delete(ctx, lease))).To(Succeed()) })
+		Expect(restored(world.ControlPlane.Client, file, id)).To(Succeed())
+		Expect(before.now().secret.Status.ARN).To(BeEmpty())
+		Expect(world.ControlPlane.Client.Delete(ctx, lease)).To(Succeed())
+
+		again := before.now()
+		again.pass()
+		Expect(world.ControlPlane.Client.Delete(ctx, again.secret)).To(Succeed())
+		Eventually(func(g Gomega) {
+			_, err := world.Secret.Reconcile(ctx, environment.Request(again.secret))
+			g.Expect(err).NotTo(HaveOccurred())
+			g.Expect(world.ControlPlane.Client.Get(ctx, client.ObjectKeyFromObject(again.secret), &v1alpha1.Secret{})).NotTo(Succeed())
+		}).Should(Succeed())
+		world.Sweep("Secret", "db")
+		Expect(world.Envelopes(v1alpha1.EnvelopeTombstone)).NotTo(BeEmpty())
+		Expect(restored(world.ControlPlane.Client, file, id)).To(Succeed())
+		Expect(before.now().secret.Status.ARN).To(BeEmpty())
+	})
+})
