@@ -113,6 +113,7 @@ former, last = status["versions"]
 former["stages"], last["stages"] = last["stages"], former["stages"]
 print(json.dumps({"status": {"versions": [former, last], "currentVersionId": former["versionId"]}}))' >"$work/moved.json"
 kubectl patch -n shop sms/session-key --subresource=status --type=merge --patch-file "$work/moved.json"
+kubectl annotate -n shop sms/session-key strongroom.dev/reconcile=now
 moved() { [ "$(value)" != "$first" ]; }
 eventually 15 "the former version is in force again" moved
 back=$(value)
