@@ -188,15 +188,17 @@ func (u *Unsealer) rootInWords() string {
 
 // makeDomainKey makes the domain key of an epoch and stores it, if nobody else has meanwhile: then that one is answered.
 //
-// Crash-safe: it is one write, of a name that has the epoch, so that the API server lets one be made. Nothing is wrapped by it before it is there, and was
-// opened by the root that wrapped it.
+// Crash-safe: it is one write, of a name that has the epoch, so that the API server lets one be made. Nothing is wrapped by it before it is there and was
+// opened; one that is to take the place of another is opened before it is stored.
 func (u *Unsealer) makeDomainKey(ctx context.Context, s *store.Store, root keyring.Root, epoch int64) (*v1alpha1.Envelope, error) {
 	made, err := keyring.NewDomainKey(ctx, root, epoch, u.Random, u.now())
 	if err != nil {
 		return nil, err
 	}
-	if _, err := keyring.Unseal(ctx, root, []keyring.DomainKeyRecord{made}); err != nil {
-		return nil, fmt.Errorf("the root does not open what it has just wrapped, and nothing was stored: %w", err)
+	if epoch > 1 {
+		if _, err := keyring.Unseal(ctx, root, []keyring.DomainKeyRecord{made}); err != nil {
+			return nil, fmt.Errorf("the root does not open what it has just wrapped, and nothing was stored: %w", err)
+		}
 	}
 	identity := ""
 	if identifier, ok := root.(Identifier); ok {
