@@ -23,6 +23,7 @@ import (
 	"strongroom.dev/strongroom/controllers/iamrole"
 	"strongroom.dev/strongroom/controllers/iamuser"
 	"strongroom.dev/strongroom/controllers/injection"
+	keyringcontroller "strongroom.dev/strongroom/controllers/keyring"
 	"strongroom.dev/strongroom/controllers/kmsgrant"
 	"strongroom.dev/strongroom/controllers/kmskey"
 	"strongroom.dev/strongroom/controllers/parameter"
@@ -74,6 +75,8 @@ type Services struct {
 	CloudHSM *cloudhsm.Service
 	// HSMNodes is where they run, nil if the manager was not told.
 	HSMNodes hsmnodes.Host
+	// DomainKeys are the stored domain keys.
+	DomainKeys keyringcontroller.DomainKeys
 	// RootProtection says where the root of trust is.
 	RootProtection func() (protected bool, message string)
 	// SQLServerRotation lets Secrets rotate credentials of SQL Server, whose driver trusts the server with the process's memory.
@@ -164,6 +167,13 @@ func NewKMSKey(s Services, recorder events.EventRecorder) *kmskey.Reconciler {
 	}
 }
 
+// NewKeyring makes the reconciler of the Keyring.
+func NewKeyring(s Services, recorder events.EventRecorder) *keyringcontroller.Reconciler {
+	return &keyringcontroller.Reconciler{
+		Client: s.Client, Namespace: s.Namespace, Store: s.Store, Keyring: s.Keyring, DomainKeys: s.DomainKeys, Events: recorder, Now: s.Now,
+	}
+}
+
 // NewKMSGrant makes the reconciler of KMSGrants.
 func NewKMSGrant(s Services, recorder events.EventRecorder) *kmsgrant.Reconciler {
 	return &kmsgrant.Reconciler{Client: s.Client, KMS: s.KMS, Events: recorder, Now: s.Now}
@@ -229,6 +239,7 @@ func Setup(mgr ctrl.Manager, s Services, o Options) error {
 		setup func(ctrl.Manager, controller.Options) error
 	}{
 		{"KMSKey", NewKMSKey(s, recorder).SetupWithManager},
+		{"Keyring", NewKeyring(s, recorder).SetupWithManager},
 		{"KMSGrant", NewKMSGrant(s, recorder).SetupWithManager},
 		{"Secret", NewSecret(s, recorder).SetupWithManager},
 		{"Parameter", NewParameter(s, recorder).SetupWithManager},

@@ -112,6 +112,8 @@ const (
 	// ConditionPrincipalReplaced is True while a policy names a user or role that was deleted and made again since: who is there now
 	// is not trusted.
 	ConditionPrincipalReplaced = "PrincipalReplaced"
+	// ConditionRewrapped is True on the Keyring while no Envelope is under a former domain key.
+	ConditionRewrapped = "Rewrapped"
 	// ConditionExpiring is True on a Parameter from the time of an ExpirationNotification on, until it expires or its policy is another.
 	ConditionExpiring = "Expiring"
 	// ConditionUnchanged is True on a Parameter from the time of a NoChangeNotification on, until it has a new version.
@@ -293,6 +295,12 @@ const (
 	ReasonNoCertificate = "NoCertificate"
 	// ReasonNotIssued: a serial number in spec.revoked is of no certificate that the authority issued and that has not expired.
 	ReasonNotIssued = "NotIssued"
+	// ReasonRewrapping: Envelopes under former domain keys are being wrapped under the current one, or will be in a moment.
+	ReasonRewrapping = "Rewrapping"
+	// ReasonOtherKeyring: the Keyring is not the one of the installation, which is named strongroom and in Strongroom's own namespace.
+	ReasonOtherKeyring = "OtherKeyring"
+	// ReasonTooManyDomainKeys: there are as many domain keys as are opened, so no other can be made.
+	ReasonTooManyDomainKeys = "TooManyDomainKeys"
 	// ReasonRotated is the event of a rotation.
 	ReasonRotated = "Rotated"
 	// ReasonRevocationListTooLarge: the revocation list of a CertificateAuthority does not fit into its target any more.

@@ -123,7 +123,8 @@ type EnvelopeSpec struct {
 }
 
 // Envelope is one encrypted payload at rest. Only the operator reads and writes Envelopes; give nobody else RBAC on
-// them. Their specs are immutable.
+// them. Their specs are immutable, but that one under a domain key is rewrapped under a later one in its place: keyArn and ciphertext change then, and
+// what it holds does not.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:resource:path=envelopes,singular=envelope,shortName=envelope
@@ -140,7 +141,8 @@ type Envelope struct {
 
 	// spec is the payload and what it is bound to.
 	// +required
-	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="an Envelope is immutable: a changed value is a new version in an Envelope of its own"
+	// +kubebuilder:validation:XValidation:rule="self.class == oldSelf.class && self.owner == oldSelf.owner && self.subject == oldSelf.subject && self.version == oldSelf.version && self.sequence == oldSelf.sequence && self.createdTime == oldSelf.createdTime && has(self.stages) == has(oldSelf.stages) && (!has(self.stages) || self.stages == oldSelf.stages) && has(self.binary) == has(oldSelf.binary) && (!has(self.binary) || self.binary == oldSelf.binary) && has(self.__import__) == has(oldSelf.__import__) && (!has(self.__import__) || self.__import__ == oldSelf.__import__) && has(self.expireTime) == has(oldSelf.expireTime) && (!has(self.expireTime) || self.expireTime == oldSelf.expireTime) && has(self.encryptedDataKey) == has(oldSelf.encryptedDataKey) && (!has(self.encryptedDataKey) || self.encryptedDataKey == oldSelf.encryptedDataKey)",message="an Envelope is immutable: a changed value is a new version in an Envelope of its own"
+	// +kubebuilder:validation:XValidation:rule="self.keyArn == oldSelf.keyArn ? self.ciphertext == oldSelf.ciphertext : oldSelf.keyArn.matches('^strongroom:domain-key/[1-9][0-9]{0,9}$') && self.keyArn.matches('^strongroom:domain-key/[1-9][0-9]{0,9}$') && int(self.keyArn.substring(22)) > int(oldSelf.keyArn.substring(22))",message="an Envelope is immutable, but that what is under a domain key is rewrapped under a later one"
 	Spec EnvelopeSpec `json:"spec"`
 }
 

@@ -42,6 +42,7 @@ func addKnownTypes(scheme *runtime.Scheme) error {
 		&IAMPolicy{}, &IAMPolicyList{},
 		&IAMRole{}, &IAMRoleList{},
 		&IAMUser{}, &IAMUserList{},
+		&Keyring{}, &KeyringList{},
 		&KMSGrant{}, &KMSGrantList{},
 		&KMSKey{}, &KMSKeyList{},
 		&Parameter{}, &ParameterList{},

@@ -87,6 +87,11 @@ spec: {multiRegion: true}`, `
 spec: {multiRegion: true, replicaRegions: [{region: eu-west-1}]}
 status: {lastUsage: {operation: Decrypt, time: "2026-11-24T12:00:00Z", eventID: e, requestID: r}, usageTrackedSince: "2026-11-24T12:00:00Z"}`, `
 spec: {multiRegion: true, region: eu-west-1, replicaOf: {name: p, region: us-east-1}}`},
+	"Keyring": {`
+spec: {rotation: {enabled: true, periodInDays: 7}}
+status: {observedGeneration: 1, currentEpoch: 2, lastRotatedTime: "2026-11-24T12:00:00Z", nextRotationTime: "2026-11-24T12:00:00Z", domainKeys: 2,
+  epochs: [{epoch: 2, createdTime: "2026-11-24T12:00:00Z", envelopes: 1}],
+  rewrap: {epoch: 2, total: 2, done: 1, startedTime: "2026-11-24T12:00:00Z", completedTime: "2026-11-24T12:00:00Z"}, lastHandledReconcileAt: a, lastHandledRotateAt: b}`},
 	"KMSGrant": {`
 spec: {kmsKeyRef: {name: k}, keyId: i, name: nn, granteePrincipal: "arn:aws:iam::111122223333:role/app", retiringPrincipal: "arn:aws:iam::111122223333:user/ada", operations: [Decrypt],
   constraints: {encryptionContextEquals: {a: b}, encryptionContextSubset: {a: b}}, issuingAccount: "111122223333"}
@@ -275,6 +280,8 @@ func item(kind, path string, n int, first any) any {
 		return map[string]any{"versionId": fmt.Sprintf("%032d", n), "sequence": int64(1), "createdTime": "2026-11-24T12:00:00Z"}
 	case "status.nodes":
 		return map[string]any{"name": fmt.Sprint("n", n), "state": "ACTIVE"}
+	case "status.epochs":
+		return map[string]any{"epoch": int64(n + 1), "envelopes": int64(1)}
 	case "status.domainKeys":
 		return map[string]any{"epoch": int64(n + 1), "keyCheckValue": "0011223344", "wrappingKeyCheckValue": "0011223344"}
 	case "spec.revoked":

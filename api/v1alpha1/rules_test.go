@@ -103,6 +103,8 @@ var rules = append(slices.Concat(iamRules(), certificateRules(), parameterRules(
 		accepts: []string{inStore("{name: a.b-c}")}, refuses: []string{inStore("{name: A}"), inStore("{name: -a}"), inStore("{name: a_b}")}},
 	{kind: key, path: "spec.customKeyStoreRef.namespace", message: "namespace is a DNS label", field: "spec.customKeyStoreRef.namespace",
 		accepts: []string{inStore("{name: a, namespace: a-b}")}, refuses: []string{inStore("{name: a, namespace: A}"), inStore("{name: a, namespace: a.b}")}},
+	{kind: "Keyring", path: "spec.rotation", message: "periodInDays has no effect", field: "spec.rotation.periodInDays",
+		accepts: []string{"{rotation: {enabled: true, periodInDays: 1}}", "{rotation: {enabled: false}}", "{}"}, refuses: []string{"{rotation: {enabled: false, periodInDays: 30}}"}},
 	{kind: hsm, path: "spec", message: "give exactly one of softHSM and pkcs11", field: "spec",
 		accepts: []string{softHSM(""), "{size: 1, pkcs11: " + aModule + "}"}, refuses: []string{"{size: 1}", softHSM(", pkcs11: " + aModule)}},
 	{kind: hsm, path: "spec", message: "softHSM and pkcs11 cannot take each other's place", field: "spec", changes: true,
@@ -336,11 +338,27 @@ var rules = append(slices.Concat(iamRules(), certificateRules(), parameterRules(
 		accepts: []string{strings.Replace(envelope, "QUJD", "+/8=", 1)}, refuses: []string{strings.Replace(envelope, "QUJD", "-_8=", 1), strings.Replace(envelope, "QUJD", "QU JD", 1)}},
 	{kind: "Envelope", path: "spec.encryptedDataKey", message: "^[A-Za-z0-9+/]*={0,2}$", field: "spec.encryptedDataKey",
 		accepts: []string{strings.Replace(envelope, "keyArn: k", "keyArn: k, encryptedDataKey: +/8=", 1)}, refuses: []string{strings.Replace(envelope, "keyArn: k", "keyArn: k, encryptedDataKey: -_8=", 1)}},
-	{kind: "Envelope", path: "spec", message: "an Envelope is immutable", changes: true, field: "spec",
+	{kind: "Envelope", path: "spec", message: "an Envelope is immutable:", changes: true, field: "spec",
 		accepts: []string{envelope, envelope},
-		refuses: []string{envelope, strings.Replace(envelope, "QUJD", "QUJE", 1), envelope, strings.Replace(envelope, "sequence: 1", "sequence: 2", 1),
-			envelope, strings.Replace(envelope, "keyArn: k", "keyArn: k, stages: [a]", 1), envelope, strings.Replace(envelope, "name: a", "name: b", 1)}},
+		refuses: []string{envelope, strings.Replace(envelope, "sequence: 1", "sequence: 2", 1), envelope, strings.Replace(envelope, "version: v", "version: w", 1),
+			envelope, strings.Replace(envelope, "keyArn: k", "keyArn: k, stages: [a]", 1), envelope, strings.Replace(envelope, "name: a", "name: b", 1),
+			envelope, strings.Replace(envelope, "keyArn: k", "keyArn: k, binary: true", 1), strings.Replace(envelope, "keyArn: k", "keyArn: k, binary: true", 1), envelope,
+			envelope, strings.Replace(envelope, "keyArn: k", "keyArn: k, encryptedDataKey: QUJD", 1), envelope, strings.Replace(envelope, "subject: arn", "subject: arm", 1),
+			envelope, strings.Replace(envelope, "keyArn: k", "keyArn: k, expireTime: '2026-11-24T12:00:00Z'", 1), envelope, strings.Replace(envelope, "12:00:00", "12:00:01", 1),
+			envelope, strings.Replace(envelope, "keyArn: k", "keyArn: k, import: {state: IMPORTED, rank: 1}", 1), envelope, strings.Replace(envelope, "SecretVersion", "Tombstone", 1),
+			underDomainKey("9", "QUJD"), strings.Replace(underDomainKey("10", "QUJE"), "sequence: 1", "sequence: 2", 1)}},
+	{kind: "Envelope", path: "spec", message: "an Envelope is immutable, but", changes: true, field: "spec",
+		accepts: []string{envelope, envelope, underDomainKey("1", "QUJD"), underDomainKey("2", "QUJE"), underDomainKey("9", "QUJD"), underDomainKey("10", "QUJE")},
+		refuses: []string{envelope, strings.Replace(envelope, "QUJD", "QUJE", 1), envelope, strings.Replace(envelope, "keyArn: k", "keyArn: l", 1), envelope, underDomainKey("2", "QUJD"),
+			underDomainKey("1", "QUJD"), underDomainKey("1", "QUJE"), underDomainKey("2", "QUJD"), underDomainKey("1", "QUJE"), underDomainKey("10", "QUJD"), underDomainKey("9", "QUJE"),
+			underDomainKey("1", "QUJD"), envelope, underDomainKey("1", "QUJD"), underDomainKey("x", "QUJE"), underDomainKey("1", "QUJD"), underDomainKey("02", "QUJE"),
+			underDomainKey("1", "QUJD"), underDomainKey("99999999999999999999", "QUJE"), underDomainKey("x", "QUJD"), underDomainKey("2", "QUJE")}},
 }...)
+
+// underDomainKey is the spec of an Envelope under the domain key of an epoch.
+func underDomainKey(epoch, ciphertext string) string {
+	return strings.Replace(strings.Replace(envelope, "keyArn: k", "keyArn: 'strongroom:domain-key/"+epoch+"'", 1), "QUJD", ciphertext, 1)
+}
 
 // update makes an object of one spec, changes it to another, and says what the API server answers to that.
 func update(kind, before, after string) error {

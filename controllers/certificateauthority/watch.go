@@ -63,7 +63,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, options controller.Optio
 		Watches(&v1alpha1.KMSKey{}, own.By(r.Client, passes.Named(KeyIndex)), builder.WithPredicates(predicate.Funcs{UpdateFunc: keyChanged})).
 		Watches(&v1alpha1.CertificateAuthority{}, handler.EnqueueRequestsFromMapFunc(r.ofKey), builder.WithPredicates(deleted)).
 		Watches(&v1alpha1.Envelope{}, handler.EnqueueRequestsFromMapFunc(revocationOf),
-			builder.WithPredicates(predicate.Funcs{CreateFunc: func(e event.CreateEvent) bool { return !e.IsInInitialList }})).
+			builder.WithPredicates(predicate.Funcs{CreateFunc: func(e event.CreateEvent) bool { return !e.IsInInitialList }, UpdateFunc: passes.NotRewrapped})).
 		Watches(&corev1.Namespace{}, own.NamespaceChanged(r.Client), builder.WithPredicates(predicate.LabelChangedPredicate{})).
 		WithOptions(options).
 		Complete(r)

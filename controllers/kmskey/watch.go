@@ -37,7 +37,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, options controller.Optio
 		For(&v1alpha1.KMSKey{}).
 		Watches(&v1alpha1.KMSKey{}, r.relatives()).
 		Watches(&v1alpha1.Envelope{}, handler.EnqueueRequestsFromMapFunc(r.ofEnvelope),
-			builder.WithPredicates(predicate.Funcs{CreateFunc: ownMaterial})).
+			builder.WithPredicates(predicate.Funcs{CreateFunc: ownMaterial, UpdateFunc: passes.NotRewrapped})).
 		Watches(&v1alpha1.CertificateAuthority{}, handler.EnqueueRequestsFromMapFunc(r.ofAuthority)).
 		Watches(&v1alpha1.HSMCluster{}, handler.EnqueueRequestsFromMapFunc(r.ofKeyStore),
 			builder.WithPredicates(predicate.Funcs{UpdateFunc: keyStoreChanged})).

@@ -70,7 +70,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, options controller.Optio
 		Watches(&corev1.Secret{}, own.By(r.Client, passes.Named(TargetIndex, SourceIndex)), builder.WithPredicates(predicate.Funcs{CreateFunc: own.NotOwn})).
 		Watches(&corev1.ConfigMap{}, own.By(r.Client, ofConfigMap), builder.WithPredicates(predicate.Funcs{CreateFunc: own.NotOwn})).
 		Watches(&v1alpha1.KMSKey{}, own.By(r.Client, passes.Named(KeyIndex)), builder.WithPredicates(predicate.Funcs{UpdateFunc: passes.KeyChanged})).
-		Watches(&v1alpha1.Envelope{}, handler.EnqueueRequestsFromMapFunc(own.EnvelopeOwner), builder.WithPredicates(predicate.Funcs{CreateFunc: own.EnvelopeWanted(r.Client)})).
+		Watches(&v1alpha1.Envelope{}, handler.EnqueueRequestsFromMapFunc(own.EnvelopeOwner), builder.WithPredicates(predicate.Funcs{CreateFunc: own.EnvelopeWanted(r.Client), UpdateFunc: passes.NotRewrapped})).
 		Watches(&v1alpha1.IAMUser{}, passes.OfPrincipal(r.Client, own.List), builder.WithPredicates(passes.PrincipalAppeared)).
 		Watches(&v1alpha1.IAMRole{}, passes.OfPrincipal(r.Client, own.List), builder.WithPredicates(passes.PrincipalAppeared)).
 		Watches(&corev1.Namespace{}, own.NamespaceChanged(r.Client), builder.WithPredicates(predicate.LabelChangedPredicate{})).

@@ -112,6 +112,13 @@ func (k Kind) EnvelopeWanted(cache client.Reader) func(event.CreateEvent) bool {
 	}
 }
 
+// NotRewrapped keeps those updates of Envelopes out that wrapped what they hold anew under a later domain key, and changed nothing for whom they are of.
+func NotRewrapped(e event.UpdateEvent) bool {
+	before, ok1 := e.ObjectOld.(*v1alpha1.Envelope)
+	after, ok2 := e.ObjectNew.(*v1alpha1.Envelope)
+	return !ok1 || !ok2 || before.UID != after.UID || before.Spec.KeyARN == after.Spec.KeyARN
+}
+
 // NotOwn lets new objects through but for projections, which the kind's controller made itself.
 func (k Kind) NotOwn(e event.CreateEvent) bool {
 	controller := metav1.GetControllerOf(e.Object)

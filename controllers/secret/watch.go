@@ -114,7 +114,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, options controller.Optio
 		Watches(&v1alpha1.KMSKey{}, r.by(func(client.Object) []string { return []string{KeyIndex} }),
 			builder.WithPredicates(predicate.Funcs{UpdateFunc: passes.KeyChanged})).
 		Watches(&v1alpha1.Envelope{}, handler.EnqueueRequestsFromMapFunc(own.EnvelopeOwner),
-			builder.WithPredicates(predicate.Funcs{CreateFunc: own.EnvelopeWanted(r.Client)})).
+			builder.WithPredicates(predicate.Funcs{CreateFunc: own.EnvelopeWanted(r.Client), UpdateFunc: passes.NotRewrapped})).
 		Watches(&v1alpha1.IAMUser{}, passes.OfPrincipal(r.Client, own.List), builder.WithPredicates(passes.PrincipalAppeared)).
 		Watches(&v1alpha1.IAMRole{}, passes.OfPrincipal(r.Client, own.List), builder.WithPredicates(passes.PrincipalAppeared)).
 		Watches(&corev1.Namespace{}, own.NamespaceChanged(r.Client),

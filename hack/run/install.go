@@ -63,7 +63,7 @@ func install(ctx context.Context, k *kubectl, o options) error {
 		}
 	}
 	_, err := k.run(ctx, "", "wait", "--for=condition=Established", "--timeout=30s",
-		"crd/secrets.strongroom.dev", "crd/kmskeys.strongroom.dev", "crd/kmsgrants.strongroom.dev", "crd/envelopes.strongroom.dev", "crd/hsmclusters.strongroom.dev", "crd/certificates.strongroom.dev", "crd/certificateauthorities.strongroom.dev", "crd/parameters.strongroom.dev", "crd/parametertrees.strongroom.dev",
+		"crd/secrets.strongroom.dev", "crd/kmskeys.strongroom.dev", "crd/kmsgrants.strongroom.dev", "crd/keyrings.strongroom.dev", "crd/envelopes.strongroom.dev", "crd/hsmclusters.strongroom.dev", "crd/certificates.strongroom.dev", "crd/certificateauthorities.strongroom.dev", "crd/parameters.strongroom.dev", "crd/parametertrees.strongroom.dev",
 		"crd/iamusers.strongroom.dev", "crd/iamroles.strongroom.dev", "crd/iamgroups.strongroom.dev", "crd/iampolicies.strongroom.dev")
 	return err
 }

@@ -68,7 +68,7 @@ const (
 
 // kinds are those whose objects users make, in the order in which they are put into a backup. Envelopes are not among them.
 var kinds = []string{
-	kindHSMCluster, "KMSKey", "KMSGrant", "CertificateAuthority", "Certificate", "IAMPolicy", "IAMGroup", "IAMUser", "IAMRole", "Parameter", "ParameterTree", "Secret",
+	kindHSMCluster, "Keyring", "KMSKey", "KMSGrant", "CertificateAuthority", "Certificate", "IAMPolicy", "IAMGroup", "IAMUser", "IAMRole", "Parameter", "ParameterTree", "Secret",
 }
 
 const (

@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/store"
 )
 
 // strange notes a conflict if a version is one of an object that is there, has another history by now, and would take it over as its next: what has been put since would be followed by an older value.
@@ -79,12 +80,38 @@ func same(o, live *unstructured.Unstructured) bool {
 	if o.GroupVersionKind() == core(kindNamespace) {
 		return o.GetLabels()[v1alpha1.AccountIDLabel] == live.GetLabels()[v1alpha1.AccountIDLabel]
 	}
+	if rewrapped(o, live) {
+		o, live = withoutWrapping(o), withoutWrapping(live)
+	}
 	for _, field := range []string{"spec", "data"} {
 		if !equality.Semantic.DeepEqual(o.Object[field], live.Object[field]) {
 			return false
 		}
 	}
 	return true
+}
+
+// rewrapped tells whether two Envelopes are under different domain keys: one of them was rewrapped since the backup was taken, or is to be. Each opens by its own
+// domain key, to the same if all else that they say is the same.
+func rewrapped(o, live *unstructured.Unstructured) bool {
+	was, is := store.Epoch(keyOf(o)), store.Epoch(keyOf(live))
+	return was > 0 && is > 0 && was != is
+}
+
+func keyOf(o *unstructured.Unstructured) string {
+	if o.GroupVersionKind() != ours(kindEnvelope) {
+		return ""
+	}
+	key, _, _ := unstructured.NestedString(o.Object, "spec", "keyArn")
+	return key
+}
+
+// withoutWrapping is an Envelope without what a rewrap changes.
+func withoutWrapping(o *unstructured.Unstructured) *unstructured.Unstructured {
+	out := o.DeepCopy()
+	unstructured.RemoveNestedField(out.Object, "spec", "keyArn")
+	unstructured.RemoveNestedField(out.Object, "spec", "ciphertext")
+	return out
 }
 
 func nameOf(o *unstructured.Unstructured) string {

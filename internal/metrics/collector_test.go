@@ -237,6 +237,30 @@ func TestIAMsObjectsHaveTheirSeriesToo(t *testing.T) {
 	}
 }
 
+func TestTheKeyringsSeriesSayWhichDomainKeyWrapsAndWhatIsLeftToRewrap(t *testing.T) {
+	k := &v1alpha1.Keyring{ObjectMeta: metav1.ObjectMeta{Namespace: "strongroom-system", Name: "strongroom"}}
+	names := []string{"strongroom_domain_key_epoch", "strongroom_rewrap_remaining", "strongroom_last_rotated_timestamp_seconds"}
+	if err := testutil.CollectAndCompare(metrics.NewCollector(newClient(k), unsealed(t)), strings.NewReader(""), names...); err != nil {
+		t.Errorf("before the first pass: %v", err)
+	}
+	at := metav1.Unix(1_900_000_000, 0)
+	k.Status = v1alpha1.KeyringStatus{CurrentEpoch: 3, LastRotatedTime: &at, Rewrap: &v1alpha1.KeyringRewrap{Epoch: 3, Total: 250, Done: 100}}
+	const want = `
+# HELP strongroom_domain_key_epoch The epoch of the domain key that wraps.
+# TYPE strongroom_domain_key_epoch gauge
+strongroom_domain_key_epoch{kind="Keyring",name="strongroom",namespace="strongroom-system"} 3
+# HELP strongroom_last_rotated_timestamp_seconds When an object's value or key material was last made.
+# TYPE strongroom_last_rotated_timestamp_seconds gauge
+strongroom_last_rotated_timestamp_seconds{kind="Keyring",name="strongroom",namespace="strongroom-system"} 1.9e+09
+# HELP strongroom_rewrap_remaining Envelopes under former domain keys that are still to be rewrapped. There is none before the first rotation.
+# TYPE strongroom_rewrap_remaining gauge
+strongroom_rewrap_remaining{kind="Keyring",name="strongroom",namespace="strongroom-system"} 150
+`
+	if err := testutil.CollectAndCompare(metrics.NewCollector(newClient(k), unsealed(t)), strings.NewReader(want), names...); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestTheNamesOfTheMetricsAreAsPrometheusWantsThem(t *testing.T) {
 	s := secretIn("shop", "db", metav1.ConditionTrue, "Succeeded")
 	s.Status.NextRotationTime, s.Status.LastRotatedTime = &metav1.Time{Time: time.Unix(1, 0)}, &metav1.Time{Time: time.Unix(1, 0)}

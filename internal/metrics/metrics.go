@@ -42,6 +42,10 @@ var (
 		"When a Parameter expires by its Expiration policy, and is then deleted.", objectLabels, nil)
 	notificationDesc = prometheus.NewDesc("strongroom_parameter_policy_notification",
 		"1 while a notification of a Parameter's policies stands: it is about to expire, or has not been changed.", append(objectLabels, "policy"), nil)
+	epochDesc = prometheus.NewDesc("strongroom_domain_key_epoch",
+		"The epoch of the domain key that wraps.", objectLabels, nil)
+	rewrapDesc = prometheus.NewDesc("strongroom_rewrap_remaining",
+		"Envelopes under former domain keys that are still to be rewrapped. There is none before the first rotation.", objectLabels, nil)
 	sealedDesc = prometheus.NewDesc("strongroom_sealed",
 		"Whether the keyring is sealed, so that nothing can be encrypted or decrypted.", nil, nil)
 )
@@ -79,7 +83,7 @@ func Register(reader client.Reader, holder *keyring.Holder) error {
 
 // Describe lists the metrics.
 func (c *Collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{readyDesc, nextRotationDesc, rotationAttemptsDesc, replicationDesc, lastRotationDesc, notAfterDesc, renewalDesc, expirationDesc, notificationDesc, sealedDesc} {
+	for _, d := range []*prometheus.Desc{readyDesc, nextRotationDesc, rotationAttemptsDesc, replicationDesc, lastRotationDesc, notAfterDesc, renewalDesc, expirationDesc, notificationDesc, epochDesc, rewrapDesc, sealedDesc} {
 		ch <- d
 	}
 }
@@ -118,6 +122,7 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 	c.collectIAM(ctx, ch)
 	c.collectCertificates(ctx, ch)
 	c.collectHSMClusters(ctx, ch)
+	c.collectKeyrings(ctx, ch)
 	var keys v1alpha1.KMSKeyList
 	if err := c.reader.List(ctx, &keys, client.UnsafeDisableDeepCopy); err == nil {
 		for i := range keys.Items {
@@ -174,6 +179,26 @@ func (c *Collector) collectTrees(ctx context.Context, ch chan<- prometheus.Metri
 	if err := c.reader.List(ctx, &trees, client.UnsafeDisableDeepCopy); err == nil {
 		for i := range trees.Items {
 			ready(ch, "ParameterTree", &trees.Items[i].ObjectMeta, trees.Items[i].Status.Conditions)
+		}
+	}
+}
+
+// collectKeyrings collects which domain key wraps, and how far the rewrap has come.
+func (c *Collector) collectKeyrings(ctx context.Context, ch chan<- prometheus.Metric) {
+	var keyrings v1alpha1.KeyringList
+	if err := c.reader.List(ctx, &keyrings, client.UnsafeDisableDeepCopy); err != nil {
+		return
+	}
+	for i := range keyrings.Items {
+		k := &keyrings.Items[i]
+		ready(ch, "Keyring", &k.ObjectMeta, k.Status.Conditions)
+		timestamp(ch, nextRotationDesc, "Keyring", &k.ObjectMeta, k.Status.NextRotationTime)
+		timestamp(ch, lastRotationDesc, "Keyring", &k.ObjectMeta, k.Status.LastRotatedTime)
+		if k.Status.CurrentEpoch > 0 {
+			ch <- prometheus.MustNewConstMetric(epochDesc, prometheus.GaugeValue, float64(k.Status.CurrentEpoch), "Keyring", k.Namespace, k.Name)
+		}
+		if rewrap := k.Status.Rewrap; rewrap != nil {
+			ch <- prometheus.MustNewConstMetric(rewrapDesc, prometheus.GaugeValue, float64(rewrap.Total-rewrap.Done), "Keyring", k.Namespace, k.Name)
 		}
 	}
 }

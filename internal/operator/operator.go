@@ -18,6 +18,7 @@ import (
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
+	toolscache "k8s.io/client-go/tools/cache"
 	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -182,7 +183,7 @@ func New(cfg *rest.Config, o Options) (*Operator, error) {
 	return op, op.probes()
 }
 
-// observe has the informers tell of what credentials are made of.
+// observe has the informers tell of what credentials are made of, and of domain keys.
 func (op *Operator) observe() error {
 	identities := op.Services.IAM
 	observed, err := identities.Cache.Observe(context.Background(), op.GetCache(), identities.Client)
@@ -190,6 +191,24 @@ func (op *Operator) observe() error {
 		return err
 	}
 	identities.Client = observed
+	return op.observeDomainKeys()
+}
+
+// observeDomainKeys has the unsealer told of domain keys that are made after this process has unsealed, by whichever manager.
+func (op *Operator) observeDomainKeys() error {
+	informer, err := op.GetCache().GetInformer(context.Background(), &v1alpha1.Envelope{}, cache.BlockUntilSynced(false))
+	if err == nil {
+		_, err = informer.AddEventHandler(toolscache.FilteringResourceEventHandler{
+			FilterFunc: func(obj any) bool {
+				e, ok := obj.(*v1alpha1.Envelope)
+				return ok && e.Spec.Class == v1alpha1.EnvelopeDomainKey && e.Namespace == op.Services.Namespace
+			},
+			Handler: toolscache.ResourceEventHandlerFuncs{AddFunc: func(any) { op.Unsealer.Changed() }},
+		})
+	}
+	if err != nil {
+		return fmt.Errorf("watching the domain keys: %w", err)
+	}
 	return nil
 }
 
@@ -280,6 +299,7 @@ func cacheOptions(digester *projection.Digester) cache.Options {
 			&v1alpha1.Secret{}:      {Transform: slim},
 			&v1alpha1.Parameter{}:   {Transform: slim},
 			&v1alpha1.KMSGrant{}:    {},
+			&v1alpha1.Keyring{}:     {},
 			&v1alpha1.KMSKey{}:      {},
 			&v1alpha1.HSMCluster{}:  {},
 			&v1alpha1.Certificate{}: {}, &v1alpha1.CertificateAuthority{}: {},
@@ -309,6 +329,7 @@ func (op *Operator) wire(o Options, digester *projection.Digester) error {
 		Client: cached, Live: live, Namespace: o.Namespace, Provider: root, Holder: holder, Now: o.Now, Log: op.GetLogger().WithName("unseal"),
 		GracePeriod: o.RootGracePeriod, Verify: o.RootVerifyInterval, Sealed: keys.Materials.Clear,
 	}
+	holder.RenewWith(op.Unsealer.Renew)
 	identities := &serviceiam.Service{
 		Client: cached, Live: live, Tokens: op.direct, SigningKeys: serviceiam.KeysOf(op.GetConfig()), Store: envelopes, Keyring: holder, Now: o.Now, Cache: serviceiam.NewCache(o.Now),
 	}
@@ -330,6 +351,7 @@ func (op *Operator) wire(o Options, digester *projection.Digester) error {
 		HSM:            clusters,
 		CloudHSM:       &cloudhsm.Service{Client: cached, Live: live, Namespace: o.Namespace, Region: o.Region, Quotas: o.CloudHSMQuotas},
 		HSMNodes:       nodes,
+		DomainKeys:     op.Unsealer,
 		RootProtection: op.Unsealer.Protection, SQLServerRotation: o.SQLServerRotation,
 		Now: o.Now,
 	}

@@ -89,7 +89,7 @@ func TestOnlyTheseKindsAreWatchedAndOfCoreSecretsConfigMapsAndJobsOnlyThoseWithT
 		}
 	}
 	slices.Sort(kinds)
-	want := []string{"*v1.ConfigMap", "*v1.Job", "*v1.Namespace", "*v1.Secret", "*v1alpha1.Certificate", "*v1alpha1.CertificateAuthority", "*v1alpha1.Envelope", "*v1alpha1.HSMCluster", "*v1alpha1.IAMGroup", "*v1alpha1.IAMPolicy", "*v1alpha1.IAMRole", "*v1alpha1.IAMUser", "*v1alpha1.KMSGrant", "*v1alpha1.KMSKey", "*v1alpha1.Parameter", "*v1alpha1.ParameterTree", "*v1alpha1.Secret"}
+	want := []string{"*v1.ConfigMap", "*v1.Job", "*v1.Namespace", "*v1.Secret", "*v1alpha1.Certificate", "*v1alpha1.CertificateAuthority", "*v1alpha1.Envelope", "*v1alpha1.HSMCluster", "*v1alpha1.IAMGroup", "*v1alpha1.IAMPolicy", "*v1alpha1.IAMRole", "*v1alpha1.IAMUser", "*v1alpha1.KMSGrant", "*v1alpha1.KMSKey", "*v1alpha1.Keyring", "*v1alpha1.Parameter", "*v1alpha1.ParameterTree", "*v1alpha1.Secret"}
 	if !slices.Equal(kinds, want) || !options.ReaderFailOnMissingInformer || options.DefaultTransform == nil {
 		t.Errorf("%v, want %v", kinds, want)
 	}

@@ -24,6 +24,7 @@ import (
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/backup"
+	"strongroom.dev/strongroom/internal/core/keys"
 	"strongroom.dev/strongroom/internal/operator"
 	"strongroom.dev/strongroom/internal/store"
 	"strongroom.dev/strongroom/internal/unseal"
@@ -229,6 +230,64 @@ var _ = Describe("restore", func() {
 		}, "20s").Should(Succeed())
 		Expect(valueOf(s)).To(Equal(before))
 		Expect(s.Status.Versions).To(HaveLen(1))
+	})
+
+	It("of a backup from the middle of a rewrap finds all that was rewrapped since as it is, and brings back what opens", func() {
+		for _, name := range []string{"one", "two"} {
+			world.Create(environment.Parameter(namespace, name))
+		}
+		var versions []v1alpha1.Envelope
+		Eventually(func() []v1alpha1.Envelope {
+			versions = world.Envelopes(v1alpha1.EnvelopeParameterVersion)
+			return versions
+		}, "20s").Should(HaveLen(2))
+		_, _, err := runAs(kubeconfig, "rotate", "keyring")
+		Expect(err).NotTo(HaveOccurred())
+		rewrap := func(e *v1alpha1.Envelope) {
+			GinkgoHelper()
+			Eventually(func() (bool, error) { // as soon as this process has heard of the rotation
+				ring, err := world.Services.Keyring.Get()
+				Expect(err).NotTo(HaveOccurred())
+				world.Refresh(e)
+				return world.Services.Store.Rewrap(ctx, ring, e)
+			}, "20s").Should(BeTrue())
+			world.Refresh(e)
+		}
+		rewrap(&versions[0])
+		path, identity, _, objects := backedUp()
+		inFile := map[string]string{}
+		for _, o := range objects {
+			key, _, _ := unstructured.NestedString(o.Object, "spec", "keyArn")
+			inFile[o.GetName()] = key
+		}
+		Expect(inFile[versions[0].Name]).NotTo(Equal(inFile[versions[1].Name]), "it is not from the middle")
+		former := versions[1].DeepCopy()
+		rewrap(&versions[1])
+		out, _, err := runAs(kubeconfig, "restore", "-i", identity, path)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(out).To(ContainSubstring(": 0 objects made; "))
+
+		for n := range versions {
+			Expect(cp.Client.Delete(ctx, &versions[n])).To(Succeed())
+		}
+		out, _, err = runAs(kubeconfig, "restore", "-i", identity, path)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(out).To(ContainSubstring("2 objects made (2 Envelope)"))
+		for _, e := range world.Envelopes(v1alpha1.EnvelopeParameterVersion) {
+			value, err := world.Services.Keyring.Open(keys.KindParameterVersion, store.Binding(&e), e.Spec.Ciphertext)
+			Expect(err).NotTo(HaveOccurred())
+			Expect(string(value.Reveal())).To(Equal("info"))
+			if e.Name == former.Name {
+				Expect(e.Spec).To(Equal(former.Spec))
+			}
+		}
+		forged := former.DeepCopy()
+		forged.Spec.Version = "9"
+		Expect(cp.Client.Delete(ctx, former.DeepCopy())).To(Succeed())
+		forged.ResourceVersion, forged.UID, forged.Spec.KeyARN = "", "", versions[0].Spec.KeyARN
+		Expect(cp.Client.Create(ctx, forged)).To(Succeed())
+		conflicts, _, err := runAs(kubeconfig, "restore", "-i", identity, path)
+		Expect(err).To(MatchError(backup.ErrConflicts), conflicts)
 	})
 
 	It("makes a namespace that is gone, as the account that it was", func() {

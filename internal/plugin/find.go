@@ -20,7 +20,7 @@ type reference struct {
 	name string
 }
 
-// refer reads one or two arguments. A name may hold slashes, as those of AWS do: what is before the first one is a kind only if there is such a kind.
+// refer reads one or two arguments. The name of a kind of which there is one object alone is enough for that. A name may hold slashes, as those of AWS do: what is before the first one is a kind only if there is such a kind.
 func refer(args []string, fit func(kind) bool) (reference, error) {
 	secrets, _ := kindOf("Secret")
 	r := reference{kind: secrets}
@@ -33,6 +33,10 @@ func refer(args []string, fit func(kind) bool) (reference, error) {
 		r.kind, r.name = k, args[1]
 	default:
 		r.name = args[0]
+		if k, found := kindOf(args[0]); found && k.only != "" {
+			r.kind, r.name = k, k.only
+			break
+		}
 		if before, after, cut := strings.Cut(args[0], "/"); cut && after != "" {
 			if k, found := kindOf(before); found {
 				r.kind, r.name = k, after
@@ -77,6 +81,9 @@ func (f *clusterFlags) locate(ctx context.Context, args []string, fit func(kind)
 	cluster, namespace, err := f.connect()
 	if err != nil {
 		return nil, r, nil, err
+	}
+	if r.kind.only != "" && f.namespace == "" {
+		namespace = ownNamespace
 	}
 	o, err = r.find(ctx, cluster, namespace)
 	return cluster, r, o, err

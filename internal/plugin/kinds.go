@@ -22,8 +22,10 @@ type object interface {
 type kind struct {
 	name    string
 	aliases []string
-	empty   func() object
-	list    func() client.ObjectList
+	// only is the name of the one object of the kind, which is in Strongroom's own namespace; of kinds that have one.
+	only  string
+	empty func() object
+	list  func() client.ObjectList
 	// arn that AWS knows the object by, and names besides, such as an alias.
 	arn   func(object) string
 	names func(object) []string
@@ -85,6 +87,12 @@ var kinds = []kind{
 		history: about(materialsOf),
 	},
 	{
+		name: "Keyring", aliases: []string{"keyrings"}, only: v1alpha1.KeyringName,
+		empty: func() object { return &v1alpha1.Keyring{} }, list: func() client.ObjectList { return &v1alpha1.KeyringList{} },
+		handled: about(func(k *v1alpha1.Keyring) string { return k.Status.LastHandledRotateAt }),
+		history: about(epochsOf),
+	},
+	{
 		name: "KMSGrant", aliases: []string{"kmsgrants", "grant", "grants"},
 		empty: func() object { return &v1alpha1.KMSGrant{} }, list: func() client.ObjectList { return &v1alpha1.KMSGrantList{} },
 		names: about(func(g *v1alpha1.KMSGrant) []string { return []string{g.Status.GrantID, g.Spec.Name} }),
@@ -144,6 +152,20 @@ func materialsOf(k *v1alpha1.KMSKey) (out []version) {
 			labels = append(labels, string(m.RotationType))
 		}
 		out = append(out, version{ID: m.ID, Number: m.Sequence, Labels: labels, Created: m.CreatedTime})
+	}
+	return out
+}
+
+func epochsOf(k *v1alpha1.Keyring) (out []version) {
+	for _, e := range k.Status.Epochs {
+		v := version{ID: number(e.Epoch), Number: e.Epoch, Labels: []string{number(e.Envelopes) + " Envelopes"}}
+		if e.Epoch == k.Status.CurrentEpoch {
+			v.Labels = append(v.Labels, "CURRENT")
+		}
+		if e.CreatedTime != nil {
+			v.Created = *e.CreatedTime
+		}
+		out = append(out, v)
 	}
 	return out
 }

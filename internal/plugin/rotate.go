@@ -26,11 +26,12 @@ func newRotate() *cobra.Command {
 	var f rotateFlags
 	cmd := &cobra.Command{
 		Use:   "rotate [KIND] NAME",
-		Short: "Rotate a Secret, Parameter, KMSKey, Certificate or CertificateAuthority now, and wait until it is done",
+		Short: "Rotate a Secret, Parameter, KMSKey, Certificate, CertificateAuthority or the Keyring now, and wait until it is done",
 		Long: "Ask for one rotation by the annotation " + v1alpha1.RotateAnnotation + ", and wait until it is done or has failed. KIND is secret if it is left out.\n" +
+			"Of the Keyring there is one, in Strongroom's own namespace, so its kind is enough.\n" +
 			"NAME is that of the object, or its name, alias or ARN in AWS. A rotation that fails or is late goes on by itself; its cause is in the object's\n" +
 			"conditions.",
-		Example: "  strongroom rotate -n shop db\n  strongroom rotate -n shop kmskey/shop --timeout 1m\n  strongroom rotate -n shop certificate/web --wait=false",
+		Example: "  strongroom rotate -n shop db\n  strongroom rotate -n shop kmskey/shop --timeout 1m\n  strongroom rotate -n shop certificate/web --wait=false\n  strongroom rotate keyring",
 		Args:    cobra.RangeArgs(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return f.run(cmd.Context(), cmd.OutOrStdout(), args)

@@ -2,6 +2,7 @@ package plugin
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -51,6 +52,19 @@ var _ = Describe("rotate", func() {
 		out, _, err = run("history", "kmskey/key")
 		Expect(err).NotTo(HaveOccurred())
 		Expect(out).To(MatchRegexp(`(?m)^2 +[0-9a-f]{64} +CURRENT,ON_DEMAND `))
+	})
+
+	It("rotates the Keyring by its kind alone, in Strongroom's own namespace, and says which domain key there is now", func() {
+		before := domainKeys(environment.OperatorNamespace)
+		out, _, err := runAs(kubeconfig, "rotate", "keyring")
+		Expect(err).NotTo(HaveOccurred())
+		Expect(out).To(Equal(fmt.Sprintf("Keyring strongroom-system/strongroom: rotated, version %d\n", len(before)+1)))
+		Expect(domainKeys(environment.OperatorNamespace)).To(HaveLen(len(before) + 1))
+		out, _, err = runAs(kubeconfig, "history", "keyring")
+		Expect(err).NotTo(HaveOccurred())
+		Expect(out).To(MatchRegexp(`(?m)^%d +%d +[0-9]+ Envelopes,CURRENT `, len(before)+1, len(before)+1))
+		_, _, err = run("rotate", "keyring")
+		Expect(ExitCode(err)).To(Equal(ExitNotFound), "another namespace was named: %v", err)
 	})
 
 	It("tells a rotation that was refused by its cause, and not by the time", func() {

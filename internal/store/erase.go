@@ -184,10 +184,12 @@ func (s *Store) begun(ctx context.Context, e *v1alpha1.Envelope) (live *v1alpha1
 	return live, err == nil && first == nil, err
 }
 
-func (s *Store) annotate(ctx context.Context, e *v1alpha1.Envelope, what string, change func(*v1alpha1.Envelope)) (*v1alpha1.Envelope, error) {
-	changed := e.DeepCopy()
-	change(changed)
-	err := s.Client.Patch(ctx, changed, client.MergeFromWithOptions(e, client.MergeFromWithOptimisticLock{}))
+func (s *Store) annotate(ctx context.Context, e *v1alpha1.Envelope, what string, change func(*v1alpha1.Envelope)) (changed *v1alpha1.Envelope, err error) {
+	err = s.asRead(ctx, e, func(e *v1alpha1.Envelope) error {
+		changed = e.DeepCopy()
+		change(changed)
+		return s.Client.Patch(ctx, changed, client.MergeFromWithOptions(e, client.MergeFromWithOptimisticLock{}))
+	})
 	if apierrors.IsNotFound(err) {
 		return nil, nil
 	}

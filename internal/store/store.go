@@ -61,8 +61,8 @@ func (s *Store) Create(ctx context.Context, e *v1alpha1.Envelope) (*v1alpha1.Env
 // Get reads the Envelope of one version of an owner's subject from the cache. It wraps ErrMissing if there is none, and
 // ErrTampered if it is not that version's, or another owner's. It is the cache's own: read it only.
 //
-// An Envelope never changes, so one that the cache has is right, and a read waits for this process's writes only when it has
-// none.
+// What an Envelope holds never changes, and one that the cache has as it was before it was rewrapped opens as well, so one that the cache has is right, and a
+// read waits for this process's writes only when it has none.
 func (s *Store) Get(ctx context.Context, namespace string, class v1alpha1.EnvelopeClass, owner v1alpha1.EnvelopeOwner,
 	subject string, v versions.Version,
 ) (*v1alpha1.Envelope, error) {
@@ -111,14 +111,16 @@ func (s *Store) list(ctx context.Context, namespace, index, value string) ([]v1a
 }
 
 // Delete removes an Envelope if it is as it was read: nobody has taken it over or marked it since, which is a conflict. So whoever finds that nothing needs it must have read it before it looks. For those of an object
-// that is gone there is Erase. One that is gone already is no error.
+// that is gone there is Erase. One that is gone already is no error, and neither is one that was rewrapped since.
 func (s *Store) Delete(ctx context.Context, e *v1alpha1.Envelope) error {
-	object := &v1alpha1.Envelope{ObjectMeta: metav1.ObjectMeta{Namespace: e.Namespace, Name: e.Name, UID: e.UID}}
-	err := s.Client.Delete(ctx, object, client.Preconditions{UID: &e.UID, ResourceVersion: &e.ResourceVersion})
-	if client.IgnoreNotFound(err) != nil {
-		return fmt.Errorf("deleting Envelope %s: %w", e.Name, err)
-	}
-	return nil
+	return s.asRead(ctx, e, func(e *v1alpha1.Envelope) error {
+		object := &v1alpha1.Envelope{ObjectMeta: metav1.ObjectMeta{Namespace: e.Namespace, Name: e.Name, UID: e.UID}}
+		err := s.Client.Delete(ctx, object, client.Preconditions{UID: &e.UID, ResourceVersion: &e.ResourceVersion})
+		if client.IgnoreNotFound(err) != nil {
+			return fmt.Errorf("deleting Envelope %s: %w", e.Name, err)
+		}
+		return nil
+	})
 }
 
 // IndexOwner lists the values of OwnerIndex.

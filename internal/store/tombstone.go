@@ -3,6 +3,7 @@ package store
 import (
 	jsonv1 "encoding/json"
 	"encoding/json/v2"
+	"errors"
 	"fmt"
 	"time"
 
@@ -60,10 +61,13 @@ func NewTombstone(ring *keyring.Keyring, namespace string, owner v1alpha1.Envelo
 	return e, nil
 }
 
-// OpenTombstone reads the Envelope of a tombstone. It wraps ErrTampered if it does not open.
-func OpenTombstone(ring *keyring.Keyring, e *v1alpha1.Envelope) (Tombstone, error) {
+// OpenTombstone reads the Envelope of a tombstone. It wraps ErrTampered if it does not open, or keyring.ErrSealed.
+func OpenTombstone(ring keyring.Opener, e *v1alpha1.Envelope) (Tombstone, error) {
 	var t Tombstone
 	payload, err := ring.Open(keys.KindTombstone, Binding(e), e.Spec.Ciphertext)
+	if errors.Is(err, keyring.ErrSealed) {
+		return t, err
+	}
 	if err != nil {
 		return t, fmt.Errorf("%w: tombstone %s does not open", ErrTampered, e.Name)
 	}
@@ -72,9 +76,3 @@ func OpenTombstone(ring *keyring.Keyring, e *v1alpha1.Envelope) (Tombstone, erro
 	}
 	return t, nil
 }
-
-// domainKey is the ARN-like name of a domain key in Envelopes.
-func domainKey(epoch int64) string { return fmt.Sprintf("strongroom:domain-key/%d", epoch) }
-
-// DomainKey is the name that an Envelope wrapped by the keyring's current domain key bears as its key.
-func DomainKey(ring *keyring.Keyring) string { return domainKey(ring.CurrentEpoch()) }

@@ -26,15 +26,21 @@ var _ = Describe("Many managers that start at once", func() {
 	It("make one root and one domain key, and all have the same keyring", func(ctx SpecContext) {
 		const managers = 12
 		var all []*unseal.Unsealer
+		until, stop := context.WithCancel(ctx)
+		defer stop()
 		start := make(chan struct{})
 		failures := make(chan error, managers)
 		var running sync.WaitGroup
 		for range managers {
 			u := newUnsealer()
 			all = append(all, u)
-			running.Go(func() { <-start; failures <- u.Start(ctx) }) // who is overtaken in between may need another attempt
+			running.Go(func() { <-start; failures <- u.Start(until) }) // who is overtaken in between may need another attempt
 		}
 		close(start)
+		for _, u := range all {
+			Eventually(u.Holder.Unsealed()).Should(BeClosed())
+		}
+		stop()
 		running.Wait()
 		for range managers {
 			Expect(<-failures).To(Succeed())
@@ -154,6 +160,8 @@ var _ = Describe("The root Secret", func() {
 		root.ResourceVersion, root.UID = "", ""
 		Expect(cp.Client.Create(ctx, root)).To(Succeed())
 		Eventually(waiting).Should(BeClosed())
+		Expect(ended).NotTo(Receive(), "it looks after the keyring")
+		cancel()
 		Eventually(ended).Should(Receive(BeNil()))
 		Expect(digestOf(u)).To(Equal(digestOf(before)))
 		protected, message := u.Protection()
@@ -267,7 +275,7 @@ func (f failing) Get(context.Context, client.ObjectKey, client.Object, ...client
 }
 func (f failing) List(context.Context, client.ObjectList, ...client.ListOption) error { return f.err }
 
-// secondDomainKey is what a rotation of the domain key will make.
+// secondDomainKey is what a rotation of the domain key makes.
 func secondDomainKey(ctx context.Context, root []byte) *v1alpha1.Envelope {
 	GinkgoHelper()
 	now := time.Now()

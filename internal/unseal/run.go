@@ -1,7 +1,9 @@
 package unseal
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"time"
 
 	"strongroom.dev/strongroom/internal/core/keyring"
@@ -40,7 +42,7 @@ func (q *quiet) news(said string, now time.Time) bool {
 	return true
 }
 
-// Start unseals, trying until it succeeds or ctx ends, and then looks after a root that is remote until ctx ends. It returns nil: a sealed manager is not a crash.
+// Start unseals, trying until it succeeds or ctx ends, and then looks after the keyring until ctx ends. It returns nil: a sealed manager is not a crash.
 //
 // What is tried again is reading the API and asking each HSM node to unwrap, once an attempt. Nothing here has a PIN, so nothing here can lock a token.
 func (u *Unsealer) Start(ctx context.Context) error {
@@ -53,9 +55,6 @@ func (u *Unsealer) Start(ctx context.Context) error {
 		if err == nil {
 			u.Log.Info("unsealed", "root", u.provider().Name())
 			failures, log = 0, quiet{}
-			if _, remote := u.provider().(Remote); !remote {
-				return nil
-			}
 			u.lookAfter(ctx)
 			continue
 		}
@@ -71,35 +70,75 @@ func (u *Unsealer) Start(ctx context.Context) error {
 	return nil
 }
 
-// lookAfter asks a remote root again and again, until ctx ends or the keyring was sealed, since the root was not reached for as long as GracePeriod.
+// lookAfter renews the keyring when there is another domain key, and asks a remote root again and again, until ctx ends or the keyring was sealed, since
+// the root was not reached for as long as GracePeriod. One goroutine does all of it, so that no older keyring takes the place of a newer one.
 //
-// The keyring goes on meanwhile: it has the domain keys open, and needs the root for no request. So the loss of all nodes stops no workload.
+// The keyring goes on while the root is away: it has the domain keys open, and needs the root for no request. So the loss of all nodes stops no workload.
 func (u *Unsealer) lookAfter(ctx context.Context) {
-	reached := time.Now()
-	var log quiet
-	for ctx.Err() == nil {
-		sleep(ctx, either(u.Verify, defaultVerify))
-		err := u.verify(ctx)
-		now := time.Now()
-		switch was := u.reached.Load(); {
-		case ctx.Err() != nil:
+	var ticks, again <-chan time.Time
+	if _, remote := u.provider().(Remote); remote {
+		ticker := time.NewTicker(either(u.Verify, defaultVerify))
+		defer ticker.Stop()
+		ticks = ticker.C
+	}
+	changed, asked := u.requests()
+	watch := watch{reached: time.Now()}
+	for failures := 0; ; {
+		select {
+		case <-ctx.Done():
 			return
-		case err == nil:
-			reached, log = now, quiet{}
-			if u.reached.Store(true); !was {
-				u.Log.Info("the root of trust is reached again", "root", u.provider().Name())
+		case <-ticks:
+			if u.sealedAfter(ctx, &watch) {
+				return
+			}
+			continue
+		case a := <-asked:
+			a.done <- u.renewFor(ctx, a.epoch)
+			continue
+		case <-changed:
+		case <-again:
+		}
+		if err := u.renew(ctx); err != nil {
+			failures++
+			again = time.After(retryAfter(either(u.Retry, defaultRetry), failures))
+			if watch.log.news(err.Error(), time.Now()) {
+				u.Log.Error(err, "a domain key was made and is not opened yet: what is under it cannot be used by this manager", "root", u.provider().Name())
 			}
 			continue
 		}
-		u.reached.Store(false)
-		if graceOver(u.GracePeriod, reached, now) {
-			u.seal(err)
-			return
-		}
-		if log.news(err.Error(), now) {
-			u.Log.Error(err, "the root of trust is not reached; what is unsealed goes on, and a manager that starts is sealed", "root", u.provider().Name())
-		}
+		failures, again = 0, nil
 	}
+}
+
+// watch is what is known of a remote root over time.
+type watch struct {
+	reached time.Time
+	log     quiet
+}
+
+// sealedAfter asks the root once, and tells whether the keyring was sealed.
+func (u *Unsealer) sealedAfter(ctx context.Context, w *watch) bool {
+	err := u.verify(ctx)
+	now := time.Now()
+	switch was := u.reached.Load(); {
+	case ctx.Err() != nil:
+		return false
+	case err == nil:
+		w.reached, w.log = now, quiet{}
+		if u.reached.Store(true); !was {
+			u.Log.Info("the root of trust is reached again", "root", u.provider().Name())
+		}
+		return false
+	}
+	u.reached.Store(false)
+	if graceOver(u.GracePeriod, w.reached, now) {
+		u.seal(err)
+		return true
+	}
+	if w.log.news(err.Error(), now) {
+		u.Log.Error(err, "the root of trust is not reached; what is unsealed goes on, and a manager that starts is sealed", "root", u.provider().Name())
+	}
+	return false
 }
 
 func (u *Unsealer) seal(cause error) {
@@ -110,8 +149,8 @@ func (u *Unsealer) seal(cause error) {
 	}
 }
 
-// verify has the root open the domain keys once more, and forgets them. If the API server does not say where the root is, the one that unsealed is
-// asked: that the API is away says nothing of the root.
+// verify has the root open the newest domain key once more, and forgets it: there may be thousands. If the API server does not say where the root is, the
+// one that unsealed is asked: that the API is away says nothing of the root.
 func (u *Unsealer) verify(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
 	defer cancel()
@@ -123,7 +162,9 @@ func (u *Unsealer) verify(ctx context.Context) error {
 	if err := checkKeys(root, last.stored); err != nil {
 		return err
 	}
-	_, err = keyring.Unseal(ctx, root, records(last.stored))
+	all := records(last.stored)
+	newest := slices.MaxFunc(all, func(a, b keyring.DomainKeyRecord) int { return cmp.Compare(a.Epoch, b.Epoch) })
+	_, err = keyring.Unseal(ctx, root, []keyring.DomainKeyRecord{newest})
 	return err
 }
 

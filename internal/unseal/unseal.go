@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -57,6 +58,13 @@ type Unsealer struct {
 	last atomic.Pointer[unsealed]
 	// reached tells whether the root answered when it was last asked.
 	reached atomic.Bool
+
+	// changed says that there may be another domain key, and asked is who waits for one; both are made once.
+	channels sync.Once
+	changed  chan struct{}
+	asked    chan ask
+	// missed is when a domain key of an epoch was looked for in vain. It is lookAfter's.
+	missed map[int64]time.Time
 }
 
 // unsealed is what an attempt that succeeded was made with.
@@ -96,7 +104,7 @@ func (u *Unsealer) Unseal(ctx context.Context) error {
 		return err
 	}
 	if len(stored) == 0 {
-		first, err := u.firstDomainKey(ctx, root)
+		first, err := u.makeDomainKey(ctx, &store.Store{Client: u.Client, Live: u.Live}, root, 1)
 		if err != nil {
 			return err
 		}
@@ -178,10 +186,19 @@ func (u *Unsealer) rootInWords() string {
 	return "core Secret " + RootSecretName
 }
 
-func (u *Unsealer) firstDomainKey(ctx context.Context, root keyring.Root) (*v1alpha1.Envelope, error) {
-	made, err := keyring.NewDomainKey(ctx, root, 1, u.Random, u.now())
+// makeDomainKey makes the domain key of an epoch and stores it, if nobody else has meanwhile: then that one is answered.
+//
+// Crash-safe: it is one write, of a name that has the epoch, so that the API server lets one be made. Nothing is wrapped by it before it is there and was
+// opened; one that is to take the place of another is opened before it is stored.
+func (u *Unsealer) makeDomainKey(ctx context.Context, s *store.Store, root keyring.Root, epoch int64) (*v1alpha1.Envelope, error) {
+	made, err := keyring.NewDomainKey(ctx, root, epoch, u.Random, u.now())
 	if err != nil {
 		return nil, err
+	}
+	if epoch > 1 {
+		if _, err := keyring.Unseal(ctx, root, []keyring.DomainKeyRecord{made}); err != nil {
+			return nil, fmt.Errorf("the root does not open what it has just wrapped, and nothing was stored: %w", err)
+		}
 	}
 	identity := ""
 	if identifier, ok := root.(Identifier); ok {
@@ -191,7 +208,6 @@ func (u *Unsealer) firstDomainKey(ctx context.Context, root keyring.Root) (*v1al
 		versions.Version{ID: fmt.Sprintf("epoch-%d", made.Epoch), Sequence: made.Epoch, Created: made.Created},
 		store.RootKeyARN(root.Name(), identity))
 	e.Spec.Ciphertext = made.Wrapped
-	s := &store.Store{Client: u.Client, Live: u.Live}
 	return s.Create(ctx, e)
 }
 

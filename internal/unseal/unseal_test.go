@@ -158,7 +158,9 @@ func TestASealedManagerWaitsAndUnsealsByItself(t *testing.T) {
 	}
 	u := unsealer(c)
 	done := make(chan error, 1)
-	go func() { done <- u.Start(t.Context()) }()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	go func() { done <- u.Start(ctx) }()
 	time.Sleep(50 * time.Millisecond)
 	if _, err := u.Holder.Get(); !errors.Is(err, keyring.ErrSealed) {
 		t.Errorf("%v", err)
@@ -168,14 +170,15 @@ func TestASealedManagerWaitsAndUnsealsByItself(t *testing.T) {
 		t.Fatal(err)
 	}
 	select {
-	case err := <-done:
-		if err != nil {
-			t.Error(err)
-		}
+	case <-u.Holder.Unsealed():
 	case <-time.After(10 * time.Second):
 		t.Fatal("it stays sealed")
 	}
 	digest(t, u)
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
 }
 
 func TestASealedManagerStopsWhenItIsToldTo(t *testing.T) {

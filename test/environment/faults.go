@@ -149,6 +149,7 @@ func (r *Reconcilers) Faulty() (*Reconcilers, *FaultyClient) {
 		IAMPolicy: controllers.NewIAMPolicy(s, recorder),
 		IAMRole:   controllers.NewIAMRole(s, recorder),
 		IAMUser:   controllers.NewIAMUser(s, recorder),
+		Keyring:   controllers.NewKeyring(s, recorder),
 	}, faulty
 }
 

@@ -20,6 +20,7 @@ import (
 	"strongroom.dev/strongroom/controllers/iampolicy"
 	"strongroom.dev/strongroom/controllers/iamrole"
 	"strongroom.dev/strongroom/controllers/iamuser"
+	"strongroom.dev/strongroom/controllers/keyring"
 	"strongroom.dev/strongroom/controllers/kmsgrant"
 	"strongroom.dev/strongroom/controllers/kmskey"
 	"strongroom.dev/strongroom/controllers/parameter"
@@ -48,6 +49,7 @@ type Reconcilers struct {
 	IAMRole   *iamrole.Reconciler
 	IAMUser   *iamuser.Reconciler
 	KMSGrant  *kmsgrant.Reconciler
+	Keyring   *keyring.Reconciler
 }
 
 // RunReconcilers starts an operator without controllers and makes its reconcilers.
@@ -73,6 +75,7 @@ func RunReconcilers(ctx context.Context, cp *ControlPlane) (*Reconcilers, error)
 		IAMPolicy: controllers.NewIAMPolicy(op.Services, recorder),
 		IAMRole:   controllers.NewIAMRole(op.Services, recorder),
 		IAMUser:   controllers.NewIAMUser(op.Services, recorder),
+		Keyring:   controllers.NewKeyring(op.Services, recorder),
 		KMSGrant:  controllers.NewKMSGrant(op.Services, recorder),
 	}, nil
 }

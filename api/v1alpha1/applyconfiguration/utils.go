@@ -56,6 +56,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.DatabaseRotatorApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("DatabaseTLS"):
 		return &apiv1alpha1.DatabaseTLSApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("DomainKeyRotation"):
+		return &apiv1alpha1.DomainKeyRotationApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Envelope"):
 		return &apiv1alpha1.EnvelopeApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("EnvelopeOwner"):
@@ -126,6 +128,16 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.KeyMaterialImportApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("KeyReplicaRegion"):
 		return &apiv1alpha1.KeyReplicaRegionApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("Keyring"):
+		return &apiv1alpha1.KeyringApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("KeyringEpoch"):
+		return &apiv1alpha1.KeyringEpochApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("KeyringRewrap"):
+		return &apiv1alpha1.KeyringRewrapApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("KeyringSpec"):
+		return &apiv1alpha1.KeyringSpecApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("KeyringStatus"):
+		return &apiv1alpha1.KeyringStatusApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("KeyRotation"):
 		return &apiv1alpha1.KeyRotationApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("KMSGrant"):

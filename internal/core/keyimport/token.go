@@ -59,12 +59,15 @@ func NewToken(ring *keyring.Keyring, keyARN string, a Algorithm, wrapping keys.S
 func tokenContext(keyARN string) keys.Context { return keys.Context{"token": "import", "key": keyARN} }
 
 // OpenToken opens a token of the KMS key of an ARN. The caller wipes it. Whether it has ended is for the caller to ask. Everything that is wrong
-// with it is ErrInvalidToken itself.
-func OpenToken(ring *keyring.Keyring, keyARN string, token []byte) (*Token, error) {
+// with it is ErrInvalidToken itself. It fails with keyring.ErrSealed, too.
+func OpenToken(ring keyring.Opener, keyARN string, token []byte) (*Token, error) {
 	if len(token) > MaxBlob {
 		return nil, ErrInvalidToken
 	}
 	plaintext, err := ring.Open(keys.KindImportToken, tokenContext(keyARN), token)
+	if errors.Is(err, keyring.ErrSealed) {
+		return nil, err
+	}
 	if err != nil {
 		return nil, ErrInvalidToken
 	}

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+
+	"strongroom.dev/strongroom/internal/core/keys"
+	"strongroom.dev/strongroom/internal/core/secretbytes"
 )
 
 var errNotYet = errors.New("it was not unsealed yet")
@@ -18,6 +21,7 @@ type Holder struct {
 	unsealed chan struct{} // closed while there is a keyring; nil until somebody asks
 	tried    bool          // Set or SetSealed was called
 	attempt  chan struct{} // closed when tried; nil until somebody asks
+	renew    func(epoch int64) error
 }
 
 // AwaitAttempt waits for the first Set or SetSealed. Before it, "sealed" is not a fact to act on but a beginning. The error
@@ -105,4 +109,46 @@ func (h *Holder) Unsealed() <-chan struct{} {
 		}
 	}
 	return h.unsealed
+}
+
+// RenewWith says how the keyring is renewed when something is to be opened that is of an epoch which it does not have: renew looks for the domain key of
+// that epoch and Sets a keyring that has it. It fails with ErrUnknownEpoch if there is no such domain key. It must bound its time, and what it costs, since
+// an epoch may be anybody's claim. Call it before the Holder is used.
+func (h *Holder) RenewWith(renew func(epoch int64) error) { h.renew = renew }
+
+// UnwrapToken is Keyring.UnwrapToken of the keyring of the moment. A token of an epoch that it does not have, as one that another replica wrapped after a
+// rotation, is opened by the renewed keyring. It fails with ErrSealed, too, also if the domain key of that epoch is there and cannot be had: then the token
+// may be as good as any.
+func (h *Holder) UnwrapToken(header keys.Header, ctx keys.Context, token []byte) (secretbytes.Bytes, error) {
+	return h.open(token, func(k *Keyring) (secretbytes.Bytes, error) { return k.UnwrapToken(header, ctx, token) })
+}
+
+// Open is to Keyring.Open as UnwrapToken is.
+func (h *Holder) Open(kind keys.Kind, ctx keys.Context, blob []byte) (secretbytes.Bytes, error) {
+	return h.open(blob, func(k *Keyring) (secretbytes.Bytes, error) { return k.Open(kind, ctx, blob) })
+}
+
+func (h *Holder) open(token []byte, open func(*Keyring) (secretbytes.Bytes, error)) (secretbytes.Bytes, error) {
+	ring, err := h.Get()
+	if err != nil {
+		return secretbytes.Bytes{}, err
+	}
+	opened, unknown := open(ring)
+	if !errors.Is(unknown, ErrUnknownEpoch) || h.renew == nil {
+		return opened, unknown
+	}
+	epoch, err := Epoch(token)
+	if err == nil {
+		err = h.renew(epoch)
+	}
+	switch {
+	case errors.Is(err, ErrUnknownEpoch):
+		return secretbytes.Bytes{}, unknown
+	case err != nil:
+		return secretbytes.Bytes{}, fmt.Errorf("%w: the domain key of epoch %d is not opened yet: %w", ErrSealed, epoch, err)
+	}
+	if ring, err = h.Get(); err != nil {
+		return secretbytes.Bytes{}, err
+	}
+	return open(ring)
 }

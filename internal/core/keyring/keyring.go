@@ -56,6 +56,12 @@ func (k *Keyring) Epochs() []int64 {
 	return epochs
 }
 
+// Opener opens what Keyring.Seal made: a Keyring, or the Holder of one.
+type Opener interface {
+	// Open is as Keyring.Open or Holder.Open.
+	Open(kind keys.Kind, ctx keys.Context, blob []byte) (secretbytes.Bytes, error)
+}
+
 // Epoch that a token or a sealed record says it is of, to find those that are to be wrapped anew. It is authenticated
 // only when the token is unwrapped. It fails with keys.ErrInvalidCiphertext if this is no token.
 func Epoch(token []byte) (int64, error) {

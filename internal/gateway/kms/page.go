@@ -5,7 +5,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kms/types"
 
 	"encoding/base64"
+	"errors"
 
+	"strongroom.dev/strongroom/internal/core/keyring"
 	"strongroom.dev/strongroom/internal/core/keys"
 	"strongroom.dev/strongroom/internal/core/secretbytes"
 	"strongroom.dev/strongroom/internal/gateway"
@@ -61,16 +63,15 @@ func (o *operations) sealMarker(call *gateway.Call, last string) (string, error)
 }
 
 func (o *operations) openMarker(call *gateway.Call, marker string) (string, error) {
-	ring, err := o.Keyring.Get()
-	if err != nil {
-		return "", answer(nil, err)
-	}
 	invalid := &types.InvalidMarkerException{Message: aws.String("The marker is not valid.")}
 	blob, err := base64.RawURLEncoding.DecodeString(marker)
 	if err != nil {
 		return "", invalid
 	}
-	last, err := ring.Open(keys.KindPageToken, markerContext(call), blob)
+	last, err := o.Keyring.Open(keys.KindPageToken, markerContext(call), blob)
+	if errors.Is(err, keyring.ErrSealed) {
+		return "", answer(nil, err)
+	}
 	if err != nil {
 		return "", invalid
 	}

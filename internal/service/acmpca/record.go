@@ -14,6 +14,7 @@ import (
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/arn"
+	"strongroom.dev/strongroom/internal/core/keyring"
 	"strongroom.dev/strongroom/internal/core/keys"
 	"strongroom.dev/strongroom/internal/core/pki"
 	"strongroom.dev/strongroom/internal/core/secretbytes"
@@ -103,11 +104,10 @@ func (s *Service) find(ctx context.Context, ca *v1alpha1.CertificateAuthority, c
 }
 
 func (s *Service) open(kind keys.Kind, e *v1alpha1.Envelope) (secretbytes.Bytes, error) {
-	ring, err := s.Keyring.Get()
-	if err != nil {
+	payload, err := s.Keyring.Open(kind, store.Binding(e), e.Spec.Ciphertext)
+	if errors.Is(err, keyring.ErrSealed) {
 		return secretbytes.Bytes{}, err
 	}
-	payload, err := ring.Open(kind, store.Binding(e), e.Spec.Ciphertext)
 	if err != nil {
 		return secretbytes.Bytes{}, fmt.Errorf("%w: Envelope %s does not open; restore it from a backup", store.ErrTampered, e.Name)
 	}

@@ -2,12 +2,14 @@ package iam
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/accesskey"
+	"strongroom.dev/strongroom/internal/core/keyring"
 	"strongroom.dev/strongroom/internal/core/keys"
 	"strongroom.dev/strongroom/internal/core/secretbytes"
 	"strongroom.dev/strongroom/internal/core/versions"
@@ -58,11 +60,10 @@ func (s *Service) OpenNewAccessKey(user *v1alpha1.IAMUser, e *v1alpha1.Envelope)
 }
 
 func (s *Service) openAccessKey(e *v1alpha1.Envelope) (secretbytes.Bytes, error) {
-	ring, err := s.Keyring.Get()
-	if err != nil {
+	secret, err := s.Keyring.Open(keys.KindAccessKey, store.Binding(e), e.Spec.Ciphertext)
+	if errors.Is(err, keyring.ErrSealed) {
 		return secretbytes.Bytes{}, err
 	}
-	secret, err := ring.Open(keys.KindAccessKey, store.Binding(e), e.Spec.Ciphertext)
 	if err != nil {
 		return secretbytes.Bytes{}, fmt.Errorf("%w: access key %s does not open", store.ErrTampered, e.Name)
 	}

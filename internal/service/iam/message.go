@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 
+	"strongroom.dev/strongroom/internal/core/keyring"
 	"strongroom.dev/strongroom/internal/core/keys"
 	"strongroom.dev/strongroom/internal/core/secretbytes"
 )
@@ -39,10 +40,6 @@ func (s *Service) EncodeAuthorizationMessage(account, message string) (string, e
 
 // DecodeAuthorizationMessage opens what EncodeAuthorizationMessage made for an account. It fails with ErrAuthorizationMessage.
 func (s *Service) DecodeAuthorizationMessage(account, encoded string) (string, error) {
-	ring, err := s.Keyring.Get()
-	if err != nil {
-		return "", err
-	}
 	if len(encoded) > MaximumAuthorizationMessage || strings.ContainsAny(encoded, "\r\n") {
 		return "", ErrAuthorizationMessage
 	}
@@ -50,7 +47,10 @@ func (s *Service) DecodeAuthorizationMessage(account, encoded string) (string, e
 	if err != nil {
 		return "", ErrAuthorizationMessage
 	}
-	message, err := ring.Open(keys.KindAuthorizationMessage, messageBinding(account), sealed)
+	message, err := s.Keyring.Open(keys.KindAuthorizationMessage, messageBinding(account), sealed)
+	if errors.Is(err, keyring.ErrSealed) {
+		return "", err
+	}
 	if err != nil {
 		return "", ErrAuthorizationMessage
 	}

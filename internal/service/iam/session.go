@@ -19,6 +19,7 @@ import (
 	"strongroom.dev/strongroom/internal/core/accesskey"
 	"strongroom.dev/strongroom/internal/core/arn"
 	"strongroom.dev/strongroom/internal/core/iam"
+	"strongroom.dev/strongroom/internal/core/keyring"
 	"strongroom.dev/strongroom/internal/core/keys"
 	"strongroom.dev/strongroom/internal/core/secretbytes"
 )
@@ -222,13 +223,8 @@ func (s *Service) seal(account string, c *claims) (*Session, error) {
 // tokenEncoding is strict: one session has one token, and not several that differ in bits that mean nothing.
 var tokenEncoding = base64.StdEncoding.Strict()
 
-// open reads a token. Whatever is wrong with it is ErrUnknownAccessKey: it is not from here, or not whole, or another key's; so
-// is one that was sealed under a domain key that this replica does not have yet.
+// open reads a token. Whatever is wrong with it is ErrUnknownAccessKey: it is not from here, or not whole, or another key's.
 func (s *Service) open(accessKeyID, token string) (c *claims, secret secretbytes.Bytes, err error) {
-	ring, err := s.Keyring.Get()
-	if err != nil {
-		return nil, secret, err
-	}
 	if strings.ContainsAny(token, "\r\n") { // which the decoder skips
 		return nil, secret, ErrUnknownAccessKey
 	}
@@ -236,7 +232,10 @@ func (s *Service) open(accessKeyID, token string) (c *claims, secret secretbytes
 	if err != nil {
 		return nil, secret, ErrUnknownAccessKey
 	}
-	plaintext, err := ring.Open(keys.KindSessionToken, tokenBinding(accessKeyID), sealed)
+	plaintext, err := s.Keyring.Open(keys.KindSessionToken, tokenBinding(accessKeyID), sealed)
+	if errors.Is(err, keyring.ErrSealed) {
+		return nil, secret, err
+	}
 	if err != nil || plaintext.Len() <= accesskey.SecretLength {
 		return nil, secret, ErrUnknownAccessKey
 	}

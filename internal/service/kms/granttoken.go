@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/core/keyring"
 	"strongroom.dev/strongroom/internal/core/keys"
 	"strongroom.dev/strongroom/internal/core/secretbytes"
 )
@@ -106,11 +107,10 @@ func (s *Service) grantTokenClaims(token string) (claims grantTokenClaims, err e
 	if err != nil {
 		return claims, ErrGrantToken
 	}
-	ring, err := s.Keyring.Get()
-	if err != nil {
+	text, err := s.Keyring.Open(keys.KindGrantToken, grantTokenContext(), sealed)
+	if errors.Is(err, keyring.ErrSealed) {
 		return claims, err
 	}
-	text, err := ring.Open(keys.KindGrantToken, grantTokenContext(), sealed)
 	if err != nil || json.Unmarshal(text.Reveal(), &claims) != nil {
 		return claims, ErrGrantToken
 	}

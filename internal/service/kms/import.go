@@ -78,7 +78,7 @@ func (s *Service) unwrapImport(key *v1alpha1.KMSKey, w Wrapped) (out unwrapped, 
 	if err != nil {
 		return out, err
 	}
-	token, err := keyimport.OpenToken(ring, key.Status.ARN, w.Token)
+	token, err := keyimport.OpenToken(s.Keyring, key.Status.ARN, w.Token)
 	if err != nil {
 		return out, err
 	}

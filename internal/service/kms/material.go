@@ -2,6 +2,7 @@ package kms
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -121,15 +122,14 @@ func openedAs(m Material, e *v1alpha1.Envelope) string {
 }
 
 func (s *Service) unwrap(keyID string, e *v1alpha1.Envelope) (secretbytes.Bytes, error) {
-	ring, err := s.Keyring.Get()
-	if err != nil {
-		return secretbytes.Bytes{}, err
-	}
 	header, err := tokenHeader(keyID, e.Spec.Version)
 	if err != nil { // of ids that CreateMaterial never makes
 		return secretbytes.Bytes{}, fmt.Errorf("%w: key material %s: %w", store.ErrTampered, e.Name, err)
 	}
-	material, err := ring.UnwrapToken(header, store.Binding(e), e.Spec.Ciphertext)
+	material, err := s.Keyring.UnwrapToken(header, store.Binding(e), e.Spec.Ciphertext)
+	if errors.Is(err, keyring.ErrSealed) {
+		return secretbytes.Bytes{}, err
+	}
 	if err != nil {
 		return secretbytes.Bytes{}, fmt.Errorf("%w: key material %s does not open", store.ErrTampered, e.Name)
 	}

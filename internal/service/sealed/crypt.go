@@ -45,11 +45,7 @@ func (v *Versions) sealedByKeyring(of Subject, version versions.Version, c Conte
 func (v *Versions) open(ctx context.Context, found Version) (value secretbytes.Bytes, err error) {
 	e := found.Envelope
 	if found.Key == nil {
-		ring, err := v.Keyring.Get()
-		if err != nil {
-			return value, err
-		}
-		return ring.Open(v.Kind.Blob, store.Binding(e), e.Spec.Ciphertext)
+		return v.Keyring.Open(v.Kind.Blob, store.Binding(e), e.Spec.Ciphertext)
 	}
 	dataKey, err := v.KMS.Decrypt(ctx, found.Key, v.Kind.Context(e.Spec.Subject, e.Spec.Version), e.Spec.EncryptedDataKey)
 	if err != nil {

@@ -176,11 +176,7 @@ func (v *Versions) lastWords(r *remains) (content store.Tombstone, err error) {
 	if r.tombstone == nil || r.tombstone.Spec.Sequence < newest {
 		return content, nil
 	}
-	ring, err := v.Keyring.Get()
-	if err != nil {
-		return content, err
-	}
-	return store.OpenTombstone(ring, r.tombstone)
+	return store.OpenTombstone(v.Keyring, r.tombstone)
 }
 
 // indexOf is the index without the damaged versions. It is an error if the version in force is one of them, or is not there.

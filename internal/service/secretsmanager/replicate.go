@@ -48,11 +48,7 @@ func (s *Service) CheckNotBuried(ctx context.Context, primary *v1alpha1.Secret, 
 	if err != nil || tombstone == nil {
 		return err
 	}
-	ring, err := s.KMS.Keyring.Get()
-	if err != nil {
-		return err
-	}
-	t, err := store.OpenTombstone(ring, tombstone)
+	t, err := store.OpenTombstone(s.KMS.Keyring, tombstone)
 	if err != nil {
 		return err
 	}

@@ -68,11 +68,7 @@ func (s *Service) entomb(ctx context.Context, secret *v1alpha1.Secret, expires t
 // Exhume reads a tombstone as the Secret that it was, with what is known of it: spec and, of status, ARN and versions. Of one
 // that was deleted while no manager ran the spec has the name alone. It wraps store.ErrTampered or keyring.ErrSealed.
 func (s *Service) Exhume(e *v1alpha1.Envelope) (*v1alpha1.Secret, error) {
-	ring, err := s.KMS.Keyring.Get()
-	if err != nil {
-		return nil, err
-	}
-	t, err := store.OpenTombstone(ring, e)
+	t, err := store.OpenTombstone(s.KMS.Keyring, e)
 	if err != nil {
 		return nil, err
 	}

@@ -511,6 +511,15 @@ var schemaYAML = typed.YAMLObject(`types:
         namedType: dev.strongroom.strongroom.api.v1alpha1.DatabaseTLSMode
 - name: dev.strongroom.strongroom.api.v1alpha1.DatabaseTLSMode
   scalar: string
+- name: dev.strongroom.strongroom.api.v1alpha1.DomainKeyRotation
+  map:
+    fields:
+    - name: enabled
+      type:
+        scalar: boolean
+    - name: periodInDays
+      type:
+        scalar: numeric
 - name: dev.strongroom.strongroom.api.v1alpha1.DriftPolicy
   scalar: string
 - name: dev.strongroom.strongroom.api.v1alpha1.Envelope
@@ -1562,6 +1571,116 @@ var schemaYAML = typed.YAMLObject(`types:
   scalar: string
 - name: dev.strongroom.strongroom.api.v1alpha1.KeyUsage
   scalar: string
+- name: dev.strongroom.strongroom.api.v1alpha1.Keyring
+  map:
+    fields:
+    - name: apiVersion
+      type:
+        scalar: string
+    - name: kind
+      type:
+        scalar: string
+    - name: metadata
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta
+    - name: spec
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.KeyringSpec
+    - name: status
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.KeyringStatus
+      default:
+        conditions:
+        - lastTransitionTime: "1970-01-01T00:00:00Z"
+          message: Waiting for the controller
+          reason: Pending
+          status: Unknown
+          type: Ready
+        - lastTransitionTime: "1970-01-01T00:00:00Z"
+          message: Waiting for the controller
+          reason: Pending
+          status: "True"
+          type: Reconciling
+        observedGeneration: -1
+- name: dev.strongroom.strongroom.api.v1alpha1.KeyringEpoch
+  map:
+    fields:
+    - name: createdTime
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: envelopes
+      type:
+        scalar: numeric
+    - name: epoch
+      type:
+        scalar: numeric
+- name: dev.strongroom.strongroom.api.v1alpha1.KeyringRewrap
+  map:
+    fields:
+    - name: completedTime
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: done
+      type:
+        scalar: numeric
+    - name: epoch
+      type:
+        scalar: numeric
+    - name: startedTime
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: total
+      type:
+        scalar: numeric
+- name: dev.strongroom.strongroom.api.v1alpha1.KeyringSpec
+  map:
+    fields:
+    - name: rotation
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.DomainKeyRotation
+- name: dev.strongroom.strongroom.api.v1alpha1.KeyringStatus
+  map:
+    fields:
+    - name: conditions
+      type:
+        list:
+          elementType:
+            namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Condition
+          elementRelationship: associative
+          keys:
+          - type
+    - name: currentEpoch
+      type:
+        scalar: numeric
+    - name: domainKeys
+      type:
+        scalar: numeric
+    - name: epochs
+      type:
+        list:
+          elementType:
+            namedType: dev.strongroom.strongroom.api.v1alpha1.KeyringEpoch
+          elementRelationship: associative
+          keys:
+          - epoch
+    - name: lastHandledReconcileAt
+      type:
+        scalar: string
+    - name: lastHandledRotateAt
+      type:
+        scalar: string
+    - name: lastRotatedTime
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: nextRotationTime
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: observedGeneration
+      type:
+        scalar: numeric
+    - name: rewrap
+      type:
+        namedType: dev.strongroom.strongroom.api.v1alpha1.KeyringRewrap
 - name: dev.strongroom.strongroom.api.v1alpha1.LabelValue
   scalar: string
 - name: dev.strongroom.strongroom.api.v1alpha1.LocalReference

@@ -15,7 +15,8 @@ import (
 // with apply.
 //
 // Envelope is one encrypted payload at rest. Only the operator reads and writes Envelopes; give nobody else RBAC on
-// them. Their specs are immutable.
+// them. Their specs are immutable, but that one under a domain key is rewrapped under a later one in its place: keyArn and ciphertext change then, and
+// what it holds does not.
 type EnvelopeApplyConfiguration struct {
 	v1.TypeMetaApplyConfiguration    `json:""`
 	*v1.ObjectMetaApplyConfiguration `json:"metadata,omitempty"`

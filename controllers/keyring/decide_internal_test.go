@@ -1,0 +1,102 @@
+package keyring
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/core/keyring"
+)
+
+var now = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+
+func TestWhenTheDomainKeyIsRotated(t *testing.T) {
+	day := 24 * time.Hour
+	settled := rotationInput{current: 3, known: 3, created: now.Add(-10 * day), domainKeys: 3, now: now, seed: "uid"}
+	with := func(change func(*rotationInput)) rotationInput {
+		in := settled
+		change(&in)
+		return in
+	}
+	for name, tt := range map[string]struct {
+		in      rotationInput
+		rotate  bool
+		next    bool
+		refused bool
+	}{
+		"by itself never, where that is off":          {in: settled},
+		"at the end of its period":                    {in: with(func(in *rotationInput) { in.periodInDays, in.now = 10, now.Add(time.Hour) }), rotate: true, next: true},
+		"not before it":                               {in: with(func(in *rotationInput) { in.periodInDays = 11 }), next: true},
+		"when it is asked for":                        {in: with(func(in *rotationInput) { in.requested = "now" }), rotate: true},
+		"not twice for one request":                   {in: with(func(in *rotationInput) { in.requested, in.handled = "now", "now" })},
+		"for another request":                         {in: with(func(in *rotationInput) { in.requested, in.handled = "later", "now" }), rotate: true},
+		"not for a request that went away":            {in: with(func(in *rotationInput) { in.handled = "now" })},
+		"not for a request whose domain key is there": {in: with(func(in *rotationInput) { in.requested, in.known = "now", 2 })},
+		"not for an old request, with a lost status":  {in: with(func(in *rotationInput) { in.requested, in.known = "now", 0 })},
+		"once for a request at the end of its period": {in: with(func(in *rotationInput) { in.requested, in.periodInDays = "now", 1 }), rotate: true, next: true},
+		"at the end of its period, with a lost status": {
+			in: with(func(in *rotationInput) { in.requested, in.known, in.periodInDays = "now", 0, 1 }), rotate: true, next: true,
+		},
+		"not beyond what is opened":                       {in: with(func(in *rotationInput) { in.requested, in.domainKeys = "now", keyring.MaxDomainKeys }), refused: true},
+		"by itself not beyond what is opened":             {in: with(func(in *rotationInput) { in.periodInDays, in.domainKeys = 1, keyring.MaxDomainKeys }), refused: true},
+		"as the last one that is opened":                  {in: with(func(in *rotationInput) { in.requested, in.domainKeys = "now", keyring.MaxDomainKeys-1 }), rotate: true},
+		"not, and not refused, with as many as there may": {in: with(func(in *rotationInput) { in.domainKeys = keyring.MaxDomainKeys })},
+	} {
+		got, refused := decideRotation(tt.in)
+		if got.rotate != tt.rotate || got.next.IsZero() == tt.next || errors.Is(refused, errTooManyDomainKeys) != tt.refused {
+			t.Errorf("%s: %+v, %v", name, got, refused)
+		}
+	}
+}
+
+func TestThePeriodIsOfTheSpec(t *testing.T) {
+	for want, spec := range map[int]*v1alpha1.DomainKeyRotation{
+		0: nil, 365: {Enabled: true}, 1: {Enabled: true, PeriodInDays: 1}, 2560: {Enabled: true, PeriodInDays: 2560},
+	} {
+		if got := period(spec); got != want {
+			t.Errorf("%+v: %d", spec, got)
+		}
+	}
+	if got := period(&v1alpha1.DomainKeyRotation{}); got != 0 {
+		t.Errorf("what is not enabled has a period of %d days", got)
+	}
+}
+
+func TestHowFarARewrapHasCome(t *testing.T) {
+	at, earlier := metav1.NewTime(now), metav1.NewTime(now.Add(-time.Hour))
+	rewrap := func(total, done int64, completed *metav1.Time) *v1alpha1.KeyringRewrap {
+		return &v1alpha1.KeyringRewrap{Epoch: 2, Total: total, Done: done, StartedTime: earlier, CompletedTime: completed}
+	}
+	for name, tt := range map[string]struct {
+		former       *v1alpha1.KeyringRewrap
+		epoch        int64
+		before, left int64
+		want         *v1alpha1.KeyringRewrap
+	}{
+		"before the first rotation there is none":        {epoch: 1},
+		"it begins with all that is there":               {epoch: 2, before: 250, left: 250, want: &v1alpha1.KeyringRewrap{Epoch: 2, Total: 250, StartedTime: at}},
+		"nothing to do is done":                          {epoch: 2, want: &v1alpha1.KeyringRewrap{Epoch: 2, StartedTime: at, CompletedTime: &at}},
+		"it goes on":                                     {rewrap(250, 100, nil), 2, 150, 50, rewrap(250, 200, nil)},
+		"it ends":                                        {rewrap(250, 200, nil), 2, 50, 0, rewrap(250, 250, &at)},
+		"what was erased meanwhile is done too":          {rewrap(250, 100, nil), 2, 120, 20, rewrap(250, 230, nil)},
+		"the last were erased":                           {rewrap(250, 200, nil), 2, 0, 0, rewrap(250, 250, &at)},
+		"what has come since is done too":                {rewrap(250, 250, &earlier), 2, 7, 7, rewrap(257, 250, nil)},
+		"and ends it again":                              {rewrap(257, 250, nil), 2, 7, 0, rewrap(257, 257, &at)},
+		"it ended when it ended":                         {rewrap(250, 250, &earlier), 2, 0, 0, rewrap(250, 250, &earlier)},
+		"another rotation begins another":                {rewrap(250, 200, nil), 3, 300, 300, &v1alpha1.KeyringRewrap{Epoch: 3, Total: 300, StartedTime: at}},
+		"another rotation of all that does not open yet": {rewrap(3, 0, nil), 2, 3, 3, rewrap(3, 0, nil)},
+	} {
+		was := tt.former.DeepCopy()
+		got := progress(tt.former, tt.epoch, tt.before, tt.left, now)
+		if !equality.Semantic.DeepEqual(got, tt.want) {
+			t.Errorf("%s: %+v", name, got)
+		}
+		if !equality.Semantic.DeepEqual(tt.former, was) {
+			t.Errorf("%s: what was before has changed", name)
+		}
+	}
+}

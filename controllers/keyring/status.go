@@ -1,0 +1,71 @@
+package keyring
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	ctrl "sigs.k8s.io/controller-runtime"
+
+	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/controllers/outcome"
+	"strongroom.dev/strongroom/internal/conditions"
+)
+
+// summarise puts what this pass came to into status and ends it. Writing status is the commit point of a request to rotate.
+func (r *Reconciler) summarise(ctx context.Context, p *pass, err error) (ctrl.Result, error) {
+	status := &p.keyring.Status
+	status.LastHandledReconcileAt = conditions.Echo(p.keyring.Annotations[v1alpha1.ReconcileAnnotation])
+	status.ObservedGeneration = p.keyring.Generation
+	rewrapped(p)
+	former := meta.FindStatusCondition(p.before.Status.Conditions, v1alpha1.ConditionRewrapped)
+	reporter := outcome.Reporter{Client: r.Client, Events: r.Events, Now: r.Now}
+	return reporter.End(ctx, &outcome.Pass{
+		Before: p.before, Object: p.keyring, Err: err, Requeue: p.requeue,
+		Message: fmt.Sprintf("The domain key of epoch %d wraps", status.CurrentEpoch),
+		Committed: func(context.Context) error {
+			if p.rotated {
+				reporter.Tell(p.keyring, outcome.Happening{Type: corev1.EventTypeNormal, Reason: v1alpha1.ReasonRotated, Action: "Rotate",
+					Note: fmt.Sprintf("the domain key of epoch %d was made; what is under former ones is rewrapped in the background", status.CurrentEpoch)})
+			}
+			now := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionRewrapped)
+			if now != nil && now.Reason == v1alpha1.ReasonEnvelopeTampered && (former == nil || former.Reason != now.Reason) {
+				reporter.Tell(p.keyring, outcome.Happening{Type: corev1.EventTypeWarning, Reason: now.Reason, Action: "Rewrap", Note: now.Message})
+			}
+			return nil
+		},
+	})
+}
+
+// rewrapped says whether anything is under a former domain key. A pass that did not get to look says nothing new.
+func rewrapped(p *pass) {
+	status := &p.keyring.Status
+	if len(status.Epochs) == 0 {
+		return
+	}
+	say := func(is metav1.ConditionStatus, reason, message string) {
+		conditions.Set(&status.Conditions, p.keyring.Generation, v1alpha1.ConditionRewrapped, is, reason, message)
+	}
+	rewrap := status.Rewrap
+	switch {
+	case p.unopened > 0:
+		say(metav1.ConditionFalse, v1alpha1.ReasonEnvelopeTampered, fmt.Sprintf("%d Envelopes do not open under the domain key that they name, and stay as they are: %s. "+
+			"Restore them from a backup, or delete what they are of", p.unopened, names(p)))
+	case rewrap != nil && rewrap.CompletedTime == nil:
+		say(metav1.ConditionFalse, v1alpha1.ReasonRewrapping, fmt.Sprintf("Envelopes are rewrapped under the domain key of epoch %d, from a minute after it was made", status.CurrentEpoch))
+	default:
+		say(metav1.ConditionTrue, v1alpha1.ReasonSucceeded, fmt.Sprintf("All Envelopes that a domain key wraps are under that of epoch %d", status.CurrentEpoch))
+	}
+}
+
+// names are some of the Envelopes that do not open.
+func names(p *pass) string {
+	text := strings.Join(p.damaged, ", ")
+	if more := p.unopened - len(p.damaged); more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
+}
