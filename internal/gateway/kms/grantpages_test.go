@@ -64,8 +64,7 @@ func through(reader client.Reader) {
 func many(key *v1alpha1.KMSKey, grantee string, count int) (ids []string) {
 	GinkgoHelper()
 	for n := range count {
-		ids = append(ids, fmt.Sprintf("%064x", (uint64(n)*0x9e3779b97f4a7c15)>>1)) // not in their order
-		ids[n] = ids[n][48:] + ids[n][:48]
+		ids = append(ids, fmt.Sprintf("%016x%048x", uint64(n)*0x9e3779b97f4a7c15, 0)) // not in their order, and evenly
 		g := &v1alpha1.KMSGrant{
 			ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: ids[n]},
 			Spec: v1alpha1.KMSGrantSpec{
