@@ -108,7 +108,7 @@ func Indexes() []Index {
 		{&v1alpha1.Certificate{}, certificate.Indexes()},
 		{&v1alpha1.CertificateAuthority{}, certificateauthority.Indexes()},
 		{&v1alpha1.Envelope{}, map[string]client.IndexerFunc{
-			store.OwnerIndex: store.IndexOwner, store.KeyIndex: store.IndexKey,
+			store.OwnerIndex: store.IndexOwner, store.KeyIndex: store.IndexKey, kms.MaterialIndex: kms.IndexMaterial,
 			secretsmanager.TombstoneIndex: secretsmanager.IndexTombstone,
 			parameterstore.TombstoneIndex: parameterstore.IndexTombstone,
 			acmpca.CertificateIndex:       acmpca.IndexCertificate,

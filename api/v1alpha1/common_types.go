@@ -102,6 +102,9 @@ const (
 	ConditionReplicationFailing = "ReplicationFailing"
 	// ConditionDeletionBlocked is True on a KMSKey whose deletion waits for what is still encrypted under it.
 	ConditionDeletionBlocked = "DeletionBlocked"
+	// ConditionPrimaryUpdateFailed is True on a multi-Region KMSKey that stayed the primary, since a change of it could not be made, until its key
+	// material is whole or another change begins.
+	ConditionPrimaryUpdateFailed = "PrimaryUpdateFailed"
 	// ConditionAvailable is True on an HSMCluster while at least one node serves.
 	ConditionAvailable = "Available"
 	// ConditionRootOfTrust is True on an HSMCluster whose domain key wraps the keyring's domain keys.

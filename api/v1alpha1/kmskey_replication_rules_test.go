@@ -31,6 +31,8 @@ func multiRegionRules() []rule {
 			refuses: []string{"{multiRegion: true, region: eu-west-1, replicaRegions: [{region: us-west-1}, {region: eu-west-1}]}"}},
 		{kind: key, path: "spec.replicaRegions[].region", message: aRegion, field: "spec.replicaRegions[0].region",
 			accepts: []string{"{multiRegion: true, replicaRegions: [{region: eu-west-1}]}"}, refuses: []string{"{multiRegion: true, replicaRegions: [{region: Frankfurt}]}"}},
+		{kind: key, path: "spec.replicaRegions[].name", message: "name is a DNS name", field: "spec.replicaRegions[0].name",
+			accepts: []string{"{multiRegion: true, replicaRegions: [{region: eu-west-1, name: a-b.c}]}"}, refuses: []string{"{multiRegion: true, replicaRegions: [{region: eu-west-1, name: a/b}]}"}},
 		{kind: key, path: "spec.replicaOf.region", message: aRegion, field: "spec.replicaOf.region",
 			accepts: []string{ofShop("")}, refuses: []string{"{multiRegion: true, replicaOf: {name: shop, region: Frankfurt}}"}},
 		{kind: key, path: "spec.replicaOf.name", message: "name is a DNS name", field: "spec.replicaOf.name",

@@ -10,6 +10,14 @@ type KeyReplicaRegion struct {
 	// +kubebuilder:validation:MaxLength=32
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z]{2,4}(-[a-z]+)+-[0-9]+$')",message="a region is written as AWS does, for example us-east-1"
 	Region string `json:"region"`
+
+	// name of the KMSKey, in the same namespace, that is the replica there: it alone gets the key material. When it is left out, it is the key's own
+	// name with the region, for example shop-eu-west-1 of the key shop, as ReplicateKey names it.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$')",message="name is a DNS name: lower-case letters, digits, dashes and dots, for example shop-eu-west-1"
+	Name string `json:"name,omitempty"`
 }
 
 // PrimaryKey names the KMSKey that a replica is of.

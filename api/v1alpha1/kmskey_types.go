@@ -237,8 +237,8 @@ type KMSKeySpec struct {
 	// +optional
 	MultiRegion bool `json:"multiRegion,omitempty"`
 
-	// replicaRegions are the regions whose replicas get this key's material. ReplicateKey adds to them. A replica in a region that is taken out works
-	// on with what it has.
+	// replicaRegions are the regions that have a replica, and which KMSKey that is, which gets this key's material. ReplicateKey adds to them. A replica in
+	// a region that is taken out works on with what it has.
 	// +optional
 	// +listType=map
 	// +listMapKey=region
@@ -246,7 +246,7 @@ type KMSKeySpec struct {
 	ReplicaRegions []KeyReplicaRegion `json:"replicaRegions,omitempty"`
 
 	// replicaOf is the primary that this key is a replica of. Its id and material are the primary's, and keySpec and keyUsage have to be; all else
-	// is its own. It gets them when the primary lists its region in replicaRegions. Taking it out makes this the primary of these keys, which needs
+	// is its own. It gets them when the primary names it in replicaRegions. Taking it out makes this the primary of these keys, which needs
 	// that no other is.
 	// +optional
 	ReplicaOf *PrimaryKey `json:"replicaOf,omitempty"`
@@ -355,7 +355,7 @@ type KMSKeyStatus struct {
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
-	// conditions: Ready always; Reconciling, Stalled and DeletionBlocked while true; RootProtected.
+	// conditions: Ready always; Reconciling, Stalled, DeletionBlocked and PrimaryUpdateFailed while true; RootProtected.
 	// +optional
 	// +listType=map
 	// +listMapKey=type

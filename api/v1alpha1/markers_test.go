@@ -84,7 +84,7 @@ status: {lastImportSequence: 3, lastDroppedImportSequence: 2, expirationModel: K
 spec: {keySpec: ECC_NIST_P256, keyUsage: SIGN_VERIFY, certificateAuthorityRef: {name: a}}
 status: {certificateAuthority: {arn: a, name: b, certified: true}}`, `
 spec: {multiRegion: true}`, `
-spec: {multiRegion: true, replicaRegions: [{region: eu-west-1}]}
+spec: {multiRegion: true, replicaRegions: [{region: eu-west-1, name: r}]}
 status: {lastUsage: {operation: Decrypt, time: "2026-11-24T12:00:00Z", eventID: e, requestID: r}, usageTrackedSince: "2026-11-24T12:00:00Z"}`, `
 spec: {multiRegion: true, region: eu-west-1, replicaOf: {name: p, region: us-east-1}}`},
 	"Keyring": {`

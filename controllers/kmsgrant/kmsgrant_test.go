@@ -108,7 +108,7 @@ var _ = Describe("A KMSGrant", func() {
 	It("is found by its key, its grantee, its id and who may retire it", func() {
 		g := grant("k", func(g *v1alpha1.KMSGrant) { g.Spec.RetiringPrincipal = "arn:aws:iam::111122223333:root" })
 		for index, value := range map[string]string{
-			kms.GrantKeyIndex: "k", kms.GranteeIndex: "k " + ada(), kms.GrantIDIndex: kms.GrantID(g), principals.Index: principals.IndexValues(g)[0],
+			kms.GrantKeyIndex: "k", kms.GranteeIndex: "k " + ada(), kms.GrantSelectorIndex: "k " + ada() + " ", kms.GrantIDIndex: kms.GrantID(g), principals.Index: principals.IndexValues(g)[0],
 		} {
 			var found v1alpha1.KMSGrantList
 			Expect(world.GetClient().List(ctx, &found, client.InNamespace(world.Namespace), client.MatchingFields{index: value})).To(Succeed())

@@ -89,11 +89,11 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	}
 	p := &pass{key: key, now: r.Now()}
 	p.read()
+	if written, err := r.updatePrimary(ctx, p); written || err != nil { // also one that is being deleted: it is then a replica, or the primary that it was
+		return outcome.Again(err) // what was written asks for the next pass
+	}
 	if !key.DeletionTimestamp.IsZero() {
 		return r.delete(ctx, p)
-	}
-	if written, err := r.updatePrimary(ctx, p); written || err != nil {
-		return outcome.Again(err) // what was written asks for the next pass
 	}
 	if err := r.finalizer(ctx, p); err != nil {
 		return outcome.Again(err)

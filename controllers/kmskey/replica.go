@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -26,7 +28,8 @@ import (
 var (
 	errNoPrimary = errors.New("is not there, has no id yet, or is no multi-Region primary key of this keySpec, keyUsage and id: the key works on with what it has; " +
 		"remove spec.replicaOf to make this the primary, if no other key is")
-	errNotListed      = errors.New("does not list the region in spec.replicaRegions: list it there, or delete this KMSKey")
+	errNotListed = errors.New("does not name this KMSKey as the region's replica in spec.replicaRegions: list the region there, with the name if that is not the " +
+		"primary's with the region, or delete this KMSKey")
 	errPrimaryLeaving = errors.New("is scheduled for deletion or being deleted, and gets no new replica: keep it, or delete this KMSKey")
 	errRotatesThere   = errors.New("a replica has the key material of its primary")
 	errTwoPrimaries   = errors.New("the id has two primaries, of which neither is rotated")
@@ -34,7 +37,7 @@ var (
 		"(aws kms update-primary-region does it in an order that loses nothing)")
 )
 
-// mayComeBack refuses a multi-Region key the material that its name had, as long as there is a primary of that id which does not let its region have it: the material is that one's
+// mayComeBack refuses a multi-Region key the material that its name had, as long as there is a primary of that id which does not name it: the material is that one's
 // too, and whoever may make KMSKeys is not thereby asked for it.
 func (r *Reconciler) mayComeBack(ctx context.Context, key *v1alpha1.KMSKey) error {
 	if !key.Spec.MultiRegion {
@@ -44,8 +47,7 @@ func (r *Reconciler) mayComeBack(ctx context.Context, key *v1alpha1.KMSKey) erro
 	if primary == nil || err != nil {
 		return err
 	}
-	region := kms.RegionOf(key, r.Region)
-	if r.KMS.IsReplicaOf(key, primary) && kms.Replicates(primary, region) {
+	if r.KMS.IsReplicaOf(key, primary) && kms.Replicates(primary, kms.RegionOf(key, r.Region), key.Name) {
 		return nil
 	}
 	return fault.Waiting(v1alpha1.ReasonNotReplicated, fmt.Errorf("the primary of the id %s, KMSKey %s, %w", key.Status.KeyID, primary.Name, errNotListed))
@@ -58,7 +60,12 @@ func (r *Reconciler) updatePrimary(ctx context.Context, p *pass) (written bool, 
 		return false, nil
 	}
 	if u, ok := kms.UpdateOf(p.key); ok && u.From == p.key.Name {
-		return true, r.KMS.AdvancePrimary(ctx, p.key)
+		err := r.KMS.AdvancePrimary(ctx, p.key)
+		if errors.Is(err, kms.ErrPrimaryStays) { // the change is over, and the key's conditions tell
+			r.Events.Eventf(p.key, nil, corev1.EventTypeWarning, v1alpha1.ConditionPrimaryUpdateFailed, "UpdatePrimary", "%s", fault.Message(err))
+			err = nil
+		}
+		return true, err
 	}
 	return r.KMS.EndStaleUpdate(ctx, p.key)
 }
@@ -66,7 +73,7 @@ func (r *Reconciler) updatePrimary(ctx context.Context, p *pass) (written bool, 
 // identifyReplica gives a replica its primary's id. Without a primary it goes on: a replica that is had back knows its id by its Envelopes.
 func (r *Reconciler) identifyReplica(ctx context.Context, p *pass, account string) error {
 	primary, err := r.KMS.Primary(ctx, p.key)
-	if primary == nil || err != nil || arn.Account(primary.Status.ARN) != account || !kms.Replicates(primary, kms.RegionOf(p.key, r.Region)) {
+	if primary == nil || err != nil || arn.Account(primary.Status.ARN) != account || !kms.Replicates(primary, kms.RegionOf(p.key, r.Region), p.key.Name) {
 		return err
 	}
 	settled := p.key.DeepCopy()
@@ -104,7 +111,7 @@ func (r *Reconciler) followPrimary(ctx context.Context, p *pass) error {
 		return err
 	case primary == nil:
 		return fault.Waiting(v1alpha1.ReasonPrimaryNotFound, fmt.Errorf("the primary, KMSKey %s in %s, %w", of.Name, of.Region, errNoPrimary))
-	case !kms.Replicates(primary, kms.RegionOf(p.key, r.Region)):
+	case !kms.Replicates(primary, kms.RegionOf(p.key, r.Region), p.key.Name):
 		return fault.Waiting(v1alpha1.ReasonNotReplicated, fmt.Errorf("the primary, KMSKey %s, %w", of.Name, errNotListed))
 	case p.key.Status.KeyID == "":
 		return fault.Waiting(v1alpha1.ReasonPrimaryNotFound, fmt.Errorf("the primary, KMSKey %s in %s, %w", of.Name, of.Region, errNoPrimary))
@@ -194,16 +201,27 @@ func (r *Reconciler) askReplicas(ctx context.Context, primary *v1alpha1.KMSKey, 
 	}
 }
 
-// replicasOf says which replicas hold a primary, empty for none.
+// replicasOf says what holds a primary of what has its material, empty for nothing.
 func (r *Reconciler) replicasOf(ctx context.Context, key *v1alpha1.KMSKey) (string, error) {
-	replicas, err := r.KMS.Replicas(ctx, key)
-	if err != nil || len(replicas) == 0 {
+	others, err := r.KMS.Outlived(ctx, key)
+	if err != nil {
 		return "", err
 	}
-	names := make([]string, 0, len(replicas))
-	for i := range replicas {
-		names = append(names, replicas[i].Name)
+	var replicas, left, says []string
+	for _, o := range others {
+		if o.Deleted {
+			left = append(left, o.String())
+		} else {
+			replicas = append(replicas, o.String())
+		}
 	}
-	return fmt.Sprintf("%d KMSKeys are replicas of this key: %s. Delete them first, or make one of them the primary (aws kms update-primary-region).",
-		len(replicas), upToFive(names)), nil
+	if len(replicas) > 0 {
+		says = append(says, fmt.Sprintf("%d KMSKeys are replicas of this key: %s. Delete them first, or make one of them the primary (aws kms update-primary-region).",
+			len(replicas), upToFive(replicas)))
+	}
+	if len(left) > 0 {
+		says = append(says, fmt.Sprintf("%d replicas were deleted and can be had back with this key's material: %s. It goes when their windows have ended.",
+			len(left), upToFive(left)))
+	}
+	return strings.Join(says, " "), nil
 }

@@ -25,9 +25,20 @@ func newSet(name string) set {
 		primary: made(name, replicated(abroad, farther), func(k *v1alpha1.KMSKey) {
 			k.Spec.Rotation = &v1alpha1.KeyRotation{Enabled: true, PeriodInDays: 90}
 		}),
-		near: made(name+"-near", of(name, abroad)),
+		near: made(name+"-eu", of(name, abroad)),
 		far:  made(name+"-far", of(name, farther)),
 	}
+}
+
+// begin writes on an object that the near replica is being made the primary.
+func (s set) begin(on *metav1.ObjectMeta) {
+	GinkgoHelper()
+	text, err := json.Marshal(kms.PrimaryUpdate{
+		From: s.primary.Name, To: s.near.Name, Rotation: s.primary.Spec.Rotation,
+		ReplicaRegions: []v1alpha1.KeyReplicaRegion{{Region: farther, Name: s.far.Name}, {Region: environment.Region, Name: s.primary.Name}},
+	})
+	Expect(err).NotTo(HaveOccurred())
+	metav1.SetMetaDataAnnotation(on, v1alpha1.PrimaryUpdateAnnotation, string(text))
 }
 
 // settle makes passes over all keys of a set until none writes.
@@ -115,14 +126,7 @@ var _ = Describe("A manager that dies at any write of multi-Region keys", func()
 				update(s.primary, annotate(s.primary, "now"))
 				reconcile(s.primary) // the replicas do not have the last material yet
 				blob := sealedBy(s.primary, "x")
-				update(s.primary, func() {
-					text, err := json.Marshal(kms.PrimaryUpdate{
-						From: s.primary.Name, To: s.near.Name, Rotation: s.primary.Spec.Rotation,
-						ReplicaRegions: []v1alpha1.KeyReplicaRegion{{Region: farther}, {Region: environment.Region}},
-					})
-					Expect(err).NotTo(HaveOccurred())
-					metav1.SetMetaDataAnnotation(&s.primary.ObjectMeta, v1alpha1.PrimaryUpdateAnnotation, string(text))
-				})
+				update(s.primary, func() { s.begin(&s.primary.ObjectMeta) })
 				writes.FailAt(n, after)
 				_, err := faulty.KMSKey.Reconcile(ctx, environment.Request(s.primary))
 				Expect(err).To(MatchError(environment.ErrInjected), fmt.Sprint(writes.Log()))
@@ -133,7 +137,7 @@ var _ = Describe("A manager that dies at any write of multi-Region keys", func()
 				s.settle()
 				Expect(s.primaries()).To(Equal([]string{s.near.Name}))
 				Expect(s.near.Spec.Rotation).To(Equal(&v1alpha1.KeyRotation{Enabled: true, PeriodInDays: 90}))
-				Expect(kms.Replicates(s.near, environment.Region) && kms.Replicates(s.near, farther)).To(BeTrue())
+				Expect(kms.Replicates(s.near, environment.Region, s.primary.Name) && kms.Replicates(s.near, farther, s.far.Name)).To(BeTrue())
 				Expect(s.far.Spec.ReplicaOf).To(Equal(&v1alpha1.PrimaryKey{Name: s.near.Name, Region: abroad}))
 				Expect(s.primary.Spec.ReplicaOf).To(Equal(&v1alpha1.PrimaryKey{Name: s.near.Name, Region: abroad}))
 				Expect(s.primary.Spec.Rotation).To(BeNil())
@@ -154,11 +158,7 @@ var _ = Describe("A manager that dies at any write of multi-Region keys", func()
 		s := newSet("shop")
 		buryNamed(s.near)
 		update(s.primary, func() {
-			text, err := json.Marshal(kms.PrimaryUpdate{
-				From: "shop", To: s.near.Name, Rotation: s.primary.Spec.Rotation, ReplicaRegions: []v1alpha1.KeyReplicaRegion{{Region: farther}, {Region: environment.Region}},
-			})
-			Expect(err).NotTo(HaveOccurred())
-			metav1.SetMetaDataAnnotation(&s.primary.ObjectMeta, v1alpha1.PrimaryUpdateAnnotation, string(text))
+			s.begin(&s.primary.ObjectMeta)
 			s.primary.Spec.ReplicaOf = &v1alpha1.PrimaryKey{Name: s.near.Name, Region: abroad}
 			s.primary.Spec.Rotation, s.primary.Spec.ReplicaRegions = nil, nil
 		})
@@ -166,7 +166,7 @@ var _ = Describe("A manager that dies at any write of multi-Region keys", func()
 		s.settle()
 		Expect(kms.IsReplica(s.primary)).To(BeFalse())
 		Expect(s.primary.Spec.Rotation).To(Equal(&v1alpha1.KeyRotation{Enabled: true, PeriodInDays: 90}))
-		Expect(s.primary.Spec.ReplicaRegions).To(Equal([]v1alpha1.KeyReplicaRegion{{Region: farther}}))
+		Expect(s.primary.Spec.ReplicaRegions).To(Equal([]v1alpha1.KeyReplicaRegion{{Region: farther, Name: "shop-far"}}))
 		Expect(s.primary.Status.KeyState).To(Equal(v1alpha1.KeyStateEnabled))
 	})
 

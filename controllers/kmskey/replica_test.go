@@ -24,15 +24,18 @@ const (
 	farther = environment.ThirdRegion
 )
 
-// replicated has a key of many regions that lets some have replicas.
+// replicated has a key of many regions that lets some have the replicas of replicaNames.
 func replicated(regions ...string) func(*v1alpha1.KMSKey) {
 	return func(k *v1alpha1.KMSKey) {
 		k.Spec.MultiRegion = true
 		for _, region := range regions {
-			k.Spec.ReplicaRegions = append(k.Spec.ReplicaRegions, v1alpha1.KeyReplicaRegion{Region: region})
+			k.Spec.ReplicaRegions = append(k.Spec.ReplicaRegions, v1alpha1.KeyReplicaRegion{Region: region, Name: k.Name + suffixes[region]})
 		}
 	}
 }
+
+// suffixes are what the name of a replica has besides its primary's.
+var suffixes = map[string]string{abroad: "-eu", farther: "-far"}
 
 // of makes a KMSKey a replica.
 func of(primary, region string) func(*v1alpha1.KMSKey) {
@@ -188,12 +191,34 @@ var _ = Describe("A replica that a manifest has", func() {
 		unlocks(primary, sealedBy(replica, "x"), "x")
 	})
 
-	It("of one region alone is the first's", func() {
-		made("shop", replicated(abroad))
-		first, second := made("one", of("shop", abroad)), made("two", of("shop", abroad))
-		Expect(readyReason(first)).To(Equal(v1alpha1.ReasonSucceeded))
-		Expect(readyReason(second)).To(Equal(v1alpha1.ReasonNameConflict))
-		Expect(materialsOf("two")).To(BeEmpty())
+	It("is the one that its primary names, and no other of the region, whoever is first", func() {
+		primary := made("shop", replicated(abroad))
+		first, named := made("one", of("shop", abroad)), made("shop-eu", of("shop", abroad))
+		Expect(readyReason(first)).To(Equal(v1alpha1.ReasonNotReplicated))
+		Expect(condition(first, v1alpha1.ConditionReady).Message).To(ContainSubstring("does not name this KMSKey"))
+		Expect(first.Status.KeyID).To(BeEmpty())
+		Expect(materialsOf("one")).To(BeEmpty())
+		Expect(readyReason(named)).To(Equal(v1alpha1.ReasonSucceeded))
+
+		// Another one is named while the first has the id: it gets none, and the first no new material.
+		update(primary, func() { primary.Spec.ReplicaRegions[0].Name = "one" })
+		update(primary, annotate(primary, "now"))
+		reconcile(primary)
+		reconcile(first)
+		reconcile(named)
+		Expect(readyReason(first)).To(Equal(v1alpha1.ReasonNameConflict))
+		Expect(readyReason(named)).To(Equal(v1alpha1.ReasonNotReplicated))
+		Expect(named.Status.KeyMaterials).To(HaveLen(1))
+		_, err := env.Services.KMS.Decrypt(ctx, named, nil, sealedBy(primary, "new"))
+		Expect(err).To(MatchError(keys.ErrInvalidCiphertext))
+	})
+
+	It("is named by its primary's name and the region where the list has no other", func() {
+		made("shop", func(k *v1alpha1.KMSKey) {
+			k.Spec.MultiRegion, k.Spec.ReplicaRegions = true, []v1alpha1.KeyReplicaRegion{{Region: abroad}}
+		})
+		Expect(readyReason(made("shop-eu", of("shop", abroad)))).To(Equal(v1alpha1.ReasonNotReplicated))
+		Expect(readyReason(made("shop-"+abroad, of("shop", abroad)))).To(Equal(v1alpha1.ReasonSucceeded))
 	})
 
 	It("has a state of its own", func() {
@@ -272,7 +297,7 @@ var _ = Describe("A multi-Region key that is rotated", func() {
 			delete(primary.Annotations, v1alpha1.RotateAnnotation)
 		})
 		update(replica, func() {
-			replica.Spec.ReplicaRegions = []v1alpha1.KeyReplicaRegion{{Region: environment.Region}}
+			replica.Spec.ReplicaRegions = []v1alpha1.KeyReplicaRegion{{Region: environment.Region, Name: "shop"}}
 			annotate(replica, "then")()
 		})
 		reconcile(replica)
@@ -344,10 +369,70 @@ var _ = Describe("The deletion of a multi-Region key", func() {
 		replica := made("shop-eu", of("shop", abroad))
 		deleting(primary)
 		reconcile(primary)
-		Expect(condition(primary, v1alpha1.ConditionDeletionBlocked).Message).To(ContainSubstring("shop-eu"))
+		Expect(condition(primary, v1alpha1.ConditionDeletionBlocked).Message).To(ContainSubstring("1 KMSKeys are replicas of this key: shop-eu."))
 		buryNamed(replica)
+		reconcile(primary)
+		Expect(condition(primary, v1alpha1.ConditionDeletionBlocked).Message).To(
+			MatchRegexp(`1 replicas were deleted and can be had back with this key's material: shop-eu in eu-west-1 until \d{4}-`))
+		env.Clock.Advance(30*24*time.Hour + time.Second)
 		pass(primary)
 		gone(primary)
+	})
+
+	It("waits for the window of a replica that kubectl has deleted, which can be had back until then, and after which nothing of the material is left", func() {
+		primary := made("shop", replicated(abroad))
+		replica := made("shop-eu", of("shop", abroad), func(k *v1alpha1.KMSKey) { k.Spec.Deletion = &v1alpha1.KeyDeletion{PendingWindowInDays: 20} })
+		blob := sealedBy(replica, "x")
+		buryNamed(replica)
+		update(primary, scheduled(primary))
+		after := reconcile(primary)
+		Expect(primary.Status.KeyState).To(Equal(v1alpha1.KeyStatePendingReplicaDeletion))
+		Expect(primary.Status.DeletionTime).To(BeNil())
+		Expect(after).To(BeNumerically("~", 20*24*time.Hour, time.Minute), "it is looked at when that window ends")
+
+		env.Clock.Advance(8 * 24 * time.Hour) // longer than the primary's own window
+		reconcile(primary)
+		Expect(primary.Status.KeyState).To(Equal(v1alpha1.KeyStatePendingReplicaDeletion))
+		back := made("shop-eu", of("shop", abroad), func(k *v1alpha1.KMSKey) { k.Spec.Deletion = &v1alpha1.KeyDeletion{PendingWindowInDays: 20} })
+		unlocks(back, blob, "x")
+		buryNamed(back)
+
+		env.Clock.Advance(20*24*time.Hour + time.Second)
+		reconcile(primary)
+		Expect(primary.Status.KeyState).To(Equal(v1alpha1.KeyStatePendingDeletion), "its window begins with the end of that one")
+		Expect(env.SweepOnce(ctx, "KMSKey", namespace, "shop-eu")).To(Succeed())
+		Eventually(func() int { return len(materialsOf("shop-eu")) }).Should(BeZero())
+		env.Clock.Advance(7*24*time.Hour + time.Second)
+		pass(primary)
+		refresh(primary)
+		seen(primary)
+		pass(primary)
+		gone(primary)
+		again := made("shop-eu", func(k *v1alpha1.KMSKey) { k.Spec.MultiRegion, k.Spec.Region = true, abroad })
+		Expect(again.Status.KeyID).NotTo(Equal(back.Status.KeyID), "nobody has the material back after its primary")
+		_, err := env.Services.KMS.Decrypt(ctx, again, nil, blob)
+		Expect(err).To(MatchError(keys.ErrInvalidCiphertext))
+	})
+
+	It("is answered as PendingReplicaDeletion at once when a deleted replica can be had back", func() {
+		primary := made("shop", replicated(abroad))
+		buryNamed(made("shop-eu", of("shop", abroad)))
+		changed, err := env.Services.KMS.ScheduleDeletion(ctx, primary, 7, func(*v1alpha1.KMSKey) error { return nil })
+		Expect(err).NotTo(HaveOccurred())
+		Expect(changed.Status.KeyState).To(Equal(v1alpha1.KeyStatePendingReplicaDeletion))
+		Expect(changed.Status.DeletionTime).To(BeNil())
+	})
+
+	It("is held by a key of its id that has the material and names another primary, and by none that is a primary itself", func() {
+		primary := made("shop", replicated(abroad))
+		replica := made("shop-eu", of("shop", abroad))
+		update(replica, func() { replica.Spec.ReplicaOf.Name = "nobody" })
+		update(primary, scheduled(primary))
+		reconcile(primary)
+		Expect(primary.Status.KeyState).To(Equal(v1alpha1.KeyStatePendingReplicaDeletion))
+		update(replica, func() { replica.Spec.ReplicaOf = nil })
+		reconcile(primary)
+		Expect(primary.Status.KeyState).To(Equal(v1alpha1.KeyStatePendingDeletion), "the other one goes on with the material, as its manifest says")
 	})
 
 	It("leaves a replica nothing to open with once it is gone, and what it had comes back with it within its window alone", func() {
@@ -455,7 +540,7 @@ var _ = Describe("The material of a multi-Region key", func() {
 		})
 		update(replica, func() {
 			replica.Spec.ReplicaOf = nil
-			replica.Spec.ReplicaRegions = []v1alpha1.KeyReplicaRegion{{Region: environment.Region}}
+			replica.Spec.ReplicaRegions = []v1alpha1.KeyReplicaRegion{{Region: environment.Region, Name: "shop"}}
 		})
 		reconcile(replica)
 		reconcile(primary)

@@ -20,7 +20,7 @@ import (
 // deletionInput is all that the decision depends on when a scheduled key goes.
 type deletionInput struct {
 	scheduled bool
-	// replicas tells that there are some: the window begins when they are gone.
+	// replicas tells that there are some, or what can be had back of them: the window begins when that is gone.
 	replicas bool
 	window   time.Duration
 	// at is the time that was settled before, zero for none.
@@ -51,11 +51,16 @@ func (r *Reconciler) schedule(ctx context.Context, p *pass) error {
 		generation: p.key.Generation, settled: status.DeletionGeneration,
 	}
 	if in.scheduled {
-		replicas, err := r.KMS.Replicas(ctx, p.key)
+		others, err := r.KMS.Outlived(ctx, p.key)
 		if err != nil {
 			return err
 		}
-		in.replicas = len(replicas) > 0
+		in.replicas = len(others) > 0
+		for _, o := range others {
+			if !o.Until.IsZero() {
+				p.lookAgain(o.Until)
+			}
+		}
 	}
 	if status.DeletionTime != nil {
 		in.at = status.DeletionTime.Time

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
 
@@ -21,6 +22,9 @@ func (r *Reconciler) summarise(ctx context.Context, p *pass, err error) (ctrl.Re
 	// A pass that did not get to the materials knows nothing new of them.
 	unavailable := p.unavailable || !p.verified && p.former.KeyState == v1alpha1.KeyStateUnavailable
 	status.KeyState = kms.State(p.key, unavailable)
+	if err == nil || kms.Updating(p.key) || kms.IsReplica(p.key) {
+		meta.RemoveStatusCondition(&status.Conditions, v1alpha1.ConditionPrimaryUpdateFailed)
+	}
 	r.rootProtection(p.key)
 	trackUsage(p)
 	status.ObservedGeneration = p.key.Generation
@@ -58,7 +62,7 @@ func trackUsage(p *pass) {
 func message(key *v1alpha1.KMSKey) string {
 	text := "The key is " + string(key.Status.KeyState)
 	if kms.AwaitsReplicas(key) {
-		return text + ": its window begins when its last replica is gone; to keep it, set spec.deletion.scheduled to false"
+		return text + ": its window begins when its last replica is gone, with what can be had back of it; to keep it, set spec.deletion.scheduled to false"
 	}
 	if at := key.Status.DeletionTime; at != nil {
 		text += " and goes for good, with what only it opens, at " + at.UTC().Format(time.RFC3339) + "; to keep it, set spec.deletion.scheduled to false"

@@ -5,6 +5,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -65,7 +66,7 @@ func (r *Reconciler) ofEnvelope(ctx context.Context, obj client.Object) []reconc
 		return nil
 	}
 	if e.Spec.Owner.Kind == "KMSKey" {
-		return []reconcile.Request{passes.Request(e.Namespace, e.Spec.Owner.Name)}
+		return append(r.ofMaterial(ctx, e), passes.Request(e.Namespace, e.Spec.Owner.Name))
 	}
 	if acmpca.IsOwnCertificate(e) {
 		return r.deleted(ctx, e.Namespace)
@@ -75,6 +76,26 @@ func (r *Reconciler) ofEnvelope(ctx context.Context, obj client.Object) []reconc
 		return nil
 	}
 	return []reconcile.Request{passes.Request(key.Namespace, key.Name)}
+}
+
+// ofMaterial maps the material of a multi-Region key to the keys of that id whose deletion may wait for it.
+func (r *Reconciler) ofMaterial(ctx context.Context, e *v1alpha1.Envelope) (out []reconcile.Request) {
+	id, ok := kms.MultiRegionMaterial(e)
+	if !ok {
+		return nil
+	}
+	related, err := r.KMS.Related(ctx, &v1alpha1.KMSKey{
+		ObjectMeta: metav1.ObjectMeta{Namespace: e.Namespace}, Status: v1alpha1.KMSKeyStatus{KeyID: id, ARN: e.Spec.Subject},
+	})
+	if err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "finding the keys whose deletion waits for key material")
+	}
+	for i := range related {
+		if k := &related[i]; leaving(k) && k.Name != e.Spec.Owner.Name {
+			out = append(out, passes.Request(k.Namespace, k.Name))
+		}
+	}
+	return out
 }
 
 // deleted are the keys of a namespace whose deletion may wait for the certificate of an authority, which goes at the end of its recovery window.

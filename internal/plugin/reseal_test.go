@@ -55,7 +55,7 @@ var _ = Describe("reseal", func() {
 	}
 	It("finds the primary of multi-Region keys by the id that a value has, and a replica by its own name", func() {
 		primary := environment.KMSKey(namespace, "worldwide", func(k *v1alpha1.KMSKey) {
-			k.Spec.MultiRegion, k.Spec.ReplicaRegions = true, []v1alpha1.KeyReplicaRegion{{Region: environment.OtherRegion}}
+			k.Spec.MultiRegion, k.Spec.ReplicaRegions = true, []v1alpha1.KeyReplicaRegion{{Region: environment.OtherRegion, Name: "a-replica"}}
 		})
 		replica := environment.KMSKey(namespace, "a-replica", func(k *v1alpha1.KMSKey) { // before its primary in every list
 			k.Spec.MultiRegion, k.Spec.Region = true, environment.OtherRegion

@@ -46,7 +46,7 @@ var _ = Describe("A manager of multi-Region keys", func() {
 		Expect(cp.Client.Create(ctx, primary)).To(Succeed())
 		Eventually(state(primary)).Should(Equal(v1alpha1.KeyStateEnabled))
 		Consistently(state(replica), 300*time.Millisecond).ShouldNot(Equal(v1alpha1.KeyStateEnabled))
-		patch(primary, `{"spec":{"replicaRegions":[{"region":"eu-west-1"}]}}`)
+		patch(primary, `{"spec":{"replicaRegions":[{"region":"eu-west-1","name":"shop-eu"}]}}`)
 		Eventually(state(replica), 5*time.Second).Should(Equal(v1alpha1.KeyStateEnabled))
 
 		By("rotating")

@@ -42,11 +42,7 @@ func (g *Grant) Allows(operation Operation, ec map[string]string) bool {
 	if !slices.Contains(g.Operations, operation) {
 		return false
 	}
-	switch operation {
-	case DescribeKey, RetireGrant, CreateGrant:
-		return true
-	}
-	if !g.Constrained() {
+	if unconstrained(operation) || !g.Constrained() {
 		return true
 	}
 	if g.ambiguous() {
@@ -54,6 +50,11 @@ func (g *Grant) Allows(operation Operation, ec map[string]string) bool {
 	}
 	given := folded(ec)
 	return (g.Equals == nil || maps.Equal(folded(g.Equals), given)) && contains(given, folded(g.Subset))
+}
+
+// unconstrained tells that constraints do not speak of an operation, which has no encryption context.
+func unconstrained(operation Operation) bool {
+	return operation == DescribeKey || operation == RetireGrant || operation == CreateGrant
 }
 
 // Covers tells whether whoever may create grants by this one may create another: with no operation that this one lacks, and with constraints at

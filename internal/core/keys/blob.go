@@ -176,14 +176,19 @@ func ParseHeader(blob []byte) (Header, error) {
 }
 
 // messageCipher is the cipher of the one message that has this salt. Call it within secretbytes.Do.
-// NewGCMWithRandomNonce and not NewGCM, which GODEBUG=fips140=only refuses, even for opening.
 func messageCipher(key secretbytes.Bytes, salt, header []byte) (cipher.AEAD, error) {
 	derived, err := derive(key, salt, header)
 	if err != nil {
 		return nil, err
 	}
 	defer clear(derived)
-	block, err := aes.NewCipher(derived)
+	return gcm(derived)
+}
+
+// gcm is AES-256-GCM (NIST SP 800-38D) with nonces of 96 random bits, which go before the ciphertext, and tags of 128.
+// NewGCMWithRandomNonce and not NewGCM, which GODEBUG=fips140=only refuses, even for opening.
+func gcm(key []byte) (cipher.AEAD, error) {
+	block, err := aes.NewCipher(key)
 	if err != nil {
 		return nil, err
 	}

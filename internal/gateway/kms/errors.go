@@ -126,6 +126,8 @@ func unavailable(key *v1alpha1.KMSKey, err error) error {
 	switch {
 	case errors.Is(err, kms.ErrPendingImport) && key != nil: // its material has expired since its state was read
 		return &types.KMSInvalidStateException{Message: aws.String(key.Status.ARN + " is pending import.")}
+	case errors.Is(err, kms.ErrPrimaryStays) && key != nil:
+		return &types.KMSInvalidStateException{Message: aws.String(key.Status.ARN + " stays the primary key: its key material is damaged, or the change was ended; its conditions tell.")}
 	case errors.Is(err, keyring.ErrSealed), errors.Is(err, store.ErrMissing), errors.Is(err, store.ErrTampered):
 		return &types.KeyUnavailableException{Message: aws.String("The key material is not available; try again later.")}
 	case errors.Is(err, cloudhsm.ErrDisconnected) && key == nil:

@@ -231,18 +231,34 @@ func (o *operations) listGrants(ctx context.Context, call *gateway.Call, in *aws
 	if err != nil {
 		return nil, err
 	}
-	all, err := o.GrantsOfKey(ctx, t.key)
+	found, err := o.grantsToList(ctx, call, in, t.key, grantee)
 	if err != nil {
 		return nil, err
 	}
 	var listed []kms.GrantOnKey
-	for i := range all {
-		g := &all[i]
-		if (grantee == "" || g.Spec.GranteePrincipal == grantee) && (in.GrantId == nil || kms.GrantID(g) == *in.GrantId) {
-			listed = append(listed, kms.GrantOnKey{Grant: g, Key: t.key})
-		}
+	for i := range found {
+		listed = append(listed, kms.GrantOnKey{Grant: &found[i], Key: t.key})
 	}
 	return o.grantPage(call, listed, in.Marker, in.Limit)
+}
+
+// grantsToList are the grants that a request asks for, one more than the longest page at most.
+func (o *operations) grantsToList(ctx context.Context, call *gateway.Call, in *awskms.ListGrantsInput, key *v1alpha1.KMSKey, grantee string) ([]v1alpha1.KMSGrant, error) {
+	if in.GrantId != nil {
+		found, err := o.FindGrant(ctx, key, *in.GrantId)
+		if found == nil || err != nil || grantee != "" && found.Spec.GranteePrincipal != grantee {
+			return nil, err
+		}
+		return []v1alpha1.KMSGrant{*found}, nil
+	}
+	after := ""
+	if in.Marker != nil {
+		var err error
+		if after, err = o.openMarker(call, *in.Marker); err != nil {
+			return nil, err
+		}
+	}
+	return o.GrantsAfter(ctx, key, grantee, after, mostGrants+1)
 }
 
 func (o *operations) grantPage(call *gateway.Call, all []kms.GrantOnKey, marker *string, limit *int32) (*awskms.ListGrantsOutput, error) {

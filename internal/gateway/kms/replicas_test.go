@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awskms "github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/kms/types"
+	"k8s.io/apimachinery/pkg/api/meta"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/arn"
@@ -328,6 +329,38 @@ var _ = Describe("ReplicateKey", func() {
 		Expect(describe(admin().in(there), id).KeyState).To(Equal(types.KeyStateEnabled))
 	})
 
+	It("names what it has made, and gives nothing to a key that somebody has put under its name", func() {
+		id := *multiRegion().KeyId
+		planted := environment.KMSKey(world.Namespace, id+"-"+there, func(k *v1alpha1.KMSKey) {
+			k.Spec = v1alpha1.KMSKeySpec{
+				MultiRegion: true, Region: there, ReplicaOf: &v1alpha1.PrimaryKey{Name: id, Region: region}, Policy: &v1alpha1.PolicyDocument{Raw: []byte(replicaPolicy())},
+			}
+		})
+		world.Create(planted)
+		world.ReconcileKey(planted)
+		must[awskms.ReplicateKeyOutput](admin(), "ReplicateKey", &awskms.ReplicateKeyInput{KeyId: &id, ReplicaRegion: s(there)})
+		listed := object(id).Spec.ReplicaRegions
+		Expect(listed).To(HaveLen(1))
+		Expect(listed[0].Region).To(Equal(there))
+		Expect(listed[0].Name).To(And(HavePrefix("mrk-"), Not(Equal(planted.Name))))
+		world.ReconcileKey(object(planted.Name))
+		world.ReconcileKey(object(listed[0].Name))
+		Expect(object(planted.Name).Status.KeyID).To(BeEmpty())
+		Expect(object(planted.Name).Status.KeyMaterials).To(BeEmpty())
+		Expect(object(listed[0].Name).Status.KeyMaterials).To(HaveLen(1))
+		Expect(describe(admin().in(there), id).KeyState).To(Equal(types.KeyStateEnabled))
+	})
+
+	It("makes the replica by the name that the list has for it", func() {
+		id := *multiRegion().KeyId
+		primary := object(id)
+		world.Update(primary, func() { primary.Spec.ReplicaRegions = []v1alpha1.KeyReplicaRegion{{Region: there, Name: "europe"}} })
+		must[awskms.ReplicateKeyOutput](admin(), "ReplicateKey", &awskms.ReplicateKeyInput{KeyId: &id, ReplicaRegion: s(there)})
+		world.ReconcileKey(object("europe"))
+		Expect(object("europe").Status.KeyMaterials).To(HaveLen(1))
+		Expect(object(id).Spec.ReplicaRegions).To(Equal([]v1alpha1.KeyReplicaRegion{{Region: there, Name: "europe"}}))
+	})
+
 	DescribeTable("needs the right to replicate the primary, and to make such a key in the other region", func(statements string, allowed bool) {
 		id := *multiRegion().KeyId
 		err := invoke(user(world.Namespace, statements), "ReplicateKey", &awskms.ReplicateKeyInput{
@@ -385,6 +418,35 @@ var _ = Describe("UpdatePrimaryRegion", func() {
 		}
 		Expect(update(admin().in(there), id, region)).To(Succeed(), "and back")
 		Expect(*describe(admin(), id).MultiRegionConfiguration.PrimaryKey.Region).To(Equal(region))
+	})
+
+	It("is refused, and leaves the primary what it is, if the replica cannot get all of the key material", func() {
+		id := *multiRegion().KeyId
+		rotate(id)
+		rotate(id)
+		for _, e := range world.Envelopes(v1alpha1.EnvelopeKeyMaterial) {
+			if e.Spec.Version == object(id).Status.KeyMaterials[1].ID {
+				world.Remove(&e)
+			}
+		}
+		must[awskms.ReplicateKeyOutput](admin(), "ReplicateKey", &awskms.ReplicateKeyInput{KeyId: &id, ReplicaRegion: s(there)})
+		world.ReconcileKey(replicaOf(id, there))
+		Expect(replicaOf(id, there).Status.KeyMaterials).To(HaveLen(2), "it has the others")
+		code, message := refused[awskms.UpdatePrimaryRegionOutput](admin(), "UpdatePrimaryRegion", &awskms.UpdatePrimaryRegionInput{KeyId: &id, PrimaryRegion: s(there)})
+		Expect(code).To(Equal("KMSInvalidStateException"))
+		Expect(message).To(ContainSubstring("stays the primary key"))
+		for in, kind := range map[string]types.MultiRegionKeyType{region: types.MultiRegionKeyTypePrimary, there: types.MultiRegionKeyTypeReplica} {
+			m := describe(admin().in(in), id)
+			Expect(m.KeyState).To(Equal(types.KeyStateEnabled), in)
+			Expect(m.MultiRegionConfiguration.MultiRegionKeyType).To(Equal(kind), in)
+		}
+		failed := meta.FindStatusCondition(object(id).Status.Conditions, v1alpha1.ConditionPrimaryUpdateFailed)
+		Expect(failed).NotTo(BeNil())
+		Expect(failed.Reason).To(Equal(v1alpha1.ReasonEnvelopeMissing))
+		Expect(failed.Message).To(ContainSubstring("does not get all of its key material"))
+		text, err := decrypt(admin().in(there), encrypt(admin(), id, "x", nil), nil)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(text).To(Equal("x"))
 	})
 
 	It("leaves both keys in use and unmanageable while it is under way, as long as a crash has it wait", func() {

@@ -47,13 +47,13 @@ func (s *Service) settle(ctx context.Context, key *v1alpha1.KMSKey) (*v1alpha1.K
 	name, uid := client.ObjectKeyFromObject(key), key.UID
 	key = key.DeepCopy()
 	for attempt := 1; Scheduled(key); attempt++ {
-		replicas, err := s.Replicas(ctx, key)
+		others, err := s.Outlived(ctx, key)
 		if err != nil {
 			return nil, err
 		}
 		at := metav1.NewTime(s.Now().Add(PendingWindow(key))).Rfc3339Copy()
 		key.Status.DeletionTime, key.Status.DeletionGeneration = &at, key.Generation
-		if len(replicas) > 0 { // the window begins when they are gone, which the controller sees
+		if len(others) > 0 { // the window begins when they are gone, which the controller sees
 			key.Status.DeletionTime, key.Status.DeletionGeneration = nil, 0
 		}
 		key.Status.KeyState = State(key, false)

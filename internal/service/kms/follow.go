@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"slices"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/versions"
 	"strongroom.dev/strongroom/internal/store"
@@ -13,7 +16,7 @@ import (
 
 // Follow gives a replica the materials of its primary that it lacks, each in an Envelope of its own under the replica's ARN, and the primary's current one as
 // current. The replica's status is to be committed, whatever the error: it has what was stored. The caller has seen that it is a replica of that primary, which
-// lists its region.
+// names it.
 //
 // Crash-safe: the Envelopes first, each next in the replica's own sequence, which one writer alone can make; the index second, by the caller. What a crash leaves
 // between the two is found by its name, and has to be that material and to open.
@@ -86,7 +89,7 @@ func AddFormer(status *v1alpha1.KMSKeyStatus, materials []v1alpha1.KeyMaterial) 
 // copyMaterial stores a material of a primary as its replica's next. It keeps its id, why and when it was made, and its bytes; all that binds it is the replica's. A
 // name that an Envelope of something else has is passed over.
 func (s *Service) copyMaterial(ctx context.Context, replica *v1alpha1.KMSKey, m Material) (copied v1alpha1.KeyMaterial, err error) {
-	e, err := s.Store.Get(ctx, m.Key.Namespace, v1alpha1.EnvelopeKeyMaterial, Owner(m.Key.Name), m.Key.Status.ARN, versions.Version{ID: m.ID, Sequence: m.Sequence})
+	e, err := s.stored(ctx, m)
 	if err != nil {
 		return copied, fmt.Errorf("reading the primary, KMSKey %s: %w", m.Key.Name, err)
 	}
@@ -121,6 +124,24 @@ func (s *Service) copyMaterial(ctx context.Context, replica *v1alpha1.KMSKey, m 
 		}
 	}
 	return copied, fmt.Errorf("%w: the next %d names of its key material are taken by other Envelopes", store.ErrTampered, maximumPlanted)
+}
+
+// stored is the Envelope of a material. It asks the API server for one that the cache does not have, before it wraps store.ErrMissing.
+func (s *Service) stored(ctx context.Context, m Material) (*v1alpha1.Envelope, error) {
+	version := versions.Version{ID: m.ID, Sequence: m.Sequence}
+	e, err := s.Store.Get(ctx, m.Key.Namespace, v1alpha1.EnvelopeKeyMaterial, Owner(m.Key.Name), m.Key.Status.ARN, version)
+	if !errors.Is(err, store.ErrMissing) {
+		return e, err
+	}
+	e = &v1alpha1.Envelope{}
+	name := client.ObjectKey{Namespace: m.Key.Namespace, Name: store.Name(v1alpha1.EnvelopeKeyMaterial, m.Key.Status.ARN, m.Sequence)}
+	switch live := s.Live.Get(ctx, name, e); {
+	case apierrors.IsNotFound(live):
+		return nil, err
+	case live != nil:
+		return nil, fmt.Errorf("reading Envelope %s: %w", name.Name, live)
+	}
+	return e, store.CheckIdentity(e, Owner(m.Key.Name), m.Key.Status.ARN, version)
 }
 
 // whole proves that a stored material is the one that is meant and opens.

@@ -24,6 +24,10 @@ const (
 	GrantKeyIndex = "kms-key"
 	// GranteeIndex finds them by the name of their KMSKey and their grantee: see granteeValue.
 	GranteeIndex = "grantee"
+	// GrantSelectorIndex finds them by the name of their KMSKey, their grantee and their selector: see grants.Selectors.
+	GrantSelectorIndex = "grant-selector"
+	// GrantPageIndex finds them by the name of their KMSKey, their grantee or none, and the part of all ids that theirs is in: see pageValue.
+	GrantPageIndex = "grant-page"
 	// GrantIDIndex finds them by their id.
 	GrantIDIndex = "grant-id"
 	// RetiringIndex finds them by their retiring principal, in all namespaces.
@@ -33,21 +37,35 @@ const (
 // granteeValue is a value of GranteeIndex.
 func granteeValue(key, grantee string) string { return key + " " + grantee }
 
+// selectorValue is a value of GrantSelectorIndex.
+func selectorValue(key, grantee, selector string) string { return key + " " + grantee + " " + selector }
+
 // GrantIndexes are the functions of the cache indexes of KMSGrants.
 func GrantIndexes() map[string]client.IndexerFunc {
-	index := func(values func(*v1alpha1.KMSGrant) string) client.IndexerFunc {
+	indexAll := func(values func(*v1alpha1.KMSGrant) []string) client.IndexerFunc {
 		return func(obj client.Object) []string {
 			if g, ok := obj.(*v1alpha1.KMSGrant); ok {
-				if value := values(g); value != "" {
-					return []string{value}
-				}
+				return values(g)
 			}
 			return nil
 		}
 	}
+	index := func(value func(*v1alpha1.KMSGrant) string) client.IndexerFunc {
+		return indexAll(func(g *v1alpha1.KMSGrant) []string {
+			return slices.DeleteFunc([]string{value(g)}, func(v string) bool { return v == "" })
+		})
+	}
 	return map[string]client.IndexerFunc{
-		GrantKeyIndex:    index(func(g *v1alpha1.KMSGrant) string { return g.Spec.KMSKeyRef.Name }),
-		GranteeIndex:     index(func(g *v1alpha1.KMSGrant) string { return granteeValue(g.Spec.KMSKeyRef.Name, g.Spec.GranteePrincipal) }),
+		GrantKeyIndex: index(func(g *v1alpha1.KMSGrant) string { return g.Spec.KMSKeyRef.Name }),
+		GranteeIndex:  index(func(g *v1alpha1.KMSGrant) string { return granteeValue(g.Spec.KMSKeyRef.Name, g.Spec.GranteePrincipal) }),
+		GrantSelectorIndex: index(func(g *v1alpha1.KMSGrant) string {
+			grant := GrantOf(g)
+			return selectorValue(g.Spec.KMSKeyRef.Name, g.Spec.GranteePrincipal, grant.Selector())
+		}),
+		GrantPageIndex: indexAll(func(g *v1alpha1.KMSGrant) []string {
+			key, part := g.Spec.KMSKeyRef.Name, partOf(GrantID(g))
+			return []string{pageValue(key, "", part), pageValue(key, g.Spec.GranteePrincipal, part)}
+		}),
 		GrantIDIndex:     index(GrantID),
 		RetiringIndex:    index(func(g *v1alpha1.KMSGrant) string { return g.Spec.RetiringPrincipal }),
 		principals.Index: principals.IndexValues,
@@ -102,7 +120,8 @@ type Wanted struct {
 }
 
 // Grantees are whom the grants of a key allow what is wanted, of those that may be the principal that asks. Shown are grants that the request has
-// tokens of: this replica's cache may not have them yet. The time grows with the grants of this key for this principal alone.
+// tokens of: this replica's cache may not have them yet. The time grows with the grants of this key for this principal whose constraints the encryption
+// context meets or nearly meets, and with all of the principal's if constraints do not speak of the operation.
 func (s *Service) Grantees(ctx context.Context, key *v1alpha1.KMSKey, who iam.Principal, shown []v1alpha1.KMSGrant, wanted Wanted) ([]iam.Grantee, error) {
 	var out []iam.Grantee
 	add := func(found []v1alpha1.KMSGrant) {
@@ -113,12 +132,22 @@ func (s *Service) Grantees(ctx context.Context, key *v1alpha1.KMSKey, who iam.Pr
 		}
 	}
 	add(shown)
+	selectors, all := grants.Selectors(wanted.Operation, wanted.Context)
 	for _, name := range namesOf(who) {
-		found, err := s.grants(ctx, client.InNamespace(key.Namespace), client.MatchingFields{GranteeIndex: granteeValue(key.Name, name)})
-		if err != nil {
-			return nil, err
+		fields := []client.MatchingFields{{GranteeIndex: granteeValue(key.Name, name)}}
+		if !all && wanted.Child == nil {
+			fields = fields[:0]
+			for _, selector := range selectors {
+				fields = append(fields, client.MatchingFields{GrantSelectorIndex: selectorValue(key.Name, name, selector)})
+			}
 		}
-		add(found)
+		for _, matching := range fields {
+			found, err := s.grants(ctx, client.InNamespace(key.Namespace), matching)
+			if err != nil {
+				return nil, err
+			}
+			add(found)
+		}
 	}
 	return out, nil
 }
@@ -173,7 +202,7 @@ func (s *Service) GrantsOfKey(ctx context.Context, key *v1alpha1.KMSKey) ([]v1al
 		return nil, err
 	}
 	found = slices.DeleteFunc(found, func(g v1alpha1.KMSGrant) bool { return !inForce(&g, key) })
-	slices.SortFunc(found, func(a, b v1alpha1.KMSGrant) int { return strings.Compare(GrantID(&a), GrantID(&b)) })
+	sortGrants(found)
 	return found, nil
 }
 

@@ -14,7 +14,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
-	"strongroom.dev/strongroom/internal/core/grants"
 	"strongroom.dev/strongroom/internal/core/secretbytes"
 	"strongroom.dev/strongroom/internal/service/principals"
 )
@@ -77,15 +76,6 @@ func (s *Service) CreateGrant(ctx context.Context, key *v1alpha1.KMSKey, spec v1
 		return nil, fmt.Errorf("reading KMSGrant %s: %w", name, err)
 	}
 	return seen, nil
-}
-
-// roomForGrant fails with ErrTooManyGrants.
-func (s *Service) roomForGrant(ctx context.Context, key *v1alpha1.KMSKey) error {
-	all, err := s.grants(ctx, client.InNamespace(key.Namespace), client.MatchingFields{GrantKeyIndex: key.Name})
-	if err == nil && len(all) >= grants.MaximumPerKey {
-		err = ErrTooManyGrants
-	}
-	return err
 }
 
 // bindGrant writes whom a grant means, unless that is settled, and fails with ErrGrantGone if it is settled otherwise: somebody else has an ARN than had

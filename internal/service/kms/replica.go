@@ -43,10 +43,17 @@ func MultiRegionTypeOf(key *v1alpha1.KMSKey) MultiRegionType {
 // Serves tells whether keys can be replicated to a region.
 func (s *Service) Serves(region string) bool { return slices.Contains(s.Regions, region) }
 
-// Replicates tells whether a primary's spec lets a region have a replica. Who may make KMSKeys may so not give themselves the material of one that they
-// may not change.
-func Replicates(primary *v1alpha1.KMSKey, region string) bool {
-	return slices.ContainsFunc(primary.Spec.ReplicaRegions, func(r v1alpha1.KeyReplicaRegion) bool { return r.Region == region })
+// ReplicaName is the name of the KMSKey that an entry of a primary's list means: its own, or the primary's with the region.
+func ReplicaName(primary string, r v1alpha1.KeyReplicaRegion) string {
+	return cmp.Or(r.Name, primary+"-"+r.Region)
+}
+
+// Replicates tells whether a primary's spec names a KMSKey as its replica in a region. Who may make KMSKeys may so not give themselves the material of one
+// that they may not change.
+func Replicates(primary *v1alpha1.KMSKey, region, name string) bool {
+	return slices.ContainsFunc(primary.Spec.ReplicaRegions, func(r v1alpha1.KeyReplicaRegion) bool {
+		return r.Region == region && ReplicaName(primary.Name, r) == name
+	})
 }
 
 // IsReplicaOf tells whether a KMSKey says that it is a replica of another of its namespace, and can be: both are multi-Region keys of one spec and usage, of
@@ -143,13 +150,13 @@ func byRegion(found []v1alpha1.KMSKey) []v1alpha1.KMSKey {
 }
 
 // follows is the committed material of a replica's primary that a header names and the replica does not have yet: the primary was rotated a moment ago. It is opened
-// as the primary's, for as long as the primary lets the replica's region have it.
+// as the primary's, for as long as the primary names the replica.
 func (s *Service) follows(ctx context.Context, key *v1alpha1.KMSKey, h keys.Header) (m Material, ok bool, err error) {
 	if !IsReplica(key) || len(key.Status.KeyMaterials) == 0 {
 		return m, false, nil
 	}
 	primary, err := s.Primary(ctx, key)
-	if primary == nil || err != nil || !Replicates(primary, arn.Region(key.Status.ARN)) {
+	if primary == nil || err != nil || !Replicates(primary, arn.Region(key.Status.ARN), key.Name) {
 		return m, false, err
 	}
 	m.Key = primary

@@ -26,8 +26,8 @@ var (
 // ends it. The answer is Creating: its controller brings the material. It fails with ErrReplicaExists.
 // https://docs.aws.amazon.com/kms/latest/APIReference/API_ReplicateKey.html
 //
-// Crash-safe: the primary lists the region first, which says that there may be a replica and changes nothing else; the object comes second, and its id third,
-// which its controller settles too.
+// Crash-safe: the object comes first, which gets nothing as long as the primary does not name it, so that what is named is what was made here; the primary's list
+// second; and its id third, which its controller settles too. Who asks again after a crash goes on with the object.
 func (s *Service) Replicate(ctx context.Context, primary *v1alpha1.KMSKey, region string, spec v1alpha1.KMSKeySpec, check func(*v1alpha1.KMSKey) error) (*v1alpha1.KMSKey, error) {
 	related, err := s.Related(ctx, primary)
 	if err != nil {
@@ -36,16 +36,7 @@ func (s *Service) Replicate(ctx context.Context, primary *v1alpha1.KMSKey, regio
 	if slices.ContainsFunc(related, func(k v1alpha1.KMSKey) bool { return arn.Region(k.Status.ARN) == region }) {
 		return nil, ErrReplicaExists
 	}
-	primary, err = s.Change(ctx, primary, func(k *v1alpha1.KMSKey) error {
-		if err := check(k); err != nil {
-			return err
-		}
-		if !Replicates(k, region) {
-			k.Spec.ReplicaRegions = append(k.Spec.ReplicaRegions, v1alpha1.KeyReplicaRegion{Region: region})
-		}
-		return nil
-	})
-	if err != nil {
+	if err := check(primary); err != nil {
 		return nil, err
 	}
 	spec.MultiRegion, spec.KeySpec, spec.KeyUsage = true, primary.Spec.KeySpec, primary.Spec.KeyUsage
@@ -53,50 +44,74 @@ func (s *Service) Replicate(ctx context.Context, primary *v1alpha1.KMSKey, regio
 	if spec.Region = region; region == s.Region {
 		spec.Region = ""
 	}
-	replica, err := s.createReplica(ctx, &v1alpha1.KMSKey{
+	replica, made, err := s.createReplica(ctx, primary, &v1alpha1.KMSKey{
 		ObjectMeta: metav1.ObjectMeta{Namespace: primary.Namespace, Finalizers: []string{Finalizer}}, Spec: spec,
 	}, region)
 	if err != nil {
 		return nil, err
 	}
+	primary, err = s.Change(ctx, primary, func(k *v1alpha1.KMSKey) error {
+		if err := check(k); err != nil {
+			return err
+		}
+		name(&k.Spec, region, replica.Name)
+		return nil
+	})
+	if err != nil {
+		if made { // it is nobody's replica
+			err = errors.Join(err, client.IgnoreNotFound(s.Client.Delete(ctx, replica, client.Preconditions{UID: &replica.UID})))
+		}
+		return nil, err
+	}
 	return s.identifyReplica(ctx, replica, primary)
 }
 
-// createReplica makes a replica's object, named like the primary's with the region, or by a derived name if that is another key's. Crash-safe: it is one write, and
-// who asks for the same again goes on with it.
-func (s *Service) createReplica(ctx context.Context, replica *v1alpha1.KMSKey, region string) (*v1alpha1.KMSKey, error) {
-	for _, name := range replicaNames(replica.Spec.ReplicaOf.Name, region) {
+// name has a primary's list name the KMSKey that is its replica in a region.
+func name(primary *v1alpha1.KMSKeySpec, region, replica string) {
+	i := slices.IndexFunc(primary.ReplicaRegions, func(r v1alpha1.KeyReplicaRegion) bool { return r.Region == region })
+	if i < 0 {
+		i = len(primary.ReplicaRegions)
+		primary.ReplicaRegions = append(primary.ReplicaRegions, v1alpha1.KeyReplicaRegion{Region: region})
+	}
+	primary.ReplicaRegions[i].Name = replica
+}
+
+// createReplica makes a replica's object, by the first of replicaNames that is not another key's, and tells whether it did. Crash-safe: it is one write, and who
+// asks for the same again goes on with it.
+func (s *Service) createReplica(ctx context.Context, primary, replica *v1alpha1.KMSKey, region string) (made *v1alpha1.KMSKey, fresh bool, err error) {
+	for _, name := range replicaNames(primary, region) {
 		attempt := replica.DeepCopy()
 		attempt.Name = name
 		err := s.Client.Create(ctx, attempt, FieldOwner)
 		if err == nil {
-			return attempt, nil
+			return attempt, true, nil
 		}
 		if !apierrors.IsAlreadyExists(err) {
-			return nil, fmt.Errorf("creating the replica %s: %w", name, err)
+			return nil, false, fmt.Errorf("creating the replica %s: %w", name, err)
 		}
 		existing := &v1alpha1.KMSKey{}
 		if err := s.Live.Get(ctx, client.ObjectKeyFromObject(attempt), existing); err != nil {
-			return nil, fmt.Errorf("reading KMSKey %s: %w", name, err)
+			return nil, false, fmt.Errorf("reading KMSKey %s: %w", name, err)
 		}
-		switch of := existing.Spec.ReplicaOf; {
-		case of == nil || *of != *replica.Spec.ReplicaOf || RegionOf(existing, s.Region) != region:
-		case existing.Status.KeyID == "" && equality.Semantic.DeepEqual(existing.Spec, attempt.Spec):
-			return existing, nil // what an earlier request left
-		default:
-			return nil, ErrReplicaExists
+		switch {
+		case existing.Status.KeyID == "" && existing.DeletionTimestamp.IsZero() && equality.Semantic.DeepEqual(existing.Spec, attempt.Spec):
+			return existing, false, nil // what an earlier request left
+		case s.IsReplicaOf(existing, primary) && Replicates(primary, region, name):
+			return nil, false, ErrReplicaExists
 		}
 	}
-	return nil, fmt.Errorf("creating the replica in %s: %w", region, errNameTaken)
+	return nil, false, fmt.Errorf("creating the replica in %s: %w", region, errNameTaken)
 }
 
-// replicaNames are the names for a replica's object, of which the first that is free is taken.
-func replicaNames(primary, region string) []string {
-	derived := objectname.Derived("kmskey-replica", region, primary)
-	if readable := primary + "-" + region; objectname.IsDNS(readable) {
-		return []string{readable, derived}
+// replicaNames are the names for a replica's object, of which the first that is free is taken: the one that the primary's list has, the primary's with the region,
+// and a derived one.
+func replicaNames(primary *v1alpha1.KMSKey, region string) (names []string) {
+	for _, r := range append(slices.Clone(primary.Spec.ReplicaRegions), v1alpha1.KeyReplicaRegion{Region: region}) {
+		if readable := ReplicaName(primary.Name, r); r.Region == region && objectname.IsDNS(readable) {
+			names = append(names, readable)
+		}
 	}
-	return []string{derived}
+	return slices.Compact(append(names, objectname.Derived("kmskey-replica", region, primary.Name)))
 }
 
 // identifyReplica writes the id of a replica, so that it is found by it.
@@ -130,17 +145,19 @@ func IdentifyReplica(replica, primary *v1alpha1.KMSKey, home string) {
 	}
 }
 
-// EndReplication takes a replica's region out of its primary's list: it has been deleted, and another one is made only if somebody says so. It does nothing for other keys.
+// EndReplication takes a replica out of its primary's list: it has been deleted, and another one is made only if somebody says so. It does nothing for other keys.
 //
 // Crash-safe: it is one write, before the replica goes; a replica that is still there afterwards works as it did, and gets no new material.
 func (s *Service) EndReplication(ctx context.Context, replica *v1alpha1.KMSKey) error {
 	primary, err := s.Primary(ctx, replica)
 	region := RegionOf(replica, s.Region)
-	if primary == nil || err != nil || !Replicates(primary, region) {
+	if primary == nil || err != nil || !Replicates(primary, region, replica.Name) {
 		return err
 	}
 	_, err = s.Change(ctx, primary, func(k *v1alpha1.KMSKey) error {
-		k.Spec.ReplicaRegions = slices.DeleteFunc(k.Spec.ReplicaRegions, func(r v1alpha1.KeyReplicaRegion) bool { return r.Region == region })
+		if Replicates(k, region, replica.Name) {
+			k.Spec.ReplicaRegions = slices.DeleteFunc(k.Spec.ReplicaRegions, func(r v1alpha1.KeyReplicaRegion) bool { return r.Region == region })
+		}
 		return nil
 	})
 	if errors.Is(err, ErrGone) {

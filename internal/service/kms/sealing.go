@@ -29,8 +29,8 @@ func (s *Service) SealingPublicKey(ctx context.Context, key *v1alpha1.KMSKey) (l
 	return line, err
 }
 
-// SealedFor is the key of a namespace that opens a sealed value, whichever material it was sealed for: of multi-Region keys the primary. It fails with
-// sealing.ErrInvalid if the text names none.
+// SealedFor is the key of a namespace that opens a sealed value, whichever material it was sealed for: of multi-Region keys one that can be used, and of
+// those the primary. It fails with sealing.ErrInvalid if the text names none.
 func (s *Service) SealedFor(ctx context.Context, namespace, text string) (*v1alpha1.KMSKey, error) {
 	h, err := sealing.Identify(strings.TrimSpace(text))
 	if err != nil {
@@ -42,7 +42,7 @@ func (s *Service) SealedFor(ctx context.Context, namespace, text string) (*v1alp
 	}
 	var named *v1alpha1.KMSKey
 	for i := range found {
-		if _, ok := claimedMaterial(&found[i], h); ok && (named == nil || IsReplica(named) && !IsReplica(&found[i])) {
+		if _, ok := claimedMaterial(&found[i], h); ok && (named == nil || opensRather(&found[i], named)) {
 			named = &found[i]
 		}
 	}
@@ -50,6 +50,15 @@ func (s *Service) SealedFor(ctx context.Context, namespace, text string) (*v1alp
 		return nil, sealing.ErrInvalid
 	}
 	return named, nil
+}
+
+// opensRather tells whether one of two keys of an id is to open a sealed value and not the other: the one that can be used, or else the primary.
+func opensRather(key, other *v1alpha1.KMSKey) bool {
+	ours, theirs := CheckUsable(key, keys.Decrypt) == nil, CheckUsable(other, keys.Decrypt) == nil
+	if ours != theirs {
+		return ours
+	}
+	return IsReplica(other) && !IsReplica(key)
 }
 
 // OpenSealed opens a value that was sealed for the key, under any of its materials. It is for who may decrypt by the key: a state that

@@ -94,6 +94,7 @@ func StateNow(key *v1alpha1.KMSKey) v1alpha1.KeyState {
 var makesNew = map[keys.Operation]bool{
 	keys.Encrypt: true, keys.ReEncrypt: true, keys.GenerateDataKey: true, keys.GenerateDataKeyWithoutPlaintext: true,
 	keys.GenerateDataKeyPair: true, keys.GenerateDataKeyPairWithoutPlaintext: true, keys.Sign: true, keys.GenerateMac: true,
+	keys.Encapsulate: true,
 }
 
 // StateFor is the state as an operation meets it: a key that is being deleted is PendingDeletion, except that what it encrypts

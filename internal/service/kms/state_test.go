@@ -87,7 +87,7 @@ var (
 	operations = []keys.Operation{
 		keys.Encrypt, keys.Decrypt, keys.ReEncrypt, keys.GenerateDataKey, keys.GenerateDataKeyWithoutPlaintext, keys.GenerateDataKeyPair,
 		keys.GenerateDataKeyPairWithoutPlaintext, keys.Sign, keys.Verify, keys.GenerateMac, keys.VerifyMac, keys.GetPublicKey, keys.DescribeKey,
-		keys.EnableKey, keys.DisableKey, keys.TagResource, keys.UpdateAlias, keys.RotateKeyOnDemand, keys.PutKeyPolicy,
+		keys.EnableKey, keys.DisableKey, keys.Encapsulate, keys.Decapsulate, keys.TagResource, keys.UpdateAlias, keys.RotateKeyOnDemand, keys.PutKeyPolicy,
 	}
 	keyStates = []v1alpha1.KeyState{
 		"", v1alpha1.KeyStateCreating, v1alpha1.KeyStateEnabled, v1alpha1.KeyStateDisabled, v1alpha1.KeyStatePendingDeletion, v1alpha1.KeyStateUnavailable,
@@ -97,7 +97,7 @@ var (
 // The controllers use keys by CheckUsable and the API by StateFor. Whatever the API refuses for a state the controllers must not do,
 // but for what they do with a key that is being deleted: read and believe what it has made.
 func TestTheControllersAreLetDoNothingThatTheAPIIsRefused(t *testing.T) {
-	for _, usage := range []v1alpha1.KeyUsage{v1alpha1.KeyUsageEncryptDecrypt, v1alpha1.KeyUsageSignVerify} {
+	for _, usage := range []v1alpha1.KeyUsage{v1alpha1.KeyUsageEncryptDecrypt, v1alpha1.KeyUsageSignVerify, v1alpha1.KeyUsageEncapsulateDecapsulate} {
 		for _, state := range keyStates {
 			for _, spec := range []*bool{nil, ptr.To(false)} {
 				for _, deleting := range []bool{false, true} {
@@ -109,7 +109,7 @@ func TestTheControllersAreLetDoNothingThatTheAPIIsRefused(t *testing.T) {
 						if controllers == nil && api != nil && !deleting {
 							t.Errorf("%s: the API says %v", name, api)
 						}
-						if deleting && controllers == nil && (op == keys.Encrypt || op == keys.Sign || op == keys.GenerateDataKey) {
+						if deleting && controllers == nil && (op == keys.Encrypt || op == keys.Sign || op == keys.GenerateDataKey || op == keys.Encapsulate) {
 							t.Errorf("%s makes something new", name)
 						}
 						if wrong := keys.Usage(usage).CheckUsage(op); wrong != nil && !errors.Is(controllers, keys.ErrKeyUsage) {

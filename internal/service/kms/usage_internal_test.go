@@ -2,6 +2,8 @@ package kms
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -172,18 +174,23 @@ func TestAChangeOfThePrimaryGivesTheNewOneTheRegionsOfTheFormerWithItsOwnInTheir
 		k := &v1alpha1.KMSKey{ObjectMeta: metav1.ObjectMeta{Name: name}}
 		k.Status.ARN = "arn:aws:kms:" + region + ":111122223333:key/mrk-1"
 		for _, r := range regions {
-			k.Spec.ReplicaRegions = append(k.Spec.ReplicaRegions, v1alpha1.KeyReplicaRegion{Region: r})
+			region, name, _ := strings.Cut(r, "=")
+			k.Spec.ReplicaRegions = append(k.Spec.ReplicaRegions, v1alpha1.KeyReplicaRegion{Region: region, Name: name})
 		}
 		return k
 	}
-	from := key("a", "us-east-1", "eu-west-1", "ap-south-1")
+	from := key("a", "us-east-1", "eu-west-1", "ap-south-1", "sa-east-1=s")
 	from.Spec.Rotation = &v1alpha1.KeyRotation{Enabled: true, PeriodInDays: 90}
 	u := updateTo(from, key("b", "eu-west-1"))
-	if u.From != "a" || u.To != "b" || *u.Rotation != *from.Spec.Rotation || len(u.ReplicaRegions) != 2 ||
-		u.ReplicaRegions[0].Region != "ap-south-1" || u.ReplicaRegions[1].Region != "us-east-1" {
+	want := []v1alpha1.KeyReplicaRegion{{Region: "ap-south-1", Name: "a-ap-south-1"}, {Region: "sa-east-1", Name: "s"}, {Region: "us-east-1", Name: "a"}}
+	if u.From != "a" || u.To != "b" || *u.Rotation != *from.Spec.Rotation || !slices.Equal(u.ReplicaRegions, want) {
 		t.Errorf("%+v", u)
 	}
-	if len(from.Spec.ReplicaRegions) != 2 || from.Spec.ReplicaRegions[0].Region != "eu-west-1" {
+	early := PrimaryUpdate{From: "a", To: "b", ReplicaRegions: []v1alpha1.KeyReplicaRegion{{Region: "ap-south-1"}, {Region: "us-east-1"}}}
+	if got := early.named("us-east-1"); got[0].Name != "a-ap-south-1" || got[1].Name != "a" || early.ReplicaRegions[0].Name != "" {
+		t.Errorf("a change that began before there were names: %+v", got)
+	}
+	if len(from.Spec.ReplicaRegions) != 3 || from.Spec.ReplicaRegions[1].Name != "" || from.Spec.ReplicaRegions[0].Region != "eu-west-1" {
 		t.Errorf("the former primary is changed: %v", from.Spec.ReplicaRegions)
 	}
 }

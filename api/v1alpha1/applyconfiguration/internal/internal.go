@@ -1553,6 +1553,9 @@ var schemaYAML = typed.YAMLObject(`types:
 - name: dev.strongroom.strongroom.api.v1alpha1.KeyReplicaRegion
   map:
     fields:
+    - name: name
+      type:
+        scalar: string
     - name: region
       type:
         scalar: string

@@ -11,6 +11,9 @@ package v1alpha1
 type KeyReplicaRegionApplyConfiguration struct {
 	// region that may have a replica, other than the key's own.
 	Region *string `json:"region,omitempty"`
+	// name of the KMSKey, in the same namespace, that is the replica there: it alone gets the key material. When it is left out, it is the key's own
+	// name with the region, for example shop-eu-west-1 of the key shop, as ReplicateKey names it.
+	Name *string `json:"name,omitempty"`
 }
 
 // KeyReplicaRegionApplyConfiguration constructs a declarative configuration of the KeyReplicaRegion type for use with
@@ -24,5 +27,13 @@ func KeyReplicaRegion() *KeyReplicaRegionApplyConfiguration {
 // If called multiple times, the Region field is set to the value of the last call.
 func (b *KeyReplicaRegionApplyConfiguration) WithRegion(value string) *KeyReplicaRegionApplyConfiguration {
 	b.Region = &value
+	return b
+}
+
+// WithName sets the Name field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Name field is set to the value of the last call.
+func (b *KeyReplicaRegionApplyConfiguration) WithName(value string) *KeyReplicaRegionApplyConfiguration {
+	b.Name = &value
 	return b
 }

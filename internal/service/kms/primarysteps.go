@@ -1,0 +1,251 @@
+package kms
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/conditions"
+	"strongroom.dev/strongroom/internal/core/arn"
+	"strongroom.dev/strongroom/internal/fault"
+	"strongroom.dev/strongroom/internal/store"
+)
+
+// primaryChange is a change of the primary on its way, with the text of the annotation that says it: a key that has another one is in another change.
+type primaryChange struct {
+	PrimaryUpdate
+	text string
+}
+
+func (c *primaryChange) on(key *v1alpha1.KMSKey) bool {
+	return key.Annotations[v1alpha1.PrimaryUpdateAnnotation] == c.text
+}
+
+// underWay fails with errSuperseded if a change is over. Who asks when it has read another key, and writes that as it was read, does nothing of a change that is over:
+// who has ended it has changed that key since, or it would not be over.
+func (s *Service) underWay(ctx context.Context, from *v1alpha1.KMSKey, c primaryChange) error {
+	now, err := s.live(ctx, from)
+	if err == nil && !c.on(now) {
+		err = errSuperseded
+	}
+	return err
+}
+
+// prepare makes the new primary Updating, as the former one is, and gives it what it lacks of that one's material. The former has no other from its annotation on.
+func (s *Service) prepare(ctx context.Context, to, from *v1alpha1.KMSKey, c primaryChange) (*v1alpha1.KMSKey, error) {
+	to, err := s.Change(ctx, to, func(k *v1alpha1.KMSKey) error {
+		if err := s.underWay(ctx, from, c); err != nil {
+			return err
+		}
+		if k.Spec.ReplicaOf != nil {
+			metav1.SetMetaDataAnnotation(&k.ObjectMeta, v1alpha1.PrimaryUpdateAnnotation, c.text)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	if to, err = s.bring(ctx, to, from); err != nil {
+		return nil, err
+	}
+	others, err := s.Replicas(ctx, from)
+	for i := range others {
+		other := &others[i]
+		if other.Name == to.Name || !Replicates(from, arn.Region(other.Status.ARN), other.Name) {
+			continue
+		}
+		// In between there is no primary that they could open by what they lack. One that is damaged does not keep the others waiting.
+		if _, err := s.bring(ctx, other, from); err != nil && !errors.Is(err, store.ErrTampered) && !errors.Is(err, store.ErrMissing) && !errors.Is(err, ErrGone) {
+			return nil, err
+		}
+	}
+	return to, err
+}
+
+// bring gives a replica what it lacks of its primary's material, and commits it. It wraps store.ErrTampered or store.ErrMissing if it does not get all.
+func (s *Service) bring(ctx context.Context, replica, primary *v1alpha1.KMSKey) (*v1alpha1.KMSKey, error) {
+	replica = replica.DeepCopy()
+	for attempt := 1; Lacks(replica, primary); attempt++ {
+		if err := s.Follow(ctx, replica, primary); err != nil {
+			return nil, err
+		}
+		again, err := s.commit(ctx, replica, attempt)
+		if err != nil {
+			return nil, err
+		}
+		if !again {
+			break
+		}
+	}
+	return s.await(ctx, replica)
+}
+
+// commit writes a key's status. If somebody else was faster, the key is read anew, and it is to be decided again.
+func (s *Service) commit(ctx context.Context, key *v1alpha1.KMSKey, attempt int) (again bool, err error) {
+	uid := key.UID
+	err = s.Client.Status().Update(ctx, key, FieldOwner)
+	switch {
+	case err == nil:
+		return false, nil
+	case apierrors.IsNotFound(err):
+		return false, ErrGone
+	case !apierrors.IsConflict(err) || attempt == attempts:
+		return false, fmt.Errorf("writing the status of KMSKey %s: %w", key.Name, err)
+	}
+	name := client.ObjectKeyFromObject(key)
+	*key = v1alpha1.KMSKey{}
+	err = s.Live.Get(ctx, name, key)
+	if apierrors.IsNotFound(err) || err == nil && key.UID != uid {
+		return false, ErrGone
+	}
+	if err != nil {
+		return false, fmt.Errorf("reading KMSKey %s: %w", name.Name, err)
+	}
+	return true, nil
+}
+
+// yield makes the former primary a replica of the new one.
+func (s *Service) yield(ctx context.Context, from, to *v1alpha1.KMSKey, c primaryChange) (*v1alpha1.KMSKey, error) {
+	return s.Change(ctx, from, func(k *v1alpha1.KMSKey) error {
+		if !c.on(k) {
+			return errSuperseded
+		}
+		k.Spec.ReplicaOf = &v1alpha1.PrimaryKey{Name: to.Name, Region: arn.Region(to.Status.ARN)}
+		k.Spec.Rotation, k.Spec.ReplicaRegions = nil, nil
+		return nil
+	})
+}
+
+// promote makes a replica the primary. One that is it already stays as it is. One whose annotation somebody has taken away meanwhile, who did not know that of the
+// former primary yet, is tried again.
+func (s *Service) promote(ctx context.Context, to, from *v1alpha1.KMSKey, c primaryChange) (*v1alpha1.KMSKey, error) {
+	return s.Change(ctx, to, func(k *v1alpha1.KMSKey) error {
+		switch of := k.Spec.ReplicaOf; {
+		case of == nil:
+		case of.Name != from.Name || !c.on(k):
+			return fmt.Errorf("making KMSKey %s the primary: it was changed meanwhile, and is looked at again", k.Name)
+		default:
+			k.Spec.ReplicaOf, k.Spec.Rotation, k.Spec.ReplicaRegions = nil, c.Rotation.DeepCopy(), c.named(arn.Region(from.Status.ARN))
+		}
+		if c.on(k) {
+			delete(k.Annotations, v1alpha1.PrimaryUpdateAnnotation)
+		}
+		return nil
+	})
+}
+
+// redirect makes the other replicas of the former primary those of the new one.
+func (s *Service) redirect(ctx context.Context, from, to *v1alpha1.KMSKey, c primaryChange) error {
+	others, err := s.list(ctx, client.InNamespace(from.Namespace), client.MatchingFields{ReplicaIndex: from.Name})
+	if err != nil {
+		return err
+	}
+	for i := range others {
+		other := &others[i]
+		if other.Name == to.Name || other.Status.KeyID != from.Status.KeyID && other.Status.KeyID != "" || RegionOf(other, s.Region) == arn.Region(to.Status.ARN) {
+			continue // it is another key's, or never was one
+		}
+		_, err := s.Change(ctx, other, func(k *v1alpha1.KMSKey) error {
+			if k.Spec.ReplicaOf == nil || k.Spec.ReplicaOf.Name != from.Name {
+				return nil
+			}
+			if err := s.underWay(ctx, from, c); err != nil {
+				return err
+			}
+			k.Spec.ReplicaOf = &v1alpha1.PrimaryKey{Name: to.Name, Region: arn.Region(to.Status.ARN)}
+			return nil
+		})
+		if err != nil && !errors.Is(err, ErrGone) {
+			return err
+		}
+	}
+	return nil
+}
+
+// refusePrimary ends a change whose new primary does not get all of the key material: the former one would be a replica of a key that opens less. It says so at the
+// former one, and fails with ErrPrimaryStays.
+//
+// Crash-safe: the condition comes first, and the change is still under way then; the former primary is what it was by one write, which ends the change.
+func (s *Service) refusePrimary(ctx context.Context, from, to *v1alpha1.KMSKey, c primaryChange, cause error) error {
+	failed := fmt.Errorf("%w: KMSKey %s cannot take the place of KMSKey %s, since it does not get all of its key material: %w", ErrPrimaryStays, c.To, c.From, cause)
+	told := from.DeepCopy()
+	for attempt := 1; ; attempt++ {
+		if !c.on(told) {
+			return errSuperseded
+		}
+		conditions.Set(&told.Status.Conditions, told.Generation, v1alpha1.ConditionPrimaryUpdateFailed, metav1.ConditionTrue, fault.Of(cause).Reason, fault.Message(failed))
+		again, err := s.commit(ctx, told, attempt)
+		if err != nil {
+			return err
+		}
+		if !again {
+			break
+		}
+	}
+	if err := s.keepPrimary(ctx, told, c, v1alpha1.KeyReplicaRegion{Region: arn.Region(to.Status.ARN), Name: to.Name}); err != nil {
+		return err
+	}
+	to, err := s.live(ctx, to) // which has had the annotation since it was read
+	if err == nil {
+		err = s.endUpdate(ctx, to, c.text)
+	}
+	if err != nil && !errors.Is(err, ErrGone) {
+		return err
+	}
+	return failed
+}
+
+// keepPrimary ends a change whose new primary is not there any more, or cannot be it: the former one is the primary as it was, with what replicas are given besides.
+func (s *Service) keepPrimary(ctx context.Context, from *v1alpha1.KMSKey, c primaryChange, besides ...v1alpha1.KeyReplicaRegion) error {
+	_, err := s.Change(ctx, from, func(k *v1alpha1.KMSKey) error {
+		if !c.on(k) {
+			return errSuperseded
+		}
+		if k.Spec.ReplicaOf != nil && k.Spec.ReplicaOf.Name == c.To {
+			here := RegionOf(k, s.Region)
+			k.Spec.ReplicaOf, k.Spec.Rotation = nil, c.Rotation.DeepCopy()
+			k.Spec.ReplicaRegions = append(slices.DeleteFunc(c.named(here), func(r v1alpha1.KeyReplicaRegion) bool { return r.Region == here }), besides...)
+		}
+		delete(k.Annotations, v1alpha1.PrimaryUpdateAnnotation)
+		return nil
+	})
+	return err
+}
+
+// endUpdate takes the annotation of a change from a key, if it is in no other.
+func (s *Service) endUpdate(ctx context.Context, key *v1alpha1.KMSKey, text string) error {
+	_, err := s.Change(ctx, key, func(k *v1alpha1.KMSKey) error {
+		if k.Annotations[v1alpha1.PrimaryUpdateAnnotation] == text {
+			delete(k.Annotations, v1alpha1.PrimaryUpdateAnnotation)
+		}
+		return nil
+	})
+	return err
+}
+
+// EndStaleUpdate takes the annotation from a key that is not the former primary of a change, if that one does not have it: the change is over, or never was. It tells
+// whether it did.
+func (s *Service) EndStaleUpdate(ctx context.Context, key *v1alpha1.KMSKey) (ended bool, err error) {
+	text := key.Annotations[v1alpha1.PrimaryUpdateAnnotation]
+	u, ok := UpdateOf(key)
+	if ok && u.From == key.Name || text == "" {
+		return false, nil
+	}
+	if ok {
+		from := &v1alpha1.KMSKey{}
+		err := s.Reader.Get(ctx, client.ObjectKey{Namespace: key.Namespace, Name: u.From}, from, client.UnsafeDisableDeepCopy)
+		if client.IgnoreNotFound(err) != nil {
+			return false, fmt.Errorf("reading KMSKey %s: %w", u.From, err)
+		}
+		if theirs, has := UpdateOf(from); err == nil && has && theirs.From == u.From && theirs.To == u.To {
+			return false, nil
+		}
+	}
+	return true, s.endUpdate(ctx, key, text)
+}
