@@ -65,8 +65,10 @@ type pass struct {
 	foundFrom string
 	// requeue is when to look again, 0 for never; plan is when the policies ask for that, however the pass ends.
 	requeue, plan time.Duration
-	// deleted tells that the parameter has expired and is gone, and changed that somebody changed or deleted it before.
-	deleted, changed bool
+	// deleted tells that the parameter has expired and is gone. again is when to make the pass anew that has ended with nothing to say: somebody changed or
+	// deleted the parameter first, or the API server's clock is a little behind.
+	deleted bool
+	again   time.Duration
 }
 
 func (p *pass) subject() sealed.Subject {
@@ -86,8 +88,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	switch {
 	case p.deleted:
 		return ctrl.Result{}, nil
-	case p.changed:
-		return ctrl.Result{RequeueAfter: changedAgain}, nil
+	case p.again > 0:
+		return ctrl.Result{RequeueAfter: p.again}, nil
 	}
 	return p.planned(r.summarise(ctx, p, err))
 }
@@ -98,7 +100,7 @@ func (r *Reconciler) run(ctx context.Context, p *pass) error {
 		return err
 	}
 	if p.parameter.Spec.Suspend {
-		return passes.ErrSuspended
+		return r.rest(ctx, p)
 	}
 	if err := passes.Run(ctx, p, r.identify, r.restore, r.resume); err != nil {
 		return err

@@ -1950,6 +1950,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: digest
       type:
         scalar: string
+    - name: generation
+      type:
+        scalar: numeric
     - name: immutable
       type:
         scalar: boolean
