@@ -49,9 +49,9 @@ var _ = Describe("The expiry of a Parameter", func() {
 	})
 
 	It("of which the API server's clock knows nothing yet is not deleted, and still shown, and says so", func() {
-		server := world.Clock.Now()
-		with := reconciler(func(context.Context) (time.Time, error) { return server, nil })
 		p := ready("a", policed(expires(time.Hour)))
+		server := parameterstore.Expiry(p).Add(-time.Hour)
+		with := reconciler(func(context.Context) (time.Time, error) { return server, nil })
 		advance(2 * time.Hour)
 		for range 2 {
 			_, err := with.Reconcile(ctx, environment.Request(p))
@@ -85,7 +85,7 @@ var _ = Describe("The expiry of a Parameter", func() {
 	It("is deleted with the version that a request stored and did not commit before it died", func() {
 		p := ready("a", policed(expires(time.Hour)), valued("one"))
 		_, writes := world.Faulty()
-		writes.FailAt(2, false) // the commit
+		writes.FailAt(3, false) // the commit
 		_, _, err := world.ParametersOver(writes).Put(ctx, parameterstore.PutInput{
 			Namespace: p.Namespace, Account: accountOf(p), Region: "us-east-1", Name: "b", Type: v1alpha1.ParameterString, Value: secretbytes.Copy([]byte("v")),
 			Tier: ptr.To(v1alpha1.TierAdvanced), Policies: &p.Spec.Policies,
