@@ -129,7 +129,9 @@ var _ = Describe("A parameter of which a put left no more than the object", func
 
 	It("and that was seen to wait is deleted at its expiry, and its name is free", func() {
 		interrupted()
+		advance(time.Minute)
 		passOver()
+		Expect(onlyObject().Status.Policies).To(HaveLen(1))
 		advance(2 * time.Hour)
 		_, err := put("/p/a", "v")
 		be(err, "TooManyUpdates")
