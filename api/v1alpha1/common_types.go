@@ -286,6 +286,8 @@ const (
 	// ReasonExpired: the certificate has expired, and nothing renews it here since it was imported; or the expiry of a Parameter had passed when
 	// it was set, so that its value is neither served nor shown.
 	ReasonExpired = "Expired"
+	// ReasonClockSkewed: a Parameter has expired by the manager's clock and not by the API server's, so that it is not deleted.
+	ReasonClockSkewed = "ClockSkewed"
 	// ReasonExpiration is the event of a Parameter that was deleted since it expired.
 	ReasonExpiration = "Expiration"
 	// ReasonExpirationNotification: a Parameter is about to expire. It is also an event.

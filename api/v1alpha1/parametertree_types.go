@@ -190,6 +190,11 @@ type ParameterTreeProjection struct {
 	// +required
 	// +kubebuilder:validation:Enum=ConfigMap;Secret
 	Kind string `json:"kind"`
+
+	// generation of the tree that the keys are of. 0 when it is not known.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	Generation int64 `json:"generation,omitempty"`
 }
 
 // ParameterTreeStatus is what is known of the tree.

@@ -65,8 +65,10 @@ type pass struct {
 	foundFrom string
 	// requeue is when to look again, 0 for never; plan is when the policies ask for that, however the pass ends.
 	requeue, plan time.Duration
-	// deleted tells that the parameter has expired and is gone, and changed that somebody changed or deleted it before.
-	deleted, changed bool
+	// deleted tells that the parameter has expired and is gone. again is when to make the pass anew that has ended with nothing to say: somebody changed or
+	// deleted the parameter first, or the API server's clock is a little behind.
+	deleted bool
+	again   time.Duration
 }
 
 func (p *pass) subject() sealed.Subject {
@@ -79,6 +81,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if found, err := passes.Living(ctx, r.Keyring, r.Client, req, parameter); !found {
 		return ctrl.Result{}, err
 	}
+	if wait := beingMade(parameter, r.Now()); wait > 0 {
+		return ctrl.Result{RequeueAfter: wait}, nil
+	}
 	before := parameter.DeepCopy()
 	p := &pass{parameter: parameter, before: before, former: &before.Status, now: r.Now()}
 	err := r.run(ctx, p)
@@ -86,10 +91,24 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	switch {
 	case p.deleted:
 		return ctrl.Result{}, nil
-	case p.changed:
-		return ctrl.Result{RequeueAfter: changedAgain}, nil
+	case p.again > 0:
+		return ctrl.Result{RequeueAfter: p.again}, nil
 	}
 	return p.planned(r.summarise(ctx, p, err))
+}
+
+// making is how long a request has that makes a parameter by the API: longer than it ever takes.
+const making = 5 * time.Second
+
+// beingMade is how long to leave a Parameter alone that a request has just made, and of which it is about to store and commit the first version. A pass now
+// would take that version over and commit it as well, at the price of three writes and of the request's conflict. What a request leaves that died is looked at then. A clock that is
+// behind by more than that waits for nothing. It is a pure function.
+func beingMade(p *v1alpha1.Parameter, now time.Time) time.Duration {
+	age := now.Sub(p.CreationTimestamp.Time)
+	if p.Annotations[v1alpha1.SubjectAnnotation] == "" || p.Status.ARN != "" || age < -making || age >= making {
+		return 0
+	}
+	return min(making-age, making)
 }
 
 // run is the order of steps. What there is is shown and healed even if no new version can be made.
@@ -98,7 +117,7 @@ func (r *Reconciler) run(ctx context.Context, p *pass) error {
 		return err
 	}
 	if p.parameter.Spec.Suspend {
-		return passes.ErrSuspended
+		return r.rest(ctx, p)
 	}
 	if err := passes.Run(ctx, p, r.identify, r.restore, r.resume); err != nil {
 		return err

@@ -2,7 +2,6 @@ package parameter
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -11,6 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/controllers/imports"
 	"strongroom.dev/strongroom/controllers/outcome"
 	"strongroom.dev/strongroom/internal/account"
 	"strongroom.dev/strongroom/internal/claim"
@@ -81,32 +81,27 @@ func (r *Reconciler) restore(ctx context.Context, p *pass) error {
 	return r.bindNow(ctx, p)
 }
 
-// recover finds what is left of the parameter.
-func (r *Reconciler) recover(ctx context.Context, p *pass) error {
-	restored, err := r.Parameters.Versions().Restore(ctx, sealed.Lost{
+// lost is the parameter as one whose versions are looked for.
+func (p *pass) lost() sealed.Lost {
+	return sealed.Lost{
 		Namespace: p.parameter.Namespace, Name: p.parameter.Name, Reading: store.Reading(p.parameter), Created: p.parameter.CreationTimestamp.Time,
 		Mine: func(subject string) bool { return subject == p.arn },
-	})
+	}
+}
+
+// recover finds what is left of the parameter.
+func (r *Reconciler) recover(ctx context.Context, p *pass) error {
+	restored, err := r.Parameters.Versions().Restore(ctx, p.lost())
 	if err != nil || restored.ARN == "" {
 		return err
 	}
 	p.index, p.found, p.restored = restored.Index, true, restored.Deleted
 	p.parameter.Status.PolicyBinding = principals.Rebound(p.parameter, p.parameter.Spec.ResourcePolicy, p.parameter.Status.PolicyBinding, restored.PolicyBinding)
-	p.foundFrom = formerSource(restored.Spec, sourceOf(p.parameter))
+	p.foundFrom = imports.Former(restored.Spec, sourceOf(p.parameter))
 	if len(restored.Damaged) > 0 {
 		r.reporter().Tell(p.parameter, outcome.Dropped(restored.Damaged))
 	}
 	return nil
-}
-
-// formerSource is the source of a value that a parameter had when it was deleted, by the spec that its tombstone keeps, so that another in the spec of now is
-// not taken for it. If that is not known, it is taken to be the one of now.
-func formerSource(spec []byte, now string) string {
-	var former v1alpha1.ParameterSpec
-	if len(spec) == 0 || json.Unmarshal(spec, &former) != nil {
-		return now
-	}
-	return sourceOf(&v1alpha1.Parameter{Spec: former})
 }
 
 // resume commits, in this pass, the versions whose Envelopes earlier passes made before they ended, or requests that have not

@@ -1,6 +1,7 @@
 package parameter
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/controllers/outcome"
+	"strongroom.dev/strongroom/controllers/passes"
 	"strongroom.dev/strongroom/internal/conditions"
 	"strongroom.dev/strongroom/internal/core/parameterpolicy"
 	"strongroom.dev/strongroom/internal/fault"
@@ -29,6 +31,11 @@ const longestPlan = 24 * time.Hour
 
 // changedAgain is how soon a pass is made again over a parameter that was changed before it could be deleted.
 const changedAgain = 200 * time.Millisecond
+
+// tolerance is how far the clocks of a manager and of an API server may be apart without a word.
+const tolerance = time.Minute
+
+var errSkewed = errors.New("the parameter has expired by one clock and not by the other, so nothing is deleted, and it is not served")
 
 var errExpired = errors.New("the parameter had expired when its Expiration was set, or when it was applied again: its value is neither served nor " +
 	"shown, and nothing was deleted; set a later timestamp in spec.policies, or delete the object")
@@ -54,6 +61,9 @@ func (r *Reconciler) expire(ctx context.Context, p *pass) (over bool, err error)
 	if !d.Delete {
 		return true, fault.Join(fault.Stalled(v1alpha1.ReasonExpired, errExpired), r.withdraw(ctx, p))
 	}
+	if waits, err := r.waits(ctx, p); waits || err != nil {
+		return true, err
+	}
 	// What shows it goes first: a target that others share has nobody behind the object to take it away. A target that is somebody else's by now holds nothing up, and a parameter that is spared after all is
 	// shown again by the next pass.
 	if err := r.withdraw(ctx, p); err != nil && !fault.Of(err).Stalled {
@@ -64,8 +74,45 @@ func (r *Reconciler) expire(ctx context.Context, p *pass) (over bool, err error)
 		r.reporter().Tell(p.parameter, happening(v1alpha1.ReasonExpiration, fmt.Sprintf("%s expired at %s by its Expiration policy and was deleted with %d versions",
 			p.parameter.AWSName(), at.Format(time.RFC3339), len(p.index))))
 	}
-	p.changed = err == nil && !p.deleted
+	if err == nil && !p.deleted {
+		p.again = changedAgain
+	}
 	return true, err
+}
+
+// waits compares the clock by which the parameter has expired with the API server's. One that is a little ahead waits in silence, and one that is far ahead
+// is told: a wrong clock must delete nothing, and take nothing from workloads.
+func (r *Reconciler) waits(ctx context.Context, p *pass) (bool, error) {
+	until, err := r.Parameters.Until(ctx, *parameterstore.Expiry(p.parameter))
+	switch {
+	case err != nil:
+		return true, err
+	case until > tolerance:
+		return true, fault.Stalled(v1alpha1.ReasonClockSkewed, fmt.Errorf("%w: it is %s by the manager's clock, and expires in %s by the API server's; set the clocks right",
+			errSkewed, p.now.UTC().Format(time.RFC3339), until.Round(time.Second)))
+	case until > 0:
+		p.again = until
+	}
+	return until > 0, nil
+}
+
+// rest is all that is done about a Parameter that is suspended: what has expired is shown no more, though it is not deleted. An expiry was promised before,
+// and holding changes must not be a way to keep a value.
+func (r *Reconciler) rest(ctx context.Context, p *pass) error {
+	p.arn, p.index = p.parameter.Status.ARN, parameterstore.IndexOf(p.parameter)
+	switch at := parameterstore.Expiry(p.parameter); {
+	case at == nil:
+	case p.now.Before(*at):
+		p.plan = min(max(at.Sub(p.now), time.Second), longestPlan)
+	case p.former.Projection != nil:
+		if waits, err := r.waits(ctx, p); waits || err != nil {
+			return cmp.Or(err, passes.ErrSuspended)
+		}
+		if err := r.withdraw(ctx, p); err != nil {
+			return err
+		}
+	}
+	return passes.ErrSuspended
 }
 
 // withdraw removes what shows the parameter. Its value is not opened.

@@ -3,20 +3,30 @@ package parameter
 import (
 	"context"
 
+	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/controllers/passes"
 	"strongroom.dev/strongroom/internal/service/parameterstore"
 )
 
-// bind settles whom the resource policy's ARNs mean. It comes first, of a parameter that is suspended too, so that nothing leaves a changed
-// policy to whoever is made under a name. Of a parameter that may yet be restored it comes with restore: it may have been bound before.
+// bind settles whom the resource policy's ARNs mean: see passes.BindFirst.
 func (r *Reconciler) bind(ctx context.Context, p *pass) error {
-	if len(p.parameter.Status.Versions) == 0 && !p.parameter.Spec.Suspend {
-		return nil
-	}
-	return r.bindNow(ctx, p)
+	return passes.BindFirst(ctx, r.Client, passes.Binding{
+		PolicyPrincipals: p.named(), Known: len(p.parameter.Status.Versions) > 0, Suspended: p.parameter.Spec.Suspend,
+		Buried: func(ctx context.Context) (*v1alpha1.PolicyBinding, error) {
+			if err := r.identify(ctx, p); err != nil {
+				return nil, err
+			}
+			return r.Parameters.Versions().Buried(ctx, p.lost())
+		},
+	})
 }
 
 func (r *Reconciler) bindNow(ctx context.Context, p *pass) error {
+	return passes.BindPrincipals(ctx, r.Client, p.named())
+}
+
+// named is whom the resource policy names.
+func (p *pass) named() passes.PolicyPrincipals {
 	named := passes.PolicyPrincipals{
 		Object: p.parameter, Policy: p.parameter.Spec.ResourcePolicy,
 		Binding: &p.parameter.Status.PolicyBinding, Conditions: &p.parameter.Status.Conditions,
@@ -24,5 +34,5 @@ func (r *Reconciler) bindNow(ctx context.Context, p *pass) error {
 	if named.Policy != nil {
 		named.Compiled, _ = parameterstore.ParsePolicy(named.Policy.Raw) // Understood tells
 	}
-	return passes.BindPrincipals(ctx, r.Client, named)
+	return named
 }

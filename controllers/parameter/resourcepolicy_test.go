@@ -65,6 +65,20 @@ func replaced(p *v1alpha1.Parameter) bool {
 	return meta.IsStatusConditionTrue(p.Status.Conditions, v1alpha1.ConditionPrincipalReplaced)
 }
 
+// bury deletes a Parameter, and leaves the tombstone that the controller of Envelopes makes.
+func bury(p *v1alpha1.Parameter) {
+	GinkgoHelper()
+	content := parameterstore.TombstoneOf(p)
+	world.Remove(p)
+	ring, err := world.Services.Keyring.Get()
+	Expect(err).NotTo(HaveOccurred())
+	now := world.Clock.Now()
+	e, err := store.NewTombstone(ring, world.Namespace, parameterstore.Owner(p.Name), p.Status.ARN, content, now, now.AddDate(0, 0, 30))
+	Expect(err).NotTo(HaveOccurred())
+	world.Create(e)
+	world.Seen(e)
+}
+
 var _ = Describe("A Parameter with a resource policy", func() {
 	It("binds whom it names, so that whoever is made again under the name is let in only by another policy", func() {
 		first := newUser("ada")
@@ -102,15 +116,7 @@ var _ = Describe("A Parameter with a resource policy", func() {
 	It("binds as before when it is deleted and applied again within the window, if the policy is the same", func() {
 		first := newUser("ada")
 		p := ready("a", naming("ada", "one"))
-		content := parameterstore.TombstoneOf(p)
-		world.Remove(p)
-		ring, err := world.Services.Keyring.Get()
-		Expect(err).NotTo(HaveOccurred())
-		now := world.Clock.Now()
-		e, err := store.NewTombstone(ring, world.Namespace, parameterstore.Owner("a"), p.Status.ARN, content, now, now.AddDate(0, 0, 30))
-		Expect(err).NotTo(HaveOccurred())
-		world.Create(e)
-		world.Seen(e)
+		bury(p)
 		removeUser("ada")
 		second := newUser("ada")
 		back := create("a", naming("ada", "one"))
@@ -119,6 +125,42 @@ var _ = Describe("A Parameter with a resource policy", func() {
 		Expect(letIn(back, "ada", second)).To(BeFalse())
 		Expect(letIn(back, "ada", first)).To(BeTrue())
 		Expect(replaced(back)).To(BeTrue())
+	})
+
+	It("binds as before when it is applied again suspended, so that suspending lets in nobody who is made again", func() {
+		first := newUser("ada")
+		p := ready("a", naming("ada", "one"))
+		bury(p)
+		removeUser("ada")
+		second := newUser("ada")
+		back := create("a", naming("ada", "one"), func(p *v1alpha1.Parameter) { p.Spec.Suspend = true })
+		for range 2 {
+			reconcile(back)
+			Expect(condition(back)).To(HaveField("Reason", v1alpha1.ReasonSuspended))
+			Expect(back.Status.Versions).To(BeEmpty())
+			Expect(letIn(back, "ada", second)).To(BeFalse())
+			Expect(replaced(back)).To(BeTrue())
+		}
+		world.Update(back, func() { back.Spec.Suspend = false })
+		reconcile(back)
+		Expect(back.Status.Versions).To(HaveLen(1))
+		Expect(letIn(back, "ada", second)).To(BeFalse())
+		Expect(letIn(back, "ada", first)).To(BeTrue())
+		world.Update(back, func() { naming("ada", "two")(back); back.Spec.Suspend = true })
+		reconcile(back)
+		Expect(letIn(back, "ada", second)).To(BeTrue(), "another policy means whoever is there")
+	})
+
+	It("that is new and suspended means whoever is there then", func() {
+		first := newUser("ada")
+		p := create("a", naming("ada", "one"), func(p *v1alpha1.Parameter) { p.Spec.Suspend = true })
+		reconcile(p)
+		removeUser("ada")
+		second := newUser("ada")
+		world.Update(p, func() { p.Spec.Suspend = false })
+		reconcile(p)
+		Expect(letIn(p, "ada", second)).To(BeFalse())
+		Expect(letIn(p, "ada", first)).To(BeTrue())
 	})
 
 	It("that cannot be read says so, works, and lets nobody in", func() {

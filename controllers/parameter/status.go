@@ -18,7 +18,7 @@ import (
 func (r *Reconciler) summarise(ctx context.Context, p *pass, err error) (ctrl.Result, error) {
 	p.parameter.Status.ObservedGeneration = p.parameter.Generation
 	if errors.Is(err, passes.ErrSuspended) {
-		return r.reporter().Suspended(ctx, p.before, p.parameter, "no version is made and nothing is projected")
+		return r.reporter().Suspended(ctx, p.before, p.parameter, p.rests())
 	}
 	if p.indexed {
 		r.notify(p)
@@ -35,6 +35,14 @@ func (r *Reconciler) summarise(ctx context.Context, p *pass, err error) (ctrl.Re
 		Quiet:   []string{v1alpha1.ReasonKeyUnusable}, // the key tells it
 		Patient: []string{v1alpha1.ReasonSourceNotFound, v1alpha1.ReasonConflict, v1alpha1.ReasonNameConflict},
 	})
+}
+
+// rests says what is not done while the parameter is suspended.
+func (p *pass) rests() string {
+	if parameterstore.Expired(p.parameter, p.now) {
+		return "no version is made; the parameter has expired, so its value is neither served nor shown, and it is deleted when it is suspended no more"
+	}
+	return "no version is made and nothing is projected"
 }
 
 func (r *Reconciler) reporter() outcome.Reporter {

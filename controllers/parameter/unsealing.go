@@ -2,13 +2,10 @@ package parameter
 
 import (
 	"context"
-	"errors"
-	"fmt"
 
-	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/controllers/imports"
 	"strongroom.dev/strongroom/internal/core/arn"
 	"strongroom.dev/strongroom/internal/core/sealing"
-	"strongroom.dev/strongroom/internal/fault"
 )
 
 // openSealed makes a version of the sealed value when spec has another one than before. What opened once is not opened again, so that the
@@ -20,11 +17,11 @@ func (r *Reconciler) openSealed(ctx context.Context, p *pass) error {
 	text := p.parameter.Spec.Sealed
 	key, err := r.Parameters.KMS.SealedFor(ctx, p.parameter.Namespace, text)
 	if err != nil {
-		return sealedFault(err)
+		return imports.SealedFault(err, "parameter")
 	}
 	value, err := r.Parameters.KMS.OpenSealed(ctx, key, p.sealingScope(), text)
 	if err != nil {
-		return sealedFault(err)
+		return imports.SealedFault(err, "parameter")
 	}
 	if err := r.putIfOther(ctx, p, value); err != nil {
 		return err
@@ -36,11 +33,4 @@ func (r *Reconciler) openSealed(ctx context.Context, p *pass) error {
 // sealingScope is what a value must have been sealed for. x and /x are one parameter.
 func (p *pass) sealingScope() sealing.Scope {
 	return sealing.Scope{Kind: "Parameter", Account: arn.Account(p.arn), Region: arn.Region(p.arn), Name: p.parameter.CanonicalName()}
-}
-
-func sealedFault(err error) error {
-	if errors.Is(err, sealing.ErrInvalid) {
-		return fault.Stalled(v1alpha1.ReasonSealedInvalid, fmt.Errorf("spec.sealed: %w; seal the value again for this parameter's name and namespace", err))
-	}
-	return err
 }

@@ -8,7 +8,6 @@ import (
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/controllers/imports"
 	"strongroom.dev/strongroom/internal/conditions"
-	"strongroom.dev/strongroom/internal/core/sealing"
 	"strongroom.dev/strongroom/internal/core/secretbytes"
 	"strongroom.dev/strongroom/internal/core/versions"
 	"strongroom.dev/strongroom/internal/fault"
@@ -122,14 +121,7 @@ func (r *Reconciler) importIfOther(ctx context.Context, p *pass, value secretbyt
 
 // sourceOf names the source of an imported value, as status does.
 func sourceOf(parameter *v1alpha1.Parameter) string {
-	if parameter.Spec.Sealed != "" {
-		return v1alpha1.SealedSource + sealing.Digest(parameter.Spec.Sealed)
-	}
-	if parameter.Spec.ValueFrom == nil {
-		return ""
-	}
-	ref := parameter.Spec.ValueFrom.SecretKeyRef
-	return ref.Name + "/" + ref.Key
+	return imports.NameOf(parameter.Spec.Sealed, parameter.Spec.ValueFrom)
 }
 
 // putIfOther makes a version of a value unless the latest has it. It takes the value over.

@@ -38,8 +38,9 @@ func Indexes() map[string]client.IndexerFunc {
 			}
 			return ""
 		}),
-		principals.Index: principals.IndexValues,
-		KeyIndex:         passes.Index(parameterstore.KeyName),
+		principals.Index:         principals.IndexValues,
+		parameterstore.PathIndex: parameterstore.IndexPaths,
+		KeyIndex:                 passes.Index(parameterstore.KeyName),
 		SourceIndex: passes.Index(func(p *v1alpha1.Parameter) string {
 			if p.Spec.ValueFrom == nil {
 				return ""

@@ -14,10 +14,13 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/controllers/outcome"
 	"strongroom.dev/strongroom/controllers/passes"
 	"strongroom.dev/strongroom/internal/account"
 	"strongroom.dev/strongroom/internal/core/arn"
+	"strongroom.dev/strongroom/internal/core/fairshare"
 	"strongroom.dev/strongroom/internal/core/keyring"
+	"strongroom.dev/strongroom/internal/fault"
 	"strongroom.dev/strongroom/internal/projection"
 	"strongroom.dev/strongroom/internal/service/parameterstore"
 )
@@ -32,6 +35,9 @@ type Reconciler struct {
 	Keyring *keyring.Holder
 	// Projector writes targets.
 	Projector *projection.Projector
+	// Slots are how many passes are made at once, shared by namespaces; nil sets no limit. A pass reads all parameters of its namespace, so one that has
+	// many trees of many parameters would otherwise keep others' waiting with each change.
+	Slots *fairshare.Slots
 	// Events tells users what happened.
 	Events events.EventRecorder
 	// Now is the clock.
@@ -52,6 +58,8 @@ type pass struct {
 	arn, region string
 	// members are the parameters that are to be shown, by their keys of data.
 	members map[string]parameterstore.Member
+	// shown tells that the target is as it is to be.
+	shown bool
 	// requeue is when to look again, 0 for never.
 	requeue time.Duration
 }
@@ -62,17 +70,28 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if found, err := passes.Living(ctx, r.Keyring, r.Client, req, tree); !found {
 		return ctrl.Result{}, err
 	}
+	if r.Slots != nil {
+		release, wait := r.Slots.Acquire(req.Namespace, req.String())
+		if release == nil {
+			return ctrl.Result{RequeueAfter: wait}, nil
+		}
+		defer release()
+	}
 	before := tree.DeepCopy()
 	p := &pass{tree: tree, before: before, former: &before.Status, now: r.Now()}
 	return r.summarise(ctx, p, r.run(ctx, p))
 }
 
-// run is the order of steps. What cannot be shown whole is not shown: what was there before stays.
+// run is the order of steps. What cannot be shown whole is not shown: what was there before stays, but for the values of parameters that are gone.
 func (r *Reconciler) run(ctx context.Context, p *pass) error {
 	if p.tree.Spec.Suspend {
 		return passes.ErrSuspended
 	}
-	return passes.Run(ctx, p, r.identify, r.gather, r.project)
+	err := passes.Run(ctx, p, r.identify, r.gather, r.project)
+	if err != nil && !p.shown && !outcome.LostRace(err) {
+		err = fault.Join(err, r.withdraw(ctx, p))
+	}
+	return err
 }
 
 // identify settles the account of the tree's parameters, and the ARN of all that is below the path. No parameter has that ARN, since no

@@ -179,11 +179,11 @@ var _ = Describe("A tree that cannot be shown whole", func() {
 		world.Remove(late)
 	})
 
-	It("keeps what it showed when no parameter is left", func() {
-		p := put("a", "/p/a", "1")
+	It("keeps what it showed when its path is another, below which there is nothing", func() {
+		put("a", "/p/a", "1")
 		t := ready()
-		world.Remove(p)
-		keeps(t, v1alpha1.ReasonSourceNotFound, "/p")
+		world.Update(t, func() { t.Spec.Path = "/q" })
+		keeps(t, v1alpha1.ReasonSourceNotFound, "/q")
 		Expect(configMap("tree").Data).To(Equal(map[string]string{"a": "1"}))
 	})
 

@@ -41,13 +41,9 @@ func (r *Reconciler) project(ctx context.Context, p *pass) error {
 		return err
 	}
 	showing := projection.Showing{
-		Owner:     projection.Owner{Kind: own.Name, Name: p.tree.Name, UID: p.tree.UID, ARN: p.arn},
+		Owner:     p.owner(),
 		Namespace: p.tree.Namespace, Generation: p.tree.Generation, Version: token, Now: p.now,
-		Target: target, Restart: p.tree.Spec.Target.Restart,
-	}
-	if former := p.former.Projection; former != nil {
-		showing.Former = projection.FormerOf(&former.SecretProjectionStatus)
-		showing.Former.ConfigMap = former.Kind == kindConfigMap
+		Target: target, Restart: p.tree.Spec.Target.Restart, Former: p.formerTarget(),
 	}
 	return r.show(ctx, p, &showing)
 }
@@ -57,10 +53,10 @@ func (r *Reconciler) show(ctx context.Context, p *pass, showing *projection.Show
 	shown, err := r.Projector.Show(ctx, showing)
 	r.reporter().TellShown(p.tree, &shown, err)
 	p.requeue = shown.LookAgain
-	if shown.Done {
+	if p.shown = shown.Done; p.shown {
 		p.tree.Status.Parameters = int32(len(p.members))
 		p.tree.Status.Projection = &v1alpha1.ParameterTreeProjection{
-			Kind: kindSecret, SecretProjectionStatus: *projection.StatusOf(&shown, showing.Target.Immutable),
+			Kind: kindSecret, SecretProjectionStatus: *projection.StatusOf(&shown, showing.Target.Immutable), Generation: p.tree.Generation,
 		}
 		if showing.Target.ConfigMap {
 			p.tree.Status.Projection.Kind = kindConfigMap

@@ -2,6 +2,7 @@ package parametertree_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -25,6 +26,8 @@ func TestParameterTreeController(t *testing.T) {
 	SetDefaultEventuallyPollingInterval(20 * time.Millisecond)
 	RunSpecs(t, "ParameterTree controller")
 }
+
+var errSealed = errors.New("the root is away")
 
 var (
 	ctx   = context.Background()

@@ -60,6 +60,33 @@ func BindPrincipals(ctx context.Context, reader client.Reader, n PolicyPrincipal
 	return nil
 }
 
+// Binding is when a pass settles whom the resource policy of an object means that may have been deleted and applied again.
+type Binding struct {
+	PolicyPrincipals
+	// Known tells that the object has versions, Suspended that its pass ends before those of a deleted one can come back.
+	Known, Suspended bool
+	// Buried is the binding that the tombstone of the deleted object keeps, if its versions may come back: see sealed.Versions.
+	Buried func(context.Context) (*v1alpha1.PolicyBinding, error)
+}
+
+// BindFirst is BindPrincipals as the first step of a pass, so that nothing leaves a changed policy to whoever is made under a name. Of an object that
+// may yet be restored the step that restores it does it: it may have been bound before. One that is suspended gets no further than this step, so here
+// it has the binding that the tombstone keeps: whoever is made again under a name is not let in by suspending what is applied again.
+func BindFirst(ctx context.Context, reader client.Reader, b Binding) error {
+	switch {
+	case b.Known:
+	case !b.Suspended:
+		return nil
+	case *b.PolicyPrincipals.Binding == nil && b.Policy != nil:
+		kept, err := b.Buried(ctx)
+		if err != nil {
+			return err
+		}
+		*b.PolicyPrincipals.Binding = principals.Rebound(b.Object, b.Policy, nil, kept)
+	}
+	return BindPrincipals(ctx, reader, b.PolicyPrincipals)
+}
+
 // Understood says whether parse understands a resource policy, which there need not be. Its object does all else; by the AWS API, a policy that is not understood lets nobody in.
 func Understood(document *v1alpha1.PolicyDocument, parse func([]byte) (*iam.Policy, error)) error {
 	if document == nil {

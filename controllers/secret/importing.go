@@ -75,12 +75,5 @@ func (r *Reconciler) importIfOther(ctx context.Context, p *pass, value secretbyt
 
 // sourceOf names the source of an imported value, as status does.
 func sourceOf(secret *v1alpha1.Secret) string {
-	if secret.Spec.Sealed != "" {
-		return sealedSource(secret.Spec.Sealed)
-	}
-	if secret.Spec.ValueFrom == nil {
-		return ""
-	}
-	ref := secret.Spec.ValueFrom.SecretKeyRef
-	return ref.Name + "/" + ref.Key
+	return imports.NameOf(secret.Spec.Sealed, secret.Spec.ValueFrom)
 }

@@ -80,6 +80,20 @@ func withPolicy(d *v1alpha1.PolicyDocument) func(*v1alpha1.Secret) {
 	return func(s *v1alpha1.Secret) { s.Spec.ResourcePolicy = d }
 }
 
+// bury deletes a Secret, and leaves the tombstone that the controller of Envelopes makes.
+func bury(s *v1alpha1.Secret) {
+	GinkgoHelper()
+	content := secretsmanager.TombstoneOf(s)
+	Expect(json.Valid(content.Spec)).To(BeTrue())
+	remove(s)
+	ring, err := env.Services.Keyring.Get()
+	Expect(err).NotTo(HaveOccurred())
+	now := env.Clock.Now()
+	e, err := store.NewTombstone(ring, namespace, secretsmanager.Owner(s.Name), s.Status.ARN, content, now, now.AddDate(0, 0, 30))
+	Expect(err).NotTo(HaveOccurred())
+	create(e)
+}
+
 var _ = Describe("A Secret with a resource policy", func() {
 	It("binds whom it names, so that whoever is made again under the name is let in only by another policy", func() {
 		first := newUser("ada")
@@ -180,15 +194,7 @@ var _ = Describe("A Secret with a resource policy", func() {
 	It("binds as before when it is deleted and applied again within the window, if the policy is the same", func() {
 		first := newUser("ada")
 		s := ready(withPolicy(naming("ada", "one")))
-		content := secretsmanager.TombstoneOf(s)
-		Expect(json.Valid(content.Spec)).To(BeTrue())
-		remove(s)
-		ring, err := env.Services.Keyring.Get()
-		Expect(err).NotTo(HaveOccurred())
-		now := env.Clock.Now()
-		e, err := store.NewTombstone(ring, namespace, secretsmanager.Owner(s.Name), s.Status.ARN, content, now, now.AddDate(0, 0, 30))
-		Expect(err).NotTo(HaveOccurred())
-		create(e)
+		bury(s)
 		removeUser("ada")
 		second := newUser("ada")
 
@@ -204,6 +210,27 @@ var _ = Describe("A Secret with a resource policy", func() {
 		update(again, func() { again.Spec.ResourcePolicy = naming("ada", "two") })
 		reconcile(again)
 		Expect(letIn(again, "ada", second)).To(BeTrue())
+	})
+
+	It("binds as before when it is applied again suspended, so that suspending lets in nobody who is made again", func() {
+		first := newUser("ada")
+		s := ready(withPolicy(naming("ada", "one")))
+		bury(s)
+		removeUser("ada")
+		second := newUser("ada")
+		again := environment.Secret(namespace, "db", withPolicy(naming("ada", "one")), func(s *v1alpha1.Secret) { s.Spec.Suspend = true })
+		create(again)
+		for range 2 {
+			reconcile(again)
+			Expect(condition(again, v1alpha1.ConditionReady)).To(HaveField("Reason", v1alpha1.ReasonSuspended))
+			Expect(again.Status.Versions).To(BeEmpty())
+			Expect(letIn(again, "ada", second)).To(BeFalse())
+			Expect(condition(again, v1alpha1.ConditionPrincipalReplaced)).NotTo(BeNil())
+		}
+		update(again, func() { again.Spec.Suspend = false })
+		reconcile(again)
+		Expect(again.Status.ARN).To(Equal(s.Status.ARN))
+		Expect(bound(again)).To(Equal([]string{userARN("ada") + "=" + first}))
 	})
 
 	It("costs no write when nothing changed", func() {

@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/controllers/imports"
 	"strongroom.dev/strongroom/internal/conditions"
 	"strongroom.dev/strongroom/internal/core/sealing"
 	"strongroom.dev/strongroom/internal/fault"
@@ -29,7 +30,7 @@ func (r *Reconciler) reseal(ctx context.Context, p *pass) {
 		p.lookAgain(time.Second)
 		return
 	}
-	status := v1alpha1.ResealedStatus{Source: sealedSource(p.secret.Spec.Sealed), Key: conditions.Echo(asked)}
+	status := v1alpha1.ResealedStatus{Source: imports.NameOf(p.secret.Spec.Sealed, nil), Key: conditions.Echo(asked)}
 	from, to, err := r.resealingKeys(ctx, p, asked)
 	if err == nil {
 		status.Key = to.Name
@@ -39,7 +40,7 @@ func (r *Reconciler) reseal(ctx context.Context, p *pass) {
 		status.Sealed, err = r.KMS.Reseal(ctx, from, to, p.sealingScope(), p.secret.Spec.Sealed)
 	}
 	if err != nil {
-		status.Message = fault.Message(sealedFault(err))
+		status.Message = fault.Message(imports.SealedFault(err, sealedKind))
 	} else {
 		status.Digest = sealing.Digest(status.Sealed)
 	}

@@ -2,9 +2,9 @@ package secret
 
 import (
 	"context"
-	"encoding/json"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/controllers/imports"
 	"strongroom.dev/strongroom/controllers/outcome"
 	"strongroom.dev/strongroom/internal/core/arn"
 	"strongroom.dev/strongroom/internal/service/sealed"
@@ -24,17 +24,22 @@ func (r *Reconciler) restore(ctx context.Context, p *pass) error {
 	return r.bindNow(ctx, p)
 }
 
+// lost is the secret as one whose versions are looked for.
+func (r *Reconciler) lost(p *pass) sealed.Lost {
+	return sealed.Lost{
+		Namespace: p.secret.Namespace, Name: p.secret.Name, Reading: store.Reading(p.secret), Created: p.secret.CreationTimestamp.Time, Mine: r.mine(p),
+	}
+}
+
 // recover finds what is left of the secret.
 func (r *Reconciler) recover(ctx context.Context, p *pass) error {
-	restored, err := r.Secrets.Versions().Restore(ctx, sealed.Lost{
-		Namespace: p.secret.Namespace, Name: p.secret.Name, Reading: store.Reading(p.secret), Created: p.secret.CreationTimestamp.Time, Mine: r.mine(p),
-	})
+	restored, err := r.Secrets.Versions().Restore(ctx, r.lost(p))
 	if err != nil || restored.ARN == "" {
 		return err
 	}
 	p.arn, p.index = restored.ARN, restored.Index
 	secretsmanager.Rebind(p.secret, restored.PolicyBinding)
-	p.foundFrom = formerSource(restored.Spec, sourceOf(p.secret))
+	p.foundFrom = imports.Former(restored.Spec, sourceOf(p.secret))
 	p.trigger = triggerResumed
 	if restored.Deleted {
 		p.trigger = triggerRestored
@@ -53,14 +58,4 @@ func (r *Reconciler) mine(p *pass) func(subject string) bool {
 	return func(subject string) bool {
 		return arn.IsSecret(subject, region, id, p.secret.AWSName()) && (own == "" || own == subject)
 	}
-}
-
-// formerSource is the source of a value that a secret had when it was deleted, by the spec that its tombstone keeps. If that is not
-// known, it is taken to be the one of the spec that is applied now.
-func formerSource(spec []byte, now string) string {
-	var former v1alpha1.SecretSpec
-	if len(spec) == 0 || json.Unmarshal(spec, &former) != nil {
-		return now
-	}
-	return sourceOf(&v1alpha1.Secret{Spec: former})
 }

@@ -2,14 +2,11 @@ package secret
 
 import (
 	"context"
-	"errors"
-	"fmt"
 
-	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/controllers/imports"
 	"strongroom.dev/strongroom/internal/core/arn"
 	"strongroom.dev/strongroom/internal/core/sealing"
 	"strongroom.dev/strongroom/internal/core/versions"
-	"strongroom.dev/strongroom/internal/fault"
 	"strongroom.dev/strongroom/internal/service/secretsmanager"
 )
 
@@ -28,11 +25,11 @@ func (r *Reconciler) openSealed(ctx context.Context, p *pass) error {
 	text := p.secret.Spec.Sealed
 	key, err := r.KMS.SealedFor(ctx, p.secret.Namespace, text)
 	if err != nil {
-		return sealedFault(err)
+		return imports.SealedFault(err, sealedKind)
 	}
 	value, err := r.KMS.OpenSealed(ctx, key, p.sealingScope(), text)
 	if err != nil {
-		return sealedFault(err)
+		return imports.SealedFault(err, sealedKind)
 	}
 	defer value.Wipe()
 	if err := secretsmanager.CheckValue(value); err != nil {
@@ -46,12 +43,5 @@ func (p *pass) sealingScope() sealing.Scope {
 	return sealing.Scope{Kind: "Secret", Account: arn.Account(p.arn), Region: arn.Region(p.arn), Name: p.secret.AWSName()}
 }
 
-func sealedFault(err error) error {
-	if errors.Is(err, sealing.ErrInvalid) {
-		return fault.Stalled(v1alpha1.ReasonSealedInvalid, fmt.Errorf("spec.sealed: %w; seal the value again for this secret's name and namespace", err))
-	}
-	return err
-}
-
-// sealedSource names a sealed value in status.
-func sealedSource(text string) string { return v1alpha1.SealedSource + sealing.Digest(text) }
+// sealedKind is what messages call the object that a value was not sealed for.
+const sealedKind = "secret"

@@ -105,6 +105,8 @@ type Options struct {
 	RootVerifyInterval time.Duration
 	// Now is the clock. time.Now by default.
 	Now func() time.Time
+	// ServerTime is the API server's clock. It is asked by default.
+	ServerTime func(context.Context) (time.Time, error)
 	// SkipControllerNames lets several managers live in one process, as tests do.
 	SkipControllerNames bool
 	// WithoutControllers leaves the controllers out: tests call Reconcile themselves.
@@ -346,7 +348,7 @@ func (op *Operator) wire(o Options, digester *projection.Digester) error {
 		Secrets:        &secretsmanager.Service{Client: cached, Region: o.Region, Regions: o.regions(), KMS: keys, Store: envelopes, Policies: kms.NewPolicyCache(0), Now: o.Now},
 		Authorities:    authorities,
 		Certificates:   &acm.Service{Client: cached, Region: o.Region, Authorities: authorities, KMS: keys, Store: envelopes, Now: o.Now},
-		Parameters:     &parameterstore.Service{Client: cached, Region: o.Region, KMS: keys, Store: envelopes, Policies: kms.NewPolicyCache(0), Now: o.Now},
+		Parameters:     &parameterstore.Service{Client: cached, Region: o.Region, KMS: keys, Store: envelopes, Policies: kms.NewPolicyCache(0), Now: o.Now, ServerTime: op.serverTime(o), Tiers: &parameterstore.Tiers{}, Listings: &parameterstore.Listings{}},
 		Projector:      &projection.Projector{Client: cached, Live: live, Digester: digester, Keyring: holder},
 		HSM:            clusters,
 		CloudHSM:       &cloudhsm.Service{Client: cached, Live: live, Namespace: o.Namespace, Region: o.Region, Quotas: o.CloudHSMQuotas},
@@ -356,6 +358,13 @@ func (op *Operator) wire(o Options, digester *projection.Digester) error {
 		Now: o.Now,
 	}
 	return nil
+}
+
+func (op *Operator) serverTime(o Options) func(context.Context) (time.Time, error) {
+	if o.ServerTime != nil {
+		return o.ServerTime
+	}
+	return parameterstore.ServerTimeOf(op.direct)
 }
 
 // rootOf is where the root of trust is, nil for the unsealer's own default.

@@ -2,13 +2,10 @@ package projection
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/types"
 	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
 	metav1ac "k8s.io/client-go/applyconfigurations/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -110,17 +107,5 @@ func (p *Projector) RemoveConfigMap(ctx context.Context, namespace, name string,
 		err := p.Client.Delete(ctx, t.object(live), client.Preconditions{UID: &live.UID, ResourceVersion: &live.ResourceVersion})
 		return client.IgnoreNotFound(err)
 	}
-	// Merged into: the keys that this owner alone has written go. One patch by merge, which does nothing when it is done twice.
-	gone := absent(t.removed(live), nil)
-	if len(gone) == 0 {
-		return nil
-	}
-	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"uid": live.UID}, "data": gone})
-	if err != nil {
-		return fmt.Errorf("encoding the removal of keys: %w", err)
-	}
-	if err := p.patch(ctx, t, types.MergePatchType, patch); client.IgnoreNotFound(err) != nil && !remade(err) {
-		return err
-	}
-	return nil
+	return p.takeOut(ctx, t, live) // merged into: the keys that this owner alone has written go
 }

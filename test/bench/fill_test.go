@@ -14,6 +14,7 @@ import (
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/arn"
 	"strongroom.dev/strongroom/internal/operator"
+	"strongroom.dev/strongroom/internal/store"
 )
 
 // filler puts objects into an operator's cache, as if they were the API server's.
@@ -22,9 +23,9 @@ type filler struct {
 	there map[string]int
 }
 
-// fill makes objects of a kind until there are n: keys, secrets or policies.
+// fill makes objects of a kind until there are n: keys, secrets, policies or parameters.
 func (f *filler) fill(ctx context.Context, kind string, n int) error {
-	made := map[string]func(int) []client.Object{"keys": fillerKey, "secrets": fillerSecret, "policies": fillerPolicy}[kind]
+	made := map[string]func(int) []client.Object{"keys": fillerKey, "secrets": fillerSecret, "policies": fillerPolicy, "parameters": fillerParameter}[kind]
 	for i := f.there[kind]; i < n; i++ {
 		for _, obj := range made(i) {
 			obj.SetNamespace(gatewayAccount)
@@ -63,6 +64,19 @@ func fillerSecret(i int) []client.Object {
 	s.Status.ARN = arn.Secret(benchRegion, arn.DeriveAccount(gatewayAccount), s.Spec.Name, "AbCdEf")
 	s.Status.Versions = []v1alpha1.SecretVersion{{VersionID: fillerID(i), Sequence: 1, Stages: []string{"AWSCURRENT"}}}
 	return []client.Object{s, fillerEnvelope(v1alpha1.EnvelopeSecretVersion, "Secret", name, s.Status.ARN, fillerID(i))}
+}
+
+// fillerParameter is a SecureString below /filler, whose Envelope can be read and not opened.
+func fillerParameter(i int) []client.Object {
+	name := fmt.Sprintf("filler-parameter-%d", i)
+	p := &v1alpha1.Parameter{ObjectMeta: metav1.ObjectMeta{Name: name}}
+	p.Spec.Name, p.Spec.Type = fmt.Sprintf("/filler/team-%d/%06d", i%7, i), v1alpha1.ParameterSecureString
+	p.Status.ARN = arn.Parameter(benchRegion, arn.DeriveAccount(gatewayAccount), p.Spec.Name)
+	p.Status.Version, p.Status.Tier = 1, v1alpha1.TierStandard
+	p.Status.Versions = []v1alpha1.ParameterVersion{{Version: 1, CreatedTime: metav1.Now()}}
+	e := fillerEnvelope(v1alpha1.EnvelopeParameterVersion, "Parameter", name, p.Status.ARN, "1")
+	e.Name = store.Name(v1alpha1.EnvelopeParameterVersion, p.Status.ARN, 1)
+	return []client.Object{p, e}
 }
 
 func fillerPolicy(i int) []client.Object {

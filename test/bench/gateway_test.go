@@ -45,9 +45,9 @@ const (
 
 // operations that are measured. The plaintexts, data keys, messages and secrets have 64 bytes.
 // Sign is followed by the spec of the key that signs.
-// GetParameter is followed by the type of the parameter. All of them ask the API server nothing.
+// GetParameter is followed by the type of the parameter, GetParametersByPath by that of the ten which it answers. All of them ask the API server nothing.
 var operations = []string{
-	"Encrypt", "Decrypt", "GenerateDataKey", "GetSecretValue", "GetParameter String", "GetParameter SecureString",
+	"Encrypt", "Decrypt", "GenerateDataKey", "GetSecretValue", "GetParameter String", "GetParameter SecureString", "GetParametersByPath String",
 	"Sign ECC_NIST_P256", "Sign RSA_2048",
 }
 
@@ -133,15 +133,8 @@ func (g *gatewayBench) noRequests(offset int64, served int) {
 
 // account makes a user, whose ten policies allow everything together, and what the user asks for.
 func (g *gatewayBench) account() {
-	user := &v1alpha1.IAMUser{ObjectMeta: metav1.ObjectMeta{Namespace: gatewayAccount, Name: "bench"}}
-	user.Spec.AccessKeys = []v1alpha1.AccessKey{{Name: "main"}}
 	g.create(environment.KMSKey(gatewayAccount, "key"))
 	for i := range realObjects {
-		policy := &v1alpha1.IAMPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: gatewayAccount, Name: fmt.Sprintf("policy-%d", i)}}
-		policy.Spec.Document.Raw = document(i)
-		g.create(policy)
-		user.Spec.ManagedPolicyARNs = append(user.Spec.ManagedPolicyARNs,
-			fmt.Sprintf("arn:aws:iam::%s:policy/%s", arn.DeriveAccount(gatewayAccount), policy.Name))
 		key := environment.KMSKey(gatewayAccount, fmt.Sprintf("key-%d", i))
 		g.create(key)
 		g.keys = append(g.keys, key.Status.KeyID)
@@ -159,6 +152,20 @@ func (g *gatewayBench) account() {
 	}
 	g.parameters()
 	g.issuer()
+	g.caller()
+}
+
+// caller makes the user who asks.
+func (g *gatewayBench) caller() {
+	user := &v1alpha1.IAMUser{ObjectMeta: metav1.ObjectMeta{Namespace: gatewayAccount, Name: "bench"}}
+	user.Spec.AccessKeys = []v1alpha1.AccessKey{{Name: "main"}}
+	for i := range realObjects {
+		policy := &v1alpha1.IAMPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: gatewayAccount, Name: fmt.Sprintf("policy-%d", i)}}
+		policy.Spec.Document.Raw = document(i)
+		g.create(policy)
+		user.Spec.ManagedPolicyARNs = append(user.Spec.ManagedPolicyARNs,
+			fmt.Sprintf("arn:aws:iam::%s:policy/%s", arn.DeriveAccount(gatewayAccount), policy.Name))
+	}
 	g.create(user)
 	var handed corev1.Secret
 	g.must(g.client.Get(g.ctx, client.ObjectKey{Namespace: gatewayAccount, Name: "bench-main"}, &handed))
@@ -170,6 +177,9 @@ func (g *gatewayBench) parameters() {
 	for i := range realObjects {
 		g.create(environment.Parameter(gatewayAccount, parameterName("String", i), func(p *v1alpha1.Parameter) {
 			p.Spec = v1alpha1.ParameterSpec{Type: v1alpha1.ParameterString, Value: strings.Repeat("strong64", 8)}
+		}))
+		g.create(environment.Parameter(gatewayAccount, fmt.Sprintf("path-%d", i), func(p *v1alpha1.Parameter) {
+			p.Spec = v1alpha1.ParameterSpec{Name: fmt.Sprintf("/shop/app/%d", i), Type: v1alpha1.ParameterString, Value: strings.Repeat("strong64", 8)}
 		}))
 		g.create(environment.Parameter(gatewayAccount, parameterName("SecureString", i), func(p *v1alpha1.Parameter) {
 			p.Spec = v1alpha1.ParameterSpec{Type: v1alpha1.ParameterSecureString, Generate: &v1alpha1.SecretGenerator{
@@ -253,6 +263,8 @@ func (g *gatewayBench) requests64(to *peer, by signer, operation string) (out []
 			body = fmt.Sprintf(`{"KeyId":%q,"Message":%q,"SigningAlgorithm":%q}`, g.signingKeys[spec], plaintext, signing[spec])
 		case "GetParameter":
 			service, body = "ssm", fmt.Sprintf(`{"Name":%q,"WithDecryption":true}`, parameterName(spec, i))
+		case "GetParametersByPath":
+			service, body = "ssm", `{"Path":"/shop/app","WithDecryption":true}`
 		case issuing:
 			service = "acm-pca"
 			body = fmt.Sprintf(`{"CertificateAuthorityArn":%q,"Csr":%q,"SigningAlgorithm":"SHA256WITHECDSA","Validity":{"Type":"DAYS","Value":30}}`,

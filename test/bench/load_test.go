@@ -129,7 +129,7 @@ func (b *bench) dial(p *peer) *conn {
 	}
 	c, err := tls.Dial("tcp", p.address, &tls.Config{RootCAs: pool, ServerName: "localhost", MinVersion: tls.VersionTLS13})
 	b.must(err)
-	return &conn{c, bufio.NewReader(c)}
+	return &conn{c, bufio.NewReaderSize(c, 64<<10)}
 }
 
 // do sends a request and reads its answer.

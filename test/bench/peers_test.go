@@ -75,7 +75,7 @@ func TestGatewayProcess(t *testing.T) {
 		time.Sleep(10 * time.Millisecond)
 	}
 	fmt.Printf("%s\n\n", op.Gateway.Bound())
-	must(obey(&filler{op: op, there: map[string]int{"keys": realObjects, "secrets": realObjects, "policies": realObjects}}))
+	must(obey(&filler{op: op, there: map[string]int{"keys": realObjects, "secrets": realObjects, "policies": realObjects, "parameters": 0}}))
 }
 
 // collectAsManager sets the garbage collector as `strongroom manager` does.
@@ -184,6 +184,14 @@ func bareAnswer(dst []byte, target string, body []byte) ([]byte, error) {
 		in, out = &awsssm.GetParameterInput{}, &awsssm.GetParameterOutput{Parameter: &ssmtypes.Parameter{
 			ARN: arn, Name: ptr.To("string-1"), Value: ptr.To(string(plain)), Type: "String", DataType: ptr.To("text"), Version: 1, LastModifiedDate: &time.Time{},
 		}}
+	case "AmazonSSM.GetParametersByPath":
+		ten := &awsssm.GetParametersByPathOutput{}
+		for range realObjects {
+			ten.Parameters = append(ten.Parameters, ssmtypes.Parameter{
+				ARN: arn, Name: ptr.To("/shop/app/1"), Value: ptr.To(string(plain)), Type: "String", DataType: ptr.To("text"), Version: 1, LastModifiedDate: &time.Time{},
+			})
+		}
+		in, out = &awsssm.GetParametersByPathInput{}, ten
 	case "ACMPrivateCA.IssueCertificate":
 		in, out = &awspca.IssueCertificateInput{}, &awspca.IssueCertificateOutput{CertificateArn: arn}
 	default:

@@ -12,5 +12,5 @@ is "$(records)" "$(grep -o '"requestID":"[^"]*"' "$log" | sort -u | wc -l)" "eac
 "$python" -c 'import json, sys; [json.loads(line) for line in sys.stdin]' <"$log" || fail "a record is no JSON"
 ok "each record is JSON"
 # Not by an argument of grep's: a value would be seen in the list of processes.
-printf '%s\n' "$value" "$data_key" "$shop_value" "$AWS_SECRET_ACCESS_KEY" "${owner[1]}" "$pod_secret" "$pod_token" "$(cat "$work/token")" >"$work/secrets"
+printf '%s\n' "$value" "$hidden" "$data_key" "$shop_value" "$AWS_SECRET_ACCESS_KEY" "${owner[1]}" "$pod_secret" "$pod_token" "$(cat "$work/token")" >"$work/secrets"
 is "" "$(grep -lF -f "$work/secrets" -r "$data/logs" || true)" "no secret value, key, session or token is in any log"

@@ -1,5 +1,6 @@
 """boto3, unmodified, against the gateway: typed errors, members that are false, empty and absent, pages, idempotency."""
 
+import concurrent.futures
 import os
 import ssl
 import urllib.error
@@ -14,6 +15,9 @@ endpoint = {"endpoint_url": os.environ["AWS_ENDPOINT_URL"], "verify": os.environ
 kms = boto3.client("kms", **endpoint)
 secrets = boto3.client("secretsmanager", **endpoint)
 sts = boto3.client("sts", **endpoint)
+# Of 32 who make a parameter at once some are told TooManyUpdates, which SDKs answer by asking again.
+ssm = boto3.client("ssm", endpoint_url=endpoint["endpoint_url"], verify=endpoint["verify"],
+                   config=Config(region_name="us-east-1", retries={"mode": "standard", "max_attempts": 10}, max_pool_connections=32))
 
 
 def same(want, got, description):
@@ -85,6 +89,41 @@ def values():
     same([True, False], ["NextToken" in page for page in pages], "NextToken is there, and then absent")
 
 
+def parameters():
+    put = ssm.put_parameter(Name="/boto3/a", Value="1", Type="String", Description="")
+    same((1, "Standard"), (put["Version"], put["Tier"]), "put_parameter tells the version and the tier")
+    raises(ssm.exceptions.ParameterAlreadyExists, "ParameterAlreadyExists", "a parameter twice", ssm.put_parameter, Name="/boto3/a", Value="2", Type="String")
+    same(2, ssm.put_parameter(Name="/boto3/a", Value="2", Overwrite=True)["Version"], "an overwrite needs no type")
+    got = ssm.get_parameter(Name="/boto3/a:1")["Parameter"]
+    same(("1", ":1", False), (got["Value"], got["Selector"], "SourceResult" in got), "a version is selected by its number")
+    raises(ssm.exceptions.ParameterNotFound, "ParameterNotFound", "a parameter that is not there", ssm.get_parameter, Name="/boto3/none")
+    raises(ssm.exceptions.ParameterVersionNotFound, "ParameterVersionNotFound", "a version that is not there", ssm.get_parameter, Name="/boto3/a:9")
+    raises(ssm.exceptions.HierarchyTypeMismatchException, "HierarchyTypeMismatchException", "another type", ssm.put_parameter,
+           Name="/boto3/a", Value="2", Type="SecureString", Overwrite=True)
+    raises(ssm.exceptions.ClientError, "ValidationException", "an empty value", ssm.put_parameter, Name="/boto3/empty", Value="", Type="String")
+    ssm.put_parameter(Name="/boto3/secure", Value="hidden ä", Type="SecureString")
+    same(True, ssm.get_parameter(Name="/boto3/secure")["Parameter"]["Value"] != "hidden ä", "a SecureString is its ciphertext")
+    same("hidden ä", ssm.get_parameter(Name="/boto3/secure", WithDecryption=True)["Parameter"]["Value"], "and its value with decryption")
+    for n in range(25):
+        ssm.put_parameter(Name=f"/boto3/many/{n:02}", Value=str(n), Type="String", Tags=[{"Key": "n", "Value": str(n % 2)}])
+    pages = list(ssm.get_paginator("get_parameters_by_path").paginate(Path="/boto3/many"))
+    same([10, 10, 5], [len(page["Parameters"]) for page in pages], "get_parameters_by_path has pages of ten")
+    same([f"/boto3/many/{n:02}" for n in range(25)], [p["Name"] for page in pages for p in page["Parameters"]], "in the order of names")
+    odd = ssm.describe_parameters(ParameterFilters=[{"Key": "tag:n", "Values": ["1"]}, {"Key": "Path", "Values": ["/boto3/many"]}])["Parameters"]
+    same(12, len(odd), "describe_parameters filters by tags and path")
+    many = ssm.get_parameters(Names=["/boto3/a", "/boto3/none", "/boto3/secure"])
+    same((["/boto3/a", "/boto3/secure"], ["/boto3/none"]), ([p["Name"] for p in many["Parameters"]], many["InvalidParameters"]), "get_parameters tells what is not there")
+    names = [f"/boto3/many/{n:02}" for n in range(10)]
+    same((names, []), tuple(ssm.delete_parameters(Names=names)[k] for k in ("DeletedParameters", "InvalidParameters")), "delete_parameters deletes ten")
+
+    def write(n):
+        return ssm.put_parameter(Name="/boto3/race", Value=str(n), Type="String", Overwrite=True)["Version"]
+    with concurrent.futures.ThreadPoolExecutor(32) as writers:
+        same(list(range(1, 33)), sorted(writers.map(write, range(32))), "32 writers at once end with 32 consecutive versions")
+    history = [p for page in ssm.get_paginator("get_parameter_history").paginate(Name="/boto3/race") for p in page["Parameters"]]
+    same(({str(n) for n in range(32)}, list(range(1, 33))), ({p["Value"] for p in history}, [p["Version"] for p in history]), "and nothing is lost")
+
+
 def presigned():
     """As aws-iam-authenticator and Vault have others prove who they are: a URL of get_caller_identity, which somebody else opens."""
     trusted = ssl.create_default_context(cafile=os.environ["AWS_CA_BUNDLE"])
@@ -111,6 +150,7 @@ def presigned():
 
 keys()
 values()
+parameters()
 presigned()
 same("AKIA", boto3.Session().get_credentials().access_key[:4], "the credentials are the environment's")
 same(sts.get_caller_identity()["Account"], sts.get_access_key_info(AccessKeyId=os.environ["AWS_ACCESS_KEY_ID"])["Account"],

@@ -20,6 +20,7 @@ echo "[e2e] the AWS CLI: $($aws_cli --version 2>&1)"
 . test/e2e/accounts.sh
 . test/e2e/pods.sh
 . test/e2e/plugin.sh
+. test/e2e/parameters.sh
 export E2E_ROLE_ARN=$role_arn E2E_TOKEN_FILE=$work/token E2E_SHOP_VALUE=$shop_value
 
 echo "[e2e] boto3"

@@ -118,6 +118,9 @@ func RunOperator(ctx context.Context, cfg *rest.Config, o operator.Options) (*Op
 	if o.Now == nil {
 		o.Now = clock.Now
 	}
+	if now := o.Now; o.ServerTime == nil {
+		o.ServerTime = func(context.Context) (time.Time, error) { return now(), nil }
+	}
 	op, err := operator.New(cfg, o)
 	if err != nil {
 		return nil, err

@@ -52,7 +52,8 @@ type Decision struct {
 	// Expired tells that the parameter's time has passed: its value is for nobody.
 	Expired bool
 	// Delete tells that the parameter is to be deleted: it has expired, was there before, and was recorded to wait for that very time. An expiry that had passed
-	// when it was first seen deletes nothing: it is a slip, or an object that was put back after it was deleted.
+	// when it was first seen deletes nothing: it is a slip, or an object that was put back after it was deleted. That it has no version makes no difference: a put that ended
+	// before it stored one, or before it was committed, left a name that nobody could put a value under.
 	Delete bool
 	// Next is when to decide again, zero for never.
 	Next time.Time
@@ -72,7 +73,7 @@ func Decide(f Facts) Decision {
 		switch {
 		case s.Type == Expiration:
 			s.Status = expiration(before, d.Expired, f.Created.Before(expiry))
-			d.Delete = s.Status == InProgress && !f.Modified.IsZero()
+			d.Delete = s.Status == InProgress
 		case before == Finished:
 			s.Status = Finished
 		default:

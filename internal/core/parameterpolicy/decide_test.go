@@ -78,9 +78,13 @@ func TestWhatPoliciesAskFor(t *testing.T) {
 			policies: []Policy{expires(day(20))}, modified: changed, now: day(11), recorded: []State{state(Expiration, expiry, InProgress)},
 			want: Decision{States: []State{state(Expiration, day(20), Pending)}, Next: day(20)},
 		},
-		"what has no version is not deleted": {
+		"what has no version is deleted, too, so that its name is free": {
 			policies: []Policy{expires(expiry)}, now: day(11), recorded: []State{state(Expiration, expiry, Pending)},
-			want: Decision{States: []State{state(Expiration, expiry, InProgress)}, Expired: true},
+			want: Decision{States: []State{state(Expiration, expiry, InProgress)}, Expired: true, Delete: true},
+		},
+		"but not if its expiry had passed before": {
+			policies: []Policy{expires(expiry)}, now: day(11),
+			want: Decision{States: []State{state(Expiration, expiry, Failed)}, Expired: true},
 		},
 		"notifications are waited for, the first first": {
 			policies: []Policy{after(20, Days), expires(expiry), before(3, Days), before(12, Hours)}, modified: changed, now: day(1),

@@ -88,14 +88,14 @@ func (a *api) getParametersByPath(ctx context.Context, call *gateway.Call, in *s
 	if err != nil {
 		return nil, err
 	}
-	all, err := a.Parameters.List(ctx, call.Namespace(), call.Region)
+	shown, next, err := a.listed(ctx, call, listing{
+		of: of, path: string(at), filters: filters, key: fmt.Sprintf("%s %t %q", at, deref(in.Recursive), filters),
+		after: after, most: int(ptr.Deref(in.MaxResults, pathPageSize)),
+		has: func(p *v1alpha1.Parameter) bool { return at.under(p.AWSName(), deref(in.Recursive)) },
+	})
 	if err != nil {
 		return nil, err
 	}
-	all = slices.DeleteFunc(all, func(p *v1alpha1.Parameter) bool {
-		return !at.under(p.AWSName(), deref(in.Recursive)) || !a.matches(ctx, filters, p)
-	})
-	shown, next := page(all, byName, after, of, int(ptr.Deref(in.MaxResults, pathPageSize)))
 	out := &sdk.GetParametersByPathOutput{Parameters: make([]types.Parameter, 0, len(shown)), NextToken: next}
 	for _, p := range shown {
 		one, err := a.read(ctx, call, p, labelled(filters, p), deref(in.WithDecryption))
@@ -107,19 +107,21 @@ func (a *api) getParametersByPath(ctx context.Context, call *gateway.Call, in *s
 	return out, nil
 }
 
-func byName(p **v1alpha1.Parameter) string { return (*p).CanonicalName() }
-
 // labelled is the version that a filter by label chooses, or else the latest.
 func labelled(filters []filter, p *v1alpha1.Parameter) versions.Version {
-	ix := parameterstore.IndexOf(p)
 	for _, f := range filters {
+		if f.key != "Label" {
+			continue
+		}
+		ix := parameterstore.IndexOf(p)
 		for _, label := range f.values {
-			if v, ok := ix.ByStage(label); f.key == "Label" && ok {
+			if v, ok := ix.ByStage(label); ok {
 				return v
 			}
 		}
 	}
-	return ix[len(ix)-1] // a list has none without a version
+	latest, _ := parameterstore.LatestOf(p) // a list has none without a version
+	return latest
 }
 
 func (a *api) resolveDescribe(context.Context, *gateway.Call, *sdk.DescribeParametersInput) (gateway.Resource[struct{}], error) {
@@ -144,17 +146,20 @@ func (a *api) describeParameters(ctx context.Context, call *gateway.Call, in *sd
 	if err != nil {
 		return nil, err
 	}
-	var all []*v1alpha1.Parameter
+	var shown []*v1alpha1.Parameter
+	var next *string
 	if !deref(in.Shared) { // as in AWS, those that a resource policy shares are not listed: what is, is a share of AWS RAM, which there is not
-		if all, err = a.Parameters.List(ctx, call.Namespace(), call.Region); err != nil {
+		shown, next, err = a.listed(ctx, call, listing{
+			of: "parameters", filters: filters, key: fmt.Sprintf("%q", filters), after: after, most: int(ptr.Deref(in.MaxResults, pageSize)),
+			has: func(*v1alpha1.Parameter) bool { return true },
+		})
+		if err != nil {
 			return nil, err
 		}
 	}
-	all = slices.DeleteFunc(all, func(p *v1alpha1.Parameter) bool { return !a.matches(ctx, filters, p) })
-	shown, next := page(all, byName, after, "parameters", int(ptr.Deref(in.MaxResults, pageSize)))
 	out := &sdk.DescribeParametersOutput{Parameters: make([]types.ParameterMetadata, 0, len(shown)), NextToken: next}
 	for _, p := range shown {
-		latest, _ := parameterstore.Latest(parameterstore.IndexOf(p)) // a list has none without a version
+		latest, _ := parameterstore.LatestOf(p) // a list has none without a version
 		out.Parameters = append(out.Parameters, types.ParameterMetadata{
 			ARN: &p.Status.ARN, Name: ptr.To(p.AWSName()), Type: types.ParameterType(p.Spec.Type), KeyId: a.keyOf(ctx, p),
 			LastModifiedDate: &latest.Created, Description: text1(p.Spec.Description), AllowedPattern: text1(p.Spec.AllowedPattern),

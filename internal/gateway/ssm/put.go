@@ -26,22 +26,21 @@ func (a *api) resolvePut(ctx context.Context, call *gateway.Call, in *sdk.PutPar
 	if err := parameterstore.CheckName(call.Region, call.Account(), deref(in.Name)); err != nil {
 		return out, err
 	}
+	// The object that a value is put into need have no version yet, and may have expired, so that for other operations there is none: its tags, policies and key are
+	// asked for as those of any other, and a denial does not tell of it either.
+	id := parameterstore.ID{Given: deref(in.Name), Name: deref(in.Name)}
+	p, err := a.Parameters.Declared(ctx, call.Namespace(), call.Region, id.Name)
+	if err != nil {
+		return out, err
+	}
 	overwrite, policies := deref(in.Overwrite), deref(in.Policies) != ""
 	keys := conditionKeys{overwrite: &overwrite, policies: &policies, requestTags: in.Tags}
 	if len(in.Tags) > 0 {
 		keys.tags = tagsOf(in.Tags) // AWS asks for the tags that the parameter will have
 	}
-	found, err := a.find(ctx, call, in.Name, keys)
-	if err != nil {
-		return out, err
-	}
-	if found.Value.parameter == nil {
-		if err := a.declared(ctx, call, &found, keys); err != nil {
-			return out, err
-		}
-	}
-	if p := found.Value.parameter; p != nil && len(p.Spec.Policies) > 0 { // AWS counts a change of what has policies
-		policies = true
+	found := a.resource(call, &id, p, keys)
+	if p != nil && len(p.Spec.Policies) > 0 && !policies { // AWS counts a change of what has policies
+		found.Context.(*conditionKeys).policies = ptr.To(true)
 	}
 	out = gateway.Resource[writing]{
 		ARN: found.ARN, Named: found.Named, Account: found.Account, Policy: found.Policy, Unknown: found.Unknown, Context: found.Context, Value: writing{target: found.Value},
@@ -54,18 +53,6 @@ func (a *api) resolvePut(ctx context.Context, call *gateway.Call, in *sdk.PutPar
 		out.Value.key = &key
 	}
 	return out, nil
-}
-
-// declared finds the object that a value is to be put into though for other operations there is no parameter yet: its tags and its key
-// are asked for as those of any other.
-func (a *api) declared(ctx context.Context, call *gateway.Call, found *gateway.Resource[target], keys conditionKeys) (err error) {
-	t := &found.Value
-	t.parameter, err = a.Parameters.Declared(ctx, call.Namespace(), call.Region, t.id.Name)
-	if t.parameter != nil {
-		keys.tags = t.parameter.Spec.Tags
-		found.Context, found.Policy = &keys, a.Parameters.Policy(t.parameter)
-	}
-	return err
 }
 
 func (a *api) putParameter(ctx context.Context, call *gateway.Call, in *sdk.PutParameterInput, w writing) (*sdk.PutParameterOutput, error) {
@@ -128,8 +115,8 @@ func (a *api) checkPut(call *gateway.Call, in *sdk.PutParameterInput, w writing)
 		Action: SigningName + ":AddTagsToResource", Resource: w.arn, Named: w.id.Given,
 		Context: &conditionKeys{requestTags: in.Tags, tags: tagsOf(in.Tags)},
 	}
-	if w.parameter != nil {
-		q.Policy = a.Parameters.Policy(w.parameter)
+	if unknown := q; w.parameter != nil {
+		q.Policy, q.Unknown = a.Parameters.Policy(w.parameter), func() gateway.Question { return unknown }
 	}
 	return call.Authorize(q)
 }

@@ -3,6 +3,7 @@ package parameterstore
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -15,6 +16,8 @@ import (
 const (
 	// NameIndex is the cache index of Parameters by their canonical name. A Parameter whose own name that is is not in it.
 	NameIndex = "aws-name"
+	// PathIndex is the cache index of Parameters by the paths that they are below, of the first levels.
+	PathIndex = "path"
 	// TombstoneIndex is the cache index of the Envelopes that are tombstones of Parameters, by ARN.
 	TombstoneIndex = "parameter-tombstone"
 )
@@ -119,19 +122,66 @@ func (s *Service) HeldBy(ctx context.Context, namespace, subject, name string) (
 	return holder, until, nil
 }
 
-// List lists the parameters of a namespace and region that have a version and have not expired, in no order, from the cache alone. They are the cache's
-// own: read them only.
-func (s *Service) List(ctx context.Context, namespace, region string) ([]*v1alpha1.Parameter, error) {
+// List lists the parameters of a namespace and region below a path that have a version and have not expired, in no order, from the cache alone. / and the
+// empty path are all. They are the cache's own: read them only.
+func (s *Service) List(ctx context.Context, namespace, region, path string) ([]*v1alpha1.Parameter, error) {
 	var list v1alpha1.ParameterList
-	if err := s.Client.List(ctx, &list, client.InNamespace(namespace), client.UnsafeDisableDeepCopy); err != nil {
+	options := []client.ListOption{client.InNamespace(namespace), client.UnsafeDisableDeepCopy}
+	if at := indexedPath(path); at != "" {
+		options = append(options, client.MatchingFields{PathIndex: at})
+	}
+	if err := s.Client.List(ctx, &list, options...); err != nil {
 		return nil, fmt.Errorf("listing Parameters: %w", err)
 	}
 	now, out := s.Now(), make([]*v1alpha1.Parameter, 0, len(list.Items))
 	for i := range list.Items {
-		p := &list.Items[i]
-		if p.Status.ARN != "" && len(p.Status.Versions) > 0 && s.RegionOf(p) == region && p.DeletionTimestamp.IsZero() && !Expired(p, now) {
+		if p := &list.Items[i]; s.listed(p, region, now) && Under(path, p.AWSName(), true) {
 			out = append(out, p)
 		}
 	}
 	return out, nil
+}
+
+// listed tells whether lists of a region have a Parameter.
+func (s *Service) listed(p *v1alpha1.Parameter, region string, now time.Time) bool {
+	return p.Status.ARN != "" && len(p.Status.Versions) > 0 && s.RegionOf(p) == region && p.DeletionTimestamp.IsZero() && !Expired(p, now)
+}
+
+// Listed is the Parameter of an object's name, if lists of its region have it; nil if they have not. It is the cache's own: read it only.
+func (s *Service) Listed(ctx context.Context, namespace, region, object string) (*v1alpha1.Parameter, error) {
+	p := &v1alpha1.Parameter{}
+	err := s.Client.Get(ctx, client.ObjectKey{Namespace: namespace, Name: object}, p, client.UnsafeDisableDeepCopy)
+	switch {
+	case client.IgnoreNotFound(err) != nil:
+		return nil, fmt.Errorf("looking for Parameter %s: %w", object, err)
+	case err != nil || !s.listed(p, region, s.Now()):
+		return nil, nil
+	}
+	return p, nil
+}
+
+// indexedLevels is by how many levels of their paths Parameters are in PathIndex: enough for /prod/shop, few enough for the memory that each costs.
+const indexedLevels = 2
+
+// IndexPaths lists the values of PathIndex: the paths above a Parameter, from the first level on.
+func IndexPaths(obj client.Object) (out []string) {
+	p, ok := obj.(*v1alpha1.Parameter)
+	if !ok {
+		return nil
+	}
+	paths := Paths(p.AWSName())[1:] // / is all
+	return paths[:min(len(paths), indexedLevels)]
+}
+
+// indexedPath is the path of PathIndex that has all that is below a path, and maybe more; empty if there is none.
+func indexedPath(path string) string {
+	path = strings.TrimSuffix(path, "/")
+	for at, levels := 1, 0; at < len(path); at++ {
+		if path[at] == '/' {
+			if levels++; levels == indexedLevels {
+				return path[:at]
+			}
+		}
+	}
+	return path
 }

@@ -75,7 +75,7 @@ var _ = Describe("Finding a parameter", func() {
 			Expect(read(mustFind(name), "")).To(Equal("elder"))
 		}
 		Expect(service.Claimants(ctx, world.Namespace, "x")).To(HaveLen(2))
-		all, err := service.List(ctx, world.Namespace, home)
+		all, err := service.List(ctx, world.Namespace, home, "")
 		Expect(err).NotTo(HaveOccurred())
 		Expect(all).To(HaveLen(1))
 	})
@@ -96,12 +96,12 @@ var _ = Describe("Finding a parameter", func() {
 		mustPut("b", "v", func(in *parameterstore.PutInput) { in.Region = "eu-west-1" })
 		declare("c", "")
 		for region, want := range map[string]string{home: "a", "eu-west-1": "b"} {
-			all, err := service.List(ctx, world.Namespace, region)
+			all, err := service.List(ctx, world.Namespace, region, "")
 			Expect(err).NotTo(HaveOccurred())
 			Expect(all).To(HaveLen(1))
 			Expect(all[0].AWSName()).To(Equal(want))
 		}
-		Expect(service.List(ctx, world.Namespace, "ap-south-1")).To(BeEmpty())
+		Expect(service.List(ctx, world.Namespace, "ap-south-1", "")).To(BeEmpty())
 	})
 })
 

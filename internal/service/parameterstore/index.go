@@ -21,6 +21,14 @@ func IndexOf(p *v1alpha1.Parameter) versions.Index {
 	return ix
 }
 
+// LatestOf is Latest of a Parameter's index, of which it reads no more.
+func LatestOf(p *v1alpha1.Parameter) (versions.Version, bool) {
+	if len(p.Status.Versions) == 0 {
+		return versions.Version{}, false
+	}
+	return versionOf(&p.Status.Versions[len(p.Status.Versions)-1]), true
+}
+
 func versionOf(v *v1alpha1.ParameterVersion) versions.Version {
 	return versions.Version{ID: versions.Number(v.Version), Sequence: v.Version, Stages: v.Labels, Created: v.CreatedTime.UTC()}
 }

@@ -6,6 +6,7 @@
 package parameterstore
 
 import (
+	"context"
 	"io"
 	"time"
 
@@ -60,6 +61,12 @@ type Service struct {
 	Random io.Reader
 	// Now is the clock.
 	Now func() time.Time
+	// ServerTime asks for the API server's time, by which Now is checked before anything is deleted because of the time: see ServerTimeOf.
+	ServerTime func(context.Context) (time.Time, error)
+	// Listings remembers the orders of lists for their next pages; nil lists anew for each page.
+	Listings *Listings
+	// Tiers remembers the default tiers of accounts; nil asks for them each time.
+	Tiers *Tiers
 }
 
 // versionKind is that of parameters' versions.

@@ -157,9 +157,19 @@ func (in *PutInput) alive(p *v1alpha1.Parameter, now time.Time) error {
 	if in.Policies != nil && Expired(&v1alpha1.Parameter{Spec: v1alpha1.ParameterSpec{Policies: *in.Policies}}, now) {
 		return PolicyError(fmt.Errorf("%w: the timestamp is in the past", parameterpolicy.ErrAttribute))
 	}
-	switch {
-	case p == nil || !Expired(p, now) || in.Policies != nil && in.Overwrite:
+	if p == nil || !Expired(p, now) {
 		return nil
+	}
+	made := len(p.Status.Versions) > 0 // for the API, a parameter without a version is none, and this request makes it
+	switch {
+	case in.Policies != nil && (in.Overwrite || !made):
+		return nil
+	case !made && Withheld(p) && p.Annotations[v1alpha1.SubjectAnnotation] != "": // what an interrupted request left, with policies that were its own
+		in.Policies = &[]v1alpha1.ParameterPolicy{}
+		return nil
+	case p.Spec.Suspend:
+		return Invalid("The parameter has expired by its Expiration policy, and is kept since Parameter " + p.Name + " is suspended (spec.suspend). Set another " +
+			"with Policies and Overwrite, change spec.policies, or let it be deleted by taking spec.suspend away.")
 	case !Withheld(p):
 		return contended() // it is being deleted
 	}
@@ -168,7 +178,7 @@ func (in *PutInput) alive(p *v1alpha1.Parameter, now time.Time) error {
 }
 
 // Expire deletes a parameter whose time has passed, with all its versions, as Delete does. It tells whether it was deleted: not if its
-// policy is another by now, or somebody deleted it first.
+// policy is another by now, or somebody deleted it first. Until has told that it has expired by the API server's clock, too.
 //
 // Crash-safe: as Delete. The decision is made again of what the API server has, and both writes are on the condition that nobody has changed that,
 // so a policy that was changed meanwhile keeps the parameter.
@@ -201,6 +211,6 @@ func Expiring(p *v1alpha1.Parameter) bool {
 }
 
 func modified(p *v1alpha1.Parameter) time.Time {
-	latest, _ := Latest(IndexOf(p))
+	latest, _ := LatestOf(p)
 	return latest.Created
 }

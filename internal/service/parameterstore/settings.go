@@ -78,10 +78,21 @@ func (s *Service) Setting(ctx context.Context, namespace, region, id string) (Se
 	return out, nil
 }
 
-// DefaultTier is the tier of an account and region for parameters that name none.
+// DefaultTier is the tier of an account and region for parameters that name none. It costs a request to the API server once in tierAge: what the replica that is
+// asked has written counts at once, and what another one or a manifest wrote, then.
 func (s *Service) DefaultTier(ctx context.Context, namespace, region string) (v1alpha1.ParameterTier, error) {
+	of := place{namespace, region}
+	tier, known, epoch := s.Tiers.get(of, s.Now())
+	if known {
+		return tier, nil
+	}
 	is, err := s.Setting(ctx, namespace, region, SettingDefaultTier)
-	return v1alpha1.ParameterTier(is.Value), err
+	if err != nil {
+		return "", err
+	}
+	tier = v1alpha1.ParameterTier(is.Value)
+	s.Tiers.put(of, tier, s.Now(), epoch)
+	return tier, nil
 }
 
 // settingsOf is the ConfigMap of the settings, past the cache; nil if there is none, or it is somebody's target.
@@ -124,6 +135,7 @@ func (s *Service) ResetSetting(ctx context.Context, namespace, region, id string
 // Crash-safe: it is one write, of the entries of one setting alone, which does the same when it is done again. Of two writers of one setting the
 // last one's holds, as in AWS.
 func (s *Service) writeSettings(ctx context.Context, namespace string, entries map[string]*string) error {
+	defer s.Tiers.forget() // also if it failed: it may have been written
 	patch, err := json.Marshal(map[string]any{"data": entries})
 	if err != nil {
 		return fmt.Errorf("encoding service settings: %w", err)

@@ -56,6 +56,16 @@ func DataKey(prefix string, format v1alpha1.ParameterKeyFormat, name string) str
 	return strings.ReplaceAll(rest, "/", ".")
 }
 
+// DataKeys are all keys of data that a tree may show a parameter by, whatever its prefix and format are.
+func DataKeys(name string) []string {
+	paths := Paths(name)
+	out := make([]string, 0, 2*len(paths))
+	for _, prefix := range paths {
+		out = append(out, DataKey(prefix, v1alpha1.KeyDotted, name), DataKey(prefix, v1alpha1.KeyUpperSnake, name))
+	}
+	return out
+}
+
 func upperSnake(r rune) rune {
 	if r > unicode.MaxASCII || !unicode.IsLetter(r) && !unicode.IsDigit(r) {
 		return '_'
@@ -189,6 +199,22 @@ func (s *Service) Members(ctx context.Context, namespace, region string, t *Tree
 		}
 	}
 	return members, valueless, nil
+}
+
+// Living lists the Parameters of a namespace, in whatever region, that are not being deleted and have not expired, be there a value or not, from the
+// cache alone. They are the cache's own: read them only.
+func (s *Service) Living(ctx context.Context, namespace string) ([]*v1alpha1.Parameter, error) {
+	var list v1alpha1.ParameterList
+	if err := s.Client.List(ctx, &list, client.InNamespace(namespace), client.UnsafeDisableDeepCopy); err != nil {
+		return nil, fmt.Errorf("listing Parameters: %w", err)
+	}
+	now, out := s.Now(), make([]*v1alpha1.Parameter, 0, len(list.Items))
+	for i := range list.Items {
+		if p := &list.Items[i]; p.DeletionTimestamp.IsZero() && !Expired(p, now) {
+			out = append(out, p)
+		}
+	}
+	return out, nil
 }
 
 // version is the one that a tree shows of a parameter. known tells that the parameter has a value.

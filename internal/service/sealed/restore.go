@@ -56,20 +56,8 @@ type remains struct {
 // into it. If the version in force is among those that do not, or is not there, that is the error, since an older value in its place would be a
 // rollback that nobody asked for. The error wraps store.ErrCondemned while they are being erased. The caller commits the index.
 func (v *Versions) Restore(ctx context.Context, lost Lost) (out Restored, err error) {
-	envelopes, err := v.Store.OfOwner(ctx, lost.Namespace, v.Owner(lost.Name))
-	if err != nil {
-		return out, err
-	}
-	arn := v.newest(envelopes, lost.Mine)
-	if arn == "" {
-		return out, nil
-	}
-	r := v.remains(envelopes, arn)
-	if r.tombstone != nil && !lost.Created.Before(r.tombstone.Spec.ExpireTime.Time) {
-		return out, nil // applied when the recovery window was over: this is a new object
-	}
-	content, err := v.lastWords(r)
-	if err != nil {
+	arn, r, content, err := v.left(ctx, lost)
+	if err != nil || arn == "" {
 		return out, err
 	}
 	if err := v.take(ctx, lost.Reading, r, content); err != nil {
@@ -85,6 +73,29 @@ func (v *Versions) Restore(ctx context.Context, lost Lost) (out Restored, err er
 	return Restored{
 		ARN: arn, Index: ix, Spec: content.Spec, PolicyBinding: content.PolicyBinding, Deleted: r.tombstone != nil || len(r.stored) > 1, Damaged: r.damaged,
 	}, nil
+}
+
+// Buried is whom the policy of a deleted object named, by the tombstone that would bring it back. It is nil if there is none, or it does not say.
+func (v *Versions) Buried(ctx context.Context, lost Lost) (*v1alpha1.PolicyBinding, error) {
+	_, _, content, err := v.left(ctx, lost)
+	return content.PolicyBinding, err
+}
+
+// left is what there is of a lost object: the ARN to go on with, empty if there is nothing to bring back, its Envelopes, and what the tombstone says.
+func (v *Versions) left(ctx context.Context, lost Lost) (arn string, r *remains, content store.Tombstone, err error) {
+	envelopes, err := v.Store.OfOwner(ctx, lost.Namespace, v.Owner(lost.Name))
+	if err != nil {
+		return "", nil, content, err
+	}
+	if arn = v.newest(envelopes, lost.Mine); arn == "" {
+		return "", nil, content, nil
+	}
+	r = v.remains(envelopes, arn)
+	if r.tombstone != nil && !lost.Created.Before(r.tombstone.Spec.ExpireTime.Time) {
+		return "", nil, content, nil // applied when the recovery window was over: this is a new object
+	}
+	content, err = v.lastWords(r)
+	return arn, r, content, err
 }
 
 // take takes all versions over or, if one is being erased, none. Of those that the last index named, a look is enough: nobody sweeps or lets go what that names. The tombstone itself goes when

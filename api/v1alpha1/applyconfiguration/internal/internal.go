@@ -2072,6 +2072,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: digest
       type:
         scalar: string
+    - name: generation
+      type:
+        scalar: numeric
     - name: immutable
       type:
         scalar: boolean

@@ -10,6 +10,8 @@ type ParameterTreeProjectionApplyConfiguration struct {
 	SecretProjectionStatusApplyConfiguration `json:""`
 	// kind of the target: ConfigMap or Secret.
 	Kind *string `json:"kind,omitempty"`
+	// generation of the tree that the keys are of. 0 when it is not known.
+	Generation *int64 `json:"generation,omitempty"`
 }
 
 // ParameterTreeProjectionApplyConfiguration constructs a declarative configuration of the ParameterTreeProjection type for use with
@@ -70,5 +72,13 @@ func (b *ParameterTreeProjectionApplyConfiguration) WithRetained(values ...*Reta
 // If called multiple times, the Kind field is set to the value of the last call.
 func (b *ParameterTreeProjectionApplyConfiguration) WithKind(value string) *ParameterTreeProjectionApplyConfiguration {
 	b.Kind = &value
+	return b
+}
+
+// WithGeneration sets the Generation field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Generation field is set to the value of the last call.
+func (b *ParameterTreeProjectionApplyConfiguration) WithGeneration(value int64) *ParameterTreeProjectionApplyConfiguration {
+	b.Generation = &value
 	return b
 }

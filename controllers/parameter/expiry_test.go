@@ -1,0 +1,119 @@
+package parameter_test
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+
+	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/controllers/parameter"
+	"strongroom.dev/strongroom/internal/core/secretbytes"
+	"strongroom.dev/strongroom/internal/service/parameterstore"
+	"strongroom.dev/strongroom/test/environment"
+)
+
+var errAway = errors.New("the API server is away")
+
+// reconciler is the world's with another clock of the API server.
+func reconciler(serverTime func(context.Context) (time.Time, error)) *parameter.Reconciler {
+	r, service := *world.Parameter, *world.Services.Parameters
+	service.ServerTime = serverTime
+	r.Parameters = &service
+	return &r
+}
+
+var _ = Describe("The expiry of a Parameter", func() {
+	It("that is suspended is shown until its expiry and not after it, and comes back with a later one", func() {
+		foreign("shared", map[string]string{"theirs": "x"})
+		p := ready("a", policed(expires(time.Hour)), shown(&at{Name: "shared", Key: "mine", CreationPolicy: v1alpha1.CreationPolicyMerge}, nil))
+		world.Update(p, func() { p.Spec.Suspend = true })
+		Expect(again(p)).To(BeNumerically("~", time.Hour, time.Second), "a pass is made at that time")
+		Expect(configMap("shared").Data).To(HaveKey("mine"))
+		advance(time.Hour)
+		for range 2 {
+			reconcile(p)
+			Expect(condition(p)).To(And(HaveField("Reason", v1alpha1.ReasonSuspended), HaveField("Message", ContainSubstring("neither served nor shown"))))
+			Expect(configMap("shared").Data).To(Equal(map[string]string{"theirs": "x"}))
+			Expect(p.Status.Projection).To(BeNil())
+			Expect(p.Status.Versions).To(HaveLen(1))
+		}
+		world.Update(p, func() { p.Spec.Policies[0], p.Spec.Suspend = expires(time.Hour), false })
+		reconcile(p)
+		Expect(condition(p)).To(HaveField("Status", metav1.ConditionTrue))
+		Expect(configMap("shared").Data).To(HaveKeyWithValue("mine", "info"))
+	})
+
+	It("of which the API server's clock knows nothing yet is not deleted, and still shown, and says so", func() {
+		p := ready("a", policed(expires(time.Hour)))
+		server := parameterstore.Expiry(p).Add(-time.Hour)
+		with := reconciler(func(context.Context) (time.Time, error) { return server, nil })
+		advance(2 * time.Hour)
+		for range 2 {
+			_, err := with.Reconcile(ctx, environment.Request(p))
+			Expect(err).NotTo(HaveOccurred())
+			world.Refresh(p)
+			world.Seen(p)
+			Expect(condition(p)).To(And(HaveField("Status", metav1.ConditionFalse), HaveField("Reason", v1alpha1.ReasonClockSkewed),
+				HaveField("Message", ContainSubstring("1h0m0s by the API server's"))))
+			Expect(configMap("a").Data).To(HaveKey("LOG_LEVEL"))
+		}
+		Expect(world.DrainEvents()).To(ContainElement(ContainSubstring("ClockSkewed")))
+		By("a second before, which is no news to anybody")
+		server = server.Add(time.Hour - time.Second)
+		result, err := with.Reconcile(ctx, environment.Request(p))
+		Expect(err).NotTo(HaveOccurred())
+		Expect(result.RequeueAfter).To(Equal(time.Second))
+		Expect(configMap("a").Data).To(HaveKey("LOG_LEVEL"))
+		By("a clock that nobody tells")
+		_, err = reconciler(func(context.Context) (time.Time, error) { return time.Time{}, errAway }).Reconcile(ctx, environment.Request(p))
+		Expect(err).To(MatchError(errAway))
+		world.Refresh(p)
+		world.Seen(p)
+		Expect(configMap("a").Data).To(HaveKey("LOG_LEVEL"))
+		By("its time")
+		server = server.Add(time.Second)
+		_, err = with.Reconcile(ctx, environment.Request(p))
+		Expect(err).NotTo(HaveOccurred())
+		gone(&v1alpha1.Parameter{}, "a")
+	})
+
+	It("is deleted with the version that a request stored and did not commit before it died", func() {
+		p := ready("a", policed(expires(time.Hour)), valued("one"))
+		_, writes := world.Faulty()
+		writes.FailAt(3, false) // the commit
+		_, _, err := world.ParametersOver(writes).Put(ctx, parameterstore.PutInput{
+			Namespace: p.Namespace, Account: accountOf(p), Region: "us-east-1", Name: "b", Type: v1alpha1.ParameterString, Value: secretbytes.Copy([]byte("v")),
+			Tier: ptr.To(v1alpha1.TierAdvanced), Policies: &p.Spec.Policies,
+		})
+		Expect(errors.Is(err, environment.ErrInjected)).To(BeTrue(), "%v", err)
+		world.Remove(p)
+		for _, e := range world.Envelopes(v1alpha1.EnvelopeParameterVersion) {
+			if e.Spec.Owner.Name == "a" {
+				world.Remove(&e)
+			}
+		}
+		left := &v1alpha1.Parameter{}
+		Expect(world.ControlPlane.Client.Get(ctx, keyOf("b"), left)).To(Succeed())
+		world.Seen(left)
+		Expect(left.Status.Versions).To(BeEmpty())
+		Expect(world.Envelopes(v1alpha1.EnvelopeParameterVersion)).To(HaveLen(1))
+		left.Status.Policies = []v1alpha1.ParameterPolicyState{{Type: "Expiration", DueTime: ptr.To(metav1.NewTime(*parameterstore.Expiry(left))), Status: "Pending"}}
+		Expect(world.ControlPlane.Client.Status().Update(ctx, left)).To(Succeed())
+		world.Seen(left)
+		advance(2 * time.Hour)
+		isGone(left)
+	})
+
+	It("and no version is deleted, so that its name is free", func() {
+		p := create("a", policed(expires(time.Hour)), valued(""))
+		reconcile(p)
+		Expect(condition(p)).To(HaveField("Reason", v1alpha1.ReasonNoValue))
+		advance(2 * time.Hour)
+		isGone(p)
+	})
+})
