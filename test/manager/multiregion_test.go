@@ -75,6 +75,15 @@ var _ = Describe("A manager of multi-Region keys", func() {
 
 		run(operator.Options{})
 		Expect(cp.Client.Delete(ctx, get(primary))).To(Succeed())
+		Eventually(func() string { return get(primary).Name }, 5*time.Second).Should(BeEmpty())
+		Consistently(state(replica), 300*time.Millisecond).Should(Equal(v1alpha1.KeyStatePendingReplicaDeletion), "it can be had back with the material")
+		var all v1alpha1.EnvelopeList
+		Expect(cp.Client.List(ctx, &all, client.InNamespace(namespace))).To(Succeed())
+		for i := range all.Items { // what the end of its window does
+			if e := &all.Items[i]; e.Spec.Owner.Name == "shop" && e.Spec.Class == v1alpha1.EnvelopeKeyMaterial {
+				Expect(cp.Client.Delete(ctx, e)).To(Succeed())
+			}
+		}
 		Eventually(state(replica), 5*time.Second).Should(Equal(v1alpha1.KeyStatePendingDeletion))
 		Expect(get(replica).Status.DeletionTime).NotTo(BeNil())
 	})

@@ -94,12 +94,22 @@ func answer(key *v1alpha1.KMSKey, err error) error {
 	if err == nil || errors.As(err, &known) {
 		return err
 	}
-	for _, answered := range []error{refusedInput(key, err), unavailable(key, err)} {
+	for _, answered := range []error{unchanged(key, err), refusedInput(key, err), unavailable(key, err)} {
 		if answered != nil {
 			return answered
 		}
 	}
 	return err
+}
+
+// unchanged is the answer about a change of the primary that was ended, nil if the error is not about that.
+func unchanged(key *v1alpha1.KMSKey, err error) error {
+	if key == nil || !errors.Is(err, kms.ErrPrimaryStays) {
+		return nil
+	}
+	return &types.KMSInvalidStateException{
+		Message: aws.String(key.Status.ARN + " stays the primary key: its key material is damaged, or the change was ended; its conditions tell."),
+	}
 }
 
 // refusedInput is the answer about what was sent, nil if the error is not about that.
@@ -126,8 +136,6 @@ func unavailable(key *v1alpha1.KMSKey, err error) error {
 	switch {
 	case errors.Is(err, kms.ErrPendingImport) && key != nil: // its material has expired since its state was read
 		return &types.KMSInvalidStateException{Message: aws.String(key.Status.ARN + " is pending import.")}
-	case errors.Is(err, kms.ErrPrimaryStays) && key != nil:
-		return &types.KMSInvalidStateException{Message: aws.String(key.Status.ARN + " stays the primary key: its key material is damaged, or the change was ended; its conditions tell.")}
 	case errors.Is(err, keyring.ErrSealed), errors.Is(err, store.ErrMissing), errors.Is(err, store.ErrTampered):
 		return &types.KeyUnavailableException{Message: aws.String("The key material is not available; try again later.")}
 	case errors.Is(err, cloudhsm.ErrDisconnected) && key == nil:
