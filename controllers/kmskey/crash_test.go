@@ -274,7 +274,7 @@ var _ = Describe("A manager that is behind", func() {
 		stale.Status.KeyMaterials = nil
 		err := cp.Client.Status().Update(ctx, stale)
 		Expect(apierrors.IsConflict(err)).To(BeTrue())
-		m, err := env.Services.KMS.CreateMaterial(ctx, stale, k.Status.KeyID, k.Status.ARN, 2, v1alpha1.RotationOnDemand)
+		m, err := env.Services.KMS.CreateMaterial(ctx, stale, k.Status.KeyID, k.Status.ARN, 2, v1alpha1.RotationOnDemand, nil)
 		Expect(err).NotTo(HaveOccurred())
 		Expect(m).To(Equal(k.Status.KeyMaterials[1]), "it is given the material that is there")
 		Expect(materialsOf("key")).To(HaveLen(2))

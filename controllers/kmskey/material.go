@@ -13,6 +13,7 @@ import (
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/controllers/passes"
 	"strongroom.dev/strongroom/internal/conditions"
+	"strongroom.dev/strongroom/internal/core/keys"
 	"strongroom.dev/strongroom/internal/core/schedule"
 	"strongroom.dev/strongroom/internal/fault"
 	"strongroom.dev/strongroom/internal/service/cloudhsm"
@@ -112,7 +113,8 @@ func (r *Reconciler) material(ctx context.Context, p *pass) error {
 	}
 	decision, refused := decideRotation(in)
 	if decision.make {
-		made, err := r.KMS.CreateMaterial(ctx, p.key, status.KeyID, status.ARN, sequence, decision.rotation)
+		made, err := r.KMS.CreateMaterial(ctx, p.key, status.KeyID, status.ARN, sequence, decision.rotation,
+			keys.TryTurn(p.key.Namespace, string(p.key.UID)))
 		if err != nil {
 			return err
 		}

@@ -172,7 +172,7 @@ var _ = Describe("A manager that dies at any write of multi-Region keys", func()
 
 	It("takes no material into the index of a key whose primary is changing, which its successor would not have", func() {
 		s := newSet("shop")
-		_, err := env.Services.KMS.CreateMaterial(ctx, s.primary, s.primary.Status.KeyID, s.primary.Status.ARN, 2, v1alpha1.RotationOnDemand)
+		_, err := env.Services.KMS.CreateMaterial(ctx, s.primary, s.primary.Status.KeyID, s.primary.Status.ARN, 2, v1alpha1.RotationOnDemand, nil)
 		Expect(err).NotTo(HaveOccurred()) // a pass made it, and lost its commit to the annotation
 		Expect(env.Services.KMS.UpdatePrimary(ctx, s.primary, s.near, func(*v1alpha1.KMSKey) error { return nil })).To(Succeed())
 		s.settle()

@@ -17,6 +17,7 @@ import (
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/account"
 	"strongroom.dev/strongroom/internal/core/keyring"
+	"strongroom.dev/strongroom/internal/core/keys"
 	"strongroom.dev/strongroom/internal/store"
 )
 
@@ -85,6 +86,9 @@ func Of(err error) *Fault {
 	var f *Fault
 	if errors.As(err, &f) {
 		return f
+	}
+	if turn, ok := errors.AsType[*keys.TurnError](err); ok {
+		return &Fault{Reason: v1alpha1.ReasonProgressing, RetryAfter: turn.After, err: err}
 	}
 	for _, s := range sentinels {
 		if errors.Is(err, s.err) {

@@ -120,6 +120,19 @@ func (s *Slots) Acquire(groupName, who string) (release func(), wait time.Durati
 	return nil, wait
 }
 
+// Forget says that one who was told to come again will not. Otherwise its group is thought to want a slot for a while, and others are kept from it.
+func (s *Slots) Forget(who string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	w, known := s.waiting[who]
+	if !known {
+		return
+	}
+	delete(s.waiting, who)
+	s.groups[w.group].waiting--
+	s.tidy(w.group)
+}
+
 // demand is what there is when one of a group asks.
 func (s *Slots) demand(own *group) Demand {
 	d := Demand{Capacity: s.capacity, Held: s.held, Own: own.held, Groups: len(s.groups)}

@@ -147,3 +147,31 @@ func TestOneWhoNeverComesHoldsUpAnotherForSecondsAtMost(t *testing.T) {
 		t.Error("a slot is kept for one who never came")
 	}
 }
+
+func TestOneWhoSaysThatItWillNotComeKeepsNobodyWaiting(t *testing.T) {
+	now := time.Unix(0, 0)
+	s := fairshare.New(1, func() time.Time { return now })
+	done, _ := s.Acquire("bank", "b1")
+	if refused, _ := s.Acquire("shop", "s1"); refused != nil {
+		t.Fatal("two have one slot")
+	}
+	done()
+	now = now.Add(time.Millisecond)
+	if refused, _ := s.Acquire("market", "m1"); refused != nil {
+		t.Fatal("who came later comes first")
+	}
+	s.Forget("s1")
+	s.Forget("s1")
+	s.Forget("nobody")
+	if n := s.Waiting(); n != 1 {
+		t.Errorf("%d wait", n)
+	}
+	done, _ = s.Acquire("market", "m1")
+	if done == nil {
+		t.Fatal("a slot is kept for one who will not come")
+	}
+	done()
+	if s.Waiting() != 0 {
+		t.Errorf("%d wait", s.Waiting())
+	}
+}

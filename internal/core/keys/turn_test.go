@@ -3,6 +3,7 @@ package keys_test
 import (
 	"context"
 	"errors"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -11,33 +12,74 @@ import (
 	"strongroom.dev/strongroom/internal/core/keys"
 )
 
-func TestTwoRSAKeysAreMadeAtOnceAndOthersWait(t *testing.T) {
-	var now, most atomic.Int32
-	var all sync.WaitGroup
-	for range 20 {
-		all.Go(func() {
-			done, err := keys.AwaitTurn(t.Context())
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			defer done()
-			n := now.Add(1)
-			for seen := most.Load(); n > seen && !most.CompareAndSwap(seen, n); seen = most.Load() {
-			}
-			time.Sleep(time.Millisecond)
-			now.Add(-1)
-		})
+func TestTwoRSAKeysAreMadeAtOnceAndOneOfAGroup(t *testing.T) {
+	for groups, want := range map[int]int32{1: 1, 2: 2, 5: 2} {
+		var now, most atomic.Int32
+		var all sync.WaitGroup
+		for i := range 10 {
+			all.Go(func() {
+				done, err := keys.AwaitTurn(strconv.Itoa(i%groups), strconv.Itoa(i))(t.Context())
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				defer done()
+				n := now.Add(1)
+				for seen := most.Load(); n > seen && !most.CompareAndSwap(seen, n); seen = most.Load() {
+				}
+				time.Sleep(5 * time.Millisecond)
+				now.Add(-1)
+			})
+		}
+		all.Wait()
+		if most.Load() > want {
+			t.Errorf("%d groups: %d at once", groups, most.Load())
+		}
 	}
-	all.Wait()
-	if most.Load() != 2 {
-		t.Errorf("%d at once", most.Load())
+}
+
+// However many keys one group wants, another has its own after those that are being made, in both kinds of turns.
+func TestAGroupThatWantsManyKeysKeepsNobodyElseWaitingForMoreThanOne(t *testing.T) {
+	for name, turn := range map[string]func(group, who string) keys.Turn{
+		"keys":  keys.AwaitTurn,
+		"pairs": func(group, _ string) keys.Turn { return keys.AwaitPairTurn(group) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			var greedy sync.WaitGroup
+			var made atomic.Int32
+			for i := range 50 {
+				greedy.Go(func() {
+					done, err := turn("greedy", strconv.Itoa(i))(ctx)
+					if err != nil {
+						return
+					}
+					defer done()
+					time.Sleep(300 * time.Millisecond)
+					made.Add(1)
+				})
+			}
+			for made.Load() == 0 {
+				time.Sleep(time.Millisecond)
+			}
+			before := made.Load()
+			done, err := turn("modest", "one")(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n := made.Load() - before; n > 4 { // it asks again after half a second
+				t.Errorf("%d keys of the other group came first", n)
+			}
+			done()
+			cancel()
+			greedy.Wait()
+		})
 	}
 }
 
 func TestWhoWaitsForATurnWaitsAsLongAsItsRequestDoes(t *testing.T) {
-	for range 2 {
-		done, err := keys.AwaitTurn(t.Context())
+	for _, group := range []string{"bank", "market"} {
+		done, err := keys.TryTurn(group, "one")(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -45,8 +87,12 @@ func TestWhoWaitsForATurnWaitsAsLongAsItsRequestDoes(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
-	if done, err := keys.AwaitTurn(ctx); !errors.Is(err, context.DeadlineExceeded) || done != nil {
+	if done, err := keys.AwaitTurn("shop", "one")(ctx); !errors.Is(err, context.DeadlineExceeded) || done != nil {
 		t.Errorf("with no room: %v", err)
+	}
+	done, err := keys.TryTurn("shop", "one")(t.Context())
+	if refused, ok := errors.AsType[*keys.TurnError](err); !ok || refused.After <= 0 || done != nil {
+		t.Errorf("who does not wait: %v", err)
 	}
 }
 

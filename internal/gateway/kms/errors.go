@@ -145,7 +145,7 @@ func unavailable(key *v1alpha1.KMSKey, err error) error {
 	case errors.Is(err, cloudhsm.ErrUnavailable):
 		return &types.KeyUnavailableException{Message: aws.String("No HSM of the key's custom key store is available; try again later.")}
 	case errors.Is(err, context.DeadlineExceeded):
-		return &types.DependencyTimeoutException{Message: aws.String("The HSMs of the key's custom key store did not answer in time; try again.")}
+		return &types.DependencyTimeoutException{Message: aws.String("The system timed out while trying to fulfill the request; try again.")}
 	case errors.Is(err, kms.ErrGrantGone):
 		return notFound("The grant does not exist.")
 	case errors.Is(err, kms.ErrGone) && key != nil:

@@ -54,7 +54,7 @@ func (s *Service) Issue(ctx context.Context, c *v1alpha1.Certificate, ca *v1alph
 	if err != nil {
 		return version, bundle, false, err
 	}
-	signer, err := newKey(ctx, pki.KeyAlgorithm(AlgorithmOf(c)))
+	signer, err := newKey(ctx, pki.KeyAlgorithm(AlgorithmOf(c)), keys.TryTurn(c.Namespace, string(c.UID)))
 	if err != nil {
 		return version, bundle, false, acmpca.Fault(err)
 	}
@@ -77,9 +77,9 @@ func (s *Service) Issue(ctx context.Context, c *v1alpha1.Certificate, ca *v1alph
 }
 
 // newKey makes a private key, in its turn if it is RSA's.
-func newKey(ctx context.Context, algorithm pki.KeyAlgorithm) (signer crypto.Signer, err error) {
+func newKey(ctx context.Context, algorithm pki.KeyAlgorithm, turn keys.Turn) (signer crypto.Signer, err error) {
 	if algorithm.RSA() {
-		done, err := keys.AwaitTurn(ctx)
+		done, err := turn(ctx)
 		if err != nil {
 			return nil, err
 		}

@@ -1,10 +1,8 @@
 package acm
 
 import (
-	"context"
 	"errors"
 	"testing"
-	"time"
 
 	"strongroom.dev/strongroom/internal/core/keys"
 	"strongroom.dev/strongroom/internal/core/pki"
@@ -12,18 +10,17 @@ import (
 
 // A renewal of a thousand certificates at once takes no more processors than two.
 func TestRSAKeysOfCertificatesShareTheTurnsOfKMSKeysAndOthersNeedNone(t *testing.T) {
-	for range 2 {
-		done, err := keys.AwaitTurn(t.Context())
+	for _, group := range []string{"bank", "market"} {
+		done, err := keys.TryTurn(group, "one")(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(done)
 	}
 	for _, algorithm := range pki.KeyAlgorithms() {
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
-		signer, err := newKey(ctx, algorithm)
-		cancel()
-		if waits := errors.Is(err, context.DeadlineExceeded); waits != algorithm.RSA() || !waits && (err != nil || signer == nil) {
+		signer, err := newKey(t.Context(), algorithm, keys.TryTurn("shop", "one"))
+		_, waits := errors.AsType[*keys.TurnError](err)
+		if waits != algorithm.RSA() || !waits && (err != nil || signer == nil) {
 			t.Errorf("%s: %v", algorithm, err)
 		}
 	}

@@ -19,8 +19,8 @@ type Material struct {
 type Backend interface {
 	// Generate makes material of a spec, and answers the bytes that its Envelope keeps: what the backend needs to find or to open
 	// it again. The caller wipes them. It is called once more after a crash, and whenever two replicas make a key's first material
-	// at once: what it made and nobody stored must not matter.
-	Generate(ctx context.Context, spec keys.Spec) (secretbytes.Bytes, error)
+	// at once: what it made and nobody stored must not matter. turn is for what takes this process's processors.
+	Generate(ctx context.Context, spec keys.Spec, turn keys.Turn) (secretbytes.Bytes, error)
 	// Check fails unless the material can be used.
 	Check(ctx context.Context, m Material) error
 	// Sign is keys.PrivateKey.Sign.

@@ -3,11 +3,13 @@ package kms
 import (
 	"context"
 	"fmt"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/uuid"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/account"
@@ -51,7 +53,7 @@ func New(namespace string, spec v1alpha1.KMSKeySpec) *v1alpha1.KMSKey {
 // conflict, and finds the index complete. The conditions are left to the controller, which has yet to look: they say Pending.
 //
 // Crash-safe: the object comes first, then the Envelope, then the index that commits it. What a crash leaves is a key that the
-// controller completes.
+// controller completes. A request that runs out of time leaves none.
 func (s *Service) Create(ctx context.Context, key *v1alpha1.KMSKey) (*v1alpha1.KMSKey, error) {
 	if _, err := s.Keyring.Get(); err != nil { // nothing is begun that could not be ended
 		return nil, err
@@ -64,9 +66,27 @@ func (s *Service) Create(ctx context.Context, key *v1alpha1.KMSKey) (*v1alpha1.K
 		return nil, fmt.Errorf("creating KMSKey %s: %w", key.Name, err)
 	}
 	if err := s.establish(ctx, key, id); err != nil {
+		s.giveUp(ctx, key)
 		return nil, err
 	}
 	return s.await(ctx, key)
+}
+
+// cleanUpTimeout is how long a key that was given up is tried to be deleted.
+const cleanUpTimeout = 5 * time.Second
+
+// giveUp deletes a new key whose request has run out of time, which its caller is told: it will ask for another. If that fails, or in a crash, the controller
+// completes a key that nobody knows of.
+func (s *Service) giveUp(ctx context.Context, key *v1alpha1.KMSKey) {
+	if ctx.Err() == nil {
+		return
+	}
+	within, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanUpTimeout)
+	defer cancel()
+	object := &v1alpha1.KMSKey{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name}}
+	if err := s.Client.Delete(within, object, client.Preconditions{UID: &key.UID}); client.IgnoreNotFound(err) != nil {
+		log.FromContext(ctx).Error(err, "deleting a KMSKey whose request has run out of time", "namespace", key.Namespace, "name", key.Name)
+	}
 }
 
 // establish makes the first material of a new key and commits it. Of a key whose material is imported it is the id alone.
@@ -78,7 +98,7 @@ func (s *Service) establish(ctx context.Context, key *v1alpha1.KMSKey, account s
 		}
 		s.Identify(key, account)
 		if !External(key) {
-			made, err := s.CreateMaterial(ctx, key, key.Status.KeyID, key.Status.ARN, 1, "")
+			made, err := s.CreateMaterial(ctx, key, key.Status.KeyID, key.Status.ARN, 1, "", keys.AwaitTurn(key.Namespace, string(key.UID)))
 			if err != nil {
 				return err
 			}

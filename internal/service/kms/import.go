@@ -42,7 +42,7 @@ func (s *Service) ParametersForImport(ctx context.Context, key *v1alpha1.KMSKey,
 	if err != nil {
 		return out, err
 	}
-	private, err := newPrivateKey(ctx, wrapping, keys.AwaitPairTurn)
+	private, err := newPrivateKey(ctx, wrapping, keys.AwaitPairTurn(key.Namespace))
 	if err != nil {
 		return out, err
 	}

@@ -22,9 +22,9 @@ func Owner(name string) v1alpha1.EnvelopeOwner {
 
 // CreateMaterial makes and stores the key material of a sequence number, and returns its index entry. If an earlier
 // attempt stored one, that one is returned: the Envelope's name allows one only. The caller commits it by writing
-// the index.
+// the index. An RSA key is made when turn says so, and its error is answered as it is.
 func (s *Service) CreateMaterial(ctx context.Context, key *v1alpha1.KMSKey, keyID, arn string, sequence int64,
-	rotation v1alpha1.RotationType,
+	rotation v1alpha1.RotationType, turn keys.Turn,
 ) (v1alpha1.KeyMaterial, error) {
 	ring, err := s.Keyring.Get()
 	if err != nil {
@@ -43,7 +43,7 @@ func (s *Service) CreateMaterial(ctx context.Context, key *v1alpha1.KMSKey, keyI
 	if err != nil {
 		return v1alpha1.KeyMaterial{}, err
 	}
-	generated, err := s.backend(key).Generate(ctx, SpecOf(key))
+	generated, err := s.backend(key).Generate(ctx, SpecOf(key), turn)
 	if err != nil {
 		return v1alpha1.KeyMaterial{}, err
 	}

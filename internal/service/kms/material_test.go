@@ -21,7 +21,7 @@ import (
 
 // create makes the material of a sequence number of the key "key" with the id of AWS's example.
 func create(s *kms.Service, sequence int64, rotation v1alpha1.RotationType) (v1alpha1.KeyMaterial, error) {
-	return s.CreateMaterial(ctx, environment.KMSKey(world.Namespace, "key"), keyID, keyARN(keyID), sequence, rotation)
+	return s.CreateMaterial(ctx, environment.KMSKey(world.Namespace, "key"), keyID, keyARN(keyID), sequence, rotation, nil)
 }
 
 func stored() []v1alpha1.Envelope {
@@ -182,7 +182,7 @@ var _ = Describe("Key material that an earlier attempt stored", func() {
 	)
 
 	It("for another key is refused, be it the same domain key's and whole", func() {
-		_, err := service().CreateMaterial(ctx, environment.KMSKey(world.Namespace, "key"), otherKeyID, keyARN(keyID), 1, "")
+		_, err := service().CreateMaterial(ctx, environment.KMSKey(world.Namespace, "key"), otherKeyID, keyARN(keyID), 1, "", nil)
 		Expect(err).NotTo(HaveOccurred())
 		_, err = create(service(), 1, "")
 		Expect(err).To(MatchError(store.ErrTampered), "the header binds the key id")
@@ -215,7 +215,7 @@ var _ = Describe("Key material that cannot be made", func() {
 
 	It("for a key id that is none is not written", func() {
 		for _, id := range []string{"", "key", strings.ToUpper(keyID), keyARN(keyID)} {
-			_, err := service().CreateMaterial(ctx, environment.KMSKey(world.Namespace, "key"), id, keyARN(keyID), 1, "")
+			_, err := service().CreateMaterial(ctx, environment.KMSKey(world.Namespace, "key"), id, keyARN(keyID), 1, "", nil)
 			Expect(err).To(MatchError(keys.ErrInvalidID), "%q", id)
 		}
 		Expect(stored()).To(BeEmpty())

@@ -94,8 +94,8 @@ func bound(id string, key *v1alpha1.KMSKey) []byte {
 	return keys.Context{"strongroom:hsm-cluster": id, "strongroom:key-id": key.Status.KeyID}.Encode()
 }
 
-// Generate implements Backend. An RSA_4096 key takes tens of seconds in SoftHSM at worst.
-func (m module) Generate(ctx context.Context, spec keys.Spec) (content secretbytes.Bytes, err error) {
+// Generate implements Backend. An RSA_4096 key takes tens of seconds in SoftHSM at worst, but none of this process's turns.
+func (m module) Generate(ctx context.Context, spec keys.Spec, _ keys.Turn) (content secretbytes.Bytes, err error) {
 	s, err := hsm.ParseKeySpec(string(spec))
 	if err != nil {
 		return content, err

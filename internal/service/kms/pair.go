@@ -27,7 +27,7 @@ func (s *Service) GenerateDataKeyPair(ctx context.Context, key *v1alpha1.KMSKey,
 	if err := CheckUsable(key, keys.GenerateDataKeyPair); err != nil { // before seconds of work
 		return pair, err
 	}
-	private, err := newPrivateKey(ctx, spec, keys.AwaitPairTurn)
+	private, err := newPrivateKey(ctx, spec, keys.AwaitPairTurn(key.Namespace))
 	if err != nil {
 		return pair, err
 	}

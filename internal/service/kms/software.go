@@ -21,18 +21,18 @@ type software struct{ *Service }
 var _ Backend = software{}
 
 // Generate implements Backend. The fault says UnsupportedOperation for a spec that is not approved where nothing else is allowed.
-func (s software) Generate(ctx context.Context, spec keys.Spec) (secretbytes.Bytes, error) {
+func (s software) Generate(ctx context.Context, spec keys.Spec, turn keys.Turn) (secretbytes.Bytes, error) {
 	if err := spec.CheckApproved(); err != nil {
 		return secretbytes.Bytes{}, fault.Stalled(v1alpha1.ReasonUnsupportedOperation, err)
 	}
 	if spec.Symmetric() {
 		return secretbytes.Random(s.Random, spec.SecretSize())
 	}
-	return newPrivateKey(ctx, spec, keys.AwaitTurn)
+	return newPrivateKey(ctx, spec, turn)
 }
 
 // newPrivateKey makes a private key when its turn is come. The caller wipes it.
-func newPrivateKey(ctx context.Context, spec keys.Spec, turn func(context.Context) (func(), error)) (secretbytes.Bytes, error) {
+func newPrivateKey(ctx context.Context, spec keys.Spec, turn keys.Turn) (secretbytes.Bytes, error) {
 	if spec.RSA() {
 		done, err := turn(ctx)
 		if err != nil {
