@@ -54,24 +54,24 @@ func behind(until context.Context) *corering.Holder {
 func (m manager) request(symmetric, signing *v1alpha1.KMSKey, before []byte, message keys.Message) error {
 	blob, _, err := m.kms.Encrypt(ctx, symmetric, keys.Encrypt, nil, secretbytes.Copy([]byte("hunter2")))
 	if err != nil {
-		return fmt.Errorf("Encrypt: %w", err)
+		return fmt.Errorf("encrypting: %w", err)
 	}
 	for _, ciphertext := range [][]byte{before, blob} {
 		plaintext, err := m.kms.Decrypt(ctx, symmetric, nil, ciphertext)
 		if err != nil || string(plaintext.Reveal()) != "hunter2" {
-			return fmt.Errorf("Decrypt: %w", errors.Join(err, errors.New("or it is something else")))
+			return fmt.Errorf("decrypting: %w", errors.Join(err, errors.New("or it is something else")))
 		}
 	}
 	dataKey, encrypted, err := m.kms.GenerateDataKey(ctx, symmetric, nil)
 	if err != nil {
-		return fmt.Errorf("GenerateDataKey: %w", err)
+		return fmt.Errorf("making a data key: %w", err)
 	}
 	if plaintext, err := m.kms.Decrypt(ctx, symmetric, nil, encrypted); err != nil || !plaintext.Equal(dataKey) {
-		return fmt.Errorf("Decrypt of a data key: %w", err)
+		return fmt.Errorf("decrypting a data key: %w", err)
 	}
 	signature, err := m.kms.Sign(ctx, signing, keys.ECDSASHA256, message)
 	if err != nil {
-		return fmt.Errorf("Sign: %w", err)
+		return fmt.Errorf("signing: %w", err)
 	}
 	return m.kms.Verify(ctx, signing, keys.ECDSASHA256, message, signature)
 }

@@ -95,7 +95,7 @@ func (r *Reconciler) rotate(ctx context.Context, p *pass) error {
 			decision.next = schedule.DecidePeriod(created(p), p.now, in.periodInDays, in.seed).At
 		}
 	}
-	status.CurrentEpoch, status.DomainKeys = p.ring.CurrentEpoch(), int32(len(p.stored)) //nolint:gosec // MaxDomainKeys at most
+	status.CurrentEpoch, status.DomainKeys = p.ring.CurrentEpoch(), int32(len(p.stored)) // MaxDomainKeys at most
 	status.LastRotatedTime, status.NextRotationTime = timeOf(created(p)), timeOf(decision.next)
 	if refused != nil {
 		p.refused = fault.Stalled(v1alpha1.ReasonTooManyDomainKeys, refused)

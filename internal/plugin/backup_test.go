@@ -241,6 +241,7 @@ var _ = Describe("restore", func() {
 			versions = world.Envelopes(v1alpha1.EnvelopeParameterVersion)
 			return versions
 		}, "20s").Should(HaveLen(2))
+		awaitKeyring()
 		_, _, err := runAs(kubeconfig, "rotate", "keyring")
 		Expect(err).NotTo(HaveOccurred())
 		rewrap := func(e *v1alpha1.Envelope) {

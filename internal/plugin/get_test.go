@@ -123,7 +123,7 @@ var _ = Describe("what cannot be had", func() {
 		Entry("a kind that is not there", ExitFailed, `no kind "pods": give one of secret, parameter`, "get", "pods"),
 		Entry("a name without a kind", ExitFailed, `no kind "db"`, "get", "db"),
 		Entry("a history of a certificate", ExitFailed, "this is for secret, parameter, kmskey", "history", "certificate", "web"),
-		Entry("a rotation of an HSMCluster", ExitFailed, "this is for secret, parameter, kmskey, certificate, certificateauthority", "rotate", "hsm/one"),
+		Entry("a rotation of an HSMCluster", ExitFailed, "this is for secret, parameter, kmskey, keyring, certificate, certificateauthority", "rotate", "hsm/one"),
 		Entry("a format that is not there", ExitFailed, `--output is "xml"`, "get", "-o", "xml"),
 		Entry("one name in all namespaces", ExitFailed, "leave --all-namespaces out", "get", "secret", "db", "-A"),
 		Entry("too many arguments", ExitFailed, "at most 2", "get", "a", "b", "c"),

@@ -14,6 +14,16 @@ import (
 	"strongroom.dev/strongroom/test/environment"
 )
 
+// awaitKeyring waits until the operator has made the Keyring and looked at it.
+func awaitKeyring() {
+	GinkgoHelper()
+	k := &v1alpha1.Keyring{ObjectMeta: metav1.ObjectMeta{Namespace: environment.OperatorNamespace, Name: v1alpha1.KeyringName}}
+	Eventually(func(g Gomega) {
+		g.Expect(cp.Client.Get(ctx, client.ObjectKeyFromObject(k), k)).To(Succeed())
+		g.Expect(condition(k, v1alpha1.ConditionReady).Status).To(Equal(metav1.ConditionTrue))
+	}, "30s").Should(Succeed())
+}
+
 var _ = Describe("rotate", func() {
 	It("waits until a secret has another version, and names it", func() {
 		s := secretAnd("db")
@@ -55,6 +65,7 @@ var _ = Describe("rotate", func() {
 	})
 
 	It("rotates the Keyring by its kind alone, in Strongroom's own namespace, and says which domain key there is now", func() {
+		awaitKeyring()
 		before := domainKeys(environment.OperatorNamespace)
 		out, _, err := runAs(kubeconfig, "rotate", "keyring")
 		Expect(err).NotTo(HaveOccurred())

@@ -316,6 +316,7 @@ var _ = Describe("An installation with --root=hsm:strongroom-system/root", Order
 		Expect(stored[1].Spec.Ciphertext).To(HaveLen(12+12+32+16), "a header, a nonce, 32 bytes and a tag of the module's")
 		Expect(m.Unsealer.Confirm(ctx)).To(Succeed())
 		fresh := environment.KMSKey("shop", "fresh")
+		Expect(cp.Client.Create(ctx, fresh)).To(Succeed())
 		ready(fresh)
 		restart()
 		m.unsealed()

@@ -13,15 +13,15 @@ import (
 )
 
 // rotated are keyrings of one root: with the first domain key, with the first two, and with the second alone.
-func rotated(t testing.TB) (before, after, second *keyring.Keyring, records []keyring.DomainKeyRecord) {
+func rotated(t testing.TB) (before, after, second *keyring.Keyring) {
 	t.Helper()
 	root := newRoot(1)
-	records = []keyring.DomainKeyRecord{newRecord(t, root, 1), newRecord(t, root, 2)}
-	return unseal(t, root, records[0]), unseal(t, root, records...), unseal(t, root, records[1]), records
+	one, two := newRecord(t, root, 1), newRecord(t, root, 2)
+	return unseal(t, root, one), unseal(t, root, one, two), unseal(t, root, two)
 }
 
 func TestWhatIsRewrappedOpensToTheSameUnderTheNewDomainKeyAlone(t *testing.T) {
-	before, after, second, _ := rotated(t)
+	before, after, second := rotated(t)
 	elsewhere := keys.Context{"namespace": "shop", "uid": "1", "key": "2"}
 	for _, size := range []int{1, 32, 2400, keys.MaxPlaintext} {
 		content := secretbytes.Own(bytes.Repeat([]byte{7}, size))
@@ -62,7 +62,7 @@ func TestWhatIsRewrappedOpensToTheSameUnderTheNewDomainKeyAlone(t *testing.T) {
 }
 
 func TestRewrappingTwiceIsAsGoodAsOnce(t *testing.T) {
-	_, after, second, _ := rotated(t)
+	_, after, second := rotated(t)
 	once := wrap(t, after, header, location, repeated(7))
 	twice, err := after.Rewrap(once, location, location)
 	if err != nil || bytes.Equal(once, twice) {
@@ -74,7 +74,7 @@ func TestRewrappingTwiceIsAsGoodAsOnce(t *testing.T) {
 }
 
 func TestWhatDoesNotOpenIsNotRewrapped(t *testing.T) {
-	before, after, second, _ := rotated(t)
+	before, after, second := rotated(t)
 	token := wrap(t, before, header, location, repeated(7))
 	customers, err := keys.Seal(repeated(1), keys.Header{Kind: keys.KindCiphertext}, nil, repeated(7))
 	if err != nil {
@@ -135,7 +135,7 @@ func TestADomainKeyIsAddedAndNoneIsLost(t *testing.T) {
 }
 
 func TestAHolderRenewsItsKeyringForWhatAnotherHasWrapped(t *testing.T) {
-	before, after, _, _ := rotated(t)
+	before, after, _ := rotated(t)
 	token := wrap(t, after, header, location, repeated(7))
 	record, err := after.Seal(keys.KindTombstone, location, repeated(8))
 	if err != nil {
@@ -176,7 +176,7 @@ func TestAHolderRenewsItsKeyringForWhatAnotherHasWrapped(t *testing.T) {
 }
 
 func TestAHolderAsksForNoDomainKeyThatItHasAndNoneForWhatIsNoToken(t *testing.T) {
-	before, after, _, _ := rotated(t)
+	before, after, _ := rotated(t)
 	h := &keyring.Holder{}
 	h.RenewWith(func(epoch int64) error { t.Errorf("asked for epoch %d", epoch); return nil })
 	token := wrap(t, before, header, location, repeated(7))
@@ -200,7 +200,7 @@ func TestAHolderAsksForNoDomainKeyThatItHasAndNoneForWhatIsNoToken(t *testing.T)
 }
 
 func TestManyWhoRenewAtOnceAllOpen(t *testing.T) {
-	before, after, _, _ := rotated(t)
+	before, after, _ := rotated(t)
 	token := wrap(t, after, header, location, repeated(7))
 	h := &keyring.Holder{}
 	h.Set(before)
