@@ -88,9 +88,11 @@ strongroom_params import "$work/settings.yaml" --path /e2e/files --secure='**/pa
 is error "$(parameter /e2e/files/log-level)" "and written with it"
 is "DB_HOST=db.example.com
 LOG_LEVEL=error" "$(strongroom_params export --path /e2e/files 2>/dev/null)" "strongroom params export prints an environment, without SecureStrings"
-for format in env json yaml configmap secret; do
+for format in env json yaml secret; do
   strongroom_params export --path /e2e/files -o "$format" --with-decryption >"$work/exported.$format" 2>/dev/null || fail "export as $format"
 done
+strongroom_params export --path /e2e/files -o configmap >"$work/exported.configmap" 2>/dev/null
+! strongroom_params export --path /e2e/files -o configmap --with-decryption >>"$work/exported.configmap" 2>/dev/null || fail "a ConfigMap is exported with decryption"
 ! grep -qF "$hidden" "$work/exported.configmap" || fail "a ConfigMap has a SecureString"
 strongroom_params import "$work/exported.json" --path /e2e/again --secure='**/password' >/dev/null
 is "$hidden" "$(parameter /e2e/again/db/password --with-decryption)" "what export printed as JSON is imported below another path"
