@@ -162,7 +162,7 @@ spec: {type: SecureString, valueFrom: {secretKeyRef: {name: s, key: k}, policy: 
 spec: {path: /p, recursive: true, region: us-east-1, suspend: true, filter: {types: [String], tags: [{key: k, values: [v]}], label: l, include: [a], exclude: [b]},
   target: {secret: {name: t, creationPolicy: Owner}, restart: [{kind: Deployment, name: w}]}}
 status: {observedGeneration: 1, arn: a, parameters: 1, lastHandledReconcileAt: a,
-  projection: {kind: ConfigMap, name: t, keys: [a], digest: d, immutable: true, retained: [{name: r, since: "2026-11-24T12:00:00Z"}]}}`, `
+  projection: {kind: ConfigMap, generation: 1, name: t, keys: [a], digest: d, immutable: true, retained: [{name: r, since: "2026-11-24T12:00:00Z"}]}}`, `
 spec: {path: /p, keys: {stripPrefix: /p, format: Dotted}, target: {configMap: {name: t, creationPolicy: Owner}, restart: [{kind: Deployment, selector: {matchLabels: {a: b}}}]}}`, `
 spec: {path: /p, target: {secret: {metadata: {labels: {a: b}, annotations: {a: b}}}}}`, `
 spec: {path: /p, target: {secret: {immutable: true}}}`},

@@ -193,7 +193,6 @@ type ParameterTreeProjection struct {
 
 	// generation of the tree that the keys are of. 0 when it is not known.
 	// +optional
-	// +kubebuilder:validation:Minimum=0
 	Generation int64 `json:"generation,omitempty"`
 }
 

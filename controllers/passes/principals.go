@@ -77,12 +77,12 @@ func BindFirst(ctx context.Context, reader client.Reader, b Binding) error {
 	case b.Known:
 	case !b.Suspended:
 		return nil
-	case *b.PolicyPrincipals.Binding == nil && b.Policy != nil:
+	case *b.Binding == nil && b.Policy != nil:
 		kept, err := b.Buried(ctx)
 		if err != nil {
 			return err
 		}
-		*b.PolicyPrincipals.Binding = principals.Rebound(b.Object, b.Policy, nil, kept)
+		*b.Binding = principals.Rebound(b.Object, b.Policy, nil, kept)
 	}
 	return BindPrincipals(ctx, reader, b.PolicyPrincipals)
 }

@@ -114,7 +114,8 @@ def parameters():
     many = ssm.get_parameters(Names=["/boto3/a", "/boto3/none", "/boto3/secure"])
     same((["/boto3/a", "/boto3/secure"], ["/boto3/none"]), ([p["Name"] for p in many["Parameters"]], many["InvalidParameters"]), "get_parameters tells what is not there")
     names = [f"/boto3/many/{n:02}" for n in range(10)]
-    same((names, []), tuple(ssm.delete_parameters(Names=names)[k] for k in ("DeletedParameters", "InvalidParameters")), "delete_parameters deletes ten")
+    deleted = ssm.delete_parameters(Names=names)
+    same((names, []), (deleted["DeletedParameters"], deleted["InvalidParameters"]), "delete_parameters deletes ten")
 
     def write(n):
         return ssm.put_parameter(Name="/boto3/race", Value=str(n), Type="String", Overwrite=True)["Version"]

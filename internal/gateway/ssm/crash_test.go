@@ -2,6 +2,7 @@ package ssm_test
 
 import (
 	"errors"
+	"time"
 
 	sdk "github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
@@ -49,6 +50,7 @@ var _ = Describe("A crash at any write", func() {
 	}
 	pass := func(name string) {
 		GinkgoHelper()
+		advance(10 * time.Second) // a request that is making a parameter is left alone for a moment
 		p := &v1alpha1.Parameter{ObjectMeta: metav1.ObjectMeta{Namespace: world.Namespace, Name: name}}
 		_, err := world.Parameter.Reconcile(ctx, environment.Request(p))
 		Expect(err).NotTo(HaveOccurred())

@@ -56,10 +56,8 @@ func TestAListIsRememberedForItsNextPages(t *testing.T) {
 
 func TestListsThatAreRememberedAreBounded(t *testing.T) {
 	now := time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC)
-	l, known := &parameterstore.Listings{}, func(of string, at time.Time) bool {
-		return false
-	}
-	known = func(of string, at time.Time) bool { _, is := l.Behind(of, "", at); return is }
+	l := &parameterstore.Listings{}
+	known := func(of string, at time.Time) bool { _, is := l.Behind(of, "", at); return is }
 	name := func(i int) string { return fmt.Sprint("list ", i) }
 	for i := range 300 {
 		l.Remember(name(i), places(1), now.Add(time.Duration(i)))

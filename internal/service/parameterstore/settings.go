@@ -81,7 +81,7 @@ func (s *Service) Setting(ctx context.Context, namespace, region, id string) (Se
 // DefaultTier is the tier of an account and region for parameters that name none. It costs a request to the API server once in tierAge: what the replica that is
 // asked has written counts at once, and what another one or a manifest wrote, then.
 func (s *Service) DefaultTier(ctx context.Context, namespace, region string) (v1alpha1.ParameterTier, error) {
-	of := place{namespace, region}
+	of := accountRegion{namespace, region}
 	tier, known, epoch := s.Tiers.get(of, s.Now())
 	if known {
 		return tier, nil

@@ -14,13 +14,13 @@ const (
 	maximumTiers = 4096
 )
 
-// place is an account, by its namespace, in a region.
-type place struct{ namespace, region string }
+// accountRegion is an account, by its namespace, in a region.
+type accountRegion struct{ namespace, region string }
 
 // Tiers are the default tiers that were read a moment ago. The zero value is ready for use, by several goroutines; nil remembers none.
 type Tiers struct {
 	mu    sync.Mutex
-	known map[place]tierAt
+	known map[accountRegion]tierAt
 	// epoch counts how often all were forgotten: what was read before is not remembered after.
 	epoch int
 }
@@ -31,7 +31,7 @@ type tierAt struct {
 }
 
 // get is the tier of a place, if it is known at a time; and the epoch for put if it is not.
-func (t *Tiers) get(of place, now time.Time) (tier v1alpha1.ParameterTier, known bool, epoch int) {
+func (t *Tiers) get(of accountRegion, now time.Time) (tier v1alpha1.ParameterTier, known bool, epoch int) {
 	if t == nil {
 		return "", false, 0
 	}
@@ -42,7 +42,7 @@ func (t *Tiers) get(of place, now time.Time) (tier v1alpha1.ParameterTier, known
 }
 
 // put remembers a tier that was read since get told its epoch.
-func (t *Tiers) put(of place, tier v1alpha1.ParameterTier, now time.Time, epoch int) {
+func (t *Tiers) put(of accountRegion, tier v1alpha1.ParameterTier, now time.Time, epoch int) {
 	if t == nil {
 		return
 	}
@@ -52,7 +52,7 @@ func (t *Tiers) put(of place, tier v1alpha1.ParameterTier, now time.Time, epoch 
 		return
 	}
 	if t.known == nil || len(t.known) >= maximumTiers {
-		t.known = map[place]tierAt{}
+		t.known = map[accountRegion]tierAt{}
 	}
 	t.known[of] = tierAt{tier, now.Add(tierAge)}
 }
