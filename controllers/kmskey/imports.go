@@ -16,9 +16,6 @@ import (
 
 var errNoMaterial = errors.New("the key has no key material")
 
-// tell is the last step: a rotation or an import that was refused holds nothing else up.
-func (r *Reconciler) tell(_ context.Context, p *pass) error { return p.refused }
-
 // resumeImports is resume for a key whose material is imported: its Envelopes are a log, of which the index may lack the last ones, or others if it was set back.
 // What the index of the API server has no use for any more is erased: an earlier pass, or a request, died before it was.
 func (r *Reconciler) resumeImports(ctx context.Context, p *pass) error {
@@ -129,7 +126,7 @@ func (r *Reconciler) importMaterial(ctx context.Context, p *pass) error {
 	}
 	made, err := r.KMS.RecordImport(ctx, p.key, kms.Wrapped{Token: from.ImportToken, Material: from.EncryptedKeyMaterial, Again: true}, asked)
 	if refused := importRefusal(err); refused != nil {
-		p.refused = errors.Join(p.refused, refused)
+		p.refused = fault.Join(p.refused, refused)
 		return nil
 	}
 	if err != nil {
@@ -172,10 +169,10 @@ func importRefusal(err error) error {
 }
 
 // awaitImport says that a key has nothing to work with, and how it gets it. It comes last: all else is done by then.
-func (r *Reconciler) awaitImport(_ context.Context, p *pass) error {
+func awaitImport(p *pass) error {
 	if kms.State(p.key, false) != v1alpha1.KeyStatePendingImport {
 		return nil
 	}
-	return fault.Stalled(v1alpha1.ReasonPendingImport, fmt.Errorf("%w: get a public key and a token by aws kms get-parameters-for-import --key-id %s, and import "+
-		"what you wrap by them, as spec.importedMaterial or by aws kms import-key-material", errNoMaterial, p.key.Status.KeyID))
+	return fault.Stalled(v1alpha1.ReasonPendingImport, fmt.Errorf("%w: get a public key and a token by aws kms get-parameters-for-import "+
+		"--key-id %s, and import what you wrap by them, as spec.importedMaterial or by aws kms import-key-material", errNoMaterial, p.key.Status.KeyID))
 }

@@ -159,6 +159,32 @@ var _ = Describe("A key whose material is imported", func() {
 		Expect(k.Status.KeyState).To(Equal(v1alpha1.KeyStateEnabled), "another token is another import")
 	})
 
+	It("and whose manifest is refused says both, why, and what it waits for", func() {
+		k := external("key")
+		declare(k, material32(1)[:16])
+		reconcile(k)
+		Expect(k.Status.KeyState).To(Equal(v1alpha1.KeyStatePendingImport))
+		both := And(HavePrefix("spec.importedMaterial: "), ContainSubstring("not of the key's spec"), ContainSubstring("get-parameters-for-import --key-id "+k.Status.KeyID))
+		for _, conditionType := range []string{v1alpha1.ConditionReady, v1alpha1.ConditionStalled} {
+			Expect(condition(k, conditionType)).To(And(HaveField("Reason", v1alpha1.ReasonImportFailed), HaveField("Message", both)))
+		}
+		Expect(condition(k, v1alpha1.ConditionStalled)).To(HaveField("Status", metav1.ConditionTrue))
+		update(k, func() { k.Spec.ImportedMaterial = nil })
+		reconcile(k)
+		Expect(condition(k, v1alpha1.ConditionReady)).To(HaveField("Reason", v1alpha1.ReasonPendingImport))
+	})
+
+	It("and whose Envelope is lost tells of that and of the import that was to mend it and was refused", func() {
+		k := external("key")
+		bring(k, material32(1), kms.Import{})
+		lost := materialsOf("key")[0]
+		remove(&lost)
+		declare(k, material32(2))
+		reconcile(k)
+		Expect(condition(k, v1alpha1.ConditionReady)).To(And(HaveField("Reason", v1alpha1.ReasonEnvelopeMissing),
+			HaveField("Message", ContainSubstring("; and spec.importedMaterial: "))))
+	})
+
 	DescribeTable("tells what is wrong with its manifest and goes on with what it has", func(says string, change func(k *v1alpha1.KMSKey)) {
 		k := external("key")
 		bring(k, material32(1), kms.Import{})
