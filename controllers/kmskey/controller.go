@@ -72,6 +72,8 @@ type pass struct {
 	due bool
 	// refused says that a rotation on demand or an import was not made; all else goes on.
 	refused error
+	// spent tells that the key no longer has the material that the token of spec.importedMaterial brought.
+	spent bool
 	// requeue is when to look again, 0 for never.
 	requeue time.Duration
 }

@@ -101,23 +101,25 @@ func (r *Reconciler) promote(ctx context.Context, p *pass) error {
 	return nil
 }
 
-// importMaterial imports what the spec has, once: what was imported by it is in the index, or was, and is known by its digest. A token that has ended
-// is no error as long as the key has what the spec says.
+// importMaterial imports what the spec has, once: what was imported by it is in the index, or was, and is known by its digests. What was deleted or has
+// expired is not brought back by the same token and material, whatever else the spec says of it now. A token that has ended is no error as long as the
+// key has what the spec says.
 func (r *Reconciler) importMaterial(ctx context.Context, p *pass) error {
 	from := p.key.Spec.ImportedMaterial
 	if !kms.External(p.key) || from == nil || kms.Scheduled(p.key) {
 		return nil
 	}
-	digest, err := r.KMS.ImportDigest(from)
+	request, err := r.KMS.ImportRequest(from)
 	if err != nil {
 		return err
 	}
 	status := &p.key.Status
-	if handled(status, digest) {
-		status.LastHandledImport = digest
+	handled, spent := kms.Handled(status, request, p.now)
+	if p.spent = spent; handled {
+		status.LastHandledImport = request.String()
 		return nil
 	}
-	asked := kms.Import{Type: from.ImportType, Request: digest}
+	asked := kms.Import{Type: from.ImportType, Request: request.String()}
 	if from.ValidTo != nil {
 		asked.ValidTo = &from.ValidTo.Time
 	}
@@ -138,21 +140,8 @@ func (r *Reconciler) importMaterial(ctx context.Context, p *pass) error {
 			p.lookAgain(to.Time)
 		}
 	}
-	status.LastHandledImport = digest
+	status.LastHandledImport = request.String()
 	return nil
-}
-
-// handled tells whether a spec.importedMaterial was imported before, by its digest.
-func handled(status *v1alpha1.KMSKeyStatus, digest string) bool {
-	if status.LastHandledImport == digest {
-		return true
-	}
-	for i := range status.KeyMaterials {
-		if m := status.KeyMaterials[i].Import; m != nil && m.Request == digest {
-			return true
-		}
-	}
-	return false
 }
 
 // importRefusal is the fault of an import that only another spec.importedMaterial mends, nil for any other error.
@@ -173,6 +162,10 @@ func awaitImport(p *pass) error {
 	if kms.State(p.key, false) != v1alpha1.KeyStatePendingImport {
 		return nil
 	}
-	return fault.Stalled(v1alpha1.ReasonPendingImport, fmt.Errorf("%w: get a public key and a token by aws kms get-parameters-for-import "+
-		"--key-id %s, and import what you wrap by them, as spec.importedMaterial or by aws kms import-key-material", errNoMaterial, p.key.Status.KeyID))
+	because := ""
+	if p.spent {
+		because = ": what spec.importedMaterial brought was deleted or has expired, and comes back by another token"
+	}
+	return fault.Stalled(v1alpha1.ReasonPendingImport, fmt.Errorf("%w%s: get a public key and a token by aws kms get-parameters-for-import "+
+		"--key-id %s, and import what you wrap by them, as spec.importedMaterial or by aws kms import-key-material", errNoMaterial, because, p.key.Status.KeyID))
 }
