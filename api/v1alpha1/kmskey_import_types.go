@@ -96,8 +96,8 @@ type KeyMaterialImport struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=256
 	Description string `json:"description,omitempty"`
-	// request is the digest of the spec.importedMaterial that it was imported by, so that this is not imported again; empty if it was imported by
-	// the AWS API.
+	// request is the digest of the spec.importedMaterial that it was imported by, so that this is not imported again, and after it that of the token
+	// and the wrapped material alone; empty if it was imported by the AWS API.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	Request string `json:"request,omitempty"`

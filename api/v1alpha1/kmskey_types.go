@@ -445,7 +445,7 @@ type KMSKeyStatus struct {
 	// +optional
 	UsageTrackedSince *metav1.Time `json:"usageTrackedSince,omitempty"`
 
-	// lastHandledImport is the digest of the spec.importedMaterial that was imported last.
+	// lastHandledImport is the digest of the spec.importedMaterial that was imported last, and after it that of its token and wrapped material alone.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	LastHandledImport string `json:"lastHandledImport,omitempty"`

@@ -16,6 +16,7 @@ import (
 	"strongroom.dev/strongroom/controllers/outcome"
 	"strongroom.dev/strongroom/controllers/passes"
 	"strongroom.dev/strongroom/internal/core/keyring"
+	"strongroom.dev/strongroom/internal/fault"
 	"strongroom.dev/strongroom/internal/service/acmpca"
 	"strongroom.dev/strongroom/internal/service/kms"
 	"strongroom.dev/strongroom/internal/store"
@@ -71,6 +72,8 @@ type pass struct {
 	due bool
 	// refused says that a rotation on demand or an import was not made; all else goes on.
 	refused error
+	// spent tells that the key no longer has the material that the token of spec.importedMaterial brought.
+	spent bool
 	// requeue is when to look again, 0 for never.
 	requeue time.Duration
 }
@@ -119,7 +122,11 @@ func (r *Reconciler) finalizer(ctx context.Context, p *pass) error {
 	return nil
 }
 
-// run is the order of steps.
+// run is the order of steps. What was refused on the way is told with whatever ends them, and first of all if that is a key without material: it is why.
 func (r *Reconciler) run(ctx context.Context, p *pass) error {
-	return passes.Run(ctx, p, r.schedule, r.identify, r.bind, r.restore, r.resume, r.expireImports, r.rotate, r.importMaterial, r.verify, r.sealing, r.policy, r.awaitImport, r.tell)
+	err := passes.Run(ctx, p, r.schedule, r.identify, r.bind, r.restore, r.resume, r.expireImports, r.rotate, r.importMaterial, r.verify, r.sealing, r.policy)
+	if err != nil {
+		return fault.Join(err, p.refused)
+	}
+	return fault.Join(p.refused, awaitImport(p))
 }

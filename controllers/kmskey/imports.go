@@ -16,9 +16,6 @@ import (
 
 var errNoMaterial = errors.New("the key has no key material")
 
-// tell is the last step: a rotation or an import that was refused holds nothing else up.
-func (r *Reconciler) tell(_ context.Context, p *pass) error { return p.refused }
-
 // resumeImports is resume for a key whose material is imported: its Envelopes are a log, of which the index may lack the last ones, or others if it was set back.
 // What the index of the API server has no use for any more is erased: an earlier pass, or a request, died before it was.
 func (r *Reconciler) resumeImports(ctx context.Context, p *pass) error {
@@ -104,23 +101,25 @@ func (r *Reconciler) promote(ctx context.Context, p *pass) error {
 	return nil
 }
 
-// importMaterial imports what the spec has, once: what was imported by it is in the index, or was, and is known by its digest. A token that has ended
-// is no error as long as the key has what the spec says.
+// importMaterial imports what the spec has, once: what was imported by it is in the index, or was, and is known by its digests. What was deleted or has
+// expired is not brought back by the same token and material, whatever else the spec says of it now. A token that has ended is no error as long as the
+// key has what the spec says.
 func (r *Reconciler) importMaterial(ctx context.Context, p *pass) error {
 	from := p.key.Spec.ImportedMaterial
 	if !kms.External(p.key) || from == nil || kms.Scheduled(p.key) {
 		return nil
 	}
-	digest, err := r.KMS.ImportDigest(from)
+	request, err := r.KMS.ImportRequest(from)
 	if err != nil {
 		return err
 	}
 	status := &p.key.Status
-	if handled(status, digest) {
-		status.LastHandledImport = digest
+	handled, spent := kms.Handled(status, request, p.now)
+	if p.spent = spent; handled {
+		status.LastHandledImport = request.String()
 		return nil
 	}
-	asked := kms.Import{Type: from.ImportType, Request: digest}
+	asked := kms.Import{Type: from.ImportType, Request: request.String()}
 	if from.ValidTo != nil {
 		asked.ValidTo = &from.ValidTo.Time
 	}
@@ -129,7 +128,7 @@ func (r *Reconciler) importMaterial(ctx context.Context, p *pass) error {
 	}
 	made, err := r.KMS.RecordImport(ctx, p.key, kms.Wrapped{Token: from.ImportToken, Material: from.EncryptedKeyMaterial, Again: true}, asked)
 	if refused := importRefusal(err); refused != nil {
-		p.refused = errors.Join(p.refused, refused)
+		p.refused = fault.Join(p.refused, refused)
 		return nil
 	}
 	if err != nil {
@@ -141,21 +140,8 @@ func (r *Reconciler) importMaterial(ctx context.Context, p *pass) error {
 			p.lookAgain(to.Time)
 		}
 	}
-	status.LastHandledImport = digest
+	status.LastHandledImport = request.String()
 	return nil
-}
-
-// handled tells whether a spec.importedMaterial was imported before, by its digest.
-func handled(status *v1alpha1.KMSKeyStatus, digest string) bool {
-	if status.LastHandledImport == digest {
-		return true
-	}
-	for i := range status.KeyMaterials {
-		if m := status.KeyMaterials[i].Import; m != nil && m.Request == digest {
-			return true
-		}
-	}
-	return false
 }
 
 // importRefusal is the fault of an import that only another spec.importedMaterial mends, nil for any other error.
@@ -172,10 +158,14 @@ func importRefusal(err error) error {
 }
 
 // awaitImport says that a key has nothing to work with, and how it gets it. It comes last: all else is done by then.
-func (r *Reconciler) awaitImport(_ context.Context, p *pass) error {
+func awaitImport(p *pass) error {
 	if kms.State(p.key, false) != v1alpha1.KeyStatePendingImport {
 		return nil
 	}
-	return fault.Stalled(v1alpha1.ReasonPendingImport, fmt.Errorf("%w: get a public key and a token by aws kms get-parameters-for-import --key-id %s, and import "+
-		"what you wrap by them, as spec.importedMaterial or by aws kms import-key-material", errNoMaterial, p.key.Status.KeyID))
+	because := ""
+	if p.spent {
+		because = ": what spec.importedMaterial brought was deleted or has expired, and comes back by another token"
+	}
+	return fault.Stalled(v1alpha1.ReasonPendingImport, fmt.Errorf("%w%s: get a public key and a token by aws kms get-parameters-for-import "+
+		"--key-id %s, and import what you wrap by them, as spec.importedMaterial or by aws kms import-key-material", errNoMaterial, because, p.key.Status.KeyID))
 }

@@ -67,6 +67,13 @@ func declare(k *v1alpha1.KMSKey, material []byte, changes ...func(*v1alpha1.Impo
 	update(k, func() { k.Spec.ImportedMaterial = m })
 }
 
+// removeMaterial is DeleteImportedKeyMaterial.
+func removeMaterial(k *v1alpha1.KMSKey) {
+	GinkgoHelper()
+	_, err := env.Services.KMS.DeleteImportedMaterial(ctx, k, "", anyState)
+	Expect(err).NotTo(HaveOccurred())
+}
+
 func material32(b byte) []byte { return bytes.Repeat([]byte{b}, 32) }
 
 func in(d time.Duration) *time.Time {
@@ -157,6 +164,84 @@ var _ = Describe("A key whose material is imported", func() {
 		declare(k, material32(1))
 		reconcile(k)
 		Expect(k.Status.KeyState).To(Equal(v1alpha1.KeyStateEnabled), "another token is another import")
+	})
+
+	DescribeTable("that is gone is not brought back by the token that brought it, whatever else its manifest says now", func(end func(*v1alpha1.KMSKey), edit func(*v1alpha1.ImportedMaterial)) {
+		k := external("key")
+		declare(k, material32(1), func(m *v1alpha1.ImportedMaterial) { m.ValidTo = &metav1.Time{Time: *in(time.Hour)} })
+		reconcile(k)
+		Expect(k.Status.KeyState).To(Equal(v1alpha1.KeyStateEnabled))
+		end(k)
+		settled(k)
+		update(k, func() { edit(k.Spec.ImportedMaterial) })
+		for range 2 {
+			reconcile(k)
+			Expect(k.Status.KeyState).To(Equal(v1alpha1.KeyStatePendingImport))
+			Expect(bytesStored("key")).To(BeEmpty())
+			Expect(condition(k, v1alpha1.ConditionReady)).To(And(HaveField("Reason", v1alpha1.ReasonPendingImport),
+				HaveField("Message", ContainSubstring("comes back by another token"))))
+		}
+		declare(k, material32(1), func(m *v1alpha1.ImportedMaterial) { m.Description = "again" })
+		reconcile(k)
+		Expect(k.Status.KeyState).To(Equal(v1alpha1.KeyStateEnabled), "another token is another import")
+	},
+		Entry("deleted, another description", removeMaterial, func(m *v1alpha1.ImportedMaterial) { m.Description = "x" }),
+		Entry("deleted, no end", removeMaterial, func(m *v1alpha1.ImportedMaterial) { m.ValidTo = nil }),
+		Entry("deleted, another type", removeMaterial, func(m *v1alpha1.ImportedMaterial) { m.ImportType = v1alpha1.ImportTypeExisting }),
+		Entry("expired, a later end", func(*v1alpha1.KMSKey) { env.Clock.Advance(time.Hour) }, func(m *v1alpha1.ImportedMaterial) { m.ValidTo = &metav1.Time{Time: *in(day)} }),
+	)
+
+	It("that was deleted while it waited to be rotated to is not brought back by an edited manifest", func() {
+		k := external("key")
+		bring(k, material32(1), kms.Import{})
+		declare(k, material32(2), func(m *v1alpha1.ImportedMaterial) { m.ImportType = v1alpha1.ImportTypeNew })
+		reconcile(k)
+		Expect(k.Status.KeyMaterials).To(HaveLen(2))
+		_, err := env.Services.KMS.DeleteImportedMaterial(ctx, k, k.Status.KeyMaterials[1].ID, anyState)
+		Expect(err).NotTo(HaveOccurred())
+		settled(k)
+		update(k, func() { k.Spec.ImportedMaterial.Description = "x" })
+		reconcile(k)
+		Expect(k.Status.KeyMaterials).To(HaveLen(1))
+		Expect(bytesStored("key")).To(HaveLen(1))
+		Expect(condition(k, v1alpha1.ConditionReady)).To(HaveField("Status", metav1.ConditionTrue))
+	})
+
+	It("that is there is said to be otherwise by the token that brought it", func() {
+		k := external("key")
+		declare(k, material32(1))
+		reconcile(k)
+		blob, until := encrypted(k), metav1.Time{Time: *in(day)}
+		update(k, func() { k.Spec.ImportedMaterial.Description, k.Spec.ImportedMaterial.ValidTo = "of 2026", &until })
+		reconcile(k)
+		Expect(k.Status.KeyMaterials).To(ConsistOf(And(HaveField("Import.Description", "of 2026"), HaveField("Import.ValidTo.Time", BeTemporally("~", until.Time, time.Second)))))
+		Expect(opens(k, blob)).To(Succeed())
+	})
+
+	It("and whose manifest is refused says both, why, and what it waits for", func() {
+		k := external("key")
+		declare(k, material32(1)[:16])
+		reconcile(k)
+		Expect(k.Status.KeyState).To(Equal(v1alpha1.KeyStatePendingImport))
+		both := And(HavePrefix("spec.importedMaterial: "), ContainSubstring("not of the key's spec"), ContainSubstring("get-parameters-for-import --key-id "+k.Status.KeyID))
+		for _, conditionType := range []string{v1alpha1.ConditionReady, v1alpha1.ConditionStalled} {
+			Expect(condition(k, conditionType)).To(And(HaveField("Reason", v1alpha1.ReasonImportFailed), HaveField("Message", both)))
+		}
+		Expect(condition(k, v1alpha1.ConditionStalled)).To(HaveField("Status", metav1.ConditionTrue))
+		update(k, func() { k.Spec.ImportedMaterial = nil })
+		reconcile(k)
+		Expect(condition(k, v1alpha1.ConditionReady)).To(HaveField("Reason", v1alpha1.ReasonPendingImport))
+	})
+
+	It("and whose Envelope is lost tells of that and of the import that was to mend it and was refused", func() {
+		k := external("key")
+		bring(k, material32(1), kms.Import{})
+		lost := materialsOf("key")[0]
+		remove(&lost)
+		declare(k, material32(2))
+		reconcile(k)
+		Expect(condition(k, v1alpha1.ConditionReady)).To(And(HaveField("Reason", v1alpha1.ReasonEnvelopeMissing),
+			HaveField("Message", ContainSubstring("; and spec.importedMaterial: "))))
 	})
 
 	DescribeTable("tells what is wrong with its manifest and goes on with what it has", func(says string, change func(k *v1alpha1.KMSKey)) {

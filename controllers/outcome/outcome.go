@@ -67,7 +67,11 @@ func (r Reporter) End(ctx context.Context, p *Pass) (ctrl.Result, error) {
 	set := p.Object.GetConditions()
 	conditions.Summarise(&set, p.Object.GetGeneration(), p.Err, v1alpha1.ReasonSucceeded, p.Message)
 	p.Object.SetConditions(set)
-	if err := r.Write(ctx, p.Before, p.Object); err != nil {
+	err := r.Write(ctx, p.Before, p.Object)
+	if LostRace(err) && p.Err != nil && fault.Of(p.Err).RetryAfter > 0 {
+		return Again(err) // the fault is no error to the queue, and the pass that is made again tells it
+	}
+	if err != nil {
 		return Again(errors.Join(p.Err, err))
 	}
 	if p.Committed != nil {

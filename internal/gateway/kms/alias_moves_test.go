@@ -71,8 +71,14 @@ var _ = Describe("An alias that is moved", func() {
 		for name, target := range map[string]string{"alias/shop": *signer.KeyId, "alias/signer": *symmetric.KeyId} {
 			code, message := refused[any](admin(), "UpdateAlias", &awskms.UpdateAliasInput{AliasName: &name, TargetKeyId: &target})
 			Expect(code).To(Equal("ValidationException"), name)
-			Expect(message).To(ContainSubstring("of one type and usage"))
+			Expect(message).To(ContainSubstring("of one type, symmetric or asymmetric, and usage"))
 		}
+		opener := createKey(admin(), func(in *awskms.CreateKeyInput) {
+			in.KeySpec, in.KeyUsage = types.KeySpecRsa2048, types.KeyUsageTypeEncryptDecrypt
+		})
+		code, message := refused[any](admin(), "UpdateAlias", &awskms.UpdateAliasInput{AliasName: s("alias/shop"), TargetKeyId: opener.KeyId})
+		Expect(code).To(Equal("ValidationException"))
+		Expect(message).To(And(ContainSubstring("key spec SYMMETRIC_DEFAULT"), ContainSubstring("key spec RSA_2048"), ContainSubstring("ENCRYPT_DECRYPT")), "it says what differs")
 		Expect(aliasesOf()).To(Equal(map[string]string{"alias/shop": *symmetric.KeyId, "alias/signer": *signer.KeyId}))
 		Expect(moveAlias("alias/signer", *rsa.KeyId)).To(Succeed(), "a curve and RSA both sign")
 		Expect(dropAlias("alias/shop")).To(Succeed())

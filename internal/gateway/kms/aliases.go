@@ -96,8 +96,9 @@ func (o *operations) updateAlias(ctx context.Context, call *gateway.Call, in *aw
 // https://docs.aws.amazon.com/kms/latest/APIReference/API_UpdateAlias.html
 func interchangeable(current, key *v1alpha1.KMSKey) error {
 	if kms.UsageOf(current) != kms.UsageOf(key) || kms.SpecOf(current).Symmetric() != kms.SpecOf(key).Symmetric() {
-		return validation("The alias names a key of key usage %s, and %s has key usage %s: an alias is moved between keys of one type and "+
-			"usage. Delete the alias and create it anew to have it name another type.", kms.UsageOf(current), key.Status.ARN, kms.UsageOf(key))
+		return validation("The alias names a key of key usage %s and key spec %s, and %s has key usage %s and key spec %s: an alias is moved between keys of "+
+			"one type, symmetric or asymmetric, and usage. Delete the alias and create it anew to have it name another type.",
+			kms.UsageOf(current), kms.SpecOf(current), key.Status.ARN, kms.UsageOf(key), kms.SpecOf(key))
 	}
 	return nil
 }

@@ -62,9 +62,13 @@ var onKeys = map[string]func(key string) any{
 	"CreateGrant": func(k string) any {
 		return &awskms.CreateGrantInput{KeyId: &k, GranteePrincipal: aws.String("111122223333"), Operations: []types.GrantOperation{types.GrantOperationDecrypt}}
 	},
-	"ListGrants":  func(k string) any { return &awskms.ListGrantsInput{KeyId: &k} },
-	"RetireGrant": func(k string) any { return &awskms.RetireGrantInput{KeyId: &k, GrantId: aws.String("g")} },
-	"RevokeGrant": func(k string) any { return &awskms.RevokeGrantInput{KeyId: &k, GrantId: aws.String("g")} },
+	"ListGrants": func(k string) any { return &awskms.ListGrantsInput{KeyId: &k} },
+	"RetireGrant": func(k string) any {
+		return &awskms.RetireGrantInput{KeyId: &k, GrantId: aws.String(strings.Repeat("a", 64))}
+	},
+	"RevokeGrant": func(k string) any {
+		return &awskms.RevokeGrantInput{KeyId: &k, GrantId: aws.String(strings.Repeat("a", 64))}
+	},
 	"GetParametersForImport": func(k string) any {
 		return &awskms.GetParametersForImportInput{KeyId: &k, WrappingAlgorithm: types.AlgorithmSpecRsaesOaepSha256, WrappingKeySpec: types.WrappingKeySpecRsa2048}
 	},

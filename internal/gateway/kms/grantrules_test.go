@@ -192,6 +192,27 @@ var _ = Describe("A list of grants", func() {
 		Expect(code).To(Equal("InvalidMarkerException"))
 	})
 
+	It("is of no grant whose id is not one, which is told from one that is not there", func() {
+		key := *createKey(admin()).KeyId
+		for id, want := range map[string]string{
+			"zz": "InvalidGrantIdException", strings.Repeat("z", 64): "InvalidGrantIdException", strings.Repeat("a", 63): "InvalidGrantIdException",
+			strings.Repeat("a", 66): "InvalidGrantIdException", strings.Repeat("a", 64): "NotFoundException",
+		} {
+			for name, in := range map[string]any{
+				"RevokeGrant": &awskms.RevokeGrantInput{KeyId: &key, GrantId: &id}, "RetireGrant": &awskms.RetireGrantInput{KeyId: &key, GrantId: &id},
+			} {
+				code, _ := refused[any](admin(), name, in)
+				Expect(code).To(Equal(want), "%s of %s", name, id)
+			}
+			err := invoke(admin(), "ListGrants", &awskms.ListGrantsInput{KeyId: &key, GrantId: &id})
+			if want == "NotFoundException" {
+				Expect(err).NotTo(HaveOccurred(), "a list of none")
+				continue
+			}
+			Expect(err).To(MatchError(ContainSubstring(want)), id)
+		}
+	})
+
 	It("of those that a principal may retire has those on keys of other accounts, and of one's own principals alone", func() {
 		other := world.NewNamespace()
 		bob := person(other, "bob", `{"Effect":"Allow","Action":"kms:ListRetirableGrants","Resource":"arn:aws:iam::*:user/bob"}`)

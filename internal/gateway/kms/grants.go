@@ -2,6 +2,8 @@ package kms
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -245,6 +247,9 @@ func (o *operations) listGrants(ctx context.Context, call *gateway.Call, in *aws
 // grantsToList are the grants that a request asks for, one more than the longest page at most.
 func (o *operations) grantsToList(ctx context.Context, call *gateway.Call, in *awskms.ListGrantsInput, key *v1alpha1.KMSKey, grantee string) ([]v1alpha1.KMSGrant, error) {
 	if in.GrantId != nil {
+		if err := checkGrantID(*in.GrantId); err != nil {
+			return nil, err
+		}
 		found, err := o.FindGrant(ctx, key, *in.GrantId)
 		if found == nil || err != nil || grantee != "" && found.Spec.GranteePrincipal != grantee {
 			return nil, err
@@ -316,4 +321,18 @@ func (o *operations) endGrant(ctx context.Context, grant *v1alpha1.KMSGrant, dry
 	return answer(nil, o.DeleteGrant(ctx, grant))
 }
 
-func noGrant(id string) error { return notFound("Grant ID '%s' does not exist", id) }
+// noGrant is the answer about a grant that is not there, or cannot be: a grant's id is 64 hexadecimal digits.
+// https://docs.aws.amazon.com/kms/latest/APIReference/API_RevokeGrant.html#API_RevokeGrant_Errors
+func noGrant(id string) error {
+	if err := checkGrantID(id); err != nil {
+		return err
+	}
+	return notFound("Grant ID '%s' does not exist", id)
+}
+
+func checkGrantID(id string) error {
+	if raw, err := hex.DecodeString(id); err != nil || len(raw) != sha256.Size {
+		return &types.InvalidGrantIdException{Message: aws.String("GrantId must be 64 hexadecimal digits.")}
+	}
+	return nil
+}

@@ -194,6 +194,19 @@ var _ = Describe("Tags", func() {
 		Expect(code).To(Equal("AccessDeniedException"))
 	})
 
+	It("of AWS's own names are neither set nor taken away", func() {
+		key := *createKey(admin()).KeyId
+		for name, in := range map[string]any{
+			"CreateKey":     &awskms.CreateKeyInput{Tags: []types.Tag{{TagKey: s("aws:a"), TagValue: s("")}}},
+			"TagResource":   &awskms.TagResourceInput{KeyId: &key, Tags: []types.Tag{{TagKey: s("AWS:a"), TagValue: s("")}}},
+			"UntagResource": &awskms.UntagResourceInput{KeyId: &key, TagKeys: []string{"a", "aws:a"}},
+		} {
+			code, message := refused[any](admin(), name, in)
+			Expect(code).To(Equal("TagException"), name)
+			Expect(message).To(ContainSubstring("cannot start with aws:"))
+		}
+	})
+
 	It("are 50 at most", func() {
 		key := createKey(admin())
 		var tags []types.Tag

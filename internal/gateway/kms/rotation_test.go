@@ -83,6 +83,11 @@ var _ = Describe("A key that is rotated", func() {
 		Expect(opened(id, mixed, nil)).To(Equal(invalid))
 	})
 
+	It("that was never rotated has a list of rotations, which is empty", func() {
+		out := rotationsOf(*createKey(admin()).KeyId, func(*awskms.ListKeyRotationsInput) {})
+		Expect(out.Rotations).To(And(Not(BeNil()), BeEmpty()), "an SDK reads the member whether there are any or not")
+	})
+
 	It("lists its rotations in order and in pages, the first material on demand alone", func() {
 		id := *createKey(admin()).KeyId
 		want := []string{}

@@ -144,7 +144,7 @@ func (o *operations) rotateKeyOnDemand(ctx context.Context, call *gateway.Call, 
 func (o *operations) listKeyRotations(_ context.Context, call *gateway.Call, in *awskms.ListKeyRotationsInput, t target) (
 	*awskms.ListKeyRotationsOutput, error,
 ) {
-	var entries []types.RotationsListEntry
+	entries := []types.RotationsListEntry{} // none is an empty list
 	for i := range t.key.Status.KeyMaterials {
 		m := &t.key.Status.KeyMaterials[i]
 		if m.RotationType == "" && in.IncludeKeyMaterial != types.IncludeKeyMaterialAllKeyMaterial {

@@ -64,6 +64,9 @@ func (o *operations) tagResource(ctx context.Context, _ *gateway.Call, in *awskm
 }
 
 func (o *operations) untagResource(ctx context.Context, _ *gateway.Call, in *awskms.UntagResourceInput, t target) (*awskms.UntagResourceOutput, error) {
+	if slices.ContainsFunc(in.TagKeys, reserved) {
+		return nil, reservedTag()
+	}
 	return &awskms.UntagResourceOutput{}, o.change(ctx, t.key, keys.UntagResource, func(k *v1alpha1.KMSKey) {
 		k.Spec.Tags = slices.DeleteFunc(k.Spec.Tags, func(t v1alpha1.Tag) bool { return slices.Contains(in.TagKeys, t.Key) })
 	})
@@ -85,6 +88,13 @@ func (o *operations) listResourceTags(_ context.Context, call *gateway.Call, in 
 	return out, nil
 }
 
+// reserved tells whether a tag key is one of AWS's own, which nobody sets or takes away.
+func reserved(key string) bool { return strings.HasPrefix(strings.ToLower(key), "aws:") }
+
+func reservedTag() error {
+	return &types.TagException{Message: aws.String("Tag keys cannot start with aws:")}
+}
+
 // tagsOf reads the tags of a request.
 // https://docs.aws.amazon.com/kms/latest/APIReference/API_Tag.html
 func tagsOf(in []types.Tag) ([]v1alpha1.Tag, error) {
@@ -92,8 +102,8 @@ func tagsOf(in []types.Tag) ([]v1alpha1.Tag, error) {
 	for _, t := range in {
 		key := aws.ToString(t.TagKey)
 		switch {
-		case strings.HasPrefix(strings.ToLower(key), "aws:"):
-			return nil, &types.TagException{Message: aws.String("Tag keys cannot start with aws:")}
+		case reserved(key):
+			return nil, reservedTag()
 		case slices.ContainsFunc(out, func(t v1alpha1.Tag) bool { return strings.EqualFold(t.Key, key) }):
 			return nil, &types.TagException{Message: aws.String("Duplicate tag keys")}
 		}

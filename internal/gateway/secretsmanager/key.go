@@ -8,6 +8,7 @@ import (
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/arn"
+	"strongroom.dev/strongroom/internal/core/iam"
 	"strongroom.dev/strongroom/internal/core/keys"
 	"strongroom.dev/strongroom/internal/gateway"
 	"strongroom.dev/strongroom/internal/service/kms"
@@ -59,9 +60,11 @@ func (a *api) mayUse(ctx context.Context, call *gateway.Call, key secretsmanager
 // the caller's behalf, and the key's grants. A key that is not there is asked about as one with the policy of a key that names none.
 func (a *api) askKey(ctx context.Context, call *gateway.Call, key *v1alpha1.KMSKey, keyARN, action, secretARN, versionID string) error {
 	owner := arn.Account(secretARN) // a secret's key is of its own account, which may be another than the caller's
-	policy := a.Secrets.KMS.DefaultPolicy(owner)
+	var policy *iam.Policy
 	if key != nil {
 		owner, policy = arn.Account(keyARN), a.Secrets.KMS.Policy(key)
+	} else {
+		policy = a.Secrets.KMS.DefaultPolicy(owner)
 	}
 	ec := map[string]string{"SecretARN": secretARN, "SecretVersionId": versionID}
 	err := call.Authorize(gateway.Question{

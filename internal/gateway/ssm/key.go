@@ -10,6 +10,7 @@ import (
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/arn"
+	"strongroom.dev/strongroom/internal/core/iam"
 	"strongroom.dev/strongroom/internal/core/keyring"
 	"strongroom.dev/strongroom/internal/fault"
 	"strongroom.dev/strongroom/internal/gateway"
@@ -31,7 +32,7 @@ const (
 // that names none.
 func (a *api) useKey(ctx context.Context, call *gateway.Call, key *v1alpha1.KMSKey, keyARN, action, parameterARN string) error {
 	owner := arn.Account(parameterARN) // a parameter's key is of its own account, which may be another than the caller's
-	policy := a.Parameters.KMS.DefaultPolicy(owner)
+	var policy *iam.Policy
 	if key != nil {
 		if parameterstore.OwnKey.Is(key) && owner == call.Account() {
 			return nil
@@ -40,6 +41,8 @@ func (a *api) useKey(ctx context.Context, call *gateway.Call, key *v1alpha1.KMSK
 			return noKey()
 		}
 		policy, keyARN, owner = a.Parameters.KMS.Policy(key), key.Status.ARN, arn.Account(key.Status.ARN)
+	} else {
+		policy = a.Parameters.KMS.DefaultPolicy(owner)
 	}
 	ec := map[string]string{"PARAMETER_ARN": parameterARN}
 	err := call.Authorize(gateway.Question{

@@ -18,17 +18,22 @@ import (
 	"strongroom.dev/strongroom/internal/core/arn"
 	"strongroom.dev/strongroom/internal/core/pki"
 	"strongroom.dev/strongroom/internal/fault"
+	"strongroom.dev/strongroom/internal/service/kms"
 	"strongroom.dev/strongroom/internal/service/sealed"
 	"strongroom.dev/strongroom/internal/store"
 )
 
-// signer signs for an authority with the KMSKey that it names, if that belongs to it. The fault says KeyNotFound, KeyUnusable or KeyInUse.
+// signer signs for an authority with the KMSKey that it names, if that belongs to it. The fault says KeyNotFound, KeyUnusable, KeyInUse or KeyMismatch.
 func (s *Service) signer(ctx context.Context, ca *v1alpha1.CertificateAuthority) (crypto.Signer, error) {
 	key, err := s.KMS.SharedByName(ctx, ca.Namespace, ca.KMSKeyName())
 	if err != nil {
 		return nil, err
 	}
 	if err := s.checkOwner(ctx, ca, key); err != nil {
+		return nil, err
+	}
+	holder := key.Status.CertificateAuthority
+	if err := checkOrigin(ca, key, holder != nil && holder.Certified); err != nil { // a request for a certificate of its key, too, is signed by it
 		return nil, err
 	}
 	return s.KMS.Signer(ctx, key)
@@ -70,6 +75,9 @@ func (s *Service) EstablishKey(ctx context.Context, ca *v1alpha1.CertificateAuth
 		return nil, nil, fault.Stalled(v1alpha1.ReasonKeyMismatch, fmt.Errorf("KMSKey %s is a multi-Region key, and an authority's is in one region; name another in kmsKeyRef, "+
 			"or let it be made", key.Name))
 	}
+	if err := checkOrigin(ca, key, chain != nil); err != nil {
+		return nil, nil, err
+	}
 	signer, err := s.KMS.Signer(ctx, key)
 	if err != nil {
 		return nil, nil, err
@@ -87,6 +95,18 @@ func (s *Service) EstablishKey(ctx context.Context, ca *v1alpha1.CertificateAuth
 		return nil, nil, err
 	}
 	return key, signer, nil
+}
+
+// checkOrigin refuses a key whose material was imported, which whoever imported it has besides, to an authority that names none and expects one that is
+// made: who may write KMSKeys and no authorities could have it sign with a private key of theirs. By kmsKeyRef its author has chosen the key. An authority
+// that is certified keeps the key of its certificate, whatever that is. The fault says KeyMismatch.
+func checkOrigin(ca *v1alpha1.CertificateAuthority, key *v1alpha1.KMSKey, certified bool) error {
+	if certified || ca.Spec.KMSKeyRef != nil || !kms.External(key) {
+		return nil
+	}
+	return fault.Stalled(v1alpha1.ReasonKeyMismatch, fmt.Errorf("KMSKey %s has the origin EXTERNAL, and whoever imported its key material has the private key, too: an authority "+
+		"signs with such a key only if its kmsKeyRef names it. Delete the KMSKey, or create the authority under another name, to have a key made; or create it with that kmsKeyRef",
+		key.Name))
 }
 
 func (s *Service) createKey(ctx context.Context, ca *v1alpha1.CertificateAuthority) error {

@@ -123,7 +123,7 @@ func (s *Service) Change(ctx context.Context, ca *v1alpha1.CertificateAuthority,
 }
 
 // SigningRequest is a certificate request in PEM for an authority's own subject and key, for those who want another authority to certify
-// the key as well. The fault says KeyNotFound or KeyUnusable.
+// the key as well. The fault says KeyNotFound, KeyUnusable, KeyInUse or KeyMismatch.
 // https://docs.aws.amazon.com/privateca/latest/APIReference/API_GetCertificateAuthorityCsr.html
 func (s *Service) SigningRequest(ctx context.Context, ca *v1alpha1.CertificateAuthority) ([]byte, error) {
 	signer, err := s.signer(ctx, ca)

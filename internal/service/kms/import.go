@@ -2,7 +2,6 @@ package kms
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -240,17 +239,4 @@ func (s *Service) commitImport(ctx context.Context, key *v1alpha1.KMSKey, stored
 		return fmt.Errorf("writing the status of KMSKey %s: %w", key.Name, err)
 	}
 	return s.eraseFormer(ctx, key, former)
-}
-
-// ImportDigest is what a spec.importedMaterial is known by when it was imported.
-func (s *Service) ImportDigest(m *v1alpha1.ImportedMaterial) (string, error) {
-	ring, err := s.Keyring.Get()
-	if err != nil {
-		return "", err
-	}
-	var to [8]byte
-	if m.ValidTo != nil {
-		binary.BigEndian.PutUint64(to[:], uint64(m.ValidTo.Unix()))
-	}
-	return ring.Digest("kms-import-request", m.ImportToken, m.EncryptedKeyMaterial, to[:], []byte(m.ImportType), []byte(m.Description)), nil
 }

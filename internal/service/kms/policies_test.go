@@ -43,6 +43,18 @@ func allowedBy(t *testing.T, policy *iam.Policy, principal, action string, conte
 	}, &iam.Policies{Identity: []*iam.Policy{everything}, Resource: policy, ResourceAccount: account, ResourceMustAllow: true}).Allowed()
 }
 
+// allowedByAccount is allowedBy for a key of any account.
+func allowedByAccount(t *testing.T, policy *iam.Policy, owner, principal string) bool {
+	t.Helper()
+	everything, err := iam.Parse([]byte(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`), iam.Identity)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return iam.Evaluate(&iam.Request{
+		Principal: iam.Principal{Account: arn.Account(principal), ARN: principal}, Action: "kms:Decrypt", Resource: arn.KMSKey("us-east-1", owner, keyID), Context: iam.Map{},
+	}, &iam.Policies{Identity: []*iam.Policy{everything}, Resource: policy, ResourceAccount: owner, ResourceMustAllow: true}).Allowed()
+}
+
 const alice, mallory = "arn:aws:iam::" + account + ":user/alice", "arn:aws:iam::999999999999:user/mallory"
 
 func TestAKeyWithoutAPolicyIsTheAccountsAndNobodyElses(t *testing.T) {
@@ -141,6 +153,30 @@ func TestACompiledPolicyIsThatOfTheKeysLatestGeneration(t *testing.T) {
 	key.Spec.Policy, key.Generation = nil, 3
 	if !allowedBy(t, s.Policy(key), alice, "kms:Decrypt", iam.Map{}) || allowedBy(t, s.Policy(key), mallory, "kms:Decrypt", iam.Map{}) {
 		t.Error("a policy that is taken away leaves AWS's default")
+	}
+}
+
+// Whoever may ask about keys by ARN can make up any number of accounts.
+func TestAccountsThatHaveNoKeyTakeNoPlaceInTheCache(t *testing.T) {
+	s := &kms.Service{Policies: kms.NewPolicyCache(4)}
+	key := keyWith("u", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"kms:*","Resource":"*"}]}`)
+	without := keyWith("v", "")
+	first, second := s.Policy(key), s.Policy(without)
+	for i := range 100 {
+		made := fmt.Sprintf("%012d", i)
+		of := s.DefaultPolicy(made)
+		if root := "arn:aws:iam::" + made + ":user/a"; !allowedByAccount(t, of, made, root) || allowedByAccount(t, of, made, alice) {
+			t.Fatalf("the default policy of %s is not that account's", made)
+		}
+	}
+	if s.Policy(key) != first || s.Policy(without) != second {
+		t.Error("made-up accounts have pushed out the policies of keys")
+	}
+	if s.DefaultPolicy(account) != second {
+		t.Error("the default policy of an account that has a key is compiled anew")
+	}
+	if none := (&kms.Service{}).DefaultPolicy(account); !allowedByAccount(t, none, account, alice) {
+		t.Error("without a cache there is no policy")
 	}
 }
 

@@ -15,7 +15,7 @@ import (
 // DefaultPolicyCacheSize is how many compiled policies a PolicyCache holds when nothing else is said.
 const DefaultPolicyCacheSize = 16384
 
-// PolicyCache holds compiled resource policies, of each key or secret the latest, and of each account the default one of keys. It is safe
+// PolicyCache holds compiled resource policies, of each key or secret the latest, and of each account that has a key with it the default one. It is safe
 // for concurrent use.
 type PolicyCache struct{ entries *lru.Cache }
 
@@ -55,6 +55,18 @@ func (c *PolicyCache) Use(id string, generation int64, binding *v1alpha1.PolicyB
 	return policy
 }
 
+// cached is the policy of an id that does not change, nil if there is none.
+func (c *PolicyCache) cached(id string) *iam.Policy {
+	if c == nil {
+		return nil
+	}
+	found, ok := c.entries.Get(id)
+	if !ok {
+		return nil
+	}
+	return found.(compiledPolicy).policy
+}
+
 // ParsePolicy compiles a key policy of at most 32 KiB. Its error is an *iam.SyntaxError, which tells where the mistake is.
 // https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-overview.html
 func ParsePolicy(document []byte) (*iam.Policy, error) { return iam.Parse(document, iam.Key) }
@@ -76,12 +88,16 @@ func (s *Service) Policy(key *v1alpha1.KMSKey) *iam.Policy {
 			return compile(managedPolicy(account, region, service))
 		})
 	}
-	return s.DefaultPolicy(account)
+	return s.Policies.Use(account, 0, nil, func() *iam.Policy { return compile(defaultPolicy(account)) })
 }
 
-// DefaultPolicy is the compiled policy of keys that name none: what a key that is not there would have.
+// DefaultPolicy is the compiled policy of keys that name none: what a key that is not there would have. The account may be made up by who asks, so that
+// its policy takes no place in the cache; one that a key of the account has put there is used.
 func (s *Service) DefaultPolicy(account string) *iam.Policy {
-	return s.Policies.Use(account, 0, nil, func() *iam.Policy { return compile(defaultPolicy(account)) })
+	if found := s.Policies.cached(account); found != nil {
+		return found
+	}
+	return compile(defaultPolicy(account))
 }
 
 func compile(document string) *iam.Policy {

@@ -25,8 +25,8 @@ type KeyMaterialImportApplyConfiguration struct {
 	ValidTo *v1.Time `json:"validTo,omitempty"`
 	// description that its importer gave.
 	Description *string `json:"description,omitempty"`
-	// request is the digest of the spec.importedMaterial that it was imported by, so that this is not imported again; empty if it was imported by
-	// the AWS API.
+	// request is the digest of the spec.importedMaterial that it was imported by, so that this is not imported again, and after it that of the token
+	// and the wrapped material alone; empty if it was imported by the AWS API.
 	Request *string `json:"request,omitempty"`
 }
 

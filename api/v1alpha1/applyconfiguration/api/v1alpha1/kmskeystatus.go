@@ -57,7 +57,7 @@ type KMSKeyStatusApplyConfiguration struct {
 	LastUsage *KeyLastUsageApplyConfiguration `json:"lastUsage,omitempty"`
 	// usageTrackedSince is since when uses of the key are noted.
 	UsageTrackedSince *metav1.Time `json:"usageTrackedSince,omitempty"`
-	// lastHandledImport is the digest of the spec.importedMaterial that was imported last.
+	// lastHandledImport is the digest of the spec.importedMaterial that was imported last, and after it that of its token and wrapped material alone.
 	LastHandledImport *string `json:"lastHandledImport,omitempty"`
 	// lastHandledReconcileAt echoes the annotation strongroom.dev/reconcile.
 	LastHandledReconcileAt *string `json:"lastHandledReconcileAt,omitempty"`
