@@ -32,8 +32,10 @@ type DomainKeys interface {
 	DomainKeys() []v1alpha1.Envelope
 	// Rotate makes the one after an epoch, if there is none, and waits until the keyring has it.
 	Rotate(ctx context.Context, s *store.Store, after int64) error
-	// Confirm fails if the current one is not stored as it was opened.
-	Confirm(ctx context.Context) error
+	// Renew waits until the keyring has the one of an epoch.
+	Renew(epoch int64) error
+	// Confirm fails if one is not stored as it was opened, and stores those again that are missing.
+	Confirm(ctx context.Context, s *store.Store) (restored []string, err error)
 }
 
 // Reconciler reconciles the Keyring.
@@ -69,7 +71,9 @@ type pass struct {
 	// refused says that a rotation was not made; all else goes on.
 	refused error
 	// damaged are Envelopes that do not open, as NAMESPACE/NAME, and how many there are.
-	damaged  []string
+	damaged []string
+	// lost are the epochs of domain keys that Envelopes name and that are not there.
+	lost     []int64
 	unopened int
 	requeue  time.Duration
 }
@@ -93,7 +97,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if req.NamespacedName != r.name() {
 		return r.summarise(ctx, p, fault.Stalled(v1alpha1.ReasonOtherKeyring, fmt.Errorf("%w %s: delete this one", errOther, r.name())))
 	}
-	err = passes.Run(ctx, p, r.open, r.rotate, r.rewrap, func(context.Context, *pass) error { return p.refused })
+	err = passes.Run(ctx, p, r.open, r.confirm, r.rotate, r.rewrap, func(context.Context, *pass) error { return p.refused })
 	return r.summarise(ctx, p, err)
 }
 
@@ -117,4 +121,40 @@ func (r *Reconciler) open(_ context.Context, p *pass) (err error) {
 	}
 	p.stored = r.DomainKeys.DomainKeys()
 	return nil
+}
+
+// ahead is how many epochs after the current one are looked for among Envelopes.
+const ahead = 16
+
+// confirm sees that the domain keys are stored as they are open, stores those again that are missing, and opens one that this process does not have, of which
+// status or an Envelope tells. Another of that epoch must not be made while it is missing: the real one could not come back.
+func (r *Reconciler) confirm(ctx context.Context, p *pass) error {
+	restored, err := r.DomainKeys.Confirm(ctx, r.Store)
+	for _, name := range restored {
+		r.Events.Eventf(p.keyring, nil, corev1.EventTypeWarning, v1alpha1.ReasonRestored, "Restore", "the domain key %s was missing, and was stored again", name)
+	}
+	if err != nil {
+		return err
+	}
+	newest := p.keyring.Status.CurrentEpoch
+	for epoch := p.ring.CurrentEpoch() + 1; epoch <= p.ring.CurrentEpoch()+ahead; epoch++ {
+		envelopes, err := r.Store.OfEpoch(ctx, epoch)
+		if err != nil {
+			return err
+		}
+		if len(envelopes) > 0 {
+			newest = max(newest, epoch)
+		}
+	}
+	if newest <= p.ring.CurrentEpoch() {
+		return nil
+	}
+	err = r.DomainKeys.Renew(newest)
+	if errors.Is(err, keyring.ErrUnknownEpoch) {
+		return fmt.Errorf("%w: that of the domain key of epoch %d, which is in use: restore it from a backup", store.ErrMissing, newest)
+	}
+	if err != nil {
+		return err
+	}
+	return r.open(ctx, p)
 }

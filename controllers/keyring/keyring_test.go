@@ -353,26 +353,57 @@ var _ = Describe("A rewrap", func() {
 		allOpenUnder(k.Status.CurrentEpoch)
 	})
 
-	It("does nothing under a domain key that is lost, and says so before it is too late", func() {
+	It("stores a domain key again that was lost while a manager has it open, whether or not anything is to be rewrapped", func() {
 		records(3)
 		k := made()
 		rotated(k)
-		lost := domainKeys()[len(domainKeys())-1]
-		for _, e := range domainKeys() {
-			if e.Spec.Sequence == k.Status.CurrentEpoch {
-				lost = e
-			}
-		}
-		world.Remove(lost.DeepCopy())
-		before := underDomainKeys()
-		pass(k)
-		Expect(underDomainKeys()).To(Equal(before))
-		Expect(condition(k, v1alpha1.ConditionReady)).To(And(HaveField("Reason", v1alpha1.ReasonEnvelopeMissing), HaveField("Message", ContainSubstring(lost.Name))))
-		back := lost.DeepCopy()
-		back.ResourceVersion, back.UID = "", ""
-		world.Create(back)
 		finished(k)
-		allOpenUnder(k.Status.CurrentEpoch)
+		world.DrainEvents()
+		for _, e := range domainKeys() { // former ones, on which digests and backups hang, as well
+			world.Remove(e.DeepCopy())
+			pass(k)
+			again := live(&e)
+			Expect(again.UID).NotTo(Equal(e.UID))
+			Expect(again.Spec).To(Equal(e.Spec))
+			Expect(condition(k, v1alpha1.ConditionReady)).To(HaveField("Status", metav1.ConditionTrue))
+			Expect(world.DrainEvents()).To(ConsistOf(And(ContainSubstring(v1alpha1.ReasonRestored), ContainSubstring(e.Name))))
+			world.Seen(again)
+		}
+		pass(k)
+		Expect(world.DrainEvents()).To(BeEmpty())
+	})
+
+	It("makes no other domain key of an epoch that is in use and missing, as its status tells or an Envelope", func() {
+		one := records(1)[0]
+		k := made()
+		missing := func() {
+			GinkgoHelper()
+			before := len(domainKeys())
+			world.Update(k, func() {
+				metav1.SetMetaDataAnnotation(&k.ObjectMeta, v1alpha1.RotateAnnotation, "missing-"+k.ResourceVersion)
+			})
+			pass(k)
+			Expect(domainKeys()).To(HaveLen(before))
+			Expect(condition(k, v1alpha1.ConditionReady)).To(HaveField("Reason", v1alpha1.ReasonEnvelopeMissing))
+			Expect(k.Status.LastHandledRotateAt).NotTo(HavePrefix("missing"))
+		}
+		known := k.Status.CurrentEpoch
+		k.Status.CurrentEpoch = known + 1
+		Expect(world.ControlPlane.Client.Status().Update(ctx, k)).To(Succeed())
+		world.Seen(k)
+		missing()
+		world.Refresh(k)
+		k.Status.CurrentEpoch = known
+		Expect(world.ControlPlane.Client.Status().Update(ctx, k)).To(Succeed())
+		world.Seen(k)
+
+		e := live(one)
+		spec := *e.Spec.DeepCopy()
+		world.Update(e, func() { e.Spec.KeyARN = fmt.Sprintf("strongroom:domain-key/%d", known+3) })
+		missing()
+		world.Exchange(live(e), func(e *v1alpha1.Envelope) { e.Spec = spec })
+		pass(k) // what was asked for meanwhile is done
+		Expect(k.Status.CurrentEpoch).To(Equal(known+1), "%v", k.Status.Conditions)
 	})
 
 	It("keeps nobody from erasing, and brings nothing back", func() {

@@ -1,14 +1,17 @@
 package keyring
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/core/keyring"
 	"strongroom.dev/strongroom/internal/store"
 )
 
@@ -42,13 +45,13 @@ func (r *Reconciler) rewrap(ctx context.Context, p *pass) error {
 	if wait := settled.Sub(p.now); before > 0 && wait > 0 {
 		p.requeue = min(p.requeue, wait)
 	} else if before > 0 {
-		if err := r.DomainKeys.Confirm(ctx); err != nil {
-			return err
-		}
 		left, err = r.batch(ctx, p, former, before)
 	}
 	p.keyring.Status.Rewrap = progress(p.keyring.Status.Rewrap, p.ring.CurrentEpoch(), before, left, p.now)
 	p.keyring.Status.Epochs, err = r.epochs(ctx, p, former, before-left, err)
+	if err == nil && len(p.lost) > 0 {
+		err = fmt.Errorf("%w: those of the domain keys of the epochs %v, under which Envelopes are that nothing opens: restore them from a backup", store.ErrMissing, p.lost)
+	}
 	return err
 }
 
@@ -62,13 +65,14 @@ type generation struct {
 
 // former finds what is under former domain keys, the oldest first.
 func (r *Reconciler) former(ctx context.Context, p *pass) (out []generation, count int64, err error) {
-	for _, epoch := range p.ring.Epochs() {
-		if epoch == p.ring.CurrentEpoch() {
-			continue
-		}
+	for epoch := max(1, p.ring.CurrentEpoch()-keyring.MaxDomainKeys); epoch < p.ring.CurrentEpoch(); epoch++ {
 		envelopes, err := r.Store.OfEpoch(ctx, epoch)
 		if err != nil {
 			return nil, 0, err
+		}
+		if len(envelopes) > 0 && !p.ring.Has(epoch) {
+			p.lost = append(p.lost, epoch)
+			continue
 		}
 		if n := int64(len(envelopes)); n > 0 {
 			out, count = append(out, generation{epoch, envelopes, n}), count+n
@@ -79,6 +83,7 @@ func (r *Reconciler) former(ctx context.Context, p *pass) (out []generation, cou
 
 // batch rewraps as many Envelopes as a pass does, and answers how many are left. Those that do not open are passed over, and cost no write.
 func (r *Reconciler) batch(ctx context.Context, p *pass, former []generation, before int64) (left int64, err error) {
+	var failed error
 	left, tries := before, 0
 	for i := range former {
 		g := &former[i]
@@ -86,7 +91,7 @@ func (r *Reconciler) batch(ctx context.Context, p *pass, former []generation, be
 			e := &g.envelopes[j]
 			if tries == batch {
 				p.requeue = pause
-				return left, nil
+				return left, failed
 			}
 			done, err := r.Store.Rewrap(ctx, p.ring, e)
 			switch {
@@ -95,8 +100,8 @@ func (r *Reconciler) batch(ctx context.Context, p *pass, former []generation, be
 					p.damaged = append(p.damaged, e.Namespace+"/"+e.Name)
 				}
 				continue
-			case err != nil:
-				return left, err
+			case err != nil: // the others do not wait for it
+				failed = cmp.Or(failed, err)
 			case done:
 				g.left, left = g.left-1, left-1
 			}
@@ -109,7 +114,7 @@ func (r *Reconciler) batch(ctx context.Context, p *pass, former []generation, be
 	case left > 0:
 		p.requeue = min(p.requeue, unopened)
 	}
-	return left, nil
+	return left, failed
 }
 
 // progress is how far a rewrap under an epoch has come in which before Envelopes were left when a pass began and left when it ended. It is nil before the first

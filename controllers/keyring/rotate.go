@@ -44,7 +44,7 @@ type rotationDecision struct {
 // decideRotation is the decision whether to make another domain key. One that status does not know of, since it was lost or a pass died before it wrote
 // status, may be the answer to the request.
 func decideRotation(in rotationInput) (out rotationDecision, refused error) {
-	if in.known != in.current {
+	if in.known < in.current {
 		in.handled = in.requested
 	}
 	out.rotate = in.requested != "" && in.requested != in.handled

@@ -505,6 +505,20 @@ var _ = Describe("The material of a multi-Region key", func() {
 		unlocks(back, sealedBy(primary, "x"), "x")
 	})
 
+	It("keeps its primary as long as a KMSKey waits for it under a deleted replica's name, also when that one's window is over", func() {
+		primary := made("shop", replicated(abroad))
+		replica := made("shop-eu", of("shop", abroad))
+		buryNamed(replica)
+		update(primary, func() { primary.Spec.ReplicaRegions = nil })
+		again := environment.KMSKey(namespace, "shop-eu", of("shop", abroad))
+		create(again)
+		reconcile(again)
+		env.Clock.Advance(31 * 24 * time.Hour)
+		others, err := env.Services.KMS.Outlived(ctx, primary)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(others).To(ConsistOf(And(HaveField("Name", "shop-eu"), HaveField("Region", abroad), HaveField("Deleted", false))))
+	})
+
 	It("reaches a replica but for what is damaged, which does not have it encrypt under what is retired", func() {
 		primary := made("shop", replicated(abroad))
 		for n := range 2 {

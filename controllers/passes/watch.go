@@ -116,7 +116,8 @@ func (k Kind) EnvelopeWanted(cache client.Reader) func(event.CreateEvent) bool {
 func NotRewrapped(e event.UpdateEvent) bool {
 	before, ok1 := e.ObjectOld.(*v1alpha1.Envelope)
 	after, ok2 := e.ObjectNew.(*v1alpha1.Envelope)
-	return !ok1 || !ok2 || before.UID != after.UID || before.Spec.KeyARN == after.Spec.KeyARN
+	return !ok1 || !ok2 || before.UID != after.UID || before.Spec.KeyARN == after.Spec.KeyARN ||
+		!maps.Equal(before.Annotations, after.Annotations)
 }
 
 // NotOwn lets new objects through but for projections, which the kind's controller made itself.

@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"strongroom.dev/strongroom/internal/service/cloudhsm"
+	"strongroom.dev/strongroom/internal/store"
 	"strongroom.dev/strongroom/internal/unseal"
 )
 
@@ -27,6 +28,8 @@ var (
 	ErrNoRootHere = errors.New("there is no root of trust")
 	// ErrKeyMade says that a domain key was made while the backup was taken, which would lack it.
 	ErrKeyMade = errors.New("a domain key was made meanwhile: take the backup again")
+	// ErrKeyLost says that a domain key is missing by which something is wrapped: a backup without it would open no more than the installation.
+	ErrKeyLost = errors.New("a domain key is missing: restore it from an earlier backup, or delete what is under it, which nothing opens")
 	// ErrSlow says that the API server has forgotten the moment that a kind was read as of, which it does after some five minutes.
 	ErrSlow = errors.New("reading took longer than the API server remembers: write the backup to a file, and not to a pipe that is slow")
 )
@@ -46,12 +49,13 @@ type Collector struct {
 
 	namespaces map[string]bool
 	envelopes  map[string]bool // what is in the backup, by held
+	epochs     map[int64]bool  // of the domain keys in it
 	to         *Writer
 }
 
 // Write writes a backup, sealed to recipients. Envelopes come before the objects that they are of: an object that is made in between is then made anew, while an
 // Envelope without an object would be entombed. What is being deleted is left out, and its Envelopes are not: it can be had back as long as its recovery window
-// lasts. It fails with ErrNotInstalled, ErrNoRootHere, ErrKeyMade and ErrSlow.
+// lasts. It fails with ErrNotInstalled, ErrNoRootHere, ErrKeyMade, ErrKeyLost and ErrSlow.
 func (c *Collector) Write(ctx context.Context, dst io.Writer, recipients ...age.Recipient) error {
 	roots, err := c.roots(ctx)
 	if err != nil {
@@ -67,7 +71,7 @@ func (c *Collector) Write(ctx context.Context, dst io.Writer, recipients ...age.
 	if c.to, err = NewWriter(dst, h, recipients...); err != nil {
 		return err
 	}
-	c.namespaces, c.envelopes = map[string]bool{}, map[string]bool{}
+	c.namespaces, c.envelopes, c.epochs = map[string]bool{}, map[string]bool{}, map[int64]bool{}
 	if !c.WithoutRoot {
 		for _, o := range roots {
 			if err := c.add(o); err != nil {
@@ -89,6 +93,8 @@ func (c *Collector) all(ctx context.Context) error {
 			return nil
 		}
 		written[o.GetName()] = true
+		epoch, _, _ := unstructured.NestedInt64(o.Object, "spec", "sequence")
+		c.epochs[epoch] = true
 		return c.add(o)
 	})
 	if err == nil && len(written) == 0 {
@@ -163,6 +169,9 @@ func (c *Collector) add(o *unstructured.Unstructured) error {
 	}
 	if o.GroupVersionKind() == ours(kindEnvelope) {
 		c.envelopes[heldBy(o)] = true
+		if epoch := store.Epoch(keyOf(o)); epoch > 0 && !c.epochs[epoch] {
+			return fmt.Errorf("%w: that of epoch %d, under which %s is", ErrKeyLost, epoch, nameOf(o))
+		}
 	} else if !complete(o, c.envelopes) {
 		o = bare(o)
 	}

@@ -75,6 +75,7 @@ var sentinels = []struct {
 	after   time.Duration
 }{
 	{keyring.ErrSealed, v1alpha1.ReasonSealed, false, waiting},
+	{keyring.ErrUnknownEpoch, v1alpha1.ReasonEnvelopeMissing, false, waiting}, // that of a domain key
 	{store.ErrMissing, v1alpha1.ReasonEnvelopeMissing, true, recheck},
 	{store.ErrTampered, v1alpha1.ReasonEnvelopeTampered, true, recheck},
 	{account.ErrConflict, v1alpha1.ReasonAccountConflict, true, contested},

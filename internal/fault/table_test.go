@@ -47,7 +47,7 @@ func TestEveryErrorThatAControllerMeetsHasItsReasonAndItsTime(t *testing.T) {
 		"too many requests":         {apierrors.NewTooManyRequests("x", 1), v1alpha1.ReasonProgressing, false, 0},
 		"a server error":            {apierrors.NewInternalError(errors.New("x")), v1alpha1.ReasonProgressing, false, 0},
 		"no connection":             {&net.OpError{Op: "dial", Err: errors.New("refused")}, v1alpha1.ReasonProgressing, false, 0},
-		"an unknown epoch":          {keyring.ErrUnknownEpoch, v1alpha1.ReasonProgressing, false, 0},
+		"an unknown epoch":          {keyring.ErrUnknownEpoch, v1alpha1.ReasonEnvelopeMissing, false, 15 * time.Second},
 		"a stalled fault":           {fault.Stalled(v1alpha1.ReasonInvalidTemplate, errors.New("x")), v1alpha1.ReasonInvalidTemplate, true, recheck},
 		"a contested fault":         {fault.Contested(v1alpha1.ReasonConflict, errors.New("x")), v1alpha1.ReasonConflict, true, contested},
 		"a fault that waits":        {fault.Waiting(v1alpha1.ReasonKeyNotFound, errors.New("x")), v1alpha1.ReasonKeyNotFound, false, waiting},

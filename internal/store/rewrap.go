@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"strconv"
@@ -42,6 +43,16 @@ func Epoch(keyARN string) int64 {
 	return epoch
 }
 
+// Elsewhere tells whether what kept an Envelope from being opened says nothing of it: the keyring is sealed, or has not the domain key that the Envelope names and
+// is wrapped under. All else is wrong with the Envelope.
+func Elsewhere(e *v1alpha1.Envelope, err error) bool {
+	if errors.Is(err, keyring.ErrSealed) {
+		return true
+	}
+	epoch, invalid := keyring.Epoch(e.Spec.Ciphertext)
+	return errors.Is(err, keyring.ErrUnknownEpoch) && invalid == nil && epoch == Epoch(e.Spec.KeyARN)
+}
+
 // OfEpoch lists the Envelopes of all namespaces that are under the domain key of an epoch, from the cache as it is, in no order. They are the cache's own:
 // read them only.
 func (s *Store) OfEpoch(ctx context.Context, epoch int64) ([]v1alpha1.Envelope, error) {
@@ -66,6 +77,9 @@ func (s *Store) Rewrap(ctx context.Context, ring *keyring.Keyring, e *v1alpha1.E
 	changed := e.DeepCopy()
 	changed.Spec.KeyARN = DomainKey(ring)
 	changed.Spec.Ciphertext, err = ring.Rewrap(e.Spec.Ciphertext, Binding(e), Binding(changed))
+	if errors.Is(err, keyring.ErrNotRewrapped) {
+		return false, fmt.Errorf("Envelope %s/%s: %w", e.Namespace, e.Name, err)
+	}
 	if err != nil {
 		return false, fmt.Errorf("%w: Envelope %s/%s does not open under the domain key of epoch %d; restore it from a backup", ErrTampered, e.Namespace, e.Name, epoch)
 	}

@@ -3,7 +3,6 @@ package store
 import (
 	jsonv1 "encoding/json"
 	"encoding/json/v2"
-	"errors"
 	"fmt"
 	"time"
 
@@ -65,7 +64,7 @@ func NewTombstone(ring *keyring.Keyring, namespace string, owner v1alpha1.Envelo
 func OpenTombstone(ring keyring.Opener, e *v1alpha1.Envelope) (Tombstone, error) {
 	var t Tombstone
 	payload, err := ring.Open(keys.KindTombstone, Binding(e), e.Spec.Ciphertext)
-	if errors.Is(err, keyring.ErrSealed) {
+	if Elsewhere(e, err) {
 		return t, err
 	}
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
@@ -22,7 +23,7 @@ const (
 	renewTimeout = 10 * time.Second
 	// maximumAhead is how many epochs this manager may be behind others. What claims to be of a later one is not looked for.
 	maximumAhead = 16
-	// missedFor is for how long a domain key that was not there is not looked for again, unless there is word of one: an epoch may be anybody's claim, in a
+	// missedFor is for how long a domain key that was not there, or did not open, is not looked for again, unless there is word of one: an epoch may be anybody's claim, in a
 	// session token for example. So such claims cost the API server maximumAhead reads a second at most, whoever makes them.
 	missedFor = time.Second
 )
@@ -30,7 +31,9 @@ const (
 // ask is somebody who has something of an epoch to open.
 type ask struct {
 	epoch int64
-	done  chan<- error
+	// made tells that the domain key is there, whatever was seen before.
+	made bool
+	done chan<- error
 }
 
 func (u *Unsealer) requests() (changed chan struct{}, asked chan ask) {
@@ -49,7 +52,10 @@ func (u *Unsealer) Changed() {
 
 // Renew waits until the keyring has the domain key of an epoch, for at most 10 s. It wraps keyring.ErrUnknownEpoch if there is no such domain key. Start must
 // run, and does the work: who asks may be within secretbytes.Do, which the goroutines of a connection to a root must not inherit.
-func (u *Unsealer) Renew(epoch int64) error {
+func (u *Unsealer) Renew(epoch int64) error { return u.await(ask{epoch: epoch}) }
+
+func (u *Unsealer) await(a ask) error {
+	epoch := a.epoch
 	ring, err := u.Holder.Get()
 	if err != nil {
 		return err
@@ -61,8 +67,9 @@ func (u *Unsealer) Renew(epoch int64) error {
 	defer cancel()
 	_, asked := u.requests()
 	done := make(chan error, 1)
+	a.done = done
 	select {
-	case asked <- ask{epoch, done}:
+	case asked <- a:
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -79,24 +86,39 @@ func noDomainKey(epoch int64) error {
 }
 
 // renewFor is renew for who has something of an epoch to open.
-func (u *Unsealer) renewFor(ctx context.Context, epoch int64) error {
+func (u *Unsealer) renewFor(ctx context.Context, a ask) error {
+	epoch := a.epoch
 	ring, err := u.Holder.Get()
 	if err != nil || ring.Has(epoch) {
 		return err
 	}
 	now := time.Now()
-	if at, missed := u.missed[epoch]; missed && now.Sub(at) < missedFor {
-		return noDomainKey(epoch)
+	if m, missed := u.missed[epoch]; missed && !a.made && now.Sub(m.at) < missedFor {
+		return m.err
 	}
+	err = u.look(ctx, epoch)
+	if err != nil {
+		if u.missed == nil || len(u.missed) > maximumAhead {
+			u.missed = map[int64]miss{}
+		}
+		u.missed[epoch] = miss{time.Now(), err}
+	}
+	return err
+}
+
+// miss is when a domain key was looked for in vain, and why that failed.
+type miss struct {
+	at  time.Time
+	err error
+}
+
+// look opens the domain key of an epoch if it is stored.
+func (u *Unsealer) look(ctx context.Context, epoch int64) error {
 	ctx, cancel := context.WithTimeout(ctx, renewTimeout)
 	defer cancel()
 	e := &v1alpha1.Envelope{}
-	err = u.Live.Get(ctx, client.ObjectKey{Namespace: u.Namespace, Name: store.Name(v1alpha1.EnvelopeDomainKey, Subject, epoch)}, e)
+	err := u.Live.Get(ctx, client.ObjectKey{Namespace: u.Namespace, Name: store.Name(v1alpha1.EnvelopeDomainKey, Subject, epoch)}, e)
 	if apierrors.IsNotFound(err) {
-		if u.missed == nil || len(u.missed) > maximumAhead {
-			u.missed = map[int64]time.Time{}
-		}
-		u.missed[epoch] = now
 		return noDomainKey(epoch)
 	}
 	if err != nil {
@@ -116,6 +138,9 @@ func (u *Unsealer) renew(ctx context.Context) error {
 	clear(u.missed)
 	stored, err := u.domainKeys(ctx)
 	if err != nil {
+		return err
+	}
+	if err := u.asOpened(stored); err != nil {
 		return err
 	}
 	provider := u.provider()
@@ -156,23 +181,54 @@ func (u *Unsealer) DomainKeys() []v1alpha1.Envelope {
 // errOtherDomainKey says that a domain key is another one by now.
 var errOtherDomainKey = errors.New("it is another one than this manager opened; restore the one of the backup")
 
-// Confirm tells whether the domain key by which things are wrapped is still stored as it was opened: what is wrapped by one that is lost nobody can open
-// after the managers that have it in memory. It asks the API server, and wraps store.ErrMissing or store.ErrTampered.
-func (u *Unsealer) Confirm(ctx context.Context) error {
-	stored := u.DomainKeys()
-	if len(stored) == 0 {
-		return keyring.ErrSealed
+// Confirm tells whether the domain keys are still stored as they were opened: what is wrapped by one that is lost nobody can open after the managers that
+// have it in memory. One that is missing is stored again, as the root has wrapped it, writing through s, and its name is among restored. It asks the API server, and
+// wraps store.ErrTampered if one is another by now.
+//
+// Crash-safe: each is one write, of a name that lets one writer make it.
+func (u *Unsealer) Confirm(ctx context.Context, s *store.Store) (restored []string, err error) {
+	known := u.DomainKeys()
+	if len(known) == 0 {
+		return nil, keyring.ErrSealed
 	}
-	newest, live := &stored[len(stored)-1], &v1alpha1.Envelope{}
-	err := u.Live.Get(ctx, client.ObjectKeyFromObject(newest), live)
-	switch {
-	case apierrors.IsNotFound(err):
-		return fmt.Errorf("%w: that of the domain key of epoch %d, %s/%s: restore it from a backup before the last manager stops that has it in memory",
-			store.ErrMissing, newest.Spec.Sequence, newest.Namespace, newest.Name)
-	case err != nil:
-		return fmt.Errorf("reading the domain key of epoch %d: %w", newest.Spec.Sequence, err)
-	case !bytes.Equal(live.Spec.Ciphertext, newest.Spec.Ciphertext):
-		return fmt.Errorf("%w: that of the domain key of epoch %d, %s/%s: %w", store.ErrTampered, newest.Spec.Sequence, newest.Namespace, newest.Name, errOtherDomainKey)
+	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
+	defer cancel()
+	stored, err := u.domainKeys(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := u.asOpened(stored); err != nil {
+		return nil, err
+	}
+	there := make(map[string]bool, len(stored))
+	for i := range stored {
+		there[stored[i].Name] = true
+	}
+	for i := range known {
+		e := &known[i]
+		if there[e.Name] {
+			continue
+		}
+		again := &v1alpha1.Envelope{ObjectMeta: metav1.ObjectMeta{Namespace: e.Namespace, Name: e.Name, Labels: e.Labels}, Spec: *e.Spec.DeepCopy()}
+		if _, err := s.Create(ctx, again); err != nil {
+			return restored, fmt.Errorf("storing the domain key of epoch %d again, which was missing: %w", e.Spec.Sequence, err)
+		}
+		restored = append(restored, e.Namespace+"/"+e.Name)
+	}
+	return restored, nil
+}
+
+// asOpened fails if a stored domain key is not the one of its name that this process has open.
+func (u *Unsealer) asOpened(stored []v1alpha1.Envelope) error {
+	known := map[string][]byte{}
+	for _, e := range u.DomainKeys() {
+		known[e.Name] = e.Spec.Ciphertext
+	}
+	for i := range stored {
+		e := &stored[i]
+		if opened, ok := known[e.Name]; ok && !bytes.Equal(e.Spec.Ciphertext, opened) {
+			return fmt.Errorf("%w: that of the domain key of epoch %d, %s/%s: %w", store.ErrTampered, e.Spec.Sequence, e.Namespace, e.Name, errOtherDomainKey)
+		}
 	}
 	return nil
 }
@@ -214,5 +270,5 @@ func (u *Unsealer) Rotate(ctx context.Context, s *store.Store, after int64) erro
 			return err
 		}
 	}
-	return u.Renew(after + 1)
+	return u.await(ask{epoch: after + 1, made: true})
 }

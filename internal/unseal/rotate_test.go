@@ -106,8 +106,8 @@ func TestRotatingMakesTheNextDomainKeyAndFormerOnesStay(t *testing.T) {
 	if len(known) != 3 || known[0].Spec.Sequence != 1 || known[2].Spec.Sequence != 3 {
 		t.Errorf("%d domain keys are told", len(known))
 	}
-	if err := u.Confirm(t.Context()); err != nil {
-		t.Error(err)
+	if restored, err := u.Confirm(t.Context(), storeOf(c)); err != nil || len(restored) > 0 {
+		t.Error(restored, err)
 	}
 	later := unsealer(c)
 	if err := later.Unseal(t.Context()); err != nil || opens(later, tokenOf(t, u)) != nil || opens(later, before) != nil {
@@ -247,11 +247,18 @@ func TestALostOrExchangedDomainKeyIsNoticedBeforeAnythingIsRewrappedByIt(t *test
 	if err := c.Delete(t.Context(), newest.DeepCopy()); err != nil {
 		t.Fatal(err)
 	}
-	if err := u.Confirm(t.Context()); !errors.Is(err, store.ErrMissing) {
-		t.Errorf("it is gone: %v", err)
-	}
 	if err := u.Rotate(t.Context(), storeOf(c), 2); !errors.Is(err, store.ErrMissing) {
 		t.Errorf("it is gone, and another is made after it: %v", err)
+	}
+	restored, err := u.Confirm(t.Context(), storeOf(c))
+	if err != nil || len(restored) != 1 || restored[0] != newest.Namespace+"/"+newest.Name {
+		t.Errorf("it is not stored again: %v, %v", restored, err)
+	}
+	if again := unsealer(c); again.Unseal(t.Context()) != nil || opens(again, tokenOf(t, u)) != nil {
+		t.Error("what was stored again does not open what it wrapped")
+	}
+	if err := c.Delete(t.Context(), newest.DeepCopy()); err != nil {
+		t.Fatal(err)
 	}
 	other := newest.DeepCopy()
 	other.ResourceVersion = ""
@@ -259,10 +266,10 @@ func TestALostOrExchangedDomainKeyIsNoticedBeforeAnythingIsRewrappedByIt(t *test
 	if err := c.Create(t.Context(), other); err != nil {
 		t.Fatal(err)
 	}
-	if err := u.Confirm(t.Context()); !errors.Is(err, store.ErrTampered) {
+	if _, err := u.Confirm(t.Context(), storeOf(c)); !errors.Is(err, store.ErrTampered) {
 		t.Errorf("it is another: %v", err)
 	}
-	if err := unsealer(c).Confirm(t.Context()); !errors.Is(err, keyring.ErrSealed) {
+	if _, err := unsealer(c).Confirm(t.Context(), storeOf(c)); !errors.Is(err, keyring.ErrSealed) {
 		t.Errorf("nothing is unsealed: %v", err)
 	}
 }

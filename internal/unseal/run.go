@@ -93,7 +93,7 @@ func (u *Unsealer) lookAfter(ctx context.Context) {
 			}
 			continue
 		case a := <-asked:
-			a.done <- u.renewFor(ctx, a.epoch)
+			a.done <- u.renewFor(ctx, a)
 			continue
 		case <-changed:
 		case <-again:

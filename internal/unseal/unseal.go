@@ -29,6 +29,9 @@ const Subject = "strongroom:domain-key"
 // attemptTimeout is how long one attempt may take. Each node of an HSM cluster is asked once in it.
 const attemptTimeout = 30 * time.Second
 
+// perDomainKey is what each domain key adds to that, of which there may be thousands.
+const perDomainKey = 50 * time.Millisecond
+
 // Unsealer is a manager.Runnable that unseals the keyring and tries again while it cannot.
 type Unsealer struct {
 	// Client writes to the API server; it need not have a cache that runs.
@@ -64,7 +67,7 @@ type Unsealer struct {
 	changed  chan struct{}
 	asked    chan ask
 	// missed is when a domain key of an epoch was looked for in vain. It is lookAfter's.
-	missed map[int64]time.Time
+	missed map[int64]miss
 }
 
 // unsealed is what an attempt that succeeded was made with.
@@ -89,7 +92,8 @@ func (u *Unsealer) NeedLeaderElection() bool { return false }
 // Unseal makes one attempt. Each of its writes makes a whole object or none and is found by the next attempt, so it may
 // end anywhere.
 func (u *Unsealer) Unseal(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
+	outer := ctx
+	ctx, cancel := context.WithTimeout(outer, attemptTimeout)
 	defer cancel()
 	provider := u.provider()
 	stored, err := u.stored(ctx, provider.Name())
@@ -116,7 +120,11 @@ func (u *Unsealer) Unseal(ctx context.Context) error {
 	if err := checkKeys(root, stored); err != nil {
 		return err
 	}
-	ring, err := keyring.Unseal(ctx, root, records(stored))
+	// Each has its share of time: there may be thousands, opened by a root that is remote.
+	opening, done := context.WithTimeout(context.WithoutCancel(ctx), attemptTimeout+time.Duration(len(stored))*perDomainKey)
+	defer done()
+	defer context.AfterFunc(outer, done)()
+	ring, err := keyring.Unseal(opening, root, records(stored))
 	if err != nil {
 		return err
 	}

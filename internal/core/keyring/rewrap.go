@@ -10,8 +10,8 @@ import (
 	"strongroom.dev/strongroom/internal/core/secretbytes"
 )
 
-// errNotRewrapped says that what was wrapped anew does not open, or opens to something else: a fault of the machine.
-var errNotRewrapped = errors.New("what was wrapped anew does not open to what it was; nothing was changed")
+// ErrNotRewrapped says that what was wrapped anew does not open, or opens to something else: a fault of the machine.
+var ErrNotRewrapped = errors.New("what was wrapped anew does not open to what it was; nothing was changed")
 
 // Add opens the records of epochs that the keyring does not have, in any order, and answers the keyring that has them too; the highest epoch of all is
 // its current one. It is the keyring itself if there are none. It fails as Unseal does, and then nothing has changed.
@@ -73,7 +73,7 @@ func (k *Keyring) Rewrap(token []byte, was, is keys.Context) ([]byte, error) {
 	again, err := k.open(purpose, h, is, made)
 	defer again.Wipe()
 	if err != nil || !again.Equal(content) {
-		return nil, errNotRewrapped
+		return nil, ErrNotRewrapped
 	}
 	return made, nil
 }

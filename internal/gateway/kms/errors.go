@@ -136,7 +136,7 @@ func unavailable(key *v1alpha1.KMSKey, err error) error {
 	switch {
 	case errors.Is(err, kms.ErrPendingImport) && key != nil: // its material has expired since its state was read
 		return &types.KMSInvalidStateException{Message: aws.String(key.Status.ARN + " is pending import.")}
-	case errors.Is(err, keyring.ErrSealed), errors.Is(err, store.ErrMissing), errors.Is(err, store.ErrTampered):
+	case errors.Is(err, keyring.ErrSealed), errors.Is(err, keyring.ErrUnknownEpoch), errors.Is(err, store.ErrMissing), errors.Is(err, store.ErrTampered):
 		return &types.KeyUnavailableException{Message: aws.String("The key material is not available; try again later.")}
 	case errors.Is(err, cloudhsm.ErrDisconnected) && key == nil:
 		return &types.CustomKeyStoreInvalidStateException{Message: aws.String("The custom key store is not connected.")}

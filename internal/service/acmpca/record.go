@@ -14,7 +14,6 @@ import (
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/arn"
-	"strongroom.dev/strongroom/internal/core/keyring"
 	"strongroom.dev/strongroom/internal/core/keys"
 	"strongroom.dev/strongroom/internal/core/pki"
 	"strongroom.dev/strongroom/internal/core/secretbytes"
@@ -105,7 +104,7 @@ func (s *Service) find(ctx context.Context, ca *v1alpha1.CertificateAuthority, c
 
 func (s *Service) open(kind keys.Kind, e *v1alpha1.Envelope) (secretbytes.Bytes, error) {
 	payload, err := s.Keyring.Open(kind, store.Binding(e), e.Spec.Ciphertext)
-	if errors.Is(err, keyring.ErrSealed) {
+	if store.Elsewhere(e, err) {
 		return secretbytes.Bytes{}, err
 	}
 	if err != nil {

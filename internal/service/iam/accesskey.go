@@ -2,14 +2,12 @@ package iam
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/accesskey"
-	"strongroom.dev/strongroom/internal/core/keyring"
 	"strongroom.dev/strongroom/internal/core/keys"
 	"strongroom.dev/strongroom/internal/core/secretbytes"
 	"strongroom.dev/strongroom/internal/core/versions"
@@ -61,7 +59,7 @@ func (s *Service) OpenNewAccessKey(user *v1alpha1.IAMUser, e *v1alpha1.Envelope)
 
 func (s *Service) openAccessKey(e *v1alpha1.Envelope) (secretbytes.Bytes, error) {
 	secret, err := s.Keyring.Open(keys.KindAccessKey, store.Binding(e), e.Spec.Ciphertext)
-	if errors.Is(err, keyring.ErrSealed) {
+	if store.Elsewhere(e, err) {
 		return secretbytes.Bytes{}, err
 	}
 	if err != nil {

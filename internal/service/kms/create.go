@@ -92,17 +92,21 @@ func (s *Service) giveUp(ctx context.Context, key *v1alpha1.KMSKey) {
 // establish makes the first material of a new key and commits it. Of a key whose material is imported it is the id alone.
 func (s *Service) establish(ctx context.Context, key *v1alpha1.KMSKey, account string) error {
 	name := client.ObjectKeyFromObject(key)
+	var made *v1alpha1.KeyMaterial // once, however often status is written by the controller meanwhile
 	for attempt := 1; ; attempt++ {
 		if len(key.Status.KeyMaterials) > 0 || key.Status.KeyState == v1alpha1.KeyStatePendingImport {
 			return nil // the controller was first
 		}
 		s.Identify(key, account)
 		if !External(key) {
-			made, err := s.CreateMaterial(ctx, key, key.Status.KeyID, key.Status.ARN, 1, "", keys.AwaitTurn(key.Namespace, string(key.UID)))
-			if err != nil {
-				return err
+			if made == nil {
+				first, err := s.CreateMaterial(ctx, key, key.Status.KeyID, key.Status.ARN, 1, "", keys.AwaitTurn(key.Namespace, string(key.UID)))
+				if err != nil {
+					return err
+				}
+				made = &first
 			}
-			key.Status.KeyMaterials = append(key.Status.KeyMaterials, made)
+			key.Status.KeyMaterials = append(key.Status.KeyMaterials, *made)
 			SortMaterials(&key.Status)
 		}
 		key.Status.KeyState = State(key, false)

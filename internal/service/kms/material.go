@@ -2,7 +2,6 @@ package kms
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -127,7 +126,7 @@ func (s *Service) unwrap(keyID string, e *v1alpha1.Envelope) (secretbytes.Bytes,
 		return secretbytes.Bytes{}, fmt.Errorf("%w: key material %s: %w", store.ErrTampered, e.Name, err)
 	}
 	material, err := s.Keyring.UnwrapToken(header, store.Binding(e), e.Spec.Ciphertext)
-	if errors.Is(err, keyring.ErrSealed) {
+	if store.Elsewhere(e, err) {
 		return secretbytes.Bytes{}, err
 	}
 	if err != nil {

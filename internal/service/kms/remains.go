@@ -105,7 +105,7 @@ func (s *Service) remains(ctx context.Context, primary *v1alpha1.KMSKey) (out []
 			continue
 		}
 		seen[of] = true
-		there, err := s.isThere(ctx, client.ObjectKey{Namespace: primary.Namespace, Name: of.name}, of.subject)
+		there, waits, err := s.isThere(ctx, client.ObjectKey{Namespace: primary.Namespace, Name: of.name}, of.subject)
 		if err != nil {
 			return nil, err
 		}
@@ -113,21 +113,25 @@ func (s *Service) remains(ctx context.Context, primary *v1alpha1.KMSKey) (out []
 		if err != nil {
 			return nil, err
 		}
-		if !there && (until.IsZero() || s.Now().Before(until)) {
+		switch {
+		case there:
+		case waits: // for consent, and what it had is kept for as long
+			out = append(out, Other{Name: of.name, Region: arn.Region(of.subject)})
+		case until.IsZero() || s.Now().Before(until):
 			out = append(out, Other{Name: of.name, Region: arn.Region(of.subject), Deleted: true, Until: until})
 		}
 	}
 	return out, nil
 }
 
-// isThere tells whether a KMSKey is there and has an ARN: it is then one of those that Related finds.
-func (s *Service) isThere(ctx context.Context, name client.ObjectKey, arn string) (bool, error) {
+// isThere tells whether a KMSKey is there and has an ARN: it is then one of those that Related finds. One that waits has none yet.
+func (s *Service) isThere(ctx context.Context, name client.ObjectKey, arn string) (there, waits bool, err error) {
 	key := &v1alpha1.KMSKey{}
-	err := s.Reader.Get(ctx, name, key, client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency)
+	err = s.Reader.Get(ctx, name, key, client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency)
 	if client.IgnoreNotFound(err) != nil {
-		return false, fmt.Errorf("reading KMSKey %s: %w", name.Name, err)
+		return false, false, fmt.Errorf("reading KMSKey %s: %w", name.Name, err)
 	}
-	return err == nil && key.Status.ARN == arn, nil
+	return err == nil && key.Status.ARN == arn, err == nil && key.Status.ARN == "", nil
 }
 
 // keptUntil is when the last tombstone of a KMSKey's ARN expires, zero if there is none.

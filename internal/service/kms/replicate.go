@@ -54,6 +54,9 @@ func (s *Service) Replicate(ctx context.Context, primary *v1alpha1.KMSKey, regio
 		if err := check(k); err != nil {
 			return err
 		}
+		if err := s.unnamed(ctx, k, region, replica.Name); err != nil {
+			return err
+		}
 		name(&k.Spec, region, replica.Name)
 		return nil
 	})
@@ -64,6 +67,26 @@ func (s *Service) Replicate(ctx context.Context, primary *v1alpha1.KMSKey, regio
 		return nil, err
 	}
 	return s.identifyReplica(ctx, replica, primary)
+}
+
+// unnamed fails with ErrReplicaExists if a primary names another KMSKey of a region, which is there: another request was faster. The write of what it was asked of
+// is made on the condition that nothing has changed.
+func (s *Service) unnamed(ctx context.Context, primary *v1alpha1.KMSKey, region, replica string) error {
+	for _, r := range primary.Spec.ReplicaRegions {
+		other := ReplicaName(primary.Name, r)
+		if r.Region != region || other == replica {
+			continue
+		}
+		existing := &v1alpha1.KMSKey{}
+		err := s.Live.Get(ctx, client.ObjectKey{Namespace: primary.Namespace, Name: other}, existing)
+		if client.IgnoreNotFound(err) != nil {
+			return fmt.Errorf("reading KMSKey %s: %w", other, err)
+		}
+		if err == nil && existing.Spec.ReplicaOf != nil && existing.Spec.ReplicaOf.Name == primary.Name {
+			return ErrReplicaExists
+		}
+	}
+	return nil
 }
 
 // name has a primary's list name the KMSKey that is its replica in a region.
