@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/secretbytes"
@@ -48,11 +49,25 @@ func (r *Reconciler) project(ctx context.Context, p *pass) error {
 	return r.show(ctx, p, &showing)
 }
 
+// lookAgain is when the first of what is shown expires, or at, whichever is sooner; 0 for never. A parameter that is suspended is not deleted then, and so tells nobody.
+func lookAgain(at time.Duration, p *pass) time.Duration {
+	for _, member := range p.members {
+		expiry := parameterstore.Expiry(member.Parameter)
+		if expiry == nil {
+			continue
+		}
+		if left := max(expiry.Sub(p.now), time.Second); at == 0 || left < at {
+			at = left
+		}
+	}
+	return at
+}
+
 // show has it shown, tells of what nobody asked for, and notes in status what is shown.
 func (r *Reconciler) show(ctx context.Context, p *pass, showing *projection.Showing) error {
 	shown, err := r.Projector.Show(ctx, showing)
 	r.reporter().TellShown(p.tree, &shown, err)
-	p.requeue = shown.LookAgain
+	p.requeue = lookAgain(shown.LookAgain, p)
 	if p.shown = shown.Done; p.shown {
 		p.tree.Status.Parameters = int32(len(p.members))
 		p.tree.Status.Projection = &v1alpha1.ParameterTreeProjection{

@@ -152,6 +152,8 @@ func (s *Service) mayReplace(in *PutInput, p *v1alpha1.Parameter) error {
 	switch {
 	case s.ARNOf(p) == "":
 		return contended() // applied a moment ago
+	case p.Status.ARN == "" && arn.Account(s.ARNOf(p)) != in.Account:
+		return contended() // with the annotation of another account's, which the controller does not heed
 	case len(p.Status.Versions) > 0 && !in.Overwrite:
 		return alreadyExists()
 	case len(p.Status.Versions) > 0 && len(in.Tags) > 0:
