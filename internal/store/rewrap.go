@@ -78,7 +78,7 @@ func (s *Store) Rewrap(ctx context.Context, ring *keyring.Keyring, e *v1alpha1.E
 	changed.Spec.KeyARN = DomainKey(ring)
 	changed.Spec.Ciphertext, err = ring.Rewrap(e.Spec.Ciphertext, Binding(e), Binding(changed))
 	if errors.Is(err, keyring.ErrNotRewrapped) {
-		return false, fmt.Errorf("Envelope %s/%s: %w", e.Namespace, e.Name, err)
+		return false, fmt.Errorf("rewrapping Envelope %s/%s: %w", e.Namespace, e.Name, err)
 	}
 	if err != nil {
 		return false, fmt.Errorf("%w: Envelope %s/%s does not open under the domain key of epoch %d; restore it from a backup", ErrTampered, e.Namespace, e.Name, epoch)
