@@ -32,18 +32,19 @@ var _ = Describe("A rotation by Jobs with Kubernetes' own controller of Jobs", f
 		update(s, func() { annotate(v1alpha1.RotateAnnotation, "1")(s) })
 
 		failed := false
-		ended := map[string]bool{}
+		ended, pods := map[string]bool{}, map[string]int{}
 		Eventually(func() string {
-			var pods corev1.PodList
-			Expect(cp.Client.List(ctx, &pods, client.InNamespace(namespace))).To(Succeed())
-			for i := range pods.Items {
-				pod := &pods.Items[i]
+			var list corev1.PodList
+			Expect(cp.Client.List(ctx, &list, client.InNamespace(namespace))).To(Succeed())
+			for i := range list.Items {
+				pod := &list.Items[i]
 				if ended[pod.Name] || !pod.DeletionTimestamp.IsZero() {
 					continue
 				}
 				ended[pod.Name] = true
 				pod.Status.Phase = corev1.PodSucceeded
 				step := stepOf(pod)
+				pods[step]++
 				if step == "setSecret" && !failed {
 					failed, pod.Status.Phase = true, corev1.PodFailed
 				}
@@ -57,7 +58,10 @@ var _ = Describe("A rotation by Jobs with Kubernetes' own controller of Jobs", f
 			return value(s, v1alpha1.StageCurrent)
 		}).WithTimeout(2 * time.Minute).WithPolling(100 * time.Millisecond).Should(Equal("second"))
 		Expect(failed).To(BeTrue())
-		Expect(ended).To(HaveLen(5), "four steps, one of them by two pods")
+		// The rotator is new, so it may have been tested alone before the rotation was asked for.
+		Expect(pods["testSecret"]).To(Or(Equal(1), Equal(2)))
+		delete(pods, "testSecret")
+		Expect(pods).To(Equal(map[string]int{"createSecret": 1, "setSecret": 2, "finishSecret": 1}), "four steps, one of them by two pods")
 		Eventually(func() string { return projected("db")["value"] }).Should(Equal("second"))
 		Eventually(jobs).Should(BeEmpty())
 	})

@@ -107,10 +107,10 @@ type acvp struct {
 	}
 }
 
-// acvpVectors are those of testdata/acvp.json.bz2.
+// acvpVectors are those of testdata/acvp/vectors.json.bz2.
 func acvpVectors(t *testing.T) (v acvp) {
 	t.Helper()
-	file, err := os.Open("testdata/acvp.json.bz2")
+	file, err := os.Open("testdata/acvp/vectors.json.bz2")
 	if err != nil {
 		t.Fatal(err)
 	}
