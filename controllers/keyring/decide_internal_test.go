@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
@@ -97,6 +98,24 @@ func TestHowFarARewrapHasCome(t *testing.T) {
 		}
 		if !equality.Semantic.DeepEqual(tt.former, was) {
 			t.Errorf("%s: what was before has changed", name)
+		}
+	}
+}
+
+func TestWhatIsUnderALostDomainKeyIsNotCalledRewrapped(t *testing.T) {
+	for name, tt := range map[string]struct {
+		lost   []int64
+		status metav1.ConditionStatus
+		reason string
+	}{
+		"none is lost": {nil, metav1.ConditionTrue, v1alpha1.ReasonSucceeded},
+		"one is lost":  {[]int64{2}, metav1.ConditionFalse, v1alpha1.ReasonEnvelopeMissing},
+	} {
+		p := &pass{keyring: &v1alpha1.Keyring{Status: v1alpha1.KeyringStatus{CurrentEpoch: 3, Epochs: []v1alpha1.KeyringEpoch{{Epoch: 3}}}}, lost: tt.lost}
+		rewrapped(p)
+		c := meta.FindStatusCondition(p.keyring.Status.Conditions, v1alpha1.ConditionRewrapped)
+		if c == nil || c.Status != tt.status || c.Reason != tt.reason {
+			t.Errorf("%s: %+v", name, c)
 		}
 	}
 }

@@ -51,6 +51,8 @@ func rewrapped(p *pass) {
 	}
 	rewrap := status.Rewrap
 	switch {
+	case len(p.lost) > 0:
+		say(metav1.ConditionFalse, v1alpha1.ReasonEnvelopeMissing, fmt.Sprintf("Envelopes are under domain keys that are not there, of the epochs %v, and stay as they are", p.lost))
 	case p.unopened > 0:
 		say(metav1.ConditionFalse, v1alpha1.ReasonEnvelopeTampered, fmt.Sprintf("%d Envelopes do not open under the domain key that they name, and stay as they are: %s. "+
 			"Restore them from a backup, or delete what they are of", p.unopened, names(p)))
