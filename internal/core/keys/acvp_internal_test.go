@@ -171,10 +171,10 @@ func TestTheCipherOfAMessageIsAES256GCMAsACVPHasIt(t *testing.T) {
 func TestTheKeyOfAMessageIsHKDFAsACVPHasIt(t *testing.T) {
 	v, good := acvpVectors(t).HKDF, 0
 	for _, c := range v {
-		var got []byte
+		var got [KeySize]byte
 		var err error
 		secretbytes.Do(func() { got, err = derive(secretbytes.Copy(c.Z), c.Salt, c.Info) })
-		if len(c.Key) < KeySize || err != nil || bytes.Equal(got, c.Key[:KeySize]) != c.Valid {
+		if len(c.Key) < KeySize || err != nil || bytes.Equal(got[:], c.Key[:KeySize]) != c.Valid {
 			t.Errorf("case %d: %x, and ACVP has %x: %v", c.Case, got, c.Key, err)
 		}
 		if c.Valid {

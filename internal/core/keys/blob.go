@@ -181,8 +181,7 @@ func messageCipher(key secretbytes.Bytes, salt, header []byte) (cipher.AEAD, err
 	if err != nil {
 		return nil, err
 	}
-	defer clear(derived)
-	return gcm(derived)
+	return gcm(derived[:])
 }
 
 // gcm is AES-256-GCM (NIST SP 800-38D) with nonces of 96 random bits, which go before the ciphertext, and tags of 128.

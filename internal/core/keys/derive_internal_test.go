@@ -3,66 +3,80 @@ package keys
 import (
 	"bytes"
 	"crypto/hkdf"
+	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
-	"encoding"
-	"sync"
+	"errors"
 	"testing"
 
 	"strongroom.dev/strongroom/internal/core/secretbytes"
 )
 
-// TestAMessageKeyIsHKDFsHoweverOftenItsHashesWereUsed, by many at once too.
-func TestAMessageKeyIsHKDFsHoweverOftenItsHashesWereUsed(t *testing.T) {
-	var all sync.WaitGroup
-	for range 8 {
-		all.Go(func() {
-			for n := range 300 {
-				key, salt, info := make([]byte, KeySize), make([]byte, 1+n%100), make([]byte, n%90)
-				for _, b := range [][]byte{key, salt, info} {
-					_, _ = rand.Read(b)
-				}
-				want, err := hkdf.Key(sha256.New, key, salt, string(info), KeySize)
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				var got []byte
-				secretbytes.Do(func() { got, err = derive(secretbytes.Copy(key), salt, info) })
-				if err != nil || !bytes.Equal(got, want) {
-					t.Errorf("a salt of %d and an info of %d bytes: %x, not %x: %v", len(salt), len(info), got, want, err)
-				}
-			}
-		})
-	}
-	all.Wait()
+// random is n random bytes.
+func random(n int) []byte {
+	b := make([]byte, n)
+	_, _ = rand.Read(b)
+	return b
 }
 
-// TestHashesKeepNothingOfAKeyThatWasDerived: what is in one that was used is what is in one that hashed zeros and no more.
-func TestHashesKeepNothingOfAKeyThatWasDerived(t *testing.T) {
-	h := derivations.New().(*hashes)
-	for _, length := range []int{1, 31, 32, 63, 64, 65, 127, 128, 200} {
-		for range len(h.all) {
-			h.next().Write(bytes.Repeat([]byte("secret"), 40)[:length])
-		}
-		h.wipe()
-		if h.used != 0 {
-			t.Fatal("they are not given back")
-		}
-		for i, of := range h.all {
-			// One byte more makes the state show the block that it is in, which holds what was there before.
-			of.Write([]byte{1})
-			state, err := of.(encoding.BinaryMarshaler).MarshalBinary()
-			if err != nil {
-				t.Fatal(err)
-			}
-			of.Reset()
-			fresh := sha256.New()
-			fresh.Write([]byte{1})
-			want, _ := fresh.(encoding.BinaryMarshaler).MarshalBinary()
-			if bytes.Contains(state, []byte("secret")) || !bytes.Equal(state, want) {
-				t.Errorf("hash %d after %d bytes: %x", i, length, state)
+func TestAMessageKeyIsHKDFs(t *testing.T) {
+	for keySize := range 3 * sha256.BlockSize {
+		for _, salt := range [][]byte{nil, random(1), random(saltSize), random(63), random(sha256.BlockSize)} {
+			for _, info := range [][]byte{nil, random(1), random(headerSize), random(macLimit - 1)} {
+				key := random(keySize)
+				want, err := hkdf.Key(sha256.New, key, salt, string(info), KeySize)
+				if err != nil {
+					t.Fatal(err)
+				}
+				var got [KeySize]byte
+				secretbytes.Do(func() { got, err = derive(secretbytes.Copy(key), salt, info) })
+				if err != nil || !bytes.Equal(got[:], want) {
+					t.Fatalf("a key of %d, a salt of %d and an info of %d bytes: %x, not %x: %v", keySize, len(salt), len(info), got, want, err)
+				}
 			}
 		}
+	}
+}
+
+func TestWhatIsTooLongForAMessageKeyIsRefusedAndNotCutOff(t *testing.T) {
+	for name, err := range map[string]error{
+		"a key":   deriving(macLimit+1, saltSize, headerSize),
+		"a salt":  deriving(KeySize, sha256.BlockSize+1, headerSize),
+		"an info": deriving(KeySize, saltSize, macLimit),
+	} {
+		if !errors.Is(err, ErrTooLarge) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// deriving is the error of deriving from random bytes of these lengths.
+func deriving(key, salt, info int) error {
+	_, err := derive(secretbytes.Own(random(key)), random(salt), random(info))
+	return err
+}
+
+func TestAMACIsHMACsForEveryLengthOfKeyAndMessage(t *testing.T) {
+	for keySize := range sha256.BlockSize + 1 {
+		for size := range macLimit + 1 {
+			key, message := random(keySize), random(size)
+			h := hmac.New(sha256.New, key)
+			h.Write(message)
+			if got := mac(key, message); !bytes.Equal(got[:], h.Sum(nil)) {
+				t.Fatalf("a key of %d and a message of %d bytes: %x, not %x", keySize, size, got, h.Sum(nil))
+			}
+		}
+	}
+}
+
+// What is on the heap is erased at some collection of garbage, and what is on the stack at once.
+func TestDerivingLeavesNothingOnTheHeap(t *testing.T) {
+	key, salt, info := secretbytes.Own(random(KeySize)), random(saltSize), random(headerSize)
+	if n := testing.AllocsPerRun(100, func() {
+		if _, err := derive(key, salt, info); err != nil {
+			t.Error(err)
+		}
+	}); n != 0 {
+		t.Errorf("%.0f objects", n)
 	}
 }
