@@ -302,6 +302,9 @@ const (
 	ReasonNotIssued = "NotIssued"
 	// ReasonRewrapping: Envelopes under former domain keys are being wrapped under the current one, or will be in a moment.
 	ReasonRewrapping = "Rewrapping"
+	// ReasonRootUnavailable: nothing is rewrapped, since the root of trust does not open the domain key that Envelopes would be under: managers that do not have
+	// it open could not use them.
+	ReasonRootUnavailable = "RootUnavailable"
 	// ReasonOtherKeyring: the Keyring is not the one of the installation, which is named strongroom and in Strongroom's own namespace.
 	ReasonOtherKeyring = "OtherKeyring"
 	// ReasonTooManyDomainKeys: there are as many domain keys as are opened, so no other can be made.

@@ -34,6 +34,8 @@ type DomainKeys interface {
 	Rotate(ctx context.Context, s *store.Store, after int64) error
 	// Renew waits until the keyring has the one of an epoch.
 	Renew(epoch int64) error
+	// Reach fails unless the root of trust opens the newest.
+	Reach(ctx context.Context) error
 	// Confirm fails if one is not stored as it was opened, and stores those again that are missing.
 	Confirm(ctx context.Context, s *store.Store) (restored []string, err error)
 }
@@ -75,7 +77,9 @@ type pass struct {
 	// lost are the epochs of domain keys that Envelopes name and that are not there.
 	lost     []int64
 	unopened int
-	requeue  time.Duration
+	// unreached is why the root of trust was not reached that would have to open the current domain key in other managers.
+	unreached error
+	requeue   time.Duration
 }
 
 // resync is how often the Keyring is looked at although nothing has happened.

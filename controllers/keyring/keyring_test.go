@@ -441,3 +441,48 @@ var _ = Describe("A rewrap", func() {
 		Expect(seen.Annotations).To(HaveKeyWithValue(v1alpha1.TakenAnnotation, "somebody"))
 	})
 })
+
+var _ = Describe("While the root of trust is away", func() {
+	It("nothing is rotated or rewrapped, and the Keyring says so, and both are done when it is back", func() {
+		all := records(3)
+		k := made()
+		rotated(k)
+		root := environment.RootSecret()
+		Expect(world.ControlPlane.Client.Get(ctx, client.ObjectKeyFromObject(root), root)).To(Succeed())
+		back := root.DeepCopy()
+		back.ResourceVersion, back.UID = "", ""
+		Expect(world.ControlPlane.Client.Delete(ctx, root)).To(Succeed())
+		away := true
+		bring := func() {
+			if away {
+				away = false
+				Expect(world.ControlPlane.Client.Create(ctx, back)).To(Succeed())
+			}
+		}
+		DeferCleanup(bring)
+
+		before := len(domainKeys())
+		Expect(pass(k)).To(Equal(15 * time.Second))
+		Expect(condition(k, v1alpha1.ConditionRewrapped)).To(And(HaveField("Status", metav1.ConditionFalse), HaveField("Reason", v1alpha1.ReasonRootUnavailable),
+			HaveField("Message", ContainSubstring("core Secret"))))
+		Expect(condition(k, v1alpha1.ConditionReady)).To(HaveField("Status", metav1.ConditionTrue))
+		Expect(k.Status.Rewrap).To(And(HaveField("Total", BeEquivalentTo(3)), HaveField("Done", BeZero()), HaveField("CompletedTime", BeNil())))
+		for _, e := range all {
+			Expect(live(e).Spec).To(Equal(e.Spec))
+		}
+		ask(k, "away")
+		Expect(pass(k)).To(BeNumerically("~", 15*time.Second, 2*time.Second))
+		Expect(condition(k, v1alpha1.ConditionReady)).To(And(HaveField("Status", metav1.ConditionFalse), HaveField("Reason", v1alpha1.ReasonRootUnavailable)))
+		Expect(k.Status.LastHandledRotateAt).NotTo(Equal("away"))
+		Expect(domainKeys()).To(HaveLen(before))
+
+		bring()
+		pass(k)
+		Expect(condition(k, v1alpha1.ConditionReady)).To(HaveField("Status", metav1.ConditionTrue))
+		Expect(k.Status.LastHandledRotateAt).To(Equal("away"))
+		Expect(domainKeys()).To(HaveLen(before + 1))
+		world.Clock.Advance(time.Minute)
+		finished(k)
+		allOpenUnder(k.Status.CurrentEpoch)
+	})
+})

@@ -45,7 +45,12 @@ func (r *Reconciler) rewrap(ctx context.Context, p *pass) error {
 	if wait := settled.Sub(p.now); before > 0 && wait > 0 {
 		p.requeue = min(p.requeue, wait)
 	} else if before > 0 {
-		left, err = r.batch(ctx, p, former, before)
+		// A manager that starts meanwhile, or was away from the root since the rotation, opens what is rewrapped by the root and not without it.
+		if p.unreached = r.DomainKeys.Reach(ctx); p.unreached != nil {
+			p.requeue = min(p.requeue, busy)
+		} else {
+			left, err = r.batch(ctx, p, former, before)
+		}
 	}
 	p.keyring.Status.Rewrap = progress(p.keyring.Status.Rewrap, p.ring.CurrentEpoch(), before, left, p.now)
 	p.keyring.Status.Epochs, err = r.epochs(ctx, p, former, before-left, err)

@@ -54,8 +54,8 @@ func decideRotation(in rotationInput) (out rotationDecision, refused error) {
 		out.rotate = out.rotate || d.Due // which answers a request too
 	}
 	if out.rotate && in.domainKeys >= keyring.MaxDomainKeys {
-		return rotationDecision{}, fmt.Errorf("%w: there are %d, and more are not opened; remove the annotation %s, and set spec.rotation.enabled to false",
-			errTooManyDomainKeys, in.domainKeys, v1alpha1.RotateAnnotation)
+		return rotationDecision{}, fault.Stalled(v1alpha1.ReasonTooManyDomainKeys, fmt.Errorf("%w: there are %d, and more are not opened; remove the annotation %s, and set spec.rotation.enabled to false",
+			errTooManyDomainKeys, in.domainKeys, v1alpha1.RotateAnnotation))
 	}
 	return out, nil
 }
@@ -82,6 +82,11 @@ func (r *Reconciler) rotate(ctx context.Context, p *pass) error {
 		periodInDays: period(p.keyring.Spec.Rotation), now: p.now, seed: string(p.keyring.UID),
 	}
 	decision, refused := decideRotation(in)
+	if decision.rotate && refused == nil {
+		if err := r.DomainKeys.Reach(ctx); err != nil {
+			decision, refused = rotationDecision{next: decision.next}, fault.Waiting(v1alpha1.ReasonRootUnavailable, fmt.Errorf("the domain key is rotated when the root of trust is reached: %w", err))
+		}
+	}
 	if decision.rotate {
 		if err := r.DomainKeys.Rotate(ctx, r.Store, in.current); err != nil {
 			return fmt.Errorf("rotating the domain key: %w", err)
@@ -97,8 +102,7 @@ func (r *Reconciler) rotate(ctx context.Context, p *pass) error {
 	}
 	status.CurrentEpoch, status.DomainKeys = p.ring.CurrentEpoch(), int32(len(p.stored)) // MaxDomainKeys at most
 	status.LastRotatedTime, status.NextRotationTime = timeOf(created(p)), timeOf(decision.next)
-	if refused != nil {
-		p.refused = fault.Stalled(v1alpha1.ReasonTooManyDomainKeys, refused)
+	if p.refused = refused; refused != nil {
 		return nil
 	}
 	status.LastHandledRotateAt = in.requested

@@ -13,6 +13,7 @@ import (
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/controllers/outcome"
 	"strongroom.dev/strongroom/internal/conditions"
+	"strongroom.dev/strongroom/internal/fault"
 )
 
 // summarise puts what this pass came to into status and ends it. Writing status is the commit point of a request to rotate.
@@ -56,6 +57,9 @@ func rewrapped(p *pass) {
 	case p.unopened > 0:
 		say(metav1.ConditionFalse, v1alpha1.ReasonEnvelopeTampered, fmt.Sprintf("%d Envelopes do not open under the domain key that they name, and stay as they are: %s. "+
 			"Restore them from a backup, or delete what they are of", p.unopened, names(p)))
+	case p.unreached != nil:
+		say(metav1.ConditionFalse, v1alpha1.ReasonRootUnavailable, fmt.Sprintf("The rewrap under the domain key of epoch %d waits until the root of trust is reached: %s",
+			status.CurrentEpoch, fault.Message(p.unreached)))
 	case rewrap != nil && rewrap.CompletedTime == nil:
 		say(metav1.ConditionFalse, v1alpha1.ReasonRewrapping, fmt.Sprintf("Envelopes are rewrapped under the domain key of epoch %d, from a minute after it was made", status.CurrentEpoch))
 	default:

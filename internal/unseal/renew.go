@@ -9,125 +9,24 @@ import (
 	"slices"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/keyring"
 	"strongroom.dev/strongroom/internal/store"
 )
 
-const (
-	// renewTimeout is how long who has something to open waits for its domain key.
-	renewTimeout = 10 * time.Second
-	// maximumAhead is how many epochs this manager may be behind others. What claims to be of a later one is not looked for.
-	maximumAhead = 16
-	// missedFor is for how long a domain key that was not there, or did not open, is not looked for again, unless there is word of one: an epoch may be anybody's claim, in a
-	// session token for example. So such claims cost the API server maximumAhead reads a second at most, whoever makes them.
-	missedFor = time.Second
-)
-
-// ask is somebody who has something of an epoch to open.
-type ask struct {
-	epoch int64
-	// made tells that the domain key is there, whatever was seen before.
-	made bool
-	done chan<- error
-}
-
-func (u *Unsealer) requests() (changed chan struct{}, asked chan ask) {
-	u.channels.Do(func() { u.changed, u.asked = make(chan struct{}, 1), make(chan ask) })
-	return u.changed, u.asked
-}
-
-// Changed says that there may be a domain key that the keyring does not have: an informer has seen one. It does not wait.
-func (u *Unsealer) Changed() {
-	changed, _ := u.requests()
-	select {
-	case changed <- struct{}{}:
-	default: // it is said already
-	}
-}
-
-// Renew waits until the keyring has the domain key of an epoch, for at most 10 s. It wraps keyring.ErrUnknownEpoch if there is no such domain key. Start must
-// run, and does the work: who asks may be within secretbytes.Do, which the goroutines of a connection to a root must not inherit.
-func (u *Unsealer) Renew(epoch int64) error { return u.await(ask{epoch: epoch}) }
-
-func (u *Unsealer) await(a ask) error {
-	epoch := a.epoch
-	ring, err := u.Holder.Get()
-	if err != nil {
-		return err
-	}
-	if epoch > ring.CurrentEpoch()+maximumAhead {
-		return noDomainKey(epoch)
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), renewTimeout)
-	defer cancel()
-	_, asked := u.requests()
-	done := make(chan error, 1)
-	a.done = done
-	select {
-	case asked <- a:
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	select {
-	case err := <-done:
-		return err
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-func noDomainKey(epoch int64) error {
-	return fmt.Errorf("%w: there is no domain key of epoch %d", keyring.ErrUnknownEpoch, epoch)
-}
-
-// renewFor is renew for who has something of an epoch to open.
-func (u *Unsealer) renewFor(ctx context.Context, a ask) error {
-	epoch := a.epoch
-	ring, err := u.Holder.Get()
-	if err != nil || ring.Has(epoch) {
-		return err
-	}
-	now := time.Now()
-	if m, missed := u.missed[epoch]; missed && !a.made && now.Sub(m.at) < missedFor {
-		return m.err
-	}
-	err = u.look(ctx, epoch)
-	if err != nil {
-		if u.missed == nil || len(u.missed) > maximumAhead {
-			u.missed = map[int64]miss{}
-		}
-		u.missed[epoch] = miss{time.Now(), err}
-	}
-	return err
-}
-
-// miss is when a domain key was looked for in vain, and why that failed.
-type miss struct {
-	at  time.Time
+// failure is why domain keys that are stored are not open.
+type failure struct {
 	err error
+	// since is when the first attempt of those failed that have failed in a row, which are attempts.
+	since    time.Time
+	attempts int
+	// lacking are the epochs that were stored and not open, when that was last known.
+	lacking []int64
 }
 
-// look opens the domain key of an epoch if it is stored.
-func (u *Unsealer) look(ctx context.Context, epoch int64) error {
-	ctx, cancel := context.WithTimeout(ctx, renewTimeout)
-	defer cancel()
-	e := &v1alpha1.Envelope{}
-	err := u.Live.Get(ctx, client.ObjectKey{Namespace: u.Namespace, Name: store.Name(v1alpha1.EnvelopeDomainKey, Subject, epoch)}, e)
-	if apierrors.IsNotFound(err) {
-		return noDomainKey(epoch)
-	}
-	if err != nil {
-		return fmt.Errorf("reading the domain key of epoch %d: %w", epoch, err)
-	}
-	return u.renew(ctx)
-}
-
-// renew opens the domain keys that are stored and that the keyring does not have. If it cannot, the keyring goes on as it is.
+// renew opens the domain keys that are stored and that the keyring does not have. If it cannot, the keyring goes on as it is, and failing says so.
 func (u *Unsealer) renew(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
 	defer cancel()
@@ -135,36 +34,57 @@ func (u *Unsealer) renew(ctx context.Context) error {
 	if err != nil {
 		return nil // Start unseals, and reads all of them
 	}
-	clear(u.missed)
-	stored, err := u.domainKeys(ctx)
-	if err != nil {
-		return err
+	u.forget()
+	before := u.failing.Load()
+	if before == nil {
+		before = &failure{since: time.Now()}
 	}
-	if err := u.asOpened(stored); err != nil {
-		return err
-	}
-	provider := u.provider()
-	if !slices.ContainsFunc(stored, func(e v1alpha1.Envelope) bool { return !ring.Has(e.Spec.Sequence) }) {
+	lacking, err := u.open(ctx, ring)
+	if err == nil {
+		u.failing.Store(nil)
 		return nil
 	}
+	if lacking == nil {
+		lacking = before.lacking
+	}
+	u.failing.Store(&failure{err: err, since: before.since, attempts: before.attempts + 1, lacking: lacking})
+	return err
+}
+
+// open opens the domain keys that are stored and that a keyring lacks. If it fails, it answers which those are, nil if that is not known.
+func (u *Unsealer) open(ctx context.Context, ring *keyring.Keyring) (lacking []int64, err error) {
+	stored, err := u.domainKeys(ctx)
+	if err != nil {
+		return nil, err
+	}
+	lacking = []int64{}
+	for i := range stored {
+		if epoch := stored[i].Spec.Sequence; !ring.Has(epoch) {
+			lacking = append(lacking, epoch)
+		}
+	}
+	if err := u.asOpened(stored); err != nil || len(lacking) == 0 {
+		return lacking, err
+	}
+	provider := u.provider()
 	if err := checkRoot(provider.Name(), stored); err != nil {
-		return err
+		return lacking, err
 	}
 	root, err := provider.Find(ctx, false)
 	if err != nil {
-		return err
+		return lacking, err
 	}
 	if err := checkKeys(root, stored); err != nil {
-		return err
+		return lacking, err
 	}
 	next, err := ring.Add(ctx, root, records(stored))
 	if err != nil {
-		return err
+		return lacking, err
 	}
 	u.last.Store(&unsealed{root, stored})
 	u.Holder.Set(next)
 	u.Log.Info("the keyring has another domain key", "epoch", next.CurrentEpoch())
-	return nil
+	return nil, nil
 }
 
 // DomainKeys are the Envelopes of the domain keys that the keyring was last opened with, the oldest first; none before it was.

@@ -48,6 +48,8 @@ type Unsealer struct {
 	Retry time.Duration
 	// Verify is how often a root that is remote is asked while unsealed. 30 s if 0.
 	Verify time.Duration
+	// Patience is for how long a domain key that is in use may not be opened before the manager is not Ready. 1 min if 0.
+	Patience time.Duration
 	// GracePeriod is for how long the keyring stays unsealed when a remote root was last reached. 0 is until the process ends.
 	GracePeriod time.Duration
 	// Sealed is called when the keyring was sealed at the end of GracePeriod, to forget what was opened with it. It may be nil.
@@ -66,8 +68,11 @@ type Unsealer struct {
 	channels sync.Once
 	changed  chan struct{}
 	asked    chan ask
-	// missed is when a domain key of an epoch was looked for in vain. It is lookAfter's.
-	missed map[int64]miss
+	// missed is when a domain key of an epoch was looked for in vain. missing is its lock.
+	missing sync.Mutex
+	missed  map[int64]miss
+	// failing says why domain keys that are stored are not open, nil if all are.
+	failing atomic.Pointer[failure]
 }
 
 // unsealed is what an attempt that succeeded was made with.
@@ -129,6 +134,7 @@ func (u *Unsealer) Unseal(ctx context.Context) error {
 		return err
 	}
 	u.last.Store(&unsealed{root, stored})
+	u.failing.Store(nil)
 	u.reached.Store(true)
 	u.Holder.Set(ring)
 	return nil
