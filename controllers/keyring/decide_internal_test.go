@@ -90,6 +90,9 @@ func TestHowFarARewrapHasCome(t *testing.T) {
 		"it ended when it ended":                         {rewrap(250, 250, &earlier), 2, 0, 0, rewrap(250, 250, &earlier)},
 		"another rotation begins another":                {rewrap(250, 200, nil), 3, 300, 300, &v1alpha1.KeyringRewrap{Epoch: 3, Total: 300, StartedTime: at}},
 		"another rotation of all that does not open yet": {rewrap(3, 0, nil), 2, 3, 3, rewrap(3, 0, nil)},
+		"one that was noted by a clock that is ahead": {
+			&v1alpha1.KeyringRewrap{Epoch: 2, Total: 3, StartedTime: metav1.NewTime(now.Add(time.Hour))}, 2, 3, 3, &v1alpha1.KeyringRewrap{Epoch: 2, Total: 3, StartedTime: at},
+		},
 	} {
 		was := tt.former.DeepCopy()
 		got := progress(tt.former, tt.epoch, tt.before, tt.left, now)
@@ -116,6 +119,24 @@ func TestWhatIsUnderALostDomainKeyIsNotCalledRewrapped(t *testing.T) {
 		c := meta.FindStatusCondition(p.keyring.Status.Conditions, v1alpha1.ConditionRewrapped)
 		if c == nil || c.Status != tt.status || c.Reason != tt.reason {
 			t.Errorf("%s: %+v", name, c)
+		}
+	}
+}
+
+func TestADomainKeyOfTheFutureWasMadeWhenItWasStoredOrNoted(t *testing.T) {
+	hour, year := time.Hour, 365*24*time.Hour
+	for name, tt := range map[string]struct{ says, stored, noted, want time.Time }{
+		"it says when":                               {now.Add(-hour), now, now, now.Add(-hour)},
+		"just now":                                   {now, now, time.Time{}, now},
+		"restored from a backup":                     {now.Add(-year), now.Add(-hour), time.Time{}, now.Add(-year)},
+		"by a clock that is ahead":                   {now.Add(hour), now.Add(-time.Minute), time.Time{}, now.Add(-time.Minute)},
+		"by a clock that is years ahead":             {now.Add(9 * year), now.Add(-time.Second), now, now.Add(-time.Second)},
+		"the API server's is ahead as well":          {now.Add(hour), now.Add(hour), now.Add(-time.Minute), now.Add(-time.Minute)},
+		"all are, or this one is behind":             {now.Add(hour), now.Add(hour), now.Add(2 * hour), now},
+		"nothing is known but that it is the future": {now.Add(hour), time.Time{}, time.Time{}, now},
+	} {
+		if got := madeAt(tt.says, tt.stored, tt.noted, now); !got.Equal(tt.want) {
+			t.Errorf("%s: %s", name, got)
 		}
 	}
 }

@@ -276,6 +276,23 @@ var _ = Describe("A rewrap", func() {
 		}
 	})
 
+	It("is not held back by a domain key that a clock ahead made, and neither is the next rotation", func() {
+		records(3)
+		k := made()
+		world.Clock.Advance(10 * 365 * 24 * time.Hour)
+		ask(k, "ahead")
+		pass(k)
+		world.Clock.Set(time.Now().Truncate(time.Second))
+		Expect(pass(k)).To(BeNumerically("<=", time.Minute))
+		Expect(k.Status.LastRotatedTime.Time).To(BeTemporally("~", time.Now(), time.Minute))
+		world.Clock.Advance(time.Minute)
+		finished(k)
+		allOpenUnder(k.Status.CurrentEpoch)
+		world.Update(k, func() { k.Spec.Rotation = &v1alpha1.DomainKeyRotation{Enabled: true, PeriodInDays: 1} })
+		pass(k)
+		Expect(k.Status.NextRotationTime.Time).To(BeTemporally("<", time.Now().AddDate(0, 0, 2)))
+	})
+
 	It("goes at most 100 Envelopes a pass, and says how far it has come", func() {
 		records(230)
 		k := made()

@@ -130,6 +130,9 @@ func progress(former *v1alpha1.KeyringRewrap, epoch, before, left int64, now tim
 	switch {
 	case former != nil && former.Epoch == epoch:
 		out = former.DeepCopy()
+		if out.StartedTime.After(now) { // by another clock; madeAt goes by it
+			out.StartedTime = at
+		}
 	case before == 0 && epoch == 1:
 		return nil
 	}

@@ -117,7 +117,29 @@ func created(p *pass) time.Time {
 	if len(p.stored) == 0 {
 		return time.Time{}
 	}
-	return p.stored[len(p.stored)-1].Spec.CreatedTime.UTC()
+	newest := &p.stored[len(p.stored)-1]
+	noted := time.Time{}
+	if rewrap := p.keyring.Status.Rewrap; rewrap != nil && rewrap.Epoch == newest.Spec.Sequence {
+		noted = rewrap.StartedTime.UTC()
+	}
+	return madeAt(newest.Spec.CreatedTime.UTC(), newest.CreationTimestamp.UTC(), noted, p.now)
+}
+
+// madeAt is when a domain key was made that says when by the clock of who made it, that the API server stored at another time, and that status noted, if it did. One that
+// says that it is of the future would hold back its rewrap and the next rotation until then: by another clock it was made when it was stored, and no later than it was noted.
+func madeAt(says, stored, noted, now time.Time) time.Time {
+	if !says.After(now) {
+		return says
+	}
+	for _, t := range []time.Time{stored, noted} {
+		if !t.IsZero() && t.Before(says) {
+			says = t
+		}
+	}
+	if says.After(now) {
+		return now
+	}
+	return says
 }
 
 func timeOf(t time.Time) *metav1.Time {
