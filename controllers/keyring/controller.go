@@ -55,6 +55,9 @@ type Reconciler struct {
 	Events events.EventRecorder
 	// Now is the clock.
 	Now func() time.Time
+
+	// damaged are the Envelopes that did not open. One pass is made at a time.
+	damaged map[types.UID]damage
 }
 
 // +kubebuilder:rbac:groups=strongroom.dev,resources=keyrings,verbs=get;list;watch
@@ -72,11 +75,11 @@ type pass struct {
 	rotated bool
 	// refused says that a rotation was not made; all else goes on.
 	refused error
-	// damaged are Envelopes that do not open, as NAMESPACE/NAME, and how many there are.
-	damaged []string
+	// damaged are all Envelopes that do not open, as NAMESPACE/NAME; untold are those of which there was no event yet, and telling their UIDs.
+	damaged, untold []string
+	telling         []types.UID
 	// lost are the epochs of domain keys that Envelopes name and that are not there.
-	lost     []int64
-	unopened int
+	lost []int64
 	// unreached is why the root of trust was not reached that would have to open the current domain key in other managers.
 	unreached error
 	requeue   time.Duration

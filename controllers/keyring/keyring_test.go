@@ -12,9 +12,11 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/events"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/controllers"
 	"strongroom.dev/strongroom/internal/core/keyimport"
 	"strongroom.dev/strongroom/internal/core/keys"
 	"strongroom.dev/strongroom/internal/core/secretbytes"
@@ -352,6 +354,45 @@ var _ = Describe("A rewrap", func() {
 		world.Exchange(live(good), func(e *v1alpha1.Envelope) { e.Spec = good.Spec })
 		finished(k)
 		allOpenUnder(k.Status.CurrentEpoch)
+	})
+
+	It("tells of an Envelope that does not open once, however many passes, rotations and managers meet it, and again when it is another that does not open", func() {
+		all := records(120)
+		good := live(all[2])
+		spoil := func(at int) {
+			world.Exchange(live(good), func(e *v1alpha1.Envelope) { e.Spec.Ciphertext[len(e.Spec.Ciphertext)-at] ^= 1 })
+		}
+		spoil(1)
+		k := made()
+		rotated(k)
+		world.DrainEvents()
+		told := func() (n int) {
+			for _, event := range world.DrainEvents() {
+				if strings.Contains(event, v1alpha1.ReasonEnvelopeTampered) {
+					n++
+				}
+			}
+			return n
+		}
+		for range 4 {
+			pass(k)
+		}
+		Expect(told()).To(Equal(1))
+		rotated(k)
+		Expect(condition(k, v1alpha1.ConditionRewrapped)).To(HaveField("Reason", v1alpha1.ReasonEnvelopeTampered), "it still does not, while the others wait")
+		for range 4 {
+			pass(k)
+		}
+		Expect(told()).To(BeZero())
+		another := events.NewFakeRecorder(100)
+		_, err := passBy(controllers.NewKeyring(world.Services, another), k)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(another.Events).To(BeEmpty(), "the next leader")
+		spoil(2)
+		pass(k)
+		Expect(told()).To(Equal(1))
+		world.Exchange(live(good), func(e *v1alpha1.Envelope) { e.Spec = good.Spec })
+		finished(k)
 	})
 
 	It("leaves what is being erased alone, and takes it when it is absolved", func() {
