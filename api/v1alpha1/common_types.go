@@ -63,7 +63,7 @@ const (
 	// AuthorityAnnotation of a KMSKey is the ARN of the CertificateAuthority that the key was made for, by its controller.
 	AuthorityAnnotation = Group + "/certificate-authority"
 	// RotateAnnotation asks for one rotation. Each new value is handled once and echoed in
-	// status.lastHandledRotateAt.
+	// status.lastHandledRotateAt. On the Envelope of a domain key, it is the value that the domain key was made for.
 	RotateAnnotation = Group + "/rotate"
 	// PrimaryUpdateAnnotation, on a multi-Region KMSKey, says what is being done to make another one the primary. Strongroom takes it away when that
 	// is done.

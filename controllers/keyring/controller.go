@@ -30,8 +30,8 @@ import (
 type DomainKeys interface {
 	// DomainKeys are the Envelopes of those that the keyring was last opened with, the oldest first.
 	DomainKeys() []v1alpha1.Envelope
-	// Rotate makes the one after an epoch, if there is none, and waits until the keyring has it.
-	Rotate(ctx context.Context, s *store.Store, after int64) error
+	// Rotate makes the one after an epoch for a request, if there is none, and waits until the keyring has it.
+	Rotate(ctx context.Context, s *store.Store, after int64, request string) error
 	// Renew waits until the keyring has the one of an epoch.
 	Renew(epoch int64) error
 	// Reach fails unless the root of trust opens the newest.

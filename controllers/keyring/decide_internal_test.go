@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/keyring"
@@ -38,7 +39,15 @@ func TestWhenTheDomainKeyIsRotated(t *testing.T) {
 		"not for a request that went away":            {in: with(func(in *rotationInput) { in.handled = "now" })},
 		"not for a request whose domain key is there": {in: with(func(in *rotationInput) { in.requested, in.known = "now", 2 })},
 		"not for an old request, with a lost status":  {in: with(func(in *rotationInput) { in.requested, in.known = "now", 0 })},
-		"once for a request at the end of its period": {in: with(func(in *rotationInput) { in.requested, in.periodInDays = "now", 1 }), rotate: true, next: true},
+		"for a request that came before another's domain key was noted": {
+			in: with(func(in *rotationInput) { in.requested, in.known, in.answered = "later", 2, ptr.To("now") }), rotate: true,
+		},
+		"not for the request that its domain key answers": {in: with(func(in *rotationInput) { in.requested, in.known, in.answered = "now", 2, ptr.To("now") })},
+		"not for it with a lost status, or once restored": {in: with(func(in *rotationInput) { in.requested, in.known, in.answered = "now", 0, ptr.To("now") })},
+		"for a request after one that came by itself":     {in: with(func(in *rotationInput) { in.requested, in.known, in.answered = "now", 2, ptr.To("") }), rotate: true},
+		"not for a request that was taken back":           {in: with(func(in *rotationInput) { in.known, in.answered = 2, ptr.To("now") })},
+		"by what status says once it is written":          {in: with(func(in *rotationInput) { in.requested, in.handled, in.answered = "now", "now", ptr.To("other") })},
+		"once for a request at the end of its period":     {in: with(func(in *rotationInput) { in.requested, in.periodInDays = "now", 1 }), rotate: true, next: true},
 		"at the end of its period, with a lost status": {
 			in: with(func(in *rotationInput) { in.requested, in.known, in.periodInDays = "now", 0, 1 }), rotate: true, next: true,
 		},

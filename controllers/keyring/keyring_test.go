@@ -1,6 +1,7 @@
 package keyring_test
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
@@ -17,6 +18,7 @@ import (
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/controllers"
+	"strongroom.dev/strongroom/controllers/keyring"
 	"strongroom.dev/strongroom/internal/core/keyimport"
 	"strongroom.dev/strongroom/internal/core/keys"
 	"strongroom.dev/strongroom/internal/core/secretbytes"
@@ -139,6 +141,41 @@ var _ = Describe("A rotation", func() {
 		Expect(k.Status.CurrentEpoch).To(Equal(before + 2))
 	})
 
+	It("that is asked for between another and its status is made, too", func() {
+		k := made()
+		before := k.Status.CurrentEpoch
+		ask(k, "first")
+		faulty, writes := world.Faulty()
+		writes.FailAt(2, false)
+		_, err := passBy(faulty.Keyring, k)
+		Expect(err).To(MatchError(environment.ErrInjected))
+		Expect(domainKeys()).To(HaveLen(int(before)+1), "the first was made and not noted")
+		ask(k, "second")
+		pass(k)
+		Expect(k.Status.CurrentEpoch).To(Equal(before + 2))
+		Expect(k.Status.LastHandledRotateAt).To(Equal("second"))
+		pass(k)
+		Expect(k.Status.CurrentEpoch).To(Equal(before + 2))
+	})
+
+	It("that another manager makes first, for another request, is the answer to that one", func() {
+		k := made()
+		before := k.Status.CurrentEpoch
+		ask(k, "mine")
+		overtaken := *world.Keyring
+		overtaken.DomainKeys = faster{world.Keyring.DomainKeys}
+		result, err := passBy(&overtaken, k)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(result.RequeueAfter).To(BeNumerically("<=", time.Second))
+		world.Refresh(k)
+		world.Seen(k)
+		Expect(k.Status.CurrentEpoch).To(Equal(before + 1))
+		Expect(k.Status.LastHandledRotateAt).To(Equal("another's"))
+		pass(k)
+		Expect(k.Status.CurrentEpoch).To(Equal(before + 2))
+		Expect(k.Status.LastHandledRotateAt).To(Equal("mine"))
+	})
+
 	It("whose status is lost is known by its domain keys, and not made again", func() {
 		k := made()
 		rotated(k)
@@ -152,6 +189,16 @@ var _ = Describe("A rotation", func() {
 		Expect(domainKeys()).To(HaveLen(int(epoch)))
 	})
 })
+
+// faster has another manager rotate just before this one does.
+type faster struct{ keyring.DomainKeys }
+
+func (f faster) Rotate(ctx context.Context, s *store.Store, after int64, request string) error {
+	if err := f.DomainKeys.Rotate(ctx, s, after, "another's"); err != nil {
+		return err
+	}
+	return f.DomainKeys.Rotate(ctx, s, after, request)
+}
 
 // everything is one of each kind of what a domain key wraps, and what tells that it can be used.
 func everything() (uses map[string]func() error) {
@@ -423,6 +470,7 @@ var _ = Describe("A rewrap", func() {
 			again := live(&e)
 			Expect(again.UID).NotTo(Equal(e.UID))
 			Expect(again.Spec).To(Equal(e.Spec))
+			Expect(again.Annotations).To(Equal(e.Annotations), "which request it answers")
 			Expect(condition(k, v1alpha1.ConditionReady)).To(HaveField("Status", metav1.ConditionTrue))
 			Expect(world.DrainEvents()).To(ConsistOf(And(ContainSubstring(v1alpha1.ReasonRestored), ContainSubstring(e.Name))))
 			world.Seen(again)

@@ -13,10 +13,14 @@ import (
 	"strongroom.dev/strongroom/internal/core/keyring"
 	"strongroom.dev/strongroom/internal/core/schedule"
 	"strongroom.dev/strongroom/internal/fault"
+	"strongroom.dev/strongroom/internal/store"
 )
 
 // defaultPeriodInDays is the period of automatic rotation where none is named: that of KMSKeys.
 const defaultPeriodInDays = 365
+
+// soon is when a request is looked at that came while another was answered.
+const soon = time.Second
 
 var errTooManyDomainKeys = errors.New("too many domain keys")
 
@@ -26,8 +30,9 @@ type rotationInput struct {
 	current, known int64
 	created        time.Time
 	domainKeys     int
-	// requested is the rotate annotation; handled is its value that was handled last.
+	// requested is the rotate annotation; handled is its value that was handled last, and answered the one that the current domain key was made for, if that says so.
 	requested, handled string
+	answered           *string
 	// periodInDays is 0 where automatic rotation is off.
 	periodInDays int
 	now          time.Time
@@ -42,10 +47,13 @@ type rotationDecision struct {
 }
 
 // decideRotation is the decision whether to make another domain key. One that status does not know of, since it was lost or a pass died before it wrote
-// status, may be the answer to the request.
+// status, says which request it is the answer to: another that has come since is another rotation. One that says nothing may be the answer to this one.
 func decideRotation(in rotationInput) (out rotationDecision, refused error) {
 	if in.known < in.current {
 		in.handled = in.requested
+		if in.answered != nil {
+			in.handled = *in.answered
+		}
 	}
 	out.rotate = in.requested != "" && in.requested != in.handled
 	if in.periodInDays > 0 {
@@ -72,14 +80,14 @@ func period(spec *v1alpha1.DomainKeyRotation) int {
 
 // rotate makes the next domain key if it is time, or if it was asked for.
 //
-// Crash-safe: the domain key is one write, under a name that the API server lets one writer make, and status the second, which says that the request was
-// handled. A pass that finds a domain key which status does not name takes it for the answer.
+// Crash-safe: the domain key is one write, under a name that the API server lets one writer make, with the request that it answers, and status the second, which
+// says that the request was handled. A pass that finds a domain key which status does not name takes it for the answer to that request.
 func (r *Reconciler) rotate(ctx context.Context, p *pass) error {
 	status := &p.keyring.Status
 	in := rotationInput{
 		current: p.ring.CurrentEpoch(), known: status.CurrentEpoch, created: created(p), domainKeys: len(p.stored),
 		requested: conditions.Echo(p.keyring.Annotations[v1alpha1.RotateAnnotation]), handled: status.LastHandledRotateAt,
-		periodInDays: period(p.keyring.Spec.Rotation), now: p.now, seed: string(p.keyring.UID),
+		answered: answered(p), periodInDays: period(p.keyring.Spec.Rotation), now: p.now, seed: string(p.keyring.UID),
 	}
 	decision, refused := decideRotation(in)
 	if decision.rotate && refused == nil {
@@ -88,7 +96,7 @@ func (r *Reconciler) rotate(ctx context.Context, p *pass) error {
 		}
 	}
 	if decision.rotate {
-		if err := r.DomainKeys.Rotate(ctx, r.Store, in.current); err != nil {
+		if err := r.DomainKeys.Rotate(ctx, r.Store, in.current, in.requested); err != nil {
 			return fmt.Errorf("rotating the domain key: %w", err)
 		}
 		if err := r.open(ctx, p); err != nil {
@@ -106,10 +114,26 @@ func (r *Reconciler) rotate(ctx context.Context, p *pass) error {
 		return nil
 	}
 	status.LastHandledRotateAt = in.requested
+	if request := answered(p); p.rotated && request != nil && *request != in.requested { // another manager was faster, for another request
+		status.LastHandledRotateAt = *request
+		p.requeue = min(p.requeue, soon)
+	}
 	if !decision.next.IsZero() {
 		p.requeue = min(p.requeue, max(decision.next.Sub(p.now), time.Second))
 	}
 	return nil
+}
+
+// answered is the request that the current domain key was made for, nil if it does not say.
+func answered(p *pass) *string {
+	if len(p.stored) == 0 {
+		return nil
+	}
+	request, known := store.Answers(&p.stored[len(p.stored)-1])
+	if !known {
+		return nil
+	}
+	return &request
 }
 
 // created is when the current domain key was made.

@@ -44,7 +44,7 @@ func TestAManagerThatLacksADomainKeyThatIsInUseIsNotReadyUntilItHasIt(t *testing
 	if err := ready(); err != nil {
 		t.Errorf("it has all domain keys, and its root is away: %v", err)
 	}
-	if err := first.Rotate(t.Context(), storeOf(c), 1); err != nil {
+	if err := first.Rotate(t.Context(), storeOf(c), 1, "now"); err != nil {
 		t.Fatal(err)
 	}
 	under := store.New("shop", v1alpha1.EnvelopeTombstone, v1alpha1.EnvelopeOwner{Kind: "Secret", Name: "db"}, "arn", versionOf(1), "strongroom:domain-key/2")
@@ -166,7 +166,7 @@ func TestWhoClaimsAnEpochThatIsNotOpenedIsToldAtOnceAndHasTheRootAskedNoMore(t *
 	second.Provider, second.Verify = &slow{newDevice("a"), 300 * time.Millisecond}, time.Hour
 	second.Retry = 5 * time.Second
 	running(t, second)
-	if err := first.Rotate(t.Context(), storeOf(c), 1); err != nil {
+	if err := first.Rotate(t.Context(), storeOf(c), 1, "now"); err != nil {
 		t.Fatal(err)
 	}
 	token := tokenOf(t, first)
@@ -190,7 +190,7 @@ func TestTheLossOfTheRootIsSeenWhileADomainKeyIsBeingOpened(t *testing.T) {
 	second := remote(c, d)
 	second.Provider, second.GracePeriod = &slow{d, time.Hour}, 200*time.Millisecond
 	running(t, second)
-	if err := first.Rotate(t.Context(), storeOf(c), 1); err != nil {
+	if err := first.Rotate(t.Context(), storeOf(c), 1, "now"); err != nil {
 		t.Fatal(err)
 	}
 	second.Changed()
@@ -204,7 +204,7 @@ func TestAnEpochBeforeTheCurrentOneThatIsNotThereIsNotLookedForEachTime(t *testi
 	c := newClient()
 	u := running(t, unsealer(c))
 	for _, after := range []int64{1, 2} {
-		if err := u.Rotate(t.Context(), storeOf(c), after); err != nil {
+		if err := u.Rotate(t.Context(), storeOf(c), after, "now"); err != nil {
 			t.Fatal(err)
 		}
 	}

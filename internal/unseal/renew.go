@@ -130,6 +130,9 @@ func (u *Unsealer) Confirm(ctx context.Context, s *store.Store) (restored []stri
 			continue
 		}
 		again := &v1alpha1.Envelope{ObjectMeta: metav1.ObjectMeta{Namespace: e.Namespace, Name: e.Name, Labels: e.Labels}, Spec: *e.Spec.DeepCopy()}
+		if request, known := store.Answers(e); known {
+			metav1.SetMetaDataAnnotation(&again.ObjectMeta, v1alpha1.RotateAnnotation, request)
+		}
 		if _, err := s.Create(ctx, again); err != nil {
 			return restored, fmt.Errorf("storing the domain key of epoch %d again, which was missing: %w", e.Spec.Sequence, err)
 		}
@@ -156,12 +159,12 @@ func (u *Unsealer) asOpened(stored []v1alpha1.Envelope) error {
 // errTooManyDomainKeys says that no more domain keys can be made: more than MaxDomainKeys could not be unsealed.
 var errTooManyDomainKeys = fmt.Errorf("there are %d domain keys, and no more are opened", keyring.MaxDomainKeys)
 
-// Rotate makes the domain key after the one of an epoch, writing through s, unless there is one already, and waits until this process's keyring has it. It is
-// current then, here, and in other processes when their informers have told them or when they have something of it to open.
+// Rotate makes the domain key after the one of an epoch, writing through s, unless there is one already, and waits until this process's keyring has it. The one
+// that is made says that it answers a request, which store.Answers reads. It is current then, here, and in other processes when their informers have told them or when they have something of it to open.
 //
 // Crash-safe: the domain key is one write, which the API server lets one writer make; what is left of a crash is the domain key that was wanted, and is found by the
 // next call with the same epoch.
-func (u *Unsealer) Rotate(ctx context.Context, s *store.Store, after int64) error {
+func (u *Unsealer) Rotate(ctx context.Context, s *store.Store, after int64, request string) error {
 	within, cancel := context.WithTimeout(ctx, attemptTimeout)
 	defer cancel()
 	stored, err := u.domainKeys(within)
@@ -186,7 +189,7 @@ func (u *Unsealer) Rotate(ctx context.Context, s *store.Store, after int64) erro
 		if err != nil {
 			return err
 		}
-		if _, err := u.makeDomainKey(within, s, root, after+1); err != nil {
+		if _, err := u.makeDomainKey(within, s, root, after+1, map[string]string{v1alpha1.RotateAnnotation: request}); err != nil {
 			return err
 		}
 	}

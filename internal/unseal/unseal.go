@@ -113,7 +113,7 @@ func (u *Unsealer) Unseal(ctx context.Context) error {
 		return err
 	}
 	if len(stored) == 0 {
-		first, err := u.makeDomainKey(ctx, &store.Store{Client: u.Client, Live: u.Live}, root, 1)
+		first, err := u.makeDomainKey(ctx, &store.Store{Client: u.Client, Live: u.Live}, root, 1, nil)
 		if err != nil {
 			return err
 		}
@@ -204,7 +204,7 @@ func (u *Unsealer) rootInWords() string {
 //
 // Crash-safe: it is one write, of a name that has the epoch, so that the API server lets one be made. Nothing is wrapped by it before it is there and was
 // opened; one that is to take the place of another is opened before it is stored.
-func (u *Unsealer) makeDomainKey(ctx context.Context, s *store.Store, root keyring.Root, epoch int64) (*v1alpha1.Envelope, error) {
+func (u *Unsealer) makeDomainKey(ctx context.Context, s *store.Store, root keyring.Root, epoch int64, annotations map[string]string) (*v1alpha1.Envelope, error) {
 	made, err := keyring.NewDomainKey(ctx, root, epoch, u.Random, u.now())
 	if err != nil {
 		return nil, err
@@ -221,7 +221,7 @@ func (u *Unsealer) makeDomainKey(ctx context.Context, s *store.Store, root keyri
 	e := store.New(u.Namespace, v1alpha1.EnvelopeDomainKey, store.KeyringOwner, Subject,
 		versions.Version{ID: fmt.Sprintf("epoch-%d", made.Epoch), Sequence: made.Epoch, Created: made.Created},
 		store.RootKeyARN(root.Name(), identity))
-	e.Spec.Ciphertext = made.Wrapped
+	e.Annotations, e.Spec.Ciphertext = annotations, made.Wrapped
 	return s.Create(ctx, e)
 }
 
