@@ -7,14 +7,11 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/keyring"
 	"strongroom.dev/strongroom/internal/core/secretbytes"
 	"strongroom.dev/strongroom/internal/core/versions"
-	"strongroom.dev/strongroom/internal/operator"
 	"strongroom.dev/strongroom/internal/store"
 )
 
@@ -22,13 +19,8 @@ func versionOf(sequence int64) versions.Version {
 	return versions.Version{ID: "v", Sequence: sequence, Created: time.Unix(1_800_000_000, 0)}
 }
 
-// newCache is a client with the index of the manager's cache.
-func newCache() client.WithWatch {
-	return fake.NewClientBuilder().WithScheme(operator.Scheme()).WithIndex(&v1alpha1.Envelope{}, store.KeyIndex, store.IndexKey).Build()
-}
-
 func TestAManagerThatLacksADomainKeyThatIsInUseIsNotReadyUntilItHasIt(t *testing.T) {
-	c := newCache()
+	c := newClient()
 	first, second := running(t, remote(c, newDevice("a"))), remote(c, newDevice("a"))
 	away := second.Provider.(*device)
 	second.Verify, second.Retry, second.Patience = time.Hour, 20*time.Millisecond, 500*time.Millisecond
@@ -85,7 +77,7 @@ func TestAManagerThatLacksADomainKeyThatIsInUseIsNotReadyUntilItHasIt(t *testing
 }
 
 func TestADomainKeyThatNobodyHasIsNoReasonNotToBeReady(t *testing.T) {
-	c := newCache()
+	c := newClient()
 	u := remote(c, newDevice("a"))
 	u.Patience = time.Nanosecond
 	running(t, u)

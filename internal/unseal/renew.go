@@ -9,7 +9,9 @@ import (
 	"slices"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/keyring"
@@ -44,10 +46,14 @@ func (u *Unsealer) renew(ctx context.Context) error {
 		u.failing.Store(nil)
 		return nil
 	}
-	if lacking == nil {
+	since := before.since
+	switch {
+	case lacking == nil:
 		lacking = before.lacking
+	case len(before.lacking) == 0: // until now it was the API server that did not answer
+		since = time.Now()
 	}
-	u.failing.Store(&failure{err: err, since: before.since, attempts: before.attempts + 1, lacking: lacking})
+	u.failing.Store(&failure{err: err, since: since, attempts: before.attempts + 1, lacking: lacking})
 	return err
 }
 
@@ -102,8 +108,11 @@ func (u *Unsealer) DomainKeys() []v1alpha1.Envelope {
 var errOtherDomainKey = errors.New("it is another one than this manager opened; restore the one of the backup")
 
 // Confirm tells whether the domain keys are still stored as they were opened: what is wrapped by one that is lost nobody can open after the managers that
-// have it in memory. One that is missing is stored again, as the root has wrapped it, writing through s, and its name is among restored. It asks the API server, and
-// wraps store.ErrTampered if one is another by now.
+// have it in memory. One that is missing is stored again, as the root has wrapped it, writing through s, and its name is among restored. It wraps
+// store.ErrTampered if one is another by now.
+//
+// It is asked every two seconds while Envelopes are rewrapped, so it reads from s's cache, and asks the API server for the newest alone, which they come under, and
+// for what the cache lacks.
 //
 // Crash-safe: each is one write, of a name that lets one writer make it.
 func (u *Unsealer) Confirm(ctx context.Context, s *store.Store) (restored []string, err error) {
@@ -113,9 +122,18 @@ func (u *Unsealer) Confirm(ctx context.Context, s *store.Store) (restored []stri
 	}
 	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
 	defer cancel()
-	stored, err := u.domainKeys(ctx)
+	stored, err := s.DomainKeys(ctx, u.Namespace)
 	if err != nil {
 		return nil, err
+	}
+	newest := &known[len(known)-1]
+	stored = slices.DeleteFunc(stored, func(e v1alpha1.Envelope) bool { return e.Name == newest.Name })
+	live := v1alpha1.Envelope{}
+	switch err := u.Live.Get(ctx, client.ObjectKeyFromObject(newest), &live); {
+	case err == nil:
+		stored = append(stored, live)
+	case !apierrors.IsNotFound(err):
+		return nil, fmt.Errorf("reading the domain key of epoch %d: %w", newest.Spec.Sequence, err)
 	}
 	if err := u.asOpened(stored); err != nil {
 		return nil, err
@@ -125,20 +143,30 @@ func (u *Unsealer) Confirm(ctx context.Context, s *store.Store) (restored []stri
 		there[stored[i].Name] = true
 	}
 	for i := range known {
-		e := &known[i]
-		if there[e.Name] {
-			continue
+		if e := &known[i]; !there[e.Name] {
+			made, err := u.again(ctx, s, e)
+			if err != nil {
+				return restored, err
+			}
+			if made {
+				restored = append(restored, e.Namespace+"/"+e.Name)
+			}
 		}
-		again := &v1alpha1.Envelope{ObjectMeta: metav1.ObjectMeta{Namespace: e.Namespace, Name: e.Name, Labels: e.Labels}, Spec: *e.Spec.DeepCopy()}
-		if request, known := store.Answers(e); known {
-			metav1.SetMetaDataAnnotation(&again.ObjectMeta, v1alpha1.RotateAnnotation, request)
-		}
-		if _, err := s.Create(ctx, again); err != nil {
-			return restored, fmt.Errorf("storing the domain key of epoch %d again, which was missing: %w", e.Spec.Sequence, err)
-		}
-		restored = append(restored, e.Namespace+"/"+e.Name)
 	}
 	return restored, nil
+}
+
+// again stores a domain key again, unless it is there and the cache does not have it yet.
+func (u *Unsealer) again(ctx context.Context, s *store.Store, e *v1alpha1.Envelope) (made bool, err error) {
+	again := &v1alpha1.Envelope{ObjectMeta: metav1.ObjectMeta{Namespace: e.Namespace, Name: e.Name, Labels: e.Labels}, Spec: *e.Spec.DeepCopy()}
+	if request, known := store.Answers(e); known {
+		metav1.SetMetaDataAnnotation(&again.ObjectMeta, v1alpha1.RotateAnnotation, request)
+	}
+	stored, err := s.Create(ctx, again)
+	if err != nil {
+		return false, fmt.Errorf("storing the domain key of epoch %d again, which was missing: %w", e.Spec.Sequence, err)
+	}
+	return stored == again, u.asOpened([]v1alpha1.Envelope{*stored})
 }
 
 // asOpened fails if a stored domain key is not the one of its name that this process has open.

@@ -274,6 +274,57 @@ func TestALostOrExchangedDomainKeyIsNoticedBeforeAnythingIsRewrappedByIt(t *test
 	}
 }
 
+func TestConfirmingListsNothingFromTheAPIServerAndIsNotMisledByACacheThatIsBehind(t *testing.T) {
+	c := newClient()
+	u := running(t, unsealer(c))
+	for _, after := range []int64{1, 2} {
+		if err := u.Rotate(t.Context(), storeOf(c), after, "now"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var lists, reads, creates atomic.Int32
+	counted := interceptor.NewClient(c, interceptor.Funcs{
+		Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, obj client.Object, opts ...client.GetOption) error {
+			reads.Add(1)
+			return c.Get(ctx, key, obj, opts...)
+		},
+		List: func(ctx context.Context, c client.WithWatch, list client.ObjectList, opts ...client.ListOption) error {
+			lists.Add(1)
+			return c.List(ctx, list, opts...)
+		},
+		Create: func(ctx context.Context, c client.WithWatch, obj client.Object, opts ...client.CreateOption) error {
+			creates.Add(1)
+			return c.Create(ctx, obj, opts...)
+		},
+	})
+	u.Live = counted
+	if restored, err := u.Confirm(t.Context(), &store.Store{Client: c, Live: counted}); err != nil || len(restored) > 0 {
+		t.Error(restored, err)
+	}
+	if lists.Load() != 0 || reads.Load() != 1 || creates.Load() != 0 {
+		t.Errorf("%d lists, %d reads, %d writes", lists.Load(), reads.Load(), creates.Load())
+	}
+	behind := interceptor.NewClient(counted, interceptor.Funcs{
+		List: func(context.Context, client.WithWatch, client.ObjectList, ...client.ListOption) error { return nil },
+	})
+	if restored, err := u.Confirm(t.Context(), &store.Store{Client: behind, Live: counted}); err != nil || len(restored) > 0 {
+		t.Errorf("what the cache has not seen yet is called restored: %v, %v", restored, err)
+	}
+	first := u.DomainKeys()[0]
+	if err := c.Delete(t.Context(), first.DeepCopy()); err != nil {
+		t.Fatal(err)
+	}
+	other := first.DeepCopy()
+	other.ResourceVersion = ""
+	other.Spec.Ciphertext[40] ^= 1
+	if err := c.Create(t.Context(), other); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := u.Confirm(t.Context(), &store.Store{Client: behind, Live: counted}); !errors.Is(err, store.ErrTampered) {
+		t.Errorf("it is another, and the cache has it not: %v", err)
+	}
+}
+
 func TestNoMoreDomainKeysAreMadeThanAreOpened(t *testing.T) {
 	c := newClient()
 	u := running(t, unsealer(c))
