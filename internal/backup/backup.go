@@ -68,12 +68,13 @@ const (
 
 // kinds are those whose objects users make, in the order in which they are put into a backup. Envelopes are not among them.
 var kinds = []string{
-	kindHSMCluster, "Keyring", "KMSKey", "KMSGrant", "CertificateAuthority", "Certificate", "IAMPolicy", "IAMGroup", "IAMUser", "IAMRole", "Parameter", "ParameterTree", "Secret",
+	kindHSMCluster, kindKeyring, "KMSKey", "KMSGrant", "CertificateAuthority", "Certificate", "IAMPolicy", "IAMGroup", "IAMUser", "IAMRole", "Parameter", "ParameterTree", "Secret",
 }
 
 const (
 	kindEnvelope   = "Envelope"
 	kindHSMCluster = "HSMCluster"
+	kindKeyring    = "Keyring"
 	kindNamespace  = "Namespace"
 	kindSecret     = "Secret" // of the core API
 )

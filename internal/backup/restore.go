@@ -30,7 +30,8 @@ var (
 	ErrConflicts = errors.New("the cluster has other objects of these names, which were left as they are")
 )
 
-// Restorer puts a backup into a cluster. It makes objects and changes none, so it can be run again after whatever stopped it.
+// Restorer puts a backup into a cluster. It makes objects and changes none, but for a Keyring that the operator made for want of another, so it can be run again after
+// whatever stopped it.
 type Restorer struct {
 	// Cluster is an administrator's client, without a cache.
 	Cluster client.Client
@@ -145,6 +146,10 @@ func (r *Restorer) make(ctx context.Context, o *unstructured.Unstructured) error
 	made, other := err == nil, false
 	if apierrors.IsAlreadyExists(err) {
 		live, other, err = r.other(ctx, o)
+	}
+	if err == nil && other && vacant(live) {
+		made, err = r.fill(ctx, o, live)
+		other = !made
 	}
 	if err == nil && !other {
 		err = r.status(ctx, o, live)

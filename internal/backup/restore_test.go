@@ -246,3 +246,95 @@ var _ = Describe("What only status tells", func() {
 		Expect(before.now().secret.Status.ARN).To(BeEmpty())
 	})
 })
+
+// racing does something just before each update.
+type racing struct {
+	client.Client
+	before func()
+}
+
+func (r racing) Update(ctx context.Context, obj client.Object, opts ...client.UpdateOption) error {
+	r.before()
+	return r.Client.Update(ctx, obj, opts...)
+}
+
+var _ = Describe("A Keyring that the operator has made", func() {
+	var keyring *v1alpha1.Keyring
+	BeforeEach(func() {
+		keyring = &v1alpha1.Keyring{
+			ObjectMeta: metav1.ObjectMeta{
+				Namespace: environment.OperatorNamespace, Name: v1alpha1.KeyringName, Labels: map[string]string{"team": "security"},
+				Annotations: map[string]string{"note": "of the backup", v1alpha1.RotateAnnotation: "long ago"},
+			},
+			Spec: v1alpha1.KeyringSpec{Rotation: &v1alpha1.DomainKeyRotation{Enabled: true, PeriodInDays: 30}},
+		}
+		DeferCleanup(func() { Expect(client.IgnoreNotFound(world.ControlPlane.Client.Delete(ctx, keyring))).To(Succeed()) })
+	})
+	backedUp := func() (file []byte, id *age.HybridIdentity) {
+		GinkgoHelper()
+		world.Create(keyring.DeepCopy())
+		file, id = taken(func(string) {})
+		world.Remove(keyring.DeepCopy())
+		return file, id
+	}
+	operators := func(change func(*v1alpha1.Keyring)) {
+		GinkgoHelper()
+		k := &v1alpha1.Keyring{ObjectMeta: metav1.ObjectMeta{Namespace: keyring.Namespace, Name: keyring.Name}}
+		change(k)
+		world.Create(k)
+	}
+	is := func() *v1alpha1.Keyring {
+		GinkgoHelper()
+		k := &v1alpha1.Keyring{}
+		Expect(world.ControlPlane.Client.Get(ctx, client.ObjectKeyFromObject(keyring), k)).To(Succeed())
+		return k
+	}
+
+	It("stands for none: it says what the backup's does from then on, and asks for no rotation", func() {
+		file, id := backedUp()
+		operators(func(*v1alpha1.Keyring) {})
+		var made int
+		r := &backup.Restorer{Cluster: world.ControlPlane.Client, Now: time.Now, DryRun: true, Each: func(kind string, is bool) {
+			if kind == "Keyring" && is {
+				made++
+			}
+		}}
+		open := func() (*backup.Reader, error) { return backup.NewReader(bytes.NewReader(file), id) }
+		Expect(r.Restore(ctx, open)).To(BeEmpty())
+		Expect(made).To(Equal(1))
+		Expect(is().Spec).To(Equal(v1alpha1.KeyringSpec{}), "a dry run writes nothing")
+		Expect(restored(world.ControlPlane.Client, file, id)).To(Succeed())
+		Expect(is().Spec).To(Equal(keyring.Spec))
+		Expect(is().Labels).To(Equal(keyring.Labels))
+		Expect(is().Annotations).To(Equal(map[string]string{"note": "of the backup"}))
+		Expect(restored(world.ControlPlane.Client, file, id)).To(Succeed(), "and it is there from then on")
+	})
+
+	DescribeTable("is left as it is once somebody has said something of it", func(change func(*v1alpha1.Keyring)) {
+		file, id := backedUp()
+		operators(change)
+		before := is()
+		Expect(restored(world.ControlPlane.Client, file, id)).To(MatchError(backup.ErrConflicts))
+		Expect(is()).To(Equal(before))
+	},
+		Entry("by its spec", func(k *v1alpha1.Keyring) { k.Spec.Rotation = &v1alpha1.DomainKeyRotation{} }),
+		Entry("by a label", func(k *v1alpha1.Keyring) { k.Labels = map[string]string{"a": "b"} }),
+		Entry("by an annotation", func(k *v1alpha1.Keyring) { k.Annotations = map[string]string{v1alpha1.RotateAnnotation: "now"} }),
+	)
+
+	It("is filled although its controller writes status at the same time", func() {
+		file, id := backedUp()
+		operators(func(*v1alpha1.Keyring) {})
+		once := false
+		Expect(restored(racing{world.ControlPlane.Client, func() {
+			if !once {
+				once = true
+				k := is()
+				k.Status.DomainKeys++
+				Expect(world.ControlPlane.Client.Status().Update(ctx, k)).To(Succeed())
+			}
+		}}, file, id)).To(Succeed())
+		Expect(is().Spec).To(Equal(keyring.Spec))
+		Expect(is().Status.DomainKeys).To(BeEquivalentTo(1))
+	})
+})
