@@ -43,7 +43,7 @@ type Header struct {
 	Created time.Time `json:"createdTime"`
 	// Namespace is Strongroom's own, in which its root of trust is.
 	Namespace string `json:"namespace"`
-	// Roots are the core Secrets of the roots of trust, as NAMESPACE/NAME.
+	// Roots are the core Secrets of the roots of trust, as NAMESPACE/NAME. Earlier versions have those of all HSMClusters among them.
 	Roots []string `json:"roots"`
 	// WithoutRoot tells that those are left out.
 	WithoutRoot bool `json:"withoutRoot,omitempty"`

@@ -81,6 +81,16 @@ func (c *contents) see(o *unstructured.Unstructured, of rank) {
 	}
 }
 
+// trusted are the core Secrets of the roots of trust, and the domain keys: an installation has these and no others. The credentials of another HSMCluster are objects as others are.
+func (c *contents) trusted() (out []*unstructured.Unstructured) {
+	for _, o := range c.roots {
+		if o.GetName() == unseal.RootSecretName || slices.Contains(c.header.Roots, client.ObjectKeyFromObject(o).String()) {
+			out = append(out, o)
+		}
+	}
+	return append(out, c.domainKeys...)
+}
+
 // namespaces refuses what has no namespace to be made in.
 func (r *Restorer) namespaces(ctx context.Context, found *contents) error {
 	for name := range found.needed {
@@ -121,14 +131,15 @@ func (c *contents) check() error {
 
 // check tells whether a backup belongs into the cluster: it has the same root of trust and domain keys, or none and nobody who would make others.
 func (r *Restorer) check(ctx context.Context, found *contents) error {
-	missing := 0
-	for _, o := range append(found.roots, found.domainKeys...) {
+	var missing []*unstructured.Unstructured
+	of := found.trusted()
+	for _, o := range of {
 		live := &unstructured.Unstructured{}
 		live.SetGroupVersionKind(o.GroupVersionKind())
 		err := r.Cluster.Get(ctx, client.ObjectKeyFromObject(o), live)
 		switch {
 		case apierrors.IsNotFound(err):
-			missing++
+			missing = append(missing, o)
 		case err != nil:
 			return fmt.Errorf("reading %s: %w", nameOf(o), err)
 		case !same(o, live):
@@ -140,10 +151,26 @@ func (r *Restorer) check(ctx context.Context, found *contents) error {
 			return err
 		}
 	}
-	if missing == 0 {
+	if len(missing) == 0 {
 		return nil
 	}
-	return r.stopped(ctx, found.header.Namespace)
+	err := r.stopped(ctx, found.header.Namespace)
+	if errors.Is(err, ErrRunning) && len(missing) < len(of) {
+		return lacking(missing, found.header.Namespace)
+	}
+	return err
+}
+
+// lacking says what to do where a manager runs in the installation of the backup and something is missing by which that opens: a manager keeps no root of trust that it has lost, but
+// stores a domain key again that it has open. Nothing is made beside it, since it may be about to make the same.
+func lacking(missing []*unstructured.Unstructured, namespace string) error {
+	for _, o := range missing {
+		if of, _ := rankOf(o); of == rankRoot {
+			return fmt.Errorf("%s is missing there, and %w", nameOf(o), ErrRunning)
+		}
+	}
+	return fmt.Errorf("%s is missing there (%d in all). A manager that has it open stores it again by itself within a minute: look at kubectl get keyring -n %s, and run this again. "+
+		"If that says EnvelopeMissing or Sealed, no manager has it: %w", nameOf(missing[0]), len(missing), namespace, ErrRunning)
 }
 
 // rootThere tells whether the cluster has the core Secrets that were left out of a backup.

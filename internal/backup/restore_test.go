@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"testing"
 	"time"
 
@@ -12,13 +13,16 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/backup"
+	"strongroom.dev/strongroom/internal/service/cloudhsm"
 	"strongroom.dev/strongroom/test/environment"
 )
 
@@ -72,6 +76,35 @@ func statusIn(file []byte, id *age.HybridIdentity, kind, name string) map[string
 			Expect(err).NotTo(HaveOccurred())
 			return status
 		}
+	}
+}
+
+// led has a manager lead in the installation.
+func led() *coordinationv1.Lease {
+	GinkgoHelper()
+	lease := &coordinationv1.Lease{
+		ObjectMeta: metav1.ObjectMeta{Namespace: environment.OperatorNamespace, Name: "strongroom-manager"},
+		Spec: coordinationv1.LeaseSpec{
+			HolderIdentity: ptr.To("somebody"), LeaseDurationSeconds: ptr.To[int32](15), RenewTime: ptr.To(metav1.NewMicroTime(time.Now().Add(time.Minute))),
+		},
+	}
+	Expect(world.ControlPlane.Client.Create(ctx, lease)).To(Succeed())
+	DeferCleanup(func() { Expect(client.IgnoreNotFound(world.ControlPlane.Client.Delete(ctx, lease))).To(Succeed()) })
+	return lease
+}
+
+// objectsIn are those of a backup, with its header.
+func objectsIn(file []byte, id *age.HybridIdentity) (h backup.Header, out []*unstructured.Unstructured) {
+	GinkgoHelper()
+	from, err := backup.NewReader(bytes.NewReader(file), id)
+	Expect(err).NotTo(HaveOccurred())
+	for {
+		o, err := from.Next()
+		if errors.Is(err, io.EOF) {
+			return from.Header(), out
+		}
+		Expect(err).NotTo(HaveOccurred())
+		out = append(out, o)
 	}
 }
 
@@ -220,14 +253,7 @@ var _ = Describe("What only status tells", func() {
 		before := installed()
 		file, id := taken(func(string) {})
 		before.destroy()
-		lease := &coordinationv1.Lease{
-			ObjectMeta: metav1.ObjectMeta{Namespace: environment.OperatorNamespace, Name: "strongroom-manager"},
-			Spec: coordinationv1.LeaseSpec{
-				HolderIdentity: ptr.To("somebody"), LeaseDurationSeconds: ptr.To[int32](15), RenewTime: ptr.To(metav1.NewMicroTime(time.Now().Add(time.Minute))),
-			},
-		}
-		Expect(world.ControlPlane.Client.Create(ctx, lease)).To(Succeed())
-		DeferCleanup(func() { Expect(client.IgnoreNotFound(world.ControlPlane.Client.Delete(ctx, lease))).To(Succeed()) })
+		lease := led()
 		Expect(restored(world.ControlPlane.Client, file, id)).To(Succeed())
 		Expect(before.now().secret.Status.ARN).To(BeEmpty())
 		Expect(world.ControlPlane.Client.Delete(ctx, lease)).To(Succeed())
@@ -336,5 +362,124 @@ var _ = Describe("A Keyring that the operator has made", func() {
 		}}, file, id)).To(Succeed())
 		Expect(is().Spec).To(Equal(keyring.Spec))
 		Expect(is().Status.DomainKeys).To(BeEquivalentTo(1))
+	})
+})
+
+// without takes an object away for the length of a spec.
+func without(obj client.Object) (back func()) {
+	GinkgoHelper()
+	Expect(world.ControlPlane.Client.Get(ctx, client.ObjectKeyFromObject(obj), obj)).To(Succeed())
+	again, gone := obj.DeepCopyObject().(client.Object), true
+	again.SetResourceVersion("")
+	again.SetUID("")
+	Expect(world.ControlPlane.Client.Delete(ctx, obj)).To(Succeed())
+	back = func() {
+		if gone {
+			gone = false
+			Expect(world.ControlPlane.Client.Create(ctx, again)).To(Succeed())
+		}
+	}
+	DeferCleanup(back)
+	return back
+}
+
+var _ = Describe("What an installation opens by, where it is missing and a manager runs,", func() {
+	It("is not made beside the manager, and it is said what to do", func() {
+		file, id := taken(func(string) {})
+		led()
+		var domainKey v1alpha1.Envelope
+		var all v1alpha1.EnvelopeList
+		Expect(world.ControlPlane.Client.List(ctx, &all, client.InNamespace(environment.OperatorNamespace))).To(Succeed())
+		for _, e := range all.Items {
+			if e.Spec.Class == v1alpha1.EnvelopeDomainKey {
+				domainKey = e
+			}
+		}
+		back := without(&domainKey)
+		err := restored(world.ControlPlane.Client, file, id)
+		Expect(err).To(MatchError(backup.ErrRunning))
+		Expect(err).To(MatchError(And(ContainSubstring(domainKey.Name), ContainSubstring("stores it again by itself"), ContainSubstring("kubectl get keyring -n strongroom-system"),
+			ContainSubstring("EnvelopeMissing"), ContainSubstring("--set replicas=0"))))
+		Expect(world.ControlPlane.Client.Get(ctx, client.ObjectKeyFromObject(&domainKey), &v1alpha1.Envelope{})).NotTo(Succeed())
+		back()
+
+		root := without(environment.RootSecret())
+		err = restored(world.ControlPlane.Client, file, id)
+		Expect(err).To(MatchError(backup.ErrRunning))
+		Expect(err).To(MatchError(And(ContainSubstring("Secret strongroom-system/strongroom-root is missing"), Not(ContainSubstring("by itself")))))
+		root()
+		Expect(restored(world.ControlPlane.Client, file, id)).To(Succeed())
+	})
+})
+
+var _ = Describe("An HSMCluster", func() {
+	var hc *v1alpha1.HSMCluster
+	var credentials *corev1.Secret
+	BeforeEach(func() {
+		hc = &v1alpha1.HSMCluster{
+			ObjectMeta: metav1.ObjectMeta{Namespace: world.Namespace, Name: "vault"}, Spec: v1alpha1.HSMClusterSpec{Mode: v1alpha1.HSMModeFIPS, SoftHSM: &v1alpha1.SoftHSM{}},
+		}
+		credentials = &corev1.Secret{
+			ObjectMeta: metav1.ObjectMeta{Namespace: environment.OperatorNamespace, Name: cloudhsm.CredentialsName(cloudhsm.ClusterID(hc.Namespace, hc.Name))},
+			Data:       map[string][]byte{"pin": []byte("1234")},
+		}
+		Expect(world.ControlPlane.Client.Create(ctx, hc)).To(Succeed())
+		Expect(world.ControlPlane.Client.Create(ctx, credentials)).To(Succeed())
+		DeferCleanup(func() {
+			Expect(client.IgnoreNotFound(world.ControlPlane.Client.Delete(ctx, credentials))).To(Succeed())
+			Expect(world.ControlPlane.Client.Get(ctx, client.ObjectKeyFromObject(hc), hc)).To(Succeed())
+			hc.Finalizers = nil
+			Expect(world.ControlPlane.Client.Update(ctx, hc)).To(Succeed())
+			Expect(client.IgnoreNotFound(world.ControlPlane.Client.Delete(ctx, hc))).To(Succeed())
+		})
+	})
+	backedUp := func(withoutRoot bool) (backup.Header, []byte, *age.HybridIdentity, bool) {
+		GinkgoHelper()
+		id, err := age.GenerateHybridIdentity()
+		Expect(err).NotTo(HaveOccurred())
+		var b bytes.Buffer
+		c := &backup.Collector{Cluster: world.ControlPlane.Client, Namespace: environment.OperatorNamespace, Now: time.Now, Each: func(string) {}, WithoutRoot: withoutRoot}
+		Expect(c.Write(ctx, &b, id.Recipient())).To(Succeed())
+		h, objects := objectsIn(b.Bytes(), id)
+		has := slices.ContainsFunc(objects, func(o *unstructured.Unstructured) bool {
+			return o.GetKind() == "Secret" && o.GetName() == credentials.Name
+		})
+		return h, b.Bytes(), id, has
+	}
+
+	It("that is no root of trust has its credentials in a backup, with the root of trust or without, and they are restored as objects are", func() {
+		for _, withoutRoot := range []bool{false, true} {
+			h, file, id, has := backedUp(withoutRoot)
+			Expect(h.Roots).To(Equal([]string{"strongroom-system/strongroom-root"}))
+			Expect(has).To(BeTrue())
+
+			lease := led()
+			Expect(world.ControlPlane.Client.Delete(ctx, credentials.DeepCopy())).To(Succeed())
+			Expect(restored(world.ControlPlane.Client, file, id)).To(Succeed(), "also while a manager runs")
+			again := &corev1.Secret{}
+			Expect(world.ControlPlane.Client.Get(ctx, client.ObjectKeyFromObject(credentials), again)).To(Succeed())
+			Expect(again.Data).To(Equal(credentials.Data))
+
+			again.Data["pin"] = []byte("4321")
+			Expect(world.ControlPlane.Client.Update(ctx, again)).To(Succeed())
+			Expect(restored(world.ControlPlane.Client, file, id)).To(MatchError(backup.ErrConflicts), "it is no other root of trust")
+			again.Data["pin"] = []byte("1234")
+			Expect(world.ControlPlane.Client.Update(ctx, again)).To(Succeed())
+			Expect(world.ControlPlane.Client.Delete(ctx, lease)).To(Succeed())
+		}
+	})
+
+	It("that was claimed as the root of trust is one", func() {
+		controllerutil.AddFinalizer(hc, v1alpha1.RootFinalizer)
+		Expect(world.ControlPlane.Client.Update(ctx, hc)).To(Succeed())
+		h, file, id, has := backedUp(false)
+		Expect(h.Roots).To(ConsistOf("strongroom-system/strongroom-root", "strongroom-system/"+credentials.Name))
+		Expect(has).To(BeTrue())
+		credentials.Data["pin"] = []byte("4321")
+		Expect(world.ControlPlane.Client.Update(ctx, credentials)).To(Succeed())
+		Expect(restored(world.ControlPlane.Client, file, id)).To(MatchError(backup.ErrOtherRoot))
+		h, _, _, has = backedUp(true)
+		Expect(h.Roots).To(HaveLen(2))
+		Expect(has).To(BeFalse())
 	})
 })
