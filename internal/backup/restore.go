@@ -41,12 +41,16 @@ type Restorer struct {
 	Now func() time.Time
 	// Each is told of every object by its kind: whether it was made, or was there already as it is. Calls come one at a time.
 	Each func(kind string, made bool)
+	// Bare is told of every object, by its kind, namespace and name, that was left without the status that the backup has, and why: its controller rebuilds it from the Envelopes. Calls
+	// come one at a time. It may be nil.
+	Bare func(name, why string)
 
 	running    bool
 	tombstones map[string]bool // of which objects there are, by heldTombstone
 
 	mu        sync.Mutex
 	conflicts []string
+	strangers map[string]bool // the Envelopes among them, by held
 }
 
 // Restore reads a backup twice: once to see that it is whole and belongs into the cluster, and once to make its objects. open opens it from the beginning. What a step of it makes is whole or is made
@@ -160,9 +164,21 @@ func (r *Restorer) make(ctx context.Context, o *unstructured.Unstructured) error
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if other {
-		r.conflicts = append(r.conflicts, nameOf(o))
+		r.conflict(o)
 		return nil
 	}
 	r.Each(o.GetKind(), made)
 	return nil
+}
+
+// conflict notes that an object is there which says something else. The caller holds the lock.
+func (r *Restorer) conflict(o *unstructured.Unstructured) {
+	r.conflicts = append(r.conflicts, nameOf(o))
+	if o.GroupVersionKind() != ours(kindEnvelope) {
+		return
+	}
+	if r.strangers == nil {
+		r.strangers = map[string]bool{}
+	}
+	r.strangers[heldBy(o)] = true
 }

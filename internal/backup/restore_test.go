@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -106,6 +107,29 @@ func objectsIn(file []byte, id *age.HybridIdentity) (h backup.Header, out []*uns
 		Expect(err).NotTo(HaveOccurred())
 		out = append(out, o)
 	}
+}
+
+// rewritten is a backup in which something is changed.
+func rewritten(file []byte, id *age.HybridIdentity, change func(*unstructured.Unstructured)) []byte {
+	GinkgoHelper()
+	h, objects := objectsIn(file, id)
+	var b bytes.Buffer
+	w, err := backup.NewWriter(&b, h, id.Recipient())
+	Expect(err).NotTo(HaveOccurred())
+	for _, o := range objects {
+		change(o)
+		Expect(w.Add(o)).To(Succeed())
+	}
+	Expect(w.Close()).To(Succeed())
+	return b.Bytes()
+}
+
+// bareAfter restores a backup, and answers which objects were left without their status, and why.
+func bareAfter(file []byte, id *age.HybridIdentity) (bare map[string]string, err error) {
+	bare = map[string]string{}
+	r := &backup.Restorer{Cluster: world.ControlPlane.Client, Now: time.Now, Each: func(string, bool) {}, Bare: func(name, why string) { bare[name] = why }}
+	_, err = r.Restore(ctx, func() (*backup.Reader, error) { return backup.NewReader(bytes.NewReader(file), id) })
+	return bare, err
 }
 
 // installation is a secret of two versions of which the first is in force again, a parameter with a label, and the key of both.
@@ -247,6 +271,52 @@ var _ = Describe("What only status tells", func() {
 		again := in.now()
 		again.pass()
 		Expect(again.secret.Status.Conditions).To(ContainElement(And(HaveField("Type", v1alpha1.ConditionReady), HaveField("Status", metav1.ConditionTrue))))
+	})
+
+	It("is left out if the schema refuses it, which is told, and all else is restored", func() {
+		before := installed()
+		file, id := taken(func(string) {})
+		before.destroy()
+		file = rewritten(file, id, func(o *unstructured.Unstructured) {
+			if o.GetKind() == "Secret" && o.GetNamespace() == world.Namespace {
+				Expect(unstructured.SetNestedField(o.Object, strings.Repeat("x", 1025), "status", "lastHandledRotateAt")).To(Succeed())
+			}
+		})
+		bare, err := bareAfter(file, id)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(bare).To(HaveLen(1))
+		Expect(bare["Secret "+world.Namespace+"/db"]).To(And(ContainSubstring("lastHandledRotateAt"), Not(ContainSubstring("xxx"))))
+		again := before.now()
+		Expect(again.secret.Status.ARN).To(BeEmpty())
+		Expect(again.parameter.Status.Versions).To(Equal(before.parameter.Status.Versions))
+		again.pass()
+		Expect(again.secret.Status.Versions).To(HaveLen(2))
+		Expect(again.secret.Status.Conditions).To(ContainElement(And(HaveField("Type", v1alpha1.ConditionReady), HaveField("Status", metav1.ConditionTrue))))
+	})
+
+	It("is left out of an object one of whose Envelopes is another there, which is told", func() {
+		before := installed()
+		file, id := taken(func(string) {})
+		var first v1alpha1.Envelope
+		for _, e := range world.Envelopes(v1alpha1.EnvelopeSecretVersion) {
+			if e.Spec.Sequence == 1 {
+				first = *e.DeepCopy()
+			}
+		}
+		before.destroy()
+		first.ObjectMeta = metav1.ObjectMeta{Namespace: first.Namespace, Name: first.Name}
+		first.Spec.Ciphertext[len(first.Spec.Ciphertext)-1] ^= 1
+		Expect(world.ControlPlane.Client.Create(ctx, &first)).To(Succeed())
+		for range 2 { // and so it is the next time
+			bare, err := bareAfter(file, id)
+			Expect(err).To(MatchError(backup.ErrConflicts))
+			Expect(bare).To(HaveLen(1))
+			Expect(bare).To(HaveKey("Secret " + world.Namespace + "/db"))
+			again := before.now()
+			Expect(again.secret.Status.ARN).To(BeEmpty())
+			Expect(again.parameter.Status.Versions).To(Equal(before.parameter.Status.Versions))
+			Expect(again.key.Status.KeyMaterials).To(Equal(before.key.Status.KeyMaterials))
+		}
 	})
 
 	It("is left to the manager where one runs, and where an object was deleted since, whose tombstone knows better", func() {
