@@ -122,6 +122,9 @@ func portable(o *unstructured.Unstructured) *unstructured.Unstructured {
 	}
 	labels, annotations := o.GetLabels(), o.GetAnnotations()
 	if o.GroupVersionKind() == core(kindNamespace) {
+		if at := o.GetCreationTimestamp(); !at.IsZero() { // in this order they are made again
+			out.SetCreationTimestamp(at)
+		}
 		delete(labels, corev1.LabelMetadataName) // the API server's own
 	}
 	for name := range annotations {

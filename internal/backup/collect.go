@@ -120,8 +120,20 @@ func (c *Collector) all(ctx context.Context) error {
 	}); err != nil {
 		return err
 	}
+	var late []*unstructured.Unstructured
 	for _, kind := range kinds {
-		if err := c.list(ctx, ours(kind), "", c.add); err != nil {
+		if err := c.list(ctx, ours(kind), "", func(o *unstructured.Unstructured) error {
+			if contested(o) {
+				late = append(late, o.DeepCopy())
+				return nil
+			}
+			return c.add(o)
+		}); err != nil {
+			return err
+		}
+	}
+	for _, o := range late {
+		if err := c.write(o, c.to.AddLate); err != nil {
 			return err
 		}
 	}
@@ -186,7 +198,19 @@ func pinOf(o *unstructured.Unstructured) string {
 	return name
 }
 
-func (c *Collector) add(o *unstructured.Unstructured) error {
+// contested tells whether an object claims what an older one has. The older right is decided by the times at which objects were made, which nobody can give them; anything else
+// that said so, such as an annotation, whoever may make objects could set.
+func contested(o *unstructured.Unstructured) bool {
+	conditions, _, _ := unstructured.NestedSlice(o.Object, "status", "conditions")
+	return slices.ContainsFunc(conditions, func(v any) bool {
+		c, ok := v.(map[string]any)
+		return ok && c["type"] == v1alpha1.ConditionReady && c["reason"] == v1alpha1.ReasonNameConflict
+	})
+}
+
+func (c *Collector) add(o *unstructured.Unstructured) error { return c.write(o, c.to.Add) }
+
+func (c *Collector) write(o *unstructured.Unstructured, to func(*unstructured.Unstructured) error) error {
 	if r, _ := rankOf(o); o.GetDeletionTimestamp() != nil && r >= rankEnvelope && o.GetKind() != kindHSMCluster { // what opens all others is there for as long as it is
 		return nil
 	}
@@ -204,7 +228,7 @@ func (c *Collector) add(o *unstructured.Unstructured) error {
 	} else if !complete(o, c.envelopes) {
 		o = bare(o)
 	}
-	if err := c.to.Add(o); err != nil {
+	if err := to(o); err != nil {
 		return err
 	}
 	c.Each(o.GetKind())

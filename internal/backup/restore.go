@@ -1,10 +1,12 @@
 package backup
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
@@ -12,6 +14,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"strongroom.dev/strongroom/api/v1alpha1"
 )
 
 // atOnce is how many objects of a rank are made at once.
@@ -66,12 +70,8 @@ func (r *Restorer) Restore(ctx context.Context, open func() (*Reader, error)) (c
 	if err := r.namespaces(ctx, found); err != nil {
 		return nil, err
 	}
-	for _, o := range found.namespaces {
-		if found.needed[o.GetName()] {
-			if err := r.make(ctx, o); err != nil {
-				return nil, err
-			}
-		}
+	if err := r.makeNamespaces(ctx, found); err != nil {
+		return nil, err
 	}
 	if err := r.told(); err != nil { // another account: nothing that is made in it would be what it was
 		return r.conflicts, err
@@ -94,11 +94,62 @@ func (r *Restorer) told() error {
 	return nil
 }
 
-// all makes the objects of a backup but namespaces, rank by rank: the root of trust before the domain keys, those before other Envelopes, and those before what they are of.
+// makeNamespaces makes the namespaces that objects of a backup are in, the oldest first: of two that claim one account, it belongs to the older.
+func (r *Restorer) makeNamespaces(ctx context.Context, found *contents) error {
+	slices.SortStableFunc(found.namespaces, func(a, b *unstructured.Unstructured) int {
+		return cmp.Or(a.GetCreationTimestamp().Compare(b.GetCreationTimestamp().Time), cmp.Compare(a.GetName(), b.GetName()))
+	})
+	var younger []*unstructured.Unstructured
+	accounts := map[string]bool{}
+	for _, o := range found.namespaces {
+		account := o.GetLabels()[v1alpha1.AccountIDLabel]
+		if !found.needed[o.GetName()] {
+			continue
+		}
+		if account != "" && accounts[account] {
+			younger = append(younger, o)
+			continue
+		}
+		accounts[account] = true
+		if err := r.make(ctx, o); err != nil {
+			return err
+		}
+	}
+	if len(younger) == 0 {
+		return nil
+	}
+	if err := r.age(ctx); err != nil {
+		return err
+	}
+	for _, o := range younger {
+		if err := r.make(ctx, o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// second is longer than the times at which objects are made are rounded down to.
+const second = 1100 * time.Millisecond
+
+// age waits until what is made from then on is younger than all that was made before.
+func (r *Restorer) age(ctx context.Context) error {
+	if r.DryRun {
+		return nil
+	}
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(second):
+		return nil
+	}
+}
+
+// all makes the objects of a backup but namespaces, rank by rank: the root of trust before the domain keys, those before other Envelopes, and those before what they are of, and
+// last what has to be younger than all others.
 func (r *Restorer) all(ctx context.Context, from *Reader) error {
-	now := rankRoot
-	group, within := errgroup.WithContext(ctx)
-	group.SetLimit(atOnce)
+	now, late := rankRoot, false
+	group, within := together(ctx)
 	for {
 		o, err := from.Next()
 		if err != nil {
@@ -114,20 +165,37 @@ func (r *Restorer) all(ctx context.Context, from *Reader) error {
 		if of == rankNamespace {
 			continue
 		}
-		if of != now {
+		if of != now || from.Late() && !late {
 			if err := group.Wait(); err != nil {
 				return err
 			}
-			if now = of; now == rankObject {
-				if err := r.settled(ctx, from.Header()); err != nil {
-					return err
-				}
+			if err := r.next(ctx, from, of != now && of == rankObject, from.Late() && !late); err != nil {
+				return err
 			}
-			group, within = errgroup.WithContext(ctx)
-			group.SetLimit(atOnce)
+			now, late = of, late || from.Late()
+			group, within = together(ctx)
 		}
 		group.Go(func() error { return r.make(within, o) })
 	}
+}
+
+// next comes before the first of the objects, and before the first of those that have to be younger.
+func (r *Restorer) next(ctx context.Context, from *Reader, objects, late bool) error {
+	if objects {
+		if err := r.settled(ctx, from.Header()); err != nil {
+			return err
+		}
+	}
+	if late {
+		return r.age(ctx)
+	}
+	return nil
+}
+
+func together(ctx context.Context) (group *errgroup.Group, within context.Context) {
+	group, within = errgroup.WithContext(ctx)
+	group.SetLimit(atOnce)
+	return group, within
 }
 
 // make makes an object, unless it is there. One that is there and says something else is a conflict, and stays. Crash-safe: it is one write, and what status writes.

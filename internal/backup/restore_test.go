@@ -15,6 +15,7 @@ import (
 	. "github.com/onsi/gomega"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/utils/ptr"
@@ -551,5 +552,74 @@ var _ = Describe("An HSMCluster", func() {
 		h, _, _, has = backedUp(true)
 		Expect(h.Roots).To(HaveLen(2))
 		Expect(has).To(BeFalse())
+	})
+})
+
+var _ = Describe("Of two that claim the same, the one that had it", func() {
+	reason := func(s *v1alpha1.Secret) string {
+		GinkgoHelper()
+		_, err := world.Secret.Reconcile(ctx, environment.Request(s))
+		Expect(err).NotTo(HaveOccurred())
+		world.Refresh(s)
+		world.Seen(s)
+		return meta.FindStatusCondition(s.Status.Conditions, v1alpha1.ConditionReady).Reason
+	}
+
+	It("has its name again, whatever it is called in Kubernetes", func() {
+		world.ReadyKey("key")
+		named := func(s *v1alpha1.Secret) { s.Spec.Name = "prod/db" }
+		first, second := environment.Secret(world.Namespace, "z", named), environment.Secret(world.Namespace, "a", named)
+		world.Create(first)
+		Expect(reason(first)).To(Equal(v1alpha1.ReasonSucceeded))
+		time.Sleep(1100 * time.Millisecond)
+		world.Create(second)
+		Expect(reason(second)).To(Equal(v1alpha1.ReasonNameConflict))
+		file, id := taken(func(string) {})
+		for _, s := range []*v1alpha1.Secret{first, second} {
+			world.Update(s, func() { s.SetFinalizers(nil) })
+			world.Remove(s)
+		}
+		Expect(restored(world.ControlPlane.Client, file, id)).To(Succeed())
+		for _, s := range []*v1alpha1.Secret{first, second} {
+			world.Refresh(s)
+			world.Seen(s)
+		}
+		Expect(first.CreationTimestamp.Before(&second.CreationTimestamp)).To(BeTrue())
+		Expect(reason(second)).To(Equal(v1alpha1.ReasonNameConflict))
+		Expect(reason(first)).To(Equal(v1alpha1.ReasonSucceeded))
+	})
+
+	It("is the account again, of two namespaces", func() {
+		file, id := taken(func(string) {})
+		h, objects := objectsIn(file, id)
+		var b bytes.Buffer
+		w, err := backup.NewWriter(&b, h, id.Recipient())
+		Expect(err).NotTo(HaveOccurred())
+		first, second := "z-"+world.Namespace, "a-"+world.Namespace
+		for _, name := range []string{first, second} {
+			objects = append(objects, &unstructured.Unstructured{Object: map[string]any{
+				"apiVersion": v1alpha1.SchemeGroupVersion.String(), "kind": "IAMGroup", "metadata": map[string]any{"namespace": name, "name": "g"}, "spec": map[string]any{},
+			}})
+		}
+		for i, name := range []string{second, first} { // as a list has them
+			objects = append(objects, &unstructured.Unstructured{Object: map[string]any{
+				"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{
+					"name": name, "labels": map[string]any{v1alpha1.AccountIDLabel: "111122223333"}, "creationTimestamp": time.Unix(int64(2000-i*1000), 0).UTC().Format(time.RFC3339),
+				},
+			}})
+		}
+		for _, o := range objects {
+			Expect(w.Add(o)).To(Succeed())
+		}
+		Expect(w.Close()).To(Succeed())
+		Expect(restored(world.ControlPlane.Client, b.Bytes(), id)).To(Succeed())
+		var older, younger corev1.Namespace
+		Expect(world.ControlPlane.Client.Get(ctx, client.ObjectKey{Name: first}, &older)).To(Succeed())
+		Expect(world.ControlPlane.Client.Get(ctx, client.ObjectKey{Name: second}, &younger)).To(Succeed())
+		Expect(older.CreationTimestamp.Before(&younger.CreationTimestamp)).To(BeTrue())
+		Expect(older.CreationTimestamp.Time).To(BeTemporally("~", time.Now(), time.Hour), "made now")
+		for _, name := range []string{first, second} { // namespaces stay in this control plane
+			Expect(world.ControlPlane.Client.Delete(ctx, &v1alpha1.IAMGroup{ObjectMeta: metav1.ObjectMeta{Namespace: name, Name: "g"}})).To(Succeed())
+		}
 	})
 })

@@ -179,5 +179,6 @@ func (r *Restorer) bare(o *unstructured.Unstructured, why string) {
 func bare(o *unstructured.Unstructured) *unstructured.Unstructured {
 	out := o.DeepCopy()
 	delete(out.Object, "status")
+	unstructured.RemoveNestedField(out.Object, "metadata", "creationTimestamp")
 	return out
 }
