@@ -12,6 +12,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
@@ -109,9 +110,25 @@ func (c *Collector) domainKeys(ctx context.Context) (found []*unstructured.Unstr
 
 // all writes everything but the roots and domain keys.
 func (c *Collector) all(ctx context.Context) error {
+	if err := c.allEnvelopes(ctx); err != nil {
+		return err
+	}
+	return c.objects(ctx)
+}
+
+// allEnvelopes writes the Envelopes, but those of an erasure that has begun: the first of it is gone, and with it all others, which would come back as an older value. Nobody can tell
+// that of them once they are made again.
+func (c *Collector) allEnvelopes(ctx context.Context) error {
+	there := map[types.UID]bool{}
+	var marked []*unstructured.Unstructured
 	if err := c.list(ctx, ours(kindEnvelope), "", func(o *unstructured.Unstructured) error {
+		there[o.GetUID()] = true
 		switch r, _ := rankOf(o); {
 		case r != rankDomainKey:
+			if _, _, is := store.FirstErased(o); is {
+				marked = append(marked, o.DeepCopy())
+				return nil
+			}
 			return c.add(o)
 		case o.GetNamespace() == c.Namespace && !c.epochs[epochOf(o)]:
 			return ErrKeyMade
@@ -120,6 +137,19 @@ func (c *Collector) all(ctx context.Context) error {
 	}); err != nil {
 		return err
 	}
+	for _, o := range marked {
+		if _, first, _ := store.FirstErased(o); !there[first] {
+			continue
+		}
+		if err := c.add(o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// objects writes what users make, and the namespaces of all.
+func (c *Collector) objects(ctx context.Context) error {
 	var late []*unstructured.Unstructured
 	for _, kind := range kinds {
 		if err := c.list(ctx, ours(kind), "", func(o *unstructured.Unstructured) error {

@@ -25,6 +25,7 @@ import (
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/backup"
 	"strongroom.dev/strongroom/internal/service/cloudhsm"
+	"strongroom.dev/strongroom/internal/store"
 	"strongroom.dev/strongroom/test/environment"
 )
 
@@ -622,4 +623,32 @@ var _ = Describe("Of two that claim the same, the one that had it", func() {
 			Expect(world.ControlPlane.Client.Delete(ctx, &v1alpha1.IAMGroup{ObjectMeta: metav1.ObjectMeta{Namespace: name, Name: "g"}})).To(Succeed())
 		}
 	})
+})
+
+var _ = Describe("What was deleted for good", func() {
+	DescribeTable("is in no backup once its erasure has begun, although a manager died half-way", func(dies int, in int) {
+		before := installed()
+		all := world.Envelopes(v1alpha1.EnvelopeSecretVersion)
+		Expect(all).To(HaveLen(2))
+		world.Update(before.secret, func() { before.secret.SetFinalizers(nil) })
+		world.Remove(before.secret)
+		faulty := &environment.FaultyClient{Client: world.ControlPlane.Client}
+		faulty.FailAt(dies, false)
+		s := &store.Store{Client: faulty, Live: world.ControlPlane.Client}
+		_, err := s.Erase(ctx, &v1alpha1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: world.Namespace, Name: "db"}}, all, time.Now())
+		Expect(err).To(MatchError(environment.ErrInjected))
+		file, id := taken(func(string) {})
+		_, objects := objectsIn(file, id)
+		count := 0
+		for _, o := range objects {
+			if class, _, _ := unstructured.NestedString(o.Object, "spec", "class"); o.GetNamespace() == world.Namespace && class == string(v1alpha1.EnvelopeSecretVersion) {
+				count++
+			}
+		}
+		Expect(count).To(Equal(in))
+	},
+		Entry("when it has marked one", 2, 2),
+		Entry("when it has marked all, and erased none", 3, 2),
+		Entry("when it has erased the first", 4, 0),
+	)
 })
