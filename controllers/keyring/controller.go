@@ -78,6 +78,8 @@ type pass struct {
 	// damaged are all Envelopes that do not open, as NAMESPACE/NAME; untold are those of which there was no event yet, and telling their UIDs.
 	damaged, untold []string
 	telling         []types.UID
+	// first tells that nothing was known of damage before, as in a process that follows another.
+	first bool
 	// lost are the epochs of domain keys that Envelopes name and that are not there.
 	lost []int64
 	// unreached is why the root of trust was not reached that would have to open the current domain key in other managers.

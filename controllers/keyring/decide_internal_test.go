@@ -132,19 +132,20 @@ func TestWhatIsUnderALostDomainKeyIsNotCalledRewrapped(t *testing.T) {
 	}
 }
 
-func TestADomainKeyOfTheFutureWasMadeWhenItWasStoredOrNoted(t *testing.T) {
+func TestADomainKeyOfTheFutureWasMadeWhenItWasNoted(t *testing.T) {
 	hour, year := time.Hour, 365*24*time.Hour
-	for name, tt := range map[string]struct{ says, stored, noted, want time.Time }{
-		"it says when":                               {now.Add(-hour), now, now, now.Add(-hour)},
-		"just now":                                   {now, now, time.Time{}, now},
-		"restored from a backup":                     {now.Add(-year), now.Add(-hour), time.Time{}, now.Add(-year)},
-		"by a clock that is ahead":                   {now.Add(hour), now.Add(-time.Minute), time.Time{}, now.Add(-time.Minute)},
-		"by a clock that is years ahead":             {now.Add(9 * year), now.Add(-time.Second), now, now.Add(-time.Second)},
-		"the API server's is ahead as well":          {now.Add(hour), now.Add(hour), now.Add(-time.Minute), now.Add(-time.Minute)},
-		"all are, or this one is behind":             {now.Add(hour), now.Add(hour), now.Add(2 * hour), now},
-		"nothing is known but that it is the future": {now.Add(hour), time.Time{}, time.Time{}, now},
+	for name, tt := range map[string]struct{ says, noted, want time.Time }{
+		"it says when":                              {now.Add(-hour), now, now.Add(-hour)},
+		"just now":                                  {now, now, now},
+		"restored from a backup":                    {now.Add(-year), now.Add(-hour), now.Add(-year)},
+		"by a clock that is a little ahead":         {now.Add(-hour).Add(30 * time.Second), now.Add(-hour), now.Add(-hour).Add(30 * time.Second)},
+		"by a clock that is ahead":                  {now.Add(hour), now.Add(-time.Minute), now.Add(-time.Minute)},
+		"by a clock that was ahead, which is over":  {now.Add(-time.Second), now.Add(-hour), now.Add(-hour)},
+		"by a clock that is years ahead":            {now.Add(9 * year), now, now},
+		"noted by a clock that is ahead as well":    {now.Add(hour), now.Add(2 * hour), now},
+		"noted by one, and made by another that is": {now.Add(-hour), now.Add(2 * hour), now.Add(-hour)},
 	} {
-		if got := madeAt(tt.says, tt.stored, tt.noted, now); !got.Equal(tt.want) {
+		if got := madeAt(tt.says, tt.noted, now); !got.Equal(tt.want) {
 			t.Errorf("%s: %s", name, got)
 		}
 	}

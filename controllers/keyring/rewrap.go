@@ -40,6 +40,7 @@ func (r *Reconciler) rewrap(ctx context.Context, p *pass) error {
 	if err != nil {
 		return err
 	}
+	p.first = r.damaged == nil
 	before := left
 	wait := created(p).Add(settling).Sub(p.now)
 	if before > 0 && wait <= 0 {

@@ -44,6 +44,8 @@ type rotationDecision struct {
 	rotate bool
 	// next is the time of the next automatic rotation, zero for none.
 	next time.Time
+	// handled is the request that was handled last, as far as the domain keys tell.
+	handled string
 }
 
 // decideRotation is the decision whether to make another domain key. One that status does not know of, since it was lost or a pass died before it wrote
@@ -55,6 +57,7 @@ func decideRotation(in rotationInput) (out rotationDecision, refused error) {
 			in.handled = *in.answered
 		}
 	}
+	out.handled = in.handled
 	out.rotate = in.requested != "" && in.requested != in.handled
 	if in.periodInDays > 0 {
 		d := schedule.DecidePeriod(in.created, in.now, in.periodInDays, in.seed)
@@ -62,7 +65,7 @@ func decideRotation(in rotationInput) (out rotationDecision, refused error) {
 		out.rotate = out.rotate || d.Due // which answers a request too
 	}
 	if out.rotate && in.domainKeys >= keyring.MaxDomainKeys {
-		return rotationDecision{}, fault.Stalled(v1alpha1.ReasonTooManyDomainKeys, fmt.Errorf("%w: there are %d, and more are not opened; remove the annotation %s, and set spec.rotation.enabled to false",
+		return rotationDecision{handled: in.handled}, fault.Stalled(v1alpha1.ReasonTooManyDomainKeys, fmt.Errorf("%w: there are %d, and more are not opened; remove the annotation %s, and set spec.rotation.enabled to false",
 			errTooManyDomainKeys, in.domainKeys, v1alpha1.RotateAnnotation))
 	}
 	return out, nil
@@ -92,7 +95,7 @@ func (r *Reconciler) rotate(ctx context.Context, p *pass) error {
 	decision, refused := decideRotation(in)
 	if decision.rotate && refused == nil {
 		if err := r.DomainKeys.Reach(ctx); err != nil {
-			decision, refused = rotationDecision{next: decision.next}, fault.Waiting(v1alpha1.ReasonRootUnavailable, fmt.Errorf("the domain key is rotated when the root of trust is reached: %w", err))
+			decision, refused = rotationDecision{next: decision.next, handled: decision.handled}, fault.Waiting(v1alpha1.ReasonRootUnavailable, fmt.Errorf("the domain key is rotated when the root of trust is reached: %w", err))
 		}
 	}
 	if decision.rotate {
@@ -111,6 +114,7 @@ func (r *Reconciler) rotate(ctx context.Context, p *pass) error {
 	status.CurrentEpoch, status.DomainKeys = p.ring.CurrentEpoch(), int32(len(p.stored)) // MaxDomainKeys at most
 	status.LastRotatedTime, status.NextRotationTime = timeOf(created(p)), timeOf(decision.next)
 	if p.refused = refused; refused != nil {
+		status.LastHandledRotateAt = decision.handled
 		return nil
 	}
 	status.LastHandledRotateAt = in.requested
@@ -141,27 +145,23 @@ func created(p *pass) time.Time {
 	if len(p.stored) == 0 {
 		return time.Time{}
 	}
-	newest := &p.stored[len(p.stored)-1]
-	noted := time.Time{}
+	newest, noted := &p.stored[len(p.stored)-1], p.now // which progress notes, of all but the first
 	if rewrap := p.keyring.Status.Rewrap; rewrap != nil && rewrap.Epoch == newest.Spec.Sequence {
 		noted = rewrap.StartedTime.UTC()
+	} else if newest.Spec.Sequence == 1 {
+		noted = newest.CreationTimestamp.UTC()
 	}
-	return madeAt(newest.Spec.CreatedTime.UTC(), newest.CreationTimestamp.UTC(), noted, p.now)
+	return madeAt(newest.Spec.CreatedTime.UTC(), noted, p.now)
 }
 
-// madeAt is when a domain key was made that says when by the clock of who made it, that the API server stored at another time, and that status noted, if it did. One that
-// says that it is of the future would hold back its rewrap and the next rotation until then: by another clock it was made when it was stored, and no later than it was noted.
-func madeAt(says, stored, noted, now time.Time) time.Time {
-	if !says.After(now) {
-		return says
+// madeAt is when a domain key was made that says when, by the clock of who made it, and was noted at another time. One that says that it is of the future would hold back
+// its rewrap and the next rotation until then: it was made no later than it was noted.
+func madeAt(says, noted, now time.Time) time.Time {
+	if noted.After(now) {
+		noted = now
 	}
-	for _, t := range []time.Time{stored, noted} {
-		if !t.IsZero() && t.Before(says) {
-			says = t
-		}
-	}
-	if says.After(now) {
-		return now
+	if says.After(noted.Add(settling)) { // and not by clocks that differ a little
+		return noted
 	}
 	return says
 }

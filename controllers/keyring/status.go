@@ -32,7 +32,7 @@ func (r *Reconciler) summarise(ctx context.Context, p *pass, err error) (ctrl.Re
 					Note: fmt.Sprintf("the domain key of epoch %d was made; what is under former ones is rewrapped in the background", status.CurrentEpoch)})
 			}
 			// A process that follows another is told of what that one knew by the condition, which says the same.
-			if len(p.untold) > 0 && (former == nil || former.Message != tampered(p.untold)) {
+			if known := p.first && former != nil && former.Message == tampered(p.untold); len(p.untold) > 0 && !known {
 				reporter.Tell(p.keyring, outcome.Happening{Type: corev1.EventTypeWarning, Reason: v1alpha1.ReasonEnvelopeTampered, Action: "Rewrap", Note: tampered(p.untold)})
 			}
 			r.told(p)
