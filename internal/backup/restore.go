@@ -165,14 +165,14 @@ func (r *Restorer) all(ctx context.Context, from *Reader) error {
 		if of == rankNamespace {
 			continue
 		}
-		if of != now || from.Late() && !late {
+		if first := from.Late() && !late; of != now || first {
 			if err := group.Wait(); err != nil {
 				return err
 			}
-			if err := r.next(ctx, from, of != now && of == rankObject, from.Late() && !late); err != nil {
+			if err := r.next(ctx, from, of != now && of == rankObject, first); err != nil {
 				return err
 			}
-			now, late = of, late || from.Late()
+			now, late = of, late || first
 			group, within = together(ctx)
 		}
 		group.Go(func() error { return r.make(within, o) })
