@@ -203,18 +203,8 @@ func (r *Restorer) make(ctx context.Context, o *unstructured.Unstructured) error
 	if strange, err := r.strange(ctx, o); err != nil || strange {
 		return err
 	}
-	var (
-		live = bare(o)
-		err  error
-	)
-	if r.DryRun {
-		err = r.Cluster.Create(ctx, live, client.DryRunAll)
-	} else {
-		err = r.Cluster.Create(ctx, live)
-	}
-	if r.DryRun && apierrors.IsNotFound(err) { // its namespace is not there, where it would be made
-		err = nil
-	}
+	live := bare(o)
+	err := r.create(ctx, live)
 	made, other := err == nil, false
 	if apierrors.IsAlreadyExists(err) {
 		live, other, err = r.other(ctx, o)
@@ -237,6 +227,18 @@ func (r *Restorer) make(ctx context.Context, o *unstructured.Unstructured) error
 	}
 	r.Each(o.GetKind(), made)
 	return nil
+}
+
+// create makes an object. It fails with AlreadyExists if there is one of its name.
+func (r *Restorer) create(ctx context.Context, o *unstructured.Unstructured) error {
+	if !r.DryRun {
+		return r.Cluster.Create(ctx, o)
+	}
+	err := r.Cluster.Create(ctx, o, client.DryRunAll)
+	if apierrors.IsNotFound(err) { // its namespace is not there, where it would be made
+		return nil
+	}
+	return err
 }
 
 // conflict notes that an object is there which says something else. The caller holds the lock.
