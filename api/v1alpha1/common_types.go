@@ -63,7 +63,7 @@ const (
 	// AuthorityAnnotation of a KMSKey is the ARN of the CertificateAuthority that the key was made for, by its controller.
 	AuthorityAnnotation = Group + "/certificate-authority"
 	// RotateAnnotation asks for one rotation. Each new value is handled once and echoed in
-	// status.lastHandledRotateAt.
+	// status.lastHandledRotateAt. On the Envelope of a domain key, it is the value that the domain key was made for.
 	RotateAnnotation = Group + "/rotate"
 	// PrimaryUpdateAnnotation, on a multi-Region KMSKey, says what is being done to make another one the primary. Strongroom takes it away when that
 	// is done.
@@ -302,6 +302,9 @@ const (
 	ReasonNotIssued = "NotIssued"
 	// ReasonRewrapping: Envelopes under former domain keys are being wrapped under the current one, or will be in a moment.
 	ReasonRewrapping = "Rewrapping"
+	// ReasonRootUnavailable: nothing is rewrapped, since the root of trust does not open the domain key that Envelopes would be under: managers that do not have
+	// it open could not use them.
+	ReasonRootUnavailable = "RootUnavailable"
 	// ReasonOtherKeyring: the Keyring is not the one of the installation, which is named strongroom and in Strongroom's own namespace.
 	ReasonOtherKeyring = "OtherKeyring"
 	// ReasonTooManyDomainKeys: there are as many domain keys as are opened, so no other can be made.

@@ -30,10 +30,12 @@ import (
 type DomainKeys interface {
 	// DomainKeys are the Envelopes of those that the keyring was last opened with, the oldest first.
 	DomainKeys() []v1alpha1.Envelope
-	// Rotate makes the one after an epoch, if there is none, and waits until the keyring has it.
-	Rotate(ctx context.Context, s *store.Store, after int64) error
+	// Rotate makes the one after an epoch for a request, if there is none, and waits until the keyring has it.
+	Rotate(ctx context.Context, s *store.Store, after int64, request string) error
 	// Renew waits until the keyring has the one of an epoch.
 	Renew(epoch int64) error
+	// Reach fails unless the root of trust opens the newest.
+	Reach(ctx context.Context) error
 	// Confirm fails if one is not stored as it was opened, and stores those again that are missing.
 	Confirm(ctx context.Context, s *store.Store) (restored []string, err error)
 }
@@ -53,6 +55,9 @@ type Reconciler struct {
 	Events events.EventRecorder
 	// Now is the clock.
 	Now func() time.Time
+
+	// damaged are the Envelopes that did not open. One pass is made at a time.
+	damaged map[types.UID]damage
 }
 
 // +kubebuilder:rbac:groups=strongroom.dev,resources=keyrings,verbs=get;list;watch
@@ -70,12 +75,16 @@ type pass struct {
 	rotated bool
 	// refused says that a rotation was not made; all else goes on.
 	refused error
-	// damaged are Envelopes that do not open, as NAMESPACE/NAME, and how many there are.
-	damaged []string
+	// damaged are all Envelopes that do not open, as NAMESPACE/NAME; untold are those of which there was no event yet, and telling their UIDs.
+	damaged, untold []string
+	telling         []types.UID
+	// first tells that nothing was known of damage before, as in a process that follows another.
+	first bool
 	// lost are the epochs of domain keys that Envelopes name and that are not there.
-	lost     []int64
-	unopened int
-	requeue  time.Duration
+	lost []int64
+	// unreached is why the root of trust was not reached that would have to open the current domain key in other managers.
+	unreached error
+	requeue   time.Duration
 }
 
 // resync is how often the Keyring is looked at although nothing has happened.

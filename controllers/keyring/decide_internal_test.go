@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/keyring"
@@ -38,7 +39,15 @@ func TestWhenTheDomainKeyIsRotated(t *testing.T) {
 		"not for a request that went away":            {in: with(func(in *rotationInput) { in.handled = "now" })},
 		"not for a request whose domain key is there": {in: with(func(in *rotationInput) { in.requested, in.known = "now", 2 })},
 		"not for an old request, with a lost status":  {in: with(func(in *rotationInput) { in.requested, in.known = "now", 0 })},
-		"once for a request at the end of its period": {in: with(func(in *rotationInput) { in.requested, in.periodInDays = "now", 1 }), rotate: true, next: true},
+		"for a request that came before another's domain key was noted": {
+			in: with(func(in *rotationInput) { in.requested, in.known, in.answered = "later", 2, ptr.To("now") }), rotate: true,
+		},
+		"not for the request that its domain key answers": {in: with(func(in *rotationInput) { in.requested, in.known, in.answered = "now", 2, ptr.To("now") })},
+		"not for it with a lost status, or once restored": {in: with(func(in *rotationInput) { in.requested, in.known, in.answered = "now", 0, ptr.To("now") })},
+		"for a request after one that came by itself":     {in: with(func(in *rotationInput) { in.requested, in.known, in.answered = "now", 2, ptr.To("") }), rotate: true},
+		"not for a request that was taken back":           {in: with(func(in *rotationInput) { in.known, in.answered = 2, ptr.To("now") })},
+		"by what status says once it is written":          {in: with(func(in *rotationInput) { in.requested, in.handled, in.answered = "now", "now", ptr.To("other") })},
+		"once for a request at the end of its period":     {in: with(func(in *rotationInput) { in.requested, in.periodInDays = "now", 1 }), rotate: true, next: true},
 		"at the end of its period, with a lost status": {
 			in: with(func(in *rotationInput) { in.requested, in.known, in.periodInDays = "now", 0, 1 }), rotate: true, next: true,
 		},
@@ -90,6 +99,9 @@ func TestHowFarARewrapHasCome(t *testing.T) {
 		"it ended when it ended":                         {rewrap(250, 250, &earlier), 2, 0, 0, rewrap(250, 250, &earlier)},
 		"another rotation begins another":                {rewrap(250, 200, nil), 3, 300, 300, &v1alpha1.KeyringRewrap{Epoch: 3, Total: 300, StartedTime: at}},
 		"another rotation of all that does not open yet": {rewrap(3, 0, nil), 2, 3, 3, rewrap(3, 0, nil)},
+		"one that was noted by a clock that is ahead": {
+			&v1alpha1.KeyringRewrap{Epoch: 2, Total: 3, StartedTime: metav1.NewTime(now.Add(time.Hour))}, 2, 3, 3, &v1alpha1.KeyringRewrap{Epoch: 2, Total: 3, StartedTime: at},
+		},
 	} {
 		was := tt.former.DeepCopy()
 		got := progress(tt.former, tt.epoch, tt.before, tt.left, now)
@@ -116,6 +128,25 @@ func TestWhatIsUnderALostDomainKeyIsNotCalledRewrapped(t *testing.T) {
 		c := meta.FindStatusCondition(p.keyring.Status.Conditions, v1alpha1.ConditionRewrapped)
 		if c == nil || c.Status != tt.status || c.Reason != tt.reason {
 			t.Errorf("%s: %+v", name, c)
+		}
+	}
+}
+
+func TestADomainKeyOfTheFutureWasMadeWhenItWasNoted(t *testing.T) {
+	hour, year := time.Hour, 365*24*time.Hour
+	for name, tt := range map[string]struct{ says, noted, want time.Time }{
+		"it says when":                              {now.Add(-hour), now, now.Add(-hour)},
+		"just now":                                  {now, now, now},
+		"restored from a backup":                    {now.Add(-year), now.Add(-hour), now.Add(-year)},
+		"by a clock that is a little ahead":         {now.Add(-hour).Add(30 * time.Second), now.Add(-hour), now.Add(-hour).Add(30 * time.Second)},
+		"by a clock that is ahead":                  {now.Add(hour), now.Add(-time.Minute), now.Add(-time.Minute)},
+		"by a clock that was ahead, which is over":  {now.Add(-time.Second), now.Add(-hour), now.Add(-hour)},
+		"by a clock that is years ahead":            {now.Add(9 * year), now, now},
+		"noted by a clock that is ahead as well":    {now.Add(hour), now.Add(2 * hour), now},
+		"noted by one, and made by another that is": {now.Add(-hour), now.Add(2 * hour), now.Add(-hour)},
+	} {
+		if got := madeAt(tt.says, tt.noted, now); !got.Equal(tt.want) {
+			t.Errorf("%s: %s", name, got)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package keyring_test
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
@@ -12,9 +13,12 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/events"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/controllers"
+	"strongroom.dev/strongroom/controllers/keyring"
 	"strongroom.dev/strongroom/internal/core/keyimport"
 	"strongroom.dev/strongroom/internal/core/keys"
 	"strongroom.dev/strongroom/internal/core/secretbytes"
@@ -137,6 +141,41 @@ var _ = Describe("A rotation", func() {
 		Expect(k.Status.CurrentEpoch).To(Equal(before + 2))
 	})
 
+	It("that is asked for between another and its status is made, too", func() {
+		k := made()
+		before := k.Status.CurrentEpoch
+		ask(k, "first")
+		faulty, writes := world.Faulty()
+		writes.FailAt(2, false)
+		_, err := passBy(faulty.Keyring, k)
+		Expect(err).To(MatchError(environment.ErrInjected))
+		Expect(domainKeys()).To(HaveLen(int(before)+1), "the first was made and not noted")
+		ask(k, "second")
+		pass(k)
+		Expect(k.Status.CurrentEpoch).To(Equal(before + 2))
+		Expect(k.Status.LastHandledRotateAt).To(Equal("second"))
+		pass(k)
+		Expect(k.Status.CurrentEpoch).To(Equal(before + 2))
+	})
+
+	It("that another manager makes first, for another request, is the answer to that one", func() {
+		k := made()
+		before := k.Status.CurrentEpoch
+		ask(k, "mine")
+		overtaken := *world.Keyring
+		overtaken.DomainKeys = faster{world.Keyring.DomainKeys}
+		result, err := passBy(&overtaken, k)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(result.RequeueAfter).To(BeNumerically("<=", time.Second))
+		world.Refresh(k)
+		world.Seen(k)
+		Expect(k.Status.CurrentEpoch).To(Equal(before + 1))
+		Expect(k.Status.LastHandledRotateAt).To(Equal("another's"))
+		pass(k)
+		Expect(k.Status.CurrentEpoch).To(Equal(before + 2))
+		Expect(k.Status.LastHandledRotateAt).To(Equal("mine"))
+	})
+
 	It("whose status is lost is known by its domain keys, and not made again", func() {
 		k := made()
 		rotated(k)
@@ -150,6 +189,18 @@ var _ = Describe("A rotation", func() {
 		Expect(domainKeys()).To(HaveLen(int(epoch)))
 	})
 })
+
+type stored = keyring.DomainKeys // under a name that is none of its methods
+
+// faster has another manager rotate just before this one does.
+type faster struct{ stored }
+
+func (f faster) Rotate(ctx context.Context, s *store.Store, after int64, request string) error {
+	if err := f.stored.Rotate(ctx, s, after, "another's"); err != nil {
+		return err
+	}
+	return f.stored.Rotate(ctx, s, after, request)
+}
 
 // everything is one of each kind of what a domain key wraps, and what tells that it can be used.
 func everything() (uses map[string]func() error) {
@@ -276,6 +327,24 @@ var _ = Describe("A rewrap", func() {
 		}
 	})
 
+	It("is not held back by a domain key that a clock ahead made, and neither is the next rotation", func() {
+		records(3)
+		k := made()
+		world.Clock.Advance(10 * 365 * 24 * time.Hour)
+		ask(k, "ahead")
+		pass(k)
+		world.Clock.Set(time.Now().Truncate(time.Second))
+		pass(k) // which finds that it was noted in the future, too
+		Expect(pass(k)).To(BeNumerically("<=", time.Minute))
+		Expect(k.Status.LastRotatedTime.Time).To(BeTemporally("~", time.Now(), time.Minute))
+		world.Clock.Advance(time.Minute)
+		finished(k)
+		allOpenUnder(k.Status.CurrentEpoch)
+		world.Update(k, func() { k.Spec.Rotation = &v1alpha1.DomainKeyRotation{Enabled: true, PeriodInDays: 1} })
+		pass(k)
+		Expect(k.Status.NextRotationTime.Time).To(BeTemporally("<", time.Now().AddDate(0, 0, 2)))
+	})
+
 	It("goes at most 100 Envelopes a pass, and says how far it has come", func() {
 		records(230)
 		k := made()
@@ -337,6 +406,45 @@ var _ = Describe("A rewrap", func() {
 		allOpenUnder(k.Status.CurrentEpoch)
 	})
 
+	It("tells of an Envelope that does not open once, however many passes, rotations and managers meet it, and again when it is another that does not open", func() {
+		all := records(120)
+		good := live(all[2])
+		spoil := func(at int) {
+			world.Exchange(live(good), func(e *v1alpha1.Envelope) { e.Spec.Ciphertext[len(e.Spec.Ciphertext)-at] ^= 1 })
+		}
+		spoil(1)
+		k := made()
+		rotated(k)
+		world.DrainEvents()
+		told := func() (n int) {
+			for _, event := range world.DrainEvents() {
+				if strings.Contains(event, v1alpha1.ReasonEnvelopeTampered) {
+					n++
+				}
+			}
+			return n
+		}
+		for range 4 {
+			pass(k)
+		}
+		Expect(told()).To(Equal(1))
+		rotated(k)
+		Expect(condition(k, v1alpha1.ConditionRewrapped)).To(HaveField("Reason", v1alpha1.ReasonEnvelopeTampered), "it still does not, while the others wait")
+		for range 4 {
+			pass(k)
+		}
+		Expect(told()).To(BeZero())
+		another := events.NewFakeRecorder(100)
+		_, err := passBy(controllers.NewKeyring(world.Services, another), k)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(another.Events).To(BeEmpty(), "the next leader")
+		spoil(2)
+		pass(k)
+		Expect(told()).To(Equal(1))
+		world.Exchange(live(good), func(e *v1alpha1.Envelope) { e.Spec = good.Spec })
+		finished(k)
+	})
+
 	It("leaves what is being erased alone, and takes it when it is absolved", func() {
 		all := records(2)
 		k := made()
@@ -365,6 +473,7 @@ var _ = Describe("A rewrap", func() {
 			again := live(&e)
 			Expect(again.UID).NotTo(Equal(e.UID))
 			Expect(again.Spec).To(Equal(e.Spec))
+			Expect(again.Annotations).To(Equal(e.Annotations), "which request it answers")
 			Expect(condition(k, v1alpha1.ConditionReady)).To(HaveField("Status", metav1.ConditionTrue))
 			Expect(world.DrainEvents()).To(ConsistOf(And(ContainSubstring(v1alpha1.ReasonRestored), ContainSubstring(e.Name))))
 			world.Seen(again)
@@ -439,5 +548,50 @@ var _ = Describe("A rewrap", func() {
 		Expect(world.Services.Store.Delete(ctx, seen)).NotTo(Succeed())
 		Expect(client.IgnoreNotFound(world.ControlPlane.Client.Get(ctx, client.ObjectKeyFromObject(seen), seen))).To(Succeed())
 		Expect(seen.Annotations).To(HaveKeyWithValue(v1alpha1.TakenAnnotation, "somebody"))
+	})
+})
+
+var _ = Describe("While the root of trust is away", func() {
+	It("nothing is rotated or rewrapped, and the Keyring says so, and both are done when it is back", func() {
+		all := records(3)
+		k := made()
+		rotated(k)
+		root := environment.RootSecret()
+		Expect(world.ControlPlane.Client.Get(ctx, client.ObjectKeyFromObject(root), root)).To(Succeed())
+		back := root.DeepCopy()
+		back.ResourceVersion, back.UID = "", ""
+		Expect(world.ControlPlane.Client.Delete(ctx, root)).To(Succeed())
+		away := true
+		bring := func() {
+			if away {
+				away = false
+				Expect(world.ControlPlane.Client.Create(ctx, back)).To(Succeed())
+			}
+		}
+		DeferCleanup(bring)
+
+		before := len(domainKeys())
+		Expect(pass(k)).To(Equal(15 * time.Second))
+		Expect(condition(k, v1alpha1.ConditionRewrapped)).To(And(HaveField("Status", metav1.ConditionFalse), HaveField("Reason", v1alpha1.ReasonRootUnavailable),
+			HaveField("Message", ContainSubstring("core Secret"))))
+		Expect(condition(k, v1alpha1.ConditionReady)).To(HaveField("Status", metav1.ConditionTrue))
+		Expect(k.Status.Rewrap).To(And(HaveField("Total", BeEquivalentTo(3)), HaveField("Done", BeZero()), HaveField("CompletedTime", BeNil())))
+		for _, e := range all {
+			Expect(live(e).Spec).To(Equal(e.Spec))
+		}
+		ask(k, "away")
+		Expect(pass(k)).To(BeNumerically("~", 15*time.Second, 2*time.Second))
+		Expect(condition(k, v1alpha1.ConditionReady)).To(And(HaveField("Status", metav1.ConditionFalse), HaveField("Reason", v1alpha1.ReasonRootUnavailable)))
+		Expect(k.Status.LastHandledRotateAt).NotTo(Equal("away"))
+		Expect(domainKeys()).To(HaveLen(before))
+
+		bring()
+		pass(k)
+		Expect(condition(k, v1alpha1.ConditionReady)).To(HaveField("Status", metav1.ConditionTrue))
+		Expect(k.Status.LastHandledRotateAt).To(Equal("away"))
+		Expect(domainKeys()).To(HaveLen(before + 1))
+		world.Clock.Advance(time.Minute)
+		finished(k)
+		allOpenUnder(k.Status.CurrentEpoch)
 	})
 })

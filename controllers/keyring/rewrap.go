@@ -40,12 +40,20 @@ func (r *Reconciler) rewrap(ctx context.Context, p *pass) error {
 	if err != nil {
 		return err
 	}
+	p.first = r.damaged == nil
 	before := left
-	settled := created(p).Add(settling)
-	if wait := settled.Sub(p.now); before > 0 && wait > 0 {
+	wait := created(p).Add(settling).Sub(p.now)
+	if before > 0 && wait <= 0 {
+		// A manager that starts meanwhile, or was away from the root since the rotation, opens what is rewrapped by the root and not without it.
+		if p.unreached = r.DomainKeys.Reach(ctx); p.unreached == nil {
+			left, err = r.batch(ctx, p, former, before)
+		}
+	}
+	r.count(p, former)
+	if before > 0 && wait > 0 {
 		p.requeue = min(p.requeue, wait)
-	} else if before > 0 {
-		left, err = r.batch(ctx, p, former, before)
+	} else {
+		p.requeue = min(p.requeue, again(left, int64(len(p.damaged))))
 	}
 	p.keyring.Status.Rewrap = progress(p.keyring.Status.Rewrap, p.ring.CurrentEpoch(), before, left, p.now)
 	p.keyring.Status.Epochs, err = r.epochs(ctx, p, former, before-left, err)
@@ -82,13 +90,15 @@ func (r *Reconciler) former(ctx context.Context, p *pass) (out []generation, cou
 }
 
 // batch rewraps as many Envelopes as a pass does, and answers how many are left. Those that do not open are passed over, and cost no write.
-func (r *Reconciler) batch(ctx context.Context, p *pass, former []generation, before int64) (left int64, err error) {
-	var failed error
+func (r *Reconciler) batch(ctx context.Context, p *pass, former []generation, before int64) (left int64, failed error) {
 	left, tries := before, 0
 	for i := range former {
 		g := &former[i]
 		for j := range g.envelopes {
 			e := &g.envelopes[j]
+			if r.isDamaged(e, p.now) {
+				continue
+			}
 			if tries == batch {
 				p.requeue = pause
 				return left, failed
@@ -96,9 +106,7 @@ func (r *Reconciler) batch(ctx context.Context, p *pass, former []generation, be
 			done, err := r.Store.Rewrap(ctx, p.ring, e)
 			switch {
 			case errors.Is(err, store.ErrTampered):
-				if p.unopened++; len(p.damaged) < maximumNames {
-					p.damaged = append(p.damaged, e.Namespace+"/"+e.Name)
-				}
+				r.damage(e, p.now)
 				continue
 			case err != nil: // the others do not wait for it
 				failed = cmp.Or(failed, err)
@@ -108,13 +116,18 @@ func (r *Reconciler) batch(ctx context.Context, p *pass, former []generation, be
 			tries++
 		}
 	}
-	switch {
-	case left > int64(p.unopened):
-		p.requeue = min(p.requeue, busy)
-	case left > 0:
-		p.requeue = min(p.requeue, unopened)
-	}
 	return left, failed
+}
+
+// again is when a pass that has tried all that is left looks at it again.
+func again(left, damaged int64) time.Duration {
+	switch {
+	case left > damaged:
+		return busy
+	case left > 0:
+		return unopened
+	}
+	return resync
 }
 
 // progress is how far a rewrap under an epoch has come in which before Envelopes were left when a pass began and left when it ended. It is nil before the first
@@ -125,6 +138,9 @@ func progress(former *v1alpha1.KeyringRewrap, epoch, before, left int64, now tim
 	switch {
 	case former != nil && former.Epoch == epoch:
 		out = former.DeepCopy()
+		if out.StartedTime.After(now) { // by another clock; madeAt goes by it
+			out.StartedTime = at
+		}
 	case before == 0 && epoch == 1:
 		return nil
 	}

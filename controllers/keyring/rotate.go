@@ -13,10 +13,14 @@ import (
 	"strongroom.dev/strongroom/internal/core/keyring"
 	"strongroom.dev/strongroom/internal/core/schedule"
 	"strongroom.dev/strongroom/internal/fault"
+	"strongroom.dev/strongroom/internal/store"
 )
 
 // defaultPeriodInDays is the period of automatic rotation where none is named: that of KMSKeys.
 const defaultPeriodInDays = 365
+
+// soon is when a request is looked at that came while another was answered.
+const soon = time.Second
 
 var errTooManyDomainKeys = errors.New("too many domain keys")
 
@@ -26,8 +30,9 @@ type rotationInput struct {
 	current, known int64
 	created        time.Time
 	domainKeys     int
-	// requested is the rotate annotation; handled is its value that was handled last.
+	// requested is the rotate annotation; handled is its value that was handled last, and answered the one that the current domain key was made for, if that says so.
 	requested, handled string
+	answered           *string
 	// periodInDays is 0 where automatic rotation is off.
 	periodInDays int
 	now          time.Time
@@ -39,14 +44,20 @@ type rotationDecision struct {
 	rotate bool
 	// next is the time of the next automatic rotation, zero for none.
 	next time.Time
+	// handled is the request that was handled last, as far as the domain keys tell.
+	handled string
 }
 
 // decideRotation is the decision whether to make another domain key. One that status does not know of, since it was lost or a pass died before it wrote
-// status, may be the answer to the request.
+// status, says which request it is the answer to: another that has come since is another rotation. One that says nothing may be the answer to this one.
 func decideRotation(in rotationInput) (out rotationDecision, refused error) {
 	if in.known < in.current {
 		in.handled = in.requested
+		if in.answered != nil {
+			in.handled = *in.answered
+		}
 	}
+	out.handled = in.handled
 	out.rotate = in.requested != "" && in.requested != in.handled
 	if in.periodInDays > 0 {
 		d := schedule.DecidePeriod(in.created, in.now, in.periodInDays, in.seed)
@@ -54,8 +65,8 @@ func decideRotation(in rotationInput) (out rotationDecision, refused error) {
 		out.rotate = out.rotate || d.Due // which answers a request too
 	}
 	if out.rotate && in.domainKeys >= keyring.MaxDomainKeys {
-		return rotationDecision{}, fmt.Errorf("%w: there are %d, and more are not opened; remove the annotation %s, and set spec.rotation.enabled to false",
-			errTooManyDomainKeys, in.domainKeys, v1alpha1.RotateAnnotation)
+		return rotationDecision{handled: in.handled}, fault.Stalled(v1alpha1.ReasonTooManyDomainKeys, fmt.Errorf("%w: there are %d, and more are not opened; remove the annotation %s, and set spec.rotation.enabled to false",
+			errTooManyDomainKeys, in.domainKeys, v1alpha1.RotateAnnotation))
 	}
 	return out, nil
 }
@@ -72,18 +83,23 @@ func period(spec *v1alpha1.DomainKeyRotation) int {
 
 // rotate makes the next domain key if it is time, or if it was asked for.
 //
-// Crash-safe: the domain key is one write, under a name that the API server lets one writer make, and status the second, which says that the request was
-// handled. A pass that finds a domain key which status does not name takes it for the answer.
+// Crash-safe: the domain key is one write, under a name that the API server lets one writer make, with the request that it answers, and status the second, which
+// says that the request was handled. A pass that finds a domain key which status does not name takes it for the answer to that request.
 func (r *Reconciler) rotate(ctx context.Context, p *pass) error {
 	status := &p.keyring.Status
 	in := rotationInput{
 		current: p.ring.CurrentEpoch(), known: status.CurrentEpoch, created: created(p), domainKeys: len(p.stored),
 		requested: conditions.Echo(p.keyring.Annotations[v1alpha1.RotateAnnotation]), handled: status.LastHandledRotateAt,
-		periodInDays: period(p.keyring.Spec.Rotation), now: p.now, seed: string(p.keyring.UID),
+		answered: answered(p), periodInDays: period(p.keyring.Spec.Rotation), now: p.now, seed: string(p.keyring.UID),
 	}
 	decision, refused := decideRotation(in)
+	if decision.rotate && refused == nil {
+		if err := r.DomainKeys.Reach(ctx); err != nil {
+			decision, refused = rotationDecision{next: decision.next, handled: decision.handled}, fault.Waiting(v1alpha1.ReasonRootUnavailable, fmt.Errorf("the domain key is rotated when the root of trust is reached: %w", err))
+		}
+	}
 	if decision.rotate {
-		if err := r.DomainKeys.Rotate(ctx, r.Store, in.current); err != nil {
+		if err := r.DomainKeys.Rotate(ctx, r.Store, in.current, in.requested); err != nil {
 			return fmt.Errorf("rotating the domain key: %w", err)
 		}
 		if err := r.open(ctx, p); err != nil {
@@ -97,15 +113,31 @@ func (r *Reconciler) rotate(ctx context.Context, p *pass) error {
 	}
 	status.CurrentEpoch, status.DomainKeys = p.ring.CurrentEpoch(), int32(len(p.stored)) // MaxDomainKeys at most
 	status.LastRotatedTime, status.NextRotationTime = timeOf(created(p)), timeOf(decision.next)
-	if refused != nil {
-		p.refused = fault.Stalled(v1alpha1.ReasonTooManyDomainKeys, refused)
+	if p.refused = refused; refused != nil {
+		status.LastHandledRotateAt = decision.handled
 		return nil
 	}
 	status.LastHandledRotateAt = in.requested
+	if request := answered(p); p.rotated && request != nil && *request != in.requested { // another manager was faster, for another request
+		status.LastHandledRotateAt = *request
+		p.requeue = min(p.requeue, soon)
+	}
 	if !decision.next.IsZero() {
 		p.requeue = min(p.requeue, max(decision.next.Sub(p.now), time.Second))
 	}
 	return nil
+}
+
+// answered is the request that the current domain key was made for, nil if it does not say.
+func answered(p *pass) *string {
+	if len(p.stored) == 0 {
+		return nil
+	}
+	request, known := store.Answers(&p.stored[len(p.stored)-1])
+	if !known {
+		return nil
+	}
+	return &request
 }
 
 // created is when the current domain key was made.
@@ -113,7 +145,25 @@ func created(p *pass) time.Time {
 	if len(p.stored) == 0 {
 		return time.Time{}
 	}
-	return p.stored[len(p.stored)-1].Spec.CreatedTime.UTC()
+	newest, noted := &p.stored[len(p.stored)-1], p.now // which progress notes, of all but the first
+	if rewrap := p.keyring.Status.Rewrap; rewrap != nil && rewrap.Epoch == newest.Spec.Sequence {
+		noted = rewrap.StartedTime.UTC()
+	} else if newest.Spec.Sequence == 1 {
+		noted = newest.CreationTimestamp.UTC()
+	}
+	return madeAt(newest.Spec.CreatedTime.UTC(), noted, p.now)
+}
+
+// madeAt is when a domain key was made that says when, by the clock of who made it, and was noted at another time. One that says that it is of the future would hold back
+// its rewrap and the next rotation until then: it was made no later than it was noted.
+func madeAt(says, noted, now time.Time) time.Time {
+	if noted.After(now) {
+		noted = now
+	}
+	if says.After(noted.Add(settling)) { // and not by clocks that differ a little
+		return noted
+	}
+	return says
 }
 
 func timeOf(t time.Time) *metav1.Time {

@@ -3,7 +3,6 @@ package keyring
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -13,6 +12,7 @@ import (
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/controllers/outcome"
 	"strongroom.dev/strongroom/internal/conditions"
+	"strongroom.dev/strongroom/internal/fault"
 )
 
 // summarise puts what this pass came to into status and ends it. Writing status is the commit point of a request to rotate.
@@ -31,10 +31,11 @@ func (r *Reconciler) summarise(ctx context.Context, p *pass, err error) (ctrl.Re
 				reporter.Tell(p.keyring, outcome.Happening{Type: corev1.EventTypeNormal, Reason: v1alpha1.ReasonRotated, Action: "Rotate",
 					Note: fmt.Sprintf("the domain key of epoch %d was made; what is under former ones is rewrapped in the background", status.CurrentEpoch)})
 			}
-			now := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionRewrapped)
-			if now != nil && now.Reason == v1alpha1.ReasonEnvelopeTampered && (former == nil || former.Reason != now.Reason) {
-				reporter.Tell(p.keyring, outcome.Happening{Type: corev1.EventTypeWarning, Reason: now.Reason, Action: "Rewrap", Note: now.Message})
+			// A process that follows another is told of what that one knew by the condition, which says the same.
+			if known := p.first && former != nil && former.Message == tampered(p.untold); len(p.untold) > 0 && !known {
+				reporter.Tell(p.keyring, outcome.Happening{Type: corev1.EventTypeWarning, Reason: v1alpha1.ReasonEnvelopeTampered, Action: "Rewrap", Note: tampered(p.untold)})
 			}
+			r.told(p)
 			return nil
 		},
 	})
@@ -53,21 +54,14 @@ func rewrapped(p *pass) {
 	switch {
 	case len(p.lost) > 0:
 		say(metav1.ConditionFalse, v1alpha1.ReasonEnvelopeMissing, fmt.Sprintf("Envelopes are under domain keys that are not there, of the epochs %v, and stay as they are", p.lost))
-	case p.unopened > 0:
-		say(metav1.ConditionFalse, v1alpha1.ReasonEnvelopeTampered, fmt.Sprintf("%d Envelopes do not open under the domain key that they name, and stay as they are: %s. "+
-			"Restore them from a backup, or delete what they are of", p.unopened, names(p)))
+	case len(p.damaged) > 0:
+		say(metav1.ConditionFalse, v1alpha1.ReasonEnvelopeTampered, tampered(p.damaged))
+	case p.unreached != nil:
+		say(metav1.ConditionFalse, v1alpha1.ReasonRootUnavailable, fmt.Sprintf("The rewrap under the domain key of epoch %d waits until the root of trust is reached: %s",
+			status.CurrentEpoch, fault.Message(p.unreached)))
 	case rewrap != nil && rewrap.CompletedTime == nil:
 		say(metav1.ConditionFalse, v1alpha1.ReasonRewrapping, fmt.Sprintf("Envelopes are rewrapped under the domain key of epoch %d, from a minute after it was made", status.CurrentEpoch))
 	default:
 		say(metav1.ConditionTrue, v1alpha1.ReasonSucceeded, fmt.Sprintf("All Envelopes that a domain key wraps are under that of epoch %d", status.CurrentEpoch))
 	}
-}
-
-// names are some of the Envelopes that do not open.
-func names(p *pass) string {
-	text := strings.Join(p.damaged, ", ")
-	if more := p.unopened - len(p.damaged); more > 0 {
-		text += fmt.Sprintf(" and %d more", more)
-	}
-	return text
 }

@@ -43,7 +43,7 @@ type Header struct {
 	Created time.Time `json:"createdTime"`
 	// Namespace is Strongroom's own, in which its root of trust is.
 	Namespace string `json:"namespace"`
-	// Roots are the core Secrets of the roots of trust, as NAMESPACE/NAME.
+	// Roots are the core Secrets of the roots of trust, as NAMESPACE/NAME. Earlier versions have those of all HSMClusters among them.
 	Roots []string `json:"roots"`
 	// WithoutRoot tells that those are left out.
 	WithoutRoot bool `json:"withoutRoot,omitempty"`
@@ -68,12 +68,13 @@ const (
 
 // kinds are those whose objects users make, in the order in which they are put into a backup. Envelopes are not among them.
 var kinds = []string{
-	kindHSMCluster, "Keyring", "KMSKey", "KMSGrant", "CertificateAuthority", "Certificate", "IAMPolicy", "IAMGroup", "IAMUser", "IAMRole", "Parameter", "ParameterTree", "Secret",
+	kindHSMCluster, kindKeyring, "KMSKey", "KMSGrant", "CertificateAuthority", "Certificate", "IAMPolicy", "IAMGroup", "IAMUser", "IAMRole", "Parameter", "ParameterTree", "Secret",
 }
 
 const (
 	kindEnvelope   = "Envelope"
 	kindHSMCluster = "HSMCluster"
+	kindKeyring    = "Keyring"
 	kindNamespace  = "Namespace"
 	kindSecret     = "Secret" // of the core API
 )
@@ -121,6 +122,9 @@ func portable(o *unstructured.Unstructured) *unstructured.Unstructured {
 	}
 	labels, annotations := o.GetLabels(), o.GetAnnotations()
 	if o.GroupVersionKind() == core(kindNamespace) {
+		if at := o.GetCreationTimestamp(); !at.IsZero() { // in this order they are made again
+			out.SetCreationTimestamp(at)
+		}
 		delete(labels, corev1.LabelMetadataName) // the API server's own
 	}
 	for name := range annotations {

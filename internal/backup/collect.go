@@ -5,14 +5,18 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"filippo.io/age"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
+	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/service/cloudhsm"
 	"strongroom.dev/strongroom/internal/store"
 	"strongroom.dev/strongroom/internal/unseal"
@@ -57,12 +61,19 @@ type Collector struct {
 // Envelope without an object would be entombed. What is being deleted is left out, and its Envelopes are not: it can be had back as long as its recovery window
 // lasts. It fails with ErrNotInstalled, ErrNoRootHere, ErrKeyMade, ErrKeyLost and ErrSlow.
 func (c *Collector) Write(ctx context.Context, dst io.Writer, recipients ...age.Recipient) error {
-	roots, err := c.roots(ctx)
+	domainKeys, err := c.domainKeys(ctx)
+	if err != nil {
+		return err
+	}
+	roots, credentials, err := c.roots(ctx, domainKeys)
 	if err != nil {
 		return err
 	}
 	if len(roots) == 0 && !c.WithoutRoot {
 		return fmt.Errorf("%w in namespace %s; name Strongroom's own with -n, or leave the root out", ErrNoRootHere, c.Namespace)
+	}
+	if len(domainKeys) == 0 {
+		return fmt.Errorf("%w in namespace %s; name Strongroom's own with -n", ErrNotInstalled, c.Namespace)
 	}
 	h := Header{Created: c.Now().UTC().Truncate(time.Second), Namespace: c.Namespace, WithoutRoot: c.WithoutRoot}
 	for _, o := range roots {
@@ -72,11 +83,12 @@ func (c *Collector) Write(ctx context.Context, dst io.Writer, recipients ...age.
 		return err
 	}
 	c.namespaces, c.envelopes, c.epochs = map[string]bool{}, map[string]bool{}, map[int64]bool{}
-	if !c.WithoutRoot {
-		for _, o := range roots {
-			if err := c.add(o); err != nil {
-				return err
-			}
+	if c.WithoutRoot {
+		roots = nil
+	}
+	for _, o := range slices.Concat(roots, credentials, domainKeys) {
+		if err := c.add(o); err != nil {
+			return err
 		}
 	}
 	if err := c.all(ctx); err != nil {
@@ -85,37 +97,73 @@ func (c *Collector) Write(ctx context.Context, dst io.Writer, recipients ...age.
 	return c.to.Close()
 }
 
-// all writes everything but the roots.
-func (c *Collector) all(ctx context.Context) error {
-	written := map[string]bool{}
-	err := c.list(ctx, ours(kindEnvelope), c.Namespace, func(o *unstructured.Unstructured) error {
-		if r, _ := rankOf(o); r != rankDomainKey {
-			return nil
+// domainKeys are those that there are, before anything else is read: nothing in the backup may be under one that it lacks.
+func (c *Collector) domainKeys(ctx context.Context) (found []*unstructured.Unstructured, err error) {
+	err = c.list(ctx, ours(kindEnvelope), c.Namespace, func(o *unstructured.Unstructured) error {
+		if r, _ := rankOf(o); r == rankDomainKey {
+			found = append(found, o.DeepCopy())
 		}
-		written[o.GetName()] = true
-		epoch, _, _ := unstructured.NestedInt64(o.Object, "spec", "sequence")
-		c.epochs[epoch] = true
-		return c.add(o)
+		return nil
 	})
-	if err == nil && len(written) == 0 {
-		err = fmt.Errorf("%w in namespace %s; name Strongroom's own with -n", ErrNotInstalled, c.Namespace)
-	}
-	if err != nil {
+	return found, err
+}
+
+// all writes everything but the roots and domain keys.
+func (c *Collector) all(ctx context.Context) error {
+	if err := c.allEnvelopes(ctx); err != nil {
 		return err
 	}
+	return c.objects(ctx)
+}
+
+// allEnvelopes writes the Envelopes, but those of an erasure that has begun: the first of it is gone, and with it all others, which would come back as an older value. Nobody can tell
+// that of them once they are made again.
+func (c *Collector) allEnvelopes(ctx context.Context) error {
+	there := map[types.UID]bool{}
+	var marked []*unstructured.Unstructured
 	if err := c.list(ctx, ours(kindEnvelope), "", func(o *unstructured.Unstructured) error {
+		there[o.GetUID()] = true
 		switch r, _ := rankOf(o); {
 		case r != rankDomainKey:
+			if _, _, is := store.FirstErased(o); is {
+				marked = append(marked, o.DeepCopy())
+				return nil
+			}
 			return c.add(o)
-		case o.GetNamespace() == c.Namespace && !written[o.GetName()]:
+		case o.GetNamespace() == c.Namespace && !c.epochs[epochOf(o)]:
 			return ErrKeyMade
 		}
 		return nil // written before, or somebody's who has it open nothing
 	}); err != nil {
 		return err
 	}
+	for _, o := range marked {
+		if _, first, _ := store.FirstErased(o); !there[first] {
+			continue
+		}
+		if err := c.add(o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// objects writes what users make, and the namespaces of all.
+func (c *Collector) objects(ctx context.Context) error {
+	var late []*unstructured.Unstructured
 	for _, kind := range kinds {
-		if err := c.list(ctx, ours(kind), "", c.add); err != nil {
+		if err := c.list(ctx, ours(kind), "", func(o *unstructured.Unstructured) error {
+			if contested(o) {
+				late = append(late, o.DeepCopy())
+				return nil
+			}
+			return c.add(o)
+		}); err != nil {
+			return err
+		}
+	}
+	for _, o := range late {
+		if err := c.write(o, c.to.AddLate); err != nil {
 			return err
 		}
 	}
@@ -127,31 +175,51 @@ func (c *Collector) all(ctx context.Context) error {
 	})
 }
 
-// roots are the core Secrets of the roots of trust that there are: strongroom-root, and of each HSMCluster its credentials and its own PIN.
-func (c *Collector) roots(ctx context.Context) (found []*unstructured.Unstructured, err error) {
-	names := []client.ObjectKey{{Namespace: c.Namespace, Name: unseal.RootSecretName}}
+// roots are the core Secrets of the roots of trust that there are: strongroom-root, and of an HSMCluster that wraps domain keys, or is about to, its credentials and its own PIN.
+// Those of other HSMClusters are credentials: KMSKeys are in such a cluster, and nothing else hangs on it.
+func (c *Collector) roots(ctx context.Context, domainKeys []*unstructured.Unstructured) (roots, credentials []*unstructured.Unstructured, err error) {
+	wraps := map[string]bool{}
+	for _, o := range domainKeys {
+		root, _ := store.RootOf(keyOf(o))
+		wraps[root] = true
+	}
+	if err := c.core(ctx, &roots, client.ObjectKey{Namespace: c.Namespace, Name: unseal.RootSecretName}); err != nil {
+		return nil, nil, err
+	}
 	err = c.list(ctx, ours(kindHSMCluster), "", func(o *unstructured.Unstructured) error {
-		names = append(names, client.ObjectKey{Namespace: c.Namespace, Name: cloudhsm.CredentialsName(cloudhsm.ClusterID(o.GetNamespace(), o.GetName()))})
+		to := &credentials
+		if wraps[store.RootHSM(o.GetNamespace(), o.GetName())] || controllerutil.ContainsFinalizer(o, v1alpha1.RootFinalizer) {
+			to = &roots
+		}
+		names := []client.ObjectKey{{Namespace: c.Namespace, Name: cloudhsm.CredentialsName(cloudhsm.ClusterID(o.GetNamespace(), o.GetName()))}}
 		if pin := pinOf(o); pin != "" {
 			names = append(names, client.ObjectKey{Namespace: o.GetNamespace(), Name: pin})
 		}
-		return nil
+		return c.core(ctx, to, names...)
 	})
-	if err != nil {
-		return nil, err
-	}
+	return roots, credentials, err
+}
+
+// core reads those of some core Secrets that there are.
+func (c *Collector) core(ctx context.Context, to *[]*unstructured.Unstructured, names ...client.ObjectKey) error {
 	for _, name := range names {
 		o := &unstructured.Unstructured{}
 		o.SetGroupVersionKind(core(kindSecret))
 		err := c.Cluster.Get(ctx, name, o)
 		if client.IgnoreNotFound(err) != nil {
-			return nil, fmt.Errorf("reading core Secret %s: %w", name, err)
+			return fmt.Errorf("reading core Secret %s: %w", name, err)
 		}
 		if err == nil {
-			found = append(found, o)
+			*to = append(*to, o)
 		}
 	}
-	return found, nil
+	return nil
+}
+
+// epochOf is the epoch of a domain key.
+func epochOf(o *unstructured.Unstructured) int64 {
+	epoch, _, _ := unstructured.NestedInt64(o.Object, "spec", "sequence")
+	return epoch
 }
 
 // pinOf is the core Secret that an HSMCluster has its PIN from, empty if it has its own.
@@ -160,7 +228,19 @@ func pinOf(o *unstructured.Unstructured) string {
 	return name
 }
 
-func (c *Collector) add(o *unstructured.Unstructured) error {
+// contested tells whether an object claims what an older one has. The older right is decided by the times at which objects were made, which nobody can give them; anything else
+// that said so, such as an annotation, whoever may make objects could set.
+func contested(o *unstructured.Unstructured) bool {
+	conditions, _, _ := unstructured.NestedSlice(o.Object, "status", "conditions")
+	return slices.ContainsFunc(conditions, func(v any) bool {
+		c, ok := v.(map[string]any)
+		return ok && c["type"] == v1alpha1.ConditionReady && c["reason"] == v1alpha1.ReasonNameConflict
+	})
+}
+
+func (c *Collector) add(o *unstructured.Unstructured) error { return c.write(o, c.to.Add) }
+
+func (c *Collector) write(o *unstructured.Unstructured, to func(*unstructured.Unstructured) error) error {
 	if r, _ := rankOf(o); o.GetDeletionTimestamp() != nil && r >= rankEnvelope && o.GetKind() != kindHSMCluster { // what opens all others is there for as long as it is
 		return nil
 	}
@@ -169,13 +249,16 @@ func (c *Collector) add(o *unstructured.Unstructured) error {
 	}
 	if o.GroupVersionKind() == ours(kindEnvelope) {
 		c.envelopes[heldBy(o)] = true
+		if r, _ := rankOf(o); r == rankDomainKey {
+			c.epochs[epochOf(o)] = true
+		}
 		if epoch := store.Epoch(keyOf(o)); epoch > 0 && !c.epochs[epoch] {
 			return fmt.Errorf("%w: that of epoch %d, under which %s is", ErrKeyLost, epoch, nameOf(o))
 		}
 	} else if !complete(o, c.envelopes) {
 		o = bare(o)
 	}
-	if err := c.to.Add(o); err != nil {
+	if err := to(o); err != nil {
 		return err
 	}
 	c.Each(o.GetKind())

@@ -42,7 +42,7 @@ func (r *Restorer) strange(ctx context.Context, o *unstructured.Unstructured) (b
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.conflicts = append(r.conflicts, nameOf(o))
+	r.conflict(o)
 	return true, nil
 }
 

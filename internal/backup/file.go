@@ -13,10 +13,11 @@ import (
 	utiljson "k8s.io/apimachinery/pkg/util/json"
 )
 
-// line is one line of a backup: one of the three is there.
+// line is one line of a backup: one of header, object and trailer is there. Late is of an object, and earlier versions do not heed it.
 type line struct {
 	Header  *Header         `json:"header,omitempty"`
 	Object  json.RawMessage `json:"object,omitempty"`
+	Late    bool            `json:"late,omitempty"`
 	Trailer *Trailer        `json:"trailer,omitempty"`
 }
 
@@ -48,13 +49,18 @@ func (w *Writer) write(l line) error {
 }
 
 // Add writes an object, without what is its own in this cluster alone.
-func (w *Writer) Add(o *unstructured.Unstructured) error {
+func (w *Writer) Add(o *unstructured.Unstructured) error { return w.add(o, false) }
+
+// AddLate is Add of an object that has to be younger than all others, once made again: it claims what an older one has.
+func (w *Writer) AddLate(o *unstructured.Unstructured) error { return w.add(o, true) }
+
+func (w *Writer) add(o *unstructured.Unstructured, late bool) error {
 	text, err := portable(o).MarshalJSON()
 	if err != nil {
 		return fmt.Errorf("writing %s %s: %w", o.GetKind(), o.GetName(), err)
 	}
 	w.objects++
-	return w.write(line{Object: text})
+	return w.write(line{Object: text, Late: late})
 }
 
 // Close ends the backup. It does not close what the backup is written to.
@@ -74,6 +80,7 @@ type Reader struct {
 	lines  *bufio.Scanner
 	header Header
 	read   int64
+	late   bool
 }
 
 // NewReader opens a backup with one of the identities. It fails with *age.NoIdentityMatchError if none opens it, and with ErrFormat if it is none.
@@ -107,6 +114,9 @@ func newLines(src io.Reader) (*Reader, error) {
 // Header is the backup's first line.
 func (r *Reader) Header() Header { return r.header }
 
+// Late tells whether the object that Next answered last was written by AddLate.
+func (r *Reader) Late() bool { return r.late }
+
 // Next is the next object, or io.EOF when all were read and the backup is whole. It fails with ErrTruncated if it is not, and with ErrFormat if there is
 // something else.
 func (r *Reader) Next() (*unstructured.Unstructured, error) {
@@ -119,7 +129,7 @@ func (r *Reader) Next() (*unstructured.Unstructured, error) {
 	case l.Object == nil:
 		return nil, ErrFormat
 	}
-	r.read++
+	r.read, r.late = r.read+1, l.Late
 	o := &unstructured.Unstructured{}
 	if utiljson.Unmarshal(l.Object, &o.Object) != nil { // which keeps whole numbers whole
 		return nil, ErrFormat

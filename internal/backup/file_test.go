@@ -101,6 +101,39 @@ func TestABackupIsReadAsItWasWritten(t *testing.T) {
 	}
 }
 
+func TestWhatIsLateIsKnownToBe(t *testing.T) {
+	id := identity(t)
+	var b bytes.Buffer
+	w, err := NewWriter(&b, Header{Namespace: "strongroom-system"}, id.Recipient())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(w.Add(secretNamed("one")), w.AddLate(secretNamed("two")), w.Add(secretNamed("three")), w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	r, err := NewReader(&b, id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []bool{false, true, false} {
+		if _, err := r.Next(); err != nil || r.Late() != want {
+			t.Errorf("%v, %t", err, r.Late())
+		}
+	}
+}
+
+func TestWhoHasLostANameIsContested(t *testing.T) {
+	for reason, want := range map[string]bool{v1alpha1.ReasonNameConflict: true, v1alpha1.ReasonSucceeded: false, "": false} {
+		o := secretNamed("one")
+		if reason != "" {
+			o.Object["status"] = map[string]any{"conditions": []any{"odd", map[string]any{"type": "Other", "reason": v1alpha1.ReasonNameConflict}, map[string]any{"type": "Ready", "reason": reason}}}
+		}
+		if got := contested(o); got != want {
+			t.Errorf("%q: %t", reason, got)
+		}
+	}
+}
+
 func TestNobodyElseOpensABackup(t *testing.T) {
 	_, err := all(bytes.NewReader(written(t, identity(t).Recipient(), secretNamed("one"))), identity(t))
 	var stranger *age.NoIdentityMatchError

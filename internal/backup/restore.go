@@ -1,27 +1,22 @@
 package backup
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
-	coordinationv1 "k8s.io/api/coordination/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"strongroom.dev/strongroom/internal/service/cloudhsm"
-	"strongroom.dev/strongroom/internal/unseal"
+	"strongroom.dev/strongroom/api/v1alpha1"
 )
-
-// leaseName is operator.LeaseName, which is above this package.
-const leaseName = "strongroom-manager"
 
 // atOnce is how many objects of a rank are made at once.
 const atOnce = 16
@@ -39,7 +34,8 @@ var (
 	ErrConflicts = errors.New("the cluster has other objects of these names, which were left as they are")
 )
 
-// Restorer puts a backup into a cluster. It makes objects and changes none, so it can be run again after whatever stopped it.
+// Restorer puts a backup into a cluster. It makes objects and changes none, but for a Keyring that the operator made for want of another, so it can be run again after
+// whatever stopped it.
 type Restorer struct {
 	// Cluster is an administrator's client, without a cache.
 	Cluster client.Client
@@ -49,24 +45,16 @@ type Restorer struct {
 	Now func() time.Time
 	// Each is told of every object by its kind: whether it was made, or was there already as it is. Calls come one at a time.
 	Each func(kind string, made bool)
+	// Bare is told of every object, by its kind, namespace and name, that was left without the status that the backup has, and why: its controller rebuilds it from the Envelopes. Calls
+	// come one at a time. It may be nil.
+	Bare func(name, why string)
 
 	running    bool
 	tombstones map[string]bool // of which objects there are, by heldTombstone
 
 	mu        sync.Mutex
 	conflicts []string
-}
-
-// contents is what the first reading of a backup finds, for which nothing is written.
-type contents struct {
-	header     Header
-	namespaces []*unstructured.Unstructured
-	roots      []*unstructured.Unstructured
-	domainKeys []*unstructured.Unstructured
-	needed     map[string]bool
-	// pins and credentials are the core Secrets that the HSMClusters in it have.
-	pins        map[client.ObjectKey]bool
-	credentials map[string]bool
+	strangers map[string]bool // the Envelopes among them, by held
 }
 
 // Restore reads a backup twice: once to see that it is whole and belongs into the cluster, and once to make its objects. open opens it from the beginning. What a step of it makes is whole or is made
@@ -82,12 +70,8 @@ func (r *Restorer) Restore(ctx context.Context, open func() (*Reader, error)) (c
 	if err := r.namespaces(ctx, found); err != nil {
 		return nil, err
 	}
-	for _, o := range found.namespaces {
-		if found.needed[o.GetName()] {
-			if err := r.make(ctx, o); err != nil {
-				return nil, err
-			}
-		}
+	if err := r.makeNamespaces(ctx, found); err != nil {
+		return nil, err
 	}
 	if err := r.told(); err != nil { // another account: nothing that is made in it would be what it was
 		return r.conflicts, err
@@ -110,11 +94,62 @@ func (r *Restorer) told() error {
 	return nil
 }
 
-// all makes the objects of a backup but namespaces, rank by rank: the root of trust before the domain keys, those before other Envelopes, and those before what they are of.
+// makeNamespaces makes the namespaces that objects of a backup are in, the oldest first: of two that claim one account, it belongs to the older.
+func (r *Restorer) makeNamespaces(ctx context.Context, found *contents) error {
+	slices.SortStableFunc(found.namespaces, func(a, b *unstructured.Unstructured) int {
+		return cmp.Or(a.GetCreationTimestamp().Compare(b.GetCreationTimestamp().Time), cmp.Compare(a.GetName(), b.GetName()))
+	})
+	var younger []*unstructured.Unstructured
+	accounts := map[string]bool{}
+	for _, o := range found.namespaces {
+		account := o.GetLabels()[v1alpha1.AccountIDLabel]
+		if !found.needed[o.GetName()] {
+			continue
+		}
+		if account != "" && accounts[account] {
+			younger = append(younger, o)
+			continue
+		}
+		accounts[account] = true
+		if err := r.make(ctx, o); err != nil {
+			return err
+		}
+	}
+	if len(younger) == 0 {
+		return nil
+	}
+	if err := r.age(ctx); err != nil {
+		return err
+	}
+	for _, o := range younger {
+		if err := r.make(ctx, o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// second is longer than the times at which objects are made are rounded down to.
+const second = 1100 * time.Millisecond
+
+// age waits until what is made from then on is younger than all that was made before.
+func (r *Restorer) age(ctx context.Context) error {
+	if r.DryRun {
+		return nil
+	}
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(second):
+		return nil
+	}
+}
+
+// all makes the objects of a backup but namespaces, rank by rank: the root of trust before the domain keys, those before other Envelopes, and those before what they are of, and
+// last what has to be younger than all others.
 func (r *Restorer) all(ctx context.Context, from *Reader) error {
-	now := rankRoot
-	group, within := errgroup.WithContext(ctx)
-	group.SetLimit(atOnce)
+	now, late := rankRoot, false
+	group, within := together(ctx)
 	for {
 		o, err := from.Next()
 		if err != nil {
@@ -130,20 +165,37 @@ func (r *Restorer) all(ctx context.Context, from *Reader) error {
 		if of == rankNamespace {
 			continue
 		}
-		if of != now {
+		if first := from.Late() && !late; of != now || first {
 			if err := group.Wait(); err != nil {
 				return err
 			}
-			if now = of; now == rankObject {
-				if err := r.settled(ctx, from.Header()); err != nil {
-					return err
-				}
+			if err := r.next(ctx, from, of != now && of == rankObject, first); err != nil {
+				return err
 			}
-			group, within = errgroup.WithContext(ctx)
-			group.SetLimit(atOnce)
+			now, late = of, late || first
+			group, within = together(ctx)
 		}
 		group.Go(func() error { return r.make(within, o) })
 	}
+}
+
+// next comes before the first of the objects, and before the first of those that have to be younger.
+func (r *Restorer) next(ctx context.Context, from *Reader, objects, late bool) error {
+	if objects {
+		if err := r.settled(ctx, from.Header()); err != nil {
+			return err
+		}
+	}
+	if late {
+		return r.age(ctx)
+	}
+	return nil
+}
+
+func together(ctx context.Context) (group *errgroup.Group, within context.Context) {
+	group, within = errgroup.WithContext(ctx)
+	group.SetLimit(atOnce)
+	return group, within
 }
 
 // make makes an object, unless it is there. One that is there and says something else is a conflict, and stays. Crash-safe: it is one write, and what status writes.
@@ -151,21 +203,15 @@ func (r *Restorer) make(ctx context.Context, o *unstructured.Unstructured) error
 	if strange, err := r.strange(ctx, o); err != nil || strange {
 		return err
 	}
-	var (
-		live = bare(o)
-		err  error
-	)
-	if r.DryRun {
-		err = r.Cluster.Create(ctx, live, client.DryRunAll)
-	} else {
-		err = r.Cluster.Create(ctx, live)
-	}
-	if r.DryRun && apierrors.IsNotFound(err) { // its namespace is not there, where it would be made
-		err = nil
-	}
+	live := bare(o)
+	err := r.create(ctx, live)
 	made, other := err == nil, false
 	if apierrors.IsAlreadyExists(err) {
 		live, other, err = r.other(ctx, o)
+	}
+	if err == nil && other && vacant(live) {
+		made, err = r.fill(ctx, o, live)
+		other = !made
 	}
 	if err == nil && !other {
 		err = r.status(ctx, o, live)
@@ -176,157 +222,33 @@ func (r *Restorer) make(ctx context.Context, o *unstructured.Unstructured) error
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if other {
-		r.conflicts = append(r.conflicts, nameOf(o))
+		r.conflict(o)
 		return nil
 	}
 	r.Each(o.GetKind(), made)
 	return nil
 }
 
-// survey reads a backup to its end.
-func survey(open func() (*Reader, error)) (*contents, error) {
-	from, err := open()
-	if err != nil {
-		return nil, err
+// create makes an object. It fails with AlreadyExists if there is one of its name.
+func (r *Restorer) create(ctx context.Context, o *unstructured.Unstructured) error {
+	if !r.DryRun {
+		return r.Cluster.Create(ctx, o)
 	}
-	found := &contents{header: from.Header(), needed: map[string]bool{}, pins: map[client.ObjectKey]bool{}, credentials: map[string]bool{}}
-	for last := rankRoot; ; {
-		o, err := from.Next()
-		if errors.Is(err, io.EOF) {
-			return found, found.check()
-		}
-		if err != nil {
-			return nil, err
-		}
-		of, _ := rankOf(o)
-		found.see(o, of)
-		if of == rankNamespace {
-			continue
-		}
-		if of < last {
-			return nil, fmt.Errorf("%w: %s comes too late", ErrFormat, nameOf(o))
-		}
-		last = of
-	}
-}
-
-func (c *contents) see(o *unstructured.Unstructured, of rank) {
-	switch of {
-	case rankNamespace:
-		c.namespaces = append(c.namespaces, o)
-	case rankRoot:
-		c.roots = append(c.roots, o)
-	case rankDomainKey:
-		c.domainKeys = append(c.domainKeys, o)
-	}
-	if ns := o.GetNamespace(); ns != "" {
-		c.needed[ns] = true
-	}
-	if o.GetKind() != kindHSMCluster {
-		return
-	}
-	c.credentials[cloudhsm.CredentialsName(cloudhsm.ClusterID(o.GetNamespace(), o.GetName()))] = true
-	if pin := pinOf(o); pin != "" {
-		c.pins[client.ObjectKey{Namespace: o.GetNamespace(), Name: pin}] = true
-	}
-}
-
-// namespaces refuses what has no namespace to be made in.
-func (r *Restorer) namespaces(ctx context.Context, found *contents) error {
-	for name := range found.needed {
-		if slices.ContainsFunc(found.namespaces, func(o *unstructured.Unstructured) bool { return o.GetName() == name }) {
-			continue
-		}
-		live := &unstructured.Unstructured{}
-		live.SetGroupVersionKind(core(kindNamespace))
-		err := r.Cluster.Get(ctx, client.ObjectKey{Name: name}, live)
-		switch {
-		case apierrors.IsNotFound(err):
-			return fmt.Errorf("%w: %s", ErrNoNamespace, name)
-		case err != nil:
-			return fmt.Errorf("reading namespace %s: %w", name, err)
-		}
-	}
-	return nil
-}
-
-// check refuses core Secrets that are no root of trust: whoever made the file may not be who it says.
-func (c *contents) check() error {
-	for _, o := range c.roots {
-		at := client.ObjectKeyFromObject(o)
-		if !c.pins[at] && (at.Namespace != c.header.Namespace || at.Name != unseal.RootSecretName && !c.credentials[at.Name]) {
-			return fmt.Errorf("%w: core Secret %s is of no root of trust", ErrFormat, at)
-		}
-	}
-	if len(c.domainKeys) == 0 {
-		return fmt.Errorf("%w: it has no domain key", ErrFormat)
-	}
-	for _, o := range c.domainKeys {
-		if o.GetNamespace() != c.header.Namespace {
-			return fmt.Errorf("%w: the domain key %s is in another namespace than %s", ErrFormat, nameOf(o), c.header.Namespace)
-		}
-	}
-	return nil
-}
-
-// check tells whether a backup belongs into the cluster: it has the same root of trust and domain keys, or none and nobody who would make others.
-func (r *Restorer) check(ctx context.Context, found *contents) error {
-	missing := 0
-	for _, o := range append(found.roots, found.domainKeys...) {
-		live := &unstructured.Unstructured{}
-		live.SetGroupVersionKind(o.GroupVersionKind())
-		err := r.Cluster.Get(ctx, client.ObjectKeyFromObject(o), live)
-		switch {
-		case apierrors.IsNotFound(err):
-			missing++
-		case err != nil:
-			return fmt.Errorf("reading %s: %w", nameOf(o), err)
-		case !same(o, live):
-			return fmt.Errorf("%w: %s", ErrOtherRoot, nameOf(o))
-		}
-	}
-	if found.header.WithoutRoot {
-		if err := r.rootThere(ctx, found.header); err != nil {
-			return err
-		}
-	}
-	if missing == 0 {
+	err := r.Cluster.Create(ctx, o, client.DryRunAll)
+	if apierrors.IsNotFound(err) { // its namespace is not there, where it would be made
 		return nil
 	}
-	return r.stopped(ctx, found.header.Namespace)
+	return err
 }
 
-// rootThere tells whether the cluster has the core Secrets that were left out of a backup.
-func (r *Restorer) rootThere(ctx context.Context, h Header) error {
-	for _, name := range h.Roots {
-		namespace, name, _ := strings.Cut(name, "/")
-		root := &unstructured.Unstructured{}
-		root.SetGroupVersionKind(core(kindSecret))
-		err := r.Cluster.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, root)
-		switch {
-		case apierrors.IsNotFound(err):
-			return fmt.Errorf("%w (core Secret %s/%s)", ErrNoRoot, namespace, name)
-		case err != nil:
-			return fmt.Errorf("reading core Secret %s/%s: %w", namespace, name, err)
-		}
+// conflict notes that an object is there which says something else. The caller holds the lock.
+func (r *Restorer) conflict(o *unstructured.Unstructured) {
+	r.conflicts = append(r.conflicts, nameOf(o))
+	if o.GroupVersionKind() != ours(kindEnvelope) {
+		return
 	}
-	return nil
-}
-
-// stopped refuses where a manager runs, as far as its lease tells: one without leader election has none.
-func (r *Restorer) stopped(ctx context.Context, namespace string) error {
-	lease := &unstructured.Unstructured{}
-	lease.SetGroupVersionKind(coordinationv1.SchemeGroupVersion.WithKind("Lease"))
-	err := r.Cluster.Get(ctx, client.ObjectKey{Namespace: namespace, Name: leaseName}, lease)
-	if err != nil {
-		return client.IgnoreNotFound(err)
+	if r.strangers == nil {
+		r.strangers = map[string]bool{}
 	}
-	holder, _, _ := unstructured.NestedString(lease.Object, "spec", "holderIdentity")
-	renewed, _, _ := unstructured.NestedString(lease.Object, "spec", "renewTime")
-	seconds, _, _ := unstructured.NestedInt64(lease.Object, "spec", "leaseDurationSeconds")
-	at, _ := time.Parse(time.RFC3339Nano, renewed) // one that does not tell has ended
-	if holder != "" && r.Now().Before(at.Add(time.Duration(seconds)*time.Second)) {
-		return ErrRunning
-	}
-	return nil
+	r.strangers[heldBy(o)] = true
 }

@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/fault"
 )
 
 // kept are the fields of status that Envelopes do not tell: which version has which stage or label by now, what was handled and must not be done again, and who
@@ -122,11 +123,16 @@ func (r *Restorer) settled(ctx context.Context, h Header) error {
 	})
 }
 
-// status gives an object that was just made, or one that a run that died had made, what the backup knows of its status, if it has no history yet and nobody else gives it one. Crash-safe: it
+// status gives an object that was just made, or one that a run that died had made, what the backup knows of its status, if it has no history yet and nobody else gives it one, and all
+// that it lists is there. One that the API server refuses, as of a version with another schema, is left out: the object is restored from its Envelopes alone. Crash-safe: it
 // is one write, of the object as it was read, and the next run does it if it is missing.
 func (r *Restorer) status(ctx context.Context, o, live *unstructured.Unstructured) error {
 	carried := portableStatus(o)
 	if carried == nil || r.DryRun || r.running || len(history(live)) > 0 || r.tombstones[heldTombstone(o.GetNamespace(), arnOf(o))] {
+		return nil
+	}
+	if r.lists(o) {
+		r.bare(o, "one of its versions is another there")
 		return nil
 	}
 	status, _ := live.Object["status"].(map[string]any)
@@ -137,18 +143,42 @@ func (r *Restorer) status(ctx context.Context, o, live *unstructured.Unstructure
 	maps.Copy(status, carried)
 	live.Object["status"] = status
 	err := r.Cluster.Status().Update(ctx, live)
-	if apierrors.IsConflict(err) || apierrors.IsNotFound(err) { // a manager without a lease runs, and has been faster
+	switch {
+	case apierrors.IsConflict(err), apierrors.IsNotFound(err): // a manager without a lease runs, and has been faster
 		return nil
-	}
-	if err != nil {
+	case apierrors.IsInvalid(err):
+		r.bare(o, "this version's schema refuses it: "+fault.Message(err))
+		return nil
+	case err != nil:
 		return fmt.Errorf("writing the status of %s: %w", nameOf(o), err)
 	}
 	return nil
+}
+
+// lists tells whether an object's status lists what is another Envelope in the cluster than in the backup.
+func (r *Restorer) lists(o *unstructured.Unstructured) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	of := indexes[o.GetKind()]
+	return slices.ContainsFunc(listed(o, of), func(entry map[string]any) bool {
+		sequence, _, _ := unstructured.NestedInt64(entry, of.sequence)
+		return r.strangers[held(o.GetNamespace(), of.class, arnOf(o), sequence)]
+	})
+}
+
+// bare tells of an object that is left without its status.
+func (r *Restorer) bare(o *unstructured.Unstructured, why string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.Bare != nil {
+		r.Bare(nameOf(o), why)
+	}
 }
 
 // bare is an object without its status, as it is made.
 func bare(o *unstructured.Unstructured) *unstructured.Unstructured {
 	out := o.DeepCopy()
 	delete(out.Object, "status")
+	unstructured.RemoveNestedField(out.Object, "metadata", "creationTimestamp")
 	return out
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -214,6 +215,33 @@ func TestACacheThatNeverAnswersCostsAScrapeFiveSeconds(t *testing.T) {
 			t.Errorf("the scrape took %v", took)
 		}
 	})
+}
+
+// The cache of a kind that has just been added, or whose watch fails, is waited for.
+func TestAKindThatIsNotReadInTimeKeepsNoOtherFromTheScrape(t *testing.T) {
+	for _, slow := range []client.ObjectList{&v1alpha1.SecretList{}, &v1alpha1.ParameterList{}, &v1alpha1.KeyringList{}} {
+		reader := interceptor.NewClient(newClient(
+			secretIn("shop", "db", metav1.ConditionTrue, v1alpha1.ReasonSucceeded),
+			&v1alpha1.Parameter{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "level"}},
+			&v1alpha1.Keyring{ObjectMeta: metav1.ObjectMeta{Namespace: "strongroom-system", Name: "strongroom"}},
+			&v1alpha1.KMSKey{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "key"}},
+		), interceptor.Funcs{
+			List: func(ctx context.Context, c client.WithWatch, list client.ObjectList, opts ...client.ListOption) error {
+				if reflect.TypeOf(list) == reflect.TypeOf(slow) {
+					<-ctx.Done()
+				}
+				if ctx.Err() != nil {
+					return ctx.Err()
+				}
+				return c.List(ctx, list, opts...)
+			},
+		})
+		synctest.Test(t, func(t *testing.T) {
+			if got := testutil.CollectAndCount(metrics.NewCollector(reader, &keyring.Holder{}), "strongroom_object_ready"); got != 3 {
+				t.Errorf("%T is slow, and %d kinds of 4 are told of", slow, got)
+			}
+		})
+	}
 }
 
 func TestIAMsObjectsHaveTheirSeriesToo(t *testing.T) {

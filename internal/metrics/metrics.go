@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -50,8 +51,8 @@ var (
 		"Whether the keyring is sealed, so that nothing can be encrypted or decrypted.", nil, nil)
 )
 
-// patience bounds how long one scrape reads, which is shorter than the ten seconds that Prometheus waits by default. What could not be
-// read by then is missing from the scrape.
+// patience bounds how long one scrape reads, which is shorter than the ten seconds that Prometheus waits by default. A kind that could not be
+// read by then is missing from the scrape, and no other.
 const patience = 5 * time.Second
 
 // Collector collects from the cache when it is scraped.
@@ -98,6 +99,17 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
+	var all sync.WaitGroup // at once, so that each kind has all of the time
+	for _, collect := range []func(context.Context, chan<- prometheus.Metric){
+		c.collectSecrets, c.collectParameters, c.collectTrees, c.collectUsers, c.collectRoles, c.collectGroups, c.collectPolicies,
+		c.collectCertificates, c.collectAuthorities, c.collectHSMClusters, c.collectKeyrings, c.collectKeys,
+	} {
+		all.Go(func() { collect(ctx, ch) })
+	}
+	all.Wait()
+}
+
+func (c *Collector) collectSecrets(ctx context.Context, ch chan<- prometheus.Metric) {
 	var secrets v1alpha1.SecretList
 	if err := c.reader.List(ctx, &secrets, client.UnsafeDisableDeepCopy); err == nil {
 		for i := range secrets.Items {
@@ -109,6 +121,9 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 			replicationFailing(ch, s)
 		}
 	}
+}
+
+func (c *Collector) collectParameters(ctx context.Context, ch chan<- prometheus.Metric) {
 	var parameters v1alpha1.ParameterList
 	if err := c.reader.List(ctx, &parameters, client.UnsafeDisableDeepCopy); err == nil {
 		for i := range parameters.Items {
@@ -118,11 +133,9 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 			policies(ch, p)
 		}
 	}
-	c.collectTrees(ctx, ch)
-	c.collectIAM(ctx, ch)
-	c.collectCertificates(ctx, ch)
-	c.collectHSMClusters(ctx, ch)
-	c.collectKeyrings(ctx, ch)
+}
+
+func (c *Collector) collectKeys(ctx context.Context, ch chan<- prometheus.Metric) {
 	var keys v1alpha1.KMSKeyList
 	if err := c.reader.List(ctx, &keys, client.UnsafeDisableDeepCopy); err == nil {
 		for i := range keys.Items {
@@ -147,6 +160,10 @@ func (c *Collector) collectCertificates(ctx context.Context, ch chan<- prometheu
 			timestamp(ch, renewalDesc, "Certificate", &o.ObjectMeta, o.Status.RenewalTime)
 		}
 	}
+}
+
+// collectAuthorities collects the same of authorities.
+func (c *Collector) collectAuthorities(ctx context.Context, ch chan<- prometheus.Metric) {
 	var authorities v1alpha1.CertificateAuthorityList
 	if err := c.reader.List(ctx, &authorities, client.UnsafeDisableDeepCopy); err == nil {
 		for i := range authorities.Items {
@@ -203,26 +220,35 @@ func (c *Collector) collectKeyrings(ctx context.Context, ch chan<- prometheus.Me
 	}
 }
 
-// collectIAM collects whether users, roles, groups and policies are in force.
-func (c *Collector) collectIAM(ctx context.Context, ch chan<- prometheus.Metric) {
+// collectUsers, and those after it, collect whether users, roles, groups and policies are in force.
+func (c *Collector) collectUsers(ctx context.Context, ch chan<- prometheus.Metric) {
 	var users v1alpha1.IAMUserList
 	if err := c.reader.List(ctx, &users, client.UnsafeDisableDeepCopy); err == nil {
 		for i := range users.Items {
 			ready(ch, "IAMUser", &users.Items[i].ObjectMeta, users.Items[i].Status.Conditions)
 		}
 	}
+}
+
+func (c *Collector) collectRoles(ctx context.Context, ch chan<- prometheus.Metric) {
 	var roles v1alpha1.IAMRoleList
 	if err := c.reader.List(ctx, &roles, client.UnsafeDisableDeepCopy); err == nil {
 		for i := range roles.Items {
 			ready(ch, "IAMRole", &roles.Items[i].ObjectMeta, roles.Items[i].Status.Conditions)
 		}
 	}
+}
+
+func (c *Collector) collectGroups(ctx context.Context, ch chan<- prometheus.Metric) {
 	var groups v1alpha1.IAMGroupList
 	if err := c.reader.List(ctx, &groups, client.UnsafeDisableDeepCopy); err == nil {
 		for i := range groups.Items {
 			ready(ch, "IAMGroup", &groups.Items[i].ObjectMeta, groups.Items[i].Status.Conditions)
 		}
 	}
+}
+
+func (c *Collector) collectPolicies(ctx context.Context, ch chan<- prometheus.Metric) {
 	var policies v1alpha1.IAMPolicyList
 	if err := c.reader.List(ctx, &policies, client.UnsafeDisableDeepCopy); err == nil {
 		for i := range policies.Items {

@@ -414,7 +414,7 @@ func (op *Operator) index() error {
 	return nil
 }
 
-// probes: alive while the process answers; ready when the cache is filled and the keyring unsealed.
+// probes: alive while the process answers; ready when the cache is filled and the keyring has the domain keys that are in use.
 func (op *Operator) probes() error {
 	if err := op.AddHealthzCheck("ping", healthz.Ping); err != nil {
 		return err
@@ -424,8 +424,5 @@ func (op *Operator) probes() error {
 			return err
 		}
 	}
-	return op.AddReadyzCheck("unsealed", func(*http.Request) error {
-		_, err := op.Services.Keyring.Get()
-		return err
-	})
+	return op.AddReadyzCheck("unsealed", func(r *http.Request) error { return op.Unsealer.Ready(r.Context(), op.Services.Store) })
 }

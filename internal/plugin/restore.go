@@ -78,6 +78,8 @@ func (f *restoreFlags) run(ctx context.Context, out, notes io.Writer, path strin
 			return
 		}
 		there.add(kind)
+	}, Bare: func(name, why string) {
+		_, _ = fmt.Fprintf(notes, "without its status, which is rebuilt from its Envelopes: %s: %s\n", printable(name), printable(why))
 	}}
 	conflicts, err := restorer.Restore(ctx, func() (*backup.Reader, error) {
 		if _, err := file.Seek(0, io.SeekStart); err != nil {

@@ -3,6 +3,7 @@ package store
 import (
 	"strings"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/uuid"
 
@@ -42,4 +43,10 @@ func erasureOf(e *v1alpha1.Envelope) (m erasure, known bool) {
 		return erasure{}, false
 	}
 	return erasure{fields[0], types.UID(fields[1]), fields[2], types.UID(fields[3])}, true
+}
+
+// FirstErased names the Envelope that goes first in the erasure that an Envelope is marked for, with its UID: once that one is gone, nobody takes what is left. It may be the Envelope itself.
+func FirstErased(e metav1.Object) (name string, uid types.UID, marked bool) {
+	mark, marked := erasureOf(&v1alpha1.Envelope{ObjectMeta: metav1.ObjectMeta{UID: e.GetUID(), Annotations: e.GetAnnotations()}})
+	return mark.first, mark.firstUID, marked
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -62,6 +63,16 @@ func (s *Store) OfEpoch(ctx context.Context, epoch int64) ([]v1alpha1.Envelope, 
 		return nil, fmt.Errorf("listing the Envelopes under the domain key of epoch %d: %w", epoch, err)
 	}
 	return found.Items, nil
+}
+
+// DomainKeys lists the Envelopes of a namespace that hold domain keys, from the cache as it is, in no order. They are the cache's own: read them only.
+func (s *Store) DomainKeys(ctx context.Context, namespace string) ([]v1alpha1.Envelope, error) {
+	var found v1alpha1.EnvelopeList
+	err := s.Client.List(ctx, &found, client.InNamespace(namespace), client.MatchingFields{OwnerIndex: OwnerKey(KeyringOwner)}, client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency)
+	if err != nil {
+		return nil, fmt.Errorf("listing the domain keys: %w", err)
+	}
+	return slices.DeleteFunc(found.Items, func(e v1alpha1.Envelope) bool { return e.Spec.Class != v1alpha1.EnvelopeDomainKey }), nil
 }
 
 // Rewrap wraps what an Envelope under a former domain key holds anew under the keyring's current one, and tells whether it did. One that is being erased, or

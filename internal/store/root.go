@@ -38,3 +38,10 @@ func RootOf(keyARN string) (root, identity string) {
 
 // RootHSM is the name of the root that an HSMCluster is.
 func RootHSM(namespace, name string) string { return hsmPrefix + namespace + "/" + name }
+
+// Answers is the request that a domain key was made for, empty if that was none: the value of v1alpha1.RotateAnnotation. It is not known of one that was made at the first
+// start, or by an earlier version.
+func Answers(e *v1alpha1.Envelope) (request string, known bool) {
+	request, known = e.Annotations[v1alpha1.RotateAnnotation]
+	return request, known
+}

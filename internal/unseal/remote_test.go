@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -31,7 +32,9 @@ type device struct {
 	opened   atomic.Int32
 	claims   atomic.Int32
 	claimed  error
-	firsts   []bool
+
+	finding sync.Mutex
+	firsts  []bool
 }
 
 func newDevice(letter string) *device {
@@ -43,7 +46,9 @@ func (d *device) Name() string { return d.name }
 func (d *device) Remote()      {}
 
 func (d *device) Find(_ context.Context, first bool) (keyring.Root, error) {
+	d.finding.Lock()
 	d.firsts = append(d.firsts, first)
+	d.finding.Unlock()
 	if d.lost.Load() {
 		return nil, errAway
 	}

@@ -18,116 +18,17 @@ import (
 	"strongroom.dev/strongroom/internal/store"
 )
 
-const (
-	// renewTimeout is how long who has something to open waits for its domain key.
-	renewTimeout = 10 * time.Second
-	// maximumAhead is how many epochs this manager may be behind others. What claims to be of a later one is not looked for.
-	maximumAhead = 16
-	// missedFor is for how long a domain key that was not there, or did not open, is not looked for again, unless there is word of one: an epoch may be anybody's claim, in a
-	// session token for example. So such claims cost the API server maximumAhead reads a second at most, whoever makes them.
-	missedFor = time.Second
-)
-
-// ask is somebody who has something of an epoch to open.
-type ask struct {
-	epoch int64
-	// made tells that the domain key is there, whatever was seen before.
-	made bool
-	done chan<- error
-}
-
-func (u *Unsealer) requests() (changed chan struct{}, asked chan ask) {
-	u.channels.Do(func() { u.changed, u.asked = make(chan struct{}, 1), make(chan ask) })
-	return u.changed, u.asked
-}
-
-// Changed says that there may be a domain key that the keyring does not have: an informer has seen one. It does not wait.
-func (u *Unsealer) Changed() {
-	changed, _ := u.requests()
-	select {
-	case changed <- struct{}{}:
-	default: // it is said already
-	}
-}
-
-// Renew waits until the keyring has the domain key of an epoch, for at most 10 s. It wraps keyring.ErrUnknownEpoch if there is no such domain key. Start must
-// run, and does the work: who asks may be within secretbytes.Do, which the goroutines of a connection to a root must not inherit.
-func (u *Unsealer) Renew(epoch int64) error { return u.await(ask{epoch: epoch}) }
-
-func (u *Unsealer) await(a ask) error {
-	epoch := a.epoch
-	ring, err := u.Holder.Get()
-	if err != nil {
-		return err
-	}
-	if epoch > ring.CurrentEpoch()+maximumAhead {
-		return noDomainKey(epoch)
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), renewTimeout)
-	defer cancel()
-	_, asked := u.requests()
-	done := make(chan error, 1)
-	a.done = done
-	select {
-	case asked <- a:
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	select {
-	case err := <-done:
-		return err
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-func noDomainKey(epoch int64) error {
-	return fmt.Errorf("%w: there is no domain key of epoch %d", keyring.ErrUnknownEpoch, epoch)
-}
-
-// renewFor is renew for who has something of an epoch to open.
-func (u *Unsealer) renewFor(ctx context.Context, a ask) error {
-	epoch := a.epoch
-	ring, err := u.Holder.Get()
-	if err != nil || ring.Has(epoch) {
-		return err
-	}
-	now := time.Now()
-	if m, missed := u.missed[epoch]; missed && !a.made && now.Sub(m.at) < missedFor {
-		return m.err
-	}
-	err = u.look(ctx, epoch)
-	if err != nil {
-		if u.missed == nil || len(u.missed) > maximumAhead {
-			u.missed = map[int64]miss{}
-		}
-		u.missed[epoch] = miss{time.Now(), err}
-	}
-	return err
-}
-
-// miss is when a domain key was looked for in vain, and why that failed.
-type miss struct {
-	at  time.Time
+// failure is why domain keys that are stored are not open.
+type failure struct {
 	err error
+	// since is when the first attempt of those failed that have failed in a row, which are attempts.
+	since    time.Time
+	attempts int
+	// lacking are the epochs that were stored and not open, when that was last known.
+	lacking []int64
 }
 
-// look opens the domain key of an epoch if it is stored.
-func (u *Unsealer) look(ctx context.Context, epoch int64) error {
-	ctx, cancel := context.WithTimeout(ctx, renewTimeout)
-	defer cancel()
-	e := &v1alpha1.Envelope{}
-	err := u.Live.Get(ctx, client.ObjectKey{Namespace: u.Namespace, Name: store.Name(v1alpha1.EnvelopeDomainKey, Subject, epoch)}, e)
-	if apierrors.IsNotFound(err) {
-		return noDomainKey(epoch)
-	}
-	if err != nil {
-		return fmt.Errorf("reading the domain key of epoch %d: %w", epoch, err)
-	}
-	return u.renew(ctx)
-}
-
-// renew opens the domain keys that are stored and that the keyring does not have. If it cannot, the keyring goes on as it is.
+// renew opens the domain keys that are stored and that the keyring does not have. If it cannot, the keyring goes on as it is, and failing says so.
 func (u *Unsealer) renew(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
 	defer cancel()
@@ -135,36 +36,61 @@ func (u *Unsealer) renew(ctx context.Context) error {
 	if err != nil {
 		return nil // Start unseals, and reads all of them
 	}
-	clear(u.missed)
-	stored, err := u.domainKeys(ctx)
-	if err != nil {
-		return err
+	u.forget()
+	before := u.failing.Load()
+	if before == nil {
+		before = &failure{since: time.Now()}
 	}
-	if err := u.asOpened(stored); err != nil {
-		return err
-	}
-	provider := u.provider()
-	if !slices.ContainsFunc(stored, func(e v1alpha1.Envelope) bool { return !ring.Has(e.Spec.Sequence) }) {
+	lacking, err := u.open(ctx, ring)
+	if err == nil {
+		u.failing.Store(nil)
 		return nil
 	}
+	since := before.since
+	switch {
+	case lacking == nil:
+		lacking = before.lacking
+	case len(before.lacking) == 0: // until now it was the API server that did not answer
+		since = time.Now()
+	}
+	u.failing.Store(&failure{err: err, since: since, attempts: before.attempts + 1, lacking: lacking})
+	return err
+}
+
+// open opens the domain keys that are stored and that a keyring lacks. If it fails, it answers which those are, nil if that is not known.
+func (u *Unsealer) open(ctx context.Context, ring *keyring.Keyring) (lacking []int64, err error) {
+	stored, err := u.domainKeys(ctx)
+	if err != nil {
+		return nil, err
+	}
+	lacking = []int64{}
+	for i := range stored {
+		if epoch := stored[i].Spec.Sequence; !ring.Has(epoch) {
+			lacking = append(lacking, epoch)
+		}
+	}
+	if err := u.asOpened(stored); err != nil || len(lacking) == 0 {
+		return lacking, err
+	}
+	provider := u.provider()
 	if err := checkRoot(provider.Name(), stored); err != nil {
-		return err
+		return lacking, err
 	}
 	root, err := provider.Find(ctx, false)
 	if err != nil {
-		return err
+		return lacking, err
 	}
 	if err := checkKeys(root, stored); err != nil {
-		return err
+		return lacking, err
 	}
 	next, err := ring.Add(ctx, root, records(stored))
 	if err != nil {
-		return err
+		return lacking, err
 	}
 	u.last.Store(&unsealed{root, stored})
 	u.Holder.Set(next)
 	u.Log.Info("the keyring has another domain key", "epoch", next.CurrentEpoch())
-	return nil
+	return nil, nil
 }
 
 // DomainKeys are the Envelopes of the domain keys that the keyring was last opened with, the oldest first; none before it was.
@@ -182,8 +108,11 @@ func (u *Unsealer) DomainKeys() []v1alpha1.Envelope {
 var errOtherDomainKey = errors.New("it is another one than this manager opened; restore the one of the backup")
 
 // Confirm tells whether the domain keys are still stored as they were opened: what is wrapped by one that is lost nobody can open after the managers that
-// have it in memory. One that is missing is stored again, as the root has wrapped it, writing through s, and its name is among restored. It asks the API server, and
-// wraps store.ErrTampered if one is another by now.
+// have it in memory. One that is missing is stored again, as the root has wrapped it, writing through s, and its name is among restored. It wraps
+// store.ErrTampered if one is another by now.
+//
+// It is asked every two seconds while Envelopes are rewrapped, so it reads from s's cache, and asks the API server for the newest alone, which they come under, and
+// for what the cache lacks.
 //
 // Crash-safe: each is one write, of a name that lets one writer make it.
 func (u *Unsealer) Confirm(ctx context.Context, s *store.Store) (restored []string, err error) {
@@ -193,9 +122,18 @@ func (u *Unsealer) Confirm(ctx context.Context, s *store.Store) (restored []stri
 	}
 	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
 	defer cancel()
-	stored, err := u.domainKeys(ctx)
+	stored, err := s.DomainKeys(ctx, u.Namespace)
 	if err != nil {
 		return nil, err
+	}
+	newest := &known[len(known)-1]
+	stored = slices.DeleteFunc(stored, func(e v1alpha1.Envelope) bool { return e.Name == newest.Name })
+	live := v1alpha1.Envelope{}
+	switch err := u.Live.Get(ctx, client.ObjectKeyFromObject(newest), &live); {
+	case err == nil:
+		stored = append(stored, live)
+	case !apierrors.IsNotFound(err):
+		return nil, fmt.Errorf("reading the domain key of epoch %d: %w", newest.Spec.Sequence, err)
 	}
 	if err := u.asOpened(stored); err != nil {
 		return nil, err
@@ -205,17 +143,30 @@ func (u *Unsealer) Confirm(ctx context.Context, s *store.Store) (restored []stri
 		there[stored[i].Name] = true
 	}
 	for i := range known {
-		e := &known[i]
-		if there[e.Name] {
-			continue
+		if e := &known[i]; !there[e.Name] {
+			made, err := u.again(ctx, s, e)
+			if err != nil {
+				return restored, err
+			}
+			if made {
+				restored = append(restored, e.Namespace+"/"+e.Name)
+			}
 		}
-		again := &v1alpha1.Envelope{ObjectMeta: metav1.ObjectMeta{Namespace: e.Namespace, Name: e.Name, Labels: e.Labels}, Spec: *e.Spec.DeepCopy()}
-		if _, err := s.Create(ctx, again); err != nil {
-			return restored, fmt.Errorf("storing the domain key of epoch %d again, which was missing: %w", e.Spec.Sequence, err)
-		}
-		restored = append(restored, e.Namespace+"/"+e.Name)
 	}
 	return restored, nil
+}
+
+// again stores a domain key again, unless it is there and the cache does not have it yet.
+func (u *Unsealer) again(ctx context.Context, s *store.Store, e *v1alpha1.Envelope) (made bool, err error) {
+	again := &v1alpha1.Envelope{ObjectMeta: metav1.ObjectMeta{Namespace: e.Namespace, Name: e.Name, Labels: e.Labels}, Spec: *e.Spec.DeepCopy()}
+	if request, known := store.Answers(e); known {
+		metav1.SetMetaDataAnnotation(&again.ObjectMeta, v1alpha1.RotateAnnotation, request)
+	}
+	stored, err := s.Create(ctx, again)
+	if err != nil {
+		return false, fmt.Errorf("storing the domain key of epoch %d again, which was missing: %w", e.Spec.Sequence, err)
+	}
+	return stored == again, u.asOpened([]v1alpha1.Envelope{*stored})
 }
 
 // asOpened fails if a stored domain key is not the one of its name that this process has open.
@@ -236,12 +187,12 @@ func (u *Unsealer) asOpened(stored []v1alpha1.Envelope) error {
 // errTooManyDomainKeys says that no more domain keys can be made: more than MaxDomainKeys could not be unsealed.
 var errTooManyDomainKeys = fmt.Errorf("there are %d domain keys, and no more are opened", keyring.MaxDomainKeys)
 
-// Rotate makes the domain key after the one of an epoch, writing through s, unless there is one already, and waits until this process's keyring has it. It is
-// current then, here, and in other processes when their informers have told them or when they have something of it to open.
+// Rotate makes the domain key after the one of an epoch, writing through s, unless there is one already, and waits until this process's keyring has it. The one
+// that is made says that it answers a request, which store.Answers reads. It is current then, here, and in other processes when their informers have told them or when they have something of it to open.
 //
 // Crash-safe: the domain key is one write, which the API server lets one writer make; what is left of a crash is the domain key that was wanted, and is found by the
 // next call with the same epoch.
-func (u *Unsealer) Rotate(ctx context.Context, s *store.Store, after int64) error {
+func (u *Unsealer) Rotate(ctx context.Context, s *store.Store, after int64, request string) error {
 	within, cancel := context.WithTimeout(ctx, attemptTimeout)
 	defer cancel()
 	stored, err := u.domainKeys(within)
@@ -266,7 +217,7 @@ func (u *Unsealer) Rotate(ctx context.Context, s *store.Store, after int64) erro
 		if err != nil {
 			return err
 		}
-		if _, err := u.makeDomainKey(within, s, root, after+1); err != nil {
+		if _, err := u.makeDomainKey(within, s, root, after+1, map[string]string{v1alpha1.RotateAnnotation: request}); err != nil {
 			return err
 		}
 	}

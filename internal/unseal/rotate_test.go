@@ -89,7 +89,7 @@ func TestRotatingMakesTheNextDomainKeyAndFormerOnesStay(t *testing.T) {
 	u := running(t, unsealer(c))
 	before, digestBefore := tokenOf(t, u), digest(t, u)
 	for _, after := range []int64{1, 2, 2, 1} { // the last two are repeated, as after a crash
-		if err := u.Rotate(t.Context(), storeOf(c), after); err != nil {
+		if err := u.Rotate(t.Context(), storeOf(c), after, "now"); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -128,11 +128,11 @@ func TestARotationThatDiesAtItsWriteIsTheNextOne(t *testing.T) {
 				return errCrash
 			},
 		})
-		if err := u.Rotate(t.Context(), storeOf(crashing), 1); !errors.Is(err, errCrash) {
+		if err := u.Rotate(t.Context(), storeOf(crashing), 1, "now"); !errors.Is(err, errCrash) {
 			t.Fatal(err)
 		}
 		next := running(t, unsealer(c)) // the process after the crash
-		if err := next.Rotate(t.Context(), storeOf(c), 1); err != nil {
+		if err := next.Rotate(t.Context(), storeOf(c), 1, "now"); err != nil {
 			t.Fatal(err)
 		}
 		if got := epochs(t, next); !slices.Equal(got, []int64{1, 2}) || !slices.Equal(storedEpochs(t, c), got) {
@@ -148,14 +148,14 @@ func TestARootThatDoesNotOpenWhatItWrapsIsNotRotatedTo(t *testing.T) {
 	c, d := newClient(), newDevice("a")
 	u := running(t, remote(c, d))
 	d.away.Store(true)
-	if err := u.Rotate(t.Context(), storeOf(c), 1); !errors.Is(err, errAway) {
+	if err := u.Rotate(t.Context(), storeOf(c), 1, "now"); !errors.Is(err, errAway) {
 		t.Error(err)
 	}
 	if got := storedEpochs(t, c); !slices.Equal(got, []int64{1}) {
 		t.Errorf("%v are stored", got)
 	}
 	d.away.Store(false)
-	if err := u.Rotate(t.Context(), storeOf(c), 1); err != nil {
+	if err := u.Rotate(t.Context(), storeOf(c), 1, "now"); err != nil {
 		t.Error(err)
 	}
 	if known := u.DomainKeys(); known[1].Spec.KeyARN != "root:hsm:strongroom-system/device:1:a" {
@@ -166,7 +166,7 @@ func TestARootThatDoesNotOpenWhatItWrapsIsNotRotatedTo(t *testing.T) {
 func TestAManagerThatIsBehindOpensTheNewDomainKeyWhenItNeedsItOrHearsOfIt(t *testing.T) {
 	c := newClient()
 	first, second, third := running(t, unsealer(c)), running(t, unsealer(c)), running(t, unsealer(c))
-	if err := first.Rotate(t.Context(), storeOf(c), 1); err != nil {
+	if err := first.Rotate(t.Context(), storeOf(c), 1, "now"); err != nil {
 		t.Fatal(err)
 	}
 	if err := opens(second, tokenOf(t, first)); err != nil { // at once
@@ -205,7 +205,7 @@ func TestAClaimedEpochThatIsNotThereCostsLittleAndIsNoSecret(t *testing.T) {
 	}
 	// What was looked for in vain is found as soon as there is word of it.
 	other := running(t, unsealer(counted))
-	if err := other.Rotate(t.Context(), storeOf(counted), 1); err != nil {
+	if err := other.Rotate(t.Context(), storeOf(counted), 1, "now"); err != nil {
 		t.Fatal(err)
 	}
 	u.Changed()
@@ -218,7 +218,7 @@ func TestADomainKeyThatIsThereAndCannotBeOpenedIsNoTamperedToken(t *testing.T) {
 	second.Verify = time.Hour
 	away := second.Provider.(*device)
 	running(t, second)
-	if err := first.Rotate(t.Context(), storeOf(c), 1); err != nil {
+	if err := first.Rotate(t.Context(), storeOf(c), 1, "now"); err != nil {
 		t.Fatal(err)
 	}
 	away.away.Store(true)
@@ -240,14 +240,14 @@ func TestADomainKeyThatIsThereAndCannotBeOpenedIsNoTamperedToken(t *testing.T) {
 func TestALostOrExchangedDomainKeyIsNoticedBeforeAnythingIsRewrappedByIt(t *testing.T) {
 	c := newClient()
 	u := running(t, unsealer(c))
-	if err := u.Rotate(t.Context(), storeOf(c), 1); err != nil {
+	if err := u.Rotate(t.Context(), storeOf(c), 1, "now"); err != nil {
 		t.Fatal(err)
 	}
 	newest := u.DomainKeys()[1]
 	if err := c.Delete(t.Context(), newest.DeepCopy()); err != nil {
 		t.Fatal(err)
 	}
-	if err := u.Rotate(t.Context(), storeOf(c), 2); !errors.Is(err, store.ErrMissing) {
+	if err := u.Rotate(t.Context(), storeOf(c), 2, "now"); !errors.Is(err, store.ErrMissing) {
 		t.Errorf("it is gone, and another is made after it: %v", err)
 	}
 	restored, err := u.Confirm(t.Context(), storeOf(c))
@@ -274,6 +274,57 @@ func TestALostOrExchangedDomainKeyIsNoticedBeforeAnythingIsRewrappedByIt(t *test
 	}
 }
 
+func TestConfirmingListsNothingFromTheAPIServerAndIsNotMisledByACacheThatIsBehind(t *testing.T) {
+	c := newClient()
+	u := running(t, unsealer(c))
+	for _, after := range []int64{1, 2} {
+		if err := u.Rotate(t.Context(), storeOf(c), after, "now"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var lists, reads, creates atomic.Int32
+	counted := interceptor.NewClient(c, interceptor.Funcs{
+		Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, obj client.Object, opts ...client.GetOption) error {
+			reads.Add(1)
+			return c.Get(ctx, key, obj, opts...)
+		},
+		List: func(ctx context.Context, c client.WithWatch, list client.ObjectList, opts ...client.ListOption) error {
+			lists.Add(1)
+			return c.List(ctx, list, opts...)
+		},
+		Create: func(ctx context.Context, c client.WithWatch, obj client.Object, opts ...client.CreateOption) error {
+			creates.Add(1)
+			return c.Create(ctx, obj, opts...)
+		},
+	})
+	u.Live = counted
+	if restored, err := u.Confirm(t.Context(), &store.Store{Client: c, Live: counted}); err != nil || len(restored) > 0 {
+		t.Error(restored, err)
+	}
+	if lists.Load() != 0 || reads.Load() != 1 || creates.Load() != 0 {
+		t.Errorf("%d lists, %d reads, %d writes", lists.Load(), reads.Load(), creates.Load())
+	}
+	behind := interceptor.NewClient(counted, interceptor.Funcs{
+		List: func(context.Context, client.WithWatch, client.ObjectList, ...client.ListOption) error { return nil },
+	})
+	if restored, err := u.Confirm(t.Context(), &store.Store{Client: behind, Live: counted}); err != nil || len(restored) > 0 {
+		t.Errorf("what the cache has not seen yet is called restored: %v, %v", restored, err)
+	}
+	first := u.DomainKeys()[0]
+	if err := c.Delete(t.Context(), first.DeepCopy()); err != nil {
+		t.Fatal(err)
+	}
+	other := first.DeepCopy()
+	other.ResourceVersion = ""
+	other.Spec.Ciphertext[40] ^= 1
+	if err := c.Create(t.Context(), other); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := u.Confirm(t.Context(), &store.Store{Client: behind, Live: counted}); !errors.Is(err, store.ErrTampered) {
+		t.Errorf("it is another, and the cache has it not: %v", err)
+	}
+}
+
 func TestNoMoreDomainKeysAreMadeThanAreOpened(t *testing.T) {
 	c := newClient()
 	u := running(t, unsealer(c))
@@ -285,7 +336,7 @@ func TestNoMoreDomainKeysAreMadeThanAreOpened(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := u.Rotate(t.Context(), storeOf(c), keyring.MaxDomainKeys); err == nil || len(storedEpochs(t, c)) != keyring.MaxDomainKeys {
+	if err := u.Rotate(t.Context(), storeOf(c), keyring.MaxDomainKeys, "now"); err == nil || len(storedEpochs(t, c)) != keyring.MaxDomainKeys {
 		t.Errorf("another was made: %v", err)
 	}
 }
@@ -322,7 +373,7 @@ var _ = Describe("Many managers that rotate at once", func() {
 		}
 		failures := make(chan error, managers)
 		for _, u := range all {
-			go func() { failures <- u.Rotate(ctx, &store.Store{Client: cp.Client, Live: cp.Client}, 1) }()
+			go func() { failures <- u.Rotate(ctx, &store.Store{Client: cp.Client, Live: cp.Client}, 1, "now") }()
 		}
 		for range managers {
 			Expect(<-failures).To(Succeed())

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"sync"
 	"time"
 
 	"strongroom.dev/strongroom/internal/core/keyring"
@@ -70,43 +71,67 @@ func (u *Unsealer) Start(ctx context.Context) error {
 	return nil
 }
 
-// lookAfter renews the keyring when there is another domain key, and asks a remote root again and again, until ctx ends or the keyring was sealed, since
-// the root was not reached for as long as GracePeriod. One goroutine does all of it, so that no older keyring takes the place of a newer one.
+// lookAfter renews the keyring when there is another domain key, until ctx ends or the keyring was sealed, since the root was not reached for as long as
+// GracePeriod. One goroutine does that, so that no older keyring takes the place of a newer one; another asks a remote root again and again, so that whatever
+// keeps the first busy does not keep the loss of the root from being seen.
 //
 // The keyring goes on while the root is away: it has the domain keys open, and needs the root for no request. So the loss of all nodes stops no workload.
 func (u *Unsealer) lookAfter(ctx context.Context) {
-	var ticks, again <-chan time.Time
+	within, lost := context.WithCancelCause(ctx)
+	var verifying sync.WaitGroup
+	defer verifying.Wait()
+	defer lost(nil)
 	if _, remote := u.provider().(Remote); remote {
-		ticker := time.NewTicker(either(u.Verify, defaultVerify))
-		defer ticker.Stop()
-		ticks = ticker.C
+		verifying.Go(func() { u.verifyAgain(within, lost) })
 	}
 	changed, asked := u.requests()
+	var (
+		again <-chan time.Time
+		log   quiet
+	)
+	for known := u.failing.Load(); ; {
+		select {
+		case <-within.Done():
+			if ctx.Err() == nil {
+				u.seal(context.Cause(within))
+			}
+			return
+		case a := <-asked:
+			a.done <- u.renewFor(within, a)
+		case <-changed:
+			_ = u.renew(within) // failing has why
+		case <-again:
+			_ = u.renew(within)
+		}
+		f := u.failing.Load()
+		if f == known {
+			continue
+		}
+		if known, again = f, nil; f == nil {
+			continue
+		}
+		again = time.After(retryAfter(either(u.Retry, defaultRetry), f.attempts))
+		if within.Err() == nil && log.news(f.err.Error(), time.Now()) {
+			u.Log.Error(f.err, "a domain key was made and is not opened yet: what is under it cannot be used by this manager", "root", u.provider().Name())
+		}
+	}
+}
+
+// verifyAgain asks a remote root again and again, until ctx ends or lost was called, since the root was not reached for as long as GracePeriod.
+func (u *Unsealer) verifyAgain(ctx context.Context, lost context.CancelCauseFunc) {
+	ticker := time.NewTicker(either(u.Verify, defaultVerify))
+	defer ticker.Stop()
 	watch := watch{reached: time.Now()}
-	for failures := 0; ; {
+	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-ticks:
-			if u.sealedAfter(ctx, &watch) {
-				return
-			}
-			continue
-		case a := <-asked:
-			a.done <- u.renewFor(ctx, a)
-			continue
-		case <-changed:
-		case <-again:
+		case <-ticker.C:
 		}
-		if err := u.renew(ctx); err != nil {
-			failures++
-			again = time.After(retryAfter(either(u.Retry, defaultRetry), failures))
-			if watch.log.news(err.Error(), time.Now()) {
-				u.Log.Error(err, "a domain key was made and is not opened yet: what is under it cannot be used by this manager", "root", u.provider().Name())
-			}
-			continue
+		if err := u.lostAfter(ctx, &watch); err != nil {
+			lost(err)
+			return
 		}
-		failures, again = 0, nil
 	}
 }
 
@@ -116,29 +141,28 @@ type watch struct {
 	log     quiet
 }
 
-// sealedAfter asks the root once, and tells whether the keyring was sealed.
-func (u *Unsealer) sealedAfter(ctx context.Context, w *watch) bool {
+// lostAfter asks the root once, and answers why it was not reached if the keyring is to be sealed for that.
+func (u *Unsealer) lostAfter(ctx context.Context, w *watch) error {
 	err := u.verify(ctx)
 	now := time.Now()
 	switch was := u.reached.Load(); {
 	case ctx.Err() != nil:
-		return false
+		return nil
 	case err == nil:
 		w.reached, w.log = now, quiet{}
 		if u.reached.Store(true); !was {
 			u.Log.Info("the root of trust is reached again", "root", u.provider().Name())
 		}
-		return false
+		return nil
 	}
 	u.reached.Store(false)
 	if graceOver(u.GracePeriod, w.reached, now) {
-		u.seal(err)
-		return true
+		return err
 	}
 	if w.log.news(err.Error(), now) {
 		u.Log.Error(err, "the root of trust is not reached; what is unsealed goes on, and a manager that starts is sealed", "root", u.provider().Name())
 	}
-	return false
+	return nil
 }
 
 func (u *Unsealer) seal(cause error) {
@@ -149,8 +173,7 @@ func (u *Unsealer) seal(cause error) {
 	}
 }
 
-// verify has the root open the newest domain key once more, and forgets it: there may be thousands. If the API server does not say where the root is, the
-// one that unsealed is asked: that the API is away says nothing of the root.
+// verify is Reach; but if the API server does not say where the root is, the one that unsealed is asked: that the API is away says nothing of the root.
 func (u *Unsealer) verify(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
 	defer cancel()
@@ -159,12 +182,32 @@ func (u *Unsealer) verify(ctx context.Context) error {
 	if err != nil {
 		root = last.root
 	}
-	if err := checkKeys(root, last.stored); err != nil {
+	return last.openedBy(ctx, root)
+}
+
+// Reach asks the root whether it is there and still opens the newest domain key, and fails if not, or if it is not known. It asks each node of an HSMCluster once, for
+// 30 s at most.
+func (u *Unsealer) Reach(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
+	defer cancel()
+	last := u.last.Load()
+	if last == nil {
+		return keyring.ErrSealed
+	}
+	root, err := u.provider().Find(ctx, false)
+	if err != nil {
 		return err
 	}
-	all := records(last.stored)
-	newest := slices.MaxFunc(all, func(a, b keyring.DomainKeyRecord) int { return cmp.Compare(a.Epoch, b.Epoch) })
-	_, err = keyring.Unseal(ctx, root, []keyring.DomainKeyRecord{newest})
+	return last.openedBy(ctx, root)
+}
+
+// openedBy has a root open the newest domain key once more, and forgets it: there may be thousands.
+func (l *unsealed) openedBy(ctx context.Context, root keyring.Root) error {
+	if err := checkKeys(root, l.stored); err != nil {
+		return err
+	}
+	newest := slices.MaxFunc(records(l.stored), func(a, b keyring.DomainKeyRecord) int { return cmp.Compare(a.Epoch, b.Epoch) })
+	_, err := keyring.Unseal(ctx, root, []keyring.DomainKeyRecord{newest})
 	return err
 }
 

@@ -48,6 +48,8 @@ type Unsealer struct {
 	Retry time.Duration
 	// Verify is how often a root that is remote is asked while unsealed. 30 s if 0.
 	Verify time.Duration
+	// Patience is for how long a domain key that is in use may not be opened before the manager is not Ready. 1 min if 0.
+	Patience time.Duration
 	// GracePeriod is for how long the keyring stays unsealed when a remote root was last reached. 0 is until the process ends.
 	GracePeriod time.Duration
 	// Sealed is called when the keyring was sealed at the end of GracePeriod, to forget what was opened with it. It may be nil.
@@ -66,8 +68,11 @@ type Unsealer struct {
 	channels sync.Once
 	changed  chan struct{}
 	asked    chan ask
-	// missed is when a domain key of an epoch was looked for in vain. It is lookAfter's.
-	missed map[int64]miss
+	// missed is when a domain key of an epoch was looked for in vain. missing is its lock.
+	missing sync.Mutex
+	missed  map[int64]miss
+	// failing says why domain keys that are stored are not open, nil if all are.
+	failing atomic.Pointer[failure]
 }
 
 // unsealed is what an attempt that succeeded was made with.
@@ -108,7 +113,7 @@ func (u *Unsealer) Unseal(ctx context.Context) error {
 		return err
 	}
 	if len(stored) == 0 {
-		first, err := u.makeDomainKey(ctx, &store.Store{Client: u.Client, Live: u.Live}, root, 1)
+		first, err := u.makeDomainKey(ctx, &store.Store{Client: u.Client, Live: u.Live}, root, 1, nil)
 		if err != nil {
 			return err
 		}
@@ -129,6 +134,7 @@ func (u *Unsealer) Unseal(ctx context.Context) error {
 		return err
 	}
 	u.last.Store(&unsealed{root, stored})
+	u.failing.Store(nil)
 	u.reached.Store(true)
 	u.Holder.Set(ring)
 	return nil
@@ -198,7 +204,7 @@ func (u *Unsealer) rootInWords() string {
 //
 // Crash-safe: it is one write, of a name that has the epoch, so that the API server lets one be made. Nothing is wrapped by it before it is there and was
 // opened; one that is to take the place of another is opened before it is stored.
-func (u *Unsealer) makeDomainKey(ctx context.Context, s *store.Store, root keyring.Root, epoch int64) (*v1alpha1.Envelope, error) {
+func (u *Unsealer) makeDomainKey(ctx context.Context, s *store.Store, root keyring.Root, epoch int64, annotations map[string]string) (*v1alpha1.Envelope, error) {
 	made, err := keyring.NewDomainKey(ctx, root, epoch, u.Random, u.now())
 	if err != nil {
 		return nil, err
@@ -215,7 +221,7 @@ func (u *Unsealer) makeDomainKey(ctx context.Context, s *store.Store, root keyri
 	e := store.New(u.Namespace, v1alpha1.EnvelopeDomainKey, store.KeyringOwner, Subject,
 		versions.Version{ID: fmt.Sprintf("epoch-%d", made.Epoch), Sequence: made.Epoch, Created: made.Created},
 		store.RootKeyARN(root.Name(), identity))
-	e.Spec.Ciphertext = made.Wrapped
+	e.Annotations, e.Spec.Ciphertext = annotations, made.Wrapped
 	return s.Create(ctx, e)
 }
 

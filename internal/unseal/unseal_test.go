@@ -16,6 +16,7 @@ import (
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/keyring"
 	"strongroom.dev/strongroom/internal/operator"
+	"strongroom.dev/strongroom/internal/store"
 	"strongroom.dev/strongroom/internal/unseal"
 )
 
@@ -28,7 +29,8 @@ func unsealer(c client.Client) *unseal.Unsealer {
 }
 
 func newClient() client.WithWatch {
-	return fake.NewClientBuilder().WithScheme(operator.Scheme()).Build()
+	return fake.NewClientBuilder().WithScheme(operator.Scheme()).
+		WithIndex(&v1alpha1.Envelope{}, store.OwnerIndex, store.IndexOwner).WithIndex(&v1alpha1.Envelope{}, store.KeyIndex, store.IndexKey).Build()
 }
 
 func digest(t *testing.T, u *unseal.Unsealer) string {

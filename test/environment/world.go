@@ -169,7 +169,11 @@ func (w *World) Seal(cause error) (unseal func()) {
 	Expect(err).NotTo(HaveOccurred())
 	holder.SetSealed(cause)
 	w.Services.KMS.Materials.Clear()
-	unseal = func() { holder.Set(ring) }
+	unseal = func() {
+		if _, err := holder.Get(); err != nil { // it may have another domain key by now
+			holder.Set(ring)
+		}
+	}
 	DeferCleanup(unseal)
 	return unseal
 }

@@ -309,7 +309,7 @@ var _ = Describe("An installation with --root=hsm:strongroom-system/root", Order
 
 	It("wraps the next domain key when that is rotated, and opens both from then on; with all nodes gone none is made, and all goes on", func() {
 		m.unsealed()
-		Expect(m.Unsealer.Rotate(ctx, m.Services.Store, 1)).To(Succeed())
+		Expect(m.Unsealer.Rotate(ctx, m.Services.Store, 1, "now")).To(Succeed())
 		stored := domainKeys()
 		Expect(stored).To(HaveLen(2))
 		Expect(stored[1].Spec.KeyARN).To(Equal(stored[0].Spec.KeyARN))
@@ -328,7 +328,7 @@ var _ = Describe("An installation with --root=hsm:strongroom-system/root", Order
 
 		release := holdAll()
 		Eventually(m.reached).Should(BeFalse())
-		Expect(m.Unsealer.Rotate(ctx, m.Services.Store, 2)).NotTo(Succeed())
+		Expect(m.Unsealer.Rotate(ctx, m.Services.Store, 2, "now")).NotTo(Succeed())
 		Expect(domainKeys()).To(HaveLen(2))
 		Expect(m.decrypt(ciphertext)).To(Equal("CANARY"))
 		release()
