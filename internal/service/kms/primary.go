@@ -93,6 +93,9 @@ func (u *PrimaryUpdate) named(here string) []v1alpha1.KeyReplicaRegion {
 // Crash-safe: the first write is the former primary's annotation, which says all that is to be done. From then on both are Updating, and if this ends, the former
 // primary's controller goes on: see AdvancePrimary.
 func (s *Service) UpdatePrimary(ctx context.Context, primary, replica *v1alpha1.KMSKey, check func(*v1alpha1.KMSKey) error) error {
+	if err := s.lacksImports(replica, primary); err != nil { // nothing is begun that could not be ended
+		return fmt.Errorf("%w: KMSKey %s: %w", ErrPrimaryStays, replica.Name, err)
+	}
 	primary, err := s.Change(ctx, primary, func(k *v1alpha1.KMSKey) error {
 		if err := check(k); err != nil {
 			return err
@@ -178,7 +181,7 @@ func (s *Service) endRefused(ctx context.Context, from, to *v1alpha1.KMSKey, c p
 	switch {
 	case errors.Is(err, errUnlisted):
 		return s.abandon(ctx, from, c)
-	case errors.Is(err, store.ErrTampered), errors.Is(err, store.ErrMissing):
+	case errors.Is(err, store.ErrTampered), errors.Is(err, store.ErrMissing), errors.Is(err, ErrPendingImport):
 		return s.refusePrimary(ctx, from, to, c, err)
 	}
 	return err

@@ -62,6 +62,9 @@ func (s *Service) prepare(ctx context.Context, to, from *v1alpha1.KMSKey, c prim
 	if err != nil {
 		return nil, err
 	}
+	if External(from) { // what the others lack is imported into each
+		return s.bringImports(ctx, to, from)
+	}
 	if to, err = s.bring(ctx, to, from); err != nil {
 		return nil, err
 	}
@@ -131,6 +134,10 @@ func (s *Service) yield(ctx context.Context, from, to *v1alpha1.KMSKey, c primar
 			return errSuperseded
 		case !lists(k, to):
 			return errUnlisted
+		case !IsReplica(k):
+			if err := s.lacksImports(to, k); err != nil { // what was imported meanwhile
+				return err
+			}
 		}
 		if u := updateTo(k, to); !IsReplica(k) && !equality.Semantic.DeepEqual(u, c.PrimaryUpdate) {
 			restated = true

@@ -39,7 +39,7 @@ func (s *Service) Replicate(ctx context.Context, primary *v1alpha1.KMSKey, regio
 	if err := check(primary); err != nil {
 		return nil, err
 	}
-	spec.MultiRegion, spec.KeySpec, spec.KeyUsage = true, primary.Spec.KeySpec, primary.Spec.KeyUsage
+	spec.MultiRegion, spec.KeySpec, spec.KeyUsage, spec.Origin = true, primary.Spec.KeySpec, primary.Spec.KeyUsage, primary.Spec.Origin
 	spec.ReplicaOf = &v1alpha1.PrimaryKey{Name: primary.Name, Region: arn.Region(primary.Status.ARN)}
 	if spec.Region = region; region == s.Region {
 		spec.Region = ""

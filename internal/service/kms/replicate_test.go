@@ -113,6 +113,14 @@ var _ = Describe("A key that is replicated", func() {
 		Expect(err).To(MatchError(refused))
 		goes("shop-" + there)
 	})
+
+	It("has a replica of its origin", func() {
+		primary := environment.KMSKey(world.Namespace, "shop", func(k *v1alpha1.KMSKey) { k.Spec.MultiRegion, k.Spec.Origin = true, v1alpha1.KeyOriginExternal })
+		world.Create(primary)
+		world.ReconcileKey(primary)
+		world.Refresh(primary)
+		Expect(replicaIn(primary, there).Spec.Origin).To(Equal(v1alpha1.KeyOriginExternal))
+	})
 })
 
 var _ = Describe("A change of the primary, while others change its list,", func() {
