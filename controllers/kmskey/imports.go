@@ -92,14 +92,7 @@ func (r *Reconciler) promote(ctx context.Context, p *pass) error {
 	if requested == "" || requested == status.LastHandledRotateAt || !kms.Enabled(p.key) || kms.Scheduled(p.key) || kms.AwaitsImport(p.key, p.now) {
 		return nil
 	}
-	if status.OnDemandRotations >= kms.MaximumOnDemandRotations {
-		p.refused = fault.Stalled(v1alpha1.ReasonTooManyRotations, fmt.Errorf("%w: AWS KMS allows %d a key; remove the annotation %s and create another KMSKey",
-			errTooManyRotations, kms.MaximumOnDemandRotations, v1alpha1.RotateAnnotation))
-		return nil
-	}
-	if awaited, err := r.KMS.AwaitedReplicas(ctx, p.key); err != nil || len(awaited) > 0 {
-		p.refused = fault.Stalled(v1alpha1.ReasonPendingImport, fmt.Errorf("rotating: %w: the replicas in %s lack the key material that is PENDING_ROTATION: import it there, too, or remove the annotation %s",
-			errAwaitsReplicas, upToFive(awaited), v1alpha1.RotateAnnotation))
+	if p.refused, err = r.unpromoted(ctx, p.key); err != nil || p.refused != nil {
 		return err
 	}
 	made, err := r.KMS.RecordPromotion(ctx, p.key)
@@ -115,12 +108,26 @@ func (r *Reconciler) promote(ctx context.Context, p *pass) error {
 	return nil
 }
 
+// unpromoted says why a rotation that is asked for is not made, nil if nothing is in its way.
+func (r *Reconciler) unpromoted(ctx context.Context, key *v1alpha1.KMSKey) (refused, err error) {
+	if key.Status.OnDemandRotations >= kms.MaximumOnDemandRotations {
+		return fault.Stalled(v1alpha1.ReasonTooManyRotations, fmt.Errorf("%w: AWS KMS allows %d a key; remove the annotation %s and create another KMSKey",
+			errTooManyRotations, kms.MaximumOnDemandRotations, v1alpha1.RotateAnnotation)), nil
+	}
+	awaited, err := r.KMS.AwaitedReplicas(ctx, key)
+	if err != nil || len(awaited) == 0 {
+		return nil, err
+	}
+	return fault.Stalled(v1alpha1.ReasonPendingImport, fmt.Errorf("rotating: %w: the replicas in %s lack the key material that is PENDING_ROTATION: import it there, too, or remove the annotation %s",
+		errAwaitsReplicas, upToFive(awaited), v1alpha1.RotateAnnotation)), nil
+}
+
 // importMaterial imports what the spec has, once: what was imported by it is in the index, or was, and is known by its digests. What was deleted or has
 // expired is not brought back by the same token and material, whatever else the spec says of it now. A token that has ended is no error as long as the
 // key has what the spec says.
 func (r *Reconciler) importMaterial(ctx context.Context, p *pass) error {
 	from := p.key.Spec.ImportedMaterial
-	if !kms.External(p.key) || from == nil || kms.Scheduled(p.key) || kms.Updating(p.key) || p.key.Status.KeyID == "" {
+	if from == nil || !importable(p.key) {
 		return nil
 	}
 	request, err := r.KMS.ImportRequest(from)
@@ -156,6 +163,11 @@ func (r *Reconciler) importMaterial(ctx context.Context, p *pass) error {
 	}
 	status.LastHandledImport = request.String()
 	return nil
+}
+
+// importable tells whether material is imported into a key now.
+func importable(key *v1alpha1.KMSKey) bool {
+	return kms.External(key) && key.Status.KeyID != "" && !kms.Scheduled(key) && !kms.Updating(key)
 }
 
 // importRefusal is the fault of an import that only another spec.importedMaterial mends, nil for any other error.

@@ -68,18 +68,23 @@ func (s *Service) prepare(ctx context.Context, to, from *v1alpha1.KMSKey, c prim
 	if to, err = s.bring(ctx, to, from); err != nil {
 		return nil, err
 	}
+	return to, s.bringOthers(ctx, to, from)
+}
+
+// bringOthers gives the other replicas what they lack of the former primary's material. In between there is no primary that they could open by what they lack. One that is damaged does not
+// keep the others waiting.
+func (s *Service) bringOthers(ctx context.Context, to, from *v1alpha1.KMSKey) error {
 	others, err := s.Replicas(ctx, from)
 	for i := range others {
 		other := &others[i]
 		if other.Name == to.Name || !Replicates(from, arn.Region(other.Status.ARN), other.Name) {
 			continue
 		}
-		// In between there is no primary that they could open by what they lack. One that is damaged does not keep the others waiting.
 		if _, err := s.bring(ctx, other, from); err != nil && !errors.Is(err, store.ErrTampered) && !errors.Is(err, store.ErrMissing) && !errors.Is(err, ErrGone) {
-			return nil, err
+			return err
 		}
 	}
-	return to, err
+	return err
 }
 
 // bring gives a replica what it lacks of its primary's material, and commits it. It wraps store.ErrTampered or store.ErrMissing if it does not get all.
