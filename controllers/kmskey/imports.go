@@ -89,7 +89,7 @@ func (r *Reconciler) promote(ctx context.Context, p *pass) error {
 		p.refused = contested
 		return err
 	}
-	if requested == "" || requested == status.LastHandledRotateAt || !kms.Enabled(p.key) || kms.Scheduled(p.key) || kms.AwaitsImport(p.key, p.now) {
+	if requested == "" || requested == status.LastHandledRotateAt || !promotes(p) {
 		return nil
 	}
 	if p.refused, err = r.unpromoted(ctx, p.key); err != nil || p.refused != nil {
@@ -106,6 +106,11 @@ func (r *Reconciler) promote(ctx context.Context, p *pass) error {
 	kms.TakeImports(status, *made)
 	status.LastHandledRotateAt = requested
 	return nil
+}
+
+// promotes tells whether a key's state lets it be rotated.
+func promotes(p *pass) bool {
+	return kms.Enabled(p.key) && !kms.Scheduled(p.key) && !kms.AwaitsImport(p.key, p.now)
 }
 
 // unpromoted says why a rotation that is asked for is not made, nil if nothing is in its way.
