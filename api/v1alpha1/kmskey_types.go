@@ -160,7 +160,7 @@ const (
 // +kubebuilder:validation:XValidation:rule="!has(self.importedMaterial) || has(self.origin) && self.origin == 'EXTERNAL'",message="material is imported into keys of origin EXTERNAL alone: set origin to EXTERNAL, or leave importedMaterial out",fieldPath=".importedMaterial"
 // +kubebuilder:validation:XValidation:rule="!has(self.certificateAuthorityRef) || has(self.keyUsage) && self.keyUsage == 'SIGN_VERIFY'",message="an authority's key signs: set keyUsage to SIGN_VERIFY, or leave certificateAuthorityRef out",fieldPath=".certificateAuthorityRef"
 // +kubebuilder:validation:XValidation:rule="(has(self.multiRegion) && self.multiRegion) == (has(oldSelf.multiRegion) && oldSelf.multiRegion)",message="multiRegion cannot be changed: it is in the key's id; create another KMSKey",fieldPath=".multiRegion",reason=FieldValueForbidden
-// +kubebuilder:validation:XValidation:rule="!has(self.multiRegion) || !self.multiRegion || !has(self.origin) || self.origin == 'AWS_KMS'",message="a multi-Region key has the origin AWS_KMS: leave origin out, or multiRegion",fieldPath=".multiRegion"
+// +kubebuilder:validation:XValidation:rule="!has(self.multiRegion) || !self.multiRegion || !has(self.origin) || self.origin != 'AWS_CLOUDHSM'",message="a multi-Region key is in no custom key store: leave origin and customKeyStoreRef out, or multiRegion",fieldPath=".multiRegion"
 // +kubebuilder:validation:XValidation:rule="!has(self.multiRegion) || !self.multiRegion || !has(self.certificateAuthorityRef)",message="an authority's key is in one region: leave multiRegion out, or certificateAuthorityRef",fieldPath=".multiRegion"
 // +kubebuilder:validation:XValidation:rule="!has(self.replicaOf) || has(self.multiRegion) && self.multiRegion",message="a replica is a multi-Region key, as its primary is: set multiRegion to true",fieldPath=".replicaOf"
 // +kubebuilder:validation:XValidation:rule="!has(self.replicaRegions) || has(self.multiRegion) && self.multiRegion",message="multi-Region keys alone have replicas: set multiRegion to true, or leave replicaRegions out",fieldPath=".replicaRegions"
@@ -245,8 +245,8 @@ type KMSKeySpec struct {
 	// +kubebuilder:validation:MaxItems=32
 	ReplicaRegions []KeyReplicaRegion `json:"replicaRegions,omitempty"`
 
-	// replicaOf is the primary that this key is a replica of. Its id and material are the primary's, and keySpec and keyUsage have to be; all else
-	// is its own. It gets them when the primary names it in replicaRegions. Taking it out makes this the primary of these keys, which needs
+	// replicaOf is the primary that this key is a replica of. Its id and material are the primary's, and keySpec, keyUsage and origin have to be; all else
+	// is its own. It gets them when the primary names it in replicaRegions; of origin EXTERNAL the id alone, and the same material is to be imported into it. Taking it out makes this the primary of these keys, which needs
 	// that no other is.
 	// +optional
 	ReplicaOf *PrimaryKey `json:"replicaOf,omitempty"`

@@ -141,4 +141,25 @@ var _ = Describe("An asymmetric KMSKey", func() {
 		reconcile(right)
 		Expect(publicKey(right)).To(Equal(before))
 	})
+
+	It("that waits for its turn to be made and is deleted keeps no other namespace waiting", func() {
+		var held []func()
+		for _, group := range []string{"one", "two"} {
+			release, err := keys.AwaitTurn(group, group)(ctx)
+			Expect(err).NotTo(HaveOccurred())
+			held = append(held, release)
+		}
+		defer held[1]()
+		k := environment.KMSKey(namespace, "key", signs(v1alpha1.KeySpecRSA2048))
+		create(k)
+		reconcile(k)
+		Expect(readyReason(k)).To(Equal(v1alpha1.ReasonProgressing))
+		_, err := keys.TryTurn("another", "another")(ctx)
+		Expect(err).To(HaveOccurred(), "it has come later")
+		buryNamed(k)
+		held[0]()
+		release, err := keys.TryTurn("another", "another")(ctx)
+		Expect(err).NotTo(HaveOccurred())
+		release()
+	})
 })

@@ -20,6 +20,7 @@ import (
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/controllers/outcome"
 	"strongroom.dev/strongroom/internal/conditions"
+	"strongroom.dev/strongroom/internal/core/keys"
 	"strongroom.dev/strongroom/internal/core/versions"
 	"strongroom.dev/strongroom/internal/fault"
 	"strongroom.dev/strongroom/internal/service/acmpca"
@@ -36,6 +37,7 @@ func (r *Reconciler) delete(ctx context.Context, p *pass) (ctrl.Result, error) {
 	if !controllerutil.ContainsFinalizer(p.key, Finalizer) {
 		return ctrl.Result{}, nil
 	}
+	keys.ForgetTurn(string(p.key.UID)) // no key is made any more
 	users, err := r.users(ctx, p)
 	if err != nil {
 		return ctrl.Result{}, err

@@ -86,7 +86,7 @@ func (r *Reconciler) identifyReplica(ctx context.Context, p *pass, account strin
 }
 
 // follow gives a replica the materials of its primary, as they are committed there. What the replica has stays, whatever fails: that is told at the end, and
-// fails the pass of a replica that has nothing.
+// fails the pass of a replica that has nothing. One whose material is imported has none of its primary's, and follows what is said of it there.
 func (r *Reconciler) follow(ctx context.Context, p *pass) error {
 	status := &p.key.Status
 	status.NextRotationTime = nil
@@ -96,7 +96,8 @@ func (r *Reconciler) follow(ctx context.Context, p *pass) error {
 	}
 	err := r.followPrimary(ctx, p)
 	_, waits := errors.AsType[*fault.Fault](err)
-	if len(status.KeyMaterials) > 0 && (waits || errors.Is(err, store.ErrMissing) || errors.Is(err, store.ErrTampered)) {
+	goesOn := len(status.KeyMaterials) > 0 || kms.External(p.key) && status.KeyID != ""
+	if goesOn && (waits || errors.Is(err, store.ErrMissing) || errors.Is(err, store.ErrTampered)) {
 		p.refused = errors.Join(p.refused, err)
 		return nil
 	}
@@ -119,6 +120,9 @@ func (r *Reconciler) followPrimary(ctx context.Context, p *pass) error {
 		return fault.Stalled(v1alpha1.ReasonConflict, fmt.Errorf("the primary, KMSKey %s, %w", of.Name, errAhead))
 	case len(p.key.Status.KeyMaterials) == 0 && leaving(primary):
 		return fault.Waiting(v1alpha1.ReasonNotReplicated, fmt.Errorf("the primary, KMSKey %s, %w", of.Name, errPrimaryLeaving))
+	}
+	if kms.External(p.key) {
+		return r.KMS.FollowImports(ctx, p.key, primary)
 	}
 	return r.KMS.Follow(ctx, p.key, primary)
 }
@@ -169,7 +173,7 @@ func (r *Reconciler) relatives() handler.EventHandler {
 			if news(before, after) {
 				r.askReplicas(ctx, after, q.Add)
 			}
-			if !equality.Semantic.DeepEqual(before.Spec.ReplicaOf, after.Spec.ReplicaOf) {
+			if !equality.Semantic.DeepEqual(before.Spec.ReplicaOf, after.Spec.ReplicaOf) || imported(before, after) {
 				askPrimary(before, q.Add)
 				askPrimary(after, q.Add)
 			}
@@ -185,8 +189,13 @@ func (r *Reconciler) relatives() handler.EventHandler {
 
 // news tells that a primary has changed in what replicas have of it, or need of it.
 func news(before, after *v1alpha1.KMSKey) bool {
-	return before.Generation != after.Generation || before.Status.KeyID != after.Status.KeyID || kms.Lacks(before, after) ||
+	return before.Generation != after.Generation || before.Status.KeyID != after.Status.KeyID || kms.Lacks(before, after) || imported(before, after) ||
 		before.Annotations[v1alpha1.PrimaryUpdateAnnotation] != after.Annotations[v1alpha1.PrimaryUpdateAnnotation]
+}
+
+// imported tells that a key's imported material has changed, for which its primary may wait, or its replicas may.
+func imported(before, after *v1alpha1.KMSKey) bool {
+	return kms.External(after) && !equality.Semantic.DeepEqual(before.Status.KeyMaterials, after.Status.KeyMaterials)
 }
 
 func askPrimary(key *v1alpha1.KMSKey, add func(ctrl.Request)) {

@@ -1,6 +1,11 @@
 package manager_test
 
 import (
+	"bytes"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -8,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/core/keyimport"
 	"strongroom.dev/strongroom/internal/core/keys"
 	"strongroom.dev/strongroom/internal/core/secretbytes"
 	"strongroom.dev/strongroom/internal/operator"
@@ -86,5 +92,51 @@ var _ = Describe("A manager of multi-Region keys", func() {
 		}
 		Eventually(state(replica), 5*time.Second).Should(Equal(v1alpha1.KeyStatePendingDeletion))
 		Expect(get(replica).Status.DeletionTime).NotTo(BeNil())
+	})
+
+	It("has replicas of imported material follow, and rotates when the last of them has the new material", func() {
+		service := run(operator.Options{}).Services.KMS
+		primary := environment.KMSKey(namespace, "shop", func(k *v1alpha1.KMSKey) {
+			k.Spec.MultiRegion, k.Spec.Origin = true, v1alpha1.KeyOriginExternal
+			k.Spec.ReplicaRegions = []v1alpha1.KeyReplicaRegion{{Region: abroad, Name: "shop-eu"}}
+		})
+		replica := environment.KMSKey(namespace, "shop-eu", func(k *v1alpha1.KMSKey) {
+			k.Spec.MultiRegion, k.Spec.Region, k.Spec.ReplicaOf = true, abroad, &v1alpha1.PrimaryKey{Name: "shop", Region: environment.Region}
+			k.Spec.Origin = v1alpha1.KeyOriginExternal
+		})
+		imports := func(k *v1alpha1.KMSKey, material byte, asked kms.Import) {
+			GinkgoHelper()
+			now := get(k)
+			p, err := service.ParametersForImport(ctx, now, keyimport.OAEPSHA256, keys.RSA2048)
+			Expect(err).NotTo(HaveOccurred())
+			public, err := x509.ParsePKIXPublicKey(p.PublicKey)
+			Expect(err).NotTo(HaveOccurred())
+			wrapped, err := rsa.EncryptOAEP(sha256.New(), rand.Reader, public.(*rsa.PublicKey), bytes.Repeat([]byte{material}, 32), nil)
+			Expect(err).NotTo(HaveOccurred())
+			_, err = service.ImportMaterial(ctx, now, kms.Wrapped{Token: p.Token, Material: wrapped}, asked, func(*v1alpha1.KMSKey) error { return nil })
+			Expect(err).NotTo(HaveOccurred())
+		}
+		for _, k := range []*v1alpha1.KMSKey{replica, primary} {
+			Expect(cp.Client.Create(ctx, k)).To(Succeed())
+		}
+		Eventually(state(replica), 5*time.Second).Should(Equal(v1alpha1.KeyStatePendingImport))
+		imports(primary, 1, kms.Import{})
+		Eventually(materials(replica), 5*time.Second).Should(HaveLen(1))
+		Expect(state(replica)()).To(Equal(v1alpha1.KeyStatePendingImport))
+		imports(replica, 1, kms.Import{})
+		Expect(state(replica)()).To(Equal(v1alpha1.KeyStateEnabled))
+
+		imports(primary, 2, kms.Import{Type: v1alpha1.ImportTypeNew})
+		patch(primary, `{"metadata":{"annotations":{"strongroom.dev/rotate":"now"}}}`)
+		Consistently(func() int32 { return get(primary).Status.OnDemandRotations }, 300*time.Millisecond).Should(BeZero())
+		imports(replica, 2, kms.Import{})
+		for _, k := range []*v1alpha1.KMSKey{primary, replica} {
+			Eventually(func() int32 { return get(k).Status.OnDemandRotations }, 5*time.Second).Should(Equal(int32(1)), k.Name)
+		}
+		blob, _, err := service.Encrypt(ctx, get(replica), keys.Encrypt, nil, secretbytes.Own([]byte("x")))
+		Expect(err).NotTo(HaveOccurred())
+		opened, err := service.Decrypt(ctx, get(primary), nil, blob)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(string(opened.Reveal())).To(Equal("x"))
 	})
 })

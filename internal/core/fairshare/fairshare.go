@@ -43,6 +43,8 @@ const (
 	// shortestWait is how soon one comes again if few wait, and longestWait if many do.
 	shortestWait = time.Second
 	longestWait  = 5 * time.Minute
+	// longestDelay is how long after that time one still counts as waiting: work that asks again does so a little late, and who does not come keeps others from a slot.
+	longestDelay = 30 * time.Second
 )
 
 // Wait is when one is to come again of whose group so many wait. It grows with them, so that those who wait cost the same however many they
@@ -116,11 +118,11 @@ func (s *Slots) Acquire(groupName, who string) (release func(), wait time.Durati
 	}
 	g.waiting++
 	wait = Wait(g.waiting, s.random())
-	s.waiting[who] = waiter{groupName, now.Add(2 * wait)}
+	s.waiting[who] = waiter{groupName, now.Add(wait + min(wait, longestDelay))}
 	return nil, wait
 }
 
-// Forget says that one who was told to come again will not. Otherwise its group is thought to want a slot for a while, and others are kept from it.
+// Forget says that one who was told to come again will not. Otherwise its group is thought to want a slot until it is late, and others are kept from it.
 func (s *Slots) Forget(who string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -48,6 +48,9 @@ func TryTurn(group, who string) Turn {
 	}
 }
 
+// ForgetTurn says that who will not ask for a turn again, of TryTurn or AwaitTurn: it is being deleted. It does nothing for one that waits for none.
+func ForgetTurn(who string) { generating.Forget(who) }
+
 // AwaitTurn waits for as long as ctx does. The error is ctx's.
 func AwaitTurn(group, who string) Turn {
 	return func(ctx context.Context) (func(), error) { return await(ctx, generating, group, who) }

@@ -91,6 +91,7 @@ func TestWhoWaitsForATurnWaitsAsLongAsItsRequestDoes(t *testing.T) {
 		t.Errorf("with no room: %v", err)
 	}
 	done, err := keys.TryTurn("shop", "one")(t.Context())
+	defer keys.ForgetTurn("one")
 	if refused, ok := errors.AsType[*keys.TurnError](err); !ok || refused.After <= 0 || done != nil {
 		t.Errorf("who does not wait: %v", err)
 	}
@@ -102,4 +103,35 @@ func TestTheSpecsThatTakeATurnAreThoseOfRSA(t *testing.T) {
 			t.Errorf("%s: %t", spec, !want)
 		}
 	}
+}
+
+// A namespace that is gone keeps nobody from a turn: what waits there is told of, and does not have to be waited for.
+func TestWhoIsForgottenKeepsNobodyElseFromATurn(t *testing.T) {
+	var done []func()
+	for _, group := range []string{"one", "two"} {
+		release, err := keys.TryTurn(group, group)(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		done = append(done, release)
+	}
+	for _, who := range []string{"doomed", "living"} {
+		if _, err := keys.TryTurn(who, who)(t.Context()); err == nil {
+			t.Fatal("there was a third turn")
+		}
+		time.Sleep(time.Millisecond) // which of the two has waited longer
+	}
+	done[0]()
+	if release, err := keys.TryTurn("living", "living")(t.Context()); err == nil {
+		release()
+		t.Fatal("who has waited longer comes first")
+	}
+	keys.ForgetTurn("nobody")
+	keys.ForgetTurn("doomed")
+	release, err := keys.TryTurn("living", "living")(t.Context())
+	if err != nil {
+		t.Fatalf("a turn is kept for one who is being deleted: %v", err)
+	}
+	release()
+	done[1]()
 }

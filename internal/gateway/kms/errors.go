@@ -107,6 +107,11 @@ func unchanged(key *v1alpha1.KMSKey, err error) error {
 	if key == nil || !errors.Is(err, kms.ErrPrimaryStays) {
 		return nil
 	}
+	if errors.Is(err, kms.ErrPendingImport) {
+		return &types.KMSInvalidStateException{
+			Message: aws.String(key.Status.ARN + " stays the primary key: the replica does not have all of its imported key material; import it there first."),
+		}
+	}
 	return &types.KMSInvalidStateException{
 		Message: aws.String(key.Status.ARN + " stays the primary key: its key material is damaged, or the change was ended; its conditions tell."),
 	}

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -126,21 +128,42 @@ func shownMaterial(key *v1alpha1.KMSKey, id string) *string {
 	return &id
 }
 
-// promotable refuses to rotate a key of imported material that has none to rotate to.
+// promotable refuses to rotate a key of imported material that has none to rotate to, or whose replicas lack it.
 // https://docs.aws.amazon.com/kms/latest/APIReference/API_RotateKeyOnDemand.html
-func (o *operations) promotable(key *v1alpha1.KMSKey) error {
+func (o *operations) promotable(ctx context.Context, key *v1alpha1.KMSKey) error {
 	if !kms.External(key) {
 		return nil
 	}
 	if err := stateError(key, keys.RotateKeyOnDemand); err != nil {
 		return err
 	}
-	for i := range key.Status.KeyMaterials {
-		if m := &key.Status.KeyMaterials[i]; m.State == v1alpha1.KeyMaterialPendingRotation && kms.Present(m.Import, o.Now()) {
-			return nil
+	waits := slices.ContainsFunc(key.Status.KeyMaterials, func(m v1alpha1.KeyMaterial) bool {
+		return m.State == v1alpha1.KeyMaterialPendingRotation && kms.Present(m.Import, o.Now())
+	})
+	if !waits {
+		return &types.KMSInvalidStateException{Message: aws.String(key.Status.ARN + ": " + kms.ErrNothingPending.Error() + ".")}
+	}
+	awaited, err := o.AwaitedReplicas(ctx, key)
+	if err != nil || len(awaited) == 0 {
+		return err
+	}
+	return &types.KMSInvalidStateException{Message: aws.String(key.Status.ARN + ": the key material to rotate to is not imported into the replicas in " + strings.Join(awaited, ", ") + " yet.")}
+}
+
+// waitingState is the state of key material that waits to be rotated to. It is one for all related keys, and the primary's replicas decide it.
+func (o *operations) waitingState(ctx context.Context, key *v1alpha1.KMSKey) (types.KeyMaterialState, error) {
+	primary := key
+	if kms.IsReplica(key) {
+		var err error
+		if primary, err = o.Primary(ctx, key); primary == nil || err != nil {
+			return types.KeyMaterialStatePendingRotation, err
 		}
 	}
-	return &types.KMSInvalidStateException{Message: aws.String(key.Status.ARN + ": " + kms.ErrNothingPending.Error() + ".")}
+	awaited, err := o.AwaitedReplicas(ctx, primary)
+	if len(awaited) > 0 {
+		return types.KeyMaterialStatePendingMultiRegionImportAndRotation, err
+	}
+	return types.KeyMaterialStatePendingRotation, err
 }
 
 // describeImport is what DescribeKey tells of imported material: ValidTo is the earliest of those that the key needs.
@@ -185,6 +208,8 @@ var importErrors = []struct {
 	{keyimport.ErrIncorrectMaterial, func(m *string) error { return &types.IncorrectKeyMaterialException{Message: m} }},
 	{kms.ErrIncorrectMaterial, func(m *string) error { return &types.IncorrectKeyMaterialException{Message: m} }},
 	{kms.ErrRotationPending, func(m *string) error { return &types.KMSInvalidStateException{Message: m} }},
+	{kms.ErrPrimaryChanging, func(m *string) error { return &types.KMSInvalidStateException{Message: m} }},
+	{kms.ErrNewAtPrimary, func(m *string) error { return &types.UnsupportedOperationException{Message: m} }},
 	{kms.ErrMaterialNotFound, func(m *string) error { return &types.NotFoundException{Message: m} }},
 	{kms.ErrSymmetricOnly, func(m *string) error { return &types.UnsupportedOperationException{Message: m} }},
 	{keyimport.ErrUnsupported, func(m *string) error { return &types.UnsupportedOperationException{Message: m} }},

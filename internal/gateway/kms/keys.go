@@ -126,8 +126,8 @@ func creatable(in *awskms.CreateKeyInput) error {
 		return validation("A key in a custom key store has CustomKeyStoreId and Origin AWS_CLOUDHSM, and any other key has neither.")
 	case in.CustomKeyStoreId != nil && !kms.ModuleHas(keys.Spec(specOf(in)), keys.Usage(usageOf(in))):
 		return unsupported("KeyUsage %s of KeySpec %s is not supported in a custom key store.", usageOf(in), specOf(in))
-	case aws.ToBool(in.MultiRegion) && cmp.Or(in.Origin, types.OriginTypeAwsKms) != types.OriginTypeAwsKms:
-		return unsupported("Multi-Region keys of the origin %s are not supported: they have key material that is made here.", in.Origin)
+	case aws.ToBool(in.MultiRegion) && in.Origin == types.OriginTypeAwsCloudhsm:
+		return unsupported("Multi-Region keys are not supported in a custom key store.")
 	}
 	return usable(keys.Spec(specOf(in)), in.KeyUsage)
 }

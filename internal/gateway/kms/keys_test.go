@@ -102,9 +102,6 @@ var _ = Describe("CreateKey", func() {
 		Entry("a curve that encrypts", func(in *awskms.CreateKeyInput) {
 			in.KeySpec, in.KeyUsage = types.KeySpecEccNistP256, types.KeyUsageTypeEncryptDecrypt
 		}, "ValidationException"),
-		Entry("many regions, whose material is imported", func(in *awskms.CreateKeyInput) {
-			in.Origin, in.MultiRegion = types.OriginTypeExternal, aws.Bool(true)
-		}, "UnsupportedOperationException"),
 		Entry("two specs", func(in *awskms.CreateKeyInput) {
 			in.KeySpec, in.CustomerMasterKeySpec = types.KeySpecSymmetricDefault, types.CustomerMasterKeySpecSymmetricDefault //nolint:staticcheck // the old name is what it is about
 		}, "ValidationException"),

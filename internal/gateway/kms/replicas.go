@@ -1,6 +1,7 @@
 package kms
 
 import (
+	"cmp"
 	"context"
 	"errors"
 
@@ -47,7 +48,7 @@ func (o *operations) replicating(ctx context.Context, call *gateway.Call, in *aw
 func (o *operations) replicateKey(ctx context.Context, call *gateway.Call, in *awskms.ReplicateKeyInput, t target) (*awskms.ReplicateKeyOutput, error) {
 	region, tags := aws.ToString(in.ReplicaRegion), mustTags(in.Tags)
 	spec := v1alpha1.KMSKeySpec{
-		Description: aws.ToString(in.Description), Tags: tags, MultiRegion: true, KeySpec: t.key.Spec.KeySpec, KeyUsage: t.key.Spec.KeyUsage,
+		Description: aws.ToString(in.Description), Tags: tags, MultiRegion: true, KeySpec: t.key.Spec.KeySpec, KeyUsage: t.key.Spec.KeyUsage, Origin: t.key.Spec.Origin,
 		ReplicaOf: &v1alpha1.PrimaryKey{Name: t.key.Name, Region: call.Region},
 	}
 	replicaARN := kms.ReplicaARN(t.key, region)
@@ -88,7 +89,7 @@ func mayCreateReplica(call *gateway.Call, replicaARN, region string, tags []v1al
 	there.Region = region
 	err := there.Authorize(gateway.Question{Action: "kms:CreateKey", Resource: "*", Context: &kms.Conditions{
 		CallerAccount: call.Account(), RequestTags: tags, More: iam.Map{
-			"kms:keyspec": {string(kms.SpecOf(replica))}, "kms:keyusage": {string(kms.UsageOf(replica))}, "kms:keyorigin": {"AWS_KMS"},
+			"kms:keyspec": {string(kms.SpecOf(replica))}, "kms:keyusage": {string(kms.UsageOf(replica))}, "kms:keyorigin": {string(cmp.Or(replica.Spec.Origin, v1alpha1.KeyOriginKMS))},
 			"kms:multiregion": {"true"}, "kms:multiregionkeytype": {string(kms.MultiRegionReplica)}, "kms:bypasspolicylockoutsafetycheck": {boolean(bypass)},
 		},
 	}})

@@ -132,7 +132,7 @@ func (o *operations) rotateKeyOnDemand(ctx context.Context, call *gateway.Call, 
 	if t.key.Status.OnDemandRotations >= kms.MaximumOnDemandRotations {
 		return nil, &types.LimitExceededException{Message: aws.String("The key was rotated on demand as often as it can be.")}
 	}
-	if err := o.promotable(t.key); err != nil {
+	if err := o.promotable(ctx, t.key); err != nil {
 		return nil, err
 	}
 	err := o.change(ctx, t.key, keys.RotateKeyOnDemand, func(k *v1alpha1.KMSKey) {
@@ -141,9 +141,13 @@ func (o *operations) rotateKeyOnDemand(ctx context.Context, call *gateway.Call, 
 	return &awskms.RotateKeyOnDemandOutput{KeyId: &t.key.Status.ARN}, err
 }
 
-func (o *operations) listKeyRotations(_ context.Context, call *gateway.Call, in *awskms.ListKeyRotationsInput, t target) (
+func (o *operations) listKeyRotations(ctx context.Context, call *gateway.Call, in *awskms.ListKeyRotationsInput, t target) (
 	*awskms.ListKeyRotationsOutput, error,
 ) {
+	waiting, err := o.waitingState(ctx, t.key)
+	if err != nil {
+		return nil, err
+	}
 	entries := []types.RotationsListEntry{} // none is an empty list
 	for i := range t.key.Status.KeyMaterials {
 		m := &t.key.Status.KeyMaterials[i]
@@ -153,6 +157,9 @@ func (o *operations) listKeyRotations(_ context.Context, call *gateway.Call, in 
 		e := types.RotationsListEntry{
 			KeyId: &t.key.Status.ARN, KeyMaterialId: &m.ID, KeyMaterialState: types.KeyMaterialState(m.State),
 			RotationType: types.RotationType(m.RotationType),
+		}
+		if m.State == v1alpha1.KeyMaterialPendingRotation {
+			e.KeyMaterialState = waiting
 		}
 		if m.RotationType != "" {
 			e.RotationDate = aws.Time(m.CreatedTime.UTC())

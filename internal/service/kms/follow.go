@@ -46,13 +46,13 @@ func (s *Service) Follow(ctx context.Context, replica, primary *v1alpha1.KMSKey)
 // Ahead tells that what a replica encrypts under is not in its primary's index, as after a change of the primary by hand: then which material is current is not that one's to say.
 func Ahead(replica, primary *v1alpha1.KMSKey) bool {
 	current, ok := CurrentMaterial(replica)
-	return ok && !hasMaterial(&primary.Status, current.ID)
+	return ok && !settledOn(&primary.Status, current.ID)
 }
 
 // Lacks tells that a replica is not as its primary's index says.
 func Lacks(replica, primary *v1alpha1.KMSKey) bool {
 	for _, m := range primary.Status.KeyMaterials {
-		if !hasMaterial(&replica.Status, m.ID) {
+		if m.State != v1alpha1.KeyMaterialPendingRotation && !settledOn(&replica.Status, m.ID) {
 			return true
 		}
 	}
@@ -62,7 +62,28 @@ func Lacks(replica, primary *v1alpha1.KMSKey) bool {
 }
 
 func hasMaterial(status *v1alpha1.KMSKeyStatus, id string) bool {
-	return slices.ContainsFunc(status.KeyMaterials, func(m v1alpha1.KeyMaterial) bool { return m.ID == id })
+	return materialAt(status.KeyMaterials, id) >= 0
+}
+
+// settledOn tells that a key has a material and that it does not wait to be rotated to, as imported material does.
+func settledOn(status *v1alpha1.KMSKeyStatus, id string) bool {
+	return slices.ContainsFunc(status.KeyMaterials, func(m v1alpha1.KeyMaterial) bool {
+		return m.ID == id && m.State != v1alpha1.KeyMaterialPendingRotation
+	})
+}
+
+// materialByID is the material of a key that has an id, in whatever state.
+func materialByID(key *v1alpha1.KMSKey, id string) (m v1alpha1.KeyMaterial, ok bool) {
+	at := materialAt(key.Status.KeyMaterials, id)
+	if at < 0 {
+		return m, false
+	}
+	return key.Status.KeyMaterials[at], true
+}
+
+// materialAt is the place of the material of an id, negative if it is not there.
+func materialAt(materials []v1alpha1.KeyMaterial, id string) int {
+	return slices.IndexFunc(materials, func(m v1alpha1.KeyMaterial) bool { return m.ID == id })
 }
 
 // makeCurrent makes one material current and the others not.

@@ -97,7 +97,8 @@ func (s *Service) unwrapImport(key *v1alpha1.KMSKey, w Wrapped) (out unwrapped, 
 
 // ImportMaterial imports key material, and answers its id when every later read through this process knows of it. check is asked whether the key as it
 // is now may be imported into; its error ends it. What is wrong is keyimport.ErrInvalidToken, ErrImportTokenExpired, keys.ErrInvalidCiphertext,
-// keyimport.ErrIncorrectMaterial, or one of the errors of a decision: ErrIncorrectMaterial, ErrRotationPending, ErrSymmetricOnly, ErrImportParameters.
+// keyimport.ErrIncorrectMaterial, or one of the errors of a decision: ErrIncorrectMaterial, ErrRotationPending, ErrSymmetricOnly, ErrImportParameters, ErrNewAtPrimary,
+// ErrPrimaryChanging.
 // https://docs.aws.amazon.com/kms/latest/APIReference/API_ImportKeyMaterial.html
 //
 // Crash-safe: the Envelope comes first, and the index that commits it second. What a crash leaves in between is the whole of an import that was asked
@@ -108,7 +109,20 @@ func (s *Service) ImportMaterial(ctx context.Context, key *v1alpha1.KMSKey, w Wr
 		return "", err
 	}
 	defer opened.material.Wipe()
-	err = s.changeImports(ctx, key, func(k *v1alpha1.KMSKey) (*v1alpha1.KeyMaterial, secretbytes.Bytes, error) {
+	for range attempts {
+		if err = s.importOpened(ctx, key, opened, asked, check); !errors.Is(err, errBehind) {
+			break
+		}
+		if err = s.catchUp(ctx, key); err != nil {
+			break
+		}
+	}
+	return opened.id, err
+}
+
+// importOpened is ImportMaterial of material that was opened. It fails with errBehind, too.
+func (s *Service) importOpened(ctx context.Context, key *v1alpha1.KMSKey, opened unwrapped, asked Import, check func(*v1alpha1.KMSKey) error) error {
+	return s.changeImports(ctx, key, func(k *v1alpha1.KMSKey) (*v1alpha1.KeyMaterial, secretbytes.Bytes, error) {
 		if err := check(k); err != nil {
 			return nil, secretbytes.Bytes{}, err
 		}
@@ -119,12 +133,16 @@ func (s *Service) ImportMaterial(ctx context.Context, key *v1alpha1.KMSKey, w Wr
 		record, err := decideImport(in)
 		return record, opened.material, err
 	})
-	return opened.id, err
 }
 
-// importInput is what the decision about material of an id depends on. Whether the key's Envelope of it opens is looked at if the key should have it.
+// importInput is what the decision about material of an id depends on. Whether the key's Envelope of it opens is looked at if the key should have it. It fails with errBehind.
 func (s *Service) importInput(ctx context.Context, key *v1alpha1.KMSKey, id string, asked Import) (*importInput, error) {
-	in := &importInput{Import: asked, materials: importsOf(&key.Status), rotates: SpecOf(key).Rotates(), id: id, now: s.Now()}
+	in := &importInput{
+		Import: asked, materials: importsOf(&key.Status), rotates: SpecOf(key).Rotates(), id: id, now: s.Now(), replica: IsReplica(key), updating: Updating(key),
+	}
+	if err := s.inheritImports(ctx, key, in); err != nil {
+		return nil, err
+	}
 	for _, m := range in.materials {
 		if m.ID != id || m.Import.State != v1alpha1.ImportStateImported {
 			continue
@@ -138,16 +156,19 @@ func (s *Service) importInput(ctx context.Context, key *v1alpha1.KMSKey, id stri
 }
 
 // DeleteImportedMaterial deletes imported key material, that of an id or the current one if it is empty, and answers its id; empty if there is none. check
-// is as that of ImportMaterial. It fails with ErrMaterialNotFound. When it is answered, nothing of the material is left in the API.
+// is as that of ImportMaterial. It fails with ErrMaterialNotFound. When it is answered, nothing of the material is left in the API. What replicas have of it is theirs, but for material
+// that their primary was to be rotated to: without it there, it waits for nothing here.
 // https://docs.aws.amazon.com/kms/latest/APIReference/API_DeleteImportedKeyMaterial.html
 //
 // Crash-safe: an Envelope that says so comes first, the index second, and the erasure last, which the key's controller makes up for.
 func (s *Service) DeleteImportedMaterial(ctx context.Context, key *v1alpha1.KMSKey, id string, check func(*v1alpha1.KMSKey) error) (deleted string, err error) {
+	waited := false
 	err = s.changeImports(ctx, key, func(k *v1alpha1.KMSKey) (record *v1alpha1.KeyMaterial, none secretbytes.Bytes, err error) {
 		if err := check(k); err != nil {
 			return nil, none, err
 		}
 		record, deleted, err = decideDelete(importsOf(&k.Status), id)
+		waited = waited || record != nil && record.Import.PendingRotation
 		return record, none, err
 	})
 	if err != nil {
@@ -157,7 +178,10 @@ func (s *Service) DeleteImportedMaterial(ctx context.Context, key *v1alpha1.KMSK
 	if err != nil {
 		return deleted, err
 	}
-	return deleted, s.SweepImports(ctx, now, &now.Status)
+	if err := s.SweepImports(ctx, now, &now.Status); err != nil || !waited {
+		return deleted, err
+	}
+	return deleted, s.catchUpReplicas(ctx, now)
 }
 
 // changeImports makes one change of a key's imported material: what decide says of the key as it is, nil for none. It is asked once more whenever somebody

@@ -27,6 +27,10 @@ var (
 	ErrSymmetricOnly = errors.New("this is for symmetric encryption keys alone")
 	// ErrImportParameters says that parameters of an import do not go together, or are out of range. It is AWS's ValidationException.
 	ErrImportParameters = errors.New("the parameters of the import are not valid")
+	// ErrNewAtPrimary says that new material is imported into a replica. It is AWS KMS's UnsupportedOperationException.
+	ErrNewAtPrimary = errors.New("new key material is imported into the primary key first, and then into its replicas as EXISTING_KEY_MATERIAL")
+	// ErrPrimaryChanging says that new material is imported while the primary is changing. It is AWS KMS's KMSInvalidStateException.
+	ErrPrimaryChanging = errors.New("the primary key is changing: import new key material when that is over")
 	// ErrMaterialNotFound says that a key has no material of an id. It is AWS KMS's NotFoundException.
 	ErrMaterialNotFound = errors.New("the key has no such key material")
 )
@@ -55,6 +59,11 @@ type importInput struct {
 	// id is that of the material.
 	id  string
 	now time.Time
+	// replica tells that the key is a replica, and primary are the materials of its primary, none if there is no primary that names it.
+	replica bool
+	primary []v1alpha1.KeyMaterial
+	// updating tells that the primary is changing.
+	updating bool
 	// lost tells that the Envelope of this material is not there or does not open: the same material is then stored anew.
 	lost bool
 }
@@ -64,9 +73,12 @@ func decideImport(in *importInput) (*v1alpha1.KeyMaterial, error) {
 	if err := checkImport(in); err != nil {
 		return nil, err
 	}
-	at := slices.IndexFunc(in.materials, func(m v1alpha1.KeyMaterial) bool { return m.ID == in.id })
+	at := materialAt(in.materials, in.id)
 	if in.MaterialID != "" && in.MaterialID != in.id {
 		return nil, fmt.Errorf("%w: it is not the key material of the id %s", ErrIncorrectMaterial, in.MaterialID)
+	}
+	if in.replica {
+		return replicaImport(in, at)
 	}
 	first := !slices.ContainsFunc(in.materials, func(m v1alpha1.KeyMaterial) bool { return !m.Import.PendingRotation })
 	if in.Type == v1alpha1.ImportTypeNew || in.Type == "" && first {
@@ -75,12 +87,36 @@ func decideImport(in *importInput) (*v1alpha1.KeyMaterial, error) {
 	if at < 0 {
 		return nil, fmt.Errorf("%w: it is not key material that was imported into this key before", ErrIncorrectMaterial)
 	}
+	return existingImport(in, at)
+}
+
+// existingImport is the decision about material that the key has in its index.
+func existingImport(in *importInput, at int) (*v1alpha1.KeyMaterial, error) {
 	had := in.materials[at].Import
 	record := in.materials[at].DeepCopy()
 	in.onto(record.Import)
 	if !in.lost && Present(had, in.now) && equality.Semantic.DeepEqual(record.Import, had) {
 		return nil, nil
 	}
+	return record, nil
+}
+
+// replicaImport is the decision about material that is imported into a replica: it is its primary's, be it that the primary was or is to be rotated to it. A replica that has nothing
+// may be told that it is new, which AWS has as the default of a first import.
+func replicaImport(in *importInput, at int) (*v1alpha1.KeyMaterial, error) {
+	had := slices.ContainsFunc(in.materials, func(m v1alpha1.KeyMaterial) bool { return m.Import.State == v1alpha1.ImportStateImported })
+	if in.Type == v1alpha1.ImportTypeNew && had {
+		return nil, ErrNewAtPrimary
+	}
+	if at >= 0 {
+		return existingImport(in, at)
+	}
+	theirs := materialAt(in.primary, in.id)
+	if theirs < 0 {
+		return nil, fmt.Errorf("%w: it is not key material that was imported into the primary key", ErrIncorrectMaterial)
+	}
+	record := inheritedImport(&in.primary[theirs])
+	in.onto(record.Import)
 	return record, nil
 }
 
@@ -93,6 +129,8 @@ func newImport(in *importInput, at int, first bool) (*v1alpha1.KeyMaterial, erro
 	case first:
 	case !in.rotates:
 		return nil, fmt.Errorf("%w: it is not the key material that was imported into this key before", ErrIncorrectMaterial)
+	case in.updating:
+		return nil, ErrPrimaryChanging
 	case slices.ContainsFunc(in.materials, func(m v1alpha1.KeyMaterial) bool { return m.Import.PendingRotation }):
 		return nil, ErrRotationPending
 	default:

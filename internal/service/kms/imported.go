@@ -147,16 +147,25 @@ func rankImports(status *v1alpha1.KMSKeyStatus) {
 	}
 }
 
-// importedID is the id of imported material: it depends on the key, by its ARN, and the material, and tells nobody anything of either. What was
-// deleted is known by it when it is imported again.
+// importedID is the id of imported material: it depends on the key and the material, and tells nobody anything of either. What was deleted is known by it when it is imported
+// again. A key is meant by its ARN, and by that without the region if it is a multi-Region key, so that the same material has one id in all of its regions.
+// https://docs.aws.amazon.com/kms/latest/APIReference/API_ImportKeyMaterial.html#KMS-ImportKeyMaterial-request-KeyMaterialId
 func importedID(ring *keyring.Keyring, key *v1alpha1.KMSKey, material secretbytes.Bytes) (string, error) {
 	identity, err := keyimport.Identity(SpecOf(key), material)
 	if err != nil {
 		return "", err
 	}
 	defer identity.Wipe()
-	parts := [][]byte{[]byte(key.Status.ARN), []byte(SpecOf(key)), identity.Reveal()}
+	parts := [][]byte{[]byte(identifiedBy(key)), []byte(SpecOf(key)), identity.Reveal()}
 	return ring.Digest("kms-imported-material-1", parts...) + ring.Digest("kms-imported-material-2", parts...), nil
+}
+
+// identifiedBy is what a key is meant by in the ids of its imported material. It is part of the format: ids are in ciphertexts.
+func identifiedBy(key *v1alpha1.KMSKey) string {
+	if key.Spec.MultiRegion {
+		return ReplicaARN(key, "")
+	}
+	return key.Status.ARN
 }
 
 // noMaterial is what the Envelope of a deletion holds.

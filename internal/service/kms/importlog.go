@@ -89,6 +89,9 @@ func (s *Service) RecordImport(ctx context.Context, key *v1alpha1.KMSKey, w Wrap
 	}
 	defer opened.material.Wipe()
 	in, err := s.importInput(ctx, key, opened.id, asked)
+	if errors.Is(err, errBehind) {
+		return nil, changedMeanwhile(key)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -121,16 +124,26 @@ func (s *Service) RecordPromotion(ctx context.Context, key *v1alpha1.KMSKey) (*v
 	if err != nil {
 		return nil, err
 	}
-	e, err := s.Store.Get(ctx, key.Namespace, v1alpha1.EnvelopeKeyMaterial, Owner(key.Name), key.Status.ARN, versions.Version{ID: record.ID, Sequence: record.Sequence})
-	if err != nil {
-		return nil, err
-	}
-	material, err := s.openImported(key, e)
+	material, err := s.recordedMaterial(ctx, key, record)
 	if err != nil {
 		return nil, err
 	}
 	defer material.Wipe()
 	return s.appendImport(ctx, key, record, material)
+}
+
+// recordedMaterial opens the Envelope that a record was made of. The caller wipes the material.
+func (s *Service) recordedMaterial(ctx context.Context, key *v1alpha1.KMSKey, record *v1alpha1.KeyMaterial) (secretbytes.Bytes, error) {
+	e, err := s.Store.Get(ctx, key.Namespace, v1alpha1.EnvelopeKeyMaterial, Owner(key.Name), key.Status.ARN, versions.Version{ID: record.ID, Sequence: record.Sequence})
+	if err != nil {
+		return secretbytes.Bytes{}, err
+	}
+	return s.openImported(key, e)
+}
+
+// changedMeanwhile is the conflict of a pass that is to be made again.
+func changedMeanwhile(key *v1alpha1.KMSKey) error {
+	return apierrors.NewConflict(schema.GroupResource{Group: v1alpha1.Group, Resource: "kmskeys"}, key.Name, errors.New("its key material was changed meanwhile"))
 }
 
 // appendImport stores a record under the next sequence number and answers it as the index has it.
@@ -147,7 +160,7 @@ func (s *Service) appendImport(ctx context.Context, key *v1alpha1.KMSKey, record
 		return nil, err
 	}
 	if !made { // the next pass takes it in
-		return nil, apierrors.NewConflict(schema.GroupResource{Group: v1alpha1.Group, Resource: "kmskeys"}, key.Name, errors.New("its key material was changed meanwhile"))
+		return nil, changedMeanwhile(key)
 	}
 	m := MaterialOf(stored)
 	return &m, nil

@@ -33,6 +33,8 @@ var (
 	// ErrPrimaryStays says that a change of the primary was ended, since the new one cannot get all of the key material, or another process has ended it. It is AWS
 	// KMS's KMSInvalidStateException.
 	ErrPrimaryStays = errors.New("the primary stays the primary")
+	// errUnlisted says that the primary does not name the key in its list that was to be the primary.
+	errUnlisted = errors.New("the primary does not name the key as its replica")
 	// errSuperseded says that a change of the primary is none any more: another process has brought it to an end.
 	errSuperseded = errors.New("the change of the primary is over")
 )
@@ -66,6 +68,13 @@ func updateTo(primary, replica *v1alpha1.KMSKey) PrimaryUpdate {
 	return u
 }
 
+// announce writes a change on a key.
+func (u *PrimaryUpdate) announce(on *v1alpha1.KMSKey) error {
+	text, err := json.Marshal(u)
+	metav1.SetMetaDataAnnotation(&on.ObjectMeta, v1alpha1.PrimaryUpdateAnnotation, string(text))
+	return err
+}
+
 // named are the regions of a change with the names of the replicas. here is the former primary's region.
 func (u *PrimaryUpdate) named(here string) []v1alpha1.KeyReplicaRegion {
 	out := slices.Clone(u.ReplicaRegions)
@@ -84,13 +93,15 @@ func (u *PrimaryUpdate) named(here string) []v1alpha1.KeyReplicaRegion {
 // Crash-safe: the first write is the former primary's annotation, which says all that is to be done. From then on both are Updating, and if this ends, the former
 // primary's controller goes on: see AdvancePrimary.
 func (s *Service) UpdatePrimary(ctx context.Context, primary, replica *v1alpha1.KMSKey, check func(*v1alpha1.KMSKey) error) error {
+	if err := s.lacksImports(replica, primary); err != nil { // nothing is begun that could not be ended
+		return fmt.Errorf("%w: KMSKey %s: %w", ErrPrimaryStays, replica.Name, err)
+	}
 	primary, err := s.Change(ctx, primary, func(k *v1alpha1.KMSKey) error {
 		if err := check(k); err != nil {
 			return err
 		}
-		text, err := json.Marshal(updateTo(k, replica))
-		metav1.SetMetaDataAnnotation(&k.ObjectMeta, v1alpha1.PrimaryUpdateAnnotation, string(text))
-		return err
+		u := updateTo(k, replica)
+		return u.announce(k)
 	})
 	if err != nil {
 		return err
@@ -110,7 +121,8 @@ func (s *Service) UpdatePrimary(ctx context.Context, primary, replica *v1alpha1.
 //
 // Crash-safe: each write can be repeated and leaves one primary at most, in this order: the new one is Updating; it gets the last material of the former; the former
 // becomes its replica; it becomes the primary; other replicas, which have got that material too, become its; the former has its annotation no more. If the new one is
-// gone meanwhile, or cannot get the material, the former stays what it was. Each write that makes a primary or a replica of a key is made on the condition that the
+// gone meanwhile, is not listed any more, or cannot get the material, the former stays what it was. Replicas and rotation that the former is given meanwhile are written into its
+// annotation before it becomes a replica, so that the new one has them. Each write that makes a primary or a replica of a key is made on the condition that the
 // annotation is what it was, so that whoever is late changes nothing of a later change.
 func (s *Service) AdvancePrimary(ctx context.Context, from *v1alpha1.KMSKey) error {
 	err := s.advancePrimary(ctx, from)
@@ -121,33 +133,64 @@ func (s *Service) AdvancePrimary(ctx context.Context, from *v1alpha1.KMSKey) err
 }
 
 func (s *Service) advancePrimary(ctx context.Context, from *v1alpha1.KMSKey) error {
+	for range attempts {
+		restated, err := s.tryPrimary(ctx, from)
+		if restated == nil || err != nil {
+			return err
+		}
+		from = restated
+	}
+	return fmt.Errorf("changing the primary, KMSKey %s: others change what replicas or rotation it has all the time", from.Name)
+}
+
+// tryPrimary is advancePrimary for as long as the former primary has the replicas and the rotation that its annotation says. If it does not, it is answered with another
+// annotation, and the change begins anew.
+func (s *Service) tryPrimary(ctx context.Context, from *v1alpha1.KMSKey) (restated *v1alpha1.KMSKey, err error) {
 	u, ok := UpdateOf(from)
 	if !ok || from.Name != u.From {
-		return nil
+		return nil, nil
 	}
 	c := primaryChange{u, from.Annotations[v1alpha1.PrimaryUpdateAnnotation]}
 	to := &v1alpha1.KMSKey{}
-	err := s.Live.Get(ctx, client.ObjectKey{Namespace: from.Namespace, Name: u.To}, to)
+	err = s.Live.Get(ctx, client.ObjectKey{Namespace: from.Namespace, Name: u.To}, to)
 	if client.IgnoreNotFound(err) != nil {
-		return fmt.Errorf("reading KMSKey %s: %w", u.To, err)
+		return nil, fmt.Errorf("reading KMSKey %s: %w", u.To, err)
 	}
 	if err != nil || !succeeds(to, from) {
-		return s.keepPrimary(ctx, from, c)
+		return nil, s.abandon(ctx, from, c)
 	}
 	if to.Spec.ReplicaOf != nil {
 		prepared, err := s.prepare(ctx, to, from, c)
-		if errors.Is(err, store.ErrTampered) || errors.Is(err, store.ErrMissing) {
-			return s.refusePrimary(ctx, from, to, c, err)
-		}
 		if err != nil {
-			return err
+			return nil, s.endRefused(ctx, from, to, c, err)
 		}
 		to = prepared
 	}
-	if from, err = s.yield(ctx, from, to, c); err != nil {
-		return err
+	yielded, again, err := s.yield(ctx, from, to, c)
+	if err != nil {
+		return nil, s.endRefused(ctx, from, to, c, err)
 	}
-	if to, err = s.promote(ctx, to, from, c); err != nil {
+	if again {
+		return yielded, nil
+	}
+	return nil, s.succeed(ctx, yielded, to, c)
+}
+
+// endRefused ends a change that its new primary cannot be the end of, and fails with ErrPrimaryStays then. Any other error is answered as it is, and the change is gone on with later.
+func (s *Service) endRefused(ctx context.Context, from, to *v1alpha1.KMSKey, c primaryChange, err error) error {
+	switch {
+	case errors.Is(err, errUnlisted):
+		return s.abandon(ctx, from, c)
+	case errors.Is(err, store.ErrTampered), errors.Is(err, store.ErrMissing), errors.Is(err, ErrPendingImport):
+		return s.refusePrimary(ctx, from, to, c, err)
+	}
+	return err
+}
+
+// succeed is what is left of a change when the former primary is a replica.
+func (s *Service) succeed(ctx context.Context, from, to *v1alpha1.KMSKey, c primaryChange) error {
+	to, err := s.promote(ctx, to, from, c)
+	if err != nil {
 		return err
 	}
 	if err := s.redirect(ctx, from, to, c); err != nil {

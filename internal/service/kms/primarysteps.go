@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -29,18 +30,28 @@ func (c *primaryChange) on(key *v1alpha1.KMSKey) bool {
 
 // underWay fails with errSuperseded if a change is over. Who asks when it has read another key, and writes that as it was read, does nothing of a change that is over:
 // who has ended it has changed that key since, or it would not be over.
-func (s *Service) underWay(ctx context.Context, from *v1alpha1.KMSKey, c primaryChange) error {
-	now, err := s.live(ctx, from)
+func (s *Service) underWay(ctx context.Context, from *v1alpha1.KMSKey, c primaryChange) (now *v1alpha1.KMSKey, err error) {
+	now, err = s.live(ctx, from)
 	if err == nil && !c.on(now) {
 		err = errSuperseded
 	}
-	return err
+	return now, err
 }
 
-// prepare makes the new primary Updating, as the former one is, and gives it what it lacks of that one's material. The former has no other from its annotation on.
+// lists tells whether the former primary names the new one as its replica, or is one itself by now, and names none.
+func lists(from, to *v1alpha1.KMSKey) bool {
+	return IsReplica(from) || Replicates(from, arn.Region(to.Status.ARN), to.Name)
+}
+
+// prepare makes the new primary Updating, as the former one is, and gives it what it lacks of that one's material. The former has no other from its annotation on. It fails with
+// errUnlisted: a replica that was taken out gets no material.
 func (s *Service) prepare(ctx context.Context, to, from *v1alpha1.KMSKey, c primaryChange) (*v1alpha1.KMSKey, error) {
 	to, err := s.Change(ctx, to, func(k *v1alpha1.KMSKey) error {
-		if err := s.underWay(ctx, from, c); err != nil {
+		now, err := s.underWay(ctx, from, c)
+		if err == nil && !lists(now, k) {
+			err = errUnlisted
+		}
+		if err != nil {
 			return err
 		}
 		if k.Spec.ReplicaOf != nil {
@@ -51,21 +62,29 @@ func (s *Service) prepare(ctx context.Context, to, from *v1alpha1.KMSKey, c prim
 	if err != nil {
 		return nil, err
 	}
+	if External(from) { // what the others lack is imported into each
+		return s.bringImports(ctx, to, from)
+	}
 	if to, err = s.bring(ctx, to, from); err != nil {
 		return nil, err
 	}
+	return to, s.bringOthers(ctx, to, from)
+}
+
+// bringOthers gives the other replicas what they lack of the former primary's material. In between there is no primary that they could open by what they lack. One that is damaged does not
+// keep the others waiting.
+func (s *Service) bringOthers(ctx context.Context, to, from *v1alpha1.KMSKey) error {
 	others, err := s.Replicas(ctx, from)
 	for i := range others {
 		other := &others[i]
 		if other.Name == to.Name || !Replicates(from, arn.Region(other.Status.ARN), other.Name) {
 			continue
 		}
-		// In between there is no primary that they could open by what they lack. One that is damaged does not keep the others waiting.
 		if _, err := s.bring(ctx, other, from); err != nil && !errors.Is(err, store.ErrTampered) && !errors.Is(err, store.ErrMissing) && !errors.Is(err, ErrGone) {
-			return nil, err
+			return err
 		}
 	}
-	return to, err
+	return err
 }
 
 // bring gives a replica what it lacks of its primary's material, and commits it. It wraps store.ErrTampered or store.ErrMissing if it does not get all.
@@ -110,16 +129,30 @@ func (s *Service) commit(ctx context.Context, key *v1alpha1.KMSKey, attempt int)
 	return true, nil
 }
 
-// yield makes the former primary a replica of the new one.
-func (s *Service) yield(ctx context.Context, from, to *v1alpha1.KMSKey, c primaryChange) (*v1alpha1.KMSKey, error) {
-	return s.Change(ctx, from, func(k *v1alpha1.KMSKey) error {
-		if !c.on(k) {
+// yield makes the former primary a replica of the new one. If it has other replicas or another rotation by now than the change says, they are written into its annotation instead, and
+// restated tells so: a region that was listed meanwhile would be lost. It fails with errUnlisted. Once it is a replica, it is none of these.
+func (s *Service) yield(ctx context.Context, from, to *v1alpha1.KMSKey, c primaryChange) (yielded *v1alpha1.KMSKey, restated bool, err error) {
+	yielded, err = s.Change(ctx, from, func(k *v1alpha1.KMSKey) error {
+		restated = false
+		switch {
+		case !c.on(k):
 			return errSuperseded
+		case !lists(k, to):
+			return errUnlisted
+		case !IsReplica(k):
+			if err := s.lacksImports(to, k); err != nil { // what was imported meanwhile
+				return err
+			}
+		}
+		if u := updateTo(k, to); !IsReplica(k) && !equality.Semantic.DeepEqual(u, c.PrimaryUpdate) {
+			restated = true
+			return u.announce(k)
 		}
 		k.Spec.ReplicaOf = &v1alpha1.PrimaryKey{Name: to.Name, Region: arn.Region(to.Status.ARN)}
 		k.Spec.Rotation, k.Spec.ReplicaRegions = nil, nil
 		return nil
 	})
+	return yielded, restated, err
 }
 
 // promote makes a replica the primary. One that is it already stays as it is. One whose annotation somebody has taken away meanwhile, who did not know that of the
@@ -155,7 +188,7 @@ func (s *Service) redirect(ctx context.Context, from, to *v1alpha1.KMSKey, c pri
 			if k.Spec.ReplicaOf == nil || k.Spec.ReplicaOf.Name != from.Name {
 				return nil
 			}
-			if err := s.underWay(ctx, from, c); err != nil {
+			if _, err := s.underWay(ctx, from, c); err != nil {
 				return err
 			}
 			k.Spec.ReplicaOf = &v1alpha1.PrimaryKey{Name: to.Name, Region: arn.Region(to.Status.ARN)}
@@ -199,6 +232,14 @@ func (s *Service) refusePrimary(ctx context.Context, from, to *v1alpha1.KMSKey, 
 		return err
 	}
 	return failed
+}
+
+// abandon ends a change whose new primary is gone or is not named as a replica any more. It fails with ErrPrimaryStays when that is done.
+func (s *Service) abandon(ctx context.Context, from *v1alpha1.KMSKey, c primaryChange) error {
+	if err := s.keepPrimary(ctx, from, c); err != nil {
+		return err
+	}
+	return fmt.Errorf("%w: KMSKey %s is not there any more, is no replica of KMSKey %s, or is not named in its spec.replicaRegions", ErrPrimaryStays, c.To, c.From)
 }
 
 // keepPrimary ends a change whose new primary is not there any more, or cannot be it: the former one is the primary as it was, with what replicas are given besides.

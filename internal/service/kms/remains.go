@@ -57,7 +57,7 @@ func (o Other) String() string {
 	return o.Name + " in " + o.Region + " until " + o.Until.UTC().Format(time.RFC3339)
 }
 
-// Outlived are the replicas of a primary that have material of it, and those that were deleted and whose windows have not ended, in the order of their regions: it does
+// Outlived are the replicas of a primary that have material of it or wait for it to be imported, and those that were deleted and whose windows have not ended, in the order of their regions: it does
 // not go before them, as in AWS, or its material would outlive it. Where another key of the id is a primary too, those alone count that name this one: the rest is
 // not this one's alone.
 // https://docs.aws.amazon.com/kms/latest/developerguide/deleting-mrks.html
@@ -76,7 +76,7 @@ func (s *Service) Outlived(ctx context.Context, primary *v1alpha1.KMSKey) (out [
 		}
 	}
 	for i := range there {
-		if k := &there[i]; k.Name != primary.Name && len(k.Status.KeyMaterials) > 0 {
+		if k := &there[i]; k.Name != primary.Name && (len(k.Status.KeyMaterials) > 0 || External(k)) {
 			out = append(out, Other{Name: k.Name, Region: arn.Region(k.Status.ARN)})
 		}
 	}

@@ -73,8 +73,8 @@ func (s *Service) IsReplicaOf(replica, primary *v1alpha1.KMSKey) bool {
 
 // alike tells whether two keys are multi-Region keys that can have one material.
 func alike(a, b *v1alpha1.KMSKey) bool {
-	shared := func(k *v1alpha1.KMSKey) bool { return k.Spec.MultiRegion && !External(k) && !InModule(k) }
-	return shared(a) && shared(b) && SpecOf(a) == SpecOf(b) && UsageOf(a) == UsageOf(b)
+	shared := func(k *v1alpha1.KMSKey) bool { return k.Spec.MultiRegion && !InModule(k) }
+	return shared(a) && shared(b) && External(a) == External(b) && SpecOf(a) == SpecOf(b) && UsageOf(a) == UsageOf(b)
 }
 
 // ReplicaARN is the ARN of a key's replica in a region: the key's own but for the region.
@@ -150,7 +150,7 @@ func byRegion(found []v1alpha1.KMSKey) []v1alpha1.KMSKey {
 }
 
 // follows is the committed material of a replica's primary that a header names and the replica does not have yet: the primary was rotated a moment ago. It is opened
-// as the primary's, for as long as the primary names the replica.
+// as the primary's, for as long as the primary names the replica. Imported material is the replica's own: what waits here for the rotation that was made there.
 func (s *Service) follows(ctx context.Context, key *v1alpha1.KMSKey, h keys.Header) (m Material, ok bool, err error) {
 	if !IsReplica(key) || len(key.Status.KeyMaterials) == 0 {
 		return m, false, nil
@@ -160,7 +160,10 @@ func (s *Service) follows(ctx context.Context, key *v1alpha1.KMSKey, h keys.Head
 		return m, false, err
 	}
 	m.Key = primary
-	m.KeyMaterial, ok = claimedMaterial(primary, h)
+	if m.KeyMaterial, ok = claimedMaterial(primary, h); ok && External(key) {
+		m.Key = key
+		m.KeyMaterial, ok = materialByID(key, m.ID)
+	}
 	return m, ok, nil
 }
 

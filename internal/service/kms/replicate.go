@@ -39,7 +39,7 @@ func (s *Service) Replicate(ctx context.Context, primary *v1alpha1.KMSKey, regio
 	if err := check(primary); err != nil {
 		return nil, err
 	}
-	spec.MultiRegion, spec.KeySpec, spec.KeyUsage = true, primary.Spec.KeySpec, primary.Spec.KeyUsage
+	spec.MultiRegion, spec.KeySpec, spec.KeyUsage, spec.Origin = true, primary.Spec.KeySpec, primary.Spec.KeyUsage, primary.Spec.Origin
 	spec.ReplicaOf = &v1alpha1.PrimaryKey{Name: primary.Name, Region: arn.Region(primary.Status.ARN)}
 	if spec.Region = region; region == s.Region {
 		spec.Region = ""
@@ -50,7 +50,7 @@ func (s *Service) Replicate(ctx context.Context, primary *v1alpha1.KMSKey, regio
 	if err != nil {
 		return nil, err
 	}
-	primary, err = s.Change(ctx, primary, func(k *v1alpha1.KMSKey) error {
+	named, err := s.Change(ctx, primary, func(k *v1alpha1.KMSKey) error {
 		if err := check(k); err != nil {
 			return err
 		}
@@ -61,12 +61,30 @@ func (s *Service) Replicate(ctx context.Context, primary *v1alpha1.KMSKey, regio
 		return nil
 	})
 	if err != nil {
-		if made { // it is nobody's replica
-			err = errors.Join(err, client.IgnoreNotFound(s.Client.Delete(ctx, replica, client.Preconditions{UID: &replica.UID})))
+		if made {
+			err = errors.Join(err, s.withdraw(ctx, replica, primary))
 		}
 		return nil, err
 	}
-	return s.identifyReplica(ctx, replica, primary)
+	return s.identifyReplica(ctx, replica, named)
+}
+
+// withdraw deletes the object of a replica that was made and not named: it is nobody's, and its name would be taken. primary is as it was before. A request that was cancelled does
+// not know whether its last write was done: if the primary names the object by that, the replica is there, as its caller finds out who asks again.
+//
+// It has a time of its own, since the request's may be over. If it fails, or in a crash, the object waits for ever to be named, and who asks for the same replica again goes on with it.
+func (s *Service) withdraw(ctx context.Context, replica, primary *v1alpha1.KMSKey) error {
+	within, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanUpTimeout)
+	defer cancel()
+	region := RegionOf(replica, s.Region)
+	now, err := s.live(within, primary)
+	if err != nil && !errors.Is(err, ErrGone) {
+		return err
+	}
+	if err == nil && Replicates(now, region, replica.Name) && !Replicates(primary, region, replica.Name) {
+		return nil
+	}
+	return client.IgnoreNotFound(s.Client.Delete(within, replica, client.Preconditions{UID: &replica.UID}))
 }
 
 // unnamed fails with ErrReplicaExists if a primary names another KMSKey of a region, which is there: another request was faster. The write of what it was asked of

@@ -50,8 +50,8 @@ type KMSKeySpecApplyConfiguration struct {
 	// replicaRegions are the regions that have a replica, and which KMSKey that is, which gets this key's material. ReplicateKey adds to them. A replica in
 	// a region that is taken out works on with what it has.
 	ReplicaRegions []KeyReplicaRegionApplyConfiguration `json:"replicaRegions,omitempty"`
-	// replicaOf is the primary that this key is a replica of. Its id and material are the primary's, and keySpec and keyUsage have to be; all else
-	// is its own. It gets them when the primary names it in replicaRegions. Taking it out makes this the primary of these keys, which needs
+	// replicaOf is the primary that this key is a replica of. Its id and material are the primary's, and keySpec, keyUsage and origin have to be; all else
+	// is its own. It gets them when the primary names it in replicaRegions; of origin EXTERNAL the id alone, and the same material is to be imported into it. Taking it out makes this the primary of these keys, which needs
 	// that no other is.
 	ReplicaOf *PrimaryKeyApplyConfiguration `json:"replicaOf,omitempty"`
 	// policy of the key, in AWS's JSON language: who may do what with it. Nobody can use or manage a key unless its policy lets
