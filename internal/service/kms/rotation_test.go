@@ -61,7 +61,7 @@ func TestTheNextRotationIsTheOneOfTheSpecAsItIs(t *testing.T) {
 		"of a key that is scheduled":    {rotating(month, func(k *v1alpha1.KMSKey) { k.Spec.Deletion = &v1alpha1.KeyDeletion{Scheduled: true} }), time.Time{}, 0},
 		"of an asymmetric key":          {rotating(month, func(k *v1alpha1.KMSKey) { k.Spec.KeySpec = v1alpha1.KeySpecECCNISTP256 }), time.Time{}, 0},
 		"of a key of imported material": {rotating(month, func(k *v1alpha1.KMSKey) { k.Spec.Origin = v1alpha1.KeyOriginExternal }), time.Time{}, 0},
-		"of a key in an HSM cluster":    {rotating(month, func(k *v1alpha1.KMSKey) { k.Spec.Origin = v1alpha1.KeyOriginCloudHSM }), time.Time{}, 0},
+		"of a key in an HSM cluster":    {rotating(month, inCluster), time.Time{}, 0},
 		"of a key without material":     {rotating(month, func(k *v1alpha1.KMSKey) { k.Status.KeyMaterials = nil }), time.Time{}, 0},
 	} {
 		got := kms.NextRotation(tt.key, now)
@@ -101,4 +101,9 @@ func TestAKeyRotatesSoonFromTwentyMinutesBeforeUntilItHas(t *testing.T) {
 	if kms.RotatesSoon(key, next) {
 		t.Error("a key rotates soon whose rotation is off")
 	}
+}
+
+// inCluster has a key generated and used in an HSMCluster.
+func inCluster(k *v1alpha1.KMSKey) {
+	k.Spec.Origin, k.Spec.CustomKeyStoreRef = v1alpha1.KeyOriginCloudHSM, &v1alpha1.CustomKeyStoreReference{Name: "vault"}
 }
