@@ -133,14 +133,14 @@ func ownCPU() time.Duration {
 }
 
 // primitive is what an operation's primitive costs in a process, in µs; 0 for an operation without one.
-func (p *peer) primitive(operation string) (µs float64) {
+func (p *peer) primitive(operation string) (cost float64) {
 	p.b.t.Helper()
 	if primitives[operation] == nil {
 		return 0
 	}
-	_, err := fmt.Sscan(p.command("primitive %s %d", strings.ReplaceAll(operation, " ", "/"), (*each/5).Milliseconds()), &µs)
+	_, err := fmt.Sscan(p.command("primitive %s %d", strings.ReplaceAll(operation, " ", "/"), (*each/5).Milliseconds()), &cost)
 	p.b.must(err)
-	return µs
+	return cost
 }
 
 // TestEachPrimitiveIsThatOfAnOperationThatIsMeasured, and each operation of KMS has one.
