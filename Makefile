@@ -55,6 +55,7 @@ e2e: environment clients softhsm databases ## Drive kubectl through the README's
 bench: environment softhsm ## Measure requests, CPU, memory and speed, and print a table
 	@set -euo pipefail; KUBEBUILDER_ASSETS="$(CONTROLPLANE)"; export KUBEBUILDER_ASSETS; \
 	go test ./internal/core/... -run '^$$' -bench . -benchmem; \
+	go test ./internal/gateway/kms -run '^$$' -bench Grants -benchtime 500x -timeout 30m; \
 	go test ./test/bench -count=1 -timeout 60m -v -bench-objects=$${OBJECTS:-1000} $(BENCH_FLAGS)
 
 .PHONY: lint

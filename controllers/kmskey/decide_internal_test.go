@@ -107,25 +107,6 @@ func TestARotationIsNeverFollowedByAnother(t *testing.T) {
 	}
 }
 
-func TestThePeriodOfAutomaticRotation(t *testing.T) {
-	for name, tt := range map[string]struct {
-		spec *v1alpha1.KeyRotation
-		want int
-	}{
-		"none":                    {nil, 0},
-		"off":                     {&v1alpha1.KeyRotation{}, 0},
-		"off, with a period":      {&v1alpha1.KeyRotation{PeriodInDays: 90}, 0},
-		"on, as AWS's default":    {&v1alpha1.KeyRotation{Enabled: true}, 365},
-		"on, with the shortest":   {&v1alpha1.KeyRotation{Enabled: true, PeriodInDays: 90}, 90},
-		"on, with the longest":    {&v1alpha1.KeyRotation{Enabled: true, PeriodInDays: 2560}, 2560},
-		"on, with one in between": {&v1alpha1.KeyRotation{Enabled: true, PeriodInDays: 400}, 400},
-	} {
-		if got := period(tt.spec); got != tt.want {
-			t.Errorf("%s: %d", name, got)
-		}
-	}
-}
-
 func TestTheStateOfAKey(t *testing.T) {
 	for _, tt := range []struct {
 		enabled     *bool

@@ -85,16 +85,6 @@ func decideRotation(in rotationInput) (rotationDecision, error) {
 	return out, refused
 }
 
-func period(spec *v1alpha1.KeyRotation) int {
-	switch {
-	case spec == nil || !spec.Enabled:
-		return 0
-	case spec.PeriodInDays == 0:
-		return kms.DefaultRotationDays
-	}
-	return int(spec.PeriodInDays)
-}
-
 // material makes the first key material, and the next when it is time. New material is stored first; that status lists
 // it as current commits the rotation. Material that an earlier pass stored is what CreateMaterial returns.
 func (r *Reconciler) material(ctx context.Context, p *pass) error {
@@ -151,7 +141,7 @@ func rotationOf(p *pass, may bool) rotationInput {
 		requested:    conditions.Echo(p.key.Annotations[v1alpha1.RotateAnnotation]),
 		handled:      status.LastHandledRotateAt,
 		onDemand:     status.OnDemandRotations,
-		periodInDays: period(p.key.Spec.Rotation),
+		periodInDays: kms.RotationPeriod(p.key.Spec.Rotation),
 		now:          p.now,
 		seed:         string(p.key.UID),
 	}
@@ -159,21 +149,9 @@ func rotationOf(p *pass, may bool) rotationInput {
 		in.handled = in.requested // the material that was found may be the answer to it
 	}
 	if in.hasMaterial {
-		in.last = lastAutomatic(status.KeyMaterials)
+		in.last = kms.LastAutomaticRotation(status.KeyMaterials)
 	}
 	return in
-}
-
-// lastAutomatic is from when the period of automatic rotation counts: rotations on demand do not change its schedule.
-// https://docs.aws.amazon.com/kms/latest/developerguide/rotating-keys-on-demand.html
-func lastAutomatic(materials []v1alpha1.KeyMaterial) time.Time {
-	last := materials[0].CreatedTime.UTC()
-	for _, m := range materials {
-		if m.RotationType != v1alpha1.RotationOnDemand {
-			last = m.CreatedTime.UTC()
-		}
-	}
-	return last
 }
 
 // verify opens every material, so that a lost or exchanged Envelope is known before it is needed. Its error is the first one's.

@@ -4,11 +4,12 @@ package main
 // is there; a note on an operation that is not served fails the generation.
 var notes = map[string]string{
 	"kms": "Key specs are AWS's but `SM2`, which AWS has in China alone, and `ML_KEM_512`, which Go's FIPS 140-3 module has not; [multi-Region keys](kmskey.md#multi-region-keys) are in the regions that are served. External key stores and Nitro enclaves (`Recipient`) are refused with `UnsupportedOperationException`. " +
-		"With `GODEBUG=fips140=only` [some algorithms are turned off](kmskey.md#ed25519-secp256k1-and-ml-dsa). A request body has at most 256 KiB.",
+		"With `GODEBUG=fips140=only` [some algorithms are turned off](kmskey.md#ed25519-secp256k1-and-ml-dsa). A request body has at most 256 KiB. " +
+		"Every error that AWS documents for an operation is tested by way of its SDK, but [those of a list](../internal/gateway/kms/exceptions_test.go), each with the reason.",
 	"kms:CreateKey": "`SM2`, `ML_KEM_512`, `Origin` `EXTERNAL_KEY_STORE`, and `XksKeyId` are refused with `UnsupportedOperationException`; " +
 		"in a custom key store keys of RSA and NIST's curves that sign are made too, which AWS does not",
 	"kms:GetParametersForImport": "`RSAES_PKCS1_V1_5`, `SM2PKE` and `SM2` are refused with `UnsupportedOperationException`, and so is an algorithm that is not for the key's spec",
-	"kms:ImportKeyMaterial": "leaves a key disabled that was; new material while other is `PENDING_ROTATION` is `KMSInvalidStateException`; the AES key of `RSA_AES_KEY_WRAP` has 256 bits; " +
+	"kms:ImportKeyMaterial": "leaves a key disabled that was; new material while other is `PENDING_ROTATION` is `KMSInvalidStateException`; the AES key of `RSA_AES_KEY_WRAP` has 256 bits; an RSA key of more than two primes is `IncorrectKeyMaterialException`; " +
 		"`ImportType`, `KeyMaterialId` and `KeyMaterialDescription` of a key that is not symmetric are refused with `UnsupportedOperationException`; " +
 		"so is `NEW_KEY_MATERIAL` at a replica that has material; new material while the primary is changing is `KMSInvalidStateException`",
 	"kms:DeleteImportedKeyMaterial": "an id that is not the key's is `NotFoundException`",
@@ -30,10 +31,11 @@ var notes = map[string]string{
 	"kms:Sign":                     "`ED25519_PH_SHA_512` hashes the digest once more, as in AWS; signatures of secp256k1 have the lower `s`",
 	"kms:ReplicateKey": "also needs `kms:CreateKey` in the replica's region, and `kms:TagResource` with `Tags`; a region that is not served, and the primary's own, are `ValidationException`; CreateKey in the replica's " +
 		"region has no record of its own",
-	"kms:UpdatePrimaryRegion": "also needs `kms:UpdatePrimaryRegion` on the replica; the primary's own region is `UnsupportedOperationException`; it is done when it is answered; a replica that lacks imported material, what waits for a rotation included, is `KMSInvalidStateException`",
-	"kms:GetKeyLastUsage":     "[exact to about an hour](kmskey.md#when-a-key-was-used-last) for what other replicas have seen; uses by Strongroom itself have no `CloudTrailEventId`",
-	"kms:ReEncrypt":           "also needs `kms:ReEncryptTo` on the destination key",
-	"kms:RotateKeyOnDemand":   "the key of a service is rotated by that service, and refused; without material to rotate to, a key of imported material is `KMSInvalidStateException`; replicas that are being deleted are not waited for to have it",
+	"kms:UpdatePrimaryRegion":  "also needs `kms:UpdatePrimaryRegion` on the replica; the primary's own region is `UnsupportedOperationException`; it is done when it is answered; a replica that lacks imported material, what waits for a rotation included, is `KMSInvalidStateException`",
+	"kms:GetKeyLastUsage":      "[exact to about an hour](kmskey.md#when-a-key-was-used-last) for what other replicas have seen; uses by Strongroom itself have no `CloudTrailEventId`",
+	"kms:ReEncrypt":            "also needs `kms:ReEncryptTo` on the destination key",
+	"kms:GetKeyRotationStatus": "`OnDemandRotationStartDate` is not told",
+	"kms:RotateKeyOnDemand":    "two requests that come before the first is carried out are one rotation; the key of a service is rotated by that service, and refused; without material to rotate to, a key of imported material is `KMSInvalidStateException`; replicas that are being deleted are not waited for to have it",
 
 	"secretsmanager": "Replicas are in [the regions that are served](secret.md#replication). [Rotation](rotation.md) is by functions that were written " +
 		"for Lambda, or the [Secret](secret.md)'s own. A secret of another account is named by its ARN, and is to be had if its " +

@@ -43,20 +43,21 @@ const (
 	fewSecrets  = 100
 )
 
-// operations that are measured. The plaintexts, data keys, messages and secrets have 64 bytes.
-// Sign is followed by the spec of the key that signs.
+// operations that are measured. The plaintexts, data keys, messages and secrets have 64 bytes, where 4KiB does not follow.
+// Sign and its like are followed by the spec of the key, GenerateDataKeyPair by that of the pair.
 // GetParameter is followed by the type of the parameter, GetParametersByPath by that of the ten which it answers. All of them ask the API server nothing.
 var operations = []string{
 	"Encrypt", "Decrypt", "GenerateDataKey", "GetSecretValue", "GetParameter String", "GetParameter SecureString", "GetParametersByPath String",
-	"Sign ECC_NIST_P256", "Sign RSA_2048",
+	"Sign ECC_NIST_P256", "Sign RSA_2048", "Verify ECC_NIST_P256", "Verify RSA_2048", "GenerateMac HMAC_256", "VerifyMac HMAC_256",
+	"Encrypt 4KiB", "Decrypt 4KiB", "GenerateDataKeyPair ECC_NIST_P256", "GenerateDataKeyPair RSA_2048",
 }
 
 // issuing is measured apart, for each certificate is written down before it is answered.
 const issuing = "IssueCertificate"
 
-// signing are the algorithms that are measured, by the key specs.
-var signing = map[v1alpha1.KeySpec]string{
-	v1alpha1.KeySpecECCNISTP256: "ECDSA_SHA_256", v1alpha1.KeySpecRSA2048: "RSASSA_PKCS1_V1_5_SHA_256",
+// algorithms are those that are measured, by the specs of keys that sign or make codes.
+var algorithms = map[v1alpha1.KeySpec]string{
+	v1alpha1.KeySpecECCNISTP256: "ECDSA_SHA_256", v1alpha1.KeySpecRSA2048: "RSASSA_PKCS1_V1_5_SHA_256", v1alpha1.KeySpecHMAC256: "HMAC_SHA_256",
 }
 
 // gatewayBench is a gateway with an account to measure.
@@ -64,9 +65,11 @@ type gatewayBench struct {
 	*bench
 	gateway, bare *peer
 	user          signer
-	keys          []string // ids
-	signingKeys   map[v1alpha1.KeySpec]string
-	ciphertexts   []string // base64, one of each key
+	keys          []string                    // ids
+	specKeys      map[v1alpha1.KeySpec]string // ids
+	// ciphertexts are one of each key, by the operation that opens it, and signatures those of the message, codes among them, by the spec of the key; in base64.
+	ciphertexts map[string][]string
+	signatures  map[v1alpha1.KeySpec]string
 	// authority is the ARN of a root with a software key of P-256, and csr a request to it in base64.
 	authority, csr string
 }
@@ -81,7 +84,7 @@ func TestGateway(t *testing.T) {
 	g.account()
 	g.gateway.trust = g.bundle()
 	g.bare = g.spawn("TestBareProcess", "-bench-bare="+bareUser.secret)
-	g.encryptOnce()
+	g.onceBefore()
 	g.gateway.command("fill secrets %d", fewSecrets)
 	offset := g.auditOffset()
 	served := 0
@@ -116,9 +119,13 @@ func TestGateway(t *testing.T) {
 	g.print()
 }
 
-// row adds a measurement beside the bare server's.
+// row adds a measurement beside the bare server's, and beside what the operation's primitive costs in the gateway's process.
 func (g *gatewayBench) row(operation, what string, c, bare cost) {
-	g.add(fmt.Sprintf("%s, %s", operation, what), "%s, %.2f of the bare server's %.1f µs", c, c.cpu/bare.cpu, bare.cpu)
+	text := fmt.Sprintf("%s, %.2f of the bare server's %.1f µs", c, c.cpu/bare.cpu, bare.cpu)
+	if primitive := g.gateway.primitive(operation); primitive > 0 {
+		text += fmt.Sprintf(", %.2f of the primitive's %.2f µs", c.cpu/primitive, primitive)
+	}
+	g.add(fmt.Sprintf("%s, %s", operation, what), "%s", text)
 }
 
 // noRequests fails the test if the gateway has asked the API server anything while it was measured.
@@ -142,13 +149,16 @@ func (g *gatewayBench) account() {
 			s.Spec.Generate.Password.Length = 64
 		}))
 	}
-	g.signingKeys = map[v1alpha1.KeySpec]string{}
-	for spec := range signing {
+	g.specKeys = map[v1alpha1.KeySpec]string{}
+	for spec := range algorithms {
 		key := environment.KMSKey(gatewayAccount, strings.ToLower(strings.ReplaceAll(string(spec), "_", "-")), func(k *v1alpha1.KMSKey) {
 			k.Spec.KeySpec, k.Spec.KeyUsage = spec, v1alpha1.KeyUsageSignVerify
+			if spec == v1alpha1.KeySpecHMAC256 {
+				k.Spec.KeyUsage = v1alpha1.KeyUsageGenerateVerifyMac
+			}
 		})
 		g.create(key)
-		g.signingKeys[spec] = key.Status.KeyID
+		g.specKeys[spec] = key.Status.KeyID
 	}
 	g.parameters()
 	g.issuer()
@@ -234,33 +244,35 @@ func (g *gatewayBench) bundle() []byte {
 	return []byte(published.Data[serving.BundleKey])
 }
 
-// encryptOnce encrypts under each key, for Decrypt.
-func (g *gatewayBench) encryptOnce() {
+// onceBefore makes what is opened and verified when that is measured.
+func (g *gatewayBench) onceBefore() {
 	c := g.dial(g.gateway)
 	defer c.Close()
-	for _, request := range g.requests64(g.gateway, g.user, "Encrypt") {
-		var out struct{ CiphertextBlob string }
-		g.must(json.Unmarshal(c.mustDo(g.bench, request), &out))
-		g.ciphertexts = append(g.ciphertexts, out.CiphertextBlob)
+	g.ciphertexts, g.signatures = map[string][]string{}, map[v1alpha1.KeySpec]string{}
+	for encrypts, opens := range map[string]string{"Encrypt": "Decrypt", "Encrypt 4KiB": "Decrypt 4KiB"} {
+		for _, request := range g.requests64(g.gateway, g.user, encrypts) {
+			var out struct{ CiphertextBlob string }
+			g.must(json.Unmarshal(c.mustDo(g.bench, request), &out))
+			g.ciphertexts[opens] = append(g.ciphertexts[opens], out.CiphertextBlob)
+		}
+	}
+	for spec := range algorithms {
+		operation := "Sign"
+		if spec == v1alpha1.KeySpecHMAC256 {
+			operation = "GenerateMac"
+		}
+		var out struct{ Signature, Mac string }
+		g.must(json.Unmarshal(c.mustDo(g.bench, g.requests64(g.gateway, g.user, operation+" "+string(spec))[0]), &out))
+		g.signatures[spec] = out.Signature + out.Mac
 	}
 }
 
 // requests64 are signed requests of an operation, one of each object.
 func (g *gatewayBench) requests64(to *peer, by signer, operation string) (out [][]byte) {
-	plaintext := base64.StdEncoding.EncodeToString([]byte(strings.Repeat("strong64", 8)))
 	for i := range realObjects {
-		service, body := "kms", ""
 		name, spec, _ := strings.Cut(operation, " ")
+		service, body := "kms", g.ofKMS(operation, i)
 		switch name {
-		case "Encrypt":
-			body = fmt.Sprintf(`{"KeyId":%q,"Plaintext":%q,"EncryptionContext":{"app":"shop"}}`, g.keys[i], plaintext)
-		case "Decrypt":
-			body = fmt.Sprintf(`{"CiphertextBlob":%q,"EncryptionContext":{"app":"shop"}}`, g.ciphertexts[i])
-		case "GenerateDataKey":
-			body = fmt.Sprintf(`{"KeyId":%q,"NumberOfBytes":64,"EncryptionContext":{"app":"shop"}}`, g.keys[i])
-		case "Sign":
-			spec := v1alpha1.KeySpec(spec)
-			body = fmt.Sprintf(`{"KeyId":%q,"Message":%q,"SigningAlgorithm":%q}`, g.signingKeys[spec], plaintext, signing[spec])
 		case "GetParameter":
 			service, body = "ssm", fmt.Sprintf(`{"Name":%q,"WithDecryption":true}`, parameterName(spec, i))
 		case "GetParametersByPath":
@@ -269,7 +281,7 @@ func (g *gatewayBench) requests64(to *peer, by signer, operation string) (out []
 			service = "acm-pca"
 			body = fmt.Sprintf(`{"CertificateAuthorityArn":%q,"Csr":%q,"SigningAlgorithm":"SHA256WITHECDSA","Validity":{"Type":"DAYS","Value":30}}`,
 				g.authority, g.csr)
-		default:
+		case "GetSecretValue":
 			service, body = "secretsmanager", fmt.Sprintf(`{"SecretId":%q}`, secretName(i))
 		}
 		request, err := by.sign(to.address, service, name, body)
@@ -277,4 +289,32 @@ func (g *gatewayBench) requests64(to *peer, by signer, operation string) (out []
 		out = append(out, request)
 	}
 	return out
+}
+
+// ofKMS is the body of a request to KMS about the ith object, empty for one to another service.
+func (g *gatewayBench) ofKMS(operation string, i int) string {
+	name, variant, _ := strings.Cut(operation, " ")
+	plaintext, spec := base64.StdEncoding.EncodeToString(message), v1alpha1.KeySpec(variant)
+	if variant == "4KiB" {
+		plaintext = base64.StdEncoding.EncodeToString(large)
+	}
+	switch name {
+	case "Encrypt":
+		return fmt.Sprintf(`{"KeyId":%q,"Plaintext":%q,"EncryptionContext":{"app":"shop"}}`, g.keys[i], plaintext)
+	case "Decrypt":
+		return fmt.Sprintf(`{"CiphertextBlob":%q,"EncryptionContext":{"app":"shop"}}`, g.ciphertexts[operation][i])
+	case "GenerateDataKey":
+		return fmt.Sprintf(`{"KeyId":%q,"NumberOfBytes":64,"EncryptionContext":{"app":"shop"}}`, g.keys[i])
+	case "GenerateDataKeyPair":
+		return fmt.Sprintf(`{"KeyId":%q,"KeyPairSpec":%q,"EncryptionContext":{"app":"shop"}}`, g.keys[i], variant)
+	case "Sign":
+		return fmt.Sprintf(`{"KeyId":%q,"Message":%q,"SigningAlgorithm":%q}`, g.specKeys[spec], plaintext, algorithms[spec])
+	case "Verify":
+		return fmt.Sprintf(`{"KeyId":%q,"Message":%q,"SigningAlgorithm":%q,"Signature":%q}`, g.specKeys[spec], plaintext, algorithms[spec], g.signatures[spec])
+	case "GenerateMac":
+		return fmt.Sprintf(`{"KeyId":%q,"Message":%q,"MacAlgorithm":%q}`, g.specKeys[spec], plaintext, algorithms[spec])
+	case "VerifyMac":
+		return fmt.Sprintf(`{"KeyId":%q,"Message":%q,"MacAlgorithm":%q,"Mac":%q}`, g.specKeys[spec], plaintext, algorithms[spec], g.signatures[spec])
+	}
+	return ""
 }

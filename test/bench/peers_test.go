@@ -16,6 +16,7 @@ import (
 	"runtime"
 	profiles "runtime/pprof"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -121,7 +122,7 @@ type bare struct {
 	keys map[string]sigv4.Key
 }
 
-var bareBuffers = sync.Pool{New: func() any { return ptr.To(make([]byte, 0, 4096)) }}
+var bareBuffers = sync.Pool{New: func() any { return ptr.To(make([]byte, 0, 16<<10)) }}
 
 func (s *bare) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	in, out := bareBuffers.Get().(*[]byte), bareBuffers.Get().(*[]byte)
@@ -167,6 +168,9 @@ func bareAnswer(dst []byte, target string, body []byte) ([]byte, error) {
 	var in, out any
 	arn := ptr.To("arn:aws:kms:us-east-1:123456789012:key/8c9e6b1c-3f0e-4b6e-9a43-1f1f4d1d8a01")
 	blob, plain := make([]byte, 170), make([]byte, 64)
+	if len(body) > len(large) {
+		blob, plain = make([]byte, len(large)+106), make([]byte, len(large))
+	}
 	switch target {
 	case "TrentService.Encrypt":
 		in, out = &awskms.EncryptInput{}, &awskms.EncryptOutput{CiphertextBlob: blob, KeyId: arn, EncryptionAlgorithm: "SYMMETRIC_DEFAULT"}
@@ -176,6 +180,15 @@ func bareAnswer(dst []byte, target string, body []byte) ([]byte, error) {
 		in, out = &awskms.GenerateDataKeyInput{}, &awskms.GenerateDataKeyOutput{Plaintext: plain, CiphertextBlob: blob, KeyId: arn, KeyMaterialId: arn}
 	case "TrentService.Sign":
 		in, out = &awskms.SignInput{}, &awskms.SignOutput{Signature: blob, KeyId: arn, SigningAlgorithm: "ECDSA_SHA_256"}
+	case "TrentService.Verify":
+		in, out = &awskms.VerifyInput{}, &awskms.VerifyOutput{KeyId: arn, SignatureValid: true, SigningAlgorithm: "ECDSA_SHA_256"}
+	case "TrentService.GenerateMac":
+		in, out = &awskms.GenerateMacInput{}, &awskms.GenerateMacOutput{Mac: blob[:32], KeyId: arn, MacAlgorithm: "HMAC_SHA_256"}
+	case "TrentService.VerifyMac":
+		in, out = &awskms.VerifyMacInput{}, &awskms.VerifyMacOutput{KeyId: arn, MacValid: true, MacAlgorithm: "HMAC_SHA_256"}
+	case "TrentService.GenerateDataKeyPair":
+		pair := &awskms.GenerateDataKeyPairOutput{KeyId: arn, KeyMaterialId: arn, KeyPairSpec: "ECC_NIST_P256", PublicKey: blob[:91], PrivateKeyPlaintext: blob[:138], PrivateKeyCiphertextBlob: blob}
+		in, out = &awskms.GenerateDataKeyPairInput{}, pair
 	case "secretsmanager.GetSecretValue":
 		in, out = &awssm.GetSecretValueInput{}, &awssm.GetSecretValueOutput{
 			ARN: arn, Name: ptr.To("secret-1"), SecretString: ptr.To(string(plain)), VersionId: arn, VersionStages: []string{"AWSCURRENT"}, CreatedDate: &time.Time{},
@@ -219,6 +232,8 @@ func obey(f *filler) error {
 			runtime.GC()
 		case what == "fill":
 			err = f.fill(context.Background(), name, n)
+		case what == "primitive":
+			answer, err = primitiveCost(strings.ReplaceAll(name, "/", " "), time.Duration(n)*time.Millisecond)
 		case name != "":
 			if profiling, err = os.Create(name + ".cpu"); err == nil {
 				err = profiles.StartCPUProfile(profiling)

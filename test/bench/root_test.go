@@ -98,5 +98,5 @@ func (g *gatewayBench) begin(args ...string) {
 	g.gateway = g.spawn("TestGatewayProcess", append([]string{"-bench-gateway=" + g.config, "-bench-audit=" + filepath.Join(g.dir, fmt.Sprintf("trail-%d.log", len(args)))}, args...)...)
 	g.account()
 	g.gateway.trust = g.bundle()
-	g.encryptOnce()
+	g.onceBefore()
 }

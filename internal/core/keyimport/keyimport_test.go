@@ -5,6 +5,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/x509"
 	"encoding/asn1"
 	"errors"
@@ -237,7 +238,7 @@ func TestMaterialOfAnotherSpecIsIncorrect(t *testing.T) {
 			nil, make([]byte, 64), private(t, keys.MLKEM1024).Reveal(), private(t, keys.NISTP256).Reveal(), append(private(t, keys.MLKEM768).Reveal(), 0),
 			expanded(t, keys.MLKEM768),
 		},
-		keys.RSA2048: {private(t, keys.RSA3072).Reveal(), private(t, keys.NISTP256).Reveal(), private(t, keys.RSA2048).Reveal()[:100]},
+		keys.RSA2048: {private(t, keys.RSA3072).Reveal(), private(t, keys.NISTP256).Reveal(), private(t, keys.RSA2048).Reveal()[:100], threePrimes(t)},
 	} {
 		for i, b := range material {
 			if identity, err := keyimport.Identity(spec, secretbytes.Copy(b)); err != keyimport.ErrIncorrectMaterial || identity.Len() != 0 { //nolint:errorlint // the very value is the contract
@@ -252,6 +253,19 @@ func TestMaterialOfAnotherSpecIsIncorrect(t *testing.T) {
 	if one.Equal(two) {
 		t.Error("two secrets are one")
 	}
+}
+
+// threePrimes is a private key of RSA in the form of RFC 8017 that has more primes than two.
+func threePrimes(t *testing.T) []byte {
+	t.Helper()
+	key, err := rsa.GenerateMultiPrimeKey(rand.Reader, 3, 2048) //nolint:staticcheck // what is deprecated is to be refused
+	must(t, err)
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	must(t, err)
+	if _, err := keys.ParsePrivateKey(keys.RSA2048, secretbytes.Copy(der)); err != nil {
+		t.Fatalf("it is refused for another reason: %v", err)
+	}
+	return der
 }
 
 // expanded is a private key of ML-KEM in the form of RFC 9935 that has no seed.

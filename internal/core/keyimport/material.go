@@ -79,7 +79,7 @@ func Identity(spec keys.Spec, material secretbytes.Bytes) (secretbytes.Bytes, er
 		return identity, nil
 	}
 	private, err := keys.ParsePrivateKey(spec, material)
-	if err == nil && !whole(material) {
+	if err == nil && (!whole(material) || private.CheckPrimes() != nil) {
 		private.Wipe()
 		err = ErrIncorrectMaterial
 	}

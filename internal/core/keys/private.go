@@ -126,6 +126,14 @@ func parsePrivateKey(s Spec, pkcs8 []byte) (*PrivateKey, error) {
 	return &PrivateKey{spec: s, key: signer, public: public}, nil
 }
 
+// CheckPrimes fails with ErrInvalidPrivateKey for a key of RSA whose modulus is of more than two primes: RFC 8017 has those, and FIPS 186-5 and its modules have not.
+func (k *PrivateKey) CheckPrimes() error {
+	if key, ok := k.key.(*rsa.PrivateKey); ok && len(key.Primes) != 2 {
+		return ErrInvalidPrivateKey
+	}
+	return nil
+}
+
 // Public is the other half. It holds nothing of the private one: it stays when that is wiped, and keeps it from nothing.
 func (k *PrivateKey) Public() *PublicKey { return k.public }
 

@@ -136,7 +136,7 @@ func aliasError(ref kms.Ref, key *v1alpha1.KMSKey, err error) error {
 func (o *operations) listAliases(ctx context.Context, call *gateway.Call, in *awskms.ListAliasesInput, _ target) (*awskms.ListAliasesOutput, error) {
 	all, err := o.Of(ctx, call.Namespace(), call.Account(), call.Region)
 	if err != nil {
-		return nil, err
+		return nil, answer(nil, err)
 	}
 	if in.KeyId != nil {
 		ref, err := parseRef(call, *in.KeyId, idOnly)

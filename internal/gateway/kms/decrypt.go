@@ -49,7 +49,7 @@ func (o *operations) isKey(ctx context.Context, call *gateway.Call, keyID *strin
 		return false, err
 	}
 	named, err := o.Find(ctx, ref)
-	return named != nil && named.UID == key.UID, err
+	return named != nil && named.UID == key.UID, answer(key, err)
 }
 
 func (o *operations) source(ctx context.Context, call *gateway.Call, keyID *string, blob []byte, conditions kms.Conditions, tokens []string) (
@@ -72,7 +72,7 @@ func (o *operations) source(ctx context.Context, call *gateway.Call, keyID *stri
 	}
 	key, err := o.FindOpening(ctx, call.Region, header)
 	if err != nil {
-		return none, err
+		return none, answer(nil, err)
 	}
 	ref := kms.Ref{Account: call.Account(), Region: call.Region, KeyID: keys.FormatKeyID(header.KeyID)}
 	if key != nil {

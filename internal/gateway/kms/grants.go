@@ -186,7 +186,7 @@ func (o *operations) createGrant(ctx context.Context, _ *gateway.Call, in *awskm
 	}
 	uniqueIDs, err := o.principalsNow(ctx, &p.spec)
 	if err != nil {
-		return nil, err
+		return nil, answer(p.key, err)
 	}
 	if err := dryRun(in.DryRun); err != nil {
 		return nil, err
@@ -252,7 +252,7 @@ func (o *operations) grantsToList(ctx context.Context, call *gateway.Call, in *a
 		}
 		found, err := o.FindGrant(ctx, key, *in.GrantId)
 		if found == nil || err != nil || grantee != "" && found.Spec.GranteePrincipal != grantee {
-			return nil, err
+			return nil, answer(key, err)
 		}
 		return []v1alpha1.KMSGrant{*found}, nil
 	}
@@ -263,7 +263,8 @@ func (o *operations) grantsToList(ctx context.Context, call *gateway.Call, in *a
 			return nil, err
 		}
 	}
-	return o.GrantsAfter(ctx, key, grantee, after, mostGrants+1)
+	all, err := o.GrantsAfter(ctx, key, grantee, after, mostGrants+1)
+	return all, answer(key, err)
 }
 
 func (o *operations) grantPage(call *gateway.Call, all []kms.GrantOnKey, marker *string, limit *int32) (*awskms.ListGrantsOutput, error) {
@@ -306,7 +307,7 @@ func (o *operations) revokeGrant(ctx context.Context, _ *gateway.Call, in *awskm
 	}
 	grant, err := o.FindGrant(ctx, t.key, aws.ToString(in.GrantId))
 	if err != nil {
-		return nil, err
+		return nil, answer(t.key, err)
 	}
 	if grant == nil {
 		return nil, noGrant(aws.ToString(in.GrantId))

@@ -223,7 +223,7 @@ func (o *operations) metadata(key *v1alpha1.KMSKey) *types.KeyMetadata {
 func (o *operations) listKeys(ctx context.Context, call *gateway.Call, in *awskms.ListKeysInput, _ target) (*awskms.ListKeysOutput, error) {
 	all, err := o.Of(ctx, call.Namespace(), call.Account(), call.Region)
 	if err != nil {
-		return nil, err
+		return nil, answer(nil, err)
 	}
 	page, err := paged(o, call, all, func(k *v1alpha1.KMSKey) string { return k.Status.KeyID }, in.Marker, in.Limit, 100, 1000)
 	if err != nil {

@@ -111,7 +111,9 @@ var _ = Describe("UpdateCustomKeyStore", func() {
 		Expect(cloudhsm.Disconnected(hc)).To(BeTrue())
 		must[awskms.UpdateCustomKeyStoreOutput](keeper(), "UpdateCustomKeyStore", update(func(in *awskms.UpdateCustomKeyStoreInput) { in.KeyStorePassword = s("kmsPswd789") }))
 		wrong(keeper(), "UpdateCustomKeyStore", update(func(in *awskms.UpdateCustomKeyStoreInput) { in.NewCustomKeyStoreName = s("second") }), "CustomKeyStoreNameInUseException", "second")
-		wrong(keeper(), "UpdateCustomKeyStore", update(func(in *awskms.UpdateCustomKeyStoreInput) { in.CloudHsmClusterId = s("cluster-aaaaaaaaaaa") }), "CloudHsmClusterNotRelatedException", "cluster-aaaaaaaaaaa")
+		wrong(keeper(), "UpdateCustomKeyStore", update(func(in *awskms.UpdateCustomKeyStoreInput) { in.CloudHsmClusterId = s("cluster-aaaaaaaaaaa") }), "CloudHsmClusterNotFoundException", "cluster-aaaaaaaaaaa")
+		other := *clusterID(hsmCluster(world.Namespace, "c"))
+		wrong(keeper(), "UpdateCustomKeyStore", update(func(in *awskms.UpdateCustomKeyStoreInput) { in.CloudHsmClusterId = &other }), "CloudHsmClusterNotRelatedException", other)
 		for _, change := range []func(*awskms.UpdateCustomKeyStoreInput){
 			func(in *awskms.UpdateCustomKeyStoreInput) { in.XksProxyUriPath = s("/kms/xks/v1") },
 			func(in *awskms.UpdateCustomKeyStoreInput) {

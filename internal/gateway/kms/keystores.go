@@ -153,12 +153,29 @@ func (o *operations) updateCustomKeyStore(ctx context.Context, call *gateway.Cal
 		return nil, err
 	}
 	return &awskms.UpdateCustomKeyStoreOutput{}, o.withStore(ctx, call, in.CustomKeyStoreId, func(ctx context.Context, hc *v1alpha1.HSMCluster) error {
-		if cluster := cloudhsm.ClusterID(hc.Namespace, hc.Name); in.CloudHsmClusterId != nil && *in.CloudHsmClusterId != cluster {
-			return &types.CloudHsmClusterNotRelatedException{Message: aws.String("The cluster '" + *in.CloudHsmClusterId + "' has not the keys of '" + cluster + "'.")}
+		if err := o.stays(ctx, call, hc, in.CloudHsmClusterId); err != nil {
+			return err
 		}
 		name := cmp.Or(in.NewCustomKeyStoreName, aws.String(cloudhsm.KeyStoreName(hc)))
 		return o.stores.RenameKeyStore(ctx, hc, *name)
 	})
+}
+
+// stays refuses another cluster for a store than it is in.
+// https://docs.aws.amazon.com/kms/latest/APIReference/API_UpdateCustomKeyStore.html#API_UpdateCustomKeyStore_Errors
+func (o *operations) stays(ctx context.Context, call *gateway.Call, hc *v1alpha1.HSMCluster, asked *string) error {
+	cluster := cloudhsm.ClusterID(hc.Namespace, hc.Name)
+	if asked == nil || *asked == cluster {
+		return nil
+	}
+	other, err := o.stores.Find(ctx, call.Namespace(), call.Region, *asked)
+	switch {
+	case err != nil:
+		return err
+	case other == nil:
+		return clusterNotFound(*asked)
+	}
+	return &types.CloudHsmClusterNotRelatedException{Message: aws.String("The cluster '" + *asked + "' has not the keys of '" + cluster + "'.")}
 }
 
 // inStore lets a key that is made be in a custom key store.

@@ -120,10 +120,13 @@ var _ = Describe("A key policy", func() {
 		policy := allow(`"kms:Encrypt"`)
 		code, message := refused[any](admin(), "PutKeyPolicy", &awskms.PutKeyPolicyInput{KeyId: key.KeyId, Policy: &policy})
 		Expect(code + message).To(Equal("MalformedPolicyDocumentExceptionThe new key policy will not allow you to update the key policy in the future."))
-		for _, malformed := range []string{"", "{}x", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"kms:*","Resource":"*"}]}`, strings.Repeat(" ", 33000)} {
+		for _, malformed := range []string{"", "{}x", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"kms:*","Resource":"*"}]}`, strings.Repeat(" ", 32<<10)} {
 			code, _ = refused[any](admin(), "PutKeyPolicy", &awskms.PutKeyPolicyInput{KeyId: key.KeyId, Policy: &malformed, BypassPolicyLockoutSafetyCheck: true})
 			Expect(code).To(Equal("MalformedPolicyDocumentException"))
 		}
+		tooLong := strings.Repeat(" ", 32<<10+1)
+		code, message = refused[any](admin(), "PutKeyPolicy", &awskms.PutKeyPolicyInput{KeyId: key.KeyId, Policy: &tooLong, BypassPolicyLockoutSafetyCheck: true})
+		Expect(code + " " + message).To(Equal("LimitExceededException The policy is longer than 32768 bytes."))
 		must[awskms.PutKeyPolicyOutput](admin(), "PutKeyPolicy", &awskms.PutKeyPolicyInput{KeyId: key.KeyId, Policy: &policy, BypassPolicyLockoutSafetyCheck: true})
 		code, _ = refused[any](admin(), "PutKeyPolicy", &awskms.PutKeyPolicyInput{KeyId: key.KeyId, Policy: &policy, BypassPolicyLockoutSafetyCheck: true})
 		Expect(code).To(Equal("AccessDeniedException"))

@@ -3,6 +3,7 @@ package kms
 import (
 	"context"
 	"encoding/json/jsontext"
+	"fmt"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awskms "github.com/aws/aws-sdk-go-v2/service/kms"
@@ -62,6 +63,9 @@ func (o *operations) listKeyPolicies(_ context.Context, _ *gateway.Call, _ *awsk
 
 // checkedPolicy reads a key policy of a request, and holds it to letting somebody change it again.
 func checkedPolicy(call *gateway.Call, keyARN, document string, bypass bool, conditions *kms.Conditions) (*v1alpha1.PolicyDocument, error) {
+	if len(document) > iam.MaximumDocument { // AWS says so of a length constraint
+		return nil, &types.LimitExceededException{Message: aws.String(fmt.Sprintf("The policy is longer than %d bytes.", iam.MaximumDocument))}
+	}
 	policy, err := kms.ParsePolicy([]byte(document))
 	if err != nil {
 		return nil, &types.MalformedPolicyDocumentException{Message: aws.String("The policy is malformed: " + err.Error())}

@@ -158,7 +158,7 @@ func (o *operations) described(ctx context.Context, key *v1alpha1.KMSKey) (*type
 	}
 	related, err := o.Related(ctx, key)
 	if err != nil {
-		return nil, err
+		return nil, answer(key, err)
 	}
 	c := &types.MultiRegionConfiguration{MultiRegionKeyType: types.MultiRegionKeyType(kms.MultiRegionTypeOf(key)), ReplicaKeys: []types.MultiRegionKey{}}
 	for i := range related {

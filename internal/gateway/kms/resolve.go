@@ -49,7 +49,7 @@ func (o *operations) resource(ctx context.Context, call *gateway.Call, a asked) 
 	var key *v1alpha1.KMSKey
 	if a.how != idOnly || ref.Account == call.Account() { // such an operation knows no other account's keys
 		if key, err = o.Find(ctx, ref); err != nil {
-			return none, err
+			return none, answer(nil, err)
 		}
 	}
 	r := o.about(call, ref, key, a.conditions)

@@ -39,12 +39,12 @@ func (o *operations) retiring(ctx context.Context, call *gateway.Call, in *awskm
 	}
 	key, err := o.Find(ctx, ref)
 	if err != nil {
-		return none, err
+		return none, answer(nil, err)
 	}
 	t := grantTarget{key: key}
 	if key != nil {
 		if t.grant, err = o.FindGrant(ctx, key, *in.GrantId); err != nil {
-			return none, err
+			return none, answer(key, err)
 		}
 	}
 	return retirement(call, ref.ARN(), t, noGrant(*in.GrantId)), nil
@@ -103,7 +103,7 @@ func (o *operations) listRetirableGrants(ctx context.Context, call *gateway.Call
 ) {
 	all, err := o.Retirable(ctx, call.Region, principal)
 	if err != nil {
-		return nil, err
+		return nil, answer(nil, err)
 	}
 	page, err := o.grantPage(call, all, in.Marker, in.Limit)
 	if err != nil {

@@ -46,12 +46,16 @@ func automatic(key *v1alpha1.KMSKey) error {
 // https://docs.aws.amazon.com/kms/latest/developerguide/rotate-keys.html
 func rotatable(key *v1alpha1.KMSKey) error {
 	if spec := kms.SpecOf(key); !spec.Rotates() {
-		return unsupported("%s has the key spec %s, whose key material is not rotated.", key.Status.ARN, spec)
+		return notRotated(key, spec)
 	}
 	if kms.IsReplica(key) {
 		return unsupported("%s is a replica key, which is rotated at its primary key.", key.Status.ARN)
 	}
 	return nil
+}
+
+func notRotated(key *v1alpha1.KMSKey, spec keys.Spec) error {
+	return unsupported("%s has the key spec %s, whose key material is not rotated.", key.Status.ARN, spec)
 }
 
 func periodOr(value *int32, usual int32) *int32 {
@@ -100,7 +104,7 @@ func (o *operations) getKeyRotationStatus(ctx context.Context, _ *gateway.Call, 
 	if kms.IsReplica(t.key) {
 		primary, err := o.Primary(ctx, t.key)
 		if primary == nil || err != nil {
-			return out, err
+			return out, answer(t.key, err)
 		}
 		of = primary
 	}
@@ -109,17 +113,16 @@ func (o *operations) getKeyRotationStatus(ctx context.Context, _ *gateway.Call, 
 		return out, nil
 	}
 	out.KeyRotationEnabled = true
-	out.RotationPeriodInDays = aws.Int32(kms.DefaultRotationDays)
-	if rotation.PeriodInDays != 0 {
-		out.RotationPeriodInDays = aws.Int32(rotation.PeriodInDays)
-	}
-	if next := of.Status.NextRotationTime; next != nil {
-		out.NextRotationDate = aws.Time(next.UTC())
+	out.RotationPeriodInDays = aws.Int32(int32(kms.RotationPeriod(rotation)))
+	if next := kms.NextRotation(of, o.Now()); !next.IsZero() {
+		out.NextRotationDate = aws.Time(next)
 	}
 	return out, nil
 }
 
-// rotateKeyOnDemand asks the controller, as the annotation does: AWS's rotation is made after the answer, too.
+// rotateKeyOnDemand asks the controller, as the annotation does: AWS's rotation is made after the answer, too. What is asked for twice before the controller
+// has looked is rotated once; an automatic rotation that is about to come is not joined.
+// https://docs.aws.amazon.com/kms/latest/APIReference/API_RotateKeyOnDemand.html
 func (o *operations) rotateKeyOnDemand(ctx context.Context, call *gateway.Call, _ *awskms.RotateKeyOnDemandInput, t target) (
 	*awskms.RotateKeyOnDemandOutput, error,
 ) {
@@ -135,15 +138,27 @@ func (o *operations) rotateKeyOnDemand(ctx context.Context, call *gateway.Call, 
 	if err := o.promotable(ctx, t.key); err != nil {
 		return nil, err
 	}
-	err := o.change(ctx, t.key, keys.RotateKeyOnDemand, func(k *v1alpha1.KMSKey) {
+	_, err := o.Change(ctx, t.key, func(k *v1alpha1.KMSKey) error {
+		if err := stateError(k, keys.RotateKeyOnDemand); err != nil {
+			return err
+		}
+		if kms.RotatesSoon(k, o.Now()) {
+			return &types.ConflictException{Message: aws.String(k.Status.ARN + " is being rotated automatically, or is within the next 20 minutes.")}
+		}
 		metav1.SetMetaDataAnnotation(&k.ObjectMeta, v1alpha1.RotateAnnotation, call.RequestID)
+		return nil
 	})
-	return &awskms.RotateKeyOnDemandOutput{KeyId: &t.key.Status.ARN}, err
+	return &awskms.RotateKeyOnDemandOutput{KeyId: &t.key.Status.ARN}, answer(t.key, err)
 }
 
+// listKeyRotations is for keys that can be rotated, automatically or on demand. A replica has its primary's rotations.
+// https://docs.aws.amazon.com/kms/latest/APIReference/API_ListKeyRotations.html
 func (o *operations) listKeyRotations(ctx context.Context, call *gateway.Call, in *awskms.ListKeyRotationsInput, t target) (
 	*awskms.ListKeyRotationsOutput, error,
 ) {
+	if spec := kms.SpecOf(t.key); !spec.Rotates() {
+		return nil, notRotated(t.key, spec)
+	}
 	waiting, err := o.waitingState(ctx, t.key)
 	if err != nil {
 		return nil, err

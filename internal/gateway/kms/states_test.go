@@ -155,11 +155,13 @@ func materialEnvelope(key *v1alpha1.KMSKey) *v1alpha1.Envelope {
 	return nil
 }
 
-var _ = Describe("The table of key states", func() {
+var _ = Describe("The table of key states, by way of AWS's SDK,", func() {
 	const own, others = "alias/own", "alias/others"
 	var blob, signature, public []byte
 	var symmetric, signer string
+	var asked remote
 	BeforeEach(func() {
+		asked = byWayOf(open(), region)
 		symmetric, signer = *createKey(admin()).KeyId, *createKey(admin(), signing(types.KeySpecEccNistP256)).KeyId
 		blob = encrypt(admin(), symmetric, "x", nil)
 		signature = sign(admin(), &signer, p256, raw, []byte("x"))
@@ -206,6 +208,12 @@ var _ = Describe("The table of key states", func() {
 			return &awskms.VerifyInput{KeyId: id, Message: []byte("x"), SigningAlgorithm: p256, Signature: signature}
 		case "PutKeyPolicy":
 			return &awskms.PutKeyPolicyInput{KeyId: id, Policy: aws.String(servicekms.PolicyDocument(key))}
+		case "UpdateKeyDescription":
+			return &awskms.UpdateKeyDescriptionInput{KeyId: id, Description: s("x")}
+		case "TagResource":
+			return &awskms.TagResourceInput{KeyId: id, Tags: []types.Tag{{TagKey: s("team"), TagValue: s("a")}}}
+		case "UntagResource":
+			return &awskms.UntagResourceInput{KeyId: id, TagKeys: []string{"team"}}
 		}
 		return onKeys[name](key.Name)
 	}
@@ -248,10 +256,7 @@ var _ = Describe("The table of key states", func() {
 				}
 				in := input(name, key)
 				before := object(key.Name)
-				code, message := "", ""
-				if err := invoke(admin(), name, in); err != nil {
-					code, message = refused[any](admin(), name, in)
-				}
+				code, message := asked.code(name, in)
 				switch row[column] {
 				case '.':
 					Expect(code).To(Equal(allowed[name]), message)

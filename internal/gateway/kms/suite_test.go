@@ -48,7 +48,7 @@ var _ = BeforeSuite(func() {
 	}
 })
 
-var _ = BeforeEach(func() { world.Fresh() })
+var _ = BeforeEach(func() { world.Fresh() }, OncePerOrdered)
 
 // caller is a user of a namespace's account, with a policy's statements.
 type caller struct{ call gateway.Call }

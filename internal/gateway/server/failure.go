@@ -86,6 +86,32 @@ func (s *Server) inner(e *exchange, err error) error {
 		return errInternal // the client went away: nobody is there to be told, and nothing is wrong here
 	}
 	s.Log.Error(err, "A request failed", "operation", e.call.Service+":"+e.call.Operation, "requestID", e.requestID)
+	return e.inside()
+}
+
+// inside is a failure of an operation of which nobody outside is told more, as the service has it.
+type inside struct{ model *limits.Error }
+
+// Error is the message.
+func (i *inside) Error() string { return errInternal.Error() }
+
+// ownInternal are the errors that services document for a failure inside. What has none answers InternalFailure, which AWS has for all services.
+// https://docs.aws.amazon.com/kms/latest/APIReference/CommonErrors.html
+var ownInternal = map[string]bool{
+	"KMSInternalException": true, "InternalServiceError": true, "InternalServerError": true, "InternalServerException": true,
+	"CloudHsmInternalFailureException": true, "ServiceFailureException": true,
+}
+
+// inside is the answer about what went wrong in the operation, or before it was known.
+func (e *exchange) inside() error {
+	if e.operation == nil {
+		return errInternal
+	}
+	for _, own := range e.operation.limits.Errors {
+		if ownInternal[own.Shape] {
+			return &inside{own}
+		}
+	}
 	return errInternal
 }
 
@@ -101,12 +127,16 @@ func (e *exchange) failureOf(err error) *failure {
 		f.messageKey = e.service.messageKey
 	}
 	var own *common
+	var within *inside
 	var signature *sigv4.Error
 	var violations limits.Violations
 	var known smithy.APIError
 	switch {
 	case errors.As(err, &own):
 		e.fill(f, own.kind, own.message)
+	case errors.As(err, &within):
+		f.message = errInternal.Error()
+		f.as(within.model)
 	case errors.As(err, &signature):
 		e.fill(f, signatureKinds[signature.Code], signature.Message)
 	case errors.As(err, &violations):
@@ -155,9 +185,14 @@ func (e *exchange) modelled(f *failure, known smithy.APIError) {
 		shape = shape.Elem()
 	}
 	if model, ok := e.service.Error(shape.Name()); ok {
-		f.code, f.status, f.receiver, f.modelled = model.Code, model.Status, model.Fault, true
-		if model.Message != "" {
-			f.messageKey = model.Message
-		}
+		f.as(model)
+	}
+}
+
+// as answers a failure as the service's model has it on the wire.
+func (f *failure) as(model *limits.Error) {
+	f.code, f.status, f.receiver, f.modelled = model.Code, model.Status, model.Fault, true
+	if model.Message != "" {
+		f.messageKey = model.Message
 	}
 }

@@ -186,7 +186,7 @@ func (s *Server) carryOut(e *exchange, w http.ResponseWriter) (answer []byte, er
 			// What was recovered may hold what was asked: it is not logged.
 			s.Log.Error(errInternal, "A request panicked", "operation", e.call.Service+":"+e.call.Operation,
 				"requestID", e.requestID, "stack", stack())
-			answer, err = nil, errInternal
+			answer, err = nil, e.inside()
 		}
 	}()
 	err = expected(e)

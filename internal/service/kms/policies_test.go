@@ -180,6 +180,25 @@ func TestAccountsThatHaveNoKeyTakeNoPlaceInTheCache(t *testing.T) {
 	}
 }
 
+// Most of what is asked about is of accounts that there are: a key that is not there costs no compilation each time.
+func TestTheDefaultPolicyOfAnAccountThatIsAskedAboutIsCompiledOnce(t *testing.T) {
+	s := &kms.Service{Policies: kms.NewPolicyCache(4)}
+	first := s.DefaultPolicy(account)
+	if !allowedByAccount(t, first, account, alice) || s.DefaultPolicy(account) != first {
+		t.Error("it is compiled twice")
+	}
+	for i := range 100 {
+		s.DefaultPolicy(fmt.Sprintf("%012d", i))
+	}
+	again := s.DefaultPolicy(account)
+	if !allowedByAccount(t, again, account, alice) || allowedByAccount(t, again, account, mallory) {
+		t.Error("what was dropped is compiled anew, as it was")
+	}
+	if of := s.Policy(keyWith("u", "")); s.DefaultPolicy(account) != of {
+		t.Error("an account's first key has another default policy than its account")
+	}
+}
+
 func TestACacheOfPoliciesIsForMany(t *testing.T) {
 	s := &kms.Service{Policies: kms.NewPolicyCache(8)}
 	var wait sync.WaitGroup

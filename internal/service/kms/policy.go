@@ -15,16 +15,23 @@ import (
 // DefaultPolicyCacheSize is how many compiled policies a PolicyCache holds when nothing else is said.
 const DefaultPolicyCacheSize = 16384
 
+// askedCacheSize is how many default policies a PolicyCache holds of accounts that requests have named: those of the accounts that there are, and a few.
+const askedCacheSize = 1024
+
 // PolicyCache holds compiled resource policies, of each key or secret the latest, and of each account that has a key with it the default one. It is safe
 // for concurrent use.
-type PolicyCache struct{ entries *lru.Cache }
+type PolicyCache struct {
+	entries *lru.Cache
+	// asked are the default policies of accounts that requests have named, which may be made up: they take the place of one another alone.
+	asked *lru.Cache
+}
 
 // NewPolicyCache makes a cache of at most so many policies; 0 is DefaultPolicyCacheSize.
 func NewPolicyCache(size int) *PolicyCache {
 	if size <= 0 {
 		size = DefaultPolicyCacheSize
 	}
-	return &PolicyCache{entries: lru.New(size)}
+	return &PolicyCache{entries: lru.New(size), asked: lru.New(min(size, askedCacheSize))}
 }
 
 type compiledPolicy struct {
@@ -55,16 +62,19 @@ func (c *PolicyCache) Use(id string, generation int64, binding *v1alpha1.PolicyB
 	return policy
 }
 
-// cached is the policy of an id that does not change, nil if there is none.
-func (c *PolicyCache) cached(id string) *iam.Policy {
+// useDefault returns the default policy of an account that a request has named. A nil cache compiles each time.
+func (c *PolicyCache) useDefault(account string) *iam.Policy {
 	if c == nil {
-		return nil
+		return compile(defaultPolicy(account))
 	}
-	found, ok := c.entries.Get(id)
-	if !ok {
-		return nil
+	for _, cache := range []*lru.Cache{c.entries, c.asked} {
+		if found, ok := cache.Get(account); ok {
+			return found.(compiledPolicy).policy
+		}
 	}
-	return found.(compiledPolicy).policy
+	policy := compile(defaultPolicy(account))
+	c.asked.Add(account, compiledPolicy{policy: policy})
+	return policy
 }
 
 // ParsePolicy compiles a key policy of at most 32 KiB. Its error is an *iam.SyntaxError, which tells where the mistake is.
@@ -91,14 +101,9 @@ func (s *Service) Policy(key *v1alpha1.KMSKey) *iam.Policy {
 	return s.Policies.Use(account, 0, nil, func() *iam.Policy { return compile(defaultPolicy(account)) })
 }
 
-// DefaultPolicy is the compiled policy of keys that name none: what a key that is not there would have. The account may be made up by who asks, so that
-// its policy takes no place in the cache; one that a key of the account has put there is used.
-func (s *Service) DefaultPolicy(account string) *iam.Policy {
-	if found := s.Policies.cached(account); found != nil {
-		return found
-	}
-	return compile(defaultPolicy(account))
-}
+// DefaultPolicy is the compiled policy of keys that name none: what a key that is not there would have. The account may be made up by who asks: what is kept
+// of it takes no place of a policy that a key has.
+func (s *Service) DefaultPolicy(account string) *iam.Policy { return s.Policies.useDefault(account) }
 
 func compile(document string) *iam.Policy {
 	policy, err := ParsePolicy([]byte(document))
