@@ -9,9 +9,11 @@ import (
 	. "github.com/onsi/gomega"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
+	ctrl "sigs.k8s.io/controller-runtime"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/controllers/parameter"
+	"strongroom.dev/strongroom/internal/core/arn"
 	"strongroom.dev/strongroom/internal/core/secretbytes"
 	"strongroom.dev/strongroom/internal/service/parameterstore"
 	"strongroom.dev/strongroom/test/environment"
@@ -77,6 +79,53 @@ var _ = Describe("The expiry of a Parameter", func() {
 		Expect(configMap("a").Data).To(HaveKey("LOG_LEVEL"))
 		By("its time")
 		server = server.Add(time.Second)
+		_, err = with.Reconcile(ctx, environment.Request(p))
+		Expect(err).NotTo(HaveOccurred())
+		gone(&v1alpha1.Parameter{}, "a")
+	})
+
+	It("that a request puts off while it is being carried out is carried out no more, also where the new time has come by the manager's clock alone", func() {
+		server := world.Clock.Now()
+		request := *world.Services.Parameters // by a replica whose clock is right
+		request.Now = func() time.Time { return server }
+		put := func(in time.Duration, overwrite bool) {
+			GinkgoHelper()
+			at := server.Add(in).UTC().Format(time.RFC3339)
+			p, _, err := request.Put(ctx, parameterstore.PutInput{
+				Namespace: world.Namespace, Account: arn.DeriveAccount(world.Namespace), Region: "us-east-1", Name: "a", Overwrite: overwrite,
+				Type: v1alpha1.ParameterString, Value: secretbytes.Copy([]byte("v")), Tier: ptr.To(v1alpha1.TierAdvanced),
+				Policies: &[]v1alpha1.ParameterPolicy{{Type: "Expiration", Timestamp: at}},
+			})
+			Expect(err).NotTo(HaveOccurred())
+			world.Seen(p)
+			Expect(statuses(p)).To(Equal([]string{"Pending"}))
+		}
+		put(time.Hour, false)
+		server = server.Add(2 * time.Hour)
+		world.Clock.Set(server.Add(24 * time.Hour))
+		asked := 0
+		with := reconciler(func(context.Context) (time.Time, error) {
+			if asked++; asked == 1 { // behind the decision, and before any write
+				put(time.Hour, true)
+				return server, nil
+			}
+			return server, nil
+		})
+		result, err := with.Reconcile(ctx, ctrl.Request{NamespacedName: keyOf("a")})
+		Expect(err).NotTo(HaveOccurred())
+		Expect(asked).To(Equal(1))
+		Expect(result.RequeueAfter).To(BeNumerically(">", 0), "the new expiry has a pass of its own")
+		p := &v1alpha1.Parameter{}
+		Expect(world.ControlPlane.Client.Get(ctx, keyOf("a"), p)).To(Succeed(), "the parameter was deleted")
+		world.Seen(p)
+		Expect(parameterstore.Expiring(p)).To(BeFalse())
+		Expect(p.Status.Versions).To(HaveLen(2))
+		Expect(world.Envelopes(v1alpha1.EnvelopeParameterVersion)).To(HaveLen(2))
+		_, err = with.Reconcile(ctx, environment.Request(p))
+		Expect(err).NotTo(HaveOccurred())
+		world.Refresh(p)
+		Expect(condition(p)).To(HaveField("Reason", v1alpha1.ReasonClockSkewed))
+		server = server.Add(time.Hour)
 		_, err = with.Reconcile(ctx, environment.Request(p))
 		Expect(err).NotTo(HaveOccurred())
 		gone(&v1alpha1.Parameter{}, "a")
