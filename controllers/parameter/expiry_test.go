@@ -7,9 +7,11 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/controllers/parameter"
@@ -27,6 +29,21 @@ func reconciler(serverTime func(context.Context) (time.Time, error)) *parameter.
 	service.ServerTime = serverTime
 	r.Parameters = &service
 	return &r
+}
+
+// isShown tells whether a target has the key of a projection.
+func isShown(at *v1alpha1.ParameterProjection) bool {
+	GinkgoHelper()
+	if at.Kind == "ConfigMap" {
+		config := &corev1.ConfigMap{}
+		err := world.ControlPlane.Client.Get(ctx, keyOf(at.Name), config)
+		Expect(client.IgnoreNotFound(err)).To(Succeed())
+		return config.Data[at.Key] != ""
+	}
+	core := &corev1.Secret{}
+	err := world.ControlPlane.Client.Get(ctx, keyOf(at.Name), core)
+	Expect(client.IgnoreNotFound(err)).To(Succeed())
+	return len(core.Data[at.Key]) > 0
 }
 
 var _ = Describe("The expiry of a Parameter", func() {
@@ -49,6 +66,45 @@ var _ = Describe("The expiry of a Parameter", func() {
 		Expect(condition(p)).To(HaveField("Status", metav1.ConditionTrue))
 		Expect(configMap("shared").Data).To(HaveKeyWithValue("mine", "info"))
 	})
+
+	DescribeTable("that is suspended is shown no more after its expiry though status has lost what is shown", func(lost func(*v1alpha1.ParameterStatus), changes ...func(*v1alpha1.Parameter)) {
+		world.ReadyKey("key")
+		foreign("shared", map[string]string{"theirs": "x"})
+		p := ready("a", append(changes, policed(expires(time.Hour)))...)
+		where := p.Status.Projection.DeepCopy()
+		world.Update(p, func() { p.Spec.Suspend = true })
+		reconcile(p)
+		lost(&p.Status)
+		Expect(world.ControlPlane.Client.Status().Update(ctx, p)).To(Succeed())
+		world.Seen(p)
+		reconcile(p)
+		Expect(isShown(where)).To(BeTrue(), "it has not expired yet")
+		advance(time.Hour)
+		asked := 0
+		with := reconciler(func(context.Context) (time.Time, error) { asked++; return world.Clock.Now(), nil })
+		for range 3 {
+			_, err := with.Reconcile(ctx, environment.Request(p))
+			Expect(err).NotTo(HaveOccurred())
+			world.Refresh(p)
+			world.Seen(p)
+			Expect(condition(p)).To(HaveField("Reason", v1alpha1.ReasonSuspended))
+			Eventually(func() bool { return isShown(where) }).Should(BeFalse())
+		}
+		Expect(asked).To(BeNumerically("<=", 2), "a pass that finds nothing shown asks nobody")
+		Expect(configMap("shared").Data).To(HaveKeyWithValue("theirs", "x"))
+		if len(p.Status.Versions) == 0 { // of which the next pass knows that is not suspended
+			return
+		}
+		world.Update(p, func() { p.Spec.Policies[0], p.Spec.Suspend = expires(time.Hour), false })
+		reconcile(p)
+		Expect(isShown(where)).To(BeTrue())
+	},
+		Entry("in a ConfigMap", func(s *v1alpha1.ParameterStatus) { s.Projection = nil }),
+		Entry("in a ConfigMap that others share", func(s *v1alpha1.ParameterStatus) { s.Projection = nil },
+			shown(&at{Name: "shared", Key: "mine", CreationPolicy: v1alpha1.CreationPolicyMerge}, nil)),
+		Entry("in a core Secret", func(s *v1alpha1.ParameterStatus) { s.Projection = nil }, secure("key")),
+		Entry("and all else", func(s *v1alpha1.ParameterStatus) { *s = v1alpha1.ParameterStatus{} }),
+	)
 
 	It("of which the API server's clock knows nothing yet is not deleted, and still shown, and says so", func() {
 		p := ready("a", policed(expires(time.Hour)))
