@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/controllers/outcome"
 	"strongroom.dev/strongroom/controllers/passes"
 	"strongroom.dev/strongroom/internal/core/fairshare"
 	"strongroom.dev/strongroom/internal/core/keyring"
@@ -116,6 +117,15 @@ func (r *Reconciler) run(ctx context.Context, p *pass) error {
 	if p.secret.Spec.Suspend {
 		return passes.ErrSuspended
 	}
+	err := r.steps(ctx, p)
+	if err != nil && !outcome.LostRace(err) {
+		err = fault.Join(err, r.letGo(ctx, p))
+	}
+	return err
+}
+
+// steps are those of a Secret that is not suspended.
+func (r *Reconciler) steps(ctx context.Context, p *pass) error {
 	if err := passes.Run(ctx, p, r.identify, r.restore, r.resume); err != nil {
 		return err
 	}
