@@ -102,6 +102,11 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if found, err := passes.Living(ctx, r.Keyring, r.Client, req, secret); !found {
 		return ctrl.Result{}, err
 	}
+	if secret.Annotations[v1alpha1.RequestTokenAnnotation] != "" { // a replica's object is made by this controller, and has all that it needs
+		if wait := passes.BeingMade(secret, secret.Status.ARN, r.Now()); wait > 0 {
+			return ctrl.Result{RequeueAfter: wait}, nil
+		}
+	}
 	before := secret.DeepCopy()
 	p := &pass{secret: secret, before: before, former: &before.Status, now: r.Now()}
 	err := r.run(ctx, p)
