@@ -132,6 +132,7 @@ spec: {rotation: {strategy: AlternatingUsers, mongodb: {adminSecretRef: {name: a
 spec: {rotation: {strategy: AlternatingUsers, sqlserver: {adminSecretRef: {name: a}, driftPolicy: Report, tls: {mode: verify-full, caSecretRef: {name: c, key: k}}}}}`, `
 spec: {replicaRegions: [{region: eu-west-1, kmsKeyRef: {name: k}, forceOverwriteReplicaSecret: true}]}
 status: {observedGeneration: 1, resealed: {source: s, key: k, sealed: t, digest: d, message: m},
+  targetParameters: [{alias: a, name: p, expireTime: "2026-11-24T12:00:00Z", keys: [k]}],
   replication: [{region: eu-west-1, secretName: s, state: Failed, message: m}]}`, `
 spec: {region: eu-west-1, replicaOf: {name: p, region: us-east-1}}`, `
 spec: {valueFrom: {secretKeyRef: {name: s, key: k}, policy: Once}}`},
@@ -162,7 +163,7 @@ spec: {type: SecureString, valueFrom: {secretKeyRef: {name: s, key: k}, policy: 
 spec: {path: /p, recursive: true, region: us-east-1, suspend: true, filter: {types: [String], tags: [{key: k, values: [v]}], label: l, include: [a], exclude: [b]},
   target: {secret: {name: t, creationPolicy: Owner}, restart: [{kind: Deployment, name: w}]}}
 status: {observedGeneration: 1, arn: a, parameters: 1, lastHandledReconcileAt: a,
-  projection: {kind: ConfigMap, generation: 1, name: t, keys: [a], digest: d, immutable: true, retained: [{name: r, since: "2026-11-24T12:00:00Z"}]}}`, `
+  projection: {kind: ConfigMap, generation: 1, name: t, keys: [a], shows: [s], digest: d, immutable: true, retained: [{name: r, since: "2026-11-24T12:00:00Z"}]}}`, `
 spec: {path: /p, keys: {stripPrefix: /p, format: Dotted}, target: {configMap: {name: t, creationPolicy: Owner}, restart: [{kind: Deployment, selector: {matchLabels: {a: b}}}]}}`, `
 spec: {path: /p, target: {secret: {metadata: {labels: {a: b}, annotations: {a: b}}}}}`, `
 spec: {path: /p, target: {secret: {immutable: true}}}`},
@@ -319,6 +320,8 @@ func item(kind, path string, n int, first any) any {
 		return map[string]any{"name": fmt.Sprint("k", n), "sequence": int64(1), "accessKeyId": "AKIAAAAAAAAAAAAAAAAA", "createdTime": "2026-11-24T12:00:00Z"}
 	case "status.projection.retained":
 		return map[string]any{"name": fmt.Sprint("n", n), "since": "2026-11-24T12:00:00Z"}
+	case "status.targetParameters":
+		return map[string]any{"alias": fmt.Sprint("a", n), "name": "p"}
 	case "spec.target.sources":
 		return map[string]any{"alias": fmt.Sprint("a", n), "secretRef": map[string]any{"name": "s"}}
 	case "spec.target.restart":

@@ -194,6 +194,13 @@ type ParameterTreeProjection struct {
 	// generation of the tree that the keys are of. 0 when it is not known.
 	// +optional
 	Generation int64 `json:"generation,omitempty"`
+
+	// shows tells of each of keys, in their order, which parameter it shows: a digest of region and name. When it is left out the keys tell alone.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=1024
+	// +kubebuilder:validation:items:MaxLength=16
+	Shows []string `json:"shows,omitempty"`
 }
 
 // ParameterTreeStatus is what is known of the tree.

@@ -209,6 +209,30 @@ type SecretProjectionStatus struct {
 	Retained []RetainedSecret `json:"retained,omitempty"`
 }
 
+// TargetParameter is what a target shows of a Parameter that is one of its sources.
+type TargetParameter struct {
+	// alias of the source.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	Alias string `json:"alias"`
+	// name of the Parameter.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name"`
+	// expireTime of it, if it has one.
+	// +optional
+	ExpireTime *metav1.Time `json:"expireTime,omitempty"`
+	// keys of the target's data that show something of it.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=1024
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=253
+	Keys []string `json:"keys,omitempty"`
+}
+
 // RetainedSecret is a core Secret that another has taken the place of.
 type RetainedSecret struct {
 	// name of the core Secret.

@@ -246,6 +246,13 @@ type SecretStatus struct {
 	// +optional
 	Projection *SecretProjectionStatus `json:"projection,omitempty"`
 
+	// targetParameters are the Parameters among target.sources, and what the projection shows of each: when one has expired these keys are taken out of it.
+	// +optional
+	// +listType=map
+	// +listMapKey=alias
+	// +kubebuilder:validation:MaxItems=16
+	TargetParameters []TargetParameter `json:"targetParameters,omitempty"`
+
 	// policyBinding is whom the secret's resource policy names.
 	// +optional
 	PolicyBinding *PolicyBinding `json:"policyBinding,omitempty"`

@@ -81,7 +81,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if found, err := passes.Living(ctx, r.Keyring, r.Client, req, parameter); !found {
 		return ctrl.Result{}, err
 	}
-	if wait := beingMade(parameter, r.Now()); wait > 0 {
+	if wait := passes.BeingMade(parameter, parameter.Status.ARN, r.Now()); wait > 0 {
 		return ctrl.Result{RequeueAfter: wait}, nil
 	}
 	before := parameter.DeepCopy()
@@ -95,20 +95,6 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		return ctrl.Result{RequeueAfter: p.again}, nil
 	}
 	return p.planned(r.summarise(ctx, p, err))
-}
-
-// making is how long a request has that makes a parameter by the API: longer than it ever takes.
-const making = 5 * time.Second
-
-// beingMade is how long to leave a Parameter alone that a request has just made, and of which it is about to store and commit the first version. A pass now
-// would take that version over and commit it as well, at the price of three writes and of the request's conflict. What a request leaves that died is looked at then. A clock that is
-// behind by more than that waits for nothing. It is a pure function.
-func beingMade(p *v1alpha1.Parameter, now time.Time) time.Duration {
-	age := now.Sub(p.CreationTimestamp.Time)
-	if p.Annotations[v1alpha1.SubjectAnnotation] == "" || p.Status.ARN != "" || age < -making || age >= making {
-		return 0
-	}
-	return min(making-age, making)
 }
 
 // run is the order of steps. What there is is shown and healed even if no new version can be made.

@@ -100,26 +100,53 @@ func (r *Reconciler) waits(ctx context.Context, p *pass) (bool, error) {
 // and holding changes must not be a way to keep a value.
 func (r *Reconciler) rest(ctx context.Context, p *pass) error {
 	p.arn, p.index = p.parameter.Status.ARN, parameterstore.IndexOf(p.parameter)
-	switch at := parameterstore.Expiry(p.parameter); {
-	case at == nil:
-	case p.now.Before(*at):
+	at := parameterstore.Expiry(p.parameter)
+	if at == nil {
+		return passes.ErrSuspended
+	}
+	if p.now.Before(*at) {
 		p.plan = min(max(at.Sub(p.now), time.Second), longestPlan)
-	case p.former.Projection != nil:
-		if waits, err := r.waits(ctx, p); waits || err != nil {
-			return cmp.Or(err, passes.ErrSuspended)
-		}
-		if err := r.withdraw(ctx, p); err != nil {
-			return err
-		}
+		return passes.ErrSuspended
+	}
+	if shown, err := r.mayBeShown(ctx, p); !shown || err != nil {
+		return cmp.Or(err, passes.ErrSuspended)
+	}
+	if waits, err := r.waits(ctx, p); waits || err != nil {
+		return cmp.Or(err, passes.ErrSuspended)
+	}
+	if err := r.withdraw(ctx, p); err != nil {
+		return err
 	}
 	return passes.ErrSuspended
+}
+
+// mayBeShown tells whether there is something to withdraw: by status or, if that was lost, by what the cache has in the place of the target.
+func (r *Reconciler) mayBeShown(ctx context.Context, p *pass) (bool, error) {
+	if p.former.Projection != nil {
+		return true, nil
+	}
+	showing := r.showing(p)
+	at := formerAt(p.parameter)
+	if at == nil {
+		return false, nil
+	}
+	return r.Projector.MayShow(ctx, p.parameter.Namespace, showing.Owner, at)
+}
+
+// formerAt is the target as spec has it, nil for none: what may be shown for all that a status which was lost knows.
+func formerAt(parameter *v1alpha1.Parameter) *projection.Former {
+	at, _ := placeOf(parameter)
+	if at.kind == "" {
+		return nil
+	}
+	return &projection.Former{ConfigMap: at.kind == kindConfigMap, Name: at.name, Keys: []string{at.key}}
 }
 
 // withdraw removes what shows the parameter. Its value is not opened.
 func (r *Reconciler) withdraw(ctx context.Context, p *pass) error {
 	showing := r.showing(p)
-	if at, _ := placeOf(p.parameter); showing.Former == nil && at.kind != "" { // a status that was lost does not know what is shown
-		showing.Former = &projection.Former{ConfigMap: at.kind == kindConfigMap, Name: at.name, Keys: []string{at.key}}
+	if showing.Former == nil { // a status that was lost does not know what is shown
+		showing.Former = formerAt(p.parameter)
 	}
 	return r.show(ctx, p, &showing, place{})
 }

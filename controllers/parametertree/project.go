@@ -76,6 +76,9 @@ func (r *Reconciler) show(ctx context.Context, p *pass, showing *projection.Show
 		if showing.Target.ConfigMap {
 			p.tree.Status.Projection.Kind = kindConfigMap
 		}
+		for _, key := range shown.Keys {
+			p.tree.Status.Projection.Shows = append(p.tree.Status.Projection.Shows, tell(p.region, nameOf(p.members[key])))
+		}
 	}
 	return err
 }

@@ -2,15 +2,15 @@ package parametertree
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
 	"slices"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/core/arn"
 	"strongroom.dev/strongroom/internal/projection"
 	"strongroom.dev/strongroom/internal/service/parameterstore"
 )
-
-// withdrawn is the digest of a target that keys were taken out of: of no content that was ever whole, so whatever is shown next restarts workloads.
-const withdrawn = "withdrawn"
 
 // withdraw takes out of the target what it shows of parameters that are deleted or have expired, though the others cannot be shown as they are now:
 // a value has its end, whatever becomes of its neighbours. The rest stays, and nothing is restarted before the tree is shown whole again.
@@ -25,7 +25,10 @@ func (r *Reconciler) withdraw(ctx context.Context, p *pass) error {
 	if err != nil {
 		return err
 	}
-	gone := orphaned(shown.Keys, living, r.keysOf(p))
+	if living, err = r.valued(ctx, living); err != nil {
+		return err
+	}
+	gone := r.orphans(p, living)
 	if len(gone) == 0 {
 		return nil
 	}
@@ -33,10 +36,65 @@ func (r *Reconciler) withdraw(ctx context.Context, p *pass) error {
 		return err
 	}
 	left := *shown
-	left.Keys = slices.DeleteFunc(slices.Clone(shown.Keys), func(key string) bool { return slices.Contains(gone, key) })
-	left.Digest = withdrawn
+	left.Keys, left.Shows = nil, nil
+	for at, key := range shown.Keys {
+		if slices.Contains(gone, key) {
+			continue
+		}
+		left.Keys = append(left.Keys, key)
+		if len(shown.Shows) == len(shown.Keys) {
+			left.Shows = append(left.Shows, shown.Shows[at])
+		}
+	}
+	left.Digest = projection.Withdrawn
 	p.tree.Status.Projection, p.tree.Status.Parameters = &left, int32(len(left.Keys))
 	return nil
+}
+
+// valued are those Parameters that have a value, or had one that comes back. One that has neither versions nor an Envelope was declared under the name of one that is gone: it has the name, and
+// nothing of what is shown under it. A Parameter whose status was lost has its Envelopes still.
+func (r *Reconciler) valued(ctx context.Context, living []*v1alpha1.Parameter) (out []*v1alpha1.Parameter, err error) {
+	for _, p := range living {
+		if len(p.Status.Versions) == 0 {
+			envelopes, err := r.Parameters.Store.OfOwner(ctx, p.Namespace, parameterstore.Owner(p.Name))
+			if err != nil {
+				return nil, err
+			}
+			if !slices.ContainsFunc(envelopes, func(e v1alpha1.Envelope) bool { return e.Spec.Class == v1alpha1.EnvelopeParameterVersion }) {
+				continue
+			}
+		}
+		out = append(out, p)
+	}
+	return out, nil
+}
+
+// orphans are those of the keys that are shown whose parameter is gone: by what status tells of each or, where it does not, by the keys alone.
+func (r *Reconciler) orphans(p *pass, living []*v1alpha1.Parameter) []string {
+	shown := p.former.Projection
+	if len(shown.Shows) != len(shown.Keys) {
+		return orphaned(shown.Keys, living, r.keysOf(p))
+	}
+	there := make(map[string]bool, len(living))
+	for _, of := range living {
+		there[tell(r.Parameters.RegionOf(of), of.AWSName())] = true
+	}
+	var gone []string
+	for at, key := range shown.Keys {
+		if !there[shown.Shows[at]] {
+			gone = append(gone, key)
+		}
+	}
+	return gone
+}
+
+// toldBytes is how many bytes of a digest tell the parameters of a namespace apart.
+const toldBytes = 6
+
+// tell is what tells a parameter in status: short, since a tree has a thousand of them, and a name a thousand characters.
+func tell(region, name string) string {
+	sum := sha256.Sum256([]byte(region + "\x00" + arn.CanonicalParameter(name)))
+	return base64.RawURLEncoding.EncodeToString(sum[:toldBytes])
 }
 
 // keysOf is by which keys of the target a parameter may be shown: its own, if the target shows the tree as its spec is now. What another spec showed is

@@ -37,3 +37,17 @@ func TestAKeyIsOrphanedWhenItCanBeNoLivingParametersAnyMore(t *testing.T) {
 		}
 	}
 }
+
+func TestAParameterIsToldByItsRegionAndItsNameHoweverThatIsWritten(t *testing.T) {
+	if tell("us-east-1", "/a") != tell("us-east-1", "a") {
+		t.Error("x and /x are one name")
+	}
+	told := map[string]string{}
+	for _, at := range [][2]string{{"us-east-1", "a"}, {"eu-west-1", "a"}, {"us-east-1", "b"}, {"us-east-1", "a/b"}, {"us-east-1", "A"}} {
+		text := tell(at[0], at[1])
+		if other, taken := told[text]; taken || len(text) != 8 {
+			t.Errorf("%v is told as %q, as %s is", at, text, other)
+		}
+		told[text] = at[1]
+	}
+}

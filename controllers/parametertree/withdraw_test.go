@@ -94,6 +94,75 @@ var _ = Describe("A tree that cannot be shown whole", func() {
 		Expect(configMap("tree").Data).To(Equal(map[string]string{"x.a": "1"}))
 	})
 
+	It("lets go of what is gone though another has its name by now, which has no value yet", func() {
+		a := put("a", "/p/a", "1")
+		put("b", "/p/b", "2")
+		t := ready()
+		world.Remove(a)
+		for _, e := range world.Envelopes(v1alpha1.EnvelopeParameterVersion) {
+			if e.Spec.Owner.Name == "a" {
+				world.Remove(&e)
+			}
+		}
+		declare("a", "/p/a")
+		reconcile(t)
+		refused(t, v1alpha1.ReasonSourceNotFound, "/p/a")
+		Expect(configMap("tree").Data).To(Equal(map[string]string{"b": "2"}))
+	})
+
+	It("keeps what it shows of a parameter whose status is lost, which comes back", func() {
+		a := put("a", "/p/a", "1")
+		put("b", "/p/b", "2")
+		t := ready()
+		a.Status = v1alpha1.ParameterStatus{}
+		Expect(world.ControlPlane.Client.Status().Update(ctx, a)).To(Succeed())
+		world.Seen(a)
+		reconcile(t)
+		refused(t, v1alpha1.ReasonSourceNotFound, "/p/a")
+		Expect(configMap("tree").Data).To(Equal(map[string]string{"a": "1", "b": "2"}))
+	})
+
+	It("lets go of what is gone though another makes the same key", func() {
+		a := put("a", "/p/max-size", "1")
+		put("b", "/p/b", "2")
+		t := ready(snake)
+		declare("d", "/p/d")
+		put("c", "/p/max_size", "3")
+		world.Remove(a)
+		reconcile(t)
+		refused(t, v1alpha1.ReasonSourceNotFound, "/p/d")
+		Expect(configMap("tree").Data).To(Equal(map[string]string{"B": "2"}))
+		Expect(t.Status.Projection.Keys).To(Equal([]string{"B"}))
+		Expect(t.Status.Projection.Shows).To(HaveLen(1))
+	})
+
+	It("lets go of what is gone though its spec has changed and another may have made the key by the former one", func() {
+		b := put("b", "/p/x/b", "2")
+		put("c", "/p/x/y/b", "3")
+		t := ready(func(t *v1alpha1.ParameterTree) { t.Spec.Path, t.Spec.Recursive = "/p/x", false })
+		Expect(configMap("tree").Data).To(Equal(map[string]string{"b": "2"}))
+		declare("d", "/p/x/d")
+		world.Update(t, func() { t.Spec.Recursive = true })
+		world.Remove(b)
+		reconcile(t)
+		refused(t, v1alpha1.ReasonSourceNotFound, "/p/x/d")
+		Expect(configMap("tree").Data).To(BeEmpty())
+	})
+
+	It("goes by the keys alone where a status tells no more", func() {
+		b := put("b", "/p/b", "2")
+		put("a", "/p/a", "1")
+		t := ready()
+		t.Status.Projection.Shows = nil
+		Expect(world.ControlPlane.Client.Status().Update(ctx, t)).To(Succeed())
+		world.Seen(t)
+		declare("d", "/p/d")
+		world.Remove(b)
+		reconcile(t)
+		Expect(configMap("tree").Data).To(Equal(map[string]string{"a": "1"}))
+		Expect(t.Status.Projection.Shows).To(BeEmpty())
+	})
+
 	It("lets go in what it merged into of what is its own, and of nothing else", func() {
 		foreign("shared", map[string]string{"theirs": "x"})
 		b := put("b", "/p/b", "2")

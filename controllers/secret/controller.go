@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/controllers/outcome"
 	"strongroom.dev/strongroom/controllers/passes"
 	"strongroom.dev/strongroom/internal/core/fairshare"
 	"strongroom.dev/strongroom/internal/core/keyring"
@@ -101,6 +102,11 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if found, err := passes.Living(ctx, r.Keyring, r.Client, req, secret); !found {
 		return ctrl.Result{}, err
 	}
+	if secret.Annotations[v1alpha1.RequestTokenAnnotation] != "" { // a replica's object is made by this controller, and has all that it needs
+		if wait := passes.BeingMade(secret, secret.Status.ARN, r.Now()); wait > 0 {
+			return ctrl.Result{RequeueAfter: wait}, nil
+		}
+	}
 	before := secret.DeepCopy()
 	p := &pass{secret: secret, before: before, former: &before.Status, now: r.Now()}
 	err := r.run(ctx, p)
@@ -116,6 +122,15 @@ func (r *Reconciler) run(ctx context.Context, p *pass) error {
 	if p.secret.Spec.Suspend {
 		return passes.ErrSuspended
 	}
+	err := r.steps(ctx, p)
+	if err != nil && !outcome.LostRace(err) {
+		err = fault.Join(err, r.letGo(ctx, p))
+	}
+	return err
+}
+
+// steps are those of a Secret that is not suspended.
+func (r *Reconciler) steps(ctx context.Context, p *pass) error {
 	if err := passes.Run(ctx, p, r.identify, r.restore, r.resume); err != nil {
 		return err
 	}

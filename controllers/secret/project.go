@@ -27,13 +27,18 @@ func (r *Reconciler) project(ctx context.Context, p *pass) error {
 	defer value.Wipe()
 	current, _ := p.index.ByStage(versions.Current)
 	showing := projection.Showing{
-		Owner:     projection.Owner{Name: p.secret.Name, UID: p.secret.UID, ARN: p.arn},
+		Owner:     p.owner(),
 		Namespace: p.secret.Namespace, Generation: p.secret.Generation, Version: current.ID, Now: p.now,
 	}
 	showing.Former = projection.FormerOf(p.former.Projection)
+	var of []v1alpha1.TargetParameter
 	if spec := p.secret.Spec.Target; spec != nil {
 		data, err := renderData(spec, value)
 		if err != nil {
+			return err
+		}
+		if of, err = r.ofParameters(ctx, p, value); err != nil {
+			wipe(data)
 			return err
 		}
 		showing.Target = &projection.Target{
@@ -44,15 +49,21 @@ func (r *Reconciler) project(ctx context.Context, p *pass) error {
 			return err
 		}
 	}
-	return r.show(ctx, p, &showing)
+	return r.show(ctx, p, &showing, of)
 }
 
-// show has it shown, tells of what nobody asked for, and notes in status what is shown.
-func (r *Reconciler) show(ctx context.Context, p *pass, showing *projection.Showing) error {
+// owner is the secret as the one that its target belongs to.
+func (p *pass) owner() projection.Owner {
+	return projection.Owner{Name: p.secret.Name, UID: p.secret.UID, ARN: p.arn}
+}
+
+// show has it shown, tells of what nobody asked for, and notes in status what is shown, and until when.
+func (r *Reconciler) show(ctx context.Context, p *pass, showing *projection.Showing, of []v1alpha1.TargetParameter) error {
 	shown, err := r.Projector.Show(ctx, showing)
 	r.reporter().TellShown(p.secret, &shown, err)
 	if shown.Done {
-		p.secret.Status.Projection = nil
+		p.secret.Status.Projection, p.secret.Status.TargetParameters = nil, of
+		p.lookAtEnd(of)
 	}
 	if shown.Done && showing.Target != nil {
 		p.secret.Status.Projection = projection.StatusOf(&shown, showing.Target.Immutable)
@@ -81,6 +92,12 @@ func (r *Reconciler) values(ctx context.Context, p *pass) (value render.Value, e
 	value.HasPrevious = true
 	value.Previous, err = r.Secrets.Versions().Value(ctx, p.subject(), previous)
 	return value, err
+}
+
+func wipe(data map[string]secretbytes.Bytes) {
+	for _, b := range data {
+		b.Wipe()
+	}
 }
 
 func renderData(spec *v1alpha1.SecretTarget, value render.Value) (map[string]secretbytes.Bytes, error) {

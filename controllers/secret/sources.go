@@ -25,8 +25,8 @@ type stored struct {
 	in                *sealed.Versions
 	of                sealed.Subject
 	current, previous versions.Version
-	// has and had tell that there is a current version, and a previous one.
-	has, had bool
+	// has and had tell that there is a current version, and a previous one; expired that there is none since it has expired.
+	has, had, expired bool
 }
 
 // sources opens the values of the other objects that a target is made of, by alias: all of them, or none, so that no target is ever
@@ -58,6 +58,10 @@ func (r *Reconciler) source(ctx context.Context, namespace string, ref *v1alpha1
 	what, at, err := r.find(ctx, namespace, ref)
 	if err != nil {
 		return value, err
+	}
+	if at.expired {
+		return value, fault.Waiting(v1alpha1.ReasonSourceNotFound, fmt.Errorf("%w: spec.target.sources[%s]: %s has expired, so what shows it is taken out of the target; "+
+			"set a later Expiration, or remove the source", errNoTargetSource, ref.Alias, what))
 	}
 	if !at.has {
 		return value, fault.Waiting(v1alpha1.ReasonSourceNotFound, fmt.Errorf("%w: spec.target.sources[%s]: %s has no value yet", errNoTargetSource, ref.Alias, what))
@@ -139,7 +143,7 @@ func (r *Reconciler) ofSecret(source *v1alpha1.Secret) stored {
 // ofParameter is what a Parameter has by the numbers of its versions: the latest, and the one before that is kept. One that has expired has none.
 func (r *Reconciler) ofParameter(source *v1alpha1.Parameter) stored {
 	out := stored{in: r.Parameters.Versions(), of: r.Parameters.SubjectOf(source)}
-	if source.Status.ARN == "" || parameterstore.Expired(source, r.Now()) {
+	if out.expired = parameterstore.Expired(source, r.Now()); out.expired || source.Status.ARN == "" {
 		return out
 	}
 	index := parameterstore.IndexOf(source)

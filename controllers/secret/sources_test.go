@@ -102,21 +102,6 @@ var _ = Describe("A target of several sources", func() {
 		Expect(web.Generation).To(Equal(int64(2)))
 	})
 
-	It("has nothing of a Parameter that has expired, and keeps the last good whole", func() {
-		parameter := parameterReady("level", "info")
-		s := ready(madeOf(threefold, ofSecret("other", "other"), ofParameter("level", "level")))
-		whole := projected("db")
-		update(parameter, func() {
-			parameter.Spec.Tier = v1alpha1.TierAdvanced
-			parameter.Spec.Policies = []v1alpha1.ParameterPolicy{{Type: "Expiration", Timestamp: "2026-01-01T00:00:00Z"}}
-		})
-		reconcileParameter(parameter)
-		reconcile(s)
-		Expect(meta.FindStatusCondition(s.Status.Conditions, v1alpha1.ConditionReady)).To(And(HaveField("Status", metav1.ConditionFalse),
-			HaveField("Message", ContainSubstring("level"))))
-		Expect(projected("db")).To(Equal(whole))
-	})
-
 	// A half of it would be worse than an old whole.
 	It("that lacks one says which, keeps the last good whole, and goes on by itself", func() {
 		parameter := parameterReady("level", "info")

@@ -52,7 +52,7 @@ func valueChanged[T client.Object](values func(T) [2]string) predicate.Funcs {
 	}
 }
 
-// secretValues and parameterValues are the ids of the two newest versions, the ARN, without which none is known, and whether they are withheld.
+// secretValues and parameterValues are the ids of the two newest versions, the ARN, without which none is known, whether they are withheld, and until when they are for anybody.
 func secretValues(s *v1alpha1.Secret) (out [2]string) {
 	for i := range s.Status.Versions {
 		v := &s.Status.Versions[i]
@@ -67,8 +67,12 @@ func secretValues(s *v1alpha1.Secret) (out [2]string) {
 
 func parameterValues(p *v1alpha1.Parameter) (out [2]string) {
 	all := p.Status.Versions
+	end := ""
+	if expiry := parameterstore.Expiry(p); expiry != nil {
+		end = expiry.String()
+	}
 	for at := range min(len(all), 2) {
-		out[at] = fmt.Sprint(p.Status.ARN, " ", all[len(all)-1-at].Version, " ", parameterstore.Withheld(p))
+		out[at] = fmt.Sprint(p.Status.ARN, " ", all[len(all)-1-at].Version, " ", parameterstore.Withheld(p), " ", end)
 	}
 	return out
 }

@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -13,11 +15,14 @@ import (
 	"strongroom.dev/strongroom/api/v1alpha1"
 )
 
+// Withdrawn is the digest of a target that keys were taken out of: of no content that was ever whole, so whatever is shown next restarts workloads.
+const Withdrawn = "withdrawn"
+
 // Withdraw takes keys out of a target that status knows, and leaves the others as they are: what they show is to be shown no more, though
-// the target cannot be written whole. Nothing is restarted. Of a target that this owner merged into, those keys go that it alone wrote. A target that is gone, or that is
+// the target cannot be written whole. Nothing is restarted. Of a target that this owner merged into, those keys go that it alone wrote. One of this owner's whose type needs a key that goes is deleted. A target that is gone, or that is
 // immutable, is left alone.
 //
-// Crash-safe: it is one patch, of the object that was looked at, which does nothing when it is done twice.
+// Crash-safe: it is one patch, of the object that was looked at, which does nothing when it is done twice; or one deletion of it as it was looked at.
 func (p *Projector) Withdraw(ctx context.Context, namespace string, owner Owner, former *Former, keys []string) error {
 	t := &Target{
 		ConfigMap: former.ConfigMap, Namespace: namespace, Name: former.Name, Owner: owner, Policy: v1alpha1.CreationPolicyMerge, FormerKeys: keys,
@@ -32,7 +37,24 @@ func (p *Projector) Withdraw(ctx context.Context, namespace string, owner Owner,
 	if controller := metav1.GetControllerOf(live); controller != nil && controller.UID == owner.UID {
 		t.Policy = v1alpha1.CreationPolicyOwner // all that it has written is its own, whoever has edited it since
 	}
-	return p.takeOut(ctx, t, live)
+	err = p.takeOut(ctx, t, live)
+	if apierrors.IsInvalid(err) && t.Policy == v1alpha1.CreationPolicyOwner {
+		err = client.IgnoreNotFound(p.Client.Delete(ctx, t.object(live), client.Preconditions{UID: &live.UID, ResourceVersion: &live.ResourceVersion}))
+	}
+	return err
+}
+
+// MayShow tells whether a target is there that is an owner's, or has one of the keys that the owner merges into it. It asks the cache alone, which has what is
+// labelled as a projection.
+func (p *Projector) MayShow(ctx context.Context, namespace string, owner Owner, at *Former) (bool, error) {
+	cached, err := read(ctx, p.Client, &Target{ConfigMap: at.ConfigMap, Namespace: namespace, Name: at.Name})
+	if err != nil {
+		return false, client.IgnoreNotFound(err)
+	}
+	if controller := metav1.GetControllerOf(cached); controller != nil && controller.UID == owner.UID {
+		return true, nil
+	}
+	return slices.ContainsFunc(at.Keys, func(key string) bool { _, has := cached.Data[key]; return has }), nil
 }
 
 // takeOut removes the former keys of a target by one patch. That it is gone, or made anew, by now is no error.

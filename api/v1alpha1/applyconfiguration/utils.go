@@ -258,6 +258,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.TagApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("TargetMetadata"):
 		return &apiv1alpha1.TargetMetadataApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("TargetParameter"):
+		return &apiv1alpha1.TargetParameterApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("TargetSource"):
 		return &apiv1alpha1.TargetSourceApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("TargetTemplate"):

@@ -64,7 +64,7 @@ func (a *api) createSecret(ctx context.Context, call *gateway.Call, in *sdk.Crea
 	}
 	input := secretsmanager.CreateInput{
 		Namespace: call.Namespace(), Account: call.Account(), Region: call.Region, Name: c.name, Token: *in.ClientRequestToken,
-		Description: deref(in.Description), Tags: tagsOf(in.Tags), ForceOverwrite: in.ForceOverwriteReplicaSecret,
+		Description: deref(in.Description), Tags: tagsOf(in.Tags), ForceOverwrite: in.ForceOverwriteReplicaSecret, WithValue: value != nil,
 	}
 	if value != nil {
 		defer value.Bytes.Wipe()
@@ -124,7 +124,7 @@ func (a *api) create(ctx context.Context, call *gateway.Call, input secretsmanag
 ) {
 	secret, err := a.Secrets.Create(ctx, input)
 	if err != nil {
-		return nil, err
+		return nil, encryption(err)
 	}
 	out := &sdk.CreateSecretOutput{ARN: ptr.To(a.Secrets.ARNOf(secret)), Name: &input.Name}
 	if value != nil {

@@ -41,6 +41,7 @@ var _ = Describe("A secret that the API makes", func() {
 		be(getError("empty"), "ResourceNotFoundException",
 			"Secrets Manager can't find the specified secret value for staging label: AWSCURRENT")
 		s := object(*out.ARN)
+		world.Clock.Advance(10 * time.Second) // before, a value may be on its way
 		reconcile(s)
 		ready := meta.FindStatusCondition(s.Status.Conditions, v1alpha1.ConditionReady)
 		Expect(ready).To(And(HaveField("Reason", v1alpha1.ReasonNoValue), HaveField("Message", ContainSubstring("PutSecretValue"))))

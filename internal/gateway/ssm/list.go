@@ -34,9 +34,13 @@ func afterToken(token *string, of string) (string, error) {
 	b, err := base64.RawURLEncoding.DecodeString(*token)
 	after, ok := strings.CutPrefix(string(b), of+"\x00")
 	if err != nil || !ok {
-		return "", &types.InvalidNextToken{Message: ptr.To("The specified token isn't valid.")}
+		return "", invalidToken()
 	}
 	return after, nil
+}
+
+func invalidToken() error {
+	return &types.InvalidNextToken{Message: ptr.To("The specified token isn't valid.")}
 }
 
 // page sorts a list and cuts the page behind a place out of it.
@@ -84,13 +88,13 @@ func (a *api) getParametersByPath(ctx context.Context, call *gateway.Call, in *s
 		return nil, err
 	}
 	of := "path" + string(at)
-	after, err := afterToken(in.NextToken, of)
+	from, err := positionOf(in.NextToken, of)
 	if err != nil {
 		return nil, err
 	}
 	shown, next, err := a.listed(ctx, call, listing{
 		of: of, path: string(at), filters: filters, key: fmt.Sprintf("%s %t %q", at, deref(in.Recursive), filters),
-		after: after, most: int(ptr.Deref(in.MaxResults, pathPageSize)),
+		from: from, most: int(ptr.Deref(in.MaxResults, pathPageSize)),
 		has: func(p *v1alpha1.Parameter) bool { return at.under(p.AWSName(), deref(in.Recursive)) },
 	})
 	if err != nil {
@@ -142,7 +146,7 @@ func (a *api) describeParameters(ctx context.Context, call *gateway.Call, in *sd
 	if err != nil {
 		return nil, err
 	}
-	after, err := afterToken(in.NextToken, "parameters")
+	from, err := positionOf(in.NextToken, "parameters")
 	if err != nil {
 		return nil, err
 	}
@@ -150,7 +154,7 @@ func (a *api) describeParameters(ctx context.Context, call *gateway.Call, in *sd
 	var next *string
 	if !deref(in.Shared) { // as in AWS, those that a resource policy shares are not listed: what is, is a share of AWS RAM, which there is not
 		shown, next, err = a.listed(ctx, call, listing{
-			of: "parameters", filters: filters, key: fmt.Sprintf("%q", filters), after: after, most: int(ptr.Deref(in.MaxResults, pageSize)),
+			of: "parameters", filters: filters, key: fmt.Sprintf("%q", filters), from: from, most: int(ptr.Deref(in.MaxResults, pageSize)),
 			has: func(*v1alpha1.Parameter) bool { return true },
 		})
 		if err != nil {

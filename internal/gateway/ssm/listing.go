@@ -22,18 +22,42 @@ type listing struct {
 	filters []filter
 	// has tells of a parameter below the path whether the list has it, before filters.
 	has func(*v1alpha1.Parameter) bool
-	// after is the name of the last entry of the page before, empty for the first page. most is the size of a page.
+	// from is where the page begins, and most its size.
+	from position
+	most int
+}
+
+// position is where the next page of a list begins. The zero value is the first page's.
+type position struct {
+	// after is the name of the last entry of the page before.
 	after string
-	most  int
+	// asOf is that of the order which the first page came from. The others come from none that is older, at whatever replica: it would lack what is new in the first one.
+	asOf string
+}
+
+// positionOf reads the token of a list, which is a client's to change. It fails with InvalidNextToken.
+func positionOf(token *string, of string) (at position, err error) {
+	if token == nil {
+		return at, nil
+	}
+	text, err := afterToken(token, of)
+	if err != nil {
+		return at, err
+	}
+	asOf, after, found := strings.Cut(text, "\x00")
+	if !found || !parameterstore.CheckAsOf(asOf) {
+		return at, invalidToken()
+	}
+	return position{after: after, asOf: asOf}, nil
 }
 
 // listed is the entries of a page, in the order of their names, and the token of the next one. The first page is of what there is, and has the order remembered. The others
-// go on in that order, so that each costs as much as it has entries: they leave out what is gone, and what came since if the order is remembered.
+// go on in that order or a newer one, so that each costs as much as it has entries: they leave out what is gone, and what came since if the order is remembered.
 func (a *api) listed(ctx context.Context, call *gateway.Call, l listing) (shown []*v1alpha1.Parameter, next *string, err error) {
 	key := strings.Join([]string{call.Namespace(), call.Region, l.of, l.key}, "\x00")
 	now := a.Parameters.Now()
-	if l.after != "" {
-		if places, known := a.Parameters.Listings.Behind(key, l.after, now); known {
+	if l.from.after != "" {
+		if places, known := a.Parameters.Listings.Behind(key, l.from.after, l.from.asOf, now); known {
 			return a.places(ctx, call, l, places)
 		}
 	}
@@ -43,23 +67,23 @@ func (a *api) listed(ctx context.Context, call *gateway.Call, l listing) (shown 
 	}
 	all = slices.DeleteFunc(all, func(p *v1alpha1.Parameter) bool { return !l.has(p) || !a.matches(ctx, l.filters, p) })
 	slices.SortFunc(all, func(p, q *v1alpha1.Parameter) int { return strings.Compare(p.CanonicalName(), q.CanonicalName()) })
-	from, _ := slices.BinarySearchFunc(all, l.after, func(p *v1alpha1.Parameter, after string) int {
+	from, _ := slices.BinarySearchFunc(all, l.from.after, func(p *v1alpha1.Parameter, after string) int {
 		if p.CanonicalName() <= after {
 			return -1
 		}
 		return 1
 	})
-	if l.after == "" {
+	if l.from.after == "" {
 		from = 0
 	}
 	if len(all)-from <= l.most {
 		return all[from:], nil, nil
 	}
-	places := make([]parameterstore.Place, 0, len(all))
-	for _, p := range all {
-		places = append(places, parameterstore.PlaceOf(p))
+	order := parameterstore.OrderOf(all)
+	a.Parameters.Listings.Remember(key, order, now)
+	if l.from.after == "" || parameterstore.Older(order.AsOf, l.from.asOf) { // the entry that was the newest is gone, or this replica's cache is behind: there is no newer order here
+		l.from.asOf = order.AsOf
 	}
-	a.Parameters.Listings.Remember(key, places, now)
 	shown = all[from : from+l.most]
 	return shown, l.token(shown[len(shown)-1].CanonicalName()), nil
 }
@@ -83,5 +107,5 @@ func (a *api) places(ctx context.Context, call *gateway.Call, l listing, places 
 
 // token of the page behind an entry.
 func (l *listing) token(last string) *string {
-	return ptr.To(base64.RawURLEncoding.EncodeToString([]byte(l.of + "\x00" + last)))
+	return ptr.To(base64.RawURLEncoding.EncodeToString([]byte(l.of + "\x00" + l.from.asOf + "\x00" + last)))
 }

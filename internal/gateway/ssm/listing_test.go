@@ -3,6 +3,7 @@ package ssm_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	sdk "github.com/aws/aws-sdk-go-v2/service/ssm"
@@ -12,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/gateway"
 	"strongroom.dev/strongroom/internal/gateway/ssm"
 	"strongroom.dev/strongroom/internal/service/parameterstore"
 )
@@ -31,14 +33,25 @@ func (l *listed) List(ctx context.Context, list client.ObjectList, options ...cl
 	return err
 }
 
+// replica is one that has told no page yet, and what it lists.
+type replica struct {
+	service gateway.Service
+	counted *listed
+}
+
+func replicaOf() replica {
+	counted := &listed{Client: world.Services.Parameters.Client}
+	parameters := *world.Services.Parameters
+	parameters.Client, parameters.Listings = counted, &parameterstore.Listings{}
+	return replica{ssm.New(ssm.Dependencies{Parameters: &parameters}), counted}
+}
+
 var _ = Describe("A long list", func() {
 	var counted *listed
 	// over serves by a replica that has told no page yet.
 	over := func() {
-		counted = &listed{Client: world.Services.Parameters.Client}
-		replica := *world.Services.Parameters
-		replica.Client, replica.Listings = counted, &parameterstore.Listings{}
-		service = ssm.New(ssm.Dependencies{Parameters: &replica})
+		fresh := replicaOf()
+		counted, service = fresh.counted, fresh.service
 	}
 	var want []string
 	BeforeEach(func() {
@@ -104,6 +117,51 @@ var _ = Describe("A long list", func() {
 		Expect(err).NotTo(HaveOccurred())
 		mustPut("/p/99", "v")
 		Expect(all(pagesByPath, 10, func() {})).To(ContainElement("/p/99"))
+	})
+
+	It("has what its first page has found new at every replica, whatever that has listed before, and each lists it once more at most", func() {
+		here, there := replicaOf(), replicaOf()
+		for _, list := range []paged{pagesByPath, pagesDescribed} {
+			service = there.service
+			_, _, err := list(ptr.To[int32](2), nil)
+			Expect(err).NotTo(HaveOccurred())
+			late := fmt.Sprintf("/p/late-%d", there.counted.lists)
+			mustPut(late, "v")
+			want = append(want, late)
+			here.counted.lists, there.counted.lists = 0, 0
+			service = here.service
+			pages := 0
+			got := all(list, 2, func() { // by turns
+				if service = there.service; pages%2 == 1 {
+					service = here.service
+				}
+				pages++
+			})
+			Expect(got).To(Equal(append(slices.Clone(want), "/q/other")))
+			Expect([]int{here.counted.lists, there.counted.lists}).To(Equal([]int{1, 1}), "%d pages", pages)
+		}
+	})
+
+	It("goes on by turns without another list for each page where its newest entry was deleted", func() {
+		here, there := replicaOf(), replicaOf()
+		service = here.service
+		first, token, err := pagesByPath(ptr.To[int32](2), nil)
+		Expect(err).NotTo(HaveOccurred())
+		must[sdk.DeleteParameterOutput]("DeleteParameter", &sdk.DeleteParameterInput{Name: ptr.To("/q/other")})
+		here.counted.lists, there.counted.lists = 0, 0
+		got := first
+		for turn := 0; token != nil; turn++ {
+			Expect(turn).To(BeNumerically("<", 10))
+			if service = there.service; turn%2 == 1 {
+				service = here.service
+			}
+			var more []string
+			more, token, err = pagesByPath(ptr.To[int32](2), token)
+			Expect(err).NotTo(HaveOccurred())
+			got = append(got, more...)
+		}
+		Expect(got).To(Equal(want))
+		Expect([]int{here.counted.lists, there.counted.lists}).To(Equal([]int{0, 1}))
 	})
 
 	It("of one account is none of another's", func() {

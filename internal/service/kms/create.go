@@ -65,11 +65,16 @@ func (s *Service) Create(ctx context.Context, key *v1alpha1.KMSKey) (*v1alpha1.K
 	if err := s.Client.Create(ctx, key, FieldOwner); err != nil {
 		return nil, fmt.Errorf("creating KMSKey %s: %w", key.Name, err)
 	}
-	if err := s.establish(ctx, key, id); err != nil {
+	err = s.establish(ctx, key, id)
+	var seen *v1alpha1.KMSKey
+	if err == nil {
+		seen, err = s.await(ctx, key)
+	}
+	if err != nil {
 		s.giveUp(ctx, key)
 		return nil, err
 	}
-	return s.await(ctx, key)
+	return seen, nil
 }
 
 // cleanUpTimeout is how long a key that was given up is tried to be deleted.

@@ -40,6 +40,20 @@ func (s overtakenStatus) Update(ctx context.Context, obj client.Object, opts ...
 	return s.SubResourceWriter.Update(ctx, obj, opts...)
 }
 
+// ending is a cache in which a read of a key ends the request.
+type ending struct {
+	client.Client
+	end func()
+}
+
+func (e *ending) Get(ctx context.Context, key client.ObjectKey, obj client.Object, opts ...client.GetOption) error {
+	if _, is := obj.(*v1alpha1.KMSKey); is {
+		e.end()
+		return ctx.Err()
+	}
+	return e.Client.Get(ctx, key, obj, opts...)
+}
+
 var _ = Describe("A key that is created", func() {
 	It("and that its controller has made ready first is the same key, with the one material", func() {
 		key := kms.New(world.Namespace, v1alpha1.KMSKeySpec{})
@@ -59,6 +73,18 @@ var _ = Describe("A key that is created", func() {
 		Expect(made.Status.KeyMaterials[0].ID).To(Equal(stored()[0].Spec.Version))
 		Expect(made.Status.KeyState).To(Equal(v1alpha1.KeyStateEnabled))
 		Expect(made.Status.Conditions).To(ContainElement(And(HaveField("Type", "Ready"), HaveField("Status", BeEquivalentTo("True")))), "the controller's word stays")
+	})
+
+	It("for a request that ends while it waits for the cache is deleted again, since its caller does not know it", func() {
+		key := kms.New(world.Namespace, v1alpha1.KMSKeySpec{})
+		within, end := context.WithCancel(ctx)
+		s := service(func(s *kms.Service) { s.Reader = &ending{Client: s.Reader.(client.Client), end: end} })
+		_, err := s.Create(within, key)
+		Expect(err).To(MatchError(context.Canceled))
+		there := &v1alpha1.KMSKey{}
+		err = world.ControlPlane.Client.Get(ctx, client.ObjectKeyFromObject(key), there)
+		Expect(client.IgnoreNotFound(err)).To(Succeed())
+		Expect(err != nil || !there.DeletionTimestamp.IsZero()).To(BeTrue(), "a key is left that nobody knows of")
 	})
 
 	It("and deleted before it had a material is an error, and leaves none that is in use", func() {

@@ -1,6 +1,9 @@
 package parameterstore_test
 
 import (
+	"context"
+	"time"
+
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -41,5 +44,17 @@ var _ = Describe("A deletion that dies before the object is gone", func() {
 		world.Seen(p)
 		p = mustPut("a", "2", overwrite, described("changed"))
 		Expect(parameterstore.IsForced(p)).To(BeTrue())
+	})
+})
+
+var _ = Describe("A put that ends while the account's own key is being made", func() {
+	It("leaves no parameter, so that its name is free for whatever comes next", func() {
+		within, end := context.WithTimeout(ctx, 500*time.Millisecond)
+		defer end()
+		_, _, err := service.Put(within, input("a", "hush", secure)) // no controller makes the key
+		Expect(err).To(HaveOccurred())
+		Expect(within.Err()).To(HaveOccurred(), "it has not waited")
+		Expect(objects()).To(BeEmpty())
+		Expect(numbers(mustPut("a", "info"))).To(Equal([]int64{1}))
 	})
 })

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"k8s.io/apimachinery/pkg/util/resourceversion"
+
 	"strongroom.dev/strongroom/api/v1alpha1"
 )
 
@@ -15,6 +17,8 @@ const (
 	// maximumListings is how many are, and maximumListed how many entries they have in all.
 	maximumListings = 256
 	maximumListed   = 1 << 20
+	// maximumAsOf is how many digits a resource version has at most that came from outside: etcd's have 19.
+	maximumAsOf = 40
 )
 
 // Listings are the orders of lists of which a page was told a moment ago: the next page finds its place in it, and reads its own entries alone. So a list of n
@@ -29,53 +33,95 @@ type Listings struct {
 // Place is an entry of a list: the name that lists are ordered by, and that of the object.
 type Place struct{ Canonical, Object string }
 
-type listing struct {
-	places []Place
-	at     time.Time
+// Order is the order of a list, and of which state of the parameters that is.
+type Order struct {
+	// Places are the list's entries, by their names.
+	Places []Place
+	// AsOf is the newest resource version among the entries: a text of digits, by which two orders of one list compare wherever they were made.
+	AsOf string
 }
 
-// PlaceOf is that of a parameter.
-func PlaceOf(p *v1alpha1.Parameter) Place { return Place{p.CanonicalName(), p.Name} }
+type listing struct {
+	Order
 
-// Remember keeps the order of a list, which is known by a text that says what it is of. The places are its own from now on.
-func (l *Listings) Remember(of string, places []Place, now time.Time) {
-	if l == nil || len(places) > maximumListed {
+	at time.Time
+}
+
+// OrderOf is the order of a list whose entries are sorted.
+func OrderOf(all []*v1alpha1.Parameter) Order {
+	out := Order{Places: make([]Place, 0, len(all))}
+	for _, p := range all {
+		out.Places = append(out.Places, Place{p.CanonicalName(), p.Name})
+		if Older(out.AsOf, p.ResourceVersion) {
+			out.AsOf = p.ResourceVersion
+		}
+	}
+	return out
+}
+
+// Older tells whether what is as of a resource version can lack something that is in what is as of another one. A text that is none is older than all.
+//
+// Each replica reads a cache that has all changes up to a resource version, and none after it. So an order that has an entry of a resource version has been
+// made of all changes up to that, and has all entries of every order which is as of that version or an earlier one, but for what was deleted since.
+// https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions
+func Older(a, b string) bool {
+	compared, err := resourceversion.CompareResourceVersion(a, b)
+	if err != nil {
+		return !wellFormed(a) && wellFormed(b)
+	}
+	return compared < 0
+}
+
+func wellFormed(version string) bool {
+	_, err := resourceversion.CompareResourceVersion(version, version)
+	return err == nil
+}
+
+// CheckAsOf says whether a text that came from outside can be an Order's AsOf.
+func CheckAsOf(text string) bool { return wellFormed(text) && len(text) <= maximumAsOf }
+
+// Remember keeps the order of a list, which is known by a text that says what it is of, unless a newer one is known. It is its own from now on.
+func (l *Listings) Remember(of string, order Order, now time.Time) {
+	if l == nil || len(order.Places) > maximumListed {
 		return
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if is, known := l.known[of]; known && is.fresh(now) && Older(order.AsOf, is.AsOf) {
+		return
+	}
 	l.forget(of)
 	for name, is := range l.known {
 		if !is.fresh(now) {
 			l.forget(name)
 		}
 	}
-	for len(l.known) >= maximumListings || l.listed+len(places) > maximumListed {
+	for len(l.known) >= maximumListings || l.listed+len(order.Places) > maximumListed {
 		l.forget(l.oldest())
 	}
 	if l.known == nil {
 		l.known = map[string]listing{}
 	}
-	l.known[of] = listing{places, now}
-	l.listed += len(places)
+	l.known[of] = listing{order, now}
+	l.listed += len(order.Places)
 }
 
-// Behind is what comes behind an entry in a list that is remembered. It is read only.
-func (l *Listings) Behind(of, after string, now time.Time) (places []Place, known bool) {
+// Behind is what comes behind an entry in a list that is remembered and not older than as of a resource version. It is read only.
+func (l *Listings) Behind(of, after, asOf string, now time.Time) (places []Place, known bool) {
 	if l == nil {
 		return nil, false
 	}
 	l.mu.Lock()
 	is, known := l.known[of]
 	l.mu.Unlock()
-	if !known || !is.fresh(now) {
+	if !known || !is.fresh(now) || Older(is.AsOf, asOf) {
 		return nil, false
 	}
-	at, found := slices.BinarySearchFunc(is.places, after, func(p Place, name string) int { return strings.Compare(p.Canonical, name) })
-	for found && at < len(is.places) && is.places[at].Canonical == after { // several objects may claim one name
+	at, found := slices.BinarySearchFunc(is.Places, after, func(p Place, name string) int { return strings.Compare(p.Canonical, name) })
+	for found && at < len(is.Places) && is.Places[at].Canonical == after { // several objects may claim one name
 		at++
 	}
-	return is.places[at:], true
+	return is.Places[at:], true
 }
 
 // fresh tells whether a listing may be used: also not after the clock was set back.
@@ -85,7 +131,7 @@ func (l *listing) fresh(now time.Time) bool {
 }
 
 func (l *Listings) forget(of string) {
-	l.listed -= len(l.known[of].places)
+	l.listed -= len(l.known[of].Places)
 	delete(l.known, of)
 }
 

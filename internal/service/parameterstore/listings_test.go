@@ -3,9 +3,14 @@ package parameterstore_test
 import (
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/service/parameterstore"
 )
 
@@ -14,6 +19,11 @@ func places(n int) (out []parameterstore.Place) {
 		out = append(out, parameterstore.Place{Canonical: fmt.Sprintf("p/%05d", i), Object: fmt.Sprintf("o-%d", i)})
 	}
 	return out
+}
+
+// order is a list of n entries as of a resource version.
+func order(n int, asOf string) parameterstore.Order {
+	return parameterstore.Order{Places: places(n), AsOf: asOf}
 }
 
 func TestAListIsRememberedForItsNextPages(t *testing.T) {
@@ -38,35 +48,90 @@ func TestAListIsRememberedForItsNextPages(t *testing.T) {
 		"an empty list has nothing behind": {nil, "p/00003", 0, nil, true},
 	} {
 		l := &parameterstore.Listings{}
-		l.Remember("list", tt.list, now)
-		got, known := l.Behind("list", tt.after, now.Add(tt.at))
+		l.Remember("list", parameterstore.Order{Places: tt.list, AsOf: "9"}, now)
+		got, known := l.Behind("list", tt.after, "9", now.Add(tt.at))
 		if known != tt.known || !slices.Equal(got, tt.want) {
 			t.Errorf("%s: %v, %t", name, got, known)
 		}
-		if _, known := l.Behind("other", tt.after, now); known {
+		if _, known := l.Behind("other", tt.after, "9", now); known {
 			t.Errorf("%s: another list is known", name)
 		}
 	}
 	var none *parameterstore.Listings
-	none.Remember("list", all, now)
-	if _, known := none.Behind("list", "", now); known {
+	none.Remember("list", parameterstore.Order{Places: all, AsOf: "9"}, now)
+	if _, known := none.Behind("list", "", "9", now); known {
 		t.Error("nothing remembers")
+	}
+}
+
+func TestTheNextPagesOfAListComeFromNoOrderThatIsOlderThanTheFirst(t *testing.T) {
+	now := time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC)
+	for name, tt := range map[string]struct {
+		remembered []string // in this order
+		first      string   // what the first page came from
+		want       int      // how many entries the order has that the next page goes on in, 0 if it is listed anew
+	}{
+		"its own":                                {[]string{"10"}, "10", 10},
+		"a newer one that somebody has seen":     {[]string{"9", "10"}, "9", 10},
+		"not one that is older":                  {[]string{"9"}, "10", 0},
+		"also where texts compare otherwise":     {[]string{"99"}, "100", 0},
+		"not an older one that was slow to come": {[]string{"10", "9"}, "10", 10},
+		"nor is an unknown one newer":            {[]string{"10", ""}, "10", 10},
+		"an unknown one is older than all":       {[]string{""}, "1", 0},
+		"one whose first page is unknown is any": {[]string{"10"}, "", 10},
+	} {
+		l := &parameterstore.Listings{}
+		for _, asOf := range tt.remembered {
+			n, _ := strconv.Atoi(asOf)
+			l.Remember("list", order(n, asOf), now)
+		}
+		got, known := l.Behind("list", "", tt.first, now)
+		if known != (tt.want > 0) || len(got) != tt.want {
+			t.Errorf("%s: %d entries, %t", name, len(got), known)
+		}
+	}
+	l := &parameterstore.Listings{}
+	l.Remember("list", order(10, "10"), now)
+	l.Remember("list", order(9, "9"), now.Add(time.Minute))
+	if got, known := l.Behind("list", "", "9", now.Add(time.Minute)); !known || len(got) != 9 {
+		t.Error("a newer order that is too old to be used is in the way of another")
+	}
+}
+
+func TestAnOrderIsAsOfItsNewestEntry(t *testing.T) {
+	var all []*v1alpha1.Parameter
+	for name, version := range map[string]string{"a": "7", "b": "1234", "c": "999"} {
+		all = append(all, &v1alpha1.Parameter{ObjectMeta: metav1.ObjectMeta{Name: name, ResourceVersion: version}})
+	}
+	slices.SortFunc(all, func(p, q *v1alpha1.Parameter) int { return strings.Compare(p.Name, q.Name) })
+	got := parameterstore.OrderOf(all)
+	want := []parameterstore.Place{{Canonical: "a", Object: "a"}, {Canonical: "b", Object: "b"}, {Canonical: "c", Object: "c"}}
+	if got.AsOf != "1234" || !slices.Equal(got.Places, want) {
+		t.Errorf("%+v", got)
+	}
+	if none := parameterstore.OrderOf(nil); none.AsOf != "" || len(none.Places) > 0 {
+		t.Errorf("%+v", none)
+	}
+	for text, good := range map[string]bool{"1": true, "1234": true, strings.Repeat("9", 40): true, strings.Repeat("9", 41): false, "": false, "0": false, "01": false, "-1": false, "1 ": false, "x": false} {
+		if parameterstore.CheckAsOf(text) != good {
+			t.Errorf("%q is taken for the other of the two", text)
+		}
 	}
 }
 
 func TestListsThatAreRememberedAreBounded(t *testing.T) {
 	now := time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC)
 	l := &parameterstore.Listings{}
-	known := func(of string, at time.Time) bool { _, is := l.Behind(of, "", at); return is }
+	known := func(of string, at time.Time) bool { _, is := l.Behind(of, "", "", at); return is }
 	name := func(i int) string { return fmt.Sprint("list ", i) }
 	for i := range 300 {
-		l.Remember(name(i), places(1), now.Add(time.Duration(i)))
+		l.Remember(name(i), order(1, "1"), now.Add(time.Duration(i)))
 	}
 	end := now.Add(300)
 	if known(name(43), end) || !known(name(44), end) || !known(name(299), end) {
 		t.Error("of 300 lists the newest 256 are not those that are known")
 	}
-	many := places(400_000)
+	many := order(400_000, "1")
 	for i := range 3 {
 		l.Remember(fmt.Sprint("long ", i), many, end.Add(time.Duration(i)))
 	}
@@ -74,12 +139,12 @@ func TestListsThatAreRememberedAreBounded(t *testing.T) {
 	if known("long 0", end) || !known("long 1", end) || !known("long 2", end) {
 		t.Error("three long lists are more than a million entries: the oldest is to go")
 	}
-	l.Remember("long 2", places(1), end)
+	l.Remember("long 2", order(1, "1"), end)
 	l.Remember("long 3", many, end)
 	if !known("long 1", end) || !known("long 2", end) || !known("long 3", end) {
 		t.Error("a list that is replaced has given its room back")
 	}
-	l.Remember("far too long", append(many, append(many, many...)...), end)
+	l.Remember("far too long", order(1_200_000, "1"), end)
 	if known("far too long", end) || !known("long 3", end) {
 		t.Error("a list that is longer than all may be is kept, or others went for it")
 	}

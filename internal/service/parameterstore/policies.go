@@ -178,13 +178,15 @@ func (in *PutInput) alive(p *v1alpha1.Parameter, now time.Time) error {
 }
 
 // Expire deletes a parameter whose time has passed, with all its versions, as Delete does. It tells whether it was deleted: not if its
-// policy is another by now, or somebody deleted it first. Until has told that it has expired by the API server's clock, too.
+// policy is another by now, or somebody deleted it first. Until has told of the expiry of p that it has passed by the API server's clock, too.
 //
 // Crash-safe: as Delete. The decision is made again of what the API server has, and both writes are on the condition that nobody has changed that,
-// so a policy that was changed meanwhile keeps the parameter.
+// so a policy that was changed meanwhile keeps the parameter. A later expiry keeps it even if it has passed by this clock: nobody has asked the API server of that one.
 func (s *Service) Expire(ctx context.Context, p *v1alpha1.Parameter) (deleted bool, err error) {
+	checked := Expiry(p)
 	err = s.remove(ctx, p, forcedByExpiration, func(live *v1alpha1.Parameter) bool {
-		return Decide(live, modified(live), s.Now()).Delete
+		at := Expiry(live)
+		return checked != nil && at != nil && !at.After(*checked) && Decide(live, modified(live), s.Now()).Delete
 	})
 	switch {
 	case errors.Is(err, errSpared):

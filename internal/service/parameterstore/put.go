@@ -225,6 +225,11 @@ func (s *Service) create(ctx context.Context, in *PutInput) (*v1alpha1.Parameter
 	if err != nil {
 		return nil, err
 	}
+	if wanted.Spec.Type == v1alpha1.ParameterSecureString { // a request that ends while it waits for the key leaves no parameter without a value
+		if _, err := s.KMS.AwaitKeyOrOwn(ctx, in.Namespace, wanted.Spec.KMSKeyRef, OwnKey); err != nil {
+			return nil, err
+		}
+	}
 	canonical := arn.CanonicalParameter(in.Name)
 	for _, object := range []string{
 		objectname.Of("parameter", in.Region, canonical, in.Region == s.Region), objectname.Derived("parameter", in.Region, canonical),

@@ -30,6 +30,8 @@ type CreateInput struct {
 	// ReplicaRegions that it is replicated to from the first, over secrets of the name there if ForceOverwrite.
 	ReplicaRegions []AddedRegion
 	ForceOverwrite bool
+	// WithValue tells that CreateValue follows, so that the key is waited for before anything is made.
+	WithValue bool
 }
 
 // +kubebuilder:rbac:groups=strongroom.dev,resources=secrets,verbs=create;update;delete
@@ -58,6 +60,11 @@ func (s *Service) Create(ctx context.Context, in CreateInput) (*v1alpha1.Secret,
 	secret, err := s.newSecret(in)
 	if err != nil {
 		return nil, err
+	}
+	if in.WithValue { // a request that ends while it waits for the key leaves no secret without a value
+		if _, err := s.AwaitKey(ctx, secret); err != nil {
+			return nil, err
+		}
 	}
 	return s.create(ctx, secret, in)
 }

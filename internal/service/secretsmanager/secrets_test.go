@@ -1,6 +1,9 @@
 package secretsmanager_test
 
 import (
+	"context"
+	"time"
+
 	"github.com/google/uuid"
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -289,5 +292,18 @@ var _ = Describe("A list of secrets", func() {
 		Expect(err).NotTo(HaveOccurred())
 		_, err = service().Exhume(damaged)
 		Expect(err).To(MatchError(store.ErrTampered))
+	})
+})
+
+var _ = Describe("A secret that is created with a value", func() {
+	It("is not there if its request ends while the account's own key is being made", func() {
+		within, end := context.WithTimeout(ctx, 500*time.Millisecond)
+		defer end()
+		_, err := service().Create(within, asked("waiting", func(in *secretsmanager.CreateInput) { in.KeyName, in.WithValue = "", true })) // no controller makes the key
+		Expect(err).To(HaveOccurred())
+		Expect(within.Err()).To(HaveOccurred(), "it has not waited")
+		var list v1alpha1.SecretList
+		Expect(world.ControlPlane.Client.List(ctx, &list, client.InNamespace(world.Namespace))).To(Succeed())
+		Expect(list.Items).To(BeEmpty())
 	})
 })

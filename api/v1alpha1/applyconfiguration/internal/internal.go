@@ -2098,6 +2098,12 @@ var schemaYAML = typed.YAMLObject(`types:
           elementRelationship: associative
           keys:
           - name
+    - name: shows
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: atomic
 - name: dev.strongroom.strongroom.api.v1alpha1.ParameterTreeSecret
   map:
     fields:
@@ -2665,6 +2671,14 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: rotationTest
       type:
         namedType: dev.strongroom.strongroom.api.v1alpha1.RotationTestStatus
+    - name: targetParameters
+      type:
+        list:
+          elementType:
+            namedType: dev.strongroom.strongroom.api.v1alpha1.TargetParameter
+          elementRelationship: associative
+          keys:
+          - alias
     - name: versions
       type:
         list:
@@ -2779,6 +2793,24 @@ var schemaYAML = typed.YAMLObject(`types:
           elementType:
             namedType: dev.strongroom.strongroom.api.v1alpha1.LabelValue
           elementRelationship: separable
+- name: dev.strongroom.strongroom.api.v1alpha1.TargetParameter
+  map:
+    fields:
+    - name: alias
+      type:
+        scalar: string
+    - name: expireTime
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: keys
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
+    - name: name
+      type:
+        scalar: string
 - name: dev.strongroom.strongroom.api.v1alpha1.TargetSource
   map:
     fields:

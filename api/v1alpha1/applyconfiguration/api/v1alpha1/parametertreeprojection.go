@@ -12,6 +12,8 @@ type ParameterTreeProjectionApplyConfiguration struct {
 	Kind *string `json:"kind,omitempty"`
 	// generation of the tree that the keys are of. 0 when it is not known.
 	Generation *int64 `json:"generation,omitempty"`
+	// shows tells of each of keys, in their order, which parameter it shows: a digest of region and name. When it is left out the keys tell alone.
+	Shows []string `json:"shows,omitempty"`
 }
 
 // ParameterTreeProjectionApplyConfiguration constructs a declarative configuration of the ParameterTreeProjection type for use with
@@ -80,5 +82,15 @@ func (b *ParameterTreeProjectionApplyConfiguration) WithKind(value string) *Para
 // If called multiple times, the Generation field is set to the value of the last call.
 func (b *ParameterTreeProjectionApplyConfiguration) WithGeneration(value int64) *ParameterTreeProjectionApplyConfiguration {
 	b.Generation = &value
+	return b
+}
+
+// WithShows adds the given value to the Shows field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the Shows field.
+func (b *ParameterTreeProjectionApplyConfiguration) WithShows(values ...string) *ParameterTreeProjectionApplyConfiguration {
+	for i := range values {
+		b.Shows = append(b.Shows, values[i])
+	}
 	return b
 }

@@ -41,6 +41,8 @@ type SecretStatusApplyConfiguration struct {
 	Replication []ReplicationStatusApplyConfiguration `json:"replication,omitempty"`
 	// projection that was last written.
 	Projection *SecretProjectionStatusApplyConfiguration `json:"projection,omitempty"`
+	// targetParameters are the Parameters among target.sources, and what the projection shows of each: when one has expired these keys are taken out of it.
+	TargetParameters []TargetParameterApplyConfiguration `json:"targetParameters,omitempty"`
 	// policyBinding is whom the secret's resource policy names.
 	PolicyBinding *PolicyBindingApplyConfiguration `json:"policyBinding,omitempty"`
 	// lastHandledReconcileAt echoes the annotation strongroom.dev/reconcile.
@@ -179,6 +181,19 @@ func (b *SecretStatusApplyConfiguration) WithReplication(values ...*ReplicationS
 // If called multiple times, the Projection field is set to the value of the last call.
 func (b *SecretStatusApplyConfiguration) WithProjection(value *SecretProjectionStatusApplyConfiguration) *SecretStatusApplyConfiguration {
 	b.Projection = value
+	return b
+}
+
+// WithTargetParameters adds the given value to the TargetParameters field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the TargetParameters field.
+func (b *SecretStatusApplyConfiguration) WithTargetParameters(values ...*TargetParameterApplyConfiguration) *SecretStatusApplyConfiguration {
+	for i := range values {
+		if values[i] == nil {
+			panic("nil value passed to WithTargetParameters")
+		}
+		b.TargetParameters = append(b.TargetParameters, *values[i])
+	}
 	return b
 }
 

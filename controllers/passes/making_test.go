@@ -1,4 +1,4 @@
-package parameter
+package passes_test
 
 import (
 	"testing"
@@ -7,10 +7,12 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/controllers/passes"
 )
 
-func TestAParameterThatARequestIsMakingIsLeftAloneForAMoment(t *testing.T) {
+func TestWhatARequestIsMakingIsLeftAloneForAMoment(t *testing.T) {
 	made := time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC)
+	const making = 5 * time.Second
 	const subject = "arn:aws:ssm:us-east-1:111122223333:parameter/a"
 	for name, tt := range map[string]struct {
 		subject, arn string
@@ -29,7 +31,7 @@ func TestAParameterThatARequestIsMakingIsLeftAloneForAMoment(t *testing.T) {
 			p.Annotations = map[string]string{v1alpha1.SubjectAnnotation: tt.subject}
 		}
 		p.Status.ARN = tt.arn
-		if got := beingMade(p, made.Add(tt.age)); got != tt.want {
+		if got := passes.BeingMade(p, p.Status.ARN, made.Add(tt.age)); got != tt.want {
 			t.Errorf("%s: %s, want %s", name, got, tt.want)
 		}
 	}
