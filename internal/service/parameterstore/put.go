@@ -1,6 +1,7 @@
 package parameterstore
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -52,6 +53,9 @@ type PutInput struct {
 // Crash-safe: object, Envelope, and then one write of status, which commits. A parameter without a version does not exist for the
 // API, so the request made again goes on with the object; an Envelope that is next in sequence is committed by whoever writes next.
 func (s *Service) Put(ctx context.Context, in PutInput) (*v1alpha1.Parameter, versions.Version, error) {
+	if bytes.Contains(in.Value.Reveal(), []byte(nesting)) {
+		return nil, versions.Version{}, valueError(nil, errNested)
+	}
 	p, err := s.place(ctx, &in)
 	if err != nil {
 		return nil, versions.Version{}, err
@@ -133,6 +137,9 @@ func (s *Service) place(ctx context.Context, in *PutInput) (*v1alpha1.Parameter,
 		return s.create(ctx, in)
 	}
 	if err := s.mayReplace(in, p); err != nil {
+		return nil, err
+	}
+	if err := s.checkDeclared(ctx, in, p); err != nil {
 		return nil, err
 	}
 	changed, err := s.Change(ctx, p, func(spec *v1alpha1.ParameterSpec) error { // what is refused changes nothing

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strings"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/secretbytes"
@@ -40,7 +41,7 @@ func check(spec *v1alpha1.ParameterSpec, now v1alpha1.ParameterTier, value secre
 	case n > most:
 		return &tooLong{n, most}
 	}
-	if spec.Type != v1alpha1.ParameterSecureString && bytes.Contains(value.Reveal(), []byte("{{")) {
+	if spec.Type != v1alpha1.ParameterSecureString && bytes.Contains(value.Reveal(), []byte(nesting)) {
 		return errNested
 	}
 	if spec.AllowedPattern == "" {
@@ -52,6 +53,19 @@ func check(spec *v1alpha1.ParameterSpec, now v1alpha1.ParameterTier, value secre
 	}
 	if !pattern.Match(value.Reveal()) {
 		return errMismatch
+	}
+	return nil
+}
+
+// nesting begins a reference to another parameter, which no value may have.
+const nesting = "{{"
+
+// CheckPut says whether a value can be put by a request, as AWS checks it: a SecureString's as any other's, unlike one that is generated, or written in a
+// manifest, where it is what somebody else makes of passwords.
+// https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-working-with.html
+func CheckPut(value string) error {
+	if strings.Contains(value, nesting) {
+		return valueError(nil, errNested)
 	}
 	return nil
 }
