@@ -128,7 +128,7 @@ func (f *importFlags) wanted(path storePath, entries []paramfile.Entry) ([]wante
 		if err := parameterstore.CheckName(f.gateway.region, anAccount, w.name); err != nil {
 			return nil, fmt.Errorf("%s: %w", w.name, err)
 		}
-		if err := parameterstore.CheckPut(e.Value); err != nil {
+		if err := parameterstore.CheckPut([]byte(e.Value)); err != nil {
 			return nil, fmt.Errorf("%s: %w", w.name, err)
 		}
 		if len(e.Value) > most {

@@ -1,7 +1,6 @@
 package parameterstore
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -53,8 +52,8 @@ type PutInput struct {
 // Crash-safe: object, Envelope, and then one write of status, which commits. A parameter without a version does not exist for the
 // API, so the request made again goes on with the object; an Envelope that is next in sequence is committed by whoever writes next.
 func (s *Service) Put(ctx context.Context, in PutInput) (*v1alpha1.Parameter, versions.Version, error) {
-	if bytes.Contains(in.Value.Reveal(), []byte(nesting)) {
-		return nil, versions.Version{}, valueError(nil, errNested)
+	if err := CheckPut(in.Value.Reveal()); err != nil {
+		return nil, versions.Version{}, err
 	}
 	p, err := s.place(ctx, &in)
 	if err != nil {
@@ -232,6 +231,9 @@ func (s *Service) create(ctx context.Context, in *PutInput) (*v1alpha1.Parameter
 	if err != nil {
 		return nil, err
 	}
+	if err := s.checkRoom(ctx, in.Namespace, in.Region, wanted.Spec.Tier); err != nil {
+		return nil, err
+	}
 	canonical := arn.CanonicalParameter(in.Name)
 	for _, object := range []string{
 		objectname.Of("parameter", in.Region, canonical, in.Region == s.Region), objectname.Derived("parameter", in.Region, canonical),
@@ -304,14 +306,23 @@ func held(holder string, until time.Time, err error) error {
 		": apply Parameter " + holder + " again to have it back, or wait.")
 }
 
+// patternError is AWS's error for an allowedPattern that is none. Here one may be too large, too, which AWS has no words for.
+func patternError(err error) error {
+	text := "The request doesn't meet the regular expression requirement."
+	if errors.Is(err, errLargePattern) {
+		text += fmt.Sprintf(" The repetitions of the pattern, written out, have more than %d instructions.", maximumInstructions)
+	}
+	return &types.InvalidAllowedPatternException{Message: &text}
+}
+
 // valueError is AWS's error for a value that cannot be stored.
 func valueError(spec *v1alpha1.ParameterSpec, err error) error {
 	var long *tooLong
 	switch {
 	case errors.Is(err, errMismatch):
 		return mismatch(spec.AllowedPattern)
-	case errors.Is(err, errPattern):
-		return &types.InvalidAllowedPatternException{Message: ptr.To("The request doesn't meet the regular expression requirement.")}
+	case errors.Is(err, errPattern), errors.Is(err, errLargePattern):
+		return patternError(err)
 	case errors.Is(err, errNested):
 		return Invalid("Parameter value can't nest another parameter. Do not use \"{{}}\" in the value.")
 	case errors.As(err, &long) && long.most == MaximumStandard:

@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"regexp"
-	"strings"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/secretbytes"
@@ -47,9 +45,9 @@ func check(spec *v1alpha1.ParameterSpec, now v1alpha1.ParameterTier, value secre
 	if spec.AllowedPattern == "" {
 		return nil
 	}
-	pattern, err := regexp.Compile(spec.AllowedPattern)
+	pattern, err := compilePattern(spec.AllowedPattern)
 	if err != nil {
-		return errPattern
+		return err
 	}
 	if !pattern.Match(value.Reveal()) {
 		return errMismatch
@@ -57,14 +55,14 @@ func check(spec *v1alpha1.ParameterSpec, now v1alpha1.ParameterTier, value secre
 	return nil
 }
 
-// nesting begins a reference to another parameter, which no value may have.
-const nesting = "{{"
+// nesting begins a reference to another parameter, and nestingEnd ends it.
+const nesting, nestingEnd = "{{", "}}"
 
-// CheckPut says whether a value can be put by a request, as AWS checks it: a SecureString's as any other's, unlike one that is generated, or written in a
-// manifest, where it is what somebody else makes of passwords.
+// CheckPut says whether a request may put a value: it refers to no other parameter, whatever its type is. A SecureString that is generated, or that a manifest seals,
+// is not asked: a password may look so.
 // https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-working-with.html
-func CheckPut(value string) error {
-	if strings.Contains(value, nesting) {
+func CheckPut(value []byte) error {
+	if _, after, found := bytes.Cut(value, []byte(nesting)); found && bytes.Contains(after, []byte(nestingEnd)) {
 		return valueError(nil, errNested)
 	}
 	return nil
@@ -78,8 +76,10 @@ func CheckValue(p *v1alpha1.Parameter, value secretbytes.Bytes) error {
 	return nil
 }
 
-// CheckPattern says whether a text can be an AllowedPattern.
+// CheckPattern says whether a text can be an AllowedPattern. The error is AWS's InvalidAllowedPatternException.
 func CheckPattern(pattern string) error {
-	_, err := regexp.Compile(pattern)
-	return err
+	if _, err := compilePattern(pattern); err != nil {
+		return patternError(err)
+	}
+	return nil
 }
