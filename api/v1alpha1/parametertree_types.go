@@ -96,10 +96,10 @@ type ParameterTreeFilter struct {
 	Exclude []ParameterNamePattern `json:"exclude,omitempty"`
 }
 
-// ParameterNamePattern is a pattern of names below a path.
+// ParameterNamePattern is a pattern of names below a path. It has at most 8 wildcards.
 // +kubebuilder:validation:MinLength=1
 // +kubebuilder:validation:MaxLength=256
-// +kubebuilder:validation:Pattern=`^[a-zA-Z0-9_.*/-]+$`
+// +kubebuilder:validation:Pattern=`^([a-zA-Z0-9_./-]*[*]{1,2}){0,8}[a-zA-Z0-9_./-]*$`
 type ParameterNamePattern string
 
 // ParameterTagFilter asks for a tag.

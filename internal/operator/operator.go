@@ -348,7 +348,7 @@ func (op *Operator) wire(o Options, digester *projection.Digester) error {
 		Secrets:        &secretsmanager.Service{Client: cached, Region: o.Region, Regions: o.regions(), KMS: keys, Store: envelopes, Policies: kms.NewPolicyCache(0), Now: o.Now},
 		Authorities:    authorities,
 		Certificates:   &acm.Service{Client: cached, Region: o.Region, Authorities: authorities, KMS: keys, Store: envelopes, Now: o.Now},
-		Parameters:     &parameterstore.Service{Client: cached, Region: o.Region, KMS: keys, Store: envelopes, Policies: kms.NewPolicyCache(0), Now: o.Now, ServerTime: op.serverTime(o), Tiers: &parameterstore.Tiers{}, Listings: &parameterstore.Listings{}},
+		Parameters:     &parameterstore.Service{Client: cached, Region: o.Region, KMS: keys, Store: envelopes, Policies: kms.NewPolicyCache(0), Now: o.Now, ServerTime: op.serverTime(o), Tiers: &parameterstore.Tiers{}, Listings: &parameterstore.Listings{}, Counts: &parameterstore.Counts{}},
 		Projector:      &projection.Projector{Client: cached, Live: live, Digester: digester, Keyring: holder},
 		HSM:            clusters,
 		CloudHSM:       &cloudhsm.Service{Client: cached, Live: live, Namespace: o.Namespace, Region: o.Region, Quotas: o.CloudHSMQuotas},

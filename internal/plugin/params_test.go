@@ -145,6 +145,15 @@ var _ = Describe("params", func() {
 			Expect(*get(api, "/d/a").Value).To(Equal("one"))
 		})
 
+		It("begins nothing when a value refers to another parameter, which AWS refuses", func() {
+			api := as(all)
+			for _, dry := range []string{"--dry-run", "--overwrite"} {
+				_, _, err := run("params", "import", file(".env", "A=ok\nBAD={{ssm:x}}\nC=ok\n"), "--path", "/n", dry)
+				Expect(err).To(MatchError(And(ContainSubstring("/n/BAD"), ContainSubstring("can't nest another parameter"))))
+			}
+			absent(api, "/n/A")
+		})
+
 		It("begins nothing when a parameter is of another type, and shows no value of one that is secret in either", func() {
 			api := as(all)
 			put(api, "/t/a", "canary-there", types.ParameterTypeSecureString)

@@ -128,6 +128,9 @@ func (f *importFlags) wanted(path storePath, entries []paramfile.Entry) ([]wante
 		if err := parameterstore.CheckName(f.gateway.region, anAccount, w.name); err != nil {
 			return nil, fmt.Errorf("%s: %w", w.name, err)
 		}
+		if err := parameterstore.CheckPut([]byte(e.Value)); err != nil {
+			return nil, fmt.Errorf("%s: %w", w.name, err)
+		}
 		if len(e.Value) > most {
 			return nil, fmt.Errorf("the value of %s has %d bytes, and its tier %d at most: give --tier Intelligent-Tiering, which has %d, or shorten it",
 				w.name, len(e.Value), most, parameterstore.MaximumAdvanced)

@@ -2,6 +2,7 @@ package ssm
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -10,6 +11,7 @@ import (
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/arn"
+	"strongroom.dev/strongroom/internal/service/parameterstore"
 )
 
 // filter is one of a request that was checked.
@@ -27,15 +29,27 @@ const (
 	oneLevel   = "OneLevel"
 )
 
+// maximumFilters is how many filters a request has: each key once, and as many tags as a parameter has.
+const maximumFilters = 60
+
 // filters checks the filters of a request against the keys that its operation has; a key that ends in a colon stands for all that
-// begin with it.
+// begin with it. Each key is there once.
 // https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_ParameterStringFilter.html
 func (a *api) filters(given []types.ParameterStringFilter, keys []string) ([]filter, error) {
+	if len(given) > maximumFilters {
+		return nil, parameterstore.Invalid(fmt.Sprintf("1 validation error detected: Value at 'parameterFilters' failed to satisfy constraint: "+
+			"Member must have length less than or equal to %d", maximumFilters))
+	}
 	out := make([]filter, 0, len(given))
 	for i := range given {
 		f := filter{key: deref(given[i].Key), option: deref(given[i].Option), values: given[i].Values}
 		if !slices.ContainsFunc(keys, func(k string) bool { return k == f.key || strings.HasSuffix(k, ":") && strings.HasPrefix(f.key, k) }) {
-			return nil, &types.InvalidFilterKey{}
+			return nil, &types.InvalidFilterKey{Message: ptr.To("The following filter key is not valid: " + f.key +
+				". Valid filter keys include: [" + strings.Join(keys, ", ") + "]")}
+		}
+		if slices.ContainsFunc(out, func(other filter) bool { return other.key == f.key }) {
+			return nil, &types.InvalidFilterKey{Message: ptr.To("The following filter is duplicated in the request: " + f.key +
+				". A request can contain only one occurrence of a specific filter.")}
 		}
 		if f.option == "" {
 			if f.option = equals; f.key == "Path" {
@@ -47,14 +61,67 @@ func (a *api) filters(given []types.ParameterStringFilter, keys []string) ([]fil
 				". Valid options include: [" + strings.Join(optionsOf(f.key), ", ") + "]")}
 		}
 		if len(f.values) == 0 && !strings.HasPrefix(f.key, "tag:") {
-			return nil, &types.InvalidFilterValue{Message: ptr.To("The filter " + f.key + " has no value.")}
+			return nil, &types.InvalidFilterValue{Message: ptr.To("The following filter values are missing : null for filter key " + f.key)}
 		}
-		if f.key == "Path" && slices.ContainsFunc(f.values, func(v string) bool { return !strings.HasPrefix(v, "/") }) {
-			return nil, &types.InvalidFilterValue{Message: ptr.To("A path begins with a forward slash.")}
+		if err := f.checkValues(); err != nil {
+			return nil, err
 		}
 		out = append(out, f)
 	}
 	return out, nil
+}
+
+// checkValues says whether a filter's values are such as its key can have.
+func (f *filter) checkValues() error {
+	if f.key == "Path" {
+		return checkPaths(f.values)
+	}
+	valid := valuesOf(f.key)
+	for _, v := range f.values {
+		known := len(valid) == 0 || slices.Contains(valid, v) || f.option == beginsWith
+		if !known {
+			return &types.InvalidFilterOption{Message: ptr.To("The following filter value is not valid: " + v +
+				". Valid values include: [" + strings.Join(valid, ", ") + "]")}
+		}
+	}
+	return nil
+}
+
+// valuesOf are the values that a filter of a key can have, none if it can have any.
+func valuesOf(key string) []string {
+	switch key {
+	case "Tier":
+		return texts(types.ParameterTierStandard, types.ParameterTierAdvanced, types.ParameterTierIntelligentTiering)
+	case "Type":
+		return texts(types.ParameterTypeString, types.ParameterTypeStringList, types.ParameterTypeSecureString)
+	}
+	return nil
+}
+
+func texts[T ~string](values ...T) (out []string) {
+	for _, v := range values {
+		out = append(out, string(v))
+	}
+	return out
+}
+
+// checkPaths says whether texts are paths that a filter can have.
+func checkPaths(paths []string) error {
+	for _, p := range paths {
+		if lower := strings.ToLower(p); strings.HasPrefix(lower, "/aws") || strings.HasPrefix(lower, "/ssm") {
+			return parameterstore.Invalid("Filters for common parameters can't be prefixed with \"aws\" or \"ssm\" (case-insensitive). " +
+				"When using global parameters, please specify within a global namespace.")
+		}
+		trimmed := strings.TrimSuffix(p, "/")
+		id, err := parameterstore.ParseID(trimmed)
+		if !strings.HasPrefix(p, "/") || trimmed != "" && (err != nil || id.Selector != "") {
+			return parameterstore.Invalid("The parameter doesn't meet the parameter name requirements. The parameter name must begin with a forward slash \"/\". " +
+				"It can't be prefixed with \"aws\" or \"ssm\" (case-insensitive). It must use only letters, numbers, or the following symbols: . (period), - (hyphen), " +
+				"_ (underscore). Special characters are not allowed. All sub-paths, if specified, must use the forward slash symbol \"/\". " +
+				"Valid example: /get/parameters2-/by1./path0_.")
+		}
+	}
+	return nil
 }
 
 func optionsOf(key string) []string {

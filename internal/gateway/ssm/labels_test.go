@@ -163,6 +163,11 @@ var _ = Describe("A history", func() {
 		Expect(mustPut("h", "101", overwrite).Version).To(Equal(int64(101)))
 		_, err = get("h:1", true)
 		be(err, "ParameterVersionNotFound")
+		_, err = label("h", 2, "second")
+		Expect(err).NotTo(HaveOccurred())
+		_, err = put("h", "102", overwrite)
+		be(err, "ParameterMaxVersionLimitExceeded")
+		Expect(err).To(MatchError(ContainSubstring("Version 2, the oldest version")))
 		numbers := all(func(most *int32, token *string) ([]string, *string, error) {
 			out, err := do[sdk.GetParameterHistoryOutput](administrator, "GetParameterHistory",
 				&sdk.GetParameterHistoryInput{Name: ptr.To("h"), MaxResults: most, NextToken: token})
@@ -203,7 +208,7 @@ var _ = Describe("Values", func() {
 		Entry("a list with empty items and spaces", " a,, b ,", types.ParameterTypeStringList),
 		Entry("lines", "a\nb\r\n", types.ParameterTypeString), Entry("blanks", "  ", types.ParameterTypeString),
 		Entry("characters of more bytes", "grüße €", types.ParameterTypeString), Entry("quotes", `{"a":"b"}`, types.ParameterTypeString),
-		Entry("a reference that is none in a secret", "{{x}}", types.ParameterTypeSecureString),
+		Entry("half a reference in a secret", "x}}{{", types.ParameterTypeSecureString),
 		Entry("a secret of Standard's size", strings.Repeat("s", 4096), types.ParameterTypeSecureString),
 	)
 

@@ -71,7 +71,8 @@ func (a *api) resolvePath(_ context.Context, call *gateway.Call, in *sdk.GetPara
 	}
 	recursive := deref(in.Recursive)
 	return gateway.Resource[path]{
-		ARN: arn.Parameter(call.Region, call.Account(), trimmed), Context: &conditionKeys{recursive: &recursive}, Value: path(trimmed),
+		// As AWS asks about it: with the slash at its end if the request has it, so that parameter/x/* is about x/ and what is below.
+		ARN: arn.Parameter(call.Region, call.Account(), given), Context: &conditionKeys{recursive: &recursive}, Value: path(trimmed),
 	}, nil
 }
 

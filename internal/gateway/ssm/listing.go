@@ -2,6 +2,7 @@ package ssm
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/base64"
 	"slices"
 	"strings"
@@ -54,7 +55,7 @@ func positionOf(token *string, of string) (at position, err error) {
 // listed is the entries of a page, in the order of their names, and the token of the next one. The first page is of what there is, and has the order remembered. The others
 // go on in that order or a newer one, so that each costs as much as it has entries: they leave out what is gone, and what came since if the order is remembered.
 func (a *api) listed(ctx context.Context, call *gateway.Call, l listing) (shown []*v1alpha1.Parameter, next *string, err error) {
-	key := strings.Join([]string{call.Namespace(), call.Region, l.of, l.key}, "\x00")
+	key := l.keyOf(call)
 	now := a.Parameters.Now()
 	if l.from.after != "" {
 		if places, known := a.Parameters.Listings.Behind(key, l.from.after, l.from.asOf, now); known {
@@ -103,6 +104,13 @@ func (a *api) places(ctx context.Context, call *gateway.Call, l listing, places 
 		}
 	}
 	return shown, nil, nil
+}
+
+// keyOf tells a list from all others: whose it is, and a digest of what it is of, which has a client's filters in full.
+func (l *listing) keyOf(call *gateway.Call) parameterstore.ListingKey {
+	return parameterstore.ListingKey{
+		Namespace: call.Namespace(), Of: sha256.Sum256([]byte(strings.Join([]string{call.Region, l.of, l.key}, "\x00"))),
+	}
 }
 
 // token of the page behind an entry.

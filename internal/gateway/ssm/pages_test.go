@@ -303,7 +303,23 @@ var _ = Describe("DescribeParameters", func() {
 		Entry("a label", "InvalidFilterKey", filter("Label", "", "x")), Entry("a key of nobody's", "InvalidFilterKey", filter("name", "", "x")),
 		Entry("a path by its beginning", "InvalidFilterOption", filter("Path", "BeginsWith", "/x")),
 		Entry("a type by a part", "InvalidFilterOption", filter("Type", "Contains", "x")),
-		Entry("a path without its slash", "InvalidFilterValue", filter("Path", "", "/a", "b")),
+		Entry("a path without its slash", "ValidationException", filter("Path", "", "/a", "b")), Entry("an empty level", "ValidationException", filter("Path", "", "/h//x")),
+		Entry("a path of AWS's own", "ValidationException", filter("Path", "", "/AWS")), Entry("a path with what no name has", "ValidationException", filter("Path", "", "/#")),
+		Entry("a type that is none", "InvalidFilterOption", filter("Type", "", "String", "Nope")), Entry("a tier that is none", "InvalidFilterOption", filter("Tier", "", "Foo")),
 		Entry("a name without a value", "InvalidFilterValue", filter("Name", "Equals")),
 	)
+
+	It("has each filter once, and no more than a parameter can have", func() {
+		_, err := list(filter("Name", "", "a"), filter("Type", "", "String"), filter("Name", "", "b"))
+		be(err, "InvalidFilterKey")
+		Expect(err).To(MatchError(ContainSubstring("duplicated in the request: Name")))
+		_, err = list(filter("tag:a", "", "x"), filter("tag:b", "", "x"))
+		Expect(err).NotTo(HaveOccurred())
+		many := make([]types.ParameterStringFilter, 61)
+		for i := range many {
+			many[i] = filter(fmt.Sprintf("tag:%d", i), "", "x")
+		}
+		_, err = list(many...)
+		be(err, "ValidationException")
+	})
 })

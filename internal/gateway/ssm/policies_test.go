@@ -215,7 +215,15 @@ var _ = Describe("A parameter that has expired", func() {
 		_, err := put("/p/a", "w", overwrite)
 		be(err, "ValidationException")
 		Expect(err).To(MatchError(And(ContainSubstring("spec.policies"), ContainSubstring("declared"))))
-		mustPut("/p/a", "w", overwrite, policed(inOneHour()))
+		_, err = put("/p/a", "w", overwrite, policed(inOneHour()))
+		be(err, "ValidationException")
+		Expect(err).To(MatchError(ContainSubstring("manifest")), "which has the policies")
+		p = onlyObject()
+		world.Update(p, func() {
+			p.Spec.Policies = []v1alpha1.ParameterPolicy{{Type: "Expiration", Timestamp: world.Clock.Now().Add(time.Hour).UTC().Format(time.RFC3339)}}
+		})
+		passOver()
+		mustPut("/p/a", "w", overwrite)
 		passOver()
 		Expect(*mustGet("/p/a:1").Value).To(Equal("v"), "nothing was deleted")
 		Expect(describedAs("/p/a").Policies).To(HaveLen(1))

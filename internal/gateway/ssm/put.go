@@ -99,11 +99,12 @@ func (a *api) tier(ctx context.Context, call *gateway.Call, in *sdk.PutParameter
 
 // checkPut says what is wrong with a request whatever there is.
 func (a *api) checkPut(call *gateway.Call, in *sdk.PutParameterInput, w writing) error {
+	if err := parameterstore.CheckPattern(deref(in.AllowedPattern)); err != nil {
+		return err
+	}
 	switch {
 	case deref(in.DataType) != "" && *in.DataType != "text":
 		return parameterstore.Invalid("The data type " + *in.DataType + " is not supported: use text.")
-	case deref(in.AllowedPattern) != "" && parameterstore.CheckPattern(*in.AllowedPattern) != nil:
-		return &types.InvalidAllowedPatternException{Message: ptr.To("The request doesn't meet the regular expression requirement.")}
 	case len(in.Tags) > 0 && deref(in.Overwrite):
 		return parameterstore.Invalid("Invalid request: tags and overwrite can't be used together. To create a parameter with tags, please " +
 			"remove overwrite flag. To update tags for an existing parameter, please use AddTagsToResource or RemoveTagsFromResource.")

@@ -124,7 +124,7 @@ var _ = Describe("A parameter that refers to a secret", func() {
 
 	It("is read by GetParameter and GetParameters alone", func() {
 		_, err := put(name, "x", overwrite)
-		be(err, "ValidationException")
+		be(err, "AccessDeniedException")
 		for _, f := range []func() error{
 			func() error {
 				_, err := do[sdk.DeleteParameterOutput](administrator, "DeleteParameter", &sdk.DeleteParameterInput{Name: ptr.To(name)})

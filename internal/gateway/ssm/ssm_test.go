@@ -220,7 +220,8 @@ var _ = Describe("Several parameters", func() {
 		for code, filter := range map[string]types.ParameterStringFilter{
 			"InvalidFilterKey":    {Key: ptr.To("Label"), Values: []string{"x"}},
 			"InvalidFilterOption": {Key: ptr.To("Name"), Option: ptr.To("Recursive"), Values: []string{"x"}},
-			"InvalidFilterValue":  {Key: ptr.To("Path"), Values: []string{"x"}},
+			"InvalidFilterValue":  {Key: ptr.To("Name")},
+			"ValidationException": {Key: ptr.To("Path"), Values: []string{"x"}},
 		} {
 			_, err := do[sdk.DescribeParametersOutput](administrator, "DescribeParameters",
 				&sdk.DescribeParametersInput{ParameterFilters: []types.ParameterStringFilter{filter}})

@@ -36,7 +36,7 @@ func (s *Service) add(ctx context.Context, p *v1alpha1.Parameter, a addition) (v
 		case a.stored.Sequence == 0 && exists && !a.overwrite:
 			return ix, versions.Version{}, alreadyExists()
 		case ix.CheckRoom() != nil:
-			return ix, versions.Version{}, historyFull(p.AWSName())
+			return ix, versions.Version{}, historyFull(p.AWSName(), ix[0].Sequence)
 		}
 		// Crash-safe: the Envelope's name has the sequence, so one writer alone makes it. Who finds another's goes behind it.
 		a.Sequence = ix.Last() + 1

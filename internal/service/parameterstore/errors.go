@@ -43,10 +43,16 @@ func alreadyExists() error {
 	}
 }
 
-func historyFull(name string) error {
-	return &types.ParameterMaxVersionLimitExceeded{Message: ptr.To("You attempted to create a new version of " + name + " by calling the " +
-		"PutParameter API with the overwrite flag. Version 1, the oldest version, can't be deleted because it has a label associated with it. " +
-		"Move the label to another version of the parameter, and try again.")}
+// reserved says that a name is below a path of AWS's own, which nobody puts parameters at.
+func reserved(name string) error {
+	return &smithy.GenericAPIError{Code: "AccessDeniedException", Message: "No access to reserved parameter name: " + name + ".", Fault: smithy.FaultClient}
+}
+
+// historyFull says which version has the label that keeps another one out.
+func historyFull(name string, oldest int64) error {
+	return &types.ParameterMaxVersionLimitExceeded{Message: ptr.To(fmt.Sprintf("You attempted to create a new version of %s by calling the PutParameter API "+
+		"with the overwrite flag. Version %d, the oldest version, can't be deleted because it has a label associated with it. Move the label to another version "+
+		"of the parameter, and try again.", name, oldest))}
 }
 
 func mismatch(pattern string) error {

@@ -82,7 +82,7 @@ func Select(p *v1alpha1.Parameter, selector string) (versions.Version, error) {
 		return versionOf(&vs[len(vs)-1]), nil
 	}
 	var at int
-	if number, err := strconv.ParseInt(selector, 10, 64); err == nil {
+	if number, err := strconv.ParseInt(selector, 10, 64); err == nil && strconv.FormatInt(number, 10) == selector {
 		at = slices.IndexFunc(vs, func(v v1alpha1.ParameterVersion) bool { return v.Version == number })
 	} else {
 		at = slices.IndexFunc(vs, func(v v1alpha1.ParameterVersion) bool { return slices.Contains(v.Labels, selector) })

@@ -1,6 +1,7 @@
 package parameterstore
 
 import (
+	"crypto/sha256"
 	"slices"
 	"strings"
 	"sync"
@@ -26,8 +27,16 @@ const (
 // nil remembers nothing.
 type Listings struct {
 	mu     sync.Mutex
-	known  map[string]listing
+	known  map[ListingKey]listing
 	listed int
+}
+
+// ListingKey tells a list from all others.
+type ListingKey struct {
+	// Namespace whose parameters are listed. Each has its share of what is remembered: who lists most loses an order first.
+	Namespace string
+	// Of is a digest of what the list is of. Filters are a client's, and may be long.
+	Of [sha256.Size]byte
 }
 
 // Place is an entry of a list: the name that lists are ordered by, and that of the object.
@@ -80,8 +89,8 @@ func wellFormed(version string) bool {
 // CheckAsOf says whether a text that came from outside can be an Order's AsOf.
 func CheckAsOf(text string) bool { return wellFormed(text) && len(text) <= maximumAsOf }
 
-// Remember keeps the order of a list, which is known by a text that says what it is of, unless a newer one is known. It is its own from now on.
-func (l *Listings) Remember(of string, order Order, now time.Time) {
+// Remember keeps the order of a list, unless a newer one is known. It is its own from now on.
+func (l *Listings) Remember(of ListingKey, order Order, now time.Time) {
 	if l == nil || len(order.Places) > maximumListed {
 		return
 	}
@@ -97,17 +106,17 @@ func (l *Listings) Remember(of string, order Order, now time.Time) {
 		}
 	}
 	for len(l.known) >= maximumListings || l.listed+len(order.Places) > maximumListed {
-		l.forget(l.oldest())
+		l.forget(l.dispensable())
 	}
 	if l.known == nil {
-		l.known = map[string]listing{}
+		l.known = map[ListingKey]listing{}
 	}
 	l.known[of] = listing{order, now}
 	l.listed += len(order.Places)
 }
 
 // Behind is what comes behind an entry in a list that is remembered and not older than as of a resource version. It is read only.
-func (l *Listings) Behind(of, after, asOf string, now time.Time) (places []Place, known bool) {
+func (l *Listings) Behind(of ListingKey, after, asOf string, now time.Time) (places []Place, known bool) {
 	if l == nil {
 		return nil, false
 	}
@@ -130,15 +139,22 @@ func (l *listing) fresh(now time.Time) bool {
 	return age >= 0 && age < listingAge
 }
 
-func (l *Listings) forget(of string) {
+func (l *Listings) forget(of ListingKey) {
 	l.listed -= len(l.known[of].Places)
 	delete(l.known, of)
 }
 
-func (l *Listings) oldest() (of string) {
-	for name, is := range l.known {
-		if of == "" || is.at.Before(l.known[of].at) {
-			of = name
+// dispensable is the oldest order of the namespace that has most of what is remembered. A short order counts as one of the length that all would have if there were as
+// many as there may be.
+func (l *Listings) dispensable() (of ListingKey) {
+	weights := map[string]int{}
+	for key := range l.known {
+		weights[key.Namespace] += max(len(l.known[key].Places), maximumListed/maximumListings)
+	}
+	for key, is := range l.known {
+		weight, most := weights[key.Namespace], weights[of.Namespace]
+		if of == (ListingKey{}) || weight > most || weight == most && is.at.Before(l.known[of].at) {
+			of = key
 		}
 	}
 	return of

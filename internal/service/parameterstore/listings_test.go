@@ -1,6 +1,7 @@
 package parameterstore_test
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"slices"
 	"strconv"
@@ -19,6 +20,11 @@ func places(n int) (out []parameterstore.Place) {
 		out = append(out, parameterstore.Place{Canonical: fmt.Sprintf("p/%05d", i), Object: fmt.Sprintf("o-%d", i)})
 	}
 	return out
+}
+
+// listOf is a list of a namespace.
+func listOf(text string) parameterstore.ListingKey {
+	return parameterstore.ListingKey{Namespace: "default", Of: sha256.Sum256([]byte(text))}
 }
 
 // order is a list of n entries as of a resource version.
@@ -48,18 +54,18 @@ func TestAListIsRememberedForItsNextPages(t *testing.T) {
 		"an empty list has nothing behind": {nil, "p/00003", 0, nil, true},
 	} {
 		l := &parameterstore.Listings{}
-		l.Remember("list", parameterstore.Order{Places: tt.list, AsOf: "9"}, now)
-		got, known := l.Behind("list", tt.after, "9", now.Add(tt.at))
+		l.Remember(listOf("list"), parameterstore.Order{Places: tt.list, AsOf: "9"}, now)
+		got, known := l.Behind(listOf("list"), tt.after, "9", now.Add(tt.at))
 		if known != tt.known || !slices.Equal(got, tt.want) {
 			t.Errorf("%s: %v, %t", name, got, known)
 		}
-		if _, known := l.Behind("other", tt.after, "9", now); known {
+		if _, known := l.Behind(listOf("other"), tt.after, "9", now); known {
 			t.Errorf("%s: another list is known", name)
 		}
 	}
 	var none *parameterstore.Listings
-	none.Remember("list", parameterstore.Order{Places: all, AsOf: "9"}, now)
-	if _, known := none.Behind("list", "", "9", now); known {
+	none.Remember(listOf("list"), parameterstore.Order{Places: all, AsOf: "9"}, now)
+	if _, known := none.Behind(listOf("list"), "", "9", now); known {
 		t.Error("nothing remembers")
 	}
 }
@@ -83,17 +89,17 @@ func TestTheNextPagesOfAListComeFromNoOrderThatIsOlderThanTheFirst(t *testing.T)
 		l := &parameterstore.Listings{}
 		for _, asOf := range tt.remembered {
 			n, _ := strconv.Atoi(asOf)
-			l.Remember("list", order(n, asOf), now)
+			l.Remember(listOf("list"), order(n, asOf), now)
 		}
-		got, known := l.Behind("list", "", tt.first, now)
+		got, known := l.Behind(listOf("list"), "", tt.first, now)
 		if known != (tt.want > 0) || len(got) != tt.want {
 			t.Errorf("%s: %d entries, %t", name, len(got), known)
 		}
 	}
 	l := &parameterstore.Listings{}
-	l.Remember("list", order(10, "10"), now)
-	l.Remember("list", order(9, "9"), now.Add(time.Minute))
-	if got, known := l.Behind("list", "", "9", now.Add(time.Minute)); !known || len(got) != 9 {
+	l.Remember(listOf("list"), order(10, "10"), now)
+	l.Remember(listOf("list"), order(9, "9"), now.Add(time.Minute))
+	if got, known := l.Behind(listOf("list"), "", "9", now.Add(time.Minute)); !known || len(got) != 9 {
 		t.Error("a newer order that is too old to be used is in the way of another")
 	}
 }
@@ -122,10 +128,10 @@ func TestAnOrderIsAsOfItsNewestEntry(t *testing.T) {
 func TestListsThatAreRememberedAreBounded(t *testing.T) {
 	now := time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC)
 	l := &parameterstore.Listings{}
-	known := func(of string, at time.Time) bool { _, is := l.Behind(of, "", "", at); return is }
+	known := func(of string, at time.Time) bool { _, is := l.Behind(listOf(of), "", "", at); return is }
 	name := func(i int) string { return fmt.Sprint("list ", i) }
 	for i := range 300 {
-		l.Remember(name(i), order(1, "1"), now.Add(time.Duration(i)))
+		l.Remember(listOf(name(i)), order(1, "1"), now.Add(time.Duration(i)))
 	}
 	end := now.Add(300)
 	if known(name(43), end) || !known(name(44), end) || !known(name(299), end) {
@@ -133,19 +139,44 @@ func TestListsThatAreRememberedAreBounded(t *testing.T) {
 	}
 	many := order(400_000, "1")
 	for i := range 3 {
-		l.Remember(fmt.Sprint("long ", i), many, end.Add(time.Duration(i)))
+		l.Remember(listOf(fmt.Sprint("long ", i)), many, end.Add(time.Duration(i)))
 	}
 	end = end.Add(3)
 	if known("long 0", end) || !known("long 1", end) || !known("long 2", end) {
 		t.Error("three long lists are more than a million entries: the oldest is to go")
 	}
-	l.Remember("long 2", order(1, "1"), end)
-	l.Remember("long 3", many, end)
+	l.Remember(listOf("long 2"), order(1, "1"), end)
+	l.Remember(listOf("long 3"), many, end)
 	if !known("long 1", end) || !known("long 2", end) || !known("long 3", end) {
 		t.Error("a list that is replaced has given its room back")
 	}
-	l.Remember("far too long", order(1_200_000, "1"), end)
+	l.Remember(listOf("far too long"), order(1_200_000, "1"), end)
 	if known("far too long", end) || !known("long 3", end) {
 		t.Error("a list that is longer than all may be is kept, or others went for it")
+	}
+}
+
+func TestWhoListsMostLosesAnOrderFirst(t *testing.T) {
+	now := time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC)
+	mine := parameterstore.ListingKey{Namespace: "mine"}
+	for name, others := range map[string]struct{ lists, entries int }{
+		"of many lists": {1000, 1}, "of long lists": {40, 200_000},
+	} {
+		l := &parameterstore.Listings{}
+		l.Remember(mine, order(5, "1"), now) // the oldest of all
+		for i := range others.lists {
+			at := now.Add(time.Duration(i + 1))
+			key := listOf(fmt.Sprint(i))
+			l.Remember(key, order(others.entries, "1"), at)
+			if _, known := l.Behind(key, "", "", at); !known {
+				t.Fatalf("%s: the newest, %d, is not remembered", name, i)
+			}
+		}
+		if got, known := l.Behind(mine, "", "", now.Add(time.Second)); !known || len(got) != 5 {
+			t.Errorf("%s: another namespace's have pushed it out", name)
+		}
+		if _, known := l.Behind(listOf("0"), "", "", now.Add(time.Second)); known {
+			t.Errorf("%s: nothing is forgotten", name)
+		}
 	}
 }

@@ -72,6 +72,8 @@ func CheckName(region, account, name string) error {
 	}
 	bare := strings.ToLower(strings.TrimPrefix(name, "/"))
 	switch {
+	case strings.HasPrefix(bare, "aws") && strings.Count(name, "/") > 1:
+		return reserved(name)
 	case strings.HasPrefix(bare, "aws"), strings.HasPrefix(bare, "ssm"):
 		return Invalid("Parameter name: can't be prefixed with \"aws\" or \"ssm\" (case-insensitive).")
 	case len(arn.Parameter(region, account, name)) > maximumARN:

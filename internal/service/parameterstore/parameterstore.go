@@ -67,6 +67,8 @@ type Service struct {
 	Listings *Listings
 	// Tiers remembers the default tiers of accounts; nil asks for them each time.
 	Tiers *Tiers
+	// Counts remembers how many parameters accounts have; nil counts for each that is made.
+	Counts *Counts
 }
 
 // versionKind is that of parameters' versions.

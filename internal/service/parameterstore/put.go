@@ -52,6 +52,9 @@ type PutInput struct {
 // Crash-safe: object, Envelope, and then one write of status, which commits. A parameter without a version does not exist for the
 // API, so the request made again goes on with the object; an Envelope that is next in sequence is committed by whoever writes next.
 func (s *Service) Put(ctx context.Context, in PutInput) (*v1alpha1.Parameter, versions.Version, error) {
+	if err := CheckPut(in.Value.Reveal()); err != nil {
+		return nil, versions.Version{}, err
+	}
 	p, err := s.place(ctx, &in)
 	if err != nil {
 		return nil, versions.Version{}, err
@@ -133,6 +136,9 @@ func (s *Service) place(ctx context.Context, in *PutInput) (*v1alpha1.Parameter,
 		return s.create(ctx, in)
 	}
 	if err := s.mayReplace(in, p); err != nil {
+		return nil, err
+	}
+	if err := s.checkDeclared(ctx, in, p); err != nil {
 		return nil, err
 	}
 	changed, err := s.Change(ctx, p, func(spec *v1alpha1.ParameterSpec) error { // what is refused changes nothing
@@ -225,6 +231,9 @@ func (s *Service) create(ctx context.Context, in *PutInput) (*v1alpha1.Parameter
 	if err != nil {
 		return nil, err
 	}
+	if err := s.checkRoom(ctx, in.Namespace, in.Region, wanted.Spec.Tier); err != nil {
+		return nil, err
+	}
 	if wanted.Spec.Type == v1alpha1.ParameterSecureString { // a request that ends while it waits for the key leaves no parameter without a value
 		if _, err := s.KMS.AwaitKeyOrOwn(ctx, in.Namespace, wanted.Spec.KMSKeyRef, OwnKey); err != nil {
 			return nil, err
@@ -302,14 +311,23 @@ func held(holder string, until time.Time, err error) error {
 		": apply Parameter " + holder + " again to have it back, or wait.")
 }
 
+// patternError is AWS's error for an allowedPattern that is none. Here one may be too large, too, which AWS has no words for.
+func patternError(err error) error {
+	text := "The request doesn't meet the regular expression requirement."
+	if errors.Is(err, errLargePattern) {
+		text += fmt.Sprintf(" The repetitions of the pattern, written out, have more than %d instructions.", maximumInstructions)
+	}
+	return &types.InvalidAllowedPatternException{Message: &text}
+}
+
 // valueError is AWS's error for a value that cannot be stored.
 func valueError(spec *v1alpha1.ParameterSpec, err error) error {
 	var long *tooLong
 	switch {
 	case errors.Is(err, errMismatch):
 		return mismatch(spec.AllowedPattern)
-	case errors.Is(err, errPattern):
-		return &types.InvalidAllowedPatternException{Message: ptr.To("The request doesn't meet the regular expression requirement.")}
+	case errors.Is(err, errPattern), errors.Is(err, errLargePattern):
+		return patternError(err)
 	case errors.Is(err, errNested):
 		return Invalid("Parameter value can't nest another parameter. Do not use \"{{}}\" in the value.")
 	case errors.As(err, &long) && long.most == MaximumStandard:

@@ -25,9 +25,10 @@ const (
 )
 
 var (
-	errPatternText  = errors.New("a pattern has 1 to 256 letters, digits and . _ - / *")
+	errPatternText  = errors.New("a pattern has 1 to 256 letters, digits and . _ - / *, and at most 8 wildcards")
 	errPatternCount = errors.New("a tree has at most 32 patterns to include and 32 to exclude")
-	patternText     = regexp.MustCompile(`^[a-zA-Z0-9_.*/-]+$`)
+	// Matching takes time for each wildcard and character of a name, so there are few.
+	patternText = regexp.MustCompile(`^([a-zA-Z0-9_./-]*[*]{1,2}){0,8}[a-zA-Z0-9_./-]*$`)
 )
 
 // Under tells whether a parameter's name is below a path: on the next level, or on any. The path / and the empty one are all.
@@ -128,7 +129,7 @@ func patterns(texts []v1alpha1.ParameterNamePattern) ([]*regexp.Regexp, error) {
 // **/password is password wherever it is. RE2 matches in
 // time that is linear in the name, whatever the pattern is.
 func CompilePattern(pattern string) (*regexp.Regexp, error) {
-	if len(pattern) > maximumPattern || !patternText.MatchString(pattern) {
+	if pattern == "" || len(pattern) > maximumPattern || !patternText.MatchString(pattern) {
 		return nil, errPatternText
 	}
 	var text strings.Builder

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"regexp"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/secretbytes"
@@ -40,18 +39,31 @@ func check(spec *v1alpha1.ParameterSpec, now v1alpha1.ParameterTier, value secre
 	case n > most:
 		return &tooLong{n, most}
 	}
-	if spec.Type != v1alpha1.ParameterSecureString && bytes.Contains(value.Reveal(), []byte("{{")) {
+	if spec.Type != v1alpha1.ParameterSecureString && bytes.Contains(value.Reveal(), []byte(nesting)) {
 		return errNested
 	}
 	if spec.AllowedPattern == "" {
 		return nil
 	}
-	pattern, err := regexp.Compile(spec.AllowedPattern)
+	pattern, err := compilePattern(spec.AllowedPattern)
 	if err != nil {
-		return errPattern
+		return err
 	}
 	if !pattern.Match(value.Reveal()) {
 		return errMismatch
+	}
+	return nil
+}
+
+// nesting begins a reference to another parameter, and nestingEnd ends it.
+const nesting, nestingEnd = "{{", "}}"
+
+// CheckPut says whether a request may put a value: it refers to no other parameter, whatever its type is. A SecureString that is generated, or that a manifest seals,
+// is not asked: a password may look so.
+// https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-working-with.html
+func CheckPut(value []byte) error {
+	if _, after, found := bytes.Cut(value, []byte(nesting)); found && bytes.Contains(after, []byte(nestingEnd)) {
+		return valueError(nil, errNested)
 	}
 	return nil
 }
@@ -64,8 +76,10 @@ func CheckValue(p *v1alpha1.Parameter, value secretbytes.Bytes) error {
 	return nil
 }
 
-// CheckPattern says whether a text can be an AllowedPattern.
+// CheckPattern says whether a text can be an AllowedPattern. The error is AWS's InvalidAllowedPatternException.
 func CheckPattern(pattern string) error {
-	_, err := regexp.Compile(pattern)
-	return err
+	if _, err := compilePattern(pattern); err != nil {
+		return patternError(err)
+	}
+	return nil
 }
