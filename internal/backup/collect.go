@@ -32,7 +32,7 @@ var (
 	ErrNoRootHere = errors.New("there is no root of trust")
 	// ErrKeyMade says that a domain key was made while the backup was taken, which would lack it.
 	ErrKeyMade = errors.New("a domain key was made meanwhile: take the backup again")
-	// ErrKeyLost says that a domain key is missing by which something is wrapped: a backup without it would open no more than the installation.
+	// ErrKeyLost says that a domain key is missing that there was and by which something is wrapped: a backup without it would open no more than the installation.
 	ErrKeyLost = errors.New("a domain key is missing: restore it from an earlier backup, or delete what is under it, which nothing opens")
 	// ErrSlow says that the API server has forgotten the moment that a kind was read as of, which it does after some five minutes.
 	ErrSlow = errors.New("reading took longer than the API server remembers: write the backup to a file, and not to a pipe that is slow")
@@ -50,10 +50,14 @@ type Collector struct {
 	Now func() time.Time
 	// Each is told of every object that was written, by its kind.
 	Each func(kind string)
+	// Passed is told of every Envelope, by its kind, namespace and name, that is left out since it names a domain key of an epoch of which there has been none: nothing opens it. It may
+	// be nil.
+	Passed func(name string, epoch int64)
 
 	namespaces map[string]bool
 	envelopes  map[string]bool // what is in the backup, by held
 	epochs     map[int64]bool  // of the domain keys in it
+	newest     int64           // epoch of which there is a record in Namespace; 0 if that is not known
 	to         *Writer
 }
 
@@ -61,6 +65,9 @@ type Collector struct {
 // Envelope without an object would be entombed. What is being deleted is left out, and its Envelopes are not: it can be had back as long as its recovery window
 // lasts. It fails with ErrNotInstalled, ErrNoRootHere, ErrKeyMade, ErrKeyLost and ErrSlow.
 func (c *Collector) Write(ctx context.Context, dst io.Writer, recipients ...age.Recipient) error {
+	if err := c.known(ctx); err != nil { // before the domain keys are read: one of a later epoch that is there then was made meanwhile
+		return err
+	}
 	domainKeys, err := c.domainKeys(ctx)
 	if err != nil {
 		return err
@@ -95,6 +102,29 @@ func (c *Collector) Write(ctx context.Context, dst io.Writer, recipients ...age.
 		return err
 	}
 	return c.to.Close()
+}
+
+// known reads the epoch of the newest domain key that the Keyring's status names.
+func (c *Collector) known(ctx context.Context) error {
+	k := &unstructured.Unstructured{}
+	k.SetGroupVersionKind(ours(kindKeyring))
+	err := c.Cluster.Get(ctx, client.ObjectKey{Namespace: c.Namespace, Name: v1alpha1.KeyringName}, k)
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("reading the Keyring: %w", err)
+	}
+	c.newest, _, _ = unstructured.NestedInt64(k.Object, "status", "currentEpoch")
+	return nil
+}
+
+// unfounded tells whether an Envelope names a domain key that there has not been: one of a later epoch than those that are stored and those of which the Keyring knows. Whoever may write
+// Envelopes in any namespace can make one that names any epoch, and keeps nobody from taking a backup. Where nothing is noted of the Keyring, or in Strongroom's own
+// namespace, it is believed: a domain key may really be lost.
+func (c *Collector) unfounded(o *unstructured.Unstructured, epoch int64) bool {
+	newest := c.newest
+	for made := range c.epochs {
+		newest = max(newest, made)
+	}
+	return c.newest > 0 && epoch > newest && o.GetNamespace() != c.Namespace
 }
 
 // domainKeys are those that there are, before anything else is read: nothing in the backup may be under one that it lacks.
@@ -244,6 +274,15 @@ func (c *Collector) write(o *unstructured.Unstructured, to func(*unstructured.Un
 	if r, _ := rankOf(o); o.GetDeletionTimestamp() != nil && r >= rankEnvelope && o.GetKind() != kindHSMCluster { // what opens all others is there for as long as it is
 		return nil
 	}
+	if epoch := store.Epoch(keyOf(o)); epoch > 0 && !c.epochs[epoch] {
+		if !c.unfounded(o, epoch) {
+			return fmt.Errorf("%w: that of epoch %d, under which %s is", ErrKeyLost, epoch, nameOf(o))
+		}
+		if c.Passed != nil {
+			c.Passed(nameOf(o), epoch)
+		}
+		return nil
+	}
 	if ns := o.GetNamespace(); ns != "" {
 		c.namespaces[ns] = true
 	}
@@ -251,9 +290,6 @@ func (c *Collector) write(o *unstructured.Unstructured, to func(*unstructured.Un
 		c.envelopes[heldBy(o)] = true
 		if r, _ := rankOf(o); r == rankDomainKey {
 			c.epochs[epochOf(o)] = true
-		}
-		if epoch := store.Epoch(keyOf(o)); epoch > 0 && !c.epochs[epoch] {
-			return fmt.Errorf("%w: that of epoch %d, under which %s is", ErrKeyLost, epoch, nameOf(o))
 		}
 	} else if !complete(o, c.envelopes) {
 		o = bare(o)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -651,4 +652,71 @@ var _ = Describe("What was deleted for good", func() {
 		Entry("when it has marked all, and erased none", 3, 2),
 		Entry("when it has erased the first", 4, 0),
 	)
+})
+
+var _ = Describe("An Envelope under a domain key that is not there", func() {
+	var (
+		keyring *v1alpha1.Keyring
+		planted *v1alpha1.Envelope
+	)
+	BeforeEach(func() {
+		keyring = &v1alpha1.Keyring{ObjectMeta: metav1.ObjectMeta{Namespace: environment.OperatorNamespace, Name: v1alpha1.KeyringName}}
+		DeferCleanup(func() {
+			Expect(client.IgnoreNotFound(world.ControlPlane.Client.Delete(ctx, keyring))).To(Succeed())
+			Expect(client.IgnoreNotFound(world.ControlPlane.Client.Delete(ctx, planted))).To(Succeed())
+		})
+		ring, err := world.Services.Keyring.Get()
+		Expect(err).NotTo(HaveOccurred())
+		planted, err = store.NewTombstone(ring, world.Namespace, v1alpha1.EnvelopeOwner{Kind: "KMSKey", Name: "nothing"}, "arn", store.Tombstone{}, time.Now(), time.Now().Add(time.Hour))
+		Expect(err).NotTo(HaveOccurred())
+	})
+	under := func(namespace string, epoch int64) {
+		GinkgoHelper()
+		planted.ObjectMeta = metav1.ObjectMeta{Namespace: namespace, Name: planted.Name}
+		planted.Spec.KeyARN = fmt.Sprintf("strongroom:domain-key/%d", epoch)
+		Expect(world.ControlPlane.Client.Create(ctx, planted)).To(Succeed())
+	}
+	known := func(epoch int64) {
+		GinkgoHelper()
+		if keyring.ResourceVersion == "" {
+			Expect(world.ControlPlane.Client.Create(ctx, keyring)).To(Succeed())
+		}
+		keyring.Status.CurrentEpoch = epoch
+		Expect(world.ControlPlane.Client.Status().Update(ctx, keyring)).To(Succeed())
+	}
+	written := func() (passed []string, err error) {
+		GinkgoHelper()
+		id, err := age.GenerateHybridIdentity()
+		Expect(err).NotTo(HaveOccurred())
+		var b bytes.Buffer
+		c := &backup.Collector{Cluster: world.ControlPlane.Client, Namespace: environment.OperatorNamespace, Now: time.Now, Each: func(string) {},
+			Passed: func(name string, epoch int64) { passed = append(passed, fmt.Sprint(name, " ", epoch)) }}
+		if err := c.Write(ctx, &b, id.Recipient()); err != nil {
+			return passed, err
+		}
+		_, objects := objectsIn(b.Bytes(), id)
+		Expect(objects).NotTo(ContainElement(HaveField("GetName()", planted.Name)))
+		return passed, nil
+	}
+
+	It("is left out of a backup, which is taken and tells of it, if it names an epoch that no domain key has had", func() {
+		known(1)
+		under(world.Namespace, 77777)
+		Expect(written()).To(ConsistOf("Envelope " + world.Namespace + "/" + planted.Name + " 77777"))
+	})
+
+	It("has the backup refused if there was such a domain key, or there may have been", func() {
+		under(world.Namespace, 2)
+		_, err := written()
+		Expect(err).To(MatchError(backup.ErrKeyLost), "nothing is noted of the Keyring")
+		known(2)
+		_, err = written()
+		Expect(err).To(MatchError(backup.ErrKeyLost), "the Keyring knows it")
+		known(1)
+		Expect(written()).To(HaveLen(1))
+		Expect(world.ControlPlane.Client.Delete(ctx, planted)).To(Succeed())
+		under(environment.OperatorNamespace, 2)
+		_, err = written()
+		Expect(err).To(MatchError(backup.ErrKeyLost), "Strongroom's own namespace has it")
+	})
 })
