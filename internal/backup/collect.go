@@ -48,7 +48,7 @@ type Collector struct {
 	WithoutRoot bool
 	// Now is the clock.
 	Now func() time.Time
-	// Each is told of every object that was written, by its kind.
+	// Each is told of every object that was written, by its kind, which is "core Secret" of the core API's.
 	Each func(kind string)
 	// Passed is told of every Envelope, by its kind, namespace and name, that is left out since it names a domain key of an epoch of which there has been none: nothing opens it. It may
 	// be nil.
@@ -297,7 +297,7 @@ func (c *Collector) write(o *unstructured.Unstructured, to func(*unstructured.Un
 	if err := to(o); err != nil {
 		return err
 	}
-	c.Each(o.GetKind())
+	c.Each(kindOf(o))
 	return nil
 }
 

@@ -479,7 +479,7 @@ var _ = Describe("What an installation opens by, where it is missing and a manag
 		root := without(environment.RootSecret())
 		err = restored(world.ControlPlane.Client, file, id)
 		Expect(err).To(MatchError(backup.ErrRunning))
-		Expect(err).To(MatchError(And(ContainSubstring("Secret strongroom-system/strongroom-root is missing"), Not(ContainSubstring("by itself")))))
+		Expect(err).To(MatchError(And(HavePrefix("core Secret strongroom-system/strongroom-root is missing"), Not(ContainSubstring("by itself")))))
 		root()
 		Expect(restored(world.ControlPlane.Client, file, id)).To(Succeed())
 	})
