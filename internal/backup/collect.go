@@ -57,6 +57,7 @@ type Collector struct {
 	namespaces map[string]bool
 	envelopes  map[string]bool // what is in the backup, by held
 	epochs     map[int64]bool  // of the domain keys in it
+	living     map[string]bool // unique ids of the users and roles in it
 	newest     int64           // epoch of which there is a record in Namespace; 0 if that is not known
 	to         *Writer
 }
@@ -89,7 +90,7 @@ func (c *Collector) Write(ctx context.Context, dst io.Writer, recipients ...age.
 	if c.to, err = NewWriter(dst, h, recipients...); err != nil {
 		return err
 	}
-	c.namespaces, c.envelopes, c.epochs = map[string]bool{}, map[string]bool{}, map[int64]bool{}
+	c.namespaces, c.envelopes, c.epochs, c.living = map[string]bool{}, map[string]bool{}, map[int64]bool{}, map[string]bool{}
 	if c.WithoutRoot {
 		roots = nil
 	}
@@ -180,17 +181,28 @@ func (c *Collector) allEnvelopes(ctx context.Context) error {
 
 // objects writes what users make, and the namespaces of all.
 func (c *Collector) objects(ctx context.Context) error {
-	var late []*unstructured.Unstructured
+	var late, roles []*unstructured.Unstructured
 	for _, kind := range kinds {
 		if err := c.list(ctx, ours(kind), "", func(o *unstructured.Unstructured) error {
-			if contested(o) {
+			c.lives(o)
+			switch {
+			case contested(o):
 				late = append(late, o.DeepCopy())
+				return nil
+			case kind == kindIAMRole: // one may name another
+				roles = append(roles, o.DeepCopy())
 				return nil
 			}
 			return c.add(o)
 		}); err != nil {
 			return err
 		}
+		for _, o := range roles {
+			if err := c.add(o); err != nil {
+				return err
+			}
+		}
+		roles = nil
 	}
 	for _, o := range late {
 		if err := c.write(o, c.to.AddLate); err != nil {
@@ -291,8 +303,12 @@ func (c *Collector) write(o *unstructured.Unstructured, to func(*unstructured.Un
 		if r, _ := rankOf(o); r == rankDomainKey {
 			c.epochs[epochOf(o)] = true
 		}
-	} else if !complete(o, c.envelopes) {
-		o = bare(o)
+	} else {
+		gone := c.gone(o)
+		if !complete(o, c.envelopes) {
+			o = bare(o)
+		}
+		o = withBinding(o, gone)
 	}
 	if err := to(o); err != nil {
 		return err
