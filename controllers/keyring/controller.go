@@ -58,6 +58,9 @@ type Reconciler struct {
 
 	// damaged are the Envelopes that did not open. One pass is made at a time.
 	damaged map[types.UID]damage
+	// after are the Envelopes that named a later epoch than the current one, when all were looked at last.
+	after  []v1alpha1.Envelope
+	looked time.Time
 }
 
 // +kubebuilder:rbac:groups=strongroom.dev,resources=keyrings,verbs=get;list;watch
@@ -80,6 +83,8 @@ type pass struct {
 	telling         []types.UID
 	// first tells that nothing was known of damage before, as in a process that follows another.
 	first bool
+	// claims are the Envelopes that name an epoch of which there has been no domain key.
+	claims []v1alpha1.Envelope
 	// lost are the epochs of domain keys that Envelopes name and that are not there.
 	lost []int64
 	// unreached is why the root of trust was not reached that would have to open the current domain key in other managers.
@@ -132,11 +137,8 @@ func (r *Reconciler) open(_ context.Context, p *pass) (err error) {
 	return nil
 }
 
-// ahead is how many epochs after the current one are looked for among Envelopes.
-const ahead = 16
-
-// confirm sees that the domain keys are stored as they are open, stores those again that are missing, and opens one that this process does not have, of which
-// status or an Envelope tells. Another of that epoch must not be made while it is missing: the real one could not come back.
+// confirm sees that the domain keys are stored as they are open, stores those again that are missing, and opens one that this process does not have and that there
+// was. Another of that epoch must not be made while it is missing: the real one could not come back.
 func (r *Reconciler) confirm(ctx context.Context, p *pass) error {
 	restored, err := r.DomainKeys.Confirm(ctx, r.Store)
 	for _, name := range restored {
@@ -145,22 +147,13 @@ func (r *Reconciler) confirm(ctx context.Context, p *pass) error {
 	if err != nil {
 		return err
 	}
-	newest := p.keyring.Status.CurrentEpoch
-	for epoch := p.ring.CurrentEpoch() + 1; epoch <= p.ring.CurrentEpoch()+ahead; epoch++ {
-		envelopes, err := r.Store.OfEpoch(ctx, epoch)
-		if err != nil {
-			return err
-		}
-		if len(envelopes) > 0 {
-			newest = max(newest, epoch)
-		}
-	}
-	if newest <= p.ring.CurrentEpoch() {
-		return nil
+	newest, err := r.claimed(ctx, p)
+	if err != nil || newest <= p.ring.CurrentEpoch() {
+		return err
 	}
 	err = r.DomainKeys.Renew(newest)
 	if errors.Is(err, keyring.ErrUnknownEpoch) {
-		return fmt.Errorf("%w: that of the domain key of epoch %d, which is in use: restore it from a backup", store.ErrMissing, newest)
+		return missing("that of the domain key of epoch %d, which is in use: restore it from a backup", newest)
 	}
 	if err != nil {
 		return err

@@ -35,27 +35,31 @@ func (r *Reconciler) damage(e *v1alpha1.Envelope, now time.Time) {
 	r.damaged[e.UID] = damage{generation: e.Generation, tried: now, told: was.told && was.generation == e.Generation}
 }
 
-// count tells a pass what of former generations is damaged, whether or not this pass tried it, and forgets all else.
+// count tells a pass what of former generations is damaged, whether or not this pass tried it, and what names a domain key that there has not been, and forgets all else.
 func (r *Reconciler) count(p *pass, former []generation) {
-	if len(r.damaged) == 0 {
-		return
-	}
 	seen := map[types.UID]bool{}
-	for i := range former {
-		for j := range former[i].envelopes {
-			e := &former[i].envelopes[j]
-			d, known := r.damaged[e.UID]
-			if !known || d.generation != e.Generation {
-				continue
-			}
-			seen[e.UID] = true
-			p.damaged = append(p.damaged, e.Namespace+"/"+e.Name)
-			if !d.told {
-				p.untold = append(p.untold, e.Namespace+"/"+e.Name)
-				p.telling = append(p.telling, e.UID)
-			}
+	see := func(e *v1alpha1.Envelope) {
+		d, known := r.damaged[e.UID]
+		if !known || d.generation != e.Generation {
+			return
+		}
+		seen[e.UID] = true
+		p.damaged = append(p.damaged, e.Namespace+"/"+e.Name)
+		if !d.told {
+			p.untold = append(p.untold, e.Namespace+"/"+e.Name)
+			p.telling = append(p.telling, e.UID)
 		}
 	}
+	for i := range former {
+		for j := range former[i].envelopes {
+			see(&former[i].envelopes[j])
+		}
+	}
+	for i := range p.claims {
+		r.damage(&p.claims[i], time.Time{}) // which nobody has tried: it is, as soon as there is such a domain key
+		see(&p.claims[i])
+	}
+	damagedEnvelopes.Set(float64(len(p.damaged)))
 	for uid := range r.damaged {
 		if !seen[uid] {
 			delete(r.damaged, uid)
@@ -83,8 +87,13 @@ func names(damaged []string) string {
 	return text
 }
 
-// tampered is what is said of them.
-func tampered(damaged []string) string {
-	return fmt.Sprintf("%d Envelopes do not open under the domain key that they name, and stay as they are: %s. Restore them from a backup, or delete what they are of",
+// tampered is what is said of them, of which some are claims.
+func tampered(damaged []string, claims []v1alpha1.Envelope) string {
+	text := fmt.Sprintf("%d Envelopes do not open under the domain key that they name, and stay as they are: %s. Restore them from a backup, or delete what they are of",
 		len(damaged), names(damaged))
+	if len(claims) > 0 {
+		text += fmt.Sprintf(". There has been no domain key here that %d of them name: %s. If they are of another installation, restore its domain keys before the next rotation",
+			len(claims), names(slices.Sorted(slices.Values(namesOf(claims)))))
+	}
+	return text
 }

@@ -2,6 +2,9 @@ package keyring
 
 import (
 	"errors"
+	"fmt"
+	"math"
+	"slices"
 	"testing"
 	"time"
 
@@ -147,6 +150,46 @@ func TestADomainKeyOfTheFutureWasMadeWhenItWasNoted(t *testing.T) {
 	} {
 		if got := madeAt(tt.says, tt.noted, now); !got.Equal(tt.want) {
 			t.Errorf("%s: %s", name, got)
+		}
+	}
+}
+
+func TestAnEnvelopeIsBelievedThatStrongroomsOwnNamespaceHasARecordOf(t *testing.T) {
+	at := func(namespace string, epochs ...int64) (out []v1alpha1.Envelope) {
+		for _, epoch := range epochs {
+			out = append(out, v1alpha1.Envelope{
+				ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: fmt.Sprint(epoch)}, Spec: v1alpha1.EnvelopeSpec{KeyARN: fmt.Sprint("strongroom:domain-key/", epoch)},
+			})
+		}
+		return out
+	}
+	key := func(epochs ...int64) (out []v1alpha1.Envelope) {
+		for _, epoch := range epochs {
+			out = append(out, v1alpha1.Envelope{Spec: v1alpha1.EnvelopeSpec{Sequence: epoch}})
+		}
+		return out
+	}
+	for name, tt := range map[string]struct {
+		known         int64
+		stored, after []v1alpha1.Envelope
+		newest        int64
+		claims        []string
+	}{
+		"there is none":                           {1, key(1), nil, 1, nil},
+		"of another namespace":                    {1, key(1), at("shop", 2), 1, []string{"shop/2"}},
+		"of the newest epoch that there can be":   {1, key(1), at("shop", math.MaxInt64), 1, []string{"shop/9223372036854775807"}},
+		"the domain key is stored":                {1, key(1, 2), at("shop", 2), 2, nil},
+		"a later domain key is stored":            {1, key(1, 3), at("shop", 2), 2, nil},
+		"one is stored that nothing is under":     {1, key(1, 3), at("shop", 4), 1, []string{"shop/4"}},
+		"status names it":                         {2, key(1), at("shop", 2), 2, nil},
+		"status names one before it":              {2, key(1), at("shop", 3, 2), 2, []string{"shop/3"}},
+		"of its own namespace":                    {1, key(1), at("own", 2), 2, nil},
+		"one before one of its own namespace":     {1, key(1), append(at("shop", 2, 4), at("own", 3)...), 3, []string{"shop/4"}},
+		"believed and not, from the same tenants": {1, key(1, 2), at("shop", 2, 3, 2), 2, []string{"shop/3"}},
+	} {
+		newest, claims := decideClaims(tt.known, "own", tt.stored, tt.after)
+		if newest != tt.newest || !slices.Equal(namesOf(claims), tt.claims) {
+			t.Errorf("%s: %d, %v", name, newest, namesOf(claims))
 		}
 	}
 }

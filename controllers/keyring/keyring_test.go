@@ -482,7 +482,7 @@ var _ = Describe("A rewrap", func() {
 		Expect(world.DrainEvents()).To(BeEmpty())
 	})
 
-	It("makes no other domain key of an epoch that is in use and missing, as its status tells or an Envelope", func() {
+	It("makes no other domain key of an epoch that is in use and missing, as its status tells, or an Envelope in its namespace, or any as long as nothing is noted of the Keyring", func() {
 		one := records(1)[0]
 		k := made()
 		missing := func() {
@@ -495,6 +495,7 @@ var _ = Describe("A rewrap", func() {
 			Expect(domainKeys()).To(HaveLen(before))
 			Expect(condition(k, v1alpha1.ConditionReady)).To(HaveField("Reason", v1alpha1.ReasonEnvelopeMissing))
 			Expect(k.Status.LastHandledRotateAt).NotTo(HavePrefix("missing"))
+			Expect(condition(k, v1alpha1.ConditionStalled)).To(HaveField("Status", metav1.ConditionTrue))
 		}
 		known := k.Status.CurrentEpoch
 		k.Status.CurrentEpoch = known + 1
@@ -506,13 +507,62 @@ var _ = Describe("A rewrap", func() {
 		Expect(world.ControlPlane.Client.Status().Update(ctx, k)).To(Succeed())
 		world.Seen(k)
 
-		e := live(one)
-		spec := *e.Spec.DeepCopy()
-		world.Update(e, func() { e.Spec.KeyARN = fmt.Sprintf("strongroom:domain-key/%d", known+3) })
+		own := live(one)
+		own.ObjectMeta = metav1.ObjectMeta{Namespace: environment.OperatorNamespace, Name: one.Name}
+		own.Spec.KeyARN = fmt.Sprintf("strongroom:domain-key/%d", known+1)
+		world.Create(own)
 		missing()
-		world.Exchange(live(e), func(e *v1alpha1.Envelope) { e.Spec = spec })
-		pass(k) // what was asked for meanwhile is done
+		world.Remove(own)
+
+		claim(one, known+3)
+		world.Remove(k)
+		_, err := passBy(world.Keyring, k) // makes it anew
+		Expect(err).NotTo(HaveOccurred())
+		world.Refresh(k)
+		world.Seen(k)
+		missing()
+		Expect(condition(k, v1alpha1.ConditionReady).Message).To(And(ContainSubstring(world.Namespace+"/"+one.Name), ContainSubstring("restore")))
+		Expect(k.Status.CurrentEpoch).To(BeZero())
+		world.Remove(live(one))
+		Expect(pass(k)).To(BeNumerically(">", time.Minute)) // what was asked for meanwhile is done
 		Expect(k.Status.CurrentEpoch).To(Equal(known+1), "%v", k.Status.Conditions)
+	})
+
+	It("believes no Envelope of another namespace that names a domain key which there never was: it rotates, rewraps, and tells of it, once as an event", func() {
+		all := records(4)
+		k := made()
+		known := k.Status.CurrentEpoch
+		for n, epoch := range []int64{known + 1, known + 2, known + 77777} {
+			claim(all[n], epoch)
+		}
+		names := func(n int) string { return world.Namespace + "/" + all[n].Name }
+		world.DrainEvents()
+		for range 2 {
+			Expect(pass(k)).To(Equal(30*time.Second), "what is gone is seen soon")
+			Expect(condition(k, v1alpha1.ConditionReady)).To(HaveField("Status", metav1.ConditionTrue))
+			Expect(condition(k, v1alpha1.ConditionRewrapped)).To(And(HaveField("Status", metav1.ConditionFalse), HaveField("Reason", v1alpha1.ReasonEnvelopeTampered),
+				HaveField("Message", And(ContainSubstring("3 Envelopes"), ContainSubstring("3 of them"), ContainSubstring(names(0)), ContainSubstring(names(1)), ContainSubstring(names(2))))))
+		}
+		Expect(world.DrainEvents()).To(ConsistOf(And(ContainSubstring(v1alpha1.ReasonEnvelopeTampered), ContainSubstring(names(2)))))
+		Expect(damaged()).To(BeEquivalentTo(3))
+
+		rotated(k) // which is of the epoch that the first names
+		world.DrainEvents()
+		pass(k)
+		Expect(k.Status.Rewrap).To(And(HaveField("Total", BeEquivalentTo(1)), HaveField("Done", BeEquivalentTo(1))))
+		Expect(store.Epoch(live(all[3]).Spec.KeyARN)).To(Equal(known + 1))
+		Expect(condition(k, v1alpha1.ConditionRewrapped).Message).To(And(ContainSubstring("2 Envelopes"), Not(ContainSubstring(names(0)))))
+		rotated(k) // under the next, the first is of a former one, and does not open
+		pass(k)
+		Expect(condition(k, v1alpha1.ConditionRewrapped).Message).To(And(ContainSubstring(names(0)), ContainSubstring(names(2)), ContainSubstring("1 of them")))
+		for n := range 3 {
+			world.Remove(live(all[n]))
+		}
+		world.Clock.Advance(time.Minute)
+		finished(k)
+		Expect(pass(k)).To(BeNumerically(">", time.Minute))
+		Expect(damaged()).To(BeZero())
+		allOpenUnder(known + 2)
 	})
 
 	It("keeps nobody from erasing, and brings nothing back", func() {

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -53,12 +52,15 @@ func (r *Reconciler) rewrap(ctx context.Context, p *pass) error {
 	if before > 0 && wait > 0 {
 		p.requeue = min(p.requeue, wait)
 	} else {
-		p.requeue = min(p.requeue, again(left, int64(len(p.damaged))))
+		p.requeue = min(p.requeue, again(left, int64(len(p.damaged)-len(p.claims))))
+	}
+	if len(p.claims) > 0 {
+		p.requeue = min(p.requeue, looking)
 	}
 	p.keyring.Status.Rewrap = progress(p.keyring.Status.Rewrap, p.ring.CurrentEpoch(), before, left, p.now)
 	p.keyring.Status.Epochs, err = r.epochs(ctx, p, former, before-left, err)
 	if err == nil && len(p.lost) > 0 {
-		err = fmt.Errorf("%w: those of the domain keys of the epochs %v, under which Envelopes are that nothing opens: restore them from a backup", store.ErrMissing, p.lost)
+		err = missing("those of the domain keys of the epochs %v, under which Envelopes are that nothing opens: restore them from a backup", p.lost)
 	}
 	return err
 }

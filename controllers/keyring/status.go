@@ -32,8 +32,8 @@ func (r *Reconciler) summarise(ctx context.Context, p *pass, err error) (ctrl.Re
 					Note: fmt.Sprintf("the domain key of epoch %d was made; what is under former ones is rewrapped in the background", status.CurrentEpoch)})
 			}
 			// A process that follows another is told of what that one knew by the condition, which says the same.
-			if known := p.first && former != nil && former.Message == tampered(p.untold); len(p.untold) > 0 && !known {
-				reporter.Tell(p.keyring, outcome.Happening{Type: corev1.EventTypeWarning, Reason: v1alpha1.ReasonEnvelopeTampered, Action: "Rewrap", Note: tampered(p.untold)})
+			if known := p.first && former != nil && former.Message == tampered(p.untold, p.claims); len(p.untold) > 0 && !known {
+				reporter.Tell(p.keyring, outcome.Happening{Type: corev1.EventTypeWarning, Reason: v1alpha1.ReasonEnvelopeTampered, Action: "Rewrap", Note: tampered(p.untold, p.claims)})
 			}
 			r.told(p)
 			return nil
@@ -55,7 +55,7 @@ func rewrapped(p *pass) {
 	case len(p.lost) > 0:
 		say(metav1.ConditionFalse, v1alpha1.ReasonEnvelopeMissing, fmt.Sprintf("Envelopes are under domain keys that are not there, of the epochs %v, and stay as they are", p.lost))
 	case len(p.damaged) > 0:
-		say(metav1.ConditionFalse, v1alpha1.ReasonEnvelopeTampered, tampered(p.damaged))
+		say(metav1.ConditionFalse, v1alpha1.ReasonEnvelopeTampered, tampered(p.damaged, p.claims))
 	case p.unreached != nil:
 		say(metav1.ConditionFalse, v1alpha1.ReasonRootUnavailable, fmt.Sprintf("The rewrap under the domain key of epoch %d waits until the root of trust is reached: %s",
 			status.CurrentEpoch, fault.Message(p.unreached)))

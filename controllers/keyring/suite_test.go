@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/controllers/keyring"
@@ -189,6 +190,28 @@ func records(count int) (out []*v1alpha1.Envelope) {
 		return len(found)
 	}).Should(BeNumerically(">=", count))
 	return out
+}
+
+// claim has an Envelope name another domain key, as somebody who may write Envelopes in its namespace can.
+func claim(e *v1alpha1.Envelope, epoch int64) {
+	GinkgoHelper()
+	changed := live(e)
+	world.Update(changed, func() { changed.Spec.KeyARN = fmt.Sprintf("strongroom:domain-key/%d", epoch) })
+	world.Seen(changed)
+}
+
+// damaged is the metric strongroom_damaged_envelopes.
+func damaged() float64 {
+	GinkgoHelper()
+	families, err := metrics.Registry.Gather()
+	Expect(err).NotTo(HaveOccurred())
+	for _, f := range families {
+		if f.GetName() == "strongroom_damaged_envelopes" {
+			return f.GetMetric()[0].GetGauge().GetValue()
+		}
+	}
+	Fail("there is no such metric")
+	return 0
 }
 
 func live(e *v1alpha1.Envelope) *v1alpha1.Envelope {

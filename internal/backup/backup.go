@@ -66,14 +66,16 @@ const (
 	rankObject
 )
 
-// kinds are those whose objects users make, in the order in which they are put into a backup. Envelopes are not among them.
+// kinds are those whose objects users make, in the order in which they are put into a backup: users and roles come before what names them. Envelopes are not among them.
 var kinds = []string{
-	kindHSMCluster, kindKeyring, "KMSKey", "KMSGrant", "CertificateAuthority", "Certificate", "IAMPolicy", "IAMGroup", "IAMUser", "IAMRole", "Parameter", "ParameterTree", "Secret",
+	kindHSMCluster, kindKeyring, "IAMPolicy", "IAMGroup", kindIAMUser, kindIAMRole, "KMSKey", "KMSGrant", "CertificateAuthority", "Certificate", "Parameter", "ParameterTree", "Secret",
 }
 
 const (
 	kindEnvelope   = "Envelope"
 	kindHSMCluster = "HSMCluster"
+	kindIAMRole    = "IAMRole"
+	kindIAMUser    = "IAMUser"
 	kindKeyring    = "Keyring"
 	kindNamespace  = "Namespace"
 	kindSecret     = "Secret" // of the core API

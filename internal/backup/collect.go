@@ -32,7 +32,7 @@ var (
 	ErrNoRootHere = errors.New("there is no root of trust")
 	// ErrKeyMade says that a domain key was made while the backup was taken, which would lack it.
 	ErrKeyMade = errors.New("a domain key was made meanwhile: take the backup again")
-	// ErrKeyLost says that a domain key is missing by which something is wrapped: a backup without it would open no more than the installation.
+	// ErrKeyLost says that a domain key is missing that there was and by which something is wrapped: a backup without it would open no more than the installation.
 	ErrKeyLost = errors.New("a domain key is missing: restore it from an earlier backup, or delete what is under it, which nothing opens")
 	// ErrSlow says that the API server has forgotten the moment that a kind was read as of, which it does after some five minutes.
 	ErrSlow = errors.New("reading took longer than the API server remembers: write the backup to a file, and not to a pipe that is slow")
@@ -48,12 +48,17 @@ type Collector struct {
 	WithoutRoot bool
 	// Now is the clock.
 	Now func() time.Time
-	// Each is told of every object that was written, by its kind.
+	// Each is told of every object that was written, by its kind, which is "core Secret" of the core API's.
 	Each func(kind string)
+	// Passed is told of every Envelope, by its kind, namespace and name, that is left out since it names a domain key of an epoch of which there has been none: nothing opens it. It may
+	// be nil.
+	Passed func(name string, epoch int64)
 
 	namespaces map[string]bool
 	envelopes  map[string]bool // what is in the backup, by held
 	epochs     map[int64]bool  // of the domain keys in it
+	living     map[string]bool // unique ids of the users and roles in it
+	newest     int64           // epoch of which there is a record in Namespace; 0 if that is not known
 	to         *Writer
 }
 
@@ -61,6 +66,9 @@ type Collector struct {
 // Envelope without an object would be entombed. What is being deleted is left out, and its Envelopes are not: it can be had back as long as its recovery window
 // lasts. It fails with ErrNotInstalled, ErrNoRootHere, ErrKeyMade, ErrKeyLost and ErrSlow.
 func (c *Collector) Write(ctx context.Context, dst io.Writer, recipients ...age.Recipient) error {
+	if err := c.known(ctx); err != nil { // before the domain keys are read: one of a later epoch that is there then was made meanwhile
+		return err
+	}
 	domainKeys, err := c.domainKeys(ctx)
 	if err != nil {
 		return err
@@ -82,7 +90,7 @@ func (c *Collector) Write(ctx context.Context, dst io.Writer, recipients ...age.
 	if c.to, err = NewWriter(dst, h, recipients...); err != nil {
 		return err
 	}
-	c.namespaces, c.envelopes, c.epochs = map[string]bool{}, map[string]bool{}, map[int64]bool{}
+	c.namespaces, c.envelopes, c.epochs, c.living = map[string]bool{}, map[string]bool{}, map[int64]bool{}, map[string]bool{}
 	if c.WithoutRoot {
 		roots = nil
 	}
@@ -95,6 +103,29 @@ func (c *Collector) Write(ctx context.Context, dst io.Writer, recipients ...age.
 		return err
 	}
 	return c.to.Close()
+}
+
+// known reads the epoch of the newest domain key that the Keyring's status names.
+func (c *Collector) known(ctx context.Context) error {
+	k := &unstructured.Unstructured{}
+	k.SetGroupVersionKind(ours(kindKeyring))
+	err := c.Cluster.Get(ctx, client.ObjectKey{Namespace: c.Namespace, Name: v1alpha1.KeyringName}, k)
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("reading the Keyring: %w", err)
+	}
+	c.newest, _, _ = unstructured.NestedInt64(k.Object, "status", "currentEpoch")
+	return nil
+}
+
+// unfounded tells whether an Envelope names a domain key that there has not been: one of a later epoch than those that are stored and those of which the Keyring knows. Whoever may write
+// Envelopes in any namespace can make one that names any epoch, and keeps nobody from taking a backup. Where nothing is noted of the Keyring, or in Strongroom's own
+// namespace, it is believed: a domain key may really be lost.
+func (c *Collector) unfounded(o *unstructured.Unstructured, epoch int64) bool {
+	newest := c.newest
+	for made := range c.epochs {
+		newest = max(newest, made)
+	}
+	return c.newest > 0 && epoch > newest && o.GetNamespace() != c.Namespace
 }
 
 // domainKeys are those that there are, before anything else is read: nothing in the backup may be under one that it lacks.
@@ -150,17 +181,28 @@ func (c *Collector) allEnvelopes(ctx context.Context) error {
 
 // objects writes what users make, and the namespaces of all.
 func (c *Collector) objects(ctx context.Context) error {
-	var late []*unstructured.Unstructured
+	var late, roles []*unstructured.Unstructured
 	for _, kind := range kinds {
 		if err := c.list(ctx, ours(kind), "", func(o *unstructured.Unstructured) error {
-			if contested(o) {
+			c.lives(o)
+			switch {
+			case contested(o):
 				late = append(late, o.DeepCopy())
+				return nil
+			case kind == kindIAMRole: // one may name another
+				roles = append(roles, o.DeepCopy())
 				return nil
 			}
 			return c.add(o)
 		}); err != nil {
 			return err
 		}
+		for _, o := range roles {
+			if err := c.add(o); err != nil {
+				return err
+			}
+		}
+		roles = nil
 	}
 	for _, o := range late {
 		if err := c.write(o, c.to.AddLate); err != nil {
@@ -244,6 +286,15 @@ func (c *Collector) write(o *unstructured.Unstructured, to func(*unstructured.Un
 	if r, _ := rankOf(o); o.GetDeletionTimestamp() != nil && r >= rankEnvelope && o.GetKind() != kindHSMCluster { // what opens all others is there for as long as it is
 		return nil
 	}
+	if epoch := store.Epoch(keyOf(o)); epoch > 0 && !c.epochs[epoch] {
+		if !c.unfounded(o, epoch) {
+			return fmt.Errorf("%w: that of epoch %d, under which %s is", ErrKeyLost, epoch, nameOf(o))
+		}
+		if c.Passed != nil {
+			c.Passed(nameOf(o), epoch)
+		}
+		return nil
+	}
 	if ns := o.GetNamespace(); ns != "" {
 		c.namespaces[ns] = true
 	}
@@ -252,16 +303,17 @@ func (c *Collector) write(o *unstructured.Unstructured, to func(*unstructured.Un
 		if r, _ := rankOf(o); r == rankDomainKey {
 			c.epochs[epochOf(o)] = true
 		}
-		if epoch := store.Epoch(keyOf(o)); epoch > 0 && !c.epochs[epoch] {
-			return fmt.Errorf("%w: that of epoch %d, under which %s is", ErrKeyLost, epoch, nameOf(o))
+	} else {
+		gone := c.gone(o)
+		if !complete(o, c.envelopes) {
+			o = bare(o)
 		}
-	} else if !complete(o, c.envelopes) {
-		o = bare(o)
+		o = withBinding(o, gone)
 	}
 	if err := to(o); err != nil {
 		return err
 	}
-	c.Each(o.GetKind())
+	c.Each(kindOf(o))
 	return nil
 }
 

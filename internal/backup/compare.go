@@ -114,10 +114,18 @@ func withoutWrapping(o *unstructured.Unstructured) *unstructured.Unstructured {
 	return out
 }
 
+// kindOf is the kind of an object in words: there are Secrets of Strongroom's and of the core API.
+func kindOf(o *unstructured.Unstructured) string {
+	if o.GroupVersionKind() == core(kindSecret) {
+		return "core " + kindSecret
+	}
+	return o.GetKind()
+}
+
 func nameOf(o *unstructured.Unstructured) string {
 	name := o.GetName()
 	if ns := o.GetNamespace(); ns != "" {
 		name = ns + "/" + name
 	}
-	return o.GetKind() + " " + name
+	return kindOf(o) + " " + name
 }

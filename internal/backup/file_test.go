@@ -253,7 +253,7 @@ func TestEveryKindIsInABackup(t *testing.T) {
 
 func TestWhatIsPortableOfAnObjectIsWhatItSays(t *testing.T) {
 	had := secretNamed("one")
-	had.Object["status"] = map[string]any{"arn": "x", "observedGeneration": int64(3), "conditions": []any{}, "policyBinding": map[string]any{"policyDigest": "d"}}
+	had.Object["status"] = map[string]any{"arn": "x", "observedGeneration": int64(3), "conditions": []any{}, "projection": map[string]any{}, "policyBinding": map[string]any{"policyDigest": "d"}}
 	had.Object["metadata"] = map[string]any{
 		"name": "one", "namespace": "shop", "uid": "u", "resourceVersion": "7", "generation": int64(3), "creationTimestamp": "2026-11-29T12:00:00Z",
 		"finalizers": []any{"f"}, "ownerReferences": []any{map[string]any{"uid": "u"}}, "managedFields": []any{map[string]any{}},
@@ -263,7 +263,7 @@ func TestWhatIsPortableOfAnObjectIsWhatItSays(t *testing.T) {
 	want := secretNamed("one")
 	want.SetLabels(map[string]string{"app": "shop"})
 	want.SetAnnotations(map[string]string{v1alpha1.RotateAnnotation: "1"})
-	want.Object["status"] = map[string]any{"arn": "x"}
+	want.Object["status"] = map[string]any{"arn": "x", "policyBinding": map[string]any{"policyDigest": "d"}}
 	if got := portable(had); !equality.Semantic.DeepEqual(got.Object, want.Object) {
 		t.Errorf("%v", got.Object)
 	}
@@ -305,6 +305,11 @@ func TestEveryFieldOfStatusThatIsKeptIsOneOfTheKind(t *testing.T) {
 			if !has[field] {
 				t.Errorf("%s has no status.%s", kind, field)
 			}
+		}
+		if field := bindings[kind]; !slices.Contains(fields, field) {
+			t.Errorf("%s: whom its policy names is not kept", kind)
+		} else if len(fields) == 1 { // and it lists nothing
+			continue
 		}
 		if of, ok := indexes[kind]; !ok || !slices.Contains(fields, of.list) || !slices.Contains(fields, "arn") {
 			t.Errorf("%s: what it lists is not looked at", kind)

@@ -43,7 +43,7 @@ type Restorer struct {
 	DryRun bool
 	// Now is the clock.
 	Now func() time.Time
-	// Each is told of every object by its kind: whether it was made, or was there already as it is. Calls come one at a time.
+	// Each is told of every object by its kind, as a Collector's: whether it was made, or was there already as it is. Calls come one at a time.
 	Each func(kind string, made bool)
 	// Bare is told of every object, by its kind, namespace and name, that was left without the status that the backup has, and why: its controller rebuilds it from the Envelopes. Calls
 	// come one at a time. It may be nil.
@@ -225,7 +225,7 @@ func (r *Restorer) make(ctx context.Context, o *unstructured.Unstructured) error
 		r.conflict(o)
 		return nil
 	}
-	r.Each(o.GetKind(), made)
+	r.Each(kindOf(o), made)
 	return nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -24,6 +25,7 @@ import (
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/backup"
+	"strongroom.dev/strongroom/internal/core/arn"
 	"strongroom.dev/strongroom/internal/service/cloudhsm"
 	"strongroom.dev/strongroom/internal/store"
 	"strongroom.dev/strongroom/test/environment"
@@ -478,7 +480,7 @@ var _ = Describe("What an installation opens by, where it is missing and a manag
 		root := without(environment.RootSecret())
 		err = restored(world.ControlPlane.Client, file, id)
 		Expect(err).To(MatchError(backup.ErrRunning))
-		Expect(err).To(MatchError(And(ContainSubstring("Secret strongroom-system/strongroom-root is missing"), Not(ContainSubstring("by itself")))))
+		Expect(err).To(MatchError(And(HavePrefix("core Secret strongroom-system/strongroom-root is missing"), Not(ContainSubstring("by itself")))))
 		root()
 		Expect(restored(world.ControlPlane.Client, file, id)).To(Succeed())
 	})
@@ -651,4 +653,243 @@ var _ = Describe("What was deleted for good", func() {
 		Entry("when it has marked all, and erased none", 3, 2),
 		Entry("when it has erased the first", 4, 0),
 	)
+})
+
+var _ = Describe("An Envelope under a domain key that is not there", func() {
+	var (
+		keyring *v1alpha1.Keyring
+		planted *v1alpha1.Envelope
+	)
+	BeforeEach(func() {
+		keyring = &v1alpha1.Keyring{ObjectMeta: metav1.ObjectMeta{Namespace: environment.OperatorNamespace, Name: v1alpha1.KeyringName}}
+		DeferCleanup(func() {
+			Expect(client.IgnoreNotFound(world.ControlPlane.Client.Delete(ctx, keyring))).To(Succeed())
+			Expect(client.IgnoreNotFound(world.ControlPlane.Client.Delete(ctx, planted))).To(Succeed())
+		})
+		ring, err := world.Services.Keyring.Get()
+		Expect(err).NotTo(HaveOccurred())
+		planted, err = store.NewTombstone(ring, world.Namespace, v1alpha1.EnvelopeOwner{Kind: "KMSKey", Name: "nothing"}, "arn", store.Tombstone{}, time.Now(), time.Now().Add(time.Hour))
+		Expect(err).NotTo(HaveOccurred())
+	})
+	under := func(namespace string, epoch int64) {
+		GinkgoHelper()
+		planted.ObjectMeta = metav1.ObjectMeta{Namespace: namespace, Name: planted.Name}
+		planted.Spec.KeyARN = fmt.Sprintf("strongroom:domain-key/%d", epoch)
+		Expect(world.ControlPlane.Client.Create(ctx, planted)).To(Succeed())
+	}
+	known := func(epoch int64) {
+		GinkgoHelper()
+		if keyring.ResourceVersion == "" {
+			Expect(world.ControlPlane.Client.Create(ctx, keyring)).To(Succeed())
+		}
+		keyring.Status.CurrentEpoch = epoch
+		Expect(world.ControlPlane.Client.Status().Update(ctx, keyring)).To(Succeed())
+	}
+	written := func() (passed []string, err error) {
+		GinkgoHelper()
+		id, err := age.GenerateHybridIdentity()
+		Expect(err).NotTo(HaveOccurred())
+		var b bytes.Buffer
+		c := &backup.Collector{Cluster: world.ControlPlane.Client, Namespace: environment.OperatorNamespace, Now: time.Now, Each: func(string) {},
+			Passed: func(name string, epoch int64) { passed = append(passed, fmt.Sprint(name, " ", epoch)) }}
+		if err := c.Write(ctx, &b, id.Recipient()); err != nil {
+			return passed, err
+		}
+		_, objects := objectsIn(b.Bytes(), id)
+		Expect(objects).NotTo(ContainElement(HaveField("GetName()", planted.Name)))
+		return passed, nil
+	}
+
+	It("is left out of a backup, which is taken and tells of it, if it names an epoch that no domain key has had", func() {
+		known(1)
+		under(world.Namespace, 77777)
+		Expect(written()).To(ConsistOf("Envelope " + world.Namespace + "/" + planted.Name + " 77777"))
+	})
+
+	It("has the backup refused if there was such a domain key, or there may have been", func() {
+		under(world.Namespace, 2)
+		_, err := written()
+		Expect(err).To(MatchError(backup.ErrKeyLost), "nothing is noted of the Keyring")
+		known(2)
+		_, err = written()
+		Expect(err).To(MatchError(backup.ErrKeyLost), "the Keyring knows it")
+		known(1)
+		Expect(written()).To(HaveLen(1))
+		Expect(world.ControlPlane.Client.Delete(ctx, planted)).To(Succeed())
+		under(environment.OperatorNamespace, 2)
+		_, err = written()
+		Expect(err).To(MatchError(backup.ErrKeyLost), "Strongroom's own namespace has it")
+	})
+})
+
+// named is a policy that lets two users in.
+func named(action string, users ...string) *v1alpha1.PolicyDocument {
+	d := &v1alpha1.PolicyDocument{}
+	d.Raw = []byte(`{"Statement":[{"Action":"` + action + `","Effect":"Allow","Principal":{"AWS":["` + strings.Join(users, `","`) + `"]},"Resource":"*"}],"Version":"2012-10-17"}`)
+	return d
+}
+
+var _ = Describe("Whom policies named who was made again under the name", func() {
+	var (
+		key       *v1alpha1.KMSKey
+		grant     *v1alpha1.KMSGrant
+		role      *v1alpha1.IAMRole
+		secret    *v1alpha1.Secret
+		parameter *v1alpha1.Parameter
+	)
+	userARN := func(name string) string {
+		return "arn:aws:iam::" + arn.DeriveAccount(world.Namespace) + ":user/" + name
+	}
+	objects := func() []client.Object { return []client.Object{key, grant, role, secret, parameter} }
+	user := func(name string, create bool) *v1alpha1.IAMUser {
+		GinkgoHelper()
+		u := &v1alpha1.IAMUser{ObjectMeta: metav1.ObjectMeta{Namespace: world.Namespace, Name: name}}
+		if create {
+			world.Create(u)
+		}
+		world.Refresh(u)
+		world.Seen(u)
+		_, err := world.IAMUser.Reconcile(ctx, environment.Request(u))
+		Expect(err).NotTo(HaveOccurred())
+		world.Refresh(u)
+		world.Seen(u)
+		return u
+	}
+	remove := func(obj client.Object) {
+		GinkgoHelper()
+		world.Refresh(obj)
+		world.Update(obj, func() { obj.SetFinalizers(nil) })
+		world.Remove(obj)
+	}
+	pass := func() {
+		GinkgoHelper()
+		world.Refresh(key)
+		world.Seen(key)
+		world.ReconcileKey(key)
+		for _, do := range []func() error{
+			func() error { _, err := world.KMSGrant.Reconcile(ctx, environment.Request(grant)); return err },
+			func() error { _, err := world.IAMRole.Reconcile(ctx, environment.Request(role)); return err },
+			func() error { _, err := world.Secret.Reconcile(ctx, environment.Request(secret)); return err },
+			func() error { _, err := world.Parameter.Reconcile(ctx, environment.Request(parameter)); return err },
+		} {
+			Expect(do()).To(Succeed())
+		}
+		for _, obj := range objects() {
+			world.Refresh(obj)
+			world.Seen(obj)
+		}
+	}
+	// bound are the unique ids by ARNs, of each object.
+	bound := func() (out []map[string]string) {
+		for _, b := range []*v1alpha1.PolicyBinding{key.Status.PolicyBinding, grant.Status.Binding, role.Status.Trust, secret.Status.PolicyBinding, parameter.Status.PolicyBinding} {
+			ids := map[string]string{}
+			if b != nil {
+				for _, p := range b.Principals {
+					ids[p.ARN] = p.UniqueID
+				}
+			}
+			out = append(out, ids)
+		}
+		return out
+	}
+	replaced := func() (out []bool) {
+		for _, obj := range objects() {
+			o, ok := obj.(interface{ GetConditions() []metav1.Condition })
+			Expect(ok).To(BeTrue())
+			out = append(out, meta.IsStatusConditionTrue(o.GetConditions(), v1alpha1.ConditionPrincipalReplaced))
+		}
+		return out
+	}
+	all := func(is bool) []bool { return []bool{is, is, is, is, is} }
+	var first, second, other *v1alpha1.IAMUser
+	BeforeEach(func() {
+		first, other = user("ada", true), user("bob", true)
+		ada, bob := userARN("ada"), userARN("bob")
+		key = environment.KMSKey(world.Namespace, "key", func(k *v1alpha1.KMSKey) {
+			k.Spec.Policy = named(`kms:*`, "arn:aws:iam::"+arn.DeriveAccount(world.Namespace)+":root", ada, bob)
+			k.Spec.Policy.Raw = []byte(strings.Replace(string(k.Spec.Policy.Raw), `"2012-10-17"`, `"2012-10-17","Id":"<&> in JSON"`, 1)) // which is written in two ways
+		})
+		grant = &v1alpha1.KMSGrant{ObjectMeta: metav1.ObjectMeta{Namespace: world.Namespace, Name: "grant"}, Spec: v1alpha1.KMSGrantSpec{
+			KMSKeyRef: v1alpha1.LocalReference{Name: "key"}, GranteePrincipal: ada, RetiringPrincipal: bob, Operations: []v1alpha1.GrantOperation{"Decrypt"},
+		}}
+		trust := named("sts:AssumeRole", ada, bob)
+		trust.Raw = []byte(strings.Replace(string(trust.Raw), `,"Resource":"*"`, "", 1))
+		role = &v1alpha1.IAMRole{ObjectMeta: metav1.ObjectMeta{Namespace: world.Namespace, Name: "role"}, Spec: v1alpha1.IAMRoleSpec{AssumeRolePolicy: trust}}
+		secret = environment.Secret(world.Namespace, "db", func(s *v1alpha1.Secret) { s.Spec.ResourcePolicy = named("secretsmanager:GetSecretValue", ada, bob) })
+		parameter = environment.Parameter(world.Namespace, "level", func(p *v1alpha1.Parameter) {
+			p.Spec.Tier, p.Spec.ResourcePolicy = v1alpha1.TierAdvanced, named("ssm:GetParameter", ada, bob)
+		})
+		for _, obj := range objects() {
+			world.Create(obj)
+		}
+		pass()
+		pass()
+		Expect(bound()).To(HaveEach(Equal(map[string]string{ada: first.Status.UniqueID, bob: other.Status.UniqueID})))
+		remove(first)
+		second = user("ada", true)
+		Expect(second.Status.UniqueID).NotTo(Equal(first.Status.UniqueID))
+		pass()
+		Expect(replaced()).To(Equal(all(true)))
+	})
+	destroy := func() {
+		GinkgoHelper()
+		for _, obj := range append(objects(), second, other) {
+			remove(obj)
+		}
+		Expect(world.ControlPlane.Client.DeleteAllOf(ctx, &v1alpha1.Envelope{}, client.InNamespace(world.Namespace))).To(Succeed())
+		Eventually(func() int {
+			var left v1alpha1.EnvelopeList
+			Expect(world.GetClient().List(ctx, &left, client.InNamespace(world.Namespace))).To(Succeed())
+			return len(left.Items)
+		}).Should(BeZero())
+	}
+
+	It("is still allowed nothing after a restore, and all others are who they were", func() {
+		file, id := taken(func(string) {})
+		for range 2 { // and a backup of what was restored has that, too
+			destroy()
+			Expect(restored(world.ControlPlane.Client, file, id)).To(Succeed())
+			second, other = user("ada", false), user("bob", false)
+			pass()
+			Expect(replaced()).To(Equal(all(true)))
+			Expect(bound()).To(HaveEach(Equal(map[string]string{userARN("ada"): first.Status.UniqueID, userARN("bob"): other.Status.UniqueID})))
+			file, id = taken(func(string) {})
+		}
+	})
+
+	It("is so of an object whose versions are not all in the backup, as well", func() {
+		once := false
+		file, id := taken(func(kind string) {
+			if kind != "KMSKey" || once {
+				return
+			}
+			once = true
+			world.Update(secret, func() { metav1.SetMetaDataAnnotation(&secret.ObjectMeta, v1alpha1.RotateAnnotation, "again") })
+			pass()
+		})
+		Expect(statusIn(file, id, "Secret", "db")).To(And(HaveLen(1), HaveKey("policyBinding")))
+		destroy()
+		Expect(restored(world.ControlPlane.Client, file, id)).To(Succeed())
+		user("ada", false)
+		pass()
+		Expect(bound()[3]).To(HaveKeyWithValue(userARN("ada"), first.Status.UniqueID))
+	})
+
+	It("is let in by what is restored while a manager runs, which is told", func() {
+		file, id := taken(func(string) {})
+		destroy()
+		led()
+		bare, err := bareAfter(file, id)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(bare).To(HaveLen(5))
+		Expect(bare).To(HaveKeyWithValue("KMSKey "+world.Namespace+"/key", ContainSubstring("a manager runs")))
+		bare, err = bareAfter(file, id)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(bare).To(HaveLen(5), "no controller has seen them yet")
+		user("ada", false)
+		user("bob", false)
+		pass()
+		Expect(replaced()).To(Equal(all(false)))
+		Expect(bareAfter(file, id)).To(BeEmpty(), "they are there, and are left as they are")
+	})
 })

@@ -15,16 +15,18 @@ import (
 )
 
 // kept are the fields of status that Envelopes do not tell: which version has which stage or label by now, what was handled and must not be done again, and who
-// logged in. What is about one cluster at one moment is not among them: conditions, projections, whom a policy names by their unique ids, and times that hang on a generation.
+// logged in, and whom a policy named who is not there any more (bindings). What is about one cluster at one moment is not among them: conditions, projections, and times that hang on a generation.
 var kept = map[string][]string{
 	"Secret": {
 		"arn", "versions", "currentVersionId", "lastChangedTime", "lastRotatedTime", "nextRotationTime", "rotation", "rotationTest", "importedFrom", "resealed",
-		"lastHandledRotateAt",
+		"lastHandledRotateAt", "policyBinding",
 	},
-	"Parameter": {"arn", "version", "tier", "versions", "lastModifiedTime", "importedFrom"},
+	"Parameter": {"arn", "version", "tier", "versions", "lastModifiedTime", "importedFrom", "policyBinding"},
+	"KMSGrant":  {"binding"},
+	kindIAMRole: {"trust"},
 	"KMSKey": {
 		"keyId", "arn", "keyMaterials", "lastImportSequence", "lastDroppedImportSequence", "onDemandRotations", "nextRotationTime", "lastUsage",
-		"usageTrackedSince", "lastHandledImport", "lastHandledRotateAt",
+		"usageTrackedSince", "lastHandledImport", "lastHandledRotateAt", "policyBinding",
 	},
 }
 
@@ -123,17 +125,37 @@ func (r *Restorer) settled(ctx context.Context, h Header) error {
 	})
 }
 
-// status gives an object that was just made, or one that a run that died had made, what the backup knows of its status, if it has no history yet and nobody else gives it one, and all
-// that it lists is there. One that the API server refuses, as of a version with another schema, is left out: the object is restored from its Envelopes alone. Crash-safe: it
-// is one write, of the object as it was read, and the next run does it if it is missing.
-func (r *Restorer) status(ctx context.Context, o, live *unstructured.Unstructured) error {
+// carried is what an object that was just made, or one that a run that died had made, gets of the status that the backup has: nothing if it has a history already or somebody else gives it
+// one, and only whom its policy excludes if not all that it lists is there.
+func (r *Restorer) carried(ctx context.Context, o, live *unstructured.Unstructured) (map[string]any, error) {
 	carried := portableStatus(o)
-	if carried == nil || r.DryRun || r.running || len(history(live)) > 0 || r.tombstones[heldTombstone(o.GetNamespace(), arnOf(o))] {
-		return nil
+	if carried == nil || r.DryRun {
+		return nil, nil
+	}
+	binding := r.binding(o, live, carried)
+	if r.running || len(history(live)) > 0 || r.tombstones[heldTombstone(o.GetNamespace(), arnOf(o))] {
+		return nil, nil // a tombstone knows whom the policy names, too
 	}
 	if r.lists(o) {
 		r.bare(o, "one of its versions is another there")
-		return nil
+		clear(carried)
+	}
+	if binding == nil {
+		return carried, nil
+	}
+	rebound, err := r.rebound(ctx, live, binding)
+	if rebound != nil {
+		carried[bindings[o.GetKind()]] = rebound
+	}
+	return carried, err
+}
+
+// status gives an object what is carried of its status. One that the API server refuses, as of a version with another schema, is left out: the object is restored from its Envelopes
+// alone. Crash-safe: it is one write, of the object as it was read, and the next run does it if it is missing.
+func (r *Restorer) status(ctx context.Context, o, live *unstructured.Unstructured) error {
+	carried, err := r.carried(ctx, o, live)
+	if err != nil || len(carried) == 0 {
+		return err
 	}
 	status, _ := live.Object["status"].(map[string]any)
 	status = maps.Clone(status)
@@ -142,7 +164,7 @@ func (r *Restorer) status(ctx context.Context, o, live *unstructured.Unstructure
 	}
 	maps.Copy(status, carried)
 	live.Object["status"] = status
-	err := r.Cluster.Status().Update(ctx, live)
+	err = r.Cluster.Status().Update(ctx, live)
 	switch {
 	case apierrors.IsConflict(err), apierrors.IsNotFound(err): // a manager without a lease runs, and has been faster
 		return nil

@@ -74,7 +74,13 @@ func (f *backupFlags) run(ctx context.Context, out, notes io.Writer, path string
 	collector := &backup.Collector{
 		Cluster: cluster, Namespace: namespace, WithoutRoot: f.withoutRoot, Now: time.Now, Each: func(kind string) { counted.add(kind) },
 	}
-	write := func(to io.Writer) error { return collector.Write(ctx, to, recipients...) }
+	var passed passedOver
+	collector.Passed = passed.add
+	write := func(to io.Writer) error {
+		err := collector.Write(ctx, to, recipients...)
+		passed.tell(notes)
+		return err
+	}
 	if path == "-" {
 		sum := sha256.New()
 		if err = write(io.MultiWriter(out, sum)); err == nil {
@@ -87,6 +93,30 @@ func (f *backupFlags) run(ctx context.Context, out, notes io.Writer, path string
 		}
 	}
 	return err
+}
+
+// passedOver are the Envelopes that a backup leaves out.
+type passedOver struct {
+	names []string // some of them
+	count int
+}
+
+// maximumPassed is how many are named: a tenant can make any number.
+const maximumPassed = 10
+
+func (p *passedOver) add(name string, epoch int64) {
+	if p.count++; len(p.names) < maximumPassed {
+		p.names = append(p.names, fmt.Sprintf("%s, of epoch %d", printable(name), epoch))
+	}
+}
+
+func (p *passedOver) tell(notes io.Writer) {
+	for _, name := range p.names {
+		_, _ = fmt.Fprintf(notes, "left out: %s\n", name)
+	}
+	if p.count > 0 {
+		_, _ = fmt.Fprintf(notes, "%d Envelopes are left out, since there has been no domain key of the epochs that they name: nothing here opens them\n", p.count)
+	}
 }
 
 // parse reads the recipients.

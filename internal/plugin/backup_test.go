@@ -141,6 +141,11 @@ var _ = Describe("backup", func() {
 		Expect(err).NotTo(HaveOccurred())
 		Expect(out).To(Equal(fmt.Sprintf("%s: %d objects written (%s\nsha256:%x\n", path, len(objects), strings.SplitN(strings.SplitN(out, "(", 2)[1], "\n", 2)[0], sha256.Sum256(text))))
 		Expect(out).To(MatchRegexp(`\d+ Envelope, .*\d+ KMSKey, `))
+		kinds := map[string]int{}
+		for _, o := range objects {
+			kinds[o.GetAPIVersion()+" "+o.GetKind()]++
+		}
+		Expect(out).To(And(ContainSubstring(", %d Secret, ", kinds["strongroom.dev/v1alpha1 Secret"]), ContainSubstring(", %d core Secret)", kinds["v1 Secret"])))
 		for _, name := range []string{namespace, environment.OperatorNamespace, unseal.RootSecretName} {
 			Expect(bytes.Contains(text, []byte(name))).To(BeFalse())
 		}

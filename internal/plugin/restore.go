@@ -60,7 +60,11 @@ func (f *restoreFlags) run(ctx context.Context, out, notes io.Writer, path strin
 		return err
 	}
 	defer func() { _ = file.Close() }()
-	if err := f.check(file); err != nil {
+	same, err := readFirst(file)
+	if err == nil {
+		err = f.check(same.hex())
+	}
+	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	cluster, _, err := f.cluster.connect()
@@ -81,12 +85,7 @@ func (f *restoreFlags) run(ctx context.Context, out, notes io.Writer, path strin
 	}, Bare: func(name, why string) {
 		_, _ = fmt.Fprintf(notes, "without its status, which is rebuilt from its Envelopes: %s: %s\n", printable(name), printable(why))
 	}}
-	conflicts, err := restorer.Restore(ctx, func() (*backup.Reader, error) {
-		if _, err := file.Seek(0, io.SeekStart); err != nil {
-			return nil, err
-		}
-		return backup.NewReader(file, identities...)
-	})
+	conflicts, err := restorer.Restore(ctx, func() (*backup.Reader, error) { return backup.NewReader(same.open(), identities...) })
 	for _, name := range conflicts {
 		_, _ = fmt.Fprintf(notes, "other: %s\n", printable(name))
 	}
@@ -121,8 +120,8 @@ func (f *restoreFlags) parse() (out []age.Identity, err error) {
 	return out, nil
 }
 
-// check compares a file with the digest that it must have.
-func (f *restoreFlags) check(file io.Reader) error {
+// check compares the digest of a file, in hexadecimal, with the one that it must have.
+func (f *restoreFlags) check(got string) error {
 	if f.digest == "" {
 		return nil
 	}
@@ -130,11 +129,7 @@ func (f *restoreFlags) check(file io.Reader) error {
 	if _, err := hex.DecodeString(want); !ok || err != nil || len(want) != 2*sha256.Size {
 		return fmt.Errorf("--digest is %q: give sha256: and 64 hexadecimal digits", f.digest)
 	}
-	sum := sha256.New()
-	if _, err := io.Copy(sum, file); err != nil {
-		return err
-	}
-	if got := hex.EncodeToString(sum.Sum(nil)); !strings.EqualFold(got, want) {
+	if !strings.EqualFold(got, want) {
 		return fmt.Errorf("its digest is sha256:%s: it is another file than --digest says", got)
 	}
 	return nil

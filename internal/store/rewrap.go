@@ -65,6 +65,22 @@ func (s *Store) OfEpoch(ctx context.Context, epoch int64) ([]v1alpha1.Envelope, 
 	return found.Items, nil
 }
 
+// After lists the Envelopes of all namespaces that name a domain key of a later epoch than one, from the cache as it is, in no order. Whoever may write Envelopes in any
+// namespace can write one that names any epoch. It looks at all Envelopes. They are the cache's own: read them only.
+func (s *Store) After(ctx context.Context, epoch int64) ([]v1alpha1.Envelope, error) {
+	var found v1alpha1.EnvelopeList
+	if err := s.Client.List(ctx, &found, client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency); err != nil {
+		return nil, fmt.Errorf("listing the Envelopes under domain keys of later epochs than %d: %w", epoch, err)
+	}
+	var out []v1alpha1.Envelope // and not a part of the list, which may be a thousand times as long and would be kept with it
+	for i := range found.Items {
+		if Epoch(found.Items[i].Spec.KeyARN) > epoch {
+			out = append(out, found.Items[i])
+		}
+	}
+	return out, nil
+}
+
 // DomainKeys lists the Envelopes of a namespace that hold domain keys, from the cache as it is, in no order. They are the cache's own: read them only.
 func (s *Store) DomainKeys(ctx context.Context, namespace string) ([]v1alpha1.Envelope, error) {
 	var found v1alpha1.EnvelopeList
