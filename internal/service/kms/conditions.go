@@ -131,12 +131,7 @@ func (c *Conditions) tags(key string) (values []string, found bool) {
 }
 
 func tagValues(tags []v1alpha1.Tag, name string) (values []string, found bool) {
-	for i := range tags {
-		if strings.ToLower(tags[i].Key) == name {
-			values = append(values, tags[i].Value)
-		}
-	}
-	return values, len(values) > 0
+	return iam.TagValues(tags, name, func(t *v1alpha1.Tag) (key, value string) { return t.Key, t.Value })
 }
 
 func one(value string) ([]string, bool) {
