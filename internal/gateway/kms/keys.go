@@ -34,7 +34,7 @@ func (o *operations) keys() []gateway.Operation {
 
 // creating is CreateKey's Resolve: policies may ask for what the key is to be.
 func (o *operations) creating(_ context.Context, call *gateway.Call, in *awskms.CreateKeyInput) (gateway.Resource[[]v1alpha1.Tag], error) {
-	tags, err := tagsOf(in.Tags)
+	tags, err := newTagsOf(in.Tags)
 	if err != nil {
 		return gateway.Resource[[]v1alpha1.Tag]{}, err
 	}

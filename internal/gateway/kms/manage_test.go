@@ -247,5 +247,14 @@ var _ = Describe("Tags", func() {
 		code, _ := refused[any](admin(), "TagResource", &awskms.TagResourceInput{KeyId: key.KeyId, Tags: tags})
 		Expect(code).To(Equal("LimitExceededException"))
 		must[awskms.TagResourceOutput](admin(), "TagResource", &awskms.TagResourceInput{KeyId: key.KeyId, Tags: tags[:50]})
+
+		primary := multiRegion().KeyId
+		for name, in := range map[string]any{
+			"CreateKey": &awskms.CreateKeyInput{Tags: tags}, "ReplicateKey": &awskms.ReplicateKeyInput{KeyId: primary, ReplicaRegion: s(there), Tags: tags},
+		} {
+			code, message := refused[any](admin(), name, in)
+			Expect(code+": "+message).To(Equal("TagException: Too many tags"), name)
+		}
+		Expect(createKey(admin(), func(in *awskms.CreateKeyInput) { in.Tags = tags[:50] }).KeyId).NotTo(BeNil())
 	})
 })
