@@ -21,7 +21,9 @@ type condition struct {
 	quantifier quantifier
 	ifExists   bool
 	key        string // in lower case
-	operator   operator
+	// tag tells that key is that of one tag.
+	tag      bool
+	operator operator
 	// negated tells that the operator is the Not form of operator, and so true where the key is absent.
 	negated bool
 	values  []comparand
@@ -72,6 +74,7 @@ var negations = map[string]string{
 // newCondition compiles one operator and key.
 func newCondition(name, key string, values []string, vars bool) (condition, error) {
 	c := condition{key: strings.ToLower(key)}
+	c.tag = isTag(c.key)
 	bare := strings.ToLower(name)
 	if rest, ok := strings.CutPrefix(bare, "foranyvalue:"); ok {
 		c.quantifier, bare = forAnyValue, rest
@@ -104,9 +107,20 @@ func newCondition(name, key string, values []string, vars bool) (condition, erro
 	return c, nil
 }
 
-// holds tells whether the request fulfils the condition.
-func (c *condition) holds(sc *scope) bool {
+// holds tells whether the request fulfils the condition of a statement. Of tags whose keys differ in case alone nothing tells which one is meant, and who may put on
+// one of them may not put on another: one that allows asks all of them, each by itself, and one that denies any.
+func (c *condition) holds(effect effect, sc *scope) bool {
 	values, found := sc.Values(c.key)
+	if !c.tag || len(values) < 2 {
+		return c.fulfilled(values, found, sc)
+	}
+	return slices.ContainsFunc(values, func(v string) bool {
+		return c.fulfilled([]string{v}, true, sc) == (effect == deny)
+	}) == (effect == deny)
+}
+
+// fulfilled compares the values of the condition's key.
+func (c *condition) fulfilled(values []string, found bool, sc *scope) bool {
 	if c.operator.name == "Null" {
 		absent := !found || len(values) == 0
 		return c.any(fmt.Sprint(absent), sc)

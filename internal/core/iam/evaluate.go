@@ -228,22 +228,28 @@ func (q *query) anyAllows(policies []*Policy) (sid string, ok bool) {
 }
 
 // applies tells whether a statement speaks of the request. One that allows does not if it names a policy variable that the
-// request lacks, be it in a negation.
+// request lacks, be it in a negation. One that denies does wherever it cannot be told which of several tags its variable stands for.
 func (s *statement) applies(q *query) bool {
 	if q.scope.work.spent() || !s.actionApplies(q) || !s.principalApplies(q) {
 		return false
 	}
 	sc := &q.scope
 	sc.unresolved = false
-	if !s.resourceApplies(q.Resource, sc) {
+	if !s.unless(sc, func() bool { return s.resourceApplies(q.Resource, sc) }) {
 		return false
 	}
 	for i := range s.conditions {
-		if !s.conditions[i].holds(sc) {
+		if !s.unless(sc, func() bool { return s.conditions[i].holds(s.effect, sc) }) {
 			return false
 		}
 	}
 	return s.effect == deny || !sc.unresolved
+}
+
+// unless asks one element of a statement, unless that denies and is ambiguous.
+func (s *statement) unless(sc *scope, applies func() bool) bool {
+	sc.ambiguous = false
+	return applies() || s.effect == deny && sc.ambiguous
 }
 
 // principalApplies tells whether a statement speaks of who asks. A NotPrincipal that denies spares nobody who has a permissions

@@ -131,7 +131,7 @@ func parseVariable(body string) (token, error) {
 }
 
 // resolve replaces variables by the request's values. A variable whose key the request lacks, or has several values of,
-// and that has no default, matches nothing: ok is false. So does a pattern that is longer than there is work left for.
+// and that has no default, matches nothing: ok is false. So do one of several tags, whatever its default is, and a pattern that is longer than there is work left for.
 func (p *pattern) resolve(sc *scope) (resolved *pattern, ok bool) {
 	if !p.variables {
 		return p, true
@@ -145,10 +145,12 @@ func (p *pattern) resolve(sc *scope) (resolved *pattern, ok bool) {
 			continue
 		case variable:
 			value := t.fallback
-			if values, found := sc.Values(t.text); found && len(values) == 1 {
+			values, found := sc.Values(t.text)
+			several := len(values) > 1 && isTag(t.text)
+			if found && len(values) == 1 {
 				value = values[0]
-			} else if !t.hasFallback {
-				sc.unresolved = true
+			} else if several || !t.hasFallback {
+				sc.unresolved, sc.ambiguous = true, sc.ambiguous || several
 				return nil, false
 			}
 			if !sc.work.spend(int64(len(value))) {

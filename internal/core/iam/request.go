@@ -9,11 +9,12 @@ type Context interface {
 	Values(key string) (values []string, found bool)
 }
 
-// scope is the Context of one statement's evaluation, and notes whether a policy variable could not be resolved in it.
+// scope is the Context of one statement's evaluation, and notes whether a policy variable could not be resolved in it, and whether that is because it is one of several
+// tags whose keys differ in case alone.
 type scope struct {
 	Context
-	unresolved bool
-	work       *Meter
+	unresolved, ambiguous bool
+	work                  *Meter
 }
 
 // Map is a Context of fixed values, by keys in lower case.

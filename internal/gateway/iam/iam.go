@@ -73,7 +73,8 @@ func find[T iam.Entity](ctx context.Context, a *api, call *gateway.Call, word, n
 	if p := iam.PermissionsOf(found); p != nil {
 		for _, t := range p.Tags {
 			for _, prefix := range []string{"aws:resourcetag/", "iam:resourcetag/"} {
-				keys[prefix+strings.ToLower(t.Key)] = []string{t.Value}
+				of := prefix + strings.ToLower(t.Key)
+				keys[of] = append(keys[of], t.Value) // a manifest may have two whose keys differ in case alone
 			}
 		}
 	}

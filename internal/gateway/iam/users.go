@@ -42,7 +42,8 @@ func (a *api) users() []gateway.Operation {
 func requestTags(tags []types.Tag) contextKeys {
 	keys := contextKeys{}
 	for _, t := range tags {
-		keys["aws:requesttag/"+strings.ToLower(deref(t.Key))] = []string{deref(t.Value)}
+		of := "aws:requesttag/" + strings.ToLower(deref(t.Key))
+		keys[of] = append(keys[of], deref(t.Value)) // two are refused, and after the question
 		keys["aws:tagkeys"] = append(keys["aws:tagkeys"], deref(t.Key))
 	}
 	return keys

@@ -19,7 +19,9 @@ func (o *operations) deletions() []gateway.Operation {
 	return []gateway.Operation{
 		gateway.Op("ScheduleKeyDeletion", on(o, func(in *awskms.ScheduleKeyDeletionInput) asked {
 			days := fmt.Sprint(*periodOr(in.PendingWindowInDays, kms.MaximumPendingWindowDays))
-			return asked{keyID: in.KeyId, conditions: kms.Conditions{More: iam.Map{"kms:schedulekeydeletionpendingwindowindays": {days}}}}
+			return asked{keyID: in.KeyId, conditions: kms.Conditions{
+				UnusedDays: o.UnusedDays, More: iam.Map{"kms:schedulekeydeletionpendingwindowindays": {days}},
+			}}
 		}), o.scheduleKeyDeletion),
 		gateway.Op("CancelKeyDeletion", on(o, func(in *awskms.CancelKeyDeletionInput) asked { return asked{keyID: in.KeyId} }),
 			o.cancelKeyDeletion),

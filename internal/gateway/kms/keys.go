@@ -24,7 +24,9 @@ func (o *operations) keys() []gateway.Operation {
 			o.describeKey, gateway.ReadOnly),
 		gateway.Op("ListKeys", everything[awskms.ListKeysInput], o.listKeys, gateway.ReadOnly),
 		gateway.Op("EnableKey", on(o, func(in *awskms.EnableKeyInput) asked { return asked{keyID: in.KeyId} }), o.enableKey),
-		gateway.Op("DisableKey", on(o, func(in *awskms.DisableKeyInput) asked { return asked{keyID: in.KeyId} }), o.disableKey),
+		gateway.Op("DisableKey", on(o, func(in *awskms.DisableKeyInput) asked {
+			return asked{keyID: in.KeyId, conditions: kms.Conditions{UnusedDays: o.UnusedDays}}
+		}), o.disableKey),
 		gateway.Op("UpdateKeyDescription", on(o, func(in *awskms.UpdateKeyDescriptionInput) asked { return asked{keyID: in.KeyId} }),
 			o.updateKeyDescription),
 	}
@@ -32,7 +34,7 @@ func (o *operations) keys() []gateway.Operation {
 
 // creating is CreateKey's Resolve: policies may ask for what the key is to be.
 func (o *operations) creating(_ context.Context, call *gateway.Call, in *awskms.CreateKeyInput) (gateway.Resource[[]v1alpha1.Tag], error) {
-	tags, err := tagsOf(in.Tags)
+	tags, err := newTagsOf(in.Tags)
 	if err != nil {
 		return gateway.Resource[[]v1alpha1.Tag]{}, err
 	}

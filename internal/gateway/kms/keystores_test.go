@@ -318,6 +318,27 @@ var _ = Describe("A key in a custom key store", func() {
 		wrong(noHSM, "CreateKey", creating(hc), "AccessDeniedException", "explicit deny")
 	})
 
+	It("is not rotated, by the calendar or on demand, and nothing of it is changed by who asks", func() {
+		hc := hsmCluster(world.Namespace, "vault-cellar", asStore("cellar", false))
+		key := keyIn(world.Namespace, hc)
+		world.ReconcileKey(key) // there are no nodes
+		key.Status.KeyState = v1alpha1.KeyStateEnabled
+		Expect(world.ControlPlane.Client.Status().Update(ctx, key)).To(Succeed())
+		world.Seen(key)
+		world.Refresh(key)
+		id, before := &key.Status.KeyID, key.DeepCopy()
+		for name, in := range map[string]any{
+			"EnableKeyRotation": &awskms.EnableKeyRotationInput{KeyId: id}, "DisableKeyRotation": &awskms.DisableKeyRotationInput{KeyId: id},
+			"RotateKeyOnDemand": &awskms.RotateKeyOnDemandInput{KeyId: id}, "ListKeyRotations": &awskms.ListKeyRotationsInput{KeyId: id},
+		} {
+			code, message := refused[any](keeper(), name, in)
+			Expect(code+": "+message).To(Equal("UnsupportedOperationException: "+key.Status.ARN+" is in a custom key store, where key material is not rotated."), name)
+		}
+		world.Refresh(key)
+		Expect(key).To(Equal(before))
+		Expect(must[awskms.GetKeyRotationStatusOutput](keeper(), "GetKeyRotationStatus", &awskms.GetKeyRotationStatusInput{KeyId: id}).KeyRotationEnabled).To(BeFalse())
+	})
+
 	It("is described with its store, whatever that is", func() {
 		hc := hsmCluster(world.Namespace, "vault-floor", asStore("vault", false))
 		key := keyIn(world.Namespace, hc)

@@ -210,6 +210,34 @@ var _ = Describe("Tags", func() {
 		}
 	})
 
+	It("whose keys differ in case alone let in nobody whom one of them does not, and a Deny is kept by any", func() {
+		id := createKey(admin(), func(in *awskms.CreateKeyInput) { in.Tags = []types.Tag{{TagKey: s("Team"), TagValue: s("beta")}} }).KeyId
+		const tagger = `{"Effect":"Allow","Action":"kms:TagResource","Resource":"*","Condition":{"ForAllValues:StringNotEquals":{"aws:TagKeys":["Team"]}}}`
+		alpha := user(world.Namespace, tagger+`,{"Effect":"Allow","Action":"kms:Encrypt","Resource":"*","Condition":{"StringEquals":{"aws:ResourceTag/Team":"alpha"}}}`)
+		fenced := user(world.Namespace, everything+`,{"Effect":"Deny","Action":"kms:Encrypt","Resource":"*","Condition":{"StringNotEquals":{"aws:ResourceTag/Team":"alpha"}}}`)
+		beta := user(world.Namespace, everything+`,{"Effect":"Deny","Action":"kms:Encrypt","Resource":"*","Condition":{"StringEquals":{"aws:ResourceTag/Team":"beta"}}}`)
+		denied := func() {
+			GinkgoHelper()
+			for _, who := range []*caller{alpha, fenced, beta} {
+				code, _ := refused[any](who, "Encrypt", &awskms.EncryptInput{KeyId: id, Plaintext: []byte("x")})
+				Expect(code).To(Equal("AccessDeniedException"))
+			}
+		}
+		tag := func(key, value string) *awskms.TagResourceInput {
+			return &awskms.TagResourceInput{KeyId: id, Tags: []types.Tag{{TagKey: &key, TagValue: &value}}}
+		}
+		denied()
+		Expect(invoke(alpha, "TagResource", tag("Team", "alpha"))).To(MatchError(ContainSubstring("AccessDenied")))
+		for _, other := range []string{"team", "TEAM"} {
+			Expect(invoke(alpha, "TagResource", tag(other, "alpha"))).To(Succeed())
+			denied()
+		}
+		Expect(invoke(admin(), "TagResource", tag("Team", "alpha"))).To(Succeed())
+		for _, who := range []*caller{alpha, fenced, beta} {
+			Expect(encrypt(who, *id, "x", nil)).NotTo(BeEmpty(), "all of them say alpha")
+		}
+	})
+
 	It("are 50 at most", func() {
 		key := createKey(admin())
 		var tags []types.Tag
@@ -219,5 +247,14 @@ var _ = Describe("Tags", func() {
 		code, _ := refused[any](admin(), "TagResource", &awskms.TagResourceInput{KeyId: key.KeyId, Tags: tags})
 		Expect(code).To(Equal("LimitExceededException"))
 		must[awskms.TagResourceOutput](admin(), "TagResource", &awskms.TagResourceInput{KeyId: key.KeyId, Tags: tags[:50]})
+
+		primary := multiRegion().KeyId
+		for name, in := range map[string]any{
+			"CreateKey": &awskms.CreateKeyInput{Tags: tags}, "ReplicateKey": &awskms.ReplicateKeyInput{KeyId: primary, ReplicaRegion: s(there), Tags: tags},
+		} {
+			code, message := refused[any](admin(), name, in)
+			Expect(code+": "+message).To(Equal("TagException: Too many tags"), name)
+		}
+		Expect(createKey(admin(), func(in *awskms.CreateKeyInput) { in.Tags = tags[:50] }).KeyId).NotTo(BeNil())
 	})
 })

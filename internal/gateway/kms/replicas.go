@@ -33,7 +33,7 @@ func toRegion(region *string) kms.Conditions {
 }
 
 func (o *operations) replicating(ctx context.Context, call *gateway.Call, in *awskms.ReplicateKeyInput) (gateway.Resource[target], error) {
-	if _, err := tagsOf(in.Tags); err != nil {
+	if _, err := newTagsOf(in.Tags); err != nil {
 		return gateway.Resource[target]{}, err
 	}
 	return o.resource(ctx, call, asked{keyID: in.KeyId, conditions: kms.Conditions{More: iam.Map{

@@ -42,20 +42,24 @@ func automatic(key *v1alpha1.KMSKey) error {
 	return rotatable(key)
 }
 
-// rotatable refuses what would rotate an asymmetric key, or a replica by itself. Its rotation status can be asked for, and is off.
+// rotatable refuses what would rotate a key that has one key material for ever, or a replica by itself. Its rotation status can be asked for, and is off.
 // https://docs.aws.amazon.com/kms/latest/developerguide/rotate-keys.html
 func rotatable(key *v1alpha1.KMSKey) error {
-	if spec := kms.SpecOf(key); !spec.Rotates() {
-		return notRotated(key, spec)
-	}
-	if kms.IsReplica(key) {
+	if kms.IsReplica(key) && kms.SpecOf(key).Rotates() {
 		return unsupported("%s is a replica key, which is rotated at its primary key.", key.Status.ARN)
 	}
-	return nil
+	return rotated(key)
 }
 
-func notRotated(key *v1alpha1.KMSKey, spec keys.Spec) error {
-	return unsupported("%s has the key spec %s, whose key material is not rotated.", key.Status.ARN, spec)
+// rotated refuses a key that never has a second key material: an asymmetric or HMAC key, and one in a custom key store.
+func rotated(key *v1alpha1.KMSKey) error {
+	if spec := kms.SpecOf(key); !spec.Rotates() {
+		return unsupported("%s has the key spec %s, whose key material is not rotated.", key.Status.ARN, spec)
+	}
+	if kms.InModule(key) {
+		return unsupported("%s is in a custom key store, where key material is not rotated.", key.Status.ARN)
+	}
+	return nil
 }
 
 func periodOr(value *int32, usual int32) *int32 {
@@ -156,8 +160,8 @@ func (o *operations) rotateKeyOnDemand(ctx context.Context, call *gateway.Call, 
 func (o *operations) listKeyRotations(ctx context.Context, call *gateway.Call, in *awskms.ListKeyRotationsInput, t target) (
 	*awskms.ListKeyRotationsOutput, error,
 ) {
-	if spec := kms.SpecOf(t.key); !spec.Rotates() {
-		return nil, notRotated(t.key, spec)
+	if err := rotated(t.key); err != nil {
+		return nil, err
 	}
 	waiting, err := o.waitingState(ctx, t.key)
 	if err != nil {

@@ -95,6 +95,14 @@ func reservedTag() error {
 	return &types.TagException{Message: aws.String("Tag keys cannot start with aws:")}
 }
 
+// newTagsOf reads the tags of a request that makes a key. TagResource has LimitExceededException for too many, of those that are there and its own.
+func newTagsOf(in []types.Tag) ([]v1alpha1.Tag, error) {
+	if len(in) > maximumTags {
+		return nil, &types.TagException{Message: aws.String("Too many tags")}
+	}
+	return tagsOf(in)
+}
+
 // tagsOf reads the tags of a request.
 // https://docs.aws.amazon.com/kms/latest/APIReference/API_Tag.html
 func tagsOf(in []types.Tag) ([]v1alpha1.Tag, error) {

@@ -140,3 +140,53 @@ var _ = Describe("GetKeyLastUsage", func() {
 		Expect(code).To(Equal("InvalidArnException"))
 	})
 })
+
+var _ = Describe("The days without a use of a key", func() {
+	const guarded = everything + `,{"Effect":"Deny","Action":["kms:DisableKey","kms:ScheduleKeyDeletion"],"Resource":"*",
+		"Condition":{"NumericLessThan":{"kms:TrailingDaysWithoutKeyUsage":"90"}}}`
+	ended := func(id string) []error {
+		who := user(world.Namespace, guarded)
+		return []error{
+			invoke(who, "DisableKey", &awskms.DisableKeyInput{KeyId: &id}),
+			invoke(who, "ScheduleKeyDeletion", &awskms.ScheduleKeyDeletionInput{KeyId: &id}),
+		}
+	}
+	kept := func(id string) {
+		GinkgoHelper()
+		for _, err := range ended(id) {
+			Expect(err).To(MatchError(ContainSubstring("explicit deny")))
+		}
+	}
+	BeforeEach(func() { DeferCleanup(func() { world.Clock.Set(time.Now()) }) })
+
+	It("keep one that was used from being disabled or deleted by who may only end what is not used, to the day", func() {
+		id := *createKey(admin()).KeyId
+		world.Clock.Advance(200 * 24 * time.Hour)
+		used := world.Clock.Now()
+		encrypt(admin().at(used), id, "x", nil)
+		world.Clock.Set(used.Add(time.Second))
+		kept(id)
+		world.Clock.Set(used.Add(90*24*time.Hour - time.Second)) // of a day that has begun nothing counts
+		kept(id)
+		world.Clock.Set(used.Add(90 * 24 * time.Hour))
+		Expect(ended(id)).To(Equal([]error{nil, nil}))
+	})
+
+	It("are counted from when it was made if it was never used", func() {
+		id := *createKey(admin()).KeyId
+		kept(id)
+		made := object(id).CreationTimestamp.Time
+		world.Clock.Set(made.Add(90*24*time.Hour - time.Second))
+		kept(id)
+		world.Clock.Set(made.Add(90 * 24 * time.Hour))
+		Expect(ended(id)).To(Equal([]error{nil, nil}))
+	})
+
+	It("are asked about of no other operation", func() {
+		id := *createKey(admin()).KeyId
+		other := user(world.Namespace, everything+`,{"Effect":"Deny","Action":"kms:*","Resource":"*","Condition":{"Null":{"kms:TrailingDaysWithoutKeyUsage":"false"}}}`)
+		describe(other, id)
+		Expect(invoke(other, "DisableKeyRotation", &awskms.DisableKeyRotationInput{KeyId: &id})).To(Succeed())
+		Expect(invoke(other, "DisableKey", &awskms.DisableKeyInput{KeyId: &id})).To(MatchError(ContainSubstring("explicit deny")))
+	})
+})

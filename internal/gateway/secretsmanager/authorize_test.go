@@ -193,6 +193,28 @@ var _ = Describe("A policy", func() {
 		Expect(make(tags[0])).To(Succeed())
 	})
 
+	It("asks all tags of a secret whose keys differ in case alone", func() {
+		create("db", "value", func(in *sdk.CreateSecretInput) { in.Tags = []types.Tag{{Key: ptr.To("Team"), Value: ptr.To("shop")}} })
+		tag := func(key, value string) {
+			GinkgoHelper()
+			must[sdk.TagResourceOutput](administrator, "TagResource",
+				&sdk.TagResourceInput{SecretId: ptr.To("db"), Tags: []types.Tag{{Key: &key, Value: &value}}})
+		}
+		shop := func() error {
+			return read(allowed("secretsmanager:GetSecretValue", "*", `{"StringEquals":{"secretsmanager:ResourceTag/Team":"shop"}}`), &sdk.GetSecretValueInput{SecretId: ptr.To("db")})
+		}
+		bank := func() error {
+			return read(allowed("secretsmanager:GetSecretValue", "*", `{"StringEquals":{"aws:ResourceTag/Team":"bank"}}`), &sdk.GetSecretValueInput{SecretId: ptr.To("db")})
+		}
+		Expect(shop()).To(Succeed())
+		tag("team", "bank")
+		Expect(shop()).To(MatchError(ContainSubstring("AccessDenied")))
+		Expect(bank()).To(MatchError(ContainSubstring("AccessDenied")))
+		tag("Team", "bank") // after the other: the order in which they were put on is nothing to policies
+		Expect(bank()).To(Succeed())
+		Expect(shop()).To(MatchError(ContainSubstring("AccessDenied")))
+	})
+
 	It("asks how a secret is deleted", func() {
 		create("db", "value")
 		who := allowed("secretsmanager:DeleteSecret", "*", `{"Bool":{"secretsmanager:ForceDeleteWithoutRecovery":"false"},"NumericGreaterThanEquals":{"secretsmanager:RecoveryWindowInDays":"10"}}`)

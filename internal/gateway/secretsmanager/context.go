@@ -8,6 +8,8 @@ import (
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/arn"
+	"strongroom.dev/strongroom/internal/core/iam"
+	"strongroom.dev/strongroom/internal/gateway/tags"
 )
 
 // conditionKeys is the condition keys of one request. Nothing is worked out that no policy asks for.
@@ -51,13 +53,9 @@ func (k *conditionKeys) Values(key string) ([]string, bool) {
 	case strings.HasPrefix(key, own):
 		return k.ofService(key[len(own):])
 	case strings.HasPrefix(key, resourceTag):
-		return k.tag(key[len(resourceTag):])
+		return tags.Values(k.tags, key[len(resourceTag):])
 	case strings.HasPrefix(key, requestTag):
-		for i := range k.requestTags {
-			if strings.EqualFold(deref(k.requestTags[i].Key), key[len(requestTag):]) {
-				return []string{deref(k.requestTags[i].Value)}, true
-			}
-		}
+		return iam.TagValues(k.requestTags, key[len(requestTag):], func(t *types.Tag) (key, value string) { return deref(t.Key), deref(t.Value) })
 	case key == "aws:tagkeys":
 		return k.keysOfTags()
 	}
@@ -66,7 +64,7 @@ func (k *conditionKeys) Values(key string) ([]string, bool) {
 
 func (k *conditionKeys) ofService(key string) ([]string, bool) {
 	if name, ok := strings.CutPrefix(key, "resourcetag/"); ok {
-		return k.tag(name)
+		return tags.Values(k.tags, name)
 	}
 	switch key {
 	case "secretid":
@@ -154,15 +152,6 @@ func (k *conditionKeys) functionOf(secret *v1alpha1.Secret, secretARN string) {
 	if f := secret.Spec.Rotation.ByFunction(); f != nil {
 		k.function = arn.Function(arn.Region(secretARN), arn.Account(secretARN), f.ServiceRef.Name)
 	}
-}
-
-func (k *conditionKeys) tag(name string) ([]string, bool) {
-	for i := range k.tags {
-		if strings.EqualFold(k.tags[i].Key, name) {
-			return []string{k.tags[i].Value}, true
-		}
-	}
-	return nil, false
 }
 
 func (k *conditionKeys) keysOfTags() ([]string, bool) {

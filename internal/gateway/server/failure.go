@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/aws/smithy-go"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"strongroom.dev/strongroom/internal/gateway/awsquery"
 	"strongroom.dev/strongroom/internal/gateway/limits"
@@ -85,15 +86,22 @@ func (s *Server) inner(e *exchange, err error) error {
 	if ctx := e.request.Context().Err(); ctx != nil {
 		return errInternal // the client went away: nobody is there to be told, and nothing is wrong here
 	}
+	if limited := e.overQuota(err); limited != nil {
+		s.Log.Info("A request exceeds a quota of its namespace", "operation", e.call.Service+":"+e.call.Operation, "requestID", e.requestID, "quota", err.Error())
+		return limited
+	}
 	s.Log.Error(err, "A request failed", "operation", e.call.Service+":"+e.call.Operation, "requestID", e.requestID)
 	return e.inside()
 }
 
-// inside is a failure of an operation of which nobody outside is told more, as the service has it.
-type inside struct{ model *limits.Error }
+// inside is what has gone wrong behind an operation, of which nobody outside is told more, as the service has it.
+type inside struct {
+	model   *limits.Error
+	message string
+}
 
 // Error is the message.
-func (i *inside) Error() string { return errInternal.Error() }
+func (i *inside) Error() string { return i.message }
 
 // ownInternal are the errors that services document for a failure inside. What has none answers InternalFailure, which AWS has for all services.
 // https://docs.aws.amazon.com/kms/latest/APIReference/CommonErrors.html
@@ -107,12 +115,37 @@ func (e *exchange) inside() error {
 	if e.operation == nil {
 		return errInternal
 	}
-	for _, own := range e.operation.limits.Errors {
-		if ownInternal[own.Shape] {
-			return &inside{own}
-		}
+	if own := e.documented(ownInternal); own != nil {
+		return &inside{own, errInternal.Error()}
 	}
 	return errInternal
+}
+
+// documented is the first of the operation's errors that is one of these, nil if none is.
+func (e *exchange) documented(these map[string]bool) *limits.Error {
+	for _, own := range e.operation.limits.Errors {
+		if these[own.Shape] {
+			return own
+		}
+	}
+	return nil
+}
+
+// ownLimits are the errors that services document for more than an account may have.
+var ownLimits = map[string]bool{"LimitExceededException": true, "ParameterLimitExceeded": true}
+
+// overQuota is the answer about an object that a ResourceQuota of the namespace does not let in: more tries would not, so it is no failure inside. It is nil for other
+// errors, and where the operation documents none for that.
+// https://kubernetes.io/docs/concepts/policy/resource-quotas/
+func (e *exchange) overQuota(err error) error {
+	if e.operation == nil || !apierrors.IsForbidden(err) || !strings.Contains(err.Error(), "exceeded quota: ") { // Kubernetes has no reason of its own for it
+		return nil
+	}
+	own := e.documented(ownLimits)
+	if own == nil {
+		return nil
+	}
+	return &inside{own, "A quota of the account's namespace is exceeded."}
 }
 
 // refuse notes the failure and writes its answer.
@@ -135,7 +168,7 @@ func (e *exchange) failureOf(err error) *failure {
 	case errors.As(err, &own):
 		e.fill(f, own.kind, own.message)
 	case errors.As(err, &within):
-		f.message = errInternal.Error()
+		f.message = within.message
 		f.as(within.model)
 	case errors.As(err, &signature):
 		e.fill(f, signatureKinds[signature.Code], signature.Message)

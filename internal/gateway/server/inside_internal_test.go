@@ -2,6 +2,7 @@ package server
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -9,6 +10,8 @@ import (
 
 	"github.com/aws/smithy-go"
 	"github.com/go-logr/logr"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"strongroom.dev/strongroom/internal/gateway"
 	"strongroom.dev/strongroom/internal/gateway/limits"
@@ -49,6 +52,56 @@ func TestAFailureInsideIsAnsweredByTheErrorThatTheServiceDocumentsForIt(t *testi
 		}
 	}
 	if err := (&exchange{}).inside(); !errors.Is(err, errInternal) {
+		t.Errorf("before the operation is known: %v", err)
+	}
+}
+
+// overQuota is what the API server says of an object that a ResourceQuota does not let in, by way of a use case.
+func overQuota() error {
+	return fmt.Errorf("creating: %w", apierrors.NewForbidden(schema.GroupResource{Group: "strongroom.dev", Resource: "kmskeys"}, "secret-name",
+		errors.New("exceeded quota: few, requested: count/kmskeys.strongroom.dev=1, used: count/kmskeys.strongroom.dev=2, limited: count/kmskeys.strongroom.dev=2")))
+}
+
+// TestAQuotaOfKubernetesIsAnsweredAsTheServicesOwnLimit: SDKs would try a failure inside again, and again.
+func TestAQuotaOfKubernetesIsAnsweredAsTheServicesOwnLimit(t *testing.T) {
+	forbidden := apierrors.NewForbidden(schema.GroupResource{Resource: "kmskeys"}, "x", errors.New("no right"))
+	for _, tt := range []struct{ service, operation, code string }{
+		{"kms", "CreateKey", "LimitExceededException"},
+		{"kms", "CreateGrant", "LimitExceededException"},
+		{"kms", "ReplicateKey", "LimitExceededException"},
+		{"secretsmanager", "CreateSecret", "LimitExceededException"},
+		{"secretsmanager", "PutSecretValue", "LimitExceededException"},
+		{"ssm", "PutParameter", "ParameterLimitExceeded"},
+		{"acm", "RequestCertificate", "LimitExceededException"},
+		{"acm-pca", "CreateCertificateAuthority", "LimitExceededException"},
+		{"iam", "CreateUser", "LimitExceeded"},
+	} {
+		model := modelled(t, tt.service)
+		known, ok := model.Operation(tt.operation)
+		if !ok {
+			t.Fatal(tt.operation)
+		}
+		e := &exchange{
+			protocol: jsonProtocol{}, service: model, operation: &operation{Operation: &gateway.Operation{Name: tt.operation}, limits: known},
+			request: httptest.NewRequest(http.MethodPost, "/", nil),
+		}
+		s := &Server{Options: Options{Log: logr.Discard()}}
+		f := e.failureOf(s.inner(e, overQuota()))
+		if f.code != tt.code || f.status >= http.StatusInternalServerError || f.receiver || f.message != "A quota of the account's namespace is exceeded." {
+			t.Errorf("%s of %s: %+v", tt.operation, tt.service, f)
+		}
+		for _, other := range []error{forbidden, errors.New("exceeded quota: few")} {
+			if f := e.failureOf(s.inner(e, other)); f.status < http.StatusInternalServerError {
+				t.Errorf("%s of %s: %v became %+v", tt.operation, tt.service, other, f)
+			}
+		}
+	}
+	none, _ := modelled(t, "kms").Operation("Encrypt")
+	e := &exchange{operation: &operation{limits: none}}
+	if err := e.overQuota(overQuota()); err != nil {
+		t.Errorf("an operation that documents no limit answers %v", err)
+	}
+	if err := (&exchange{}).overQuota(overQuota()); err != nil {
 		t.Errorf("before the operation is known: %v", err)
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/core/iam"
+	"strongroom.dev/strongroom/internal/gateway/tags"
 	"strongroom.dev/strongroom/internal/service/parameterstore"
 )
 
@@ -34,20 +36,11 @@ func (k *conditionKeys) Values(key string) ([]string, bool) {
 		return k.keysOfTags()
 	}
 	if name, ok := strings.CutPrefix(key, "aws:requesttag/"); ok {
-		for i := range k.requestTags {
-			if strings.EqualFold(deref(k.requestTags[i].Key), name) {
-				return []string{deref(k.requestTags[i].Value)}, true
-			}
-		}
-		return nil, false
+		return iam.TagValues(k.requestTags, name, func(t *types.Tag) (key, value string) { return deref(t.Key), deref(t.Value) })
 	}
 	for _, prefix := range []string{"aws:resourcetag/", "ssm:resourcetag/"} {
 		if name, ok := strings.CutPrefix(key, prefix); ok {
-			for i := range k.tags {
-				if strings.EqualFold(k.tags[i].Key, name) {
-					return []string{k.tags[i].Value}, true
-				}
-			}
+			return tags.Values(k.tags, name)
 		}
 	}
 	return nil, false

@@ -129,7 +129,9 @@ func (k keys) role(role *v1alpha1.IAMRole) {
 		return
 	}
 	for _, tag := range role.Spec.Tags {
-		k["aws:resourcetag/"+strings.ToLower(tag.Key)] = []string{tag.Value}
-		k["iam:resourcetag/"+strings.ToLower(tag.Key)] = []string{tag.Value}
+		for _, prefix := range []string{"aws:resourcetag/", "iam:resourcetag/"} {
+			of := prefix + strings.ToLower(tag.Key)
+			k[of] = append(k[of], tag.Value) // a manifest may have two whose keys differ in case alone
+		}
 	}
 }

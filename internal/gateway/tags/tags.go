@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/core/iam"
 )
 
 // Maximum is how many tags an object can have.
@@ -39,10 +40,10 @@ const (
 // Values implements iam.Context.
 func (k *Keys) Values(key string) ([]string, bool) {
 	if name, ok := strings.CutPrefix(key, resourceTag); ok {
-		return value(k.Resource, name)
+		return Values(k.Resource, name)
 	}
 	if name, ok := strings.CutPrefix(key, requestTag); ok {
-		return value(k.Request, name)
+		return Values(k.Request, name)
 	}
 	if key != tagKeys || k.Request == nil {
 		return nil, false
@@ -54,13 +55,9 @@ func (k *Keys) Values(key string) ([]string, bool) {
 	return out, true
 }
 
-func value(tags []v1alpha1.Tag, name string) ([]string, bool) {
-	for i := range tags {
-		if strings.EqualFold(tags[i].Key, name) {
-			return []string{tags[i].Value}, true
-		}
-	}
-	return nil, false
+// Values are what policies see of tags by the name of a condition key, in lower case: the value of each whose key differs in case alone.
+func Values(tags []v1alpha1.Tag, name string) ([]string, bool) {
+	return iam.TagValues(tags, name, func(t *v1alpha1.Tag) (key, value string) { return t.Key, t.Value })
 }
 
 // Check says whether tags of a request can be put on. It wraps ErrReserved or ErrDuplicate.

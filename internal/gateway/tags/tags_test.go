@@ -85,8 +85,8 @@ func TestThereAreAtMostFiftyTags(t *testing.T) {
 	}
 }
 
-// TestATagOfAnotherCaseChangesNoDecision: keys of tags have a case, and keys of conditions have none.
-func TestATagOfAnotherCaseChangesNoDecision(t *testing.T) {
+// TestPoliciesSeeEachTagWhoseKeyDiffersInCaseAlone: keys of tags have a case, and keys of conditions have none.
+func TestPoliciesSeeEachTagWhoseKeyDiffersInCaseAlone(t *testing.T) {
 	on := of("team", "red")
 	for _, key := range []string{"Team", "TEAM", "tEAM"} {
 		var err error
@@ -97,23 +97,17 @@ func TestATagOfAnotherCaseChangesNoDecision(t *testing.T) {
 	if len(on) != 4 {
 		t.Fatalf("AWS lets them stand side by side: %v", on)
 	}
-	sees := func(want string) {
+	sees := func(want ...string) {
 		t.Helper()
-		if got, ok := (&tags.Keys{Resource: on}).Values("aws:resourcetag/team"); !ok || !slices.Equal(got, []string{want}) {
+		if got, ok := (&tags.Keys{Resource: on}).Values("aws:resourcetag/team"); !ok || !slices.Equal(got, want) {
 			t.Errorf("a policy sees %q, not %s", got, want)
 		}
 	}
+	sees("red", "blue", "blue", "blue")
+	on, _ = tags.Put(on, of("Team", "green"))
+	sees("red", "green", "blue", "blue")
+	on = tags.Take(on, []tags.Taken{{Key: "TEAM"}, {Key: "tEAM"}, {Key: "Team"}})
 	sees("red")
-	on, _ = tags.Put(on, of("Team", "green")) // a change of the second
-	sees("red")
-	on = tags.Take(on, []tags.Taken{{Key: "Team"}})
-	sees("red")
-	on, _ = tags.Put(on, of("team", "white")) // a change of the first is one
-	sees("white")
-	if tags.Sorted(on)[0].Key == "team" {
-		t.Fatal("the order that is shown is the order of keys")
-	}
-	sees("white") // and not the one that policies see
 	if tags.Check(of("team", "", "Team", "")) == nil {
 		t.Error("one request sets both")
 	}

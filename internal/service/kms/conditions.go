@@ -26,6 +26,8 @@ type Conditions struct {
 	// RequestTags are the tags that the request sets, and RequestTagKeys the keys of those that it takes away.
 	RequestTags    []v1alpha1.Tag
 	RequestTagKeys []string
+	// UnusedDays tells how long a key has not been used, of operations that would end its use; nil for others.
+	UnusedDays func(*v1alpha1.KMSKey) int
 	// More are the condition keys of one operation, in lower case; it may be nil.
 	More iam.Map
 }
@@ -82,6 +84,10 @@ func (c *Conditions) ofKey(key string) ([]string, bool) {
 		return one(string(MultiRegionTypeOf(c.Key)))
 	case "kms:resourcealiases":
 		return c.Key.Spec.Aliases, len(c.Key.Spec.Aliases) > 0
+	case "kms:trailingdayswithoutkeyusage":
+		if c.UnusedDays != nil {
+			return one(strconv.Itoa(c.UnusedDays(c.Key)))
+		}
 	}
 	return nil, false
 }
@@ -131,12 +137,7 @@ func (c *Conditions) tags(key string) (values []string, found bool) {
 }
 
 func tagValues(tags []v1alpha1.Tag, name string) (values []string, found bool) {
-	for i := range tags {
-		if strings.ToLower(tags[i].Key) == name {
-			values = append(values, tags[i].Value)
-		}
-	}
-	return values, len(values) > 0
+	return iam.TagValues(tags, name, func(t *v1alpha1.Tag) (key, value string) { return t.Key, t.Value })
 }
 
 func one(value string) ([]string, bool) {

@@ -30,6 +30,8 @@ func TestEachConditionKeyHasTheRequestsValueOrNone(t *testing.T) {
 		RequestTags:       []v1alpha1.Tag{{Key: "Cost", Value: "1"}}, RequestTagKeys: []string{"old"},
 		More: iam.Map{"kms:signingalgorithm": {"ECDSA_SHA_256"}},
 	}
+	unused := func(*v1alpha1.KMSKey) int { return 89 }
+	both := &v1alpha1.KMSKey{Spec: v1alpha1.KMSKeySpec{Tags: []v1alpha1.Tag{{Key: "Team", Value: "beta"}, {Key: "team", Value: "alpha"}}}}
 	for name, tt := range map[string]struct {
 		of   kms.Conditions
 		key  string
@@ -61,6 +63,10 @@ func TestEachConditionKeyHasTheRequestsValueOrNone(t *testing.T) {
 		"all aliases of the key":                      {full, "kms:resourcealiases", []string{"alias/a", "alias/b"}},
 		"no aliases of a key without":                 {kms.Conditions{Key: signer}, "kms:resourcealiases", nil},
 		"a tag of the key, in any case":               {full, "aws:resourcetag/team", []string{"shop"}},
+		"tags that differ in case alone, in order":    {kms.Conditions{Key: both}, "aws:resourcetag/team", []string{"beta", "alpha"}},
+		"the days without a use":                      {kms.Conditions{Key: key, UnusedDays: unused}, "kms:trailingdayswithoutkeyusage", []string{"89"}},
+		"no days of an operation that ends no use":    {full, "kms:trailingdayswithoutkeyusage", nil},
+		"no days of a key that is not there":          {kms.Conditions{UnusedDays: unused}, "kms:trailingdayswithoutkeyusage", nil},
 		"a tag without a value":                       {full, "aws:resourcetag/empty", []string{""}},
 		"a tag that the key has not":                  {full, "aws:resourcetag/cost", nil},
 		"a tag of the request":                        {full, "aws:requesttag/cost", []string{"1"}},

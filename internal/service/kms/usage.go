@@ -119,6 +119,18 @@ func (s *Service) LastUsage(key *v1alpha1.KMSKey) (last *Usage, since time.Time)
 	return last, since
 }
 
+// UnusedDays is for how many whole days a key has not been used, as far as LastUsage knows: since its last use, and without one since uses of it are noted, which is
+// when it was made unless it is older than that.
+// https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html#conditions-kms-trailing-days-without-key-usage
+func (s *Service) UnusedDays(key *v1alpha1.KMSKey) int {
+	last, from := s.LastUsage(key)
+	if last != nil {
+		from = last.Time
+	}
+	const day = 24 * time.Hour
+	return max(0, int(s.Now().Sub(from)/day)) // Kubernetes' clock, which says when a key was made, may be ahead
+}
+
 // worthNoting tells whether a use is written, where noted is what status has. When a process ends, all that is later is.
 func worthNoting(noted *v1alpha1.KeyLastUsage, use time.Time, ends bool) bool {
 	switch {

@@ -43,6 +43,46 @@ func TestAUseIsWrittenIfItIsMuchLaterThanTheNotedOneOrTheLastThingThatAProcessKn
 	}
 }
 
+// The three cases are those of AWS's documentation.
+func TestTheDaysWithoutAUseAreWholeOnesSinceTheLastUseOrSinceUsesAreNoted(t *testing.T) {
+	const day = 24 * time.Hour
+	key := func(made, tracked time.Time, last *v1alpha1.KeyLastUsage) *v1alpha1.KMSKey {
+		k := keyOf("1")
+		k.CreationTimestamp, k.Status.LastUsage = metav1.NewTime(made), last
+		if !tracked.IsZero() {
+			k.Status.UsageTrackedSince = new(metav1.NewTime(tracked))
+		}
+		return k
+	}
+	for name, tt := range map[string]struct {
+		key  *v1alpha1.KMSKey
+		want int
+	}{
+		"used now":                         {key(noon.Add(-99*day), noon.Add(-99*day), notedAt(noon)), 0},
+		"used almost a day ago":            {key(noon.Add(-99*day), noon.Add(-99*day), notedAt(noon.Add(time.Second-day))), 0},
+		"used 29.9 days ago":               {key(noon.Add(-99*day), noon.Add(-99*day), notedAt(noon.Add(-30*day+2*time.Hour))), 29},
+		"used 30 days ago":                 {key(noon.Add(-99*day), noon.Add(-99*day), notedAt(noon.Add(-30*day))), 30},
+		"never, made while uses are noted": {key(noon.Add(-5*day), noon.Add(-99*day), nil), 5},
+		"never, made before uses were":     {key(noon.Add(-99*day), noon.Add(-18*day), nil), 18},
+		"never, and nobody has looked":     {key(noon.Add(-7*day), time.Time{}, nil), 7},
+		"never, made by a clock ahead":     {key(noon.Add(time.Hour), time.Time{}, nil), 0},
+	} {
+		s := &Service{Now: func() time.Time { return noon }}
+		if got := s.UnusedDays(tt.key); got != tt.want {
+			t.Errorf("%s: %d, want %d", name, got, tt.want)
+		}
+	}
+	s := &Service{Now: func() time.Time { return noon }, Usages: NewUsages(noon.Add(-50 * day))}
+	old := key(noon.Add(-99*day), time.Time{}, nil)
+	if got := s.UnusedDays(old); got != 50 {
+		t.Errorf("a key that is older than this process: %d", got)
+	}
+	s.Used(old, Usage{Operation: keys.Encrypt, Time: noon.Add(-2 * day)})
+	if got := s.UnusedDays(old); got != 2 {
+		t.Errorf("a use that is not written yet: %d", got)
+	}
+}
+
 func keyOf(uid string) *v1alpha1.KMSKey {
 	return &v1alpha1.KMSKey{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "k", UID: types.UID(uid)}}
 }
