@@ -378,6 +378,14 @@ type KMSKeyStatus struct {
 	// +optional
 	KeyState KeyState `json:"keyState,omitempty"`
 
+	// replicas are the KMSKeys that were the first of those that spec.replicaRegions names: each alone is the replica of its region. A KMSKey that is deleted and made
+	// again is another one, and is the replica when its region was taken out of that list and out of this one, or by ReplicateKey.
+	// +optional
+	// +listType=map
+	// +listMapKey=region
+	// +kubebuilder:validation:MaxItems=32
+	Replicas []KeyReplica `json:"replicas,omitempty"`
+
 	// keyMaterials, oldest first. This list is the key's index: writing it is what commits a rotation.
 	// +optional
 	// +listType=map

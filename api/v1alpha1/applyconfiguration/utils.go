@@ -126,6 +126,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.KeyMaterialApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("KeyMaterialImport"):
 		return &apiv1alpha1.KeyMaterialImportApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("KeyReplica"):
+		return &apiv1alpha1.KeyReplicaApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("KeyReplicaRegion"):
 		return &apiv1alpha1.KeyReplicaRegionApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Keyring"):

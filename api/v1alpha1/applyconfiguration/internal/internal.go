@@ -1454,6 +1454,14 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: policyBinding
       type:
         namedType: dev.strongroom.strongroom.api.v1alpha1.PolicyBinding
+    - name: replicas
+      type:
+        list:
+          elementType:
+            namedType: dev.strongroom.strongroom.api.v1alpha1.KeyReplica
+          elementRelationship: associative
+          keys:
+          - region
     - name: sealingPublicKey
       type:
         scalar: string
@@ -1550,6 +1558,18 @@ var schemaYAML = typed.YAMLObject(`types:
   scalar: string
 - name: dev.strongroom.strongroom.api.v1alpha1.KeyOrigin
   scalar: string
+- name: dev.strongroom.strongroom.api.v1alpha1.KeyReplica
+  map:
+    fields:
+    - name: name
+      type:
+        scalar: string
+    - name: region
+      type:
+        scalar: string
+    - name: uid
+      type:
+        scalar: string
 - name: dev.strongroom.strongroom.api.v1alpha1.KeyReplicaRegion
   map:
     fields:

@@ -25,6 +25,9 @@ type KMSKeyStatusApplyConfiguration struct {
 	ARN *string `json:"arn,omitempty"`
 	// keyState of AWS KMS.
 	KeyState *apiv1alpha1.KeyState `json:"keyState,omitempty"`
+	// replicas are the KMSKeys that were the first of those that spec.replicaRegions names: each alone is the replica of its region. A KMSKey that is deleted and made
+	// again is another one, and is the replica when its region was taken out of that list and out of this one, or by ReplicateKey.
+	Replicas []KeyReplicaApplyConfiguration `json:"replicas,omitempty"`
 	// keyMaterials, oldest first. This list is the key's index: writing it is what commits a rotation.
 	KeyMaterials []KeyMaterialApplyConfiguration `json:"keyMaterials,omitempty"`
 	// lastImportSequence is the sequence of the last change of imported material that keyMaterials have: an import, a deletion, an expiry or a
@@ -113,6 +116,19 @@ func (b *KMSKeyStatusApplyConfiguration) WithARN(value string) *KMSKeyStatusAppl
 // If called multiple times, the KeyState field is set to the value of the last call.
 func (b *KMSKeyStatusApplyConfiguration) WithKeyState(value apiv1alpha1.KeyState) *KMSKeyStatusApplyConfiguration {
 	b.KeyState = &value
+	return b
+}
+
+// WithReplicas adds the given value to the Replicas field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the Replicas field.
+func (b *KMSKeyStatusApplyConfiguration) WithReplicas(values ...*KeyReplicaApplyConfiguration) *KMSKeyStatusApplyConfiguration {
+	for i := range values {
+		if values[i] == nil {
+			panic("nil value passed to WithReplicas")
+		}
+		b.Replicas = append(b.Replicas, *values[i])
+	}
 	return b
 }
 
