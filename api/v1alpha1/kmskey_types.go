@@ -405,6 +405,13 @@ type KMSKeyStatus struct {
 	// +kubebuilder:validation:Minimum=1
 	LastDroppedImportSequence int64 `json:"lastDroppedImportSequence,omitempty"`
 
+	// droppedImports are what was imported by spec.importedMaterial and taken away while it was PENDING_ROTATION, for as long as its token is of use: applied again, it does
+	// not come back. Of more than 100 the last.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=100
+	DroppedImports []DroppedImport `json:"droppedImports,omitempty"`
+
 	// expirationModel of imported material: KEY_MATERIAL_EXPIRES if any that the key needs does.
 	// +optional
 	ExpirationModel ExpirationModel `json:"expirationModel,omitempty"`

@@ -22,7 +22,7 @@ var kept = map[string][]string{
 	},
 	"Parameter": {"arn", "version", "tier", "versions", "lastModifiedTime", "importedFrom"},
 	"KMSKey": {
-		"keyId", "arn", "keyMaterials", "lastImportSequence", "lastDroppedImportSequence", "onDemandRotations", "nextRotationTime", "lastUsage",
+		"keyId", "arn", "keyMaterials", "lastImportSequence", "lastDroppedImportSequence", "droppedImports", "onDemandRotations", "nextRotationTime", "lastUsage",
 		"usageTrackedSince", "lastHandledImport", "lastHandledRotateAt",
 	},
 }

@@ -58,6 +58,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.DatabaseTLSApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("DomainKeyRotation"):
 		return &apiv1alpha1.DomainKeyRotationApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("DroppedImport"):
+		return &apiv1alpha1.DroppedImportApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Envelope"):
 		return &apiv1alpha1.EnvelopeApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("EnvelopeOwner"):

@@ -522,6 +522,15 @@ var schemaYAML = typed.YAMLObject(`types:
         scalar: numeric
 - name: dev.strongroom.strongroom.api.v1alpha1.DriftPolicy
   scalar: string
+- name: dev.strongroom.strongroom.api.v1alpha1.DroppedImport
+  map:
+    fields:
+    - name: request
+      type:
+        scalar: string
+    - name: time
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
 - name: dev.strongroom.strongroom.api.v1alpha1.Envelope
   map:
     fields:
@@ -1407,6 +1416,12 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: deletionTime
       type:
         namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: droppedImports
+      type:
+        list:
+          elementType:
+            namedType: dev.strongroom.strongroom.api.v1alpha1.DroppedImport
+          elementRelationship: atomic
     - name: expirationModel
       type:
         namedType: dev.strongroom.strongroom.api.v1alpha1.ExpirationModel
