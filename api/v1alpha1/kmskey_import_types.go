@@ -102,3 +102,15 @@ type KeyMaterialImport struct {
 	// +kubebuilder:validation:MaxLength=64
 	Request string `json:"request,omitempty"`
 }
+
+// DroppedImport is what was imported from a manifest and taken away while it was PENDING_ROTATION.
+type DroppedImport struct {
+	// request is the digest of the token and the wrapped material that it was imported by, which bring it no more.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
+	Request string `json:"request"`
+	// time when it was taken away.
+	// +required
+	Time metav1.Time `json:"time"`
+}

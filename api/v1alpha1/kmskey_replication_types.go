@@ -11,8 +11,8 @@ type KeyReplicaRegion struct {
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z]{2,4}(-[a-z]+)+-[0-9]+$')",message="a region is written as AWS does, for example us-east-1"
 	Region string `json:"region"`
 
-	// name of the KMSKey, in the same namespace, that is the replica there: it alone gets the key material. When it is left out, it is the key's own
-	// name with the region, for example shop-eu-west-1 of the key shop, as ReplicateKey names it.
+	// name of the KMSKey, in the same namespace, that is the replica there: it alone gets the key material, and no other that has its name later. When it is left
+	// out, it is the key's own name with the region, for example shop-eu-west-1 of the key shop, as ReplicateKey names it.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
@@ -35,4 +35,25 @@ type PrimaryKey struct {
 	// +kubebuilder:validation:MaxLength=32
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z]{2,4}(-[a-z]+)+-[0-9]+$')",message="a region is written as AWS does, for example us-east-1"
 	Region string `json:"region"`
+}
+
+// KeyReplica is the KMSKey that a primary's consent to a replica was used by.
+type KeyReplica struct {
+	// region of the replica.
+	// +required
+	// +kubebuilder:validation:MinLength=6
+	// +kubebuilder:validation:MaxLength=32
+	Region string `json:"region"`
+
+	// name of the KMSKey.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name"`
+
+	// uid of the KMSKey: another one of its name is not the replica.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
+	UID string `json:"uid"`
 }

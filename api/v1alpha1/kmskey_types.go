@@ -378,6 +378,14 @@ type KMSKeyStatus struct {
 	// +optional
 	KeyState KeyState `json:"keyState,omitempty"`
 
+	// replicas are the KMSKeys that were the first of those that spec.replicaRegions names: each alone is the replica of its region. A KMSKey that is deleted and made
+	// again is another one, and is the replica when its region was taken out of that list and out of this one, or by ReplicateKey.
+	// +optional
+	// +listType=map
+	// +listMapKey=region
+	// +kubebuilder:validation:MaxItems=32
+	Replicas []KeyReplica `json:"replicas,omitempty"`
+
 	// keyMaterials, oldest first. This list is the key's index: writing it is what commits a rotation.
 	// +optional
 	// +listType=map
@@ -396,6 +404,13 @@ type KMSKeyStatus struct {
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	LastDroppedImportSequence int64 `json:"lastDroppedImportSequence,omitempty"`
+
+	// droppedImports are what was imported by spec.importedMaterial and taken away while it was PENDING_ROTATION, for as long as its token is of use: applied again, it does
+	// not come back. Of more than 100 the last.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=100
+	DroppedImports []DroppedImport `json:"droppedImports,omitempty"`
 
 	// expirationModel of imported material: KEY_MATERIAL_EXPIRES if any that the key needs does.
 	// +optional

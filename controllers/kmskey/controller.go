@@ -124,7 +124,7 @@ func (r *Reconciler) finalizer(ctx context.Context, p *pass) error {
 
 // run is the order of steps. What was refused on the way is told with whatever ends them, and first of all if that is a key without material: it is why.
 func (r *Reconciler) run(ctx context.Context, p *pass) error {
-	err := passes.Run(ctx, p, r.schedule, r.identify, r.bind, r.restore, r.resume, r.expireImports, r.rotate, r.importMaterial, r.verify, r.sealing, r.policy)
+	err := passes.Run(ctx, p, r.schedule, r.identify, r.consents, r.bind, r.restore, r.resume, r.expireImports, r.rotate, r.importMaterial, r.verify, r.sealing, r.policy)
 	if err != nil {
 		return fault.Join(err, p.refused)
 	}

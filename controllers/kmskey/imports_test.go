@@ -207,6 +207,33 @@ var _ = Describe("A key whose material is imported", func() {
 		Expect(condition(k, v1alpha1.ConditionReady)).To(HaveField("Status", metav1.ConditionTrue))
 	})
 
+	It("that was deleted while it waited to be rotated to is not brought back by its manifest when others came and went since", func() {
+		k := external("key")
+		bring(k, material32(1), kms.Import{})
+		put := func(manifest *v1alpha1.ImportedMaterial) {
+			update(k, func() { k.Spec.ImportedMaterial = manifest })
+			reconcile(k)
+		}
+		var manifests []*v1alpha1.ImportedMaterial
+		for _, n := range []byte{2, 3} {
+			declare(k, material32(n), func(m *v1alpha1.ImportedMaterial) { m.ImportType = v1alpha1.ImportTypeNew })
+			reconcile(k)
+			manifests = append(manifests, k.Spec.ImportedMaterial.DeepCopy())
+			Expect(k.Status.KeyMaterials).To(HaveLen(2))
+			_, err := env.Services.KMS.DeleteImportedMaterial(ctx, k, k.Status.KeyMaterials[1].ID, anyState)
+			Expect(err).NotTo(HaveOccurred())
+			settled(k)
+		}
+		for _, m := range append(manifests, manifests...) {
+			put(m)
+			Expect(k.Status.KeyMaterials).To(HaveLen(1))
+			Expect(bytesStored("key")).To(HaveLen(1))
+		}
+		declare(k, material32(2), func(m *v1alpha1.ImportedMaterial) { m.ImportType = v1alpha1.ImportTypeNew })
+		reconcile(k)
+		Expect(k.Status.KeyMaterials).To(HaveLen(2), "another token is another import")
+	})
+
 	It("that is there is said to be otherwise by the token that brought it", func() {
 		k := external("key")
 		declare(k, material32(1))

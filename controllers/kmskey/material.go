@@ -23,6 +23,7 @@ import (
 
 var (
 	errTooManyRotations = errors.New("too many rotations on demand")
+	errManagedPolicy    = errors.New("spec.policy is not in force: the key of a service has a policy that nobody can change, as in AWS KMS; remove it, or create another KMSKey")
 	errNotRotated       = errors.New("the material of an asymmetric key, whose public key is known elsewhere, and of one in a custom key store is not rotated")
 )
 
@@ -141,7 +142,7 @@ func rotationOf(p *pass, may bool) rotationInput {
 		requested:    conditions.Echo(p.key.Annotations[v1alpha1.RotateAnnotation]),
 		handled:      status.LastHandledRotateAt,
 		onDemand:     status.OnDemandRotations,
-		periodInDays: kms.RotationPeriod(p.key.Spec.Rotation),
+		periodInDays: kms.RotationPeriod(kms.RotationOf(p.key)),
 		now:          p.now,
 		seed:         string(p.key.UID),
 	}
@@ -185,9 +186,9 @@ func (r *Reconciler) sealing(ctx context.Context, p *pass) error {
 // bind settles whom the policy's ARNs mean. It comes early, so that no failure of a later step leaves a changed policy to whoever is made
 // under a name.
 func (r *Reconciler) bind(ctx context.Context, p *pass) error {
-	named := passes.PolicyPrincipals{
-		Object: p.key, Policy: p.key.Spec.Policy,
-		Binding: &p.key.Status.PolicyBinding, Conditions: &p.key.Status.Conditions,
+	named := passes.PolicyPrincipals{Object: p.key, Binding: &p.key.Status.PolicyBinding, Conditions: &p.key.Status.Conditions}
+	if !kms.Managed(p.key) {
+		named.Policy = p.key.Spec.Policy
 	}
 	if named.Policy != nil {
 		named.Compiled, _ = kms.ParsePolicy(named.Policy.Raw) // the step policy tells
@@ -195,10 +196,16 @@ func (r *Reconciler) bind(ctx context.Context, p *pass) error {
 	return passes.BindPrincipals(ctx, r.Client, named)
 }
 
-// policy says whether the key's policy can be understood. The key does all else; by the AWS APIs, one that cannot lets nobody in.
+// policy says whether the key's policy can be understood. The key does all else; by the AWS APIs, one that cannot lets nobody in. That of a service's own key is not in force.
 func (r *Reconciler) policy(_ context.Context, p *pass) error {
+	if err := kms.CheckManaged(p.key); err != nil {
+		return err
+	}
 	if p.key.Spec.Policy == nil {
 		return nil
+	}
+	if kms.Managed(p.key) {
+		return fault.Stalled(v1alpha1.ReasonUnsupportedOperation, errManagedPolicy)
 	}
 	if _, err := kms.ParsePolicy(p.key.Spec.Policy.Raw); err != nil {
 		return fault.Stalled(v1alpha1.ReasonMalformedPolicyDocument, fmt.Errorf("spec.policy: %w", err))

@@ -30,6 +30,8 @@ var (
 		"remove spec.replicaOf to make this the primary, if no other key is")
 	errNotListed = errors.New("does not name this KMSKey as the region's replica in spec.replicaRegions: list the region there, with the name if that is not the " +
 		"primary's with the region, or delete this KMSKey")
+	errNotTheFirst = errors.New("had another KMSKey of this name as the region's replica, and gives its key material to no other: take the region out of its spec.replicaRegions, " +
+		"and list it again when its status.replicas does not have it any more, or delete this KMSKey and use aws kms replicate-key")
 	errPrimaryLeaving = errors.New("is scheduled for deletion or being deleted, and gets no new replica: keep it, or delete this KMSKey")
 	errRotatesThere   = errors.New("a replica has the key material of its primary")
 	errTwoPrimaries   = errors.New("the id has two primaries, of which neither is rotated")
@@ -47,10 +49,26 @@ func (r *Reconciler) mayComeBack(ctx context.Context, key *v1alpha1.KMSKey) erro
 	if primary == nil || err != nil {
 		return err
 	}
-	if r.KMS.IsReplicaOf(key, primary) && kms.Replicates(primary, kms.RegionOf(key, r.Region), key.Name) {
-		return nil
+	if r.KMS.IsReplicaOf(key, primary) {
+		if consents, err := r.KMS.Consents(ctx, primary, key); consents || err != nil {
+			return err
+		}
 	}
-	return fault.Waiting(v1alpha1.ReasonNotReplicated, fmt.Errorf("the primary of the id %s, KMSKey %s, %w", key.Status.KeyID, primary.Name, errNotListed))
+	return fault.Waiting(v1alpha1.ReasonNotReplicated, fmt.Errorf("the primary of the id %s, KMSKey %s, %w", key.Status.KeyID, primary.Name, r.unmeant(primary, key)))
+}
+
+// unmeant says why a KMSKey is not the replica that a primary means.
+func (r *Reconciler) unmeant(primary, key *v1alpha1.KMSKey) error {
+	if kms.Lists(primary, kms.RegionOf(key, r.Region), key.Name) {
+		return errNotTheFirst
+	}
+	return errNotListed
+}
+
+// consents forgets which replicas the key had in regions that it does not list any more.
+func (r *Reconciler) consents(_ context.Context, p *pass) error {
+	kms.EndConsents(p.key)
+	return nil
 }
 
 // updatePrimary goes on with a change of the primary that this key was the primary before, and tells whether it has written: the pass then ends, since the key
@@ -73,7 +91,10 @@ func (r *Reconciler) updatePrimary(ctx context.Context, p *pass) (written bool, 
 // identifyReplica gives a replica its primary's id. Without a primary it goes on: a replica that is had back knows its id by its Envelopes.
 func (r *Reconciler) identifyReplica(ctx context.Context, p *pass, account string) error {
 	primary, err := r.KMS.Primary(ctx, p.key)
-	if primary == nil || err != nil || arn.Account(primary.Status.ARN) != account || !kms.Replicates(primary, kms.RegionOf(p.key, r.Region), p.key.Name) {
+	if primary == nil || err != nil || arn.Account(primary.Status.ARN) != account {
+		return err
+	}
+	if consents, err := r.KMS.Consents(ctx, primary, p.key); !consents || err != nil {
 		return err
 	}
 	settled := p.key.DeepCopy()
@@ -112,8 +133,13 @@ func (r *Reconciler) followPrimary(ctx context.Context, p *pass) error {
 		return err
 	case primary == nil:
 		return fault.Waiting(v1alpha1.ReasonPrimaryNotFound, fmt.Errorf("the primary, KMSKey %s in %s, %w", of.Name, of.Region, errNoPrimary))
-	case !kms.Replicates(primary, kms.RegionOf(p.key, r.Region), p.key.Name):
-		return fault.Waiting(v1alpha1.ReasonNotReplicated, fmt.Errorf("the primary, KMSKey %s, %w", of.Name, errNotListed))
+	}
+	consents, err := r.KMS.Consents(ctx, primary, p.key)
+	switch {
+	case err != nil:
+		return err
+	case !consents:
+		return fault.Waiting(v1alpha1.ReasonNotReplicated, fmt.Errorf("the primary, KMSKey %s, %w", of.Name, r.unmeant(primary, p.key)))
 	case p.key.Status.KeyID == "":
 		return fault.Waiting(v1alpha1.ReasonPrimaryNotFound, fmt.Errorf("the primary, KMSKey %s in %s, %w", of.Name, of.Region, errNoPrimary))
 	case kms.Ahead(p.key, primary):

@@ -167,6 +167,7 @@ var _ = Describe("A replica of a key whose material is imported", func() {
 		settled(s.primary)
 		Expect(s.primary.Status.KeyMaterials).To(HaveLen(2))
 		s.near = environment.KMSKey(namespace, "shop-eu", of("shop", abroad), func(k *v1alpha1.KMSKey) { k.Spec.Origin = v1alpha1.KeyOriginExternal })
+		relisted(s.primary)
 		create(s.near)
 		s.settle()
 		Expect(states(s.near)).To(Equal([]v1alpha1.KeyMaterialState{v1alpha1.KeyMaterialNonCurrent, v1alpha1.KeyMaterialCurrent}))

@@ -393,6 +393,7 @@ var _ = Describe("The deletion of a multi-Region key", func() {
 		env.Clock.Advance(8 * 24 * time.Hour) // longer than the primary's own window
 		reconcile(primary)
 		Expect(primary.Status.KeyState).To(Equal(v1alpha1.KeyStatePendingReplicaDeletion))
+		relisted(primary)
 		back := made("shop-eu", of("shop", abroad), func(k *v1alpha1.KMSKey) { k.Spec.Deletion = &v1alpha1.KeyDeletion{PendingWindowInDays: 20} })
 		unlocks(back, blob, "x")
 		buryNamed(back)
@@ -441,6 +442,7 @@ var _ = Describe("The deletion of a multi-Region key", func() {
 		blob, former := sealedBy(replica, "x"), replica.DeepCopy()
 		buryNamed(replica)
 		Expect(tombstonesOf("shop-eu")).To(HaveLen(1))
+		relisted(primary)
 		again := made("shop-eu", of("shop", abroad))
 		Expect(again.Status.KeyMaterials).To(Equal(former.Status.KeyMaterials))
 		unlocks(again, blob, "x")

@@ -25,7 +25,7 @@ var kept = map[string][]string{
 	"KMSGrant":  {"binding"},
 	kindIAMRole: {"trust"},
 	"KMSKey": {
-		"keyId", "arn", "keyMaterials", "lastImportSequence", "lastDroppedImportSequence", "onDemandRotations", "nextRotationTime", "lastUsage",
+		"keyId", "arn", "keyMaterials", "lastImportSequence", "lastDroppedImportSequence", "droppedImports", "onDemandRotations", "nextRotationTime", "lastUsage",
 		"usageTrackedSince", "lastHandledImport", "lastHandledRotateAt", "policyBinding",
 	},
 }

@@ -58,6 +58,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.DatabaseTLSApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("DomainKeyRotation"):
 		return &apiv1alpha1.DomainKeyRotationApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("DroppedImport"):
+		return &apiv1alpha1.DroppedImportApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Envelope"):
 		return &apiv1alpha1.EnvelopeApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("EnvelopeOwner"):
@@ -126,6 +128,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.KeyMaterialApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("KeyMaterialImport"):
 		return &apiv1alpha1.KeyMaterialImportApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("KeyReplica"):
+		return &apiv1alpha1.KeyReplicaApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("KeyReplicaRegion"):
 		return &apiv1alpha1.KeyReplicaRegionApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Keyring"):

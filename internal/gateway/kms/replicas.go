@@ -127,7 +127,7 @@ func (o *operations) updatePrimaryRegion(ctx context.Context, call *gateway.Call
 	replica, err := o.permitted(ctx, &there, asked{keyID: &t.key.Status.KeyID, conditions: toRegion(in.PrimaryRegion)}, "UpdatePrimaryRegion")
 	_, missed := errors.AsType[*types.NotFoundException](err)
 	switch {
-	case missed, err == nil && (replica == nil || !o.IsReplicaOf(replica, t.key) || !kms.Replicates(t.key, region, replica.Name)): // one that is not listed gets no material that it lacks
+	case missed, err == nil && (replica == nil || !o.IsReplicaOf(replica, t.key) || !kms.Replicates(t.key, region, replica)): // one that is not listed gets no material that it lacks
 		return nil, notFound("Key '%s' has no replica in the region %s", t.key.Status.ARN, region)
 	case err != nil:
 		return nil, err

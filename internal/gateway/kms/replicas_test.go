@@ -11,9 +11,12 @@ import (
 	awskms "github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/kms/types"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/arn"
+	"strongroom.dev/strongroom/internal/service/kms"
+	"strongroom.dev/strongroom/internal/service/objectname"
 	"strongroom.dev/strongroom/test/environment"
 )
 
@@ -348,6 +351,72 @@ var _ = Describe("ReplicateKey", func() {
 		Expect(object(planted.Name).Status.KeyID).To(BeEmpty())
 		Expect(object(planted.Name).Status.KeyMaterials).To(BeEmpty())
 		Expect(object(listed[0].Name).Status.KeyMaterials).To(HaveLen(1))
+		Expect(describe(admin().in(there), id).KeyState).To(Equal(types.KeyStateEnabled))
+	})
+
+	DescribeTable("makes the replica itself, and takes over no KMSKey that somebody has made under its name with", func(alter func(*v1alpha1.KMSKey)) {
+		id := *multiRegion().KeyId
+		primary := object(id)
+		planted := environment.KMSKey(world.Namespace, id+"-"+there, func(k *v1alpha1.KMSKey) {
+			k.Spec = v1alpha1.KMSKeySpec{
+				MultiRegion: true, Region: there, KeySpec: primary.Spec.KeySpec, KeyUsage: primary.Spec.KeyUsage,
+				ReplicaOf: &v1alpha1.PrimaryKey{Name: id, Region: region},
+			}
+			alter(k)
+		})
+		taken := environment.KMSKey(world.Namespace, objectname.Derived("kmskey-replica", there, id), func(k *v1alpha1.KMSKey) { k.Spec.MultiRegion = true })
+		world.Create(planted)
+		world.Create(taken)
+		must[awskms.ReplicateKeyOutput](admin(), "ReplicateKey", &awskms.ReplicateKeyInput{KeyId: &id, ReplicaRegion: s(there)})
+		name := object(id).Spec.ReplicaRegions[0].Name
+		Expect(name).NotTo(BeElementOf(planted.Name, taken.Name), "whoever has taken both names keeps nobody from a replica")
+		Expect(object(planted.Name).Status.KeyID).To(BeEmpty())
+		world.ReconcileKey(object(name))
+		replica := object(name)
+		Expect(replica.Status.KeyMaterials).To(HaveLen(1))
+		Expect(replica.OwnerReferences).To(BeEmpty())
+		Expect(replica.Finalizers).To(Equal([]string{kms.Finalizer}))
+		Expect(object(id).Status.Replicas).To(Equal([]v1alpha1.KeyReplica{{Region: there, Name: name, UID: string(replica.UID)}}))
+		world.Update(planted, func() { planted.Finalizers = nil })
+	},
+		Entry("an owner", func(k *v1alpha1.KMSKey) {
+			k.OwnerReferences = []metav1.OwnerReference{{APIVersion: "v1", Kind: "ConfigMap", Name: "mine", UID: "2b1c8a3e-0000-4000-8000-000000000001"}}
+		}),
+		Entry("a finalizer", func(k *v1alpha1.KMSKey) { k.Finalizers = []string{"example.com/mine"} }),
+		Entry("labels", func(k *v1alpha1.KMSKey) { k.Labels = map[string]string{"app.kubernetes.io/managed-by": "mine"} }),
+		Entry("annotations", func(k *v1alpha1.KMSKey) { k.Annotations = map[string]string{v1alpha1.RotateAnnotation: "mine"} }),
+	)
+
+	It("makes another one where the replica has gone and somebody has taken its name", func() {
+		id := *multiRegion().KeyId
+		replicate(id, there)
+		gone := replicaOf(id, there)
+		world.Update(gone, func() { gone.Finalizers = nil })
+		world.Remove(gone)
+		planted := environment.KMSKey(world.Namespace, gone.Name, func(k *v1alpha1.KMSKey) {
+			k.Spec = *gone.Spec.DeepCopy()
+			k.Spec.Policy = &v1alpha1.PolicyDocument{Raw: []byte(replicaPolicy())}
+		})
+		world.Create(planted)
+		world.ReconcileKey(planted)
+		Expect(planted.Status.KeyMaterials).To(BeEmpty())
+		must[awskms.ReplicateKeyOutput](admin(), "ReplicateKey", &awskms.ReplicateKeyInput{KeyId: &id, ReplicaRegion: s(there)})
+		name := object(id).Spec.ReplicaRegions[0].Name
+		Expect(name).NotTo(Equal(planted.Name))
+		world.ReconcileKey(object(name))
+		world.ReconcileKey(planted)
+		Expect(planted.Status.KeyMaterials).To(BeEmpty())
+		Expect(describe(admin().in(there), id).KeyState).To(Equal(types.KeyStateEnabled))
+	})
+
+	It("makes the same one again where the replica has gone", func() {
+		id := *multiRegion().KeyId
+		replicate(id, there)
+		gone := replicaOf(id, there)
+		world.Update(gone, func() { gone.Finalizers = nil })
+		world.Remove(gone)
+		replicate(id, there)
+		Expect(object(id).Status.Replicas).To(Equal([]v1alpha1.KeyReplica{{Region: there, Name: gone.Name, UID: string(replicaOf(id, there).UID)}}))
 		Expect(describe(admin().in(there), id).KeyState).To(Equal(types.KeyStateEnabled))
 	})
 

@@ -112,7 +112,7 @@ func (o *operations) getKeyRotationStatus(ctx context.Context, _ *gateway.Call, 
 		}
 		of = primary
 	}
-	rotation := of.Spec.Rotation
+	rotation := kms.RotationOf(of)
 	if rotation == nil || !rotation.Enabled {
 		return out, nil
 	}

@@ -208,6 +208,24 @@ var _ = Describe("A grant that is created", func() {
 		Expect(err).To(MatchError(ContainSubstring("is another than the one that is asked for")))
 	})
 
+	It("under a name is not the object that somebody has made to end with another, or to outlive its key", func() {
+		key := world.ReadyKey("k")
+		made, err := service().CreateGrant(ctx, key, grantSpec("n", "Decrypt"), shopID)
+		Expect(err).NotTo(HaveOccurred())
+		labels := made.Labels
+		for _, planted := range []metav1.ObjectMeta{
+			{Labels: labels, OwnerReferences: []metav1.OwnerReference{{APIVersion: "v1", Kind: "ConfigMap", Name: "mine", UID: "2b1c8a3e-0000-4000-8000-000000000001"}}},
+			{Labels: map[string]string{"a": "b"}},
+		} {
+			Expect(service().DeleteGrant(ctx, made)).To(Succeed())
+			planted.Namespace, planted.Name = made.Namespace, made.Name
+			made = &v1alpha1.KMSGrant{ObjectMeta: planted, Spec: *made.Spec.DeepCopy()}
+			world.Create(made)
+			_, err := service().CreateGrant(ctx, key, grantSpec("n", "Decrypt"), shopID)
+			Expect(err).To(MatchError(kms.ErrGrantGone))
+		}
+	})
+
 	It("under a name for who was made again under an ARN is another than the one for who had it before", func() {
 		key := world.ReadyKey("k")
 		before, err := service().CreateGrant(ctx, key, grantSpec("n", "Decrypt"), shopID)

@@ -129,6 +129,9 @@ func (s *Service) sameGrant(ctx context.Context, namespace, name string, uniqueI
 	if said, err := s.grantName(&there.Spec, uniqueIDs); err != nil || said != name {
 		return nil, fmt.Errorf("KMSGrant %s is another than the one that is asked for: %w", name, errors.Join(err, ErrGrantGone))
 	}
+	if len(there.OwnerReferences) > 0 || there.Labels[v1alpha1.GrantKeyIDLabel] != there.Spec.KeyID { // it would end with something else, or not with its key
+		return nil, fmt.Errorf("KMSGrant %s was made by somebody else, with owners or without its label: %w", name, ErrGrantGone)
+	}
 	return there, s.bindGrant(ctx, there, uniqueIDs) // whoever made it may have died before
 }
 

@@ -92,11 +92,13 @@ func TakeImports(status *v1alpha1.KMSKeyStatus, records ...v1alpha1.KeyMaterial)
 		all = slices.DeleteFunc(all, func(k v1alpha1.KeyMaterial) bool {
 			if k.Import.PendingRotation {
 				status.LastDroppedImportSequence = max(status.LastDroppedImportSequence, k.Sequence)
+				noteDropped(status, k.Import.Request, m.CreatedTime)
 			}
 			return k.Import.PendingRotation
 		})
 		if m.Import.State != v1alpha1.ImportStateImported { // it was never the key's
 			status.LastDroppedImportSequence = max(status.LastDroppedImportSequence, m.Sequence)
+			noteDropped(status, m.Import.Request, m.CreatedTime)
 			continue
 		}
 		all = append(all, m)

@@ -66,7 +66,7 @@ func (s *Service) followed(ctx context.Context, replica *v1alpha1.KMSKey) (*v1al
 	if client.IgnoreNotFound(err) != nil {
 		return nil, fmt.Errorf("reading the primary, KMSKey %s: %w", name.Name, err)
 	}
-	if err != nil || !s.IsReplicaOf(replica, primary) || !Replicates(primary, RegionOf(replica, s.Region), replica.Name) || Ahead(replica, primary) {
+	if err != nil || !s.IsReplicaOf(replica, primary) || !Replicates(primary, RegionOf(replica, s.Region), replica) || Ahead(replica, primary) {
 		return nil, nil
 	}
 	return primary, nil

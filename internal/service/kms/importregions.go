@@ -23,7 +23,7 @@ func (s *Service) AwaitedReplicas(ctx context.Context, primary *v1alpha1.KMSKey)
 	for i := range related {
 		k := &related[i]
 		region := arn.Region(k.Status.ARN)
-		if !s.IsReplicaOf(k, primary) || !Replicates(primary, region, k.Name) || !k.DeletionTimestamp.IsZero() || Scheduled(k) {
+		if !s.IsReplicaOf(k, primary) || !Replicates(primary, region, k) || !k.DeletionTimestamp.IsZero() || Scheduled(k) {
 			continue
 		}
 		if m, ok := materialByID(k, waits.ID); !ok || !Present(m.Import, s.Now()) {

@@ -2,10 +2,21 @@ package kms
 
 import (
 	"encoding/binary"
+	"slices"
 	"strings"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/core/keyimport"
+)
+
+const (
+	// digestLength is that of each half of an ImportRequest.
+	digestLength = 32
+	// maximumDropped is how many DroppedImports are kept.
+	maximumDropped = 100
 )
 
 // ImportRequest is what a spec.importedMaterial is known by when it was imported.
@@ -23,6 +34,27 @@ func (q ImportRequest) made(request string) bool { return strings.HasPrefix(requ
 // brought tells whether an index's request has the same token and wrapped material as this one.
 func (q ImportRequest) brought(request string) bool {
 	return len(request) > len(q.Whole) && strings.HasSuffix(request, q.Source)
+}
+
+// noteDropped keeps in an index what brought material that was taken away while it waited to be rotated to, and of which there is no record any more. Its token was made before, so
+// that it is of no use when it has been known for the validity of one.
+func noteDropped(status *v1alpha1.KMSKeyStatus, request string, at metav1.Time) {
+	if request == "" { // it was imported by the AWS API, which tells nothing twice
+		return
+	}
+	if len(request) > digestLength {
+		request = request[digestLength:]
+	}
+	status.DroppedImports = slices.DeleteFunc(status.DroppedImports, func(d v1alpha1.DroppedImport) bool {
+		return d.Request == request || at.Sub(d.Time.Time) > keyimport.Validity
+	})
+	status.DroppedImports = append(status.DroppedImports, v1alpha1.DroppedImport{Request: request, Time: at})
+	status.DroppedImports = status.DroppedImports[max(0, len(status.DroppedImports)-maximumDropped):]
+}
+
+// dropped tells whether an index knows that what this request brought was taken away.
+func (q ImportRequest) dropped(status *v1alpha1.KMSKeyStatus) bool {
+	return slices.ContainsFunc(status.DroppedImports, func(d v1alpha1.DroppedImport) bool { return d.Request == q.Source || d.Request == q.Whole })
 }
 
 // ImportRequest is what a spec.importedMaterial is known by.
@@ -44,7 +76,7 @@ func (s *Service) ImportRequest(m *v1alpha1.ImportedMaterial) (ImportRequest, er
 // Handled tells of a spec.importedMaterial whether there is nothing to import by it: it was imported before as it is, or the key no longer has at a
 // time what its token brought, which is then spent. What is there still may be said anew by the same token: its end and its description.
 func Handled(status *v1alpha1.KMSKeyStatus, q ImportRequest, now time.Time) (handled, spent bool) {
-	known, brought, there := q.made(status.LastHandledImport), q.brought(status.LastHandledImport), false
+	known, brought, there := q.made(status.LastHandledImport), q.brought(status.LastHandledImport) || q.dropped(status), false
 	for i := range status.KeyMaterials {
 		m := status.KeyMaterials[i].Import
 		if m == nil || m.Request == "" {

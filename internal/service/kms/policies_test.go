@@ -13,6 +13,7 @@ import (
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/arn"
 	"strongroom.dev/strongroom/internal/core/iam"
+	"strongroom.dev/strongroom/internal/core/keys"
 	"strongroom.dev/strongroom/internal/service/kms"
 )
 
@@ -120,8 +121,63 @@ func TestTheKeyOfAServiceIsUsedByWayOfThatServiceAlone(t *testing.T) {
 		}
 	}
 	own := keyWith("u", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"`+mallory+`"},"Action":"kms:*","Resource":"*"}]}`, "alias/aws/ssm")
-	if !allowedBy(t, s.Policy(own), mallory, "kms:Decrypt", iam.Map{}) || !strings.Contains(kms.PolicyDocument(own), mallory) {
-		t.Error("a policy that the spec names counts")
+	if allowedBy(t, s.Policy(own), mallory, "kms:Decrypt", iam.Map{}) || strings.Contains(kms.PolicyDocument(own), mallory) {
+		t.Error("whoever makes the key first says who may use it")
+	}
+	own.Spec.Aliases, own.Name = nil, "aws-ssm"
+	if !kms.Managed(own) || allowedBy(t, s.Policy(own), mallory, "kms:Decrypt", iam.Map{}) {
+		t.Error("it is that key by its name, too, by which its service finds it")
+	}
+	own.Name = "aws-prod"
+	if kms.Managed(own) || !allowedBy(t, s.Policy(own), mallory, "kms:Decrypt", iam.Map{}) {
+		t.Error("a key of another name is its maker's")
+	}
+}
+
+func TestTheKeyOfAServiceIsOfOneKindAlone(t *testing.T) {
+	disabled, never := false, &v1alpha1.KeyRotation{}
+	for name, tt := range map[string]struct {
+		change func(*v1alpha1.KMSKeySpec)
+		said   string
+	}{
+		"as it is made":     {func(s *v1alpha1.KMSKeySpec) { s.Rotation = &v1alpha1.KeyRotation{Enabled: true} }, ""},
+		"of another region": {func(s *v1alpha1.KMSKeySpec) { s.Region = "eu-west-1" }, ""},
+		"disabled":          {func(s *v1alpha1.KMSKeySpec) { s.Enabled = &disabled }, ""},
+		"imported":          {func(s *v1alpha1.KMSKeySpec) { s.Origin = v1alpha1.KeyOriginExternal }, "origin"},
+		"in a module": {func(s *v1alpha1.KMSKeySpec) {
+			s.Origin, s.CustomKeyStoreRef = v1alpha1.KeyOriginCloudHSM, &v1alpha1.CustomKeyStoreReference{Name: "vault"}
+		}, "origin"},
+		"of several regions":       {func(s *v1alpha1.KMSKeySpec) { s.MultiRegion = true }, "multiRegion"},
+		"one that signs":           {func(s *v1alpha1.KMSKeySpec) { s.KeySpec, s.KeyUsage = "ECC_NIST_P256", v1alpha1.KeyUsageSignVerify }, "keySpec"},
+		"one of RSA that encrypts": {func(s *v1alpha1.KMSKeySpec) { s.KeySpec, s.KeyUsage = "RSA_2048", v1alpha1.KeyUsageEncryptDecrypt }, "keySpec"},
+	} {
+		key := keyWith("u", "", "alias/aws/ssm")
+		key.Status.KeyState = v1alpha1.KeyStateEnabled
+		tt.change(&key.Spec)
+		err := kms.CheckManaged(key)
+		if (err != nil) != (tt.said != "") || err != nil && !strings.Contains(err.Error(), "its "+tt.said) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if tt.said != "" && tt.said != "keySpec" && (kms.CheckUsable(key, keys.GenerateDataKey) == nil || kms.CheckUsable(key, keys.Decrypt) != nil) {
+			t.Errorf("%s: it is for what it has encrypted, and nothing new", name)
+		}
+		key.Spec.Aliases = nil
+		if err := kms.CheckManaged(key); err != nil {
+			t.Errorf("%s is nobody's business of any other key: %v", name, err)
+		}
+	}
+	key := keyWith("u", "", "alias/aws/ssm")
+	for _, r := range []*v1alpha1.KeyRotation{nil, never} {
+		if key.Spec.Rotation = r; *kms.RotationOf(key) != (v1alpha1.KeyRotation{Enabled: true}) {
+			t.Errorf("%v: AWS rotates its managed keys each year", r)
+		}
+	}
+	key.Spec.Rotation = &v1alpha1.KeyRotation{Enabled: true, PeriodInDays: 90}
+	if *kms.RotationOf(key) != *key.Spec.Rotation {
+		t.Error("more often is no harm")
+	}
+	if key = keyWith("u", ""); kms.RotationOf(key) != nil {
+		t.Error("any other key is rotated as its spec says")
 	}
 }
 

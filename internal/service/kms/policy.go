@@ -84,18 +84,18 @@ func ParsePolicy(document []byte) (*iam.Policy, error) { return iam.Parse(docume
 // nobody is the policy of a key whose own is malformed: it allows nothing.
 var nobody = &iam.Policy{}
 
-// Policy is a key's policy, compiled once for each of its generations. A malformed one allows nobody anything.
+// Policy is a key's policy, compiled once for each of its generations. A malformed one allows nobody anything. That of a key of Strongroom's own is not its spec's to say.
 func (s *Service) Policy(key *v1alpha1.KMSKey) *iam.Policy {
 	account, region := arn.Account(key.Status.ARN), arn.Region(key.Status.ARN)
 	switch service := managedFor(key); {
+	case service != "":
+		return s.Policies.Use(key.Status.ARN, 0, nil, func() *iam.Policy {
+			return compile(managedPolicy(account, region, service))
+		})
 	case key.Spec.Policy != nil:
 		binding := key.Status.PolicyBinding
 		return s.Policies.Use(string(key.UID), key.Generation, binding, func() *iam.Policy {
 			return principals.Bound(compile(string(key.Spec.Policy.Raw)), binding, principals.Digest(key, key.Spec.Policy.Raw))
-		})
-	case service != "":
-		return s.Policies.Use(key.Status.ARN, 0, nil, func() *iam.Policy {
-			return compile(managedPolicy(account, region, service))
 		})
 	}
 	return s.Policies.Use(account, 0, nil, func() *iam.Policy { return compile(defaultPolicy(account)) })
@@ -116,29 +116,13 @@ func compile(document string) *iam.Policy {
 // PolicyDocument is a key's policy as text.
 func PolicyDocument(key *v1alpha1.KMSKey) string {
 	account, region := arn.Account(key.Status.ARN), arn.Region(key.Status.ARN)
-	if key.Spec.Policy != nil {
-		return string(key.Spec.Policy.Raw)
-	}
 	if service := managedFor(key); service != "" {
 		return managedPolicy(account, region, service)
 	}
-	return defaultPolicy(account)
-}
-
-const managedPrefix = "alias/aws/"
-
-// Managed tells whether a key is one that Strongroom makes itself for a service, as AWS's managed keys are.
-// https://docs.aws.amazon.com/kms/latest/developerguide/concepts.html#aws-managed-key
-func Managed(key *v1alpha1.KMSKey) bool { return managedFor(key) != "" }
-
-// managedFor is the service that a key of Strongroom's own is for.
-func managedFor(key *v1alpha1.KMSKey) string {
-	for _, alias := range key.Spec.Aliases {
-		if service, ok := strings.CutPrefix(alias, managedPrefix); ok {
-			return service
-		}
+	if key.Spec.Policy != nil {
+		return string(key.Spec.Policy.Raw)
 	}
-	return ""
+	return defaultPolicy(account)
 }
 
 // defaultPolicy lets the account itself do everything, which leaves it to the account's IAM policies. The text is AWS's.
@@ -157,36 +141,4 @@ func defaultPolicy(account string) string {
     "Resource" : "*"
   } ]
 }`, "ACCOUNT", account)
-}
-
-// managedPolicy lets everybody in the account who may use a service use its key through the service, and look at the key. It is
-// modelled on the policies of AWS's managed keys: nobody can change, disable or delete such a key by the AWS API.
-func managedPolicy(account, region, service string) string {
-	return strings.NewReplacer("ACCOUNT", account, "REGION", region, "SERVICE", service).Replace(`{
-  "Version" : "2012-10-17",
-  "Id" : "auto-SERVICE-1",
-  "Statement" : [ {
-    "Sid" : "Allow access through SERVICE for all principals in the account that are authorized to use SERVICE",
-    "Effect" : "Allow",
-    "Principal" : {
-      "AWS" : "*"
-    },
-    "Action" : [ "kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:CreateGrant", "kms:DescribeKey" ],
-    "Resource" : "*",
-    "Condition" : {
-      "StringEquals" : {
-        "kms:CallerAccount" : "ACCOUNT",
-        "kms:ViaService" : "SERVICE.REGION.amazonaws.com"
-      }
-    }
-  }, {
-    "Sid" : "Allow direct access to key metadata to the account",
-    "Effect" : "Allow",
-    "Principal" : {
-      "AWS" : "arn:aws:iam::ACCOUNT:root"
-    },
-    "Action" : [ "kms:Describe*", "kms:Get*", "kms:List*", "kms:RevokeGrant" ],
-    "Resource" : "*"
-  } ]
-}`)
 }

@@ -38,17 +38,17 @@ func (s *Service) underWay(ctx context.Context, from *v1alpha1.KMSKey, c primary
 	return now, err
 }
 
-// lists tells whether the former primary names the new one as its replica, or is one itself by now, and names none.
-func lists(from, to *v1alpha1.KMSKey) bool {
-	return IsReplica(from) || Replicates(from, arn.Region(to.Status.ARN), to.Name)
+// keeps tells whether the former primary has the new one as its replica, or is one itself by now, and has none.
+func keeps(from, to *v1alpha1.KMSKey) bool {
+	return IsReplica(from) || Replicates(from, arn.Region(to.Status.ARN), to)
 }
 
-// prepare makes the new primary Updating, as the former one is, and gives it what it lacks of that one's material. The former has no other from its annotation on. It fails with
-// errUnlisted: a replica that was taken out gets no material.
+// prepare makes the new primary Updating, as the former one is, and gives it what that one has recorded of replicas, and what it lacks of that one's material. The former has no
+// other from its annotation on. It fails with errUnlisted: a replica that was taken out gets no material.
 func (s *Service) prepare(ctx context.Context, to, from *v1alpha1.KMSKey, c primaryChange) (*v1alpha1.KMSKey, error) {
 	to, err := s.Change(ctx, to, func(k *v1alpha1.KMSKey) error {
 		now, err := s.underWay(ctx, from, c)
-		if err == nil && !lists(now, k) {
+		if err == nil && !keeps(now, k) {
 			err = errUnlisted
 		}
 		if err != nil {
@@ -60,6 +60,9 @@ func (s *Service) prepare(ctx context.Context, to, from *v1alpha1.KMSKey, c prim
 		return nil
 	})
 	if err != nil {
+		return nil, err
+	}
+	if to, err = s.inheritReplicas(ctx, to, from); err != nil {
 		return nil, err
 	}
 	if External(from) { // what the others lack is imported into each
@@ -77,7 +80,7 @@ func (s *Service) bringOthers(ctx context.Context, to, from *v1alpha1.KMSKey) er
 	others, err := s.Replicas(ctx, from)
 	for i := range others {
 		other := &others[i]
-		if other.Name == to.Name || !Replicates(from, arn.Region(other.Status.ARN), other.Name) {
+		if other.Name == to.Name || !Replicates(from, arn.Region(other.Status.ARN), other) {
 			continue
 		}
 		if _, err := s.bring(ctx, other, from); err != nil && !errors.Is(err, store.ErrTampered) && !errors.Is(err, store.ErrMissing) && !errors.Is(err, ErrGone) {
@@ -137,7 +140,7 @@ func (s *Service) yield(ctx context.Context, from, to *v1alpha1.KMSKey, c primar
 		switch {
 		case !c.on(k):
 			return errSuperseded
-		case !lists(k, to):
+		case !keeps(k, to):
 			return errUnlisted
 		case !IsReplica(k):
 			if err := s.lacksImports(to, k); err != nil { // what was imported meanwhile

@@ -48,14 +48,6 @@ func ReplicaName(primary string, r v1alpha1.KeyReplicaRegion) string {
 	return cmp.Or(r.Name, primary+"-"+r.Region)
 }
 
-// Replicates tells whether a primary's spec names a KMSKey as its replica in a region. Who may make KMSKeys may so not give themselves the material of one
-// that they may not change.
-func Replicates(primary *v1alpha1.KMSKey, region, name string) bool {
-	return slices.ContainsFunc(primary.Spec.ReplicaRegions, func(r v1alpha1.KeyReplicaRegion) bool {
-		return r.Region == region && ReplicaName(primary.Name, r) == name
-	})
-}
-
 // IsReplicaOf tells whether a KMSKey says that it is a replica of another of its namespace, and can be: both are multi-Region keys of one spec and usage, of
 // two regions, and it has that one's id, if it has any. A primary that has no id yet has no replicas.
 func (s *Service) IsReplicaOf(replica, primary *v1alpha1.KMSKey) bool {
@@ -156,7 +148,7 @@ func (s *Service) follows(ctx context.Context, key *v1alpha1.KMSKey, h keys.Head
 		return m, false, nil
 	}
 	primary, err := s.Primary(ctx, key)
-	if primary == nil || err != nil || !Replicates(primary, arn.Region(key.Status.ARN), key.Name) {
+	if primary == nil || err != nil || !Replicates(primary, arn.Region(key.Status.ARN), key) {
 		return m, false, err
 	}
 	m.Key = primary

@@ -16,18 +16,16 @@ import (
 	"strongroom.dev/strongroom/internal/service/objectname"
 )
 
-var (
-	// ErrReplicaExists says that the region has a key of that id.
-	ErrReplicaExists = errors.New("the region has a key of that id")
-	errNameTaken     = errors.New("the names for the replica's object are taken")
-)
+// ErrReplicaExists says that the region has a key of that id.
+var ErrReplicaExists = errors.New("the region has a key of that id")
 
 // Replicate makes a replica of a primary in a region, with what is its own by spec. check is asked whether the primary as it is now may be replicated; its error
 // ends it. The answer is Creating: its controller brings the material. It fails with ErrReplicaExists.
 // https://docs.aws.amazon.com/kms/latest/APIReference/API_ReplicateKey.html
 //
 // Crash-safe: the object comes first, which gets nothing as long as the primary does not name it, so that what is named is what was made here; the primary's list
-// second; and its id third, which its controller settles too. Who asks again after a crash goes on with the object.
+// second; that it is this object third, which its controller settles too unless another had the name before; and its id last, as that one does. Who asks again after a crash goes on
+// with the object.
 func (s *Service) Replicate(ctx context.Context, primary *v1alpha1.KMSKey, region string, spec v1alpha1.KMSKeySpec, check func(*v1alpha1.KMSKey) error) (*v1alpha1.KMSKey, error) {
 	related, err := s.Related(ctx, primary)
 	if err != nil {
@@ -60,6 +58,9 @@ func (s *Service) Replicate(ctx context.Context, primary *v1alpha1.KMSKey, regio
 		name(&k.Spec, region, replica.Name)
 		return nil
 	})
+	if err == nil {
+		err = s.consent(ctx, named, replica)
+	}
 	if err != nil {
 		if made {
 			err = errors.Join(err, s.withdraw(ctx, replica, primary))
@@ -81,14 +82,14 @@ func (s *Service) withdraw(ctx context.Context, replica, primary *v1alpha1.KMSKe
 	if err != nil && !errors.Is(err, ErrGone) {
 		return err
 	}
-	if err == nil && Replicates(now, region, replica.Name) && !Replicates(primary, region, replica.Name) {
+	if err == nil && (Replicates(now, region, replica) || Lists(now, region, replica.Name) && !Lists(primary, region, replica.Name)) {
 		return nil
 	}
 	return client.IgnoreNotFound(s.Client.Delete(within, replica, client.Preconditions{UID: &replica.UID}))
 }
 
-// unnamed fails with ErrReplicaExists if a primary names another KMSKey of a region, which is there: another request was faster. The write of what it was asked of
-// is made on the condition that nothing has changed.
+// unnamed fails with ErrReplicaExists if a primary names another KMSKey of a region, which is there and is the one that is meant: another request was faster. The write of what it
+// was asked of is made on the condition that nothing has changed.
 func (s *Service) unnamed(ctx context.Context, primary *v1alpha1.KMSKey, region, replica string) error {
 	for _, r := range primary.Spec.ReplicaRegions {
 		other := ReplicaName(primary.Name, r)
@@ -100,7 +101,7 @@ func (s *Service) unnamed(ctx context.Context, primary *v1alpha1.KMSKey, region,
 		if client.IgnoreNotFound(err) != nil {
 			return fmt.Errorf("reading KMSKey %s: %w", other, err)
 		}
-		if err == nil && existing.Spec.ReplicaOf != nil && existing.Spec.ReplicaOf.Name == primary.Name {
+		if err == nil && existing.Spec.ReplicaOf != nil && existing.Spec.ReplicaOf.Name == primary.Name && entitled(primary, region, existing) {
 			return ErrReplicaExists
 		}
 	}
@@ -117,8 +118,8 @@ func name(primary *v1alpha1.KMSKeySpec, region, replica string) {
 	primary.ReplicaRegions[i].Name = replica
 }
 
-// createReplica makes a replica's object, by the first of replicaNames that is not another key's, and tells whether it did. Crash-safe: it is one write, and who
-// asks for the same again goes on with it.
+// createReplica makes a replica's object, by the first of replicaNames that is not another key's or else by one that nobody knows before, and tells whether it did. Crash-safe: it is
+// one write, and who asks for the same again goes on with it.
 func (s *Service) createReplica(ctx context.Context, primary, replica *v1alpha1.KMSKey, region string) (made *v1alpha1.KMSKey, fresh bool, err error) {
 	for _, name := range replicaNames(primary, region) {
 		attempt := replica.DeepCopy()
@@ -135,13 +136,26 @@ func (s *Service) createReplica(ctx context.Context, primary, replica *v1alpha1.
 			return nil, false, fmt.Errorf("reading KMSKey %s: %w", name, err)
 		}
 		switch {
-		case existing.Status.KeyID == "" && existing.DeletionTimestamp.IsZero() && equality.Semantic.DeepEqual(existing.Spec, attempt.Spec):
+		case asMade(existing, attempt):
 			return existing, false, nil // what an earlier request left
-		case s.IsReplicaOf(existing, primary) && Replicates(primary, region, name):
+		case s.IsReplicaOf(existing, primary) && entitled(primary, region, existing):
 			return nil, false, ErrReplicaExists
 		}
 	}
-	return nil, false, fmt.Errorf("creating the replica in %s: %w", region, errNameTaken)
+	attempt := replica.DeepCopy()
+	attempt.GenerateName = objectname.Derived("kmskey-replica", region, primary.Name) + "-"
+	if err := s.Client.Create(ctx, attempt, FieldOwner); err != nil {
+		return nil, false, fmt.Errorf("creating the replica in %s: %w", region, err)
+	}
+	return attempt, true, nil
+}
+
+// asMade tells whether an object that is there is in all that it says what an attempt was to make: an earlier request has left it, or it is as good as that. Whoever may make KMSKeys
+// could have made it with an owner, whose end would be the replica's, with a finalizer, or with annotations and labels that others go by.
+func asMade(existing, attempt *v1alpha1.KMSKey) bool {
+	foreign := slices.ContainsFunc(existing.Finalizers, func(f string) bool { return f != Finalizer })
+	return existing.Status.KeyID == "" && existing.DeletionTimestamp.IsZero() && !foreign && len(existing.OwnerReferences)+len(existing.Labels)+len(existing.Annotations) == 0 &&
+		equality.Semantic.DeepEqual(existing.Spec, attempt.Spec)
 }
 
 // replicaNames are the names for a replica's object, of which the first that is free is taken: the one that the primary's list has, the primary's with the region,
@@ -192,11 +206,11 @@ func IdentifyReplica(replica, primary *v1alpha1.KMSKey, home string) {
 func (s *Service) EndReplication(ctx context.Context, replica *v1alpha1.KMSKey) error {
 	primary, err := s.Primary(ctx, replica)
 	region := RegionOf(replica, s.Region)
-	if primary == nil || err != nil || !Replicates(primary, region, replica.Name) {
+	if primary == nil || err != nil || !Replicates(primary, region, replica) {
 		return err
 	}
 	_, err = s.Change(ctx, primary, func(k *v1alpha1.KMSKey) error {
-		if Replicates(k, region, replica.Name) {
+		if Replicates(k, region, replica) {
 			k.Spec.ReplicaRegions = slices.DeleteFunc(k.Spec.ReplicaRegions, func(r v1alpha1.KeyReplicaRegion) bool { return r.Region == region })
 		}
 		return nil

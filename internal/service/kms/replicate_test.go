@@ -97,7 +97,7 @@ var _ = Describe("A key that is replicated", func() {
 		_, err := s.Replicate(cancelled, primary, there, v1alpha1.KMSKeySpec{}, always)
 		Expect(err).To(HaveOccurred())
 		world.Refresh(primary)
-		Expect(kms.Replicates(primary, there, "shop-"+there)).To(BeTrue())
+		Expect(kms.Lists(primary, there, "shop-"+there)).To(BeTrue())
 		Expect(keysOf()).To(ConsistOf("shop", "shop-"+there))
 	})
 
@@ -161,8 +161,8 @@ var _ = Describe("A change of the primary, while others change its list,", func(
 			Expect(err).NotTo(HaveOccurred(), fmt.Sprint(n))
 			Expect(kms.IsReplica(primary)).To(BeTrue())
 			Expect(kms.IsReplica(replica)).To(BeFalse())
-			Expect(kms.Replicates(replica, environment.Region, primary.Name)).To(BeTrue())
-			Expect(kms.Replicates(replica, farther, "third")).To(Equal(done), "before write %d", n)
+			Expect(kms.Replicates(replica, environment.Region, primary)).To(BeTrue())
+			Expect(kms.Lists(replica, farther, "third")).To(Equal(done), "before write %d", n)
 			Expect(replica.Spec.Rotation != nil).To(Equal(done))
 			Expect([]bool{kms.Updating(primary), kms.Updating(replica)}).To(Equal([]bool{false, false}))
 			if done {
@@ -204,7 +204,7 @@ var _ = Describe("A change of the primary, while others change its list,", func(
 		Expect(service().AdvancePrimary(ctx, primary)).To(Succeed())
 		world.Refresh(replica)
 		Expect(kms.IsReplica(replica)).To(BeFalse())
-		Expect(kms.Replicates(replica, farther, third.Name)).To(BeTrue())
+		Expect(kms.Replicates(replica, farther, third)).To(BeTrue())
 	})
 
 	It("that is never let alone ends with an error, and is gone on with later", func() {

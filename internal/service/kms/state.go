@@ -129,6 +129,11 @@ func CheckUsable(key *v1alpha1.KMSKey, operation keys.Operation) error {
 	if err := keys.State(state).Permits(operation); err != nil {
 		return unusable(key, fmt.Sprintf("it is %s", state))
 	}
+	if makesNew[operation] {
+		if err := CheckManaged(key); err != nil {
+			return err
+		}
+	}
 	if !key.DeletionTimestamp.IsZero() && makesNew[operation] {
 		return fault.Waiting(v1alpha1.ReasonKeyUnusable, fmt.Errorf("%w: KMSKey %s/%s: %w, so nothing new is encrypted under it; name another key, "+
 			"or keep this one as its condition DeletionBlocked says", errKeyUnusable, key.Namespace, key.Name, ErrBeingDeleted))

@@ -522,6 +522,15 @@ var schemaYAML = typed.YAMLObject(`types:
         scalar: numeric
 - name: dev.strongroom.strongroom.api.v1alpha1.DriftPolicy
   scalar: string
+- name: dev.strongroom.strongroom.api.v1alpha1.DroppedImport
+  map:
+    fields:
+    - name: request
+      type:
+        scalar: string
+    - name: time
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
 - name: dev.strongroom.strongroom.api.v1alpha1.Envelope
   map:
     fields:
@@ -1407,6 +1416,12 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: deletionTime
       type:
         namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: droppedImports
+      type:
+        list:
+          elementType:
+            namedType: dev.strongroom.strongroom.api.v1alpha1.DroppedImport
+          elementRelationship: atomic
     - name: expirationModel
       type:
         namedType: dev.strongroom.strongroom.api.v1alpha1.ExpirationModel
@@ -1454,6 +1469,14 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: policyBinding
       type:
         namedType: dev.strongroom.strongroom.api.v1alpha1.PolicyBinding
+    - name: replicas
+      type:
+        list:
+          elementType:
+            namedType: dev.strongroom.strongroom.api.v1alpha1.KeyReplica
+          elementRelationship: associative
+          keys:
+          - region
     - name: sealingPublicKey
       type:
         scalar: string
@@ -1550,6 +1573,18 @@ var schemaYAML = typed.YAMLObject(`types:
   scalar: string
 - name: dev.strongroom.strongroom.api.v1alpha1.KeyOrigin
   scalar: string
+- name: dev.strongroom.strongroom.api.v1alpha1.KeyReplica
+  map:
+    fields:
+    - name: name
+      type:
+        scalar: string
+    - name: region
+      type:
+        scalar: string
+    - name: uid
+      type:
+        scalar: string
 - name: dev.strongroom.strongroom.api.v1alpha1.KeyReplicaRegion
   map:
     fields:

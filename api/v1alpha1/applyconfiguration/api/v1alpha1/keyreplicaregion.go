@@ -11,8 +11,8 @@ package v1alpha1
 type KeyReplicaRegionApplyConfiguration struct {
 	// region that may have a replica, other than the key's own.
 	Region *string `json:"region,omitempty"`
-	// name of the KMSKey, in the same namespace, that is the replica there: it alone gets the key material. When it is left out, it is the key's own
-	// name with the region, for example shop-eu-west-1 of the key shop, as ReplicateKey names it.
+	// name of the KMSKey, in the same namespace, that is the replica there: it alone gets the key material, and no other that has its name later. When it is left
+	// out, it is the key's own name with the region, for example shop-eu-west-1 of the key shop, as ReplicateKey names it.
 	Name *string `json:"name,omitempty"`
 }
 

@@ -25,6 +25,9 @@ type KMSKeyStatusApplyConfiguration struct {
 	ARN *string `json:"arn,omitempty"`
 	// keyState of AWS KMS.
 	KeyState *apiv1alpha1.KeyState `json:"keyState,omitempty"`
+	// replicas are the KMSKeys that were the first of those that spec.replicaRegions names: each alone is the replica of its region. A KMSKey that is deleted and made
+	// again is another one, and is the replica when its region was taken out of that list and out of this one, or by ReplicateKey.
+	Replicas []KeyReplicaApplyConfiguration `json:"replicas,omitempty"`
 	// keyMaterials, oldest first. This list is the key's index: writing it is what commits a rotation.
 	KeyMaterials []KeyMaterialApplyConfiguration `json:"keyMaterials,omitempty"`
 	// lastImportSequence is the sequence of the last change of imported material that keyMaterials have: an import, a deletion, an expiry or a
@@ -33,6 +36,9 @@ type KMSKeyStatusApplyConfiguration struct {
 	// lastDroppedImportSequence is the sequence of the last change that took imported material away while it was PENDING_ROTATION: up to it, what
 	// waited to be rotated to waits no more, and is erased if a backup brings it back.
 	LastDroppedImportSequence *int64 `json:"lastDroppedImportSequence,omitempty"`
+	// droppedImports are what was imported by spec.importedMaterial and taken away while it was PENDING_ROTATION, for as long as its token is of use: applied again, it does
+	// not come back. Of more than 100 the last.
+	DroppedImports []DroppedImportApplyConfiguration `json:"droppedImports,omitempty"`
 	// expirationModel of imported material: KEY_MATERIAL_EXPIRES if any that the key needs does.
 	ExpirationModel *apiv1alpha1.ExpirationModel `json:"expirationModel,omitempty"`
 	// validTo is when the first of the imported materials expires that the key needs. It is then PendingImport, until the same material is
@@ -116,6 +122,19 @@ func (b *KMSKeyStatusApplyConfiguration) WithKeyState(value apiv1alpha1.KeyState
 	return b
 }
 
+// WithReplicas adds the given value to the Replicas field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the Replicas field.
+func (b *KMSKeyStatusApplyConfiguration) WithReplicas(values ...*KeyReplicaApplyConfiguration) *KMSKeyStatusApplyConfiguration {
+	for i := range values {
+		if values[i] == nil {
+			panic("nil value passed to WithReplicas")
+		}
+		b.Replicas = append(b.Replicas, *values[i])
+	}
+	return b
+}
+
 // WithKeyMaterials adds the given value to the KeyMaterials field in the declarative configuration
 // and returns the receiver, so that objects can be build by chaining "With" function invocations.
 // If called multiple times, values provided by each call will be appended to the KeyMaterials field.
@@ -142,6 +161,19 @@ func (b *KMSKeyStatusApplyConfiguration) WithLastImportSequence(value int64) *KM
 // If called multiple times, the LastDroppedImportSequence field is set to the value of the last call.
 func (b *KMSKeyStatusApplyConfiguration) WithLastDroppedImportSequence(value int64) *KMSKeyStatusApplyConfiguration {
 	b.LastDroppedImportSequence = &value
+	return b
+}
+
+// WithDroppedImports adds the given value to the DroppedImports field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the DroppedImports field.
+func (b *KMSKeyStatusApplyConfiguration) WithDroppedImports(values ...*DroppedImportApplyConfiguration) *KMSKeyStatusApplyConfiguration {
+	for i := range values {
+		if values[i] == nil {
+			panic("nil value passed to WithDroppedImports")
+		}
+		b.DroppedImports = append(b.DroppedImports, *values[i])
+	}
 	return b
 }
 
