@@ -259,6 +259,7 @@ func managerOptions(o Options, digester *projection.Digester) ctrl.Options {
 		serving.SecureServing = true
 		serving.FilterProvider = metrics.WithAccess
 	}
+	kept := cacheOptions(digester)
 	return ctrl.Options{
 		Scheme:                 Scheme(),
 		Metrics:                serving,
@@ -269,8 +270,9 @@ func managerOptions(o Options, digester *projection.Digester) ctrl.Options {
 		// Safe because the process ends as soon as Start returns: nothing of a former leader goes on.
 		LeaderElectionReleaseOnCancel: true,
 		GracefulShutdownTimeout:       &o.GracefulShutdownTimeout,
-		Cache:                         cacheOptions(digester),
+		Cache:                         kept,
 		NewCache:                      newStrictCache,
+		NewClient:                     newFilteredClient(kept),
 		Client: client.Options{Cache: &client.CacheOptions{
 			// A pass sees the writes of the pass before it, so none works on an index that is behind.
 			EnableReadYourWritesConsistency: ptr.To(true),
