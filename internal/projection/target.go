@@ -125,6 +125,9 @@ func Judge(t *Target, existing *corev1.Secret) (Verdict, string) {
 	controller := metav1.GetControllerOf(existing)
 	ours := controller != nil && controller.UID == t.Owner.UID
 	sameARN := existing.Annotations[v1alpha1.SubjectAnnotation] == t.Owner.ARN
+	if why := untouchable(existing); why != "" {
+		return Foreign, why
+	}
 	switch {
 	case controller != nil && !ours && (!sameARN || !isOwner(controller, t.Owner)):
 		if t.policy() != v1alpha1.CreationPolicyMerge {
