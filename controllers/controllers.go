@@ -221,7 +221,7 @@ func NewIAMRole(s Services, recorder events.EventRecorder) *iamrole.Reconciler {
 // NewIAMUser makes the reconciler of IAMUsers.
 func NewIAMUser(s Services, recorder events.EventRecorder) *iamuser.Reconciler {
 	return &iamuser.Reconciler{
-		Client: s.Client, Live: s.Live, Store: s.Store, IAM: s.IAM, Events: recorder, Now: s.Now,
+		Client: s.Client, Live: s.Live, Store: s.Store, IAM: s.IAM, Digester: s.Projector.Digester, Events: recorder, Now: s.Now,
 	}
 }
 

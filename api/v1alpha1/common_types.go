@@ -11,6 +11,8 @@ const (
 	// ManagedSource is ManagedLabel's value that a user sets on a core Secret named by valueFrom with
 	// policy Follow, so that its changes are imported at once.
 	ManagedSource = "source"
+	// ManagedAccessKey is ManagedLabel's value on the core Secrets that access keys of IAMUsers are handed out in.
+	ManagedAccessKey = "access-key"
 	// ManagedRotation is ManagedLabel's value on the Jobs that carry out steps of a rotation.
 	ManagedRotation = "rotation"
 	// ManagedGateway is ManagedLabel's value on the ConfigMap that pods find the gateway by, GatewayConfigMap.
@@ -23,8 +25,8 @@ const (
 	// API, its own, so that neither a lost status nor an earlier secret of the name changes it.
 	SubjectAnnotation = Group + "/arn"
 
-	// AccessKeyIDLabel, on the core Secret that an IAMUser's access key was handed out in, is the key's id. Such a core Secret
-	// has no ManagedLabel: it is written once and then its reader's, so nothing watches or heals it.
+	// AccessKeyIDLabel, on the core Secret that an IAMUser's access key was handed out in, is the key's id. No target of
+	// any object is ever written into such a core Secret.
 	AccessKeyIDLabel = Group + "/access-key-id"
 
 	// RequestTokenAnnotation holds, on a Secret that was made through the API, the ClientRequestToken that made it: the same

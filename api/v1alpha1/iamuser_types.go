@@ -21,7 +21,7 @@ type IAMUserSpec struct {
 	// +kubebuilder:validation:Pattern=`^/([!-.0-~]+/)*$`
 	Path string `json:"path,omitempty"`
 
-	// accessKeys of the user. The secret half of each is written once, when it is made, into a core Secret.
+	// accessKeys of the user. Each is handed out in a core Secret, which is made again if it is deleted.
 	// +optional
 	// +listType=map
 	// +listMapKey=name

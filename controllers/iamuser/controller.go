@@ -20,6 +20,7 @@ import (
 	"strongroom.dev/strongroom/controllers/iamobject"
 	"strongroom.dev/strongroom/internal/core/iam"
 	"strongroom.dev/strongroom/internal/fault"
+	"strongroom.dev/strongroom/internal/projection"
 	serviceiam "strongroom.dev/strongroom/internal/service/iam"
 	"strongroom.dev/strongroom/internal/store"
 )
@@ -29,12 +30,14 @@ const Finalizer = v1alpha1.Group + "/access-keys"
 
 // Reconciler reconciles IAMUsers.
 type Reconciler struct {
-	// Client reads from the cache and writes. Live reads core Secrets, which the cache does not hold, from the API server.
+	// Client reads from the cache and writes, and of core Secrets has digests for values. Live reads core Secrets from the API server.
 	Client client.Client
 	Live   client.Reader
 	// Store keeps access keys, and IAM seals and opens them.
 	Store *store.Store
 	IAM   *serviceiam.Service
+	// Digester is the one that the cache's transform of core Secrets uses.
+	Digester *projection.Digester
 	// Events tells users what happened.
 	Events events.EventRecorder
 	// Now is the clock.
@@ -43,7 +46,7 @@ type Reconciler struct {
 
 // +kubebuilder:rbac:groups=strongroom.dev,resources=iamusers,verbs=get;list;watch;patch
 // +kubebuilder:rbac:groups=strongroom.dev,resources=iamusers/status,verbs=update
-// +kubebuilder:rbac:groups="",resources=secrets,verbs=get;list;create;delete
+// +kubebuilder:rbac:groups="",resources=secrets,verbs=get;list;watch;create;patch;delete
 
 // Reconcile makes one pass over an IAMUser.
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
@@ -124,6 +127,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, options controller.Optio
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("iamuser").
 		For(&v1alpha1.IAMUser{}).
+		Owns(&corev1.Secret{}).
 		Watches(&v1alpha1.IAMPolicy{}, iamobject.OfPolicy(r.Client, iamobject.User)).
 		Watches(&v1alpha1.IAMGroup{}, iamobject.OfGroup(r.Client)).
 		Watches(&corev1.Namespace{}, iamobject.OfNamespace(r.Client, iamobject.User), builder.WithPredicates(predicate.LabelChangedPredicate{})).

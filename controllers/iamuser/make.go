@@ -17,7 +17,6 @@ import (
 	"strongroom.dev/strongroom/internal/core/secretbytes"
 	"strongroom.dev/strongroom/internal/core/versions"
 	"strongroom.dev/strongroom/internal/fault"
-	serviceiam "strongroom.dev/strongroom/internal/service/iam"
 )
 
 var (
@@ -48,17 +47,18 @@ func (r *Reconciler) accessKeys(ctx context.Context, user *v1alpha1.IAMUser, acc
 	return nil
 }
 
-// verify looks whether an access key in force can be used: its id tells the account, and its secret opens.
+// verify looks whether an access key in force can be used: its id tells the account, its secret opens, and who reads its core Secret has it.
 func (r *Reconciler) verify(ctx context.Context, user *v1alpha1.IAMUser, account string, key *v1alpha1.AccessKeyStatus) error {
 	if of, ok := accesskey.Account(key.AccessKeyID); ok && of != account {
 		return fault.Stalled(v1alpha1.ReasonAccountChanged, fmt.Errorf("%w: %s was made for account %s, and this is %s now; give the "+
 			"namespace its label %s back, or remove the key and add another", errAccountChanged, key.AccessKeyID, of, account, v1alpha1.AccountIDLabel))
 	}
 	secret, err := r.IAM.OpenAccessKey(ctx, user, key)
-	if err == nil {
-		secret.Wipe()
+	if err != nil {
+		return err
 	}
-	return err
+	defer secret.Wipe()
+	return r.keep(ctx, user, key, secret)
 }
 
 // pending are the Envelopes of access keys that an earlier pass made and did not bring into force, the newest of each name. After
@@ -194,12 +194,7 @@ func taken(name string) error {
 // handOut writes the core Secret: once, and whole or not at all. One that is there with the key's id is what an earlier attempt
 // wrote.
 func (r *Reconciler) handOut(ctx context.Context, user *v1alpha1.IAMUser, key *v1alpha1.AccessKey, id string, secret secretbytes.Bytes) error {
-	out := &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{
-			Namespace: user.Namespace, Name: user.SecretNameOf(key), Labels: map[string]string{v1alpha1.AccessKeyIDLabel: id},
-		},
-		Data: map[string][]byte{serviceiam.AccessKeyIDEntry: []byte(id), serviceiam.SecretAccessKeyEntry: secret.Reveal()},
-	}
+	out := coreSecret(user, user.SecretNameOf(key), id, secret)
 	err := r.Client.Create(ctx, out)
 	if apierrors.IsAlreadyExists(err) {
 		err = r.Live.Get(ctx, client.ObjectKeyFromObject(out), out)

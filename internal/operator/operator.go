@@ -259,6 +259,7 @@ func managerOptions(o Options, digester *projection.Digester) ctrl.Options {
 		serving.SecureServing = true
 		serving.FilterProvider = metrics.WithAccess
 	}
+	kept := cacheOptions(digester)
 	return ctrl.Options{
 		Scheme:                 Scheme(),
 		Metrics:                serving,
@@ -269,8 +270,9 @@ func managerOptions(o Options, digester *projection.Digester) ctrl.Options {
 		// Safe because the process ends as soon as Start returns: nothing of a former leader goes on.
 		LeaderElectionReleaseOnCancel: true,
 		GracefulShutdownTimeout:       &o.GracefulShutdownTimeout,
-		Cache:                         cacheOptions(digester),
+		Cache:                         kept,
 		NewCache:                      newStrictCache,
+		NewClient:                     newFilteredClient(kept),
 		Client: client.Options{Cache: &client.CacheOptions{
 			// A pass sees the writes of the pass before it, so none works on an index that is behind.
 			EnableReadYourWritesConsistency: ptr.To(true),
@@ -349,7 +351,7 @@ func (op *Operator) wire(o Options, digester *projection.Digester) error {
 		Authorities:    authorities,
 		Certificates:   &acm.Service{Client: cached, Region: o.Region, Authorities: authorities, KMS: keys, Store: envelopes, Now: o.Now},
 		Parameters:     &parameterstore.Service{Client: cached, Region: o.Region, KMS: keys, Store: envelopes, Policies: kms.NewPolicyCache(0), Now: o.Now, ServerTime: op.serverTime(o), Tiers: &parameterstore.Tiers{}, Listings: &parameterstore.Listings{}, Counts: &parameterstore.Counts{}},
-		Projector:      &projection.Projector{Client: cached, Live: live, Digester: digester, Keyring: holder},
+		Projector:      &projection.Projector{Client: cached, Live: live, Digester: digester, Keyring: holder, Reserved: reserved(o.Namespace)},
 		HSM:            clusters,
 		CloudHSM:       &cloudhsm.Service{Client: cached, Live: live, Namespace: o.Namespace, Region: o.Region, Quotas: o.CloudHSMQuotas},
 		HSMNodes:       nodes,

@@ -39,6 +39,9 @@ func slim(obj any) (any, error) {
 	return stripManagedFields(obj)
 }
 
+// rotationLabels are those of every Job of a rotation in the cache, which is read and never changed.
+var rotationLabels = map[string]string{v1alpha1.ManagedLabel: v1alpha1.ManagedRotation}
+
 // slimJob is the cache's transform of Jobs. Users can label what they like, so what is kept of one is what a rotation looks at: whose it is, its
 // deadline and how it ended.
 func slimJob(obj any) (any, error) {
@@ -52,6 +55,9 @@ func slimJob(obj any) (any, error) {
 			DeletionTimestamp: job.DeletionTimestamp,
 		},
 		Spec: batchv1.JobSpec{ActiveDeadlineSeconds: job.Spec.ActiveDeadlineSeconds},
+	}
+	if job.Labels[v1alpha1.ManagedLabel] == v1alpha1.ManagedRotation { // whoever deletes it knows by the label that the cache will tell
+		slim.Labels = rotationLabels
 	}
 	if controller := metav1.GetControllerOf(job); controller != nil {
 		slim.OwnerReferences = []metav1.OwnerReference{*controller}

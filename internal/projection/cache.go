@@ -11,6 +11,7 @@ import (
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
+	"maps"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -75,6 +76,10 @@ func (d *Digester) Transform() func(any) (any, error) {
 		labels, annotations := labelsOf(managed), map[string]string{v1alpha1.SubjectAnnotation: secret.Annotations[v1alpha1.SubjectAnnotation]}
 		if managed == v1alpha1.ManagedProjection {
 			labels, annotations = keptMetadata(secret, labels, annotations)
+		}
+		if id := secret.Labels[v1alpha1.AccessKeyIDLabel]; id != "" { // it is no target, whatever its other labels say
+			labels = maps.Clone(labels)
+			labels[v1alpha1.AccessKeyIDLabel] = id
 		}
 		secret.ObjectMeta = metav1.ObjectMeta{
 			Name: secret.Name, Namespace: secret.Namespace, UID: secret.UID, ResourceVersion: secret.ResourceVersion,

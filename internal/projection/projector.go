@@ -47,6 +47,8 @@ type Projector struct {
 	Digester *Digester
 	// Keyring makes the digests that status keeps of what is shown.
 	Keyring *keyring.Holder
+	// Reserved are never targets.
+	Reserved []Reserved
 
 	// fights holds back what would be written for ever.
 	fights fights
@@ -56,6 +58,9 @@ type Projector struct {
 
 // InSync tells whether Project would find nothing to write. It asks the cache alone.
 func (p *Projector) InSync(ctx context.Context, t *Target) (bool, error) {
+	if p.CheckName(t) != nil { // Project says so
+		return false, nil
+	}
 	cached, err := p.cached(ctx, t)
 	if err != nil {
 		if apierrors.IsNotFound(err) {
@@ -71,6 +76,9 @@ func (p *Projector) InSync(ctx context.Context, t *Target) (bool, error) {
 // request, since it is made by create and not by apply: only create tells that somebody else was there first.
 // Every write is whole or not at all, and writing twice is writing once. The fault says Conflict.
 func (p *Projector) Project(ctx context.Context, t *Target) (Outcome, error) {
+	if err := p.CheckName(t); err != nil {
+		return Unchanged, err
+	}
 	cached, err := p.cached(ctx, t)
 	switch {
 	case err == nil:

@@ -125,6 +125,9 @@ func Judge(t *Target, existing *corev1.Secret) (Verdict, string) {
 	controller := metav1.GetControllerOf(existing)
 	ours := controller != nil && controller.UID == t.Owner.UID
 	sameARN := existing.Annotations[v1alpha1.SubjectAnnotation] == t.Owner.ARN
+	if why := untouchable(existing); why != "" {
+		return Foreign, why
+	}
 	switch {
 	case controller != nil && !ours && (!sameARN || !isOwner(controller, t.Owner)):
 		if t.policy() != v1alpha1.CreationPolicyMerge {
@@ -133,12 +136,15 @@ func Judge(t *Target, existing *corev1.Secret) (Verdict, string) {
 	case t.policy() == v1alpha1.CreationPolicyOwner && !ours && !sameARN:
 		return Foreign, foreignMakers(existing) + " made it; delete it, or name another target" + t.choice("Adopt", "Merge")
 	}
-	if t.policy() != v1alpha1.CreationPolicyMerge && !t.ConfigMap && existing.Type != t.secretType() {
+	if t.hasType() && existing.Type != t.secretType() {
 		return OtherType, fmt.Sprintf("its type is %s, not %s, and Kubernetes does not let a type change; "+
 			"delete it to have it made anew", existing.Type, t.secretType())
 	}
 	return Ours, ""
 }
+
+// hasType tells whether the target's type is its owner's to say.
+func (t *Target) hasType() bool { return t.policy() != v1alpha1.CreationPolicyMerge && !t.ConfigMap }
 
 // choice proposes other policies that would do, adopt and merge, as far as a target of this kind can have them. Either may be empty.
 func (t *Target) choice(adopt, merge string) string {

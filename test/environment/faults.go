@@ -130,7 +130,7 @@ func (r *Reconcilers) Faulty() (*Reconcilers, *FaultyClient) {
 	parameters := *r.Services.Parameters
 	parameters.Client, parameters.Store, parameters.KMS = faulty, s.Store, s.KMS
 	s.Parameters = &parameters
-	s.Projector = &projection.Projector{Client: faulty, Live: s.Live, Digester: r.Services.Projector.Digester, Keyring: s.Keyring}
+	s.Projector = &projection.Projector{Client: faulty, Live: s.Live, Digester: r.Services.Projector.Digester, Keyring: s.Keyring, Reserved: r.Services.Projector.Reserved}
 	recorder := events.NewFakeRecorder(1000)
 	return &Reconcilers{
 		Operator: r.Operator, Events: recorder,

@@ -2,6 +2,7 @@ package ssm_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 
 	sdk "github.com/aws/aws-sdk-go-v2/service/ssm"
@@ -9,6 +10,7 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -193,13 +195,33 @@ var _ = Describe("Service settings", func() {
 			Not(HaveKey("us-east-1.default-parameter-tier"))), "what is another's is left alone")
 	})
 
-	It("are not looked for in what is somebody's target, and not written over it", func() {
-		p := environment.Parameter(world.Namespace, "strongroom-parameter-store", func(p *v1alpha1.Parameter) {
-			p.Spec.Target.ConfigMap.Key, p.Spec.Value = "us-east-1.default-parameter-tier", "Advanced"
-		})
-		world.Create(p)
-		passOver()
-		Expect(metav1.GetControllerOf(settingsMap())).NotTo(BeNil())
+	It("are nobody's target, by any policy", func() {
+		Expect(set(throughput, "true")).To(Succeed())
+		before := settingsMap()
+		for i, policy := range []v1alpha1.CreationPolicy{"", v1alpha1.CreationPolicyAdopt, v1alpha1.CreationPolicyMerge} {
+			p := environment.Parameter(world.Namespace, fmt.Sprintf("settings-%d", i), func(p *v1alpha1.Parameter) {
+				t := p.Spec.Target.ConfigMap
+				t.Name, t.Key, t.CreationPolicy, p.Spec.Value = before.Name, "us-east-1.default-parameter-tier", policy, "Advanced"
+			})
+			world.Create(p)
+			_, err := world.Parameter.Reconcile(ctx, environment.Request(p))
+			Expect(err).NotTo(HaveOccurred())
+			world.Refresh(p)
+			Expect(meta.FindStatusCondition(p.Status.Conditions, v1alpha1.ConditionReady)).To(HaveField("Reason", v1alpha1.ReasonConflict))
+		}
+		Expect(settingsMap().ResourceVersion).To(Equal(before.ResourceVersion))
+		Expect(*setting(defaultTier).SettingValue).To(Equal("Standard"))
+		Expect(set(defaultTier, "Advanced")).To(Succeed())
+	})
+
+	It("are not looked for in what somebody controls, and not written over it", func() {
+		Expect(world.ControlPlane.Client.Create(ctx, &corev1.ConfigMap{
+			ObjectMeta: metav1.ObjectMeta{
+				Namespace: world.Namespace, Name: "strongroom-parameter-store",
+				OwnerReferences: []metav1.OwnerReference{{APIVersion: "example.com/v1", Kind: "Widget", Name: "w", UID: "w", Controller: ptr.To(true)}},
+			},
+			Data: map[string]string{"us-east-1.default-parameter-tier": "Advanced"},
+		})).To(Succeed())
 		Expect(*setting(defaultTier).SettingValue).To(Equal("Standard"))
 		be(set(defaultTier, "Advanced"), "InternalServerError")
 		Expect(settingsMap().Data).To(HaveLen(1))

@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"time"
 
@@ -56,6 +57,10 @@ func (c *Credentials) Wipe() { c.PIN.Wipe(); c.SOPIN.Wipe() }
 
 // CredentialsName is the name of the core Secret.
 func CredentialsName(id string) string { return id + "-authority" }
+
+// CredentialsPattern is what the names match of all core Secrets that are kept for clusters, in Strongroom's own namespace: CredentialsName, the ids
+// themselves, in which nodes find their PINs, and RecordName.
+var CredentialsPattern = regexp.MustCompile(`^(cluster-[a-z2-7]{11}(-authority)?|pkcs11-token-[a-z2-7]{24})$`)
 
 // errOtherCluster says that credentials under a cluster's id are another's. An id is 55 bits of a hash of names that tenants choose, so two names of
 // one id can be found; the annotation tells whose it is.

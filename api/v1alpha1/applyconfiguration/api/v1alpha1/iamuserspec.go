@@ -12,7 +12,7 @@ type IAMUserSpecApplyConfiguration struct {
 	// path before the name in the ARN, beginning and ending with a slash. / when it is left out.
 	// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-friendly-names
 	Path *string `json:"path,omitempty"`
-	// accessKeys of the user. The secret half of each is written once, when it is made, into a core Secret.
+	// accessKeys of the user. Each is handed out in a core Secret, which is made again if it is deleted.
 	AccessKeys []AccessKeyApplyConfiguration `json:"accessKeys,omitempty"`
 	// groups that the user is in, as metadata.name of IAMGroups of this namespace: what their policies say is said of the user
 	// too. At most ten, as in AWS. A group that is not there takes all permissions away, since it may have denied something.
