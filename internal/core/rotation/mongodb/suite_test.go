@@ -2,17 +2,14 @@ package mongodb_test
 
 import (
 	"context"
-	"crypto/x509"
-	"encoding/json"
 	"fmt"
-	"os"
 	"testing"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"strongroom.dev/strongroom/internal/core/rotation"
 	"strongroom.dev/strongroom/internal/core/rotation/mongodb"
-	"strongroom.dev/strongroom/internal/core/secretbytes"
+	"strongroom.dev/strongroom/internal/core/rotation/rotationtest"
 	"strongroom.dev/strongroom/test/databases"
 )
 
@@ -21,37 +18,16 @@ var (
 	server *databases.MongoDB
 )
 
-func TestMain(m *testing.M) {
-	var err error
-	if server, err = databases.StartMongoDB(ctx); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	code := m.Run()
-	_ = server.Stop()
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { rotationtest.Main(m, &server, databases.StartMongoDB) }
 
-func engine() mongodb.Engine {
-	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(server.CA)
-	return mongodb.Engine{TLS: rotation.TLS{Mode: rotation.TLSVerifyFull, Roots: roots}}
-}
+func engine() mongodb.Engine { return mongodb.Engine{TLS: rotationtest.Verified(server.CA)} }
 
 // of is a credential of a user of a database, at a port.
 func of(t *testing.T, port uint16, database, username, password string) *rotation.Credential {
 	t.Helper()
-	value, err := json.Marshal(map[string]any{
+	return rotationtest.Credential(t, map[string]any{
 		"engine": "mongo", "host": databases.Host, "port": port, "dbname": database, "username": username, "password": password,
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := rotation.Parse(secretbytes.Own(value), "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
 }
 
 func credential(t *testing.T, username, password string) *rotation.Credential {

@@ -2,16 +2,13 @@ package mysql_test
 
 import (
 	"context"
-	"crypto/x509"
-	"encoding/json"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 
 	"strongroom.dev/strongroom/internal/core/rotation"
 	"strongroom.dev/strongroom/internal/core/rotation/mysql"
-	"strongroom.dev/strongroom/internal/core/secretbytes"
+	"strongroom.dev/strongroom/internal/core/rotation/rotationtest"
 	"strongroom.dev/strongroom/test/databases"
 )
 
@@ -20,36 +17,15 @@ var (
 	server *databases.MariaDB
 )
 
-func TestMain(m *testing.M) {
-	var err error
-	if server, err = databases.StartMariaDB(ctx); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	code := m.Run()
-	_ = server.Stop()
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { rotationtest.Main(m, &server, databases.StartMariaDB) }
 
-func engine() mysql.Engine {
-	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(server.CA)
-	return mysql.Engine{TLS: rotation.TLS{Mode: rotation.TLSVerifyFull, Roots: roots}}
-}
+func engine() mysql.Engine { return mysql.Engine{TLS: rotationtest.Verified(server.CA)} }
 
 func credential(t *testing.T, username, password string) *rotation.Credential {
 	t.Helper()
-	value, err := json.Marshal(map[string]any{
+	return rotationtest.Credential(t, map[string]any{
 		"engine": "mariadb", "host": databases.Host, "port": server.Port, "dbname": "shop", "username": username, "password": password,
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := rotation.Parse(secretbytes.Own(value), "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
 }
 
 func admin(t *testing.T) *rotation.Credential { return credential(t, server.Admin, server.Password) }

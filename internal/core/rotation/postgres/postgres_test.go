@@ -3,16 +3,14 @@ package postgres_test
 import (
 	"context"
 	"crypto/x509"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 
 	"strongroom.dev/strongroom/internal/core/rotation"
 	"strongroom.dev/strongroom/internal/core/rotation/postgres"
-	"strongroom.dev/strongroom/internal/core/secretbytes"
+	"strongroom.dev/strongroom/internal/core/rotation/rotationtest"
 	"strongroom.dev/strongroom/test/databases"
 )
 
@@ -21,36 +19,15 @@ var (
 	server *databases.Postgres
 )
 
-func TestMain(m *testing.M) {
-	var err error
-	if server, err = databases.StartPostgres(ctx); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	code := m.Run()
-	_ = server.Stop()
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { rotationtest.Main(m, &server, databases.StartPostgres) }
 
-func engine() postgres.Engine {
-	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(server.CA)
-	return postgres.Engine{TLS: rotation.TLS{Mode: rotation.TLSVerifyFull, Roots: roots}}
-}
+func engine() postgres.Engine { return postgres.Engine{TLS: rotationtest.Verified(server.CA)} }
 
 func credential(t *testing.T, username, password string) *rotation.Credential {
 	t.Helper()
-	value, err := json.Marshal(map[string]any{
+	return rotationtest.Credential(t, map[string]any{
 		"engine": "postgres", "host": databases.Host, "port": server.Port, "dbname": "shop", "username": username, "password": password,
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := rotation.Parse(secretbytes.Own(value), "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
 }
 
 func admin(t *testing.T) *rotation.Credential { return credential(t, server.Admin, server.Password) }

@@ -2,16 +2,13 @@ package redis_test
 
 import (
 	"context"
-	"crypto/x509"
-	"encoding/json"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 
 	"strongroom.dev/strongroom/internal/core/rotation"
 	"strongroom.dev/strongroom/internal/core/rotation/redis"
-	"strongroom.dev/strongroom/internal/core/secretbytes"
+	"strongroom.dev/strongroom/internal/core/rotation/rotationtest"
 	"strongroom.dev/strongroom/test/databases"
 )
 
@@ -21,35 +18,18 @@ var (
 )
 
 func TestMain(m *testing.M) {
-	var err error
-	if server, err = databases.StartRedis(ctx, databases.RedisConfigFile); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	code := m.Run()
-	_ = server.Stop()
-	os.Exit(code)
+	rotationtest.Main(m, &server, func(ctx context.Context) (*databases.Redis, error) {
+		return databases.StartRedis(ctx, databases.RedisConfigFile)
+	})
 }
 
-func engineOf(s *databases.Redis) redis.Engine {
-	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(s.CA)
-	return redis.Engine{TLS: rotation.TLS{Mode: rotation.TLSVerifyFull, Roots: roots}}
-}
+func engineOf(s *databases.Redis) redis.Engine { return redis.Engine{TLS: rotationtest.Verified(s.CA)} }
 
 func engine() redis.Engine { return engineOf(server) }
 
 func credentialOf(t *testing.T, s *databases.Redis, username, password string) *rotation.Credential {
 	t.Helper()
-	value, err := json.Marshal(map[string]any{"engine": "redis", "host": databases.Host, "port": s.Port, "username": username, "password": password})
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := rotation.Parse(secretbytes.Own(value), "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
+	return rotationtest.Credential(t, map[string]any{"engine": "redis", "host": databases.Host, "port": s.Port, "username": username, "password": password})
 }
 
 func credential(t *testing.T, username, password string) *rotation.Credential {

@@ -2,16 +2,13 @@ package sqlserver_test
 
 import (
 	"context"
-	"crypto/x509"
-	"encoding/json"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 
 	"strongroom.dev/strongroom/internal/core/rotation"
+	"strongroom.dev/strongroom/internal/core/rotation/rotationtest"
 	"strongroom.dev/strongroom/internal/core/rotation/sqlserver"
-	"strongroom.dev/strongroom/internal/core/secretbytes"
 	"strongroom.dev/strongroom/test/databases"
 )
 
@@ -20,22 +17,9 @@ var (
 	server *databases.SQLServer
 )
 
-func TestMain(m *testing.M) {
-	var err error
-	if server, err = databases.StartSQLServer(ctx); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	code := m.Run()
-	_ = server.Stop()
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { rotationtest.Main(m, &server, databases.StartSQLServer) }
 
-func engine() sqlserver.Engine {
-	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(server.CA)
-	return sqlserver.Engine{TLS: rotation.TLS{Mode: rotation.TLSVerifyFull, Roots: roots}}
-}
+func engine() sqlserver.Engine { return sqlserver.Engine{TLS: rotationtest.Verified(server.CA)} }
 
 func credential(t *testing.T, username, password string, members ...func(map[string]any)) *rotation.Credential {
 	t.Helper()
@@ -45,15 +29,7 @@ func credential(t *testing.T, username, password string, members ...func(map[str
 	for _, change := range members {
 		change(all)
 	}
-	value, err := json.Marshal(all)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := rotation.Parse(secretbytes.Own(value), "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
+	return rotationtest.Credential(t, all)
 }
 
 // in names another database.
