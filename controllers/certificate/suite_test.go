@@ -25,10 +25,7 @@ import (
 )
 
 func TestCertificateController(t *testing.T) {
-	RegisterFailHandler(Fail)
-	SetDefaultEventuallyTimeout(10 * time.Second)
-	SetDefaultEventuallyPollingInterval(20 * time.Millisecond)
-	RunSpecs(t, "Certificate and CertificateAuthority controllers")
+	environment.Specs(t, "Certificate and CertificateAuthority controllers")
 }
 
 var (

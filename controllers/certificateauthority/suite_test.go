@@ -25,10 +25,7 @@ import (
 )
 
 func TestCertificateAuthorityController(t *testing.T) {
-	RegisterFailHandler(Fail)
-	SetDefaultEventuallyTimeout(10 * time.Second)
-	SetDefaultEventuallyPollingInterval(20 * time.Millisecond)
-	RunSpecs(t, "CertificateAuthority controller")
+	environment.Specs(t, "CertificateAuthority controller")
 }
 
 const day = 24 * time.Hour

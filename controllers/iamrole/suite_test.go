@@ -4,7 +4,6 @@ import (
 	"context"
 	"strings"
 	"testing"
-	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -18,10 +17,7 @@ import (
 )
 
 func TestIAMRoleAndIAMPolicyControllers(t *testing.T) {
-	RegisterFailHandler(Fail)
-	SetDefaultEventuallyTimeout(10 * time.Second)
-	SetDefaultEventuallyPollingInterval(20 * time.Millisecond)
-	RunSpecs(t, "IAMRole and IAMPolicy controllers")
+	environment.Specs(t, "IAMRole and IAMPolicy controllers")
 }
 
 var (

@@ -22,10 +22,7 @@ import (
 )
 
 func TestInjectionController(t *testing.T) {
-	RegisterFailHandler(Fail)
-	SetDefaultEventuallyTimeout(10 * time.Second)
-	SetDefaultEventuallyPollingInterval(20 * time.Millisecond)
-	RunSpecs(t, "Injection controller")
+	environment.Specs(t, "Injection controller")
 }
 
 const endpoint = "https://strongroom-gateway.strongroom-system.svc"

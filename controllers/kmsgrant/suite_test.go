@@ -3,7 +3,6 @@ package kmsgrant_test
 import (
 	"context"
 	"testing"
-	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -16,10 +15,7 @@ import (
 )
 
 func TestKMSGrantController(t *testing.T) {
-	RegisterFailHandler(Fail)
-	SetDefaultEventuallyTimeout(10 * time.Second)
-	SetDefaultEventuallyPollingInterval(20 * time.Millisecond)
-	RunSpecs(t, "KMSGrant controller")
+	environment.Specs(t, "KMSGrant controller")
 }
 
 var (

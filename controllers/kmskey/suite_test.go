@@ -18,10 +18,7 @@ import (
 )
 
 func TestKMSKeyController(t *testing.T) {
-	RegisterFailHandler(Fail)
-	SetDefaultEventuallyTimeout(10 * time.Second)
-	SetDefaultEventuallyPollingInterval(20 * time.Millisecond)
-	RunSpecs(t, "KMSKey controller")
+	environment.Specs(t, "KMSKey controller")
 }
 
 var (

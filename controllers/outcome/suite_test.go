@@ -23,10 +23,7 @@ import (
 )
 
 func TestOutcome(t *testing.T) {
-	RegisterFailHandler(Fail)
-	SetDefaultEventuallyTimeout(10 * time.Second)
-	SetDefaultEventuallyPollingInterval(20 * time.Millisecond)
-	RunSpecs(t, "Outcome of a pass")
+	environment.Specs(t, "Outcome of a pass")
 }
 
 var (

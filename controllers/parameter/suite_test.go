@@ -3,7 +3,6 @@ package parameter_test
 import (
 	"context"
 	"testing"
-	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -19,10 +18,7 @@ import (
 )
 
 func TestParameterController(t *testing.T) {
-	RegisterFailHandler(Fail)
-	SetDefaultEventuallyTimeout(10 * time.Second)
-	SetDefaultEventuallyPollingInterval(20 * time.Millisecond)
-	RunSpecs(t, "Parameter controller")
+	environment.Specs(t, "Parameter controller")
 }
 
 var (

@@ -19,10 +19,7 @@ import (
 )
 
 func TestSecretController(t *testing.T) {
-	RegisterFailHandler(Fail)
-	SetDefaultEventuallyTimeout(10 * time.Second)
-	SetDefaultEventuallyPollingInterval(20 * time.Millisecond)
-	RunSpecs(t, "Secret controller")
+	environment.Specs(t, "Secret controller")
 }
 
 var (

@@ -3,19 +3,14 @@ package store_test
 import (
 	"context"
 	"testing"
-	"time"
 
 	. "github.com/onsi/ginkgo/v2"
-	. "github.com/onsi/gomega"
 
 	"strongroom.dev/strongroom/test/environment"
 )
 
 func TestStoreOnAnAPIServer(t *testing.T) {
-	RegisterFailHandler(Fail)
-	SetDefaultEventuallyTimeout(10 * time.Second)
-	SetDefaultEventuallyPollingInterval(20 * time.Millisecond)
-	RunSpecs(t, "Store")
+	environment.Specs(t, "Store")
 }
 
 var (

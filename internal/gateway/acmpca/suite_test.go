@@ -9,7 +9,6 @@ import (
 	"encoding/pem"
 	"errors"
 	"testing"
-	"time"
 
 	sdk "github.com/aws/aws-sdk-go-v2/service/acmpca"
 	"github.com/aws/aws-sdk-go-v2/service/acmpca/types"
@@ -26,10 +25,7 @@ import (
 )
 
 func TestACMPCA(t *testing.T) {
-	RegisterFailHandler(Fail)
-	SetDefaultEventuallyTimeout(10 * time.Second)
-	SetDefaultEventuallyPollingInterval(20 * time.Millisecond)
-	RunSpecs(t, "ACM PCA API")
+	environment.Specs(t, "ACM PCA API")
 }
 
 var (

@@ -28,10 +28,7 @@ import (
 )
 
 func TestIAM(t *testing.T) {
-	RegisterFailHandler(Fail)
-	SetDefaultEventuallyTimeout(10 * time.Second)
-	SetDefaultEventuallyPollingInterval(20 * time.Millisecond)
-	RunSpecs(t, "IAM operations")
+	environment.Specs(t, "IAM operations")
 }
 
 const (

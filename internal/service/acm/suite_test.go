@@ -24,10 +24,7 @@ import (
 )
 
 func TestACMService(t *testing.T) {
-	RegisterFailHandler(Fail)
-	SetDefaultEventuallyTimeout(10 * time.Second)
-	SetDefaultEventuallyPollingInterval(20 * time.Millisecond)
-	RunSpecs(t, "The service of ACM")
+	environment.Specs(t, "The service of ACM")
 }
 
 const day = 24 * time.Hour

@@ -21,10 +21,7 @@ import (
 )
 
 func TestACMPCAService(t *testing.T) {
-	RegisterFailHandler(Fail)
-	SetDefaultEventuallyTimeout(10 * time.Second)
-	SetDefaultEventuallyPollingInterval(20 * time.Millisecond)
-	RunSpecs(t, "The service of ACM PCA")
+	environment.Specs(t, "The service of ACM PCA")
 }
 
 const day = 24 * time.Hour

@@ -22,10 +22,7 @@ import (
 )
 
 func TestIAMService(t *testing.T) {
-	RegisterFailHandler(Fail)
-	SetDefaultEventuallyTimeout(10 * time.Second)
-	SetDefaultEventuallyPollingInterval(20 * time.Millisecond)
-	RunSpecs(t, "The service of IAM")
+	environment.Specs(t, "The service of IAM")
 }
 
 var (

@@ -25,10 +25,7 @@ import (
 )
 
 func TestIdempotentRequests(t *testing.T) {
-	RegisterFailHandler(Fail)
-	SetDefaultEventuallyTimeout(10 * time.Second)
-	SetDefaultEventuallyPollingInterval(20 * time.Millisecond)
-	RunSpecs(t, "Idempotent requests")
+	environment.Specs(t, "Idempotent requests")
 }
 
 var (

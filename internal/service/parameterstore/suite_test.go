@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"testing"
-	"time"
 
 	"github.com/aws/smithy-go"
 	. "github.com/onsi/ginkgo/v2"
@@ -21,10 +20,7 @@ import (
 )
 
 func TestParameterStore(t *testing.T) {
-	RegisterFailHandler(Fail)
-	SetDefaultEventuallyTimeout(10 * time.Second)
-	SetDefaultEventuallyPollingInterval(20 * time.Millisecond)
-	RunSpecs(t, "Parameter Store service")
+	environment.Specs(t, "Parameter Store service")
 }
 
 const home = "us-east-1"

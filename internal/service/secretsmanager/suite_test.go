@@ -3,7 +3,6 @@ package secretsmanager_test
 import (
 	"context"
 	"testing"
-	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -20,10 +19,7 @@ import (
 )
 
 func TestSecretsManager(t *testing.T) {
-	RegisterFailHandler(Fail)
-	SetDefaultEventuallyTimeout(10 * time.Second)
-	SetDefaultEventuallyPollingInterval(20 * time.Millisecond)
-	RunSpecs(t, "Secrets Manager service")
+	environment.Specs(t, "Secrets Manager service")
 }
 
 var (
