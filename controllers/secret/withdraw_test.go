@@ -12,7 +12,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
-	"strongroom.dev/strongroom/controllers/secret"
 	"strongroom.dev/strongroom/test/environment"
 )
 
@@ -134,9 +133,8 @@ var _ = Describe("A target that is made of a Parameter which expires", func() {
 		expiring("level", "info", time.Hour)
 		s := ready(keyed)
 		whole, server := projected("db"), env.Clock.Now()
-		reconciler, parameters := secret.Reconciler{}, *env.Services.Parameters
+		reconciler, parameters := *env.Secret, *env.Services.Parameters
 		parameters.ServerTime = func(context.Context) (time.Time, error) { return server, nil }
-		reconciler = *env.Secret
 		reconciler.Parameters = &parameters
 		env.Clock.Advance(2 * time.Hour)
 		pass := func() map[string]string {

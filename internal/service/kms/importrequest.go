@@ -73,10 +73,15 @@ func (s *Service) ImportRequest(m *v1alpha1.ImportedMaterial) (ImportRequest, er
 	}, nil
 }
 
+// broughtOnce tells whether the key had what the request brings, by what it keeps of that besides its materials.
+func (q ImportRequest) broughtOnce(status *v1alpha1.KMSKeyStatus) bool {
+	return q.brought(status.LastHandledImport) || q.dropped(status)
+}
+
 // Handled tells of a spec.importedMaterial whether there is nothing to import by it: it was imported before as it is, or the key no longer has at a
 // time what its token brought, which is then spent. What is there still may be said anew by the same token: its end and its description.
 func Handled(status *v1alpha1.KMSKeyStatus, q ImportRequest, now time.Time) (handled, spent bool) {
-	known, brought, there := q.made(status.LastHandledImport), q.brought(status.LastHandledImport) || q.dropped(status), false
+	known, brought, there := q.made(status.LastHandledImport), q.broughtOnce(status), false
 	for i := range status.KeyMaterials {
 		m := status.KeyMaterials[i].Import
 		if m == nil || m.Request == "" {

@@ -231,13 +231,8 @@ func (s *Service) create(ctx context.Context, in *PutInput) (*v1alpha1.Parameter
 	if err != nil {
 		return nil, err
 	}
-	if err := s.checkRoom(ctx, in.Namespace, in.Region, wanted.Spec.Tier); err != nil {
+	if err := s.prepare(ctx, in, &wanted.Spec); err != nil {
 		return nil, err
-	}
-	if wanted.Spec.Type == v1alpha1.ParameterSecureString { // a request that ends while it waits for the key leaves no parameter without a value
-		if _, err := s.KMS.AwaitKeyOrOwn(ctx, in.Namespace, wanted.Spec.KMSKeyRef, OwnKey); err != nil {
-			return nil, err
-		}
 	}
 	canonical := arn.CanonicalParameter(in.Name)
 	for _, object := range []string{
@@ -265,6 +260,16 @@ func (s *Service) create(ctx context.Context, in *PutInput) (*v1alpha1.Parameter
 		}
 	}
 	return nil, alreadyExists()
+}
+
+// prepare sees to what a new parameter needs before it is there: room for it, and a SecureString's key, since a request that ends while it waits for that leaves no
+// parameter without a value.
+func (s *Service) prepare(ctx context.Context, in *PutInput, spec *v1alpha1.ParameterSpec) error {
+	if err := s.checkRoom(ctx, in.Namespace, in.Region, spec.Tier); err != nil || spec.Type != v1alpha1.ParameterSecureString {
+		return err
+	}
+	_, err := s.KMS.AwaitKeyOrOwn(ctx, in.Namespace, spec.KMSKeyRef, OwnKey)
+	return err
 }
 
 // isAnothers is nil if the name of an object is taken by another parameter, for which there is another name.

@@ -125,11 +125,15 @@ func patterns(texts []v1alpha1.ParameterNamePattern) ([]*regexp.Regexp, error) {
 	return out, nil
 }
 
+func isPattern(text string) bool {
+	return text != "" && len(text) <= maximumPattern && patternText.MatchString(text)
+}
+
 // CompilePattern makes a regular expression of a pattern of names: * is any characters of one level, ** any characters, and **/ any levels or none, so that
 // **/password is password wherever it is. RE2 matches in
 // time that is linear in the name, whatever the pattern is.
 func CompilePattern(pattern string) (*regexp.Regexp, error) {
-	if pattern == "" || len(pattern) > maximumPattern || !patternText.MatchString(pattern) {
+	if !isPattern(pattern) {
 		return nil, errPatternText
 	}
 	var text strings.Builder
