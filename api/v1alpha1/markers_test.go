@@ -85,7 +85,8 @@ spec: {keySpec: ECC_NIST_P256, keyUsage: SIGN_VERIFY, certificateAuthorityRef: {
 status: {certificateAuthority: {arn: a, name: b, certified: true}}`, `
 spec: {multiRegion: true}`, `
 spec: {multiRegion: true, replicaRegions: [{region: eu-west-1, name: r}]}
-status: {lastUsage: {operation: Decrypt, time: "2026-11-24T12:00:00Z", eventID: e, requestID: r}, usageTrackedSince: "2026-11-24T12:00:00Z"}`, `
+status: {lastUsage: {operation: Decrypt, time: "2026-11-24T12:00:00Z", eventID: e, requestID: r}, usageTrackedSince: "2026-11-24T12:00:00Z",
+  replicas: [{region: eu-west-1, name: r, uid: u}], droppedImports: [{request: r, time: "2026-11-24T12:00:00Z"}]}`, `
 spec: {multiRegion: true, region: eu-west-1, replicaOf: {name: p, region: us-east-1}}`},
 	"Keyring": {`
 spec: {rotation: {enabled: true, periodInDays: 7}}
@@ -297,6 +298,10 @@ func item(kind, path string, n int, first any) any {
 		return []string{"String", "StringList", "SecureString", "Other"}[n]
 	case "spec.replicaRegions":
 		return map[string]any{"region": fmt.Sprint("eu-west-", n)}
+	case "status.replicas":
+		return map[string]any{"region": fmt.Sprint("eu-west-", n), "name": "r", "uid": "u"}
+	case "status.droppedImports":
+		return map[string]any{"request": fmt.Sprint("r", n), "time": "2026-11-24T12:00:00Z"}
 	case "status.replication":
 		return map[string]any{"region": fmt.Sprint("eu-west-", n), "state": "InSync"}
 	case "spec.policies":

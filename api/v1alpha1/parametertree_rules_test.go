@@ -39,9 +39,9 @@ func treeRules() []rule {
 			accepts: []string{below("/a", ", region: us-gov-west-1")}, refuses: []string{below("/a", ", region: US-EAST-1"), below("/a", ", region: us-east")}},
 		{kind: tree, path: "spec.keys.stripPrefix", message: "^(/|(/[a-zA-Z0-9_.-]+)+)$", field: "spec.keys.stripPrefix",
 			accepts: []string{below("/a", ", keys: {stripPrefix: /a}")}, refuses: []string{below("/a", ", keys: {stripPrefix: a}"), below("/a", ", keys: {stripPrefix: /a/}")}},
-		{kind: tree, path: "spec.filter.include[]", message: "^[a-zA-Z0-9_.*/-]+$", field: "spec.filter.include[0]",
-			accepts: []string{filtered("include: ['**/db-*', a.b_c]")}, refuses: []string{filtered("include: ['a?']"), filtered("include: ['[a]']")}},
-		{kind: tree, path: "spec.filter.exclude[]", message: "^[a-zA-Z0-9_.*/-]+$", field: "spec.filter.exclude[0]",
+		{kind: tree, path: "spec.filter.include[]", message: "^([a-zA-Z0-9_./-]*[*]{1,2}){0,8}[a-zA-Z0-9_./-]*$", field: "spec.filter.include[0]",
+			accepts: []string{filtered("include: ['**/db-*', a.b_c]"), filtered("include: ['*a*a*a*a*a*a*a*a']")}, refuses: []string{filtered("include: ['a?']"), filtered("include: ['*a*a*a*a*a*a*a*a*']"), filtered("include: ['[a]']")}},
+		{kind: tree, path: "spec.filter.exclude[]", message: "^([a-zA-Z0-9_./-]*[*]{1,2}){0,8}[a-zA-Z0-9_./-]*$", field: "spec.filter.exclude[0]",
 			accepts: []string{filtered("exclude: ['*']")}, refuses: []string{filtered("exclude: ['{a,b}']"), filtered("exclude: ['a b']")}},
 	}...)
 }
