@@ -18,14 +18,14 @@ import (
 // pass. The spec is the kubelet and the container: it carries out the step, and says that the pod has ended.
 var _ = Describe("A rotation by Jobs with Kubernetes' own controller of Jobs", func() {
 	It("rotates by itself, and goes on after a pod that failed", func() {
-		stop, err := cp.RunControllerManager(ctx, GinkgoT().TempDir(), "job-controller")
-		Expect(err).NotTo(HaveOccurred())
-		DeferCleanup(stop)
 		rotator("rotate", func(c *batchv1.CronJob) {
 			two := int32(2)
 			c.Spec.JobTemplate.Spec.BackoffLimit = &two
 		})
-		s := byJob("db", "rotate")
+		s := byJob("db", "rotate") // says itself how the Job ended that tries the rotator first, so that the controller begins after it
+		stop, err := cp.RunControllerManager(ctx, GinkgoT().TempDir(), "job-controller")
+		Expect(err).NotTo(HaveOccurred())
+		DeferCleanup(stop)
 		op, err := environment.RunOperator(ctx, cp.Config, operator.Options{})
 		Expect(err).NotTo(HaveOccurred())
 		DeferCleanup(op.Stop)
