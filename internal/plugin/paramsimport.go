@@ -126,7 +126,7 @@ func (f *importFlags) wanted(path storePath, entries []paramfile.Entry) ([]wante
 			w.kind = types.ParameterTypeSecureString
 		}
 		if err := parameterstore.CheckName(f.gateway.region, anAccount, w.name); err != nil {
-			return nil, fmt.Errorf("%s: %w", w.name, err)
+			return nil, errors.New(w.name + ": " + err.Error()) // AWS would deny some of these, and was not asked
 		}
 		if err := parameterstore.CheckPut([]byte(e.Value)); err != nil {
 			return nil, fmt.Errorf("%s: %w", w.name, err)

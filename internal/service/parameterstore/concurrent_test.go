@@ -196,7 +196,7 @@ var _ = Describe("Writers and the controller at once", func() {
 
 var _ = Describe("Deleting and putting at once", func() {
 	It("ends with no parameter, or with one whose every version can be read", func() {
-		op, err := environment.RunOperator(ctx, world.ControlPlane.Config, operator.Options{}) // which knows how a parameter was deleted
+		op, err := environment.RunOperator(ctx, world.ControlPlane.Config, operator.Options{Now: time.Now}) // which knows how a parameter was deleted, and looks after what a put has left
 		Expect(err).NotTo(HaveOccurred())
 		DeferCleanup(op.Stop)
 		for round := range 8 {
