@@ -85,6 +85,9 @@ func parameterRules() []rule {
 		{kind: parameter, path: "spec.policies[].timestamp", message: `^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,9})?(Z|[-+][0-9]{2}:[0-9]{2})$`, field: "spec.policies[0].timestamp",
 			accepts: []string{policed("{type: Expiration, timestamp: '2027-01-02T03:04:05.123456789+10:30'}")},
 			refuses: []string{policed("{type: Expiration, timestamp: '2027-01-02 03:04:05Z'}"), policed("{type: Expiration, timestamp: '2027-01-02T03:04:05+00'}")}},
+		{kind: parameter, path: "spec", message: "the value does not match allowedPattern", field: "spec.value",
+			accepts: []string{text(", value: info, allowedPattern: '^(debug|info)$'"), text(", value: loud, allowedPattern: '^[a-z]{9}$'")}, // which the controller refuses
+			refuses: []string{text(", value: loud, allowedPattern: '^(debug|info)$'")}},
 		{kind: parameter, path: "spec.name", message: "a name has letters, digits and", field: "spec.name",
 			accepts: []string{text(", name: aZ0._-"), text(", name: /a"), text(", name: /a/b.c/d_e")},
 			refuses: []string{text(", name: a/b"), text(", name: 'a b'"), text(", name: /a/"), text(", name: a//b"), text(`, name: "a\n"`)}},

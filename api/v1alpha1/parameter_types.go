@@ -50,6 +50,7 @@ const (
 // +kubebuilder:validation:XValidation:rule="self.type == 'SecureString' || !has(self.kmsKeyRef)",message="only a SecureString is encrypted under a KMSKey: make the type SecureString, or remove kmsKeyRef",fieldPath=".kmsKeyRef"
 // +kubebuilder:validation:XValidation:rule="self.type != 'SecureString' || !has(self.target) || !has(self.target.configMap)",message="a SecureString is not shown in a ConfigMap, which anybody may read: use target.secret",fieldPath=".target.configMap"
 // +kubebuilder:validation:XValidation:rule="!has(self.value) || bytes(self.value).size() <= (has(self.tier) && self.tier != 'Standard' ? 8192 : 4096)",message="the value is over its tier's size, 4096 bytes for Standard and 8192 for Advanced: shorten it, or set tier to Advanced or Intelligent-Tiering",fieldPath=".value"
+// +kubebuilder:validation:XValidation:rule="!has(self.value) || !has(self.allowedPattern) || self.allowedPattern.contains('{') || self.value.matches(self.allowedPattern)",message="the value does not match allowedPattern: change one of them",fieldPath=".value"
 // +kubebuilder:validation:XValidation:rule="!has(oldSelf.tier) || oldSelf.tier != 'Advanced' || (has(self.tier) && self.tier != 'Standard')",message="an Advanced parameter cannot become Standard: create another Parameter",fieldPath=".tier",reason=FieldValueForbidden
 // +kubebuilder:validation:XValidation:rule="!has(self.policies) || self.policies.size() == 0 || has(self.tier) && self.tier != 'Standard'",message="only an advanced parameter has policies: set tier to Advanced or Intelligent-Tiering",fieldPath=".policies"
 // +kubebuilder:validation:XValidation:rule="!has(self.resourcePolicy) || has(self.tier) && self.tier != 'Standard'",message="only an advanced parameter has a resource policy: set tier to Advanced or Intelligent-Tiering",fieldPath=".resourcePolicy"
@@ -97,9 +98,9 @@ type ParameterSpec struct {
 	// +optional
 	Tier ParameterTier `json:"tier,omitempty"`
 
-	// allowedPattern is a regular expression (RE2) that each new value must match; of a value in this manifest the controller says so,
-	// and not the API server, which it could be made to work for. Repetitions count as often as they may be: some 2,500 characters
-	// and classes in all.
+	// allowedPattern is a regular expression (RE2) that each new value must match. Where it counts repetitions, as in a{1,9}, the controller says
+	// so of a value in this manifest, and not the API server, which could be made to work for long; and they count as often as they may be:
+	// some 2,500 characters and classes in all.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=1024

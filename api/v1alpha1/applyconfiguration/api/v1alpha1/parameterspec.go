@@ -31,9 +31,9 @@ type ParameterSpecApplyConfiguration struct {
 	// tier: Standard (4 KiB), Advanced (8 KiB), or Intelligent-Tiering, which is Advanced if the value needs it. Standard when it is
 	// left out.
 	Tier *apiv1alpha1.ParameterTier `json:"tier,omitempty"`
-	// allowedPattern is a regular expression (RE2) that each new value must match; of a value in this manifest the controller says so,
-	// and not the API server, which it could be made to work for. Repetitions count as often as they may be: some 2,500 characters
-	// and classes in all.
+	// allowedPattern is a regular expression (RE2) that each new value must match. Where it counts repetitions, as in a{1,9}, the controller says
+	// so of a value in this manifest, and not the API server, which could be made to work for long; and they count as often as they may be:
+	// some 2,500 characters and classes in all.
 	AllowedPattern *string `json:"allowedPattern,omitempty"`
 	// policies say when the parameter is deleted, and when an event tells that it will be, or that nobody has changed it: at most 10. They are
 	// of an advanced parameter. A parameter that has expired is not served and not shown; it is deleted if it was seen to wait for that time,
