@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/store"
 )
 
 // atOnce is how many objects of a rank are made at once.
@@ -232,9 +233,9 @@ func (r *Restorer) make(ctx context.Context, o *unstructured.Unstructured) error
 // create makes an object. It fails with AlreadyExists if there is one of its name.
 func (r *Restorer) create(ctx context.Context, o *unstructured.Unstructured) error {
 	if !r.DryRun {
-		return r.Cluster.Create(ctx, o)
+		return r.Cluster.Create(ctx, o, client.FieldOwner(store.RestoreFieldOwner))
 	}
-	err := r.Cluster.Create(ctx, o, client.DryRunAll)
+	err := r.Cluster.Create(ctx, o, client.FieldOwner(store.RestoreFieldOwner), client.DryRunAll)
 	if apierrors.IsNotFound(err) { // its namespace is not there, where it would be made
 		return nil
 	}

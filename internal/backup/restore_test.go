@@ -219,6 +219,7 @@ var _ = Describe("What only status tells", func() {
 		Expect(restored(world.ControlPlane.Client, file, id)).To(Succeed())
 
 		again := before.now()
+		Expect(again.parameter.ManagedFields).To(ContainElement(HaveField("Manager", store.RestoreFieldOwner)), "which declares nothing, so that requests go on to change it")
 		Expect(again.secret.Status.ObservedGeneration).To(Equal(int64(-1)), "no controller has seen it")
 		Expect(again.secret.Status.Conditions).To(HaveExactElements(HaveField("Reason", "Pending"), HaveField("Reason", "Pending")))
 		Expect(again.secret.Status.Projection).To(BeNil())

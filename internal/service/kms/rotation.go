@@ -38,7 +38,7 @@ func LastAutomaticRotation(materials []v1alpha1.KeyMaterial) time.Time {
 // NextRotation is when a key is rotated automatically, by its spec as it is, of which the controller may not know yet. A time that has passed is that of a
 // rotation that the controller is about to make. It is zero for a key that is not rotated now, or has no material to rotate.
 func NextRotation(key *v1alpha1.KMSKey, now time.Time) time.Time {
-	days := RotationPeriod(key.Spec.Rotation)
+	days := RotationPeriod(RotationOf(key))
 	if days == 0 || !Rotates(key) || !Enabled(key) || Scheduled(key) || Updating(key) || len(key.Status.KeyMaterials) == 0 {
 		return time.Time{}
 	}

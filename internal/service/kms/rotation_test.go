@@ -50,8 +50,11 @@ func TestTheNextRotationIsTheOneOfTheSpecAsItIs(t *testing.T) {
 		from time.Time // a period before the rotation; zero for none
 		days int
 	}{
-		"of a key that rotates":         {rotating(month), month, 90},
-		"with AWS's period":             {rotating(month, func(k *v1alpha1.KMSKey) { k.Spec.Rotation.PeriodInDays = 0 }), month, 365},
+		"of a key that rotates": {rotating(month), month, 90},
+		"with AWS's period":     {rotating(month, func(k *v1alpha1.KMSKey) { k.Spec.Rotation.PeriodInDays = 0 }), month, 365},
+		"of a service, whatever its spec says": {rotating(month, func(k *v1alpha1.KMSKey) {
+			k.Name, k.Spec.Rotation = "aws-ssm", nil
+		}), month, 365},
 		"that is due":                   {rotating(now.AddDate(-1, 0, 0)), now.AddDate(-1, 0, 0), 90},
 		"after one on demand":           {rotating(month, again(now, v1alpha1.RotationOnDemand)), month, 90},
 		"after an automatic one":        {rotating(month, again(now, v1alpha1.RotationAutomatic)), now, 90},

@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/store"
 )
 
 // A field of spec that a request may change, by its name in a manifest.
@@ -65,11 +66,11 @@ func (s *Service) checkDeclared(ctx context.Context, in *PutInput, p *v1alpha1.P
 		strings.Join(declared, ", "), p.Name))
 }
 
-// declaredOf are those of fields of spec that somebody else than Strongroom manages.
+// declaredOf are those of fields of spec that somebody else than Strongroom manages. What was restored is declared when its manifest is applied again.
 func declaredOf(managed []metav1.ManagedFieldsEntry, names []string) []string {
 	others := fieldpath.NewSet()
 	for _, entry := range managed {
-		if entry.Manager == FieldOwner || entry.Subresource != "" || entry.FieldsV1 == nil {
+		if entry.Manager == FieldOwner || entry.Manager == store.RestoreFieldOwner || entry.Subresource != "" || entry.FieldsV1 == nil {
 			continue
 		}
 		set := &fieldpath.Set{}
