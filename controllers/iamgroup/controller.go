@@ -30,16 +30,7 @@ type Reconciler struct {
 
 // Reconcile makes one pass over an IAMGroup. All that it writes is the status, at the end.
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
-	group := &v1alpha1.IAMGroup{}
-	if err := r.Client.Get(ctx, req.NamespacedName, group); err != nil {
-		return ctrl.Result{}, client.IgnoreNotFound(err)
-	}
-	if !group.DeletionTimestamp.IsZero() {
-		return ctrl.Result{}, nil
-	}
-	before := group.DeepCopy()
-	err := r.run(ctx, group)
-	return iamobject.Summarise(ctx, r.Client, r.Events, before, group, err)
+	return iamobject.Pass(ctx, r.Client, r.Events, req, &v1alpha1.IAMGroup{}, r.run)
 }
 
 func (r *Reconciler) run(ctx context.Context, group *v1alpha1.IAMGroup) error {

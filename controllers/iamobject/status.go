@@ -22,3 +22,17 @@ func Summarise(ctx context.Context, c client.Client, recorder events.EventRecord
 	reporter := outcome.Reporter{Client: c, Events: recorder, Now: time.Now}
 	return reporter.End(ctx, &outcome.Pass{Before: before, Object: obj, Err: err, Message: "In force as " + status.ARN})
 }
+
+// Pass makes a pass over an object of a kind without a finalizer: run says whether it can be put in force, and all that is written is the status, at the end.
+// obj is empty: the request's object is read into it. One that is gone, or going, is left alone.
+func Pass[O Object](ctx context.Context, c client.Client, recorder events.EventRecorder, req ctrl.Request, obj O, run func(context.Context, O) error) (ctrl.Result, error) {
+	if err := c.Get(ctx, req.NamespacedName, obj); err != nil {
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	if !obj.GetDeletionTimestamp().IsZero() {
+		return ctrl.Result{}, nil
+	}
+	before := obj.DeepCopyObject().(O)
+	err := run(ctx, obj)
+	return Summarise(ctx, c, recorder, before, obj, err)
+}

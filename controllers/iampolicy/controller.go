@@ -35,16 +35,7 @@ type Reconciler struct {
 
 // Reconcile makes one pass over an IAMPolicy. All that it writes is the status, at the end.
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
-	policy := &v1alpha1.IAMPolicy{}
-	if err := r.Client.Get(ctx, req.NamespacedName, policy); err != nil {
-		return ctrl.Result{}, client.IgnoreNotFound(err)
-	}
-	if !policy.DeletionTimestamp.IsZero() {
-		return ctrl.Result{}, nil
-	}
-	before := policy.DeepCopy()
-	err := r.run(ctx, policy)
-	return iamobject.Summarise(ctx, r.Client, r.Events, before, policy, err)
+	return iamobject.Pass(ctx, r.Client, r.Events, req, &v1alpha1.IAMPolicy{}, r.run)
 }
 
 func (r *Reconciler) run(ctx context.Context, policy *v1alpha1.IAMPolicy) error {

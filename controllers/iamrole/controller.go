@@ -30,18 +30,9 @@ type Reconciler struct {
 // +kubebuilder:rbac:groups=strongroom.dev,resources=iamusers,verbs=list;watch
 // +kubebuilder:rbac:groups=strongroom.dev,resources=iamroles/status,verbs=update
 
-// Reconcile makes one pass over a IAMRole. All that it writes is the status, at the end.
+// Reconcile makes one pass over an IAMRole. All that it writes is the status, at the end.
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
-	role := &v1alpha1.IAMRole{}
-	if err := r.Client.Get(ctx, req.NamespacedName, role); err != nil {
-		return ctrl.Result{}, client.IgnoreNotFound(err)
-	}
-	if !role.DeletionTimestamp.IsZero() {
-		return ctrl.Result{}, nil
-	}
-	before := role.DeepCopy()
-	err := r.run(ctx, role)
-	return iamobject.Summarise(ctx, r.Client, r.Events, before, role, err)
+	return iamobject.Pass(ctx, r.Client, r.Events, req, &v1alpha1.IAMRole{}, r.run)
 }
 
 func (r *Reconciler) run(ctx context.Context, role *v1alpha1.IAMRole) error {

@@ -1,15 +1,11 @@
 package metrics
 
 import (
-	"context"
 	"errors"
 	"fmt"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
-
-	"strongroom.dev/strongroom/api/v1alpha1"
 )
 
 var rootDesc = prometheus.NewDesc("strongroom_root_reached",
@@ -44,14 +40,4 @@ func RegisterRoot(reached RootCollector) error {
 		return fmt.Errorf("registering the metric of the root of trust: %w", err)
 	}
 	return nil
-}
-
-// collectHSMClusters collects whether all nodes of clusters serve.
-func (c *Collector) collectHSMClusters(ctx context.Context, ch chan<- prometheus.Metric) {
-	var clusters v1alpha1.HSMClusterList
-	if err := c.reader.List(ctx, &clusters, client.UnsafeDisableDeepCopy); err == nil {
-		for i := range clusters.Items {
-			ready(ch, "HSMCluster", &clusters.Items[i].ObjectMeta, clusters.Items[i].Status.Conditions)
-		}
-	}
 }
