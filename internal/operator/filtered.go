@@ -18,6 +18,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
+
+	"strongroom.dev/strongroom/internal/store"
 )
 
 // patience is how long a read of a kind of which the cache keeps a part waits for a write of this process that the cache has not shown yet.
@@ -30,10 +32,14 @@ const patience = 3 * time.Second
 // The labels of an object after a patch are not known before it, and somebody can take the label off while it is written. So patches of these kinds
 // are not waited for either, and no read of them waits for longer than patience: it then says what the cache has. All that reads these
 // kinds takes into account that the cache may be behind.
+//
+// A request of the gateway, whose context notes what it writes ([store.NoteWrites]), waits for its own writes and for no others. What a controller lists
+// waits for all writes of the kind that this process has begun, whose passes rely on those of the passes before.
 type filteredClient struct {
 	client.Client
-	kept map[schema.GroupVersionKind]labels.Selector
-	wait time.Duration
+	cached map[schema.GroupVersionKind]bool
+	kept   map[schema.GroupVersionKind]labels.Selector
+	wait   time.Duration
 }
 
 // newFilteredClient makes the client of a manager whose cache has these options. It is a client.NewClientFunc of them.
@@ -48,16 +54,15 @@ func newFilteredClient(options cache.Options) client.NewClientFunc {
 }
 
 func filtered(c client.Client, options cache.Options) (*filteredClient, error) {
-	out := &filteredClient{Client: c, kept: map[schema.GroupVersionKind]labels.Selector{}, wait: patience}
+	out := &filteredClient{Client: c, cached: map[schema.GroupVersionKind]bool{}, kept: map[schema.GroupVersionKind]labels.Selector{}, wait: patience}
 	for object, by := range options.ByObject {
-		if by.Label == nil {
-			continue
-		}
 		gvk, err := apiutil.GVKForObject(object, c.Scheme())
 		if err != nil {
 			return nil, fmt.Errorf("limiting what writes are waited for: %w", err)
 		}
-		out.kept[gvk] = by.Label
+		if out.cached[gvk] = true; by.Label != nil {
+			out.kept[gvk] = by.Label
+		}
 	}
 	return out, nil
 }
@@ -90,7 +95,7 @@ func (c *filteredClient) Create(ctx context.Context, obj client.Object, opts ...
 	if !c.shown(obj) {
 		opts = append(opts[:len(opts):len(opts)], client.DisableReadYourWritesConsistency)
 	}
-	return c.Client.Create(ctx, obj, opts...)
+	return c.noted(ctx, obj, c.Client.Create(ctx, obj, opts...))
 }
 
 // Update implements client.Client.
@@ -98,7 +103,7 @@ func (c *filteredClient) Update(ctx context.Context, obj client.Object, opts ...
 	if !c.shown(obj) {
 		opts = append(opts[:len(opts):len(opts)], client.DisableReadYourWritesConsistency)
 	}
-	return c.Client.Update(ctx, obj, opts...)
+	return c.noted(ctx, obj, c.Client.Update(ctx, obj, opts...))
 }
 
 // Delete implements client.Client. The object's labels are those that it was read with.
@@ -106,7 +111,7 @@ func (c *filteredClient) Delete(ctx context.Context, obj client.Object, opts ...
 	if !c.shown(obj) {
 		opts = append(opts[:len(opts):len(opts)], client.DisableReadYourWritesConsistency)
 	}
-	return c.Client.Delete(ctx, obj, opts...)
+	return c.noted(ctx, obj, c.Client.Delete(ctx, obj, opts...))
 }
 
 // Patch implements client.Client.
@@ -114,7 +119,7 @@ func (c *filteredClient) Patch(ctx context.Context, obj client.Object, patch cli
 	if _, ok := c.filters(obj); ok {
 		opts = append(opts[:len(opts):len(opts)], client.DisableReadYourWritesConsistency)
 	}
-	return c.Client.Patch(ctx, obj, patch, opts...)
+	return c.noted(ctx, obj, c.Client.Patch(ctx, obj, patch, opts...))
 }
 
 // Apply implements client.Client. An apply of the label leaves the object with it; another may take it off.
@@ -128,6 +133,9 @@ func (c *filteredClient) Apply(ctx context.Context, obj runtime.ApplyConfigurati
 
 // Get implements client.Client.
 func (c *filteredClient) Get(ctx context.Context, key client.ObjectKey, obj client.Object, opts ...client.GetOption) error {
+	if w := store.WritesOf(ctx); w != nil && w.None() {
+		return c.Client.Get(ctx, key, obj, append(opts[:len(opts):len(opts)], client.DisableReadYourWritesConsistency)...)
+	}
 	if _, ok := c.filters(obj); !ok || (&client.GetOptions{}).ApplyOptions(opts).DisableReadYourWritesConsistency {
 		return c.Client.Get(ctx, key, obj, opts...)
 	}
@@ -138,6 +146,12 @@ func (c *filteredClient) Get(ctx context.Context, key client.ObjectKey, obj clie
 
 // List implements client.Client.
 func (c *filteredClient) List(ctx context.Context, list client.ObjectList, opts ...client.ListOption) error {
+	if w := store.WritesOf(ctx); w != nil {
+		if err := c.awaitListed(ctx, w, list); err != nil {
+			return err
+		}
+		return c.Client.List(ctx, list, append(opts[:len(opts):len(opts)], client.DisableReadYourWritesConsistency)...)
+	}
 	if !c.filtersList(list) || (&client.ListOptions{}).ApplyOptions(opts).DisableReadYourWritesConsistency {
 		return c.Client.List(ctx, list, opts...)
 	}
@@ -148,13 +162,18 @@ func (c *filteredClient) List(ctx context.Context, list client.ObjectList, opts 
 
 // filtersList is filters for a list's objects.
 func (c *filteredClient) filtersList(list client.ObjectList) bool {
+	_, ok := c.kept[c.kindOf(list)]
+	return ok
+}
+
+// kindOf is the kind of a list's objects. It is empty for what is no list of the scheme: the client says what is wrong with it.
+func (c *filteredClient) kindOf(list client.ObjectList) schema.GroupVersionKind {
 	gvk, err := apiutil.GVKForObject(list, c.Scheme())
 	if err != nil {
-		return false // the client says what is wrong with it
+		return schema.GroupVersionKind{}
 	}
 	gvk.Kind = strings.TrimSuffix(gvk.Kind, "List")
-	_, ok := c.kept[gvk]
-	return ok
+	return gvk
 }
 
 // briefly reads, and reads what there is if that waits for too long.

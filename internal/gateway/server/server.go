@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"strongroom.dev/strongroom/internal/core/trail"
 	"strongroom.dev/strongroom/internal/gateway"
@@ -20,6 +21,7 @@ import (
 	"strongroom.dev/strongroom/internal/gateway/audit"
 	"strongroom.dev/strongroom/internal/gateway/limits"
 	serviceiam "strongroom.dev/strongroom/internal/service/iam"
+	"strongroom.dev/strongroom/internal/store"
 )
 
 // Credentials finds whose an access key is.
@@ -231,12 +233,28 @@ func (s *Server) invoke(e *exchange) ([]byte, error) {
 	}
 	ctx, cancel := context.WithTimeout(e.request.Context(), patience)
 	defer cancel()
+	ctx, writes := store.NoteWrites(ctx)
 	out, err := e.operation.Invoke(ctx, &e.call, e.input)
+	settle(ctx, writes) // a failure, too, may have written
 	if err != nil {
 		return nil, s.inner(e, err)
 	}
 	e.output = out
 	return e.answered(e.protocol.answer(e.buffer(), e.operation.limits, out, e.requestID)), nil
+}
+
+// settling is how long an answer waits for the cache to show what its request has written. It is there within milliseconds, unless the watch is broken: then
+// the answer is true all the same, and what is read next may be as it was before.
+const settling = 3 * time.Second
+
+// settle lets whoever has the answer read what the request has written, without a wait in any read.
+func settle(ctx context.Context, writes *store.Writes) {
+	if writes.None() {
+		return
+	}
+	brief, cancel := context.WithTimeout(ctx, settling)
+	defer cancel()
+	_ = writes.Await(brief, schema.GroupVersionKind{})
 }
 
 // record writes what happened to the trail.
