@@ -134,7 +134,7 @@ func recordKind(kind keys.Kind) error {
 }
 
 func (k *Keyring) seal(key secretbytes.Bytes, h keys.Header, ctx keys.Context, plaintext secretbytes.Bytes) ([]byte, error) {
-	blob, err := keys.Seal(key, h, bind(ctx, k.current), plaintext)
+	blob, err := keys.SealPart(key, h, ctx, bound(k.current), plaintext)
 	if err != nil {
 		return nil, err
 	}
@@ -153,17 +153,12 @@ func (k *Keyring) open(purpose func(epochKeys) secretbytes.Bytes, h keys.Header,
 		return secretbytes.Bytes{}, fmt.Errorf("%w: this was wrapped under the domain key of epoch %d, and the keyring has epochs %d to %d; unseal it again, or restore that domain key",
 			ErrUnknownEpoch, epoch, k.first, k.current)
 	}
-	return keys.Open(purpose(ek), h, bind(ctx, epoch), token[epochSize:])
+	return keys.OpenPart(purpose(ek), h, ctx, bound(epoch), token[epochSize:])
 }
 
-// bind adds the epoch to the caller's context. The prefixes keep the two apart, whatever names the caller uses.
-func bind(ctx keys.Context, epoch int64) keys.Context {
-	bound := make(keys.Context, len(ctx)+1)
-	for name, value := range ctx {
-		bound["c/"+name] = value
-	}
-	bound["strongroom/epoch"] = strconv.FormatInt(epoch, 10)
-	return bound
+// bound is where a caller's context is in that of a record, beside the epoch. The prefix keeps the two apart, whatever names the caller uses.
+func bound(epoch int64) keys.Part {
+	return keys.Part{Prefix: "c/", Name: "strongroom/epoch", Value: strconv.FormatInt(epoch, 10)}
 }
 
 // Digest is a keyed digest: whoever has no domain key can neither compute it nor try out what it is of. It is

@@ -104,6 +104,11 @@ func (h Header) append(b []byte) []byte {
 // longer, and that opens only with the same header and context. Random bytes are those of crypto/rand, always.
 // It fails with ErrInvalidKey, ErrInvalidKind or ErrTooLarge.
 func Seal(key secretbytes.Bytes, h Header, ctx Context, plaintext secretbytes.Bytes) ([]byte, error) {
+	return SealPart(key, h, ctx, Part{}, plaintext)
+}
+
+// SealPart is Seal with a context that is part of a larger one.
+func SealPart(key secretbytes.Bytes, h Header, ctx Context, part Part, plaintext secretbytes.Bytes) ([]byte, error) {
 	if key.Len() != KeySize {
 		return nil, fmt.Errorf("%w: it is %d bytes and must be %d", ErrInvalidKey, key.Len(), KeySize)
 	}
@@ -113,17 +118,17 @@ func Seal(key secretbytes.Bytes, h Header, ctx Context, plaintext secretbytes.By
 	if plaintext.Len() > MaxPlaintext {
 		return nil, fmt.Errorf("%w: the plaintext is %d bytes and the limit is %d", ErrTooLarge, plaintext.Len(), MaxPlaintext)
 	}
-	if err := ctx.Validate(); err != nil {
+	size, err := ctx.measure(part)
+	if err != nil {
 		return nil, err
 	}
-	aad := ctx.append(h.append(make([]byte, 0, headerSize+ctx.encodedSize())))
+	aad := ctx.append(h.append(make([]byte, 0, headerSize+size)), part)
 	blob := make([]byte, sealedAt, plaintext.Len()+Overhead)
 	copy(blob, aad[:headerSize])
 	salt := blob[headerSize:sealedAt]
 	if _, err := rand.Read(salt); err != nil {
 		return nil, fmt.Errorf("reading a random salt: %w", err)
 	}
-	var err error
 	secretbytes.Do(func() {
 		var aead cipher.AEAD
 		if aead, err = messageCipher(key, salt, aad[:headerSize]); err == nil {
@@ -139,12 +144,18 @@ func Seal(key secretbytes.Bytes, h Header, ctx Context, plaintext secretbytes.By
 // Open decrypts a blob that Seal made with the same key, header and context. The caller owns the answer and wipes it.
 // Every failure is ErrInvalidCiphertext itself.
 func Open(key secretbytes.Bytes, h Header, ctx Context, blob []byte) (secretbytes.Bytes, error) {
+	return OpenPart(key, h, ctx, Part{}, blob)
+}
+
+// OpenPart is Open with a context that is part of a larger one.
+func OpenPart(key secretbytes.Bytes, h Header, ctx Context, part Part, blob []byte) (secretbytes.Bytes, error) {
 	actual, err := ParseHeader(blob)
-	if err != nil || blob[1] != suiteHKDF || actual != h || key.Len() != KeySize || ctx.Validate() != nil {
+	size, tooLarge := ctx.measure(part)
+	if err != nil || blob[1] != suiteHKDF || actual != h || key.Len() != KeySize || tooLarge != nil {
 		return secretbytes.Bytes{}, ErrInvalidCiphertext
 	}
 	// The additional data is made from what the caller expects, never from the blob.
-	aad := ctx.append(h.append(make([]byte, 0, headerSize+ctx.encodedSize())))
+	aad := ctx.append(h.append(make([]byte, 0, headerSize+size)), part)
 	var plaintext []byte
 	secretbytes.Do(func() {
 		// Exactly as large as needed, so that one Wipe erases all of it, and made in here, so that the garbage collector

@@ -5,10 +5,11 @@ func NewModuleBlob(h Header, body []byte) []byte { return append(moduleHeader(h,
 
 // ModuleAAD is what a module authenticates besides the plaintext: the blob's header, and the context so that different ones are different bytes.
 func ModuleAAD(h Header, ctx Context) ([]byte, error) {
-	if err := ctx.Validate(); err != nil {
+	size, err := ctx.measure(Part{})
+	if err != nil {
 		return nil, err
 	}
-	return ctx.append(moduleHeader(h, ctx.encodedSize())), nil
+	return ctx.append(moduleHeader(h, size), Part{}), nil
 }
 
 // ModuleBody is the part of a blob that the module made. It fails with ErrInvalidCiphertext itself unless the blob is of this
