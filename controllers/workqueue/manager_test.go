@@ -117,8 +117,8 @@ var _ = Describe("A controller in a manager that runs", func() {
 		var passed atomic.Int64
 		open, done := make(chan struct{}), make(chan int64, 100)
 		q, stop := start(made, func(ctx context.Context, r ctrl.Request) (ctrl.Result, error) {
-			switch {
-			case r.Namespace == quiet:
+			switch r.Namespace {
+			case quiet:
 				done <- passed.Load()
 			default:
 				select {

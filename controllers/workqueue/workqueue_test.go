@@ -192,11 +192,11 @@ func TestThousandsWhoseTimeIsTheSameAllCome(t *testing.T) {
 		for i := range 5000 {
 			q.AddAfter(request(fmt.Sprint("n", i%10), fmt.Sprint(i)), time.Hour)
 		}
-		time.Sleep(time.Hour - 1)
+		time.Sleep(time.Hour - time.Nanosecond)
 		if q.Len() != 0 {
 			t.Errorf("%d came early", q.Len())
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		synctest.Wait()
 		if got := take(q); len(got) != 5000 {
 			t.Errorf("%d came", len(got))
