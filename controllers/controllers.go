@@ -9,6 +9,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
+	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"k8s.io/client-go/tools/events"
 
@@ -29,6 +30,7 @@ import (
 	"strongroom.dev/strongroom/controllers/parameter"
 	"strongroom.dev/strongroom/controllers/parametertree"
 	"strongroom.dev/strongroom/controllers/secret"
+	"strongroom.dev/strongroom/controllers/workqueue"
 	"strongroom.dev/strongroom/internal/core/fairshare"
 	"strongroom.dev/strongroom/internal/core/keyring"
 	"strongroom.dev/strongroom/internal/hsmnodes"
@@ -87,7 +89,7 @@ type Services struct {
 
 // Options are the settings of all controllers.
 type Options struct {
-	// Concurrency is the number of objects of a kind that are reconciled at once.
+	// Concurrency is the number of objects of a kind that are reconciled at once. Of one namespace it is all but one of them, at most.
 	Concurrency int
 }
 
@@ -230,10 +232,14 @@ func NewInjection(s Services) *injection.Reconciler {
 	return &injection.Reconciler{Client: s.Client, Namespace: s.Namespace, Region: s.Region, EndpointURL: s.GatewayURL}
 }
 
-// Setup registers all controllers with a manager.
+// Setup registers all controllers with a manager. Those of objects in namespaces take turns between these.
 func Setup(mgr ctrl.Manager, s Services, o Options) error {
 	recorder := mgr.GetEventRecorder(reportingController)
-	options := controller.Options{MaxConcurrentReconciles: o.Concurrency}
+	queues, err := workqueue.NewMetrics(ctrlmetrics.Registry)
+	if err != nil {
+		return err
+	}
+	options := controller.Options{MaxConcurrentReconciles: o.Concurrency, NewQueue: workqueue.ByNamespace(o.Concurrency, queues)}
 	all := []struct {
 		kind  string
 		setup func(ctrl.Manager, controller.Options) error
@@ -257,12 +263,14 @@ func Setup(mgr ctrl.Manager, s Services, o Options) error {
 			return fmt.Errorf("setting up the %s controller: %w", c.kind, err)
 		}
 	}
-	if s.GatewayURL != "" {
-		if err := NewInjection(s).SetupWithManager(mgr, options); err != nil {
+	if s.GatewayURL != "" { // a whole namespace has one pass, so that no queue has two of it
+		if err := NewInjection(s).SetupWithManager(mgr, controller.Options{MaxConcurrentReconciles: o.Concurrency}); err != nil {
 			return fmt.Errorf("setting up the injection controller: %w", err)
 		}
 	}
-	err := NewEnvelope(s).SetupWithManager(mgr, controller.TypedOptions[envelope.Owner]{MaxConcurrentReconciles: 1})
+	err = NewEnvelope(s).SetupWithManager(mgr, controller.TypedOptions[envelope.Owner]{
+		MaxConcurrentReconciles: 1, NewQueue: workqueue.New(1, func(o envelope.Owner) string { return o.Namespace }, queues),
+	})
 	if err != nil {
 		return fmt.Errorf("setting up the Envelope controller: %w", err)
 	}

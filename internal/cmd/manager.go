@@ -86,7 +86,7 @@ func newManagerOf(f *managerFlags) *cobra.Command {
 		"Let Secrets rotate credentials of SQL Server. Its driver trusts servers with this process's memory: only where all who may write Secrets are trusted.")
 	flags.DurationVar(&f.RootGracePeriod, "root-grace-period", 0,
 		"for how long this manager goes on when an HSMCluster that is the root of trust was last reached, at least 1m; then it seals itself. 0 is for as long as it runs")
-	flags.IntVar(&f.Concurrency, "concurrency", 8, "number of objects of a kind that are reconciled at once")
+	flags.IntVar(&f.Concurrency, "concurrency", 8, "number of objects of a kind that are reconciled at once, of one namespace all but one at most")
 	flags.DurationVar(&f.GracefulShutdownTimeout, "graceful-shutdown-timeout", 30*time.Second, "how long running passes may take to end")
 	flags.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
 	flags.StringVar(&f.logFormat, "log-format", "json", "json or text")

@@ -77,7 +77,7 @@ type Options struct {
 	HealthProbeBindAddress string
 	// PprofBindAddress serves Go's profiles, of which none holds memory's contents; "" or "0" serves none.
 	PprofBindAddress string
-	// Concurrency is the number of objects of a kind that are reconciled at once. 8 by default.
+	// Concurrency is the number of objects of a kind that are reconciled at once, of one namespace all but one at most. 8 by default.
 	Concurrency int
 	// GracefulShutdownTimeout is how long running passes may take to end. 30 s by default.
 	GracefulShutdownTimeout time.Duration
