@@ -126,7 +126,7 @@ func (s *Service) Change(ctx context.Context, ca *v1alpha1.CertificateAuthority,
 // the key as well. The fault says KeyNotFound, KeyUnusable, KeyInUse or KeyMismatch.
 // https://docs.aws.amazon.com/privateca/latest/APIReference/API_GetCertificateAuthorityCsr.html
 func (s *Service) SigningRequest(ctx context.Context, ca *v1alpha1.CertificateAuthority) ([]byte, error) {
-	signer, err := s.signer(ctx, ca)
+	signer, err := s.signer(ctx, ca, false)
 	if err != nil {
 		return nil, err
 	}
