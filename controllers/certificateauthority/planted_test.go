@@ -25,7 +25,9 @@ func signs(k *v1alpha1.KMSKey) {
 
 // marked says of a key that it was made for an authority.
 func marked(authority string) func(*v1alpha1.KMSKey) {
-	return func(k *v1alpha1.KMSKey) { metav1.SetMetaDataAnnotation(&k.ObjectMeta, v1alpha1.AuthorityAnnotation, authority) }
+	return func(k *v1alpha1.KMSKey) {
+		metav1.SetMetaDataAnnotation(&k.ObjectMeta, v1alpha1.AuthorityAnnotation, authority)
+	}
 }
 
 // owned gives an object an owner that is there.
@@ -233,7 +235,10 @@ var _ = Describe("A key that was made for an authority", func() {
 		is(ca, metav1.ConditionFalse, v1alpha1.ReasonAuthorityNotFound)
 		key := keyOf(ca)
 		Expect(key.Status.CertificateAuthority).NotTo(BeNil())
-		world.Update(key, func() { key.Spec.Description, key.Spec.Tags = "another", []v1alpha1.Tag{{Key: "team", Value: "pki"}}; openPolicy(key) })
+		world.Update(key, func() {
+			key.Spec.Description, key.Spec.Tags = "another", []v1alpha1.Tag{{Key: "team", Value: "pki"}}
+			openPolicy(key)
+		})
 		reconcile(ca)
 		is(ca, metav1.ConditionFalse, v1alpha1.ReasonAuthorityNotFound)
 	})

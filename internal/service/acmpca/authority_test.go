@@ -154,7 +154,9 @@ var _ = Describe("An authority's key", func() {
 
 	It("is of the authority's algorithm, and signs", func() {
 		world.ReadyKey("encrypts")
-		_, _, err := service.EstablishKey(ctx, authority("encrypts", func(ca *v1alpha1.CertificateAuthority) { ca.Spec.KMSKeyRef = &v1alpha1.LocalReference{Name: "encrypts"} }), nil)
+		_, _, err := service.EstablishKey(ctx, authority("encrypts", func(ca *v1alpha1.CertificateAuthority) {
+			ca.Spec.KMSKeyRef = &v1alpha1.LocalReference{Name: "encrypts"}
+		}), nil)
 		Expect(err).To(HaveOccurred())
 		readyKey("other")
 		_, _, err = service.EstablishKey(ctx, authority("other", func(ca *v1alpha1.CertificateAuthority) { ca.Spec.KeyAlgorithm = v1alpha1.KeyAlgorithmECSecp384r1 }), nil)

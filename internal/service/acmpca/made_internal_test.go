@@ -64,13 +64,19 @@ func TestAKeyIsTakenByItsNameIfItWasMadeHere(t *testing.T) {
 	s := unsealed(t)
 	mine, gone := internalAuthority("mine"), internalAuthority("gone")
 	held := func(ca *v1alpha1.CertificateAuthority) func(*v1alpha1.KMSKey) {
-		return func(k *v1alpha1.KMSKey) { k.Status.CertificateAuthority = &v1alpha1.KeyAuthority{ARN: ca.Status.ARN, Name: ca.Name} }
+		return func(k *v1alpha1.KMSKey) {
+			k.Status.CertificateAuthority = &v1alpha1.KeyAuthority{ARN: ca.Status.ARN, Name: ca.Name}
+		}
 	}
 	policy := func(text string) func(*v1alpha1.KMSKey) {
-		return func(k *v1alpha1.KMSKey) { k.Spec.Policy = &v1alpha1.PolicyDocument{JSON: apiextensionsv1.JSON{Raw: []byte(text)}} }
+		return func(k *v1alpha1.KMSKey) {
+			k.Spec.Policy = &v1alpha1.PolicyDocument{JSON: apiextensionsv1.JSON{Raw: []byte(text)}}
+		}
 	}
 	bare := func(k *v1alpha1.KMSKey) { k.Annotations = nil }
-	owner := func(k *v1alpha1.KMSKey) { k.OwnerReferences = []metav1.OwnerReference{{Kind: "ConfigMap", Name: "theirs"}} }
+	owner := func(k *v1alpha1.KMSKey) {
+		k.OwnerReferences = []metav1.OwnerReference{{Kind: "ConfigMap", Name: "theirs"}}
+	}
 	for _, tt := range []struct {
 		name      string
 		of        *v1alpha1.CertificateAuthority
