@@ -182,7 +182,7 @@ var _ = Describe("A Secret that says that it is a replica", func() {
 				Expect(err).NotTo(HaveOccurred())
 				return
 			}
-			Expect(err).To(MatchError(And(ContainSubstring("Secret db-"+abroad), ContainSubstring(says), ContainSubstring("delete it"))))
+			Expect(err).To(MatchError(And(ContainSubstring("the replica, Secret db-"+abroad), ContainSubstring(says), ContainSubstring("delete it"))))
 		},
 		Entry("as it was declared", func(_, _ *v1alpha1.Secret) {}, ""),
 		Entry("with labels and annotations of others", func(_, s *v1alpha1.Secret) {

@@ -77,7 +77,7 @@ func (s *Service) CheckReplica(replica, primary *v1alpha1.Secret, primaryARN str
 		delete(attempt.Annotations, v1alpha1.SubjectAnnotation)
 	}
 	if err := adoption.Check(shaped, attempt); err != nil {
-		return fmt.Errorf("Secret %s says that it is the replica, and cannot be taken up: %w; take that out of it, or delete it, and another one is made", replica.Name, err)
+		return fmt.Errorf("the replica, Secret %s, cannot be taken up: %w; take that out of it, or delete it, and another one is made", replica.Name, err)
 	}
 	return nil
 }
