@@ -79,6 +79,8 @@ func certificateRules() []rule {
 			accepts: []string{rootSpec(", revoked: [{serial: " + aSerial + "}]")}, refuses: []string{rootSpec(", revoked: [{serial: " + strings.ToUpper(aSerial) + "}]")}},
 		{kind: authority, path: "spec.target.name", message: dnsName, field: "spec.target.name",
 			accepts: []string{rootSpec(", target: {name: a.b-c}")}, refuses: []string{rootSpec(", target: {name: A}"), rootSpec(", target: {name: a..b}")}},
+		{kind: authority, path: "spec.target.name", message: "the ConfigMap kube-root-ca.crt", field: "spec.target.name",
+			accepts: []string{rootSpec(", target: {name: kube-root-ca.crt.shop}")}, refuses: []string{rootSpec(", target: {name: kube-root-ca.crt}")}},
 
 		{kind: certificate, path: "", message: "the target is the core Secret that is imported from", field: "spec.target.name",
 			accepts: []string{"{importFrom: {secretRef: {name: theirs}}, target: {name: ours}}", "{importFrom: {secretRef: {name: rule}}}"},

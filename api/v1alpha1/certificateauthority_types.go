@@ -261,6 +261,7 @@ type AuthorityTarget struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$')",message="name is a DNS name: lower-case letters, digits, dashes and dots, for example shop-ca"
+	// +kubebuilder:validation:XValidation:rule="self != 'kube-root-ca.crt'",message="the ConfigMap kube-root-ca.crt is what pods know the API server by: name another target"
 	Name string `json:"name"`
 }
 

@@ -64,6 +64,10 @@ const (
 	ReconcileAnnotation = Group + "/reconcile"
 	// AuthorityAnnotation of a KMSKey is the ARN of the CertificateAuthority that the key was made for, by its controller.
 	AuthorityAnnotation = Group + "/certificate-authority"
+	// AuthorityMACAnnotation of a KMSKey proves what AuthorityAnnotation says: a message authentication code over it and the KMSKey's namespace and
+	// name, under a key that Strongroom alone has, in 32 hexadecimal digits. Who may make KMSKeys can write any AuthorityAnnotation, and no other proof
+	// than one that was made for a KMSKey of that name.
+	AuthorityMACAnnotation = Group + "/certificate-authority-mac"
 	// RotateAnnotation asks for one rotation. Each new value is handled once and echoed in
 	// status.lastHandledRotateAt. On the Envelope of a domain key, it is the value that the domain key was made for.
 	RotateAnnotation = Group + "/rotate"

@@ -259,8 +259,8 @@ type KMSKeySpec struct {
 	Policy *PolicyDocument `json:"policy,omitempty"`
 
 	// certificateAuthorityRef names the CertificateAuthority of the namespace that the key belongs to: no other has a certificate for it, or signs
-	// with it. When it is left out, it is that of the authority that had the key made, or of the one NAME if the key is ca-NAME, and no authority's
-	// otherwise. Naming another takes the key from the former one, which then neither issues, nor revokes, nor makes revocation lists. Of keys
+	// with it. When it is left out, it is that of the authority that had the key made, or of the one NAME if the key is ca-NAME and that one's kmsKeyRef
+	// names it, and no authority's otherwise. An authority without kmsKeyRef takes no key that was not made for one. Naming another takes the key from the former one, which then neither issues, nor revokes, nor makes revocation lists. Of keys
 	// that sign alone.
 	// +optional
 	CertificateAuthorityRef *LocalReference `json:"certificateAuthorityRef,omitempty"`

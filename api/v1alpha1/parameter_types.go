@@ -226,6 +226,7 @@ type ParameterPolicyState struct {
 
 // ParameterTarget is where a parameter's value is shown.
 // +kubebuilder:validation:ExactlyOneOf=configMap;secret
+// +kubebuilder:validation:XValidation:rule="!has(self.configMap) || !has(self.configMap.name) || self.configMap.name != 'kube-root-ca.crt'",message="the ConfigMap kube-root-ca.crt is what pods know the API server by: name another target",fieldPath=".configMap.name"
 type ParameterTarget struct {
 	// configMap shows a String or StringList.
 	// +optional
@@ -387,6 +388,7 @@ type ParameterStatus struct {
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:validation:XValidation:rule="has(self.spec.name) || !self.metadata.name.matches('^(aws|ssm)')",message="names that begin with aws or ssm are AWS's own: set spec.name to another name",fieldPath=".spec.name"
 // +kubebuilder:validation:XValidation:rule="!has(self.spec.valueFrom) || !has(self.spec.target) || !has(self.spec.target.secret) || (has(self.spec.target.secret.name) ? self.spec.target.secret.name : self.metadata.name) != self.spec.valueFrom.secretKeyRef.name",message="the target is the core Secret that is imported, so it would write over its own source: name another target",fieldPath=".spec.target.secret.name"
+// +kubebuilder:validation:XValidation:rule="self.metadata.name != 'kube-root-ca.crt' || !has(self.spec.target) || !has(self.spec.target.configMap) || has(self.spec.target.configMap.name)",message="the ConfigMap kube-root-ca.crt is what pods know the API server by: name another target",fieldPath=".spec.target.configMap"
 type Parameter struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`

@@ -153,6 +153,7 @@ type ParameterTreeConfigMap struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$')",message="name is a DNS name: lower-case letters, digits, dashes and dots, for example shop-config"
+	// +kubebuilder:validation:XValidation:rule="self != 'kube-root-ca.crt'",message="the ConfigMap kube-root-ca.crt is what pods know the API server by: name another target"
 	Name string `json:"name,omitempty"`
 	// creationPolicy: Owner, Merge or Adopt. Owner when it is left out.
 	// +optional
@@ -249,6 +250,7 @@ type ParameterTreeStatus struct {
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
 // +kubebuilder:printcolumn:name="Message",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].message`,priority=1
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:validation:XValidation:rule="self.metadata.name != 'kube-root-ca.crt' || !has(self.spec.target.configMap) || has(self.spec.target.configMap.name)",message="the ConfigMap kube-root-ca.crt is what pods know the API server by: name another target",fieldPath=".spec.target.configMap"
 type ParameterTree struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`

@@ -82,6 +82,9 @@ func (p *pass) chain() []*x509.Certificate { return p.bundle.Chain }
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	c := &v1alpha1.Certificate{}
 	if found, err := passes.Living(ctx, r.Keyring, r.Client, req, c); !found {
+		if err == nil {
+			acm.ForgetTurn(req.Namespace, req.Name) // no key is made any more
+		}
 		return ctrl.Result{}, err
 	}
 	before := c.DeepCopy()

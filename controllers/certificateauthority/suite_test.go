@@ -42,9 +42,7 @@ var _ = BeforeEach(func() { world.Fresh() })
 // root makes a root and its key, and makes no pass.
 func root(name string, changes ...func(*v1alpha1.CertificateAuthority)) *v1alpha1.CertificateAuthority {
 	GinkgoHelper()
-	world.ReadyKey("ca-"+name, func(k *v1alpha1.KMSKey) {
-		k.Spec.KeySpec, k.Spec.KeyUsage = v1alpha1.KeySpecECCNISTP256, v1alpha1.KeyUsageSignVerify
-	})
+	world.AuthorityKey(name)
 	ca := described(name, changes...)
 	world.Create(ca)
 	return ca

@@ -5,6 +5,7 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
@@ -41,8 +42,16 @@ var _ = Describe("A target that is not to be had", func() {
 		Expect(after.ResourceVersion).To(Equal(before.ResourceVersion))
 	})
 
-	It("is what pods know the API server by, and the service settings, be they there or not", func() {
-		for i, name := range []string{"kube-root-ca.crt", "strongroom-parameter-store"} {
+	It("is what pods know the API server by, which the API server refuses already", func() {
+		for _, policy := range policies {
+			err := world.ControlPlane.Client.Create(ctx, environment.Parameter(world.Namespace, "p", shown(&at{Name: "kube-root-ca.crt", Key: "theirs", CreationPolicy: policy}, nil)))
+			Expect(apierrors.IsInvalid(err)).To(BeTrue(), "%v", err)
+			Expect(err).To(MatchError(ContainSubstring("what pods know the API server by")))
+		}
+	})
+
+	It("is the service settings, be they there or not", func() {
+		for i, name := range []string{"strongroom-parameter-store"} {
 			for _, there := range []bool{false, true} {
 				if there {
 					foreign(name, map[string]string{"theirs": "1"})

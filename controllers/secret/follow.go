@@ -35,8 +35,12 @@ func (r *Reconciler) primary(ctx context.Context, p *pass) (*v1alpha1.Secret, er
 	if err != nil || r.Secrets.ARNOf(found) == "" || !r.Secrets.IsReplicaOf(p.secret, found) {
 		return nil, fault.Waiting(v1alpha1.ReasonPrimaryNotFound, fmt.Errorf("the primary, Secret %s in %s, %w", of.Name, of.Region, errNoPrimary))
 	}
-	if secretsmanager.ListedRegion(found, r.Secrets.RegionOf(p.secret)) == nil {
+	listed := secretsmanager.ListedRegion(found, r.Secrets.RegionOf(p.secret))
+	if listed == nil {
 		return nil, fault.Waiting(v1alpha1.ReasonNotReplicated, fmt.Errorf("the primary, Secret %s, %w", of.Name, errNotListed))
+	}
+	if err := r.Secrets.CheckReplica(p.secret, found, r.Secrets.ARNOf(found), listed); err != nil { // nor is it given a value
+		return nil, fault.Waiting(v1alpha1.ReasonNotReplicated, err)
 	}
 	p.primary = found
 	return found, nil

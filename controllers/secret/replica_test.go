@@ -5,6 +5,7 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -187,6 +188,39 @@ var _ = Describe("A replica", func() {
 		Expect(arn.Region(r.Status.ARN)).To(Equal(abroad))
 		Expect(projected("mine")["value"]).To(Equal(value(s, v1alpha1.StageCurrent)))
 	})
+
+	DescribeTable("that somebody else holds is not taken up and gets no value, until nobody does",
+		func(says string, hold, free func(*v1alpha1.Secret)) {
+			r := &v1alpha1.Secret{
+				ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "mine"},
+				Spec:       v1alpha1.SecretSpec{Name: "db", Region: abroad, ReplicaOf: &v1alpha1.PrimarySecret{Name: "db", Region: environment.Region}},
+			}
+			hold(r)
+			create(r)
+			s := ready(in(abroad))
+			failing(s, abroad, "Replication failed: the replica, Secret mine, cannot be taken up: it was made by somebody else, or was changed since: "+says+
+				"; take that out of it, or delete it, and another one is made")
+			reconcile(r)
+			is(r, metav1.ConditionFalse, v1alpha1.ReasonNotReplicated, "cannot be taken up", says)
+			Expect(versionsStored("mine")).To(BeZero())
+			update(r, func() { free(r) })
+			reconcile(s)
+			refresh(r)
+			seen(r)
+			reconcile(r)
+			isReady(r)
+			reconcile(s)
+			Expect(state(s, abroad)).To(Equal(v1alpha1.ReplicationInSync))
+		},
+		Entry("by an owner", "its ownerReferences have the ConfigMap theirs", func(r *v1alpha1.Secret) {
+			owner := &corev1.ConfigMap{}
+			owner.Namespace, owner.Name = namespace, "theirs"
+			Expect(cp.Client.Create(ctx, owner)).To(Succeed()) // the cache has none that is not Strongroom's
+			r.OwnerReferences = []metav1.OwnerReference{{APIVersion: "v1", Kind: "ConfigMap", Name: "theirs", UID: owner.UID}}
+		}, func(r *v1alpha1.Secret) { r.OwnerReferences = nil }),
+		Entry("by a finalizer", "it has the finalizer example.com/kept", func(r *v1alpha1.Secret) { r.Finalizers = []string{"example.com/kept"} },
+			func(r *v1alpha1.Secret) { r.Finalizers = nil }),
+	)
 
 	It("whose primary is suspended stays as it is", func() {
 		s, r := replicated()

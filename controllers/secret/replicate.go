@@ -136,6 +136,9 @@ func (r *Reconciler) region(ctx context.Context, view *v1alpha1.Secret, listed *
 	case why != "":
 		return nil, errors.New(why)
 	case action == replicaKeep:
+		if err := r.Secrets.CheckReplica(existing, view, view.Status.ARN, listed); err != nil {
+			return nil, err
+		}
 		return r.shape(ctx, view, existing, listed)
 	case action == replicaOverwrite: // crash-safe: with its recovery window; if this ends here, the next pass finds the name free
 		if _, err := r.Secrets.Delete(ctx, existing, 0); err != nil {

@@ -13,6 +13,7 @@ import (
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/controllers/envelope"
+	"strongroom.dev/strongroom/internal/core/arn"
 )
 
 // World is a control plane with reconcilers on it, and a namespace that is each spec's own: what suites of packages below
@@ -117,6 +118,20 @@ func (w *World) ReadyKey(name string, changes ...func(*v1alpha1.KMSKey)) *v1alph
 	w.ReconcileKey(key)
 	Expect(key.Status.KeyState).To(Equal(v1alpha1.KeyStateEnabled))
 	return key
+}
+
+// AuthorityKey makes the Enabled KMSKey of a CertificateAuthority of the spec's namespace that names none, as its controller makes it: for an elliptic curve, and for one
+// that went before it had a certificate, so that the next of the name has it.
+func (w *World) AuthorityKey(authority string, changes ...func(*v1alpha1.KMSKey)) *v1alpha1.KMSKey {
+	GinkgoHelper()
+	former := &v1alpha1.CertificateAuthority{
+		ObjectMeta: metav1.ObjectMeta{Namespace: w.Namespace, Name: authority},
+		Spec:       v1alpha1.CertificateAuthoritySpec{KeyAlgorithm: v1alpha1.KeyAlgorithmECPrime256v1},
+		Status:     v1alpha1.CertificateAuthorityStatus{ARN: arn.CertificateAuthority(Region, arn.DeriveAccount(w.Namespace), "gone")},
+	}
+	made, err := w.Services.Authorities.NewKey(former)
+	Expect(err).NotTo(HaveOccurred())
+	return w.ReadyKey(made.Name, append([]func(*v1alpha1.KMSKey){func(k *v1alpha1.KMSKey) { k.Annotations, k.Spec = made.Annotations, made.Spec }}, changes...)...)
 }
 
 // Rotate gives a KMSKey new material; each call needs another token.

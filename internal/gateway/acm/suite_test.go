@@ -41,9 +41,7 @@ var _ = BeforeEach(func() {
 	world.Fresh()
 	account = arn.DeriveAccount(world.Namespace)
 	world.ReadyKey("aws-acm")
-	world.ReadyKey("ca-internal", func(k *v1alpha1.KMSKey) {
-		k.Spec.KeySpec, k.Spec.KeyUsage = v1alpha1.KeySpecECCNISTP256, v1alpha1.KeyUsageSignVerify
-	})
+	world.AuthorityKey("internal")
 	ca := &v1alpha1.CertificateAuthority{Spec: v1alpha1.CertificateAuthoritySpec{
 		Type: v1alpha1.CertificateAuthorityRoot, Subject: v1alpha1.CertificateSubject{CommonName: "Internal"}, KeyAlgorithm: v1alpha1.KeyAlgorithmECPrime256v1,
 		NameConstraints: &v1alpha1.NameConstraints{Excluded: &v1alpha1.NameSubtrees{DNSDomains: []string{"forbidden.example.com"}}},

@@ -54,7 +54,7 @@ func (s *Service) Issue(ctx context.Context, c *v1alpha1.Certificate, ca *v1alph
 	if err != nil {
 		return version, bundle, false, err
 	}
-	signer, err := newKey(ctx, pki.KeyAlgorithm(AlgorithmOf(c)), keys.TryTurn(c.Namespace, string(c.UID)))
+	signer, err := newKey(ctx, pki.KeyAlgorithm(AlgorithmOf(c)), keys.TryTurn(c.Namespace, turnOf(c.Namespace, c.Name)))
 	if err != nil {
 		return version, bundle, false, acmpca.Fault(err)
 	}
@@ -75,6 +75,13 @@ func (s *Service) Issue(ctx context.Context, c *v1alpha1.Certificate, ca *v1alph
 	}
 	return version, bundle, made, err
 }
+
+// turnOf is who waits for a turn to make a Certificate's RSA key. It says nothing of the UID, which nobody knows any more who is told that a Certificate is gone.
+func turnOf(namespace, name string) string { return "Certificate " + namespace + "/" + name }
+
+// ForgetTurn says that a Certificate is gone, and will not ask for its turn to make an RSA key again. Else it would count on for its namespace's share, and keep
+// others from theirs, until it is late. It does nothing for one that waits for none.
+func ForgetTurn(namespace, name string) { keys.ForgetTurn(turnOf(namespace, name)) }
 
 // newKey makes a private key, in its turn if it is RSA's.
 func newKey(ctx context.Context, algorithm pki.KeyAlgorithm, turn keys.Turn) (signer crypto.Signer, err error) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -91,10 +90,8 @@ func (s *Service) make(ctx context.Context, region, token, text string, c *v1alp
 	maker := idempotent.Maker{Client: s.Client, Store: s.Store, Random: s.Random, Now: s.Now, Window: tokenWindow}
 	made, err := maker.Make(ctx, &idempotent.Request{
 		Kind: ownerKind, Text: text, Region: region, Token: token, Object: c, Existing: &v1alpha1.Certificate{},
-		Same: func(existing client.Object) bool {
-			there := existing.(*v1alpha1.Certificate).Spec
-			return there.DomainName == c.Spec.DomainName && slices.Equal(there.SubjectAlternativeNames, c.Spec.SubjectAlternativeNames) &&
-				there.KeyAlgorithm == c.Spec.KeyAlgorithm && equality.Semantic.DeepEqual(there.AuthorityRef, c.Spec.AuthorityRef)
+		Same: func(existing client.Object) bool { // with a target, for example, it would show the private key
+			return equality.Semantic.DeepEqual(existing.(*v1alpha1.Certificate).Spec, c.Spec)
 		},
 	})
 	if err != nil {

@@ -50,9 +50,7 @@ var _ = BeforeEach(func() {
 // readyAuthority makes an authority that is in force.
 func readyAuthority(name string, changes ...func(*v1alpha1.CertificateAuthority)) *v1alpha1.CertificateAuthority {
 	GinkgoHelper()
-	world.ReadyKey("ca-"+name, func(k *v1alpha1.KMSKey) {
-		k.Spec.KeySpec, k.Spec.KeyUsage = v1alpha1.KeySpecECCNISTP256, v1alpha1.KeyUsageSignVerify
-	})
+	world.AuthorityKey(name)
 	ca := &v1alpha1.CertificateAuthority{
 		ObjectMeta: metav1.ObjectMeta{Namespace: world.Namespace, Name: name},
 		Spec: v1alpha1.CertificateAuthoritySpec{

@@ -106,7 +106,7 @@ func (s *Service) Authority(ctx context.Context, ca *v1alpha1.CertificateAuthori
 	if err := s.CheckRevoked(ctx, ca, chain); err != nil {
 		return nil, err
 	}
-	signer, err := s.signer(ctx, ca)
+	signer, err := s.signer(ctx, ca, true)
 	if err != nil {
 		return nil, err
 	}

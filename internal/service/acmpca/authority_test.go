@@ -40,6 +40,24 @@ var _ = Describe("An authority that a request makes", func() {
 		return list.Items
 	}
 
+	It("is none that somebody has made with its token, with a key of theirs or with tags that policies go by", func() {
+		for token, change := range map[string]func(*v1alpha1.CertificateAuthoritySpec){
+			"key":    func(s *v1alpha1.CertificateAuthoritySpec) { s.KMSKeyRef = &v1alpha1.LocalReference{Name: "theirs"} },
+			"target": func(s *v1alpha1.CertificateAuthoritySpec) { s.Target = &v1alpha1.AuthorityTarget{Name: "theirs"} },
+			"tags":   func(s *v1alpha1.CertificateAuthoritySpec) { s.Tags = []v1alpha1.Tag{{Key: "team", Value: "theirs"}} },
+		} {
+			elsewhere := world.NewNamespace()
+			like, err := service.Create(ctx, asked(token, func(in *acmpca.CreateInput) { in.Namespace = elsewhere }))
+			Expect(err).NotTo(HaveOccurred())
+			theirs := &v1alpha1.CertificateAuthority{Spec: like.Spec}
+			theirs.Namespace, theirs.Name, theirs.Annotations = world.Namespace, like.Name, like.Annotations
+			change(&theirs.Spec)
+			world.Create(theirs)
+			_, err = service.Create(ctx, asked(token))
+			Expect(err).To(MatchError(idempotent.ErrTokenReused), token)
+		}
+	})
+
 	It("is a root of what was asked for", func() {
 		ca, err := service.Create(ctx, asked("", func(in *acmpca.CreateInput) {
 			in.Region, in.ExpirationInDays, in.Tags = "eu-west-1", 3, []v1alpha1.Tag{{Key: "a", Value: "b"}}
@@ -153,8 +171,10 @@ var _ = Describe("An authority's key", func() {
 	})
 
 	It("is of the authority's algorithm, and signs", func() {
-		world.ReadyKey("ca-encrypts")
-		_, _, err := service.EstablishKey(ctx, authority("encrypts"), nil)
+		world.ReadyKey("encrypts")
+		_, _, err := service.EstablishKey(ctx, authority("encrypts", func(ca *v1alpha1.CertificateAuthority) {
+			ca.Spec.KMSKeyRef = &v1alpha1.LocalReference{Name: "encrypts"}
+		}), nil)
 		Expect(err).To(HaveOccurred())
 		readyKey("other")
 		_, _, err = service.EstablishKey(ctx, authority("other", func(ca *v1alpha1.CertificateAuthority) { ca.Spec.KeyAlgorithm = v1alpha1.KeyAlgorithmECSecp384r1 }), nil)

@@ -9,22 +9,18 @@ import (
 	"slices"
 	"strings"
 
-	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
-	"strongroom.dev/strongroom/internal/core/arn"
 	"strongroom.dev/strongroom/internal/core/pki"
 	"strongroom.dev/strongroom/internal/fault"
-	"strongroom.dev/strongroom/internal/service/kms"
 	"strongroom.dev/strongroom/internal/service/sealed"
 	"strongroom.dev/strongroom/internal/store"
 )
 
-// signer signs for an authority with the KMSKey that it names, if that belongs to it. The fault says KeyNotFound, KeyUnusable, KeyInUse or KeyMismatch.
-func (s *Service) signer(ctx context.Context, ca *v1alpha1.CertificateAuthority) (crypto.Signer, error) {
+// signer signs for an authority with the KMSKey that it names, if that belongs to it. certified tells that the caller compares the key with the authority's
+// certificate. The fault says KeyNotFound, KeyUnusable, KeyInUse or KeyMismatch.
+func (s *Service) signer(ctx context.Context, ca *v1alpha1.CertificateAuthority, certified bool) (crypto.Signer, error) {
 	key, err := s.KMS.SharedByName(ctx, ca.Namespace, ca.KMSKeyName())
 	if err != nil {
 		return nil, err
@@ -33,7 +29,7 @@ func (s *Service) signer(ctx context.Context, ca *v1alpha1.CertificateAuthority)
 		return nil, err
 	}
 	holder := key.Status.CertificateAuthority
-	if err := checkOrigin(ca, key, holder != nil && holder.Certified); err != nil { // a request for a certificate of its key, too, is signed by it
+	if err := s.checkChosen(ca, key, certified || holder != nil && holder.Certified); err != nil { // a request for a certificate of its key, too, is signed by it
 		return nil, err
 	}
 	return s.KMS.Signer(ctx, key)
@@ -56,8 +52,6 @@ func AlgorithmOf(ca *v1alpha1.CertificateAuthority) v1alpha1.CertificateKeyAlgor
 	return ca.Spec.KeyAlgorithm
 }
 
-// +kubebuilder:rbac:groups=strongroom.dev,resources=kmskeys,verbs=create
-
 // EstablishKey finds the KMSKey that signs for an authority with a chain, which is nil as long as it has none, and makes the key its own. It makes
 // a key when there is none and the authority has no certificate yet: one that has lost its key must not get another, under which nothing that it
 // issued would be good. The fault says KeyNotFound, KeyUnusable, KeyMismatch or KeyInUse. The authority's status has its ARN.
@@ -75,7 +69,7 @@ func (s *Service) EstablishKey(ctx context.Context, ca *v1alpha1.CertificateAuth
 		return nil, nil, fault.Stalled(v1alpha1.ReasonKeyMismatch, fmt.Errorf("KMSKey %s is a multi-Region key, and an authority's is in one region; name another in kmsKeyRef, "+
 			"or let it be made", key.Name))
 	}
-	if err := checkOrigin(ca, key, chain != nil); err != nil {
+	if err := s.checkChosen(ca, key, chain != nil); err != nil {
 		return nil, nil, err
 	}
 	signer, err := s.KMS.Signer(ctx, key)
@@ -95,35 +89,6 @@ func (s *Service) EstablishKey(ctx context.Context, ca *v1alpha1.CertificateAuth
 		return nil, nil, err
 	}
 	return key, signer, nil
-}
-
-// checkOrigin refuses a key whose material was imported, which whoever imported it has besides, to an authority that names none and expects one that is
-// made: who may write KMSKeys and no authorities could have it sign with a private key of theirs. By kmsKeyRef its author has chosen the key. An authority
-// that is certified keeps the key of its certificate, whatever that is. The fault says KeyMismatch.
-func checkOrigin(ca *v1alpha1.CertificateAuthority, key *v1alpha1.KMSKey, certified bool) error {
-	if certified || ca.Spec.KMSKeyRef != nil || !kms.External(key) {
-		return nil
-	}
-	return fault.Stalled(v1alpha1.ReasonKeyMismatch, fmt.Errorf("KMSKey %s has the origin EXTERNAL, and whoever imported its key material has the private key, too: an authority "+
-		"signs with such a key only if its kmsKeyRef names it. Delete the KMSKey, or create the authority under another name, to have a key made; or create it with that kmsKeyRef",
-		key.Name))
-}
-
-func (s *Service) createKey(ctx context.Context, ca *v1alpha1.CertificateAuthority) error {
-	err := s.Client.Create(ctx, &v1alpha1.KMSKey{
-		ObjectMeta: metav1.ObjectMeta{
-			Namespace: ca.Namespace, Name: ca.KMSKeyName(), Annotations: map[string]string{v1alpha1.AuthorityAnnotation: ca.Status.ARN},
-		},
-		Spec: v1alpha1.KMSKeySpec{
-			Description: "Key of the CertificateAuthority " + ca.Name,
-			KeySpec:     keySpecs[AlgorithmOf(ca)], KeyUsage: v1alpha1.KeyUsageSignVerify, Region: ca.Spec.Region,
-			Policy: &v1alpha1.PolicyDocument{JSON: apiextensionsv1.JSON{Raw: []byte(keyPolicy(arn.Account(ca.Status.ARN), arn.Region(ca.Status.ARN)))}},
-		},
-	}, client.FieldOwner(v1alpha1.Group+"/certificateauthority"))
-	if err != nil && !apierrors.IsAlreadyExists(err) {
-		return fmt.Errorf("creating KMSKey %s: %w", ca.KMSKeyName(), err)
-	}
-	return fault.Waiting(v1alpha1.ReasonKeyUnusable, fmt.Errorf("the authority's KMSKey %s is being made", ca.KMSKeyName()))
 }
 
 // keyPolicy is the policy of a key that is made for an authority. The account administers it, as AWS's default policy for administrators has

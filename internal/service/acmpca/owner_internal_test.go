@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
-	"strongroom.dev/strongroom/internal/fault"
 )
 
 func TestAKeyIsThatOfOneAuthority(t *testing.T) {
@@ -50,34 +49,6 @@ func TestAKeyIsThatOfOneAuthority(t *testing.T) {
 		}
 		if asked := in.holder == nil || !in.holder.Certified && in.holder.ARN != mine; asked && !errors.Is(err, tt.fails) {
 			t.Errorf("%s: %v", tt.name, err)
-		}
-	}
-}
-
-func TestAKeyOfImportedMaterialIsTakenByChoiceAlone(t *testing.T) {
-	for _, tt := range []struct {
-		name             string
-		origin           v1alpha1.KeyOrigin
-		named, certified bool
-		refused          bool
-	}{
-		{name: "one that was made is taken by its name"},
-		{name: "as is one in an HSM", origin: v1alpha1.KeyOriginCloudHSM},
-		{name: "one that was imported is not", origin: v1alpha1.KeyOriginExternal, refused: true},
-		{name: "but by kmsKeyRef", origin: v1alpha1.KeyOriginExternal, named: true},
-		{name: "or by the certificate that there is for it", origin: v1alpha1.KeyOriginExternal, certified: true},
-	} {
-		ca, key := &v1alpha1.CertificateAuthority{}, &v1alpha1.KMSKey{}
-		ca.Name, key.Name, key.Spec.Origin = "internal", "ca-internal", tt.origin
-		if tt.named {
-			ca.Spec.KMSKeyRef = &v1alpha1.LocalReference{Name: key.Name}
-		}
-		err := checkOrigin(ca, key, tt.certified)
-		if (err != nil) != tt.refused {
-			t.Errorf("%s: %v", tt.name, err)
-		}
-		if err != nil && (fault.Of(err).Reason != v1alpha1.ReasonKeyMismatch || !fault.Of(err).Stalled) {
-			t.Errorf("%s: %s", tt.name, fault.Of(err).Reason)
 		}
 	}
 }

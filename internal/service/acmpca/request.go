@@ -78,10 +78,8 @@ func (s *Service) Create(ctx context.Context, in CreateInput) (*v1alpha1.Certifi
 	maker := idempotent.Maker{Client: s.Client, Store: s.Store, Random: s.Random, Now: s.Now, Window: tokenWindow}
 	made, err := maker.Make(ctx, &idempotent.Request{
 		Kind: ownerKind, Text: in.Subject.CommonName, Region: in.Region, Token: in.Token, Object: ca, Existing: &v1alpha1.CertificateAuthority{},
-		Same: func(existing client.Object) bool {
-			there := existing.(*v1alpha1.CertificateAuthority).Spec
-			return there.Type == ca.Spec.Type && there.Subject == ca.Spec.Subject && there.KeyAlgorithm == ca.Spec.KeyAlgorithm &&
-				equality.Semantic.DeepEqual(there.CRL, ca.Spec.CRL)
+		Same: func(existing client.Object) bool { // with a kmsKeyRef, for example, it would sign with somebody else's key
+			return equality.Semantic.DeepEqual(existing.(*v1alpha1.CertificateAuthority).Spec, ca.Spec)
 		},
 	})
 	if err != nil {
@@ -126,7 +124,7 @@ func (s *Service) Change(ctx context.Context, ca *v1alpha1.CertificateAuthority,
 // the key as well. The fault says KeyNotFound, KeyUnusable, KeyInUse or KeyMismatch.
 // https://docs.aws.amazon.com/privateca/latest/APIReference/API_GetCertificateAuthorityCsr.html
 func (s *Service) SigningRequest(ctx context.Context, ca *v1alpha1.CertificateAuthority) ([]byte, error) {
-	signer, err := s.signer(ctx, ca)
+	signer, err := s.signer(ctx, ca, false)
 	if err != nil {
 		return nil, err
 	}

@@ -71,9 +71,7 @@ func ready(name string, changes ...func(*v1alpha1.CertificateAuthority)) *v1alph
 
 func readyKey(name string) *v1alpha1.KMSKey {
 	GinkgoHelper()
-	return world.ReadyKey("ca-"+name, func(k *v1alpha1.KMSKey) {
-		k.Spec.KeySpec, k.Spec.KeyUsage = v1alpha1.KeySpecECCNISTP256, v1alpha1.KeyUsageSignVerify
-	})
+	return world.AuthorityKey(name)
 }
 
 // keyOf is the KMSKey of an authority, as it is.

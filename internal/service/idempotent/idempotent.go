@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/service/adoption"
 	"strongroom.dev/strongroom/internal/service/kms"
 	"strongroom.dev/strongroom/internal/service/objectname"
 	"strongroom.dev/strongroom/internal/service/sealed"
@@ -57,12 +58,14 @@ type Request struct {
 	Token string
 	// Object to be made, without a name.
 	Object client.Object
-	// Existing is an empty object of the type, to read one into that is there; Same tells whether that one is what is asked for.
+	// Existing is an empty object of the type, to read one into that is there; Same tells whether that one's spec is what is asked for, in all that it says: whoever
+	// may make such objects could have made it.
 	Existing client.Object
 	Same     func(existing client.Object) bool
 }
 
-// Make makes the object, or finds the one that the token has made within the window, and returns it. It wraps ErrTokenReused.
+// Make makes the object, or finds the one that the token has made within the window, and returns it. It wraps ErrTokenReused. One of that name and token that says in its metadata
+// what none that is made here does (adoption.Check) is somebody else's, and stays; the request's has the next name.
 //
 // Crash-safe: it is one write. The name derives from the token, so the API server lets one of several make it.
 func (m *Maker) Make(ctx context.Context, r *Request) (client.Object, error) {
@@ -89,13 +92,13 @@ func (m *Maker) Make(ctx context.Context, r *Request) (client.Object, error) {
 // attempt makes the object under a name, or finds it there. Both results are nil if the name is not to be used.
 func (m *Maker) attempt(ctx context.Context, r *Request, name string) (client.Object, error) {
 	namespace := r.Object.GetNamespace()
+	made := r.Object.DeepCopyObject().(client.Object)
+	made.SetName(name)
 	left, err := m.Store.OfOwner(ctx, namespace, v1alpha1.EnvelopeOwner{Kind: r.Kind, Name: name})
 	if err != nil {
 		return nil, err
 	}
 	if len(left) == 0 {
-		made := r.Object.DeepCopyObject().(client.Object)
-		made.SetName(name)
 		err := m.Client.Create(ctx, made, kms.FieldOwner)
 		switch {
 		case err == nil:
@@ -111,7 +114,7 @@ func (m *Maker) attempt(ctx context.Context, r *Request, name string) (client.Ob
 		return nil, nil
 	case err != nil:
 		return nil, fmt.Errorf("reading %s %s: %w", r.Kind, name, err)
-	case !existing.GetDeletionTimestamp().IsZero(), existing.GetAnnotations()[v1alpha1.RequestTokenAnnotation] != r.Token || r.Token == "",
+	case r.Token == "", adoption.Check(existing, r.Object) != nil, // the token is one of its annotations
 		m.Now().Sub(existing.GetCreationTimestamp().Time) >= m.Window:
 		return nil, nil
 	case !r.Same(existing):

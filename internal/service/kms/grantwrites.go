@@ -15,6 +15,7 @@ import (
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/secretbytes"
+	"strongroom.dev/strongroom/internal/service/adoption"
 	"strongroom.dev/strongroom/internal/service/principals"
 )
 
@@ -129,8 +130,9 @@ func (s *Service) sameGrant(ctx context.Context, namespace, name string, uniqueI
 	if said, err := s.grantName(&there.Spec, uniqueIDs); err != nil || said != name {
 		return nil, fmt.Errorf("KMSGrant %s is another than the one that is asked for: %w", name, errors.Join(err, ErrGrantGone))
 	}
-	if len(there.OwnerReferences) > 0 || there.Labels[v1alpha1.GrantKeyIDLabel] != there.Spec.KeyID { // it would end with something else, or not with its key
-		return nil, fmt.Errorf("KMSGrant %s was made by somebody else, with owners or without its label: %w", name, ErrGrantGone)
+	made := &v1alpha1.KMSGrant{ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{v1alpha1.GrantKeyIDLabel: there.Spec.KeyID}}}
+	if err := adoption.Check(there, made); err != nil { // it would end with something else, or not when it is revoked or its key ends
+		return nil, fmt.Errorf("KMSGrant %s: %w: %w", name, err, ErrGrantGone)
 	}
 	return there, s.bindGrant(ctx, there, uniqueIDs) // whoever made it may have died before
 }

@@ -13,6 +13,7 @@ import (
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/arn"
+	"strongroom.dev/strongroom/internal/service/adoption"
 	"strongroom.dev/strongroom/internal/service/objectname"
 )
 
@@ -153,8 +154,7 @@ func (s *Service) createReplica(ctx context.Context, primary, replica *v1alpha1.
 // asMade tells whether an object that is there is in all that it says what an attempt was to make: an earlier request has left it, or it is as good as that. Whoever may make KMSKeys
 // could have made it with an owner, whose end would be the replica's, with a finalizer, or with annotations and labels that others go by.
 func asMade(existing, attempt *v1alpha1.KMSKey) bool {
-	foreign := slices.ContainsFunc(existing.Finalizers, func(f string) bool { return f != Finalizer })
-	return existing.Status.KeyID == "" && existing.DeletionTimestamp.IsZero() && !foreign && len(existing.OwnerReferences)+len(existing.Labels)+len(existing.Annotations) == 0 &&
+	return existing.Status.KeyID == "" && adoption.Check(existing, attempt) == nil && len(existing.Labels)+len(existing.Annotations) == 0 &&
 		equality.Semantic.DeepEqual(existing.Spec, attempt.Spec)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -11,6 +12,7 @@ import (
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/arn"
 	"strongroom.dev/strongroom/internal/core/versions"
+	"strongroom.dev/strongroom/internal/service/adoption"
 	"strongroom.dev/strongroom/internal/service/sealed"
 )
 
@@ -36,8 +38,8 @@ type CreateInput struct {
 
 // +kubebuilder:rbac:groups=strongroom.dev,resources=secrets,verbs=create;update;delete
 
-// Create makes a Secret without a value, or returns the one that the same token has made. Another of the name is
-// ResourceExistsException, or InvalidRequestException if it is scheduled for deletion.
+// Create makes a Secret without a value, or returns the one that the same token has made, if that is still as it was made but for its description: whoever may make Secrets could
+// have made one with that token. Another of the name is ResourceExistsException, or InvalidRequestException if it is scheduled for deletion.
 // https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html
 //
 // Crash-safe: the object holds the token and its ARN from the first, so that the request made again goes on with it; PutValue
@@ -48,7 +50,7 @@ func (s *Service) Create(ctx context.Context, in CreateInput) (*v1alpha1.Secret,
 		return nil, err
 	}
 	if existing != nil {
-		return made(existing, in)
+		return s.made(existing, in)
 	}
 	entombed, err := s.tombstone(ctx, in.Namespace, in.Region, in.Account, &ID{Name: in.Name})
 	if err != nil {
@@ -88,15 +90,25 @@ func (s *Service) create(ctx context.Context, secret *v1alpha1.Secret, in Create
 			return nil, fmt.Errorf("reading Secret %s: %w", object, err)
 		}
 		if existing.AWSName() == in.Name && s.RegionOf(existing) == in.Region {
-			return made(existing, in)
+			return s.made(existing, in)
 		}
 	}
 	return nil, nameExists(in.Name)
 }
 
 // made says whether a Secret is what this very request has made before.
-func made(secret *v1alpha1.Secret, in CreateInput) (*v1alpha1.Secret, error) {
-	if secret.Annotations[v1alpha1.RequestTokenAnnotation] != in.Token {
+func (s *Service) made(secret *v1alpha1.Secret, in CreateInput) (*v1alpha1.Secret, error) {
+	subject := secret.Annotations[v1alpha1.SubjectAnnotation]
+	if !arn.IsSecret(subject, in.Region, in.Account, in.Name) {
+		return nil, nameExists(in.Name)
+	}
+	attempt, err := s.secretOf(in, subject) // with the six random characters that it has already
+	if err != nil || adoption.Check(secret, attempt) != nil {
+		return nil, nameExists(in.Name)
+	}
+	wanted, has := attempt.Spec, *secret.Spec.DeepCopy()
+	wanted.Description, has.Description = "", "" // AWS compares the value alone; all that makes it another's to see, to rotate or to let go, is compared here
+	if has.Name = in.Name; !equality.Semantic.DeepEqual(has, wanted) {
 		return nil, nameExists(in.Name)
 	}
 	return secret, nil
@@ -107,6 +119,11 @@ func (s *Service) newSecret(in CreateInput) (*v1alpha1.Secret, error) {
 	if err != nil {
 		return nil, err
 	}
+	return s.secretOf(in, subject)
+}
+
+// secretOf is the Secret of a request and an ARN, without an object's name.
+func (s *Service) secretOf(in CreateInput, subject string) (*v1alpha1.Secret, error) {
 	secret := &v1alpha1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Namespace: in.Namespace, Annotations: map[string]string{
 			v1alpha1.SubjectAnnotation: subject, v1alpha1.RequestTokenAnnotation: in.Token,

@@ -13,6 +13,7 @@ import (
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/versions"
+	"strongroom.dev/strongroom/internal/service/adoption"
 	"strongroom.dev/strongroom/internal/store"
 )
 
@@ -167,7 +168,7 @@ func (s *Service) Restore(ctx context.Context, tombstone *v1alpha1.Envelope) (*v
 	made := err == nil
 	if apierrors.IsAlreadyExists(err) {
 		err = s.Store.Live.Get(ctx, client.ObjectKeyFromObject(secret), secret)
-		if err == nil && s.ARNOf(secret) != tombstone.Spec.Subject {
+		if err == nil && (s.ARNOf(secret) != tombstone.Spec.Subject || foreign(secret)) {
 			return nil, invalidRequest("You can't restore this secret because a secret with this name was made since it was deleted.")
 		}
 	}
@@ -185,6 +186,21 @@ func (s *Service) Restore(ctx context.Context, tombstone *v1alpha1.Envelope) (*v
 		return restored, err
 	}
 	return restored, nil
+}
+
+// foreign tells that a Secret which is there where another is restored is held by somebody else, who would have that go again, or stay: its ARN alone is no proof, since who may make
+// Secrets can give it to theirs, and knew it before.
+func foreign(secret *v1alpha1.Secret) bool {
+	attempt := &v1alpha1.Secret{ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{}}}
+	for _, key := range []string{v1alpha1.SubjectAnnotation, v1alpha1.RequestTokenAnnotation} { // of one that was applied again within its window, or made by CreateSecret once
+		if value, has := secret.Annotations[key]; has {
+			attempt.Annotations[key] = value
+		}
+	}
+	if IsReplica(secret) { // it has its primary as its owner
+		attempt.OwnerReferences = slices.DeleteFunc(slices.Clone(secret.OwnerReferences), func(o metav1.OwnerReference) bool { return o.Kind != ownerKind || o.Name != PrimaryName(secret) })
+	}
+	return adoption.Check(secret, attempt) != nil
 }
 
 // restoredBefore is the secret if another request has restored it, whose tombstone is gone by now too; else the cause, in AWS's words.

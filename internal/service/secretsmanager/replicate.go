@@ -7,12 +7,14 @@ import (
 	"fmt"
 	"slices"
 
+	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/arn"
+	"strongroom.dev/strongroom/internal/service/adoption"
 	"strongroom.dev/strongroom/internal/service/objectname"
 	"strongroom.dev/strongroom/internal/store"
 )
@@ -62,8 +64,26 @@ func (s *Service) CheckNotBuried(ctx context.Context, primary *v1alpha1.Secret, 
 	return errBuried
 }
 
-// CreateReplica makes a replica's object, named like the primary's with the region, or by a derived name if that is another Secret's. Crash-safe: it is
-// one write, and who finds it made goes on with it.
+// CheckReplica fails with adoption.ErrForeign if a Secret that says it is a replica of a primary, and was not taken up yet, is one that somebody else holds: with an owner beside
+// the primary it would go when that one does, with a finalizer stay when the region is taken out, and with the annotation of another ARN be another secret. A Secret that is
+// declared as a replica, with a target of its own, is taken up.
+func (s *Service) CheckReplica(replica, primary *v1alpha1.Secret, primaryARN string, as *v1alpha1.ReplicaRegion) error {
+	if OwnedBy(replica, primary) {
+		return nil
+	}
+	attempt, shaped := s.NewReplica(primary, primaryARN, as), replica.DeepCopy()
+	Shape(shaped, primary, as)                                 // which takes away that it is another secret's, and what was said of its deletion
+	if replica.Annotations[v1alpha1.SubjectAnnotation] == "" { // it was declared, and is given that ARN
+		delete(attempt.Annotations, v1alpha1.SubjectAnnotation)
+	}
+	if err := adoption.Check(shaped, attempt); err != nil {
+		return fmt.Errorf("the replica, Secret %s, cannot be taken up: %w; take that out of it, or delete it, and another one is made", replica.Name, err)
+	}
+	return nil
+}
+
+// CreateReplica makes a replica's object, named like the primary's with the region, or by a derived name if that is another Secret's. One that has the AWS name there and is not as it
+// would be made is left to CheckReplica, which the caller asks when its cache has it. Crash-safe: it is one write, and who finds it made goes on with it.
 func (s *Service) CreateReplica(ctx context.Context, replica *v1alpha1.Secret, region string) (*v1alpha1.Secret, error) {
 	for _, name := range replicaNames(PrimaryName(replica), region, replica.Spec.Name) {
 		attempt := replica.DeepCopy()
@@ -79,9 +99,11 @@ func (s *Service) CreateReplica(ctx context.Context, replica *v1alpha1.Secret, r
 		if err := s.Store.Live.Get(ctx, client.ObjectKeyFromObject(attempt), existing); err != nil {
 			return nil, fmt.Errorf("reading Secret %s: %w", name, err)
 		}
-		same := existing.Spec.ReplicaOf != nil && *existing.Spec.ReplicaOf == *replica.Spec.ReplicaOf && existing.AWSName() == attempt.AWSName()
-		if same && s.RegionOf(existing) == region {
-			return existing, nil
+		switch {
+		case adoption.Check(existing, attempt) == nil && equality.Semantic.DeepEqual(existing.Spec, attempt.Spec):
+			return existing, nil // what an earlier pass left
+		case existing.AWSName() == attempt.AWSName() && s.RegionOf(existing) == region: // made a moment ago, by whomever
+			return nil, fmt.Errorf("creating the replica %s: %w", name, errContended)
 		}
 	}
 	return nil, fmt.Errorf("creating the replica in %s: %w", region, errContended)
