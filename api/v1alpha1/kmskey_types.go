@@ -448,6 +448,10 @@ type KMSKeyStatus struct {
 	// +optional
 	OnDemandRotations int32 `json:"onDemandRotations,omitempty"`
 
+	// rotationEnabledTime is since when automatic rotation is on, from which its first period counts. A replica has its primary's.
+	// +optional
+	RotationEnabledTime *metav1.Time `json:"rotationEnabledTime,omitempty"`
+
 	// nextRotationTime of automatic rotation, if it is on.
 	// +optional
 	NextRotationTime *metav1.Time `json:"nextRotationTime,omitempty"`
