@@ -221,3 +221,13 @@ func TestAKeyWhoseOwnPolicyIsSilentLetsNobodyIn(t *testing.T) {
 		t.Errorf("%s, %s", call.Account(), call.Namespace())
 	}
 }
+
+func TestAnAnswerSaysWhichMembersAreDeclaredIfAnyAre(t *testing.T) {
+	for want, declared := range map[string][]int{"": nil, "0": {0}, "0,2,9": {0, 2, 9}} {
+		call := &gateway.Call{Declared: declared}
+		headers := call.AnswerHeaders()
+		if headers[gateway.DeclaredHeader] != want || len(headers) > 0 != (want != "") {
+			t.Errorf("%v: %v", declared, headers)
+		}
+	}
+}
