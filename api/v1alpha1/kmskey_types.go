@@ -355,7 +355,7 @@ type KMSKeyStatus struct {
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
-	// conditions: Ready always; Reconciling, Stalled, DeletionBlocked and PrimaryUpdateFailed while true; RootProtected.
+	// conditions: Ready always; Reconciling, Stalled, DeletionBlocked, PrimaryUpdateFailed, PrincipalReplaced and UnknownConditionKey while true; RootProtected.
 	// +optional
 	// +listType=map
 	// +listMapKey=type

@@ -314,3 +314,28 @@ var _ = Describe("A crash at any write of a KMSKey's pass", func() {
 		})
 	}
 })
+
+var _ = Describe("A key policy with a condition key that AWS KMS does not have", func() {
+	fenced := func(key string) *v1alpha1.PolicyDocument {
+		document := &v1alpha1.PolicyDocument{}
+		document.Raw = []byte(`{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Principal":"*","Action":"kms:Decrypt","Resource":"*","Condition":{"StringNotLike":{"` + key + `":"x"}}}]}`)
+		return document
+	}
+
+	It("is in force, and the key says which one until the policy is corrected or gone", func() {
+		k := ready(func(k *v1alpha1.KMSKey) { k.Spec.Policy = fenced("kms:EncryptionContexts:app") })
+		Expect(condition(k, v1alpha1.ConditionUnknownConditionKey)).To(And(HaveField("Status", metav1.ConditionTrue), HaveField("Message", ContainSubstring("kms:encryptioncontexts:app"))))
+		version := k.ResourceVersion
+		reconcile(k)
+		Expect(k.ResourceVersion).To(Equal(version), "a second pass changes nothing")
+		update(k, func() { k.Spec.Policy = fenced("kms:EncryptionContext:app") })
+		reconcile(k)
+		Expect(condition(k, v1alpha1.ConditionUnknownConditionKey)).To(BeNil())
+		update(k, func() { k.Spec.Policy = fenced("kms:None") })
+		reconcile(k)
+		Expect(condition(k, v1alpha1.ConditionUnknownConditionKey)).NotTo(BeNil())
+		update(k, func() { k.Spec.Policy = nil })
+		reconcile(k)
+		Expect(condition(k, v1alpha1.ConditionUnknownConditionKey)).To(BeNil())
+	})
+})

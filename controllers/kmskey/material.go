@@ -209,6 +209,7 @@ func (r *Reconciler) bind(ctx context.Context, p *pass) error {
 	if named.Policy != nil {
 		named.Compiled, _ = kms.ParsePolicy(named.Policy.Raw) // the step policy tells
 	}
+	passes.TellStrangeKeys(named.Conditions, p.key.Generation, named.Compiled)
 	return passes.BindPrincipals(ctx, r.Client, named)
 }
 

@@ -31,7 +31,7 @@ func caller(t *testing.T, documents ...string) *gateway.Call {
 	t.Helper()
 	id := &serviceiam.Identity{
 		Type: serviceiam.TypeIAMUser, Principal: iam.Principal{Account: account, ARN: user}, Namespace: "shop",
-		UserID: "AIDAEXAMPLE", Name: "dev", Tags: map[string]string{"team": "shop"},
+		UserID: "AIDAEXAMPLE", Name: "dev", Tags: map[string][]string{"team": {"shop"}},
 	}
 	for _, document := range documents {
 		policy, err := iam.Parse([]byte(document), iam.Identity)

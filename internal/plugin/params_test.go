@@ -151,7 +151,6 @@ var _ = Describe("params", func() {
 			for name, change := range map[string]func(*v1alpha1.Parameter){
 				"said":    func(p *v1alpha1.Parameter) { p.Spec.Value = "git" },
 				"same":    func(p *v1alpha1.Parameter) { p.Spec.Value = "file" },
-				"secret":  func(p *v1alpha1.Parameter) { p.Spec.Value, p.Spec.Type = "canary-git", v1alpha1.ParameterSecureString },
 				"waiting": func(p *v1alpha1.Parameter) { p.Spec.Value = "not yet a version" },
 				"open":    func(p *v1alpha1.Parameter) { p.Spec.Value = "" },
 			} {
@@ -165,21 +164,19 @@ var _ = Describe("params", func() {
 				}
 			}
 			put(api, "/g/free", "one", types.ParameterTypeString)
-			settings := file("a.json", `{"said":"file","same":"file","secret":"canary-file","waiting":"file","open":"file","free":"file","new":"file"}`)
+			settings := file("a.json", `{"said":"file","same":"file","waiting":"file","open":"file","free":"file","new":"file"}`)
 			for _, how := range []string{"--dry-run", "--overwrite"} {
-				out, errs, err := run("params", "import", settings, "--path", "/g", "--secure=secret", how)
-				Expect(err).To(MatchError(And(ContainSubstring("3 parameters have their value from a manifest"), ContainSubstring("Nothing was written"))))
+				out, _, err := run("params", "import", settings, "--path", "/g", how)
+				Expect(err).To(MatchError(And(ContainSubstring("2 parameters have their value from a manifest"), ContainSubstring("Nothing was written"))))
 				Expect(ExitCode(err)).To(Equal(ExitFailed))
 				Expect(out).To(MatchRegexp(`(?m)^declared +/g/said +String +git +file$`))
-				Expect(out).To(MatchRegexp(`(?m)^declared +/g/waiting +String +- +file$`))
-				Expect(out).To(MatchRegexp(`(?m)^declared +/g/secret +SecureString +- +-$`))
+				Expect(out).To(MatchRegexp(`(?m)^declared +/g/waiting +String .+ file$`))
 				Expect(out).To(And(MatchRegexp(`(?m)^create +/g/open `), MatchRegexp(`(?m)^update +/g/free `), MatchRegexp(`(?m)^create +/g/new `), Not(ContainSubstring("/g/same"))))
-				Expect(out + errs + err.Error()).NotTo(ContainSubstring("canary"))
 				absent(api, "/g/new")
 			}
 			_, err := api.PutParameter(ctx, &sdk.PutParameterInput{Name: aws.String("/g/said"), Value: aws.String("file"), Overwrite: aws.Bool(true)})
 			Expect(err).To(MatchError(ContainSubstring("written in its manifest")), "what the plan says is what the store does")
-			out, _, err := run("params", "import", settings, "--path", "/g", "--secure=secret", "--dry-run", "-o", "json")
+			out, _, err := run("params", "import", settings, "--path", "/g", "--dry-run", "-o", "json")
 			Expect(err).To(HaveOccurred())
 			Expect(out).To(ContainSubstring(`"action": "declared"`))
 		})

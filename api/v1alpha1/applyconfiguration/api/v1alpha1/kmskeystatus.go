@@ -15,7 +15,7 @@ import (
 type KMSKeyStatusApplyConfiguration struct {
 	// observedGeneration is the generation that the conditions speak of.
 	ObservedGeneration *int64 `json:"observedGeneration,omitempty"`
-	// conditions: Ready always; Reconciling, Stalled, DeletionBlocked and PrimaryUpdateFailed while true; RootProtected.
+	// conditions: Ready always; Reconciling, Stalled, DeletionBlocked, PrimaryUpdateFailed, PrincipalReplaced and UnknownConditionKey while true; RootProtected.
 	Conditions []v1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 	// keyId of AWS KMS: a UUID that stays when the key is deleted and restored. It is the object's name if that is a UUID, as it
 	// is of keys made through the AWS API, and its UID otherwise. That of a multi-Region key is mrk- and 32 digits, made likewise; of a replica it is
