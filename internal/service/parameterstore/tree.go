@@ -27,7 +27,7 @@ const (
 var (
 	errPatternText  = errors.New("a pattern has 1 to 256 letters, digits and . _ - / *, and at most 8 wildcards")
 	errPatternCount = errors.New("a tree has at most 32 patterns to include and 32 to exclude")
-	patternText = regexp.MustCompile(`^([a-zA-Z0-9_./-]*[*]{1,2}){0,8}[a-zA-Z0-9_./-]*$`)
+	patternText     = regexp.MustCompile(`^([a-zA-Z0-9_./-]*[*]{1,2}){0,8}[a-zA-Z0-9_./-]*$`)
 )
 
 // Under tells whether a parameter's name is below a path: on the next level, or on any. The path / and the empty one are all.
