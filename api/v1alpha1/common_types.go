@@ -121,6 +121,8 @@ const (
 	// ConditionPrincipalReplaced is True while a policy names a user or role that was deleted and made again since: who is there now
 	// is not trusted.
 	ConditionPrincipalReplaced = "PrincipalReplaced"
+	// ConditionUnknownConditionKey is True while a policy has a condition key by the name of kms: that AWS KMS does not have. The policy is in force as it is.
+	ConditionUnknownConditionKey = "UnknownConditionKey"
 	// ConditionRewrapped is True on the Keyring while no Envelope is under a former domain key.
 	ConditionRewrapped = "Rewrapped"
 	// ConditionExpiring is True on a Parameter from the time of an ExpirationNotification on, until it expires or its policy is another.
@@ -133,6 +135,8 @@ const (
 const (
 	// ReasonAnotherPrincipal: what an ARN of a policy names is another object than when the policy was put in force.
 	ReasonAnotherPrincipal = "AnotherPrincipal"
+	// ReasonUnknownConditionKey: no request has a condition key of a policy, which may be misspelt.
+	ReasonUnknownConditionKey = "UnknownConditionKey"
 	// ReasonPending: no controller has looked at the object yet. Also the schema's default.
 	ReasonPending = "Pending"
 	// ReasonSucceeded: the spec is in force.
@@ -224,6 +228,8 @@ const (
 	ReasonTooManyVersions = "TooManyVersions"
 	// ReasonNameConflict: an older object of the namespace has the same AWS name, or a key has the same alias.
 	ReasonNameConflict = "NameConflict"
+	// ReasonDuplicateTagKeys: two tags of a user or role differ in case alone.
+	ReasonDuplicateTagKeys = "DuplicateTagKeys"
 	// ReasonAccountConflict: an older namespace has the same account id.
 	ReasonAccountConflict = "AccountConflict"
 	// ReasonInvalidAccount: the label strongroom.dev/account-id of the namespace is not 12 digits.

@@ -105,7 +105,7 @@ type IAMStatus struct {
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
-	// conditions: Ready always; Reconciling and Stalled while true.
+	// conditions: Ready always; Reconciling, Stalled and UnknownConditionKey while true.
 	// +optional
 	// +listType=map
 	// +listMapKey=type

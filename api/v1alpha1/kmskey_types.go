@@ -355,7 +355,7 @@ type KMSKeyStatus struct {
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
-	// conditions: Ready always; Reconciling, Stalled, DeletionBlocked and PrimaryUpdateFailed while true; RootProtected.
+	// conditions: Ready always; Reconciling, Stalled, DeletionBlocked, PrimaryUpdateFailed, PrincipalReplaced and UnknownConditionKey while true; RootProtected.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -447,6 +447,10 @@ type KMSKeyStatus struct {
 	// onDemandRotations so far. AWS KMS allows 25 a key.
 	// +optional
 	OnDemandRotations int32 `json:"onDemandRotations,omitempty"`
+
+	// rotationEnabledTime is since when automatic rotation is on, from which its first period counts. A replica has its primary's.
+	// +optional
+	RotationEnabledTime *metav1.Time `json:"rotationEnabledTime,omitempty"`
 
 	// nextRotationTime of automatic rotation, if it is on.
 	// +optional

@@ -73,7 +73,7 @@ var whole = map[string][]string{
 	"KMSKey": {`
 spec: {description: d, aliases: [alias/a], keySpec: SYMMETRIC_DEFAULT, keyUsage: ENCRYPT_DECRYPT, enabled: true,
   rotation: {enabled: true, periodInDays: 100}, deletion: {pendingWindowInDays: 8, scheduled: true}, region: us-east-1, policy: {Version: "2012-10-17"}, tags: [{key: k, value: v}]}
-status: {observedGeneration: 1, keyId: k, arn: a, keyState: Enabled, sealingPublicKey: k, policyBinding: {policyDigest: d, principals: [{arn: a, uniqueId: u}]}, onDemandRotations: 1, nextRotationTime: "2026-11-24T12:00:00Z", deletionTime: "2026-11-24T12:00:00Z", deletionGeneration: 1,
+status: {observedGeneration: 1, keyId: k, arn: a, keyState: Enabled, sealingPublicKey: k, policyBinding: {policyDigest: d, principals: [{arn: a, uniqueId: u}]}, onDemandRotations: 1, rotationEnabledTime: "2026-11-24T12:00:00Z", nextRotationTime: "2026-11-24T12:00:00Z", deletionTime: "2026-11-24T12:00:00Z", deletionGeneration: 1,
   lastHandledReconcileAt: a, lastHandledRotateAt: b,
   keyMaterials: [{id: "` + long + `", sequence: 1, state: CURRENT, rotationType: AUTOMATIC, createdTime: "2026-11-24T12:00:00Z"}]}`, `
 spec: {origin: AWS_CLOUDHSM, customKeyStoreRef: {name: a, namespace: b}}`, `

@@ -1779,6 +1779,10 @@ func (in *KMSKeyStatus) DeepCopyInto(out *KMSKeyStatus) {
 		*out = new(KeyAuthority)
 		**out = **in
 	}
+	if in.RotationEnabledTime != nil {
+		in, out := &in.RotationEnabledTime, &out.RotationEnabledTime
+		*out = (*in).DeepCopy()
+	}
 	if in.NextRotationTime != nil {
 		in, out := &in.NextRotationTime, &out.NextRotationTime
 		*out = (*in).DeepCopy()

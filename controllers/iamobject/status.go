@@ -10,8 +10,32 @@ import (
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/controllers/outcome"
+	"strongroom.dev/strongroom/controllers/passes"
 	"strongroom.dev/strongroom/internal/conditions"
+	"strongroom.dev/strongroom/internal/core/iam"
+	serviceiam "strongroom.dev/strongroom/internal/service/iam"
 )
+
+// compiled are the policies that an object has in its spec, without those that cannot be read: that they cannot is what the object tells.
+func compiled(obj Object) (out []*iam.Policy) {
+	var documents []v1alpha1.PolicyDocument
+	switch o := obj.(type) {
+	case *v1alpha1.IAMPolicy:
+		documents = append(documents, o.Spec.Document)
+	case serviceiam.Entity:
+		if own := serviceiam.PoliciesOf(o); own != nil {
+			for i := range own.Policies {
+				documents = append(documents, own.Policies[i].Document)
+			}
+		}
+	}
+	for i := range documents {
+		if p, err := iam.Parse(documents[i].Raw, iam.Identity); err == nil {
+			out = append(out, p)
+		}
+	}
+	return out
+}
 
 // Summarise sets an object's conditions by the outcome of one pass and writes its status, if it is not as before: the one write
 // of status in a pass. It carries the resource version that the pass read, so that a pass over an older state commits nothing.
@@ -19,6 +43,7 @@ func Summarise(ctx context.Context, c client.Client, recorder events.EventRecord
 	status := obj.GetIAMStatus()
 	status.LastHandledReconcileAt = conditions.Echo(obj.GetAnnotations()[v1alpha1.ReconcileAnnotation])
 	status.ObservedGeneration = obj.GetGeneration()
+	passes.TellStrangeKeys(&status.Conditions, obj.GetGeneration(), compiled(obj)...)
 	reporter := outcome.Reporter{Client: c, Events: recorder, Now: time.Now}
 	return reporter.End(ctx, &outcome.Pass{Before: before, Object: obj, Err: err, Message: "In force as " + status.ARN})
 }

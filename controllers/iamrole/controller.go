@@ -16,6 +16,7 @@ import (
 	"strongroom.dev/strongroom/controllers/iamobject"
 	"strongroom.dev/strongroom/controllers/passes"
 	"strongroom.dev/strongroom/internal/core/iam"
+	"strongroom.dev/strongroom/internal/fault"
 )
 
 // Reconciler reconciles IAMRoles.
@@ -54,7 +55,7 @@ func (r *Reconciler) run(ctx context.Context, role *v1alpha1.IAMRole) error {
 	if err := iamobject.Attached(ctx, r.Client, role.Namespace, account, &role.Spec.IdentityPolicies); err != nil {
 		return err
 	}
-	return iamobject.Boundary(ctx, r.Client, role.Namespace, account, role.Spec.PermissionsBoundary)
+	return fault.Join(iamobject.Tags(role.Spec.Tags), iamobject.Boundary(ctx, r.Client, role.Namespace, account, role.Spec.PermissionsBoundary))
 }
 
 // bind settles whom the trust policy names.

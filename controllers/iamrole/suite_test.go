@@ -78,7 +78,7 @@ func speaks(conditions []metav1.Condition, reason string, says ...string) {
 	Expect(ready.Reason).To(Equal(reason), ready.Message)
 	Expect(ready.Status == metav1.ConditionTrue).To(Equal(reason == v1alpha1.ReasonSucceeded))
 	stalled := map[string]bool{
-		v1alpha1.ReasonMalformedPolicyDocument: true, v1alpha1.ReasonForeignPolicy: true, v1alpha1.ReasonNameConflict: true,
+		v1alpha1.ReasonMalformedPolicyDocument: true, v1alpha1.ReasonForeignPolicy: true, v1alpha1.ReasonNameConflict: true, v1alpha1.ReasonDuplicateTagKeys: true,
 	}
 	Expect(meta.IsStatusConditionTrue(conditions, v1alpha1.ConditionStalled)).To(Equal(stalled[reason]))
 	for _, s := range says {

@@ -7,6 +7,8 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 )
@@ -55,6 +57,26 @@ var _ = Describe("An IAMPolicy's versions", func() {
 		Expect(ids(p)).To(Equal([]string{"v1"}))
 	})
 
+	It("are in force with a condition key that there is not, which the policy says until it is corrected", func() {
+		unknown := func(p *v1alpha1.IAMPolicy) *metav1.Condition {
+			return meta.FindStatusCondition(p.Status.Conditions, v1alpha1.ConditionUnknownConditionKey)
+		}
+		fenced := func(key string) v1alpha1.PolicyDocument {
+			return document(`{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"kms:*","Resource":"*","Condition":{"StringEquals":{"` + key + `":"x"}}}]}`)
+		}
+		p := policy("reader", allow)
+		p.Spec.Document = fenced("kms:ViaServise")
+		world.Create(p)
+		policyIs(p, v1alpha1.ReasonSucceeded)
+		Expect(unknown(p)).To(And(HaveField("Status", metav1.ConditionTrue), HaveField("Message", ContainSubstring("kms:viaservise"))))
+		version := p.ResourceVersion
+		policyIs(p, v1alpha1.ReasonSucceeded)
+		Expect(p.ResourceVersion).To(Equal(version), "a second pass changes nothing")
+		world.Update(p, func() { p.Spec.Document = fenced("kms:ViaService") })
+		policyIs(p, v1alpha1.ReasonSucceeded)
+		Expect(unknown(p)).To(BeNil())
+	})
+
 	It("begin anew when the status is lost, with a number that spec's changes had not reached", func() {
 		p := policy("reader", allow)
 		world.Create(p)
@@ -66,5 +88,17 @@ var _ = Describe("An IAMPolicy's versions", func() {
 		world.Seen(p)
 		policyIs(p, v1alpha1.ReasonSucceeded)
 		Expect(ids(p)).To(Equal([]string{"v3"}))
+	})
+})
+
+var _ = Describe("An IAMRole with two tags that differ in case alone", func() {
+	It("is refused if that is of ASCII, and says so otherwise until one is gone", func() {
+		r := role("tagged", func(spec *v1alpha1.IAMRoleSpec) { spec.Tags = []v1alpha1.Tag{{Key: "Team"}, {Key: "team"}} })
+		Expect(world.ControlPlane.Client.Create(ctx, r)).To(MatchError(ContainSubstring("two tags have one key")))
+		r = role("tagged", func(spec *v1alpha1.IAMRoleSpec) { spec.Tags = []v1alpha1.Tag{{Key: "Größe"}, {Key: "GRÖßE"}} })
+		world.Create(r)
+		is(r, v1alpha1.ReasonDuplicateTagKeys, `"Größe" and "GRÖßE"`)
+		world.Update(r, func() { r.Spec.Tags = r.Spec.Tags[:1] })
+		is(r, v1alpha1.ReasonSucceeded)
 	})
 })

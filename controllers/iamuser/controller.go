@@ -78,7 +78,7 @@ func (r *Reconciler) run(ctx context.Context, user *v1alpha1.IAMUser) error {
 		return err
 	}
 	err = r.accessKeys(ctx, user, account)
-	return fault.Join(err, r.policies(ctx, user, account))
+	return fault.Join(fault.Join(err, iamobject.Tags(user.Spec.Tags)), r.policies(ctx, user, account))
 }
 
 func (r *Reconciler) policies(ctx context.Context, user *v1alpha1.IAMUser, account string) error {

@@ -90,6 +90,67 @@ var _ = Describe("Rotation of a KMSKey", func() {
 		Expect(k.Status.KeyMaterials[1].RotationType).To(Equal(v1alpha1.RotationAutomatic))
 	})
 
+	It("counts from when it was turned on, however old the key is, and each further period from the last automatic rotation", func() {
+		k := ready()
+		Expect(k.Status.RotationEnabledTime).To(BeNil())
+		env.Clock.Advance(400 * 24 * time.Hour)
+		update(k, func() { k.Spec.Rotation = &v1alpha1.KeyRotation{Enabled: true, PeriodInDays: 90} })
+		reconcile(k)
+		Expect(k.Status.KeyMaterials).To(HaveLen(1), "it rotates at once")
+		Expect(k.Status.RotationEnabledTime.Time).To(BeTemporally("~", env.Clock.Now(), time.Second))
+		next := k.Status.NextRotationTime.Time
+		Expect(next).To(BeTemporally("~", env.Clock.Now().AddDate(0, 0, 90), 2*time.Hour))
+
+		version := k.ResourceVersion
+		env.Clock.Advance(24 * time.Hour)
+		reconcile(k)
+		Expect(k.Status.NextRotationTime.Time).To(BeTemporally("==", next))
+		Expect(k.ResourceVersion).To(Equal(version), "a pass that finds nothing new writes nothing")
+		env.Clock.Set(next.Add(time.Minute))
+		reconcile(k)
+		Expect(k.Status.KeyMaterials).To(HaveLen(2))
+		Expect(k.Status.NextRotationTime.Time).To(BeTemporally("~", next.AddDate(0, 0, 90), 2*time.Hour))
+	})
+
+	It("begins anew when it was turned off, and goes on when the key was disabled", func() {
+		k := ready(func(k *v1alpha1.KMSKey) { k.Spec.Rotation = &v1alpha1.KeyRotation{Enabled: true, PeriodInDays: 90} })
+		env.Clock.Advance(80 * 24 * time.Hour)
+		update(k, func() { k.Spec.Rotation = nil })
+		reconcile(k)
+		Expect(k.Status).To(And(HaveField("RotationEnabledTime", BeNil()), HaveField("NextRotationTime", BeNil())))
+		env.Clock.Advance(20 * 24 * time.Hour)
+		update(k, func() { k.Spec.Rotation = &v1alpha1.KeyRotation{Enabled: true, PeriodInDays: 90} })
+		reconcile(k)
+		Expect(k.Status.KeyMaterials).To(HaveLen(1))
+		next := k.Status.NextRotationTime.Time
+		Expect(next).To(BeTemporally("~", env.Clock.Now().AddDate(0, 0, 90), 2*time.Hour))
+
+		update(k, func() { k.Spec.Enabled = ptr.To(false) })
+		reconcile(k)
+		Expect(k.Status.RotationEnabledTime).NotTo(BeNil())
+		update(k, func() { k.Spec.Enabled = ptr.To(true) })
+		reconcile(k)
+		Expect(k.Status.NextRotationTime.Time).To(BeTemporally("==", next))
+		update(k, func() { k.Spec.Enabled = ptr.To(false) })
+		env.Clock.Set(next.Add(time.Hour))
+		reconcile(k)
+		Expect(k.Status.KeyMaterials).To(HaveLen(1))
+		update(k, func() { k.Spec.Enabled = ptr.To(true) })
+		reconcile(k)
+		Expect(k.Status.KeyMaterials).To(HaveLen(2), "what it missed is made up for")
+	})
+
+	It("of a key whose status was lost counts from its material, rather too early than too late", func() {
+		k := ready(func(k *v1alpha1.KMSKey) { k.Spec.Rotation = &v1alpha1.KeyRotation{Enabled: true, PeriodInDays: 90} })
+		next := k.Status.NextRotationTime.Time
+		env.Clock.Advance(10 * 24 * time.Hour)
+		k.Status = v1alpha1.KMSKeyStatus{}
+		Expect(cp.Client.Status().Update(ctx, k)).To(Succeed())
+		seen(k)
+		reconcile(k)
+		Expect(k.Status.NextRotationTime.Time).To(BeTemporally("~", next, 2*time.Hour))
+	})
+
 	It("on request is refused after 25 times, as in AWS KMS", func() {
 		k := ready()
 		for i := range kms.MaximumOnDemandRotations {
@@ -252,4 +313,29 @@ var _ = Describe("A crash at any write of a KMSKey's pass", func() {
 			}
 		})
 	}
+})
+
+var _ = Describe("A key policy with a condition key that AWS KMS does not have", func() {
+	fenced := func(key string) *v1alpha1.PolicyDocument {
+		document := &v1alpha1.PolicyDocument{}
+		document.Raw = []byte(`{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Principal":"*","Action":"kms:Decrypt","Resource":"*","Condition":{"StringNotLike":{"` + key + `":"x"}}}]}`)
+		return document
+	}
+
+	It("is in force, and the key says which one until the policy is corrected or gone", func() {
+		k := ready(func(k *v1alpha1.KMSKey) { k.Spec.Policy = fenced("kms:EncryptionContexts:app") })
+		Expect(condition(k, v1alpha1.ConditionUnknownConditionKey)).To(And(HaveField("Status", metav1.ConditionTrue), HaveField("Message", ContainSubstring("kms:encryptioncontexts:app"))))
+		version := k.ResourceVersion
+		reconcile(k)
+		Expect(k.ResourceVersion).To(Equal(version), "a second pass changes nothing")
+		update(k, func() { k.Spec.Policy = fenced("kms:EncryptionContext:app") })
+		reconcile(k)
+		Expect(condition(k, v1alpha1.ConditionUnknownConditionKey)).To(BeNil())
+		update(k, func() { k.Spec.Policy = fenced("kms:None") })
+		reconcile(k)
+		Expect(condition(k, v1alpha1.ConditionUnknownConditionKey)).NotTo(BeNil())
+		update(k, func() { k.Spec.Policy = nil })
+		reconcile(k)
+		Expect(condition(k, v1alpha1.ConditionUnknownConditionKey)).To(BeNil())
+	})
 })

@@ -38,8 +38,9 @@ type rotationInput struct {
 	onDemand           int32
 	// periodInDays is 0 where automatic rotation is off.
 	periodInDays int
-	last, now    time.Time
-	seed         string
+	// last is from when the period counts.
+	last, now time.Time
+	seed      string
 }
 
 type rotationDecision struct {
@@ -94,6 +95,7 @@ func (r *Reconciler) material(ctx context.Context, p *pass) error {
 	if err != nil || contested != nil && len(status.KeyMaterials) == 0 { // which would get material that the other has not
 		return cmp.Or(err, contested)
 	}
+	rotationEnabled(p)
 	in := rotationOf(p, may)
 	var sequence int64 = 1
 	if in.hasMaterial {
@@ -132,6 +134,20 @@ func (r *Reconciler) material(ctx context.Context, p *pass) error {
 	return nil
 }
 
+// rotationEnabled notes since when automatic rotation is on. A key whose status was lost is rotated rather too early than too late: the period counts from its material.
+func rotationEnabled(p *pass) {
+	status := &p.key.Status
+	since := kms.RotationEnabledSince(p.key, p.now)
+	switch {
+	case since.IsZero():
+		status.RotationEnabledTime = nil
+	case status.RotationEnabledTime == nil && len(p.former.KeyMaterials) == 0 && len(status.KeyMaterials) > 0: // the index was rebuilt
+		status.RotationEnabledTime = new(metav1.NewTime(kms.LastAutomaticRotation(status.KeyMaterials).Truncate(time.Second)))
+	default:
+		status.RotationEnabledTime = new(metav1.NewTime(since))
+	}
+}
+
 // rotationOf is what the decision to rotate depends on; may tells that the key is rotated at all.
 func rotationOf(p *pass, may bool) rotationInput {
 	status := &p.key.Status
@@ -149,8 +165,8 @@ func rotationOf(p *pass, may bool) rotationInput {
 	if p.restored || p.resumed {
 		in.handled = in.requested // the material that was found may be the answer to it
 	}
-	if in.hasMaterial {
-		in.last = kms.LastAutomaticRotation(status.KeyMaterials)
+	if since := status.RotationEnabledTime; in.hasMaterial && since != nil {
+		in.last = kms.RotationCountsFrom(status.KeyMaterials, since.UTC())
 	}
 	return in
 }
@@ -193,6 +209,7 @@ func (r *Reconciler) bind(ctx context.Context, p *pass) error {
 	if named.Policy != nil {
 		named.Compiled, _ = kms.ParsePolicy(named.Policy.Raw) // the step policy tells
 	}
+	passes.TellStrangeKeys(named.Conditions, p.key.Generation, named.Compiled)
 	return passes.BindPrincipals(ctx, r.Client, named)
 }
 

@@ -147,6 +147,7 @@ func (r *Reconciler) followPrimary(ctx context.Context, p *pass) error {
 	case len(p.key.Status.KeyMaterials) == 0 && leaving(primary):
 		return fault.Waiting(v1alpha1.ReasonNotReplicated, fmt.Errorf("the primary, KMSKey %s, %w", of.Name, errPrimaryLeaving))
 	}
+	p.key.Status.RotationEnabledTime = primary.Status.RotationEnabledTime.DeepCopy() // it goes on from there if this becomes the primary
 	if kms.External(p.key) {
 		return r.KMS.FollowImports(ctx, p.key, primary)
 	}

@@ -34,7 +34,7 @@ var notes = map[string]string{
 	"kms:UpdatePrimaryRegion":  "also needs `kms:UpdatePrimaryRegion` on the replica; the primary's own region is `UnsupportedOperationException`; it is done when it is answered; a replica that lacks imported material, what waits for a rotation included, is `KMSInvalidStateException`",
 	"kms:GetKeyLastUsage":      "[exact to about an hour](kmskey.md#when-a-key-was-used-last) for what other replicas have seen; uses by Strongroom itself have no `CloudTrailEventId`",
 	"kms:ReEncrypt":            "also needs `kms:ReEncryptTo` on the destination key",
-	"kms:GetKeyRotationStatus": "`OnDemandRotationStartDate` is not told",
+	"kms:GetKeyRotationStatus": "`OnDemandRotationStartDate` of a rotation by the annotation is told if its value is a time (RFC 3339)",
 	"kms:RotateKeyOnDemand":    "two requests that come before the first is carried out are one rotation; the key of a service is rotated by that service, and refused; without material to rotate to, a key of imported material is `KMSInvalidStateException`; replicas that are being deleted are not waited for to have it",
 
 	"secretsmanager": "Replicas are in [the regions that are served](secret.md#replication). [Rotation](rotation.md) is by functions that were written " +

@@ -25,8 +25,8 @@ var kept = map[string][]string{
 	"KMSGrant":  {"binding"},
 	kindIAMRole: {"trust"},
 	"KMSKey": {
-		"keyId", "arn", "keyMaterials", "lastImportSequence", "lastDroppedImportSequence", "droppedImports", "onDemandRotations", "nextRotationTime", "lastUsage",
-		"usageTrackedSince", "lastHandledImport", "lastHandledRotateAt", "policyBinding",
+		"keyId", "arn", "keyMaterials", "lastImportSequence", "lastDroppedImportSequence", "droppedImports", "onDemandRotations", "rotationEnabledTime", "nextRotationTime",
+		"lastUsage", "usageTrackedSince", "lastHandledImport", "lastHandledRotateAt", "policyBinding",
 	},
 }
 

@@ -20,8 +20,8 @@ const principalTag = "aws:principaltag/"
 // Values implements iam.Context. Nothing is worked out that no policy asks for.
 func (k keys) Values(key string) (values []string, found bool) {
 	if tag, ok := strings.CutPrefix(key, principalTag); ok {
-		value, ok := k.call.Identity.Tags[tag]
-		return []string{value}, ok
+		values, ok := k.call.Identity.Tags[tag]
+		return values, ok
 	}
 	if value, global := k.global(key); global {
 		return []string{value}, value != ""
@@ -78,8 +78,8 @@ func ContextOf(c *Call) iam.Map {
 			out[key] = []string{value}
 		}
 	}
-	for tag, value := range c.Identity.Tags {
-		out[principalTag+tag] = []string{value}
+	for tag, values := range c.Identity.Tags {
+		out[principalTag+tag] = values
 	}
 	return out
 }

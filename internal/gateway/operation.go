@@ -5,6 +5,8 @@ import (
 	"context"
 	"net/netip"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"strongroom.dev/strongroom/internal/core/iam"
@@ -33,8 +35,33 @@ type Call struct {
 	// Additional is CloudTrail's additionalEventData, noted by an operation for the audit record: members whose values are no secret.
 	Additional []audit.Member
 
+	// Declared are the members of the request, counted from 0, that are what a manifest declares the value of: the answer says so in the header [DeclaredHeader], which AWS
+	// does not have. None if empty.
+	Declared []int
+
 	// work is what is left for the questions of this request. Nil before the first one.
 	work *iam.Meter
+}
+
+// DeclaredHeader is the header of an answer that says which of the names of the request (0,2) a manifest declares the value of, so that a request cannot put another. Clients of AWS do not look at it; strongroom's own does, before
+// it writes what would be refused in the middle.
+const DeclaredHeader = "X-Strongroom-Declared"
+
+// declared is the value of DeclaredHeader, empty for no header.
+func (c *Call) declared() string {
+	text := make([]string, 0, len(c.Declared))
+	for _, n := range c.Declared {
+		text = append(text, strconv.Itoa(n))
+	}
+	return strings.Join(text, ",")
+}
+
+// AnswerHeaders are the headers of the answer to a request that was carried out, besides those that every answer has.
+func (c *Call) AnswerHeaders() map[string]string {
+	if len(c.Declared) == 0 {
+		return nil
+	}
+	return map[string]string{DeclaredHeader: c.declared()}
 }
 
 // Account is the caller's account id.

@@ -31,7 +31,7 @@ func caller(t *testing.T, documents ...string) *gateway.Call {
 	t.Helper()
 	id := &serviceiam.Identity{
 		Type: serviceiam.TypeIAMUser, Principal: iam.Principal{Account: account, ARN: user}, Namespace: "shop",
-		UserID: "AIDAEXAMPLE", Name: "dev", Tags: map[string]string{"team": "shop"},
+		UserID: "AIDAEXAMPLE", Name: "dev", Tags: map[string][]string{"team": {"shop"}},
 	}
 	for _, document := range documents {
 		policy, err := iam.Parse([]byte(document), iam.Identity)
@@ -219,5 +219,15 @@ func TestAKeyWhoseOwnPolicyIsSilentLetsNobodyIn(t *testing.T) {
 	}
 	if call.Account() != account || call.Namespace() != "shop" {
 		t.Errorf("%s, %s", call.Account(), call.Namespace())
+	}
+}
+
+func TestAnAnswerSaysWhichMembersAreDeclaredIfAnyAre(t *testing.T) {
+	for want, declared := range map[string][]int{"": nil, "0": {0}, "0,2,9": {0, 2, 9}} {
+		call := &gateway.Call{Declared: declared}
+		headers := call.AnswerHeaders()
+		if headers[gateway.DeclaredHeader] != want || len(headers) > 0 != (want != "") {
+			t.Errorf("%v: %v", declared, headers)
+		}
 	}
 }

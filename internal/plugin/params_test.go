@@ -15,6 +15,7 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 
+	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/gateway/ssm"
 	"strongroom.dev/strongroom/test/environment"
 )
@@ -143,6 +144,41 @@ var _ = Describe("params", func() {
 			Expect(errs).To(ContainSubstring("nothing was written"))
 			absent(api, "/d/b")
 			Expect(*get(api, "/d/a").Value).To(Equal("one"))
+		})
+
+		It("says which names a manifest declares, and begins nothing then, dry or not", func() {
+			api := as(all)
+			for name, change := range map[string]func(*v1alpha1.Parameter){
+				"said":    func(p *v1alpha1.Parameter) { p.Spec.Value = "git" },
+				"same":    func(p *v1alpha1.Parameter) { p.Spec.Value = "file" },
+				"waiting": func(p *v1alpha1.Parameter) { p.Spec.Value = "not yet a version" },
+				"open":    func(p *v1alpha1.Parameter) { p.Spec.Value = "" },
+			} {
+				p := environment.Parameter(world.Namespace, name, change, func(p *v1alpha1.Parameter) { p.Spec.Name = "/g/" + name })
+				world.Create(p)
+				if name != "waiting" && name != "open" {
+					_, err := world.Parameter.Reconcile(ctx, environment.Request(p))
+					Expect(err).NotTo(HaveOccurred())
+					world.Refresh(p)
+					world.Seen(p)
+				}
+			}
+			put(api, "/g/free", "one", types.ParameterTypeString)
+			settings := file("a.json", `{"said":"file","same":"file","waiting":"file","open":"file","free":"file","new":"file"}`)
+			for _, how := range []string{"--dry-run", "--overwrite"} {
+				out, _, err := run("params", "import", settings, "--path", "/g", how)
+				Expect(err).To(MatchError(And(ContainSubstring("2 parameters have their value from a manifest"), ContainSubstring("Nothing was written"))))
+				Expect(ExitCode(err)).To(Equal(ExitFailed))
+				Expect(out).To(MatchRegexp(`(?m)^declared +/g/said +String +git +file$`))
+				Expect(out).To(MatchRegexp(`(?m)^declared +/g/waiting +String .+ file$`))
+				Expect(out).To(And(MatchRegexp(`(?m)^create +/g/open `), MatchRegexp(`(?m)^update +/g/free `), MatchRegexp(`(?m)^create +/g/new `), Not(ContainSubstring("/g/same"))))
+				absent(api, "/g/new")
+			}
+			_, err := api.PutParameter(ctx, &sdk.PutParameterInput{Name: aws.String("/g/said"), Value: aws.String("file"), Overwrite: aws.Bool(true)})
+			Expect(err).To(MatchError(ContainSubstring("written in its manifest")), "what the plan says is what the store does")
+			out, _, err := run("params", "import", settings, "--path", "/g", "--dry-run", "-o", "json")
+			Expect(err).To(HaveOccurred())
+			Expect(out).To(ContainSubstring(`"action": "declared"`))
 		})
 
 		It("begins nothing when a value refers to another parameter, which AWS refuses", func() {

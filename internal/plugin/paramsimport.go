@@ -8,11 +8,14 @@ import (
 	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 	"github.com/spf13/cobra"
 
 	"strongroom.dev/strongroom/internal/core/arn"
+	"strongroom.dev/strongroom/internal/gateway"
 	"strongroom.dev/strongroom/internal/plugin/paramfile"
 	"strongroom.dev/strongroom/internal/service/parameterstore"
 )
@@ -79,11 +82,11 @@ func (f *importFlags) run(ctx context.Context, cmd *cobra.Command, file string) 
 	if err != nil {
 		return err
 	}
-	there, err := f.read(ctx, api, wanted, headway{cmd.ErrOrStderr(), "compared", len(wanted)})
+	store, err := f.read(ctx, api, wanted, headway{cmd.ErrOrStderr(), "compared", len(wanted)})
 	if err != nil {
 		return err
 	}
-	steps := plan(wanted, there)
+	steps := plan(wanted, store)
 	if err := f.permit(steps); err != nil {
 		return errors.Join(f.print(cmd.OutOrStdout(), steps), err)
 	}
@@ -145,8 +148,8 @@ func (f *importFlags) wanted(path storePath, entries []paramfile.Entry) ([]wante
 const atOnce = 10
 
 // read reads those of the parameters that are there, by their names without a slash at the beginning.
-func (f *importFlags) read(ctx context.Context, api *ssm.Client, wanted []wantedParameter, p headway) (map[string]types.Parameter, error) {
-	there := make(map[string]types.Parameter, len(wanted))
+func (f *importFlags) read(ctx context.Context, api *ssm.Client, wanted []wantedParameter, p headway) (inventory, error) {
+	store := inventory{parameters: make(map[string]types.Parameter, len(wanted)), declared: map[string]bool{}}
 	done := 0
 	for chunk := range slices.Chunk(wanted, atOnce) {
 		in := &ssm.GetParametersInput{WithDecryption: aws.Bool(true)}
@@ -155,21 +158,29 @@ func (f *importFlags) read(ctx context.Context, api *ssm.Client, wanted []wanted
 		}
 		got, err := within(ctx, f.gateway.timeout, func(ctx context.Context) (*ssm.GetParametersOutput, error) { return api.GetParameters(ctx, in) })
 		if err != nil {
-			return nil, fmt.Errorf("comparing with what is there: %w", err)
+			return inventory{}, fmt.Errorf("comparing with what is there: %w", err)
 		}
-		for _, found := range got.Parameters {
-			there[arn.CanonicalParameter(aws.ToString(found.Name))] = found
+		for _, p := range got.Parameters {
+			store.parameters[arn.CanonicalParameter(aws.ToString(p.Name))] = p
+		}
+		if answer, is := awsmiddleware.GetRawResponse(got.ResultMetadata).(*smithyhttp.Response); is {
+			for _, name := range readDeclared(answer.Header.Get(gateway.DeclaredHeader), in.Names) {
+				store.declared[arn.CanonicalParameter(name)] = true
+			}
 		}
 		done += len(chunk)
 		p.tell(done)
 	}
-	return there, nil
+	return store, nil
 }
 
 // permit says why the steps may not be made: all of them or none are begun.
 func (f *importFlags) permit(steps []step) error {
 	if n := count(steps, actionConflict); n > 0 {
 		return fmt.Errorf("%d parameters are of another type, which cannot change: delete them, or import below another path", n)
+	}
+	if n := count(steps, actionDeclared); n > 0 {
+		return fmt.Errorf("%d parameters have their value from a manifest (Git), which wins: change it there, or take them out of the file. Nothing was written", n)
 	}
 	if n := count(steps, actionUpdate); n > 0 && !f.overwrite && !f.dryRun {
 		return fmt.Errorf("%d parameters have another value: give --overwrite to change them. Nothing was written", n)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -24,6 +26,7 @@ const (
 	actionUpdate   = "update"
 	actionNone     = "unchanged"
 	actionConflict = "conflict"
+	actionDeclared = "declared"
 )
 
 // step is what is to be done about one parameter. Values of SecureStrings are in no member that is printed.
@@ -38,27 +41,56 @@ type step struct {
 	value string
 }
 
+// inventory is what the store has at the names that a file has, by their canonical names.
+type inventory struct {
+	parameters map[string]types.Parameter
+	// declared are those whose manifest has the value, whether they have a version or not: another one is not put.
+	declared map[string]bool
+}
+
 // plan compares what is wanted with what is there.
-func plan(wanted []wantedParameter, there map[string]types.Parameter) []step {
+func plan(wanted []wantedParameter, store inventory) []step {
 	out := make([]step, 0, len(wanted))
 	for _, w := range wanted {
 		s := step{Action: actionCreate, Name: w.name, Type: string(w.kind), value: w.value}
-		found, is := there[arn.CanonicalParameter(w.name)]
+		there, is := store.parameters[arn.CanonicalParameter(w.name)]
 		switch {
 		case !is:
-		case found.Type != w.kind:
-			s.Action, s.Type = actionConflict, fmt.Sprintf("%s, is %s", w.kind, found.Type)
-		case aws.ToString(found.Value) == w.value:
+		case there.Type != w.kind:
+			s.Action, s.Type = actionConflict, fmt.Sprintf("%s, is %s", w.kind, there.Type)
+		case aws.ToString(there.Value) == w.value:
 			s.Action = actionNone
 		default:
 			s.Action = actionUpdate
 		}
-		if w.kind != types.ParameterTypeSecureString && found.Type != types.ParameterTypeSecureString && s.Action != actionNone {
-			s.Now, s.File = found.Value, aws.String(w.value)
+		if s.Action != actionNone && s.Action != actionConflict && store.declared[arn.CanonicalParameter(w.name)] {
+			s.Action = actionDeclared
+		}
+		if w.kind != types.ParameterTypeSecureString && there.Type != types.ParameterTypeSecureString && s.Action != actionNone {
+			s.Now, s.File = there.Value, aws.String(w.value)
 		}
 		out = append(out, s)
 	}
 	return out
+}
+
+// maximumDeclared is the length of the header of a request of ten names, generously.
+const maximumDeclared = 64
+
+// readDeclared reads the positions of names in the header in which the gateway says which of them manifests declare. Of what is no such header there are none: AWS itself has
+// none, and what is refused is told when it is written, too.
+func readDeclared(header string, names []string) (declared []string) {
+	if header == "" || len(header) > maximumDeclared {
+		return nil
+	}
+	for text := range strings.SplitSeq(header, ",") {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 0 || n >= len(names) {
+			return nil
+		}
+		declared = append(declared, names[n])
+	}
+	return declared
 }
 
 func count(steps []step, action string) (n int) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"reflect"
 	"slices"
 	"strconv"
@@ -20,7 +19,7 @@ type Engine interface {
 	Login(ctx context.Context, c *Credential) error
 	// SetPassword makes the server accept to's password for its user, whose password in as is good: the user acts itself. Only an
 	// engine in which that takes rights that no application has acts as admin, if that is not nil. Where the engine lets a user have
-	// several passwords, as's stays good, and others do not.
+	// several passwords, as's stays good, and others do not. What fails as the admin says so (AsAdmin).
 	SetPassword(ctx context.Context, as, to, admin *Credential) error
 	// EnsureUser makes the server accept to's password, and no other, for its user, which it makes if there is none: with the rights
 	// of the user like, if that is not empty. It acts as admin, and refuses (ErrPermission) to change users with more rights than an
@@ -109,7 +108,7 @@ func (d *Database) Set(ctx context.Context, s *Stored) (out Outcome, err error) 
 }
 
 func (d *Database) set(ctx context.Context, s *Stored) (healed bool, err error) {
-	err = d.Engine.Login(ctx, s.Pending)
+	err = d.login(ctx, s.Pending, pendingVersion)
 	if err == nil || !errors.Is(err, ErrRefused) {
 		return false, err
 	}
@@ -138,11 +137,11 @@ func (d *Database) prove(ctx context.Context, s *Stored) error {
 	if s.Own {
 		return nil
 	}
-	for _, as := range []*Credential{s.Current, s.Previous} {
-		if as == nil || !slices.Equal(d.User(as), d.User(s.Pending)) {
+	for _, as := range s.good() {
+		if !slices.Equal(d.User(as.Credential), d.User(s.Pending)) {
 			continue
 		}
-		if err := d.Engine.Login(ctx, as); err == nil || !errors.Is(err, ErrRefused) {
+		if err := d.login(ctx, as.Credential, as.version); err == nil || !errors.Is(err, ErrRefused) {
 			return err
 		}
 	}
@@ -169,18 +168,23 @@ func (d *Database) persist(ctx context.Context, s *Stored) (volatile bool, err e
 		as = s.Pending
 	}
 	kept, err := server.Persist(ctx, as)
+	if s.Admin != nil {
+		err = AsAdmin(s.Admin, err)
+	} else {
+		err = withVersion(as, pendingVersion, err)
+	}
 	return !kept && err == nil, err
 }
 
 // asUser has the user change its own password by whichever stored version logs in. Failing that the admin sets it.
 func (d *Database) asUser(ctx context.Context, s *Stored) (healed bool, err error) {
-	for _, as := range []*Credential{s.Current, s.Previous} {
-		if as == nil || as.Username != s.Pending.Username || d.scope(as) != d.scope(s.Pending) || !as.SameServer(s.Pending) {
+	for _, as := range s.good() {
+		if as.Username != s.Pending.Username || d.scope(as.Credential) != d.scope(s.Pending) || !as.SameServer(s.Pending) {
 			continue
 		}
-		err := d.Engine.Login(ctx, as)
+		err := d.login(ctx, as.Credential, as.version)
 		if err == nil {
-			return false, d.Engine.SetPassword(ctx, as, s.Pending, s.Admin)
+			return false, d.Engine.SetPassword(ctx, as.Credential, s.Pending, s.Admin)
 		}
 		if !errors.Is(err, ErrRefused) || bars(err) {
 			return false, err
@@ -207,10 +211,7 @@ func (d *Database) asAdmin(ctx context.Context, s *Stored) error {
 	if base := baseOf(s.Pending.Username); d.Strategy == AlternatingUsers && base != s.Pending.Username {
 		like = base
 	}
-	if err := d.Engine.EnsureUser(ctx, s.Admin, s.Pending, like); err != nil {
-		return fmt.Errorf("as the admin %s: %w", s.Admin.Username, err)
-	}
-	return nil
+	return AsAdmin(s.Admin, d.Engine.EnsureUser(ctx, s.Admin, s.Pending, like))
 }
 
 // Test logs in with the pending version (testSecret).
@@ -218,7 +219,7 @@ func (d *Database) Test(ctx context.Context, s *Stored) error {
 	if err := d.check(s); err != nil {
 		return err
 	}
-	return d.Engine.Login(ctx, s.Pending)
+	return d.login(ctx, s.Pending, pendingVersion)
 }
 
 // Verify says whether the version in force, which is Pending and Current here, logs in, and so does the admin: what a rotation by this
@@ -233,7 +234,7 @@ func (d *Database) Verify(ctx context.Context, s *Stored) error {
 			return err
 		}
 	}
-	err := d.Engine.Login(ctx, s.Current)
+	err := d.login(ctx, s.Current, currentVersion)
 	if errors.Is(err, ErrRefused) && !errors.Is(err, ErrBarred) {
 		return Because(ErrDrift, "the current version of user %s is not accepted by %s: put the password that is in force with PutSecretValue, "+
 			"or rotate with adminSecretRef set, which sets a fresh one", s.Current.Username, s.Current.Host)
@@ -241,10 +242,7 @@ func (d *Database) Verify(ctx context.Context, s *Stored) error {
 	if err != nil || s.Admin == nil {
 		return err
 	}
-	if err := d.Engine.Login(ctx, s.Admin); err != nil {
-		return fmt.Errorf("as the admin %s: %w", s.Admin.Username, err)
-	}
-	return nil
+	return AsAdmin(s.Admin, d.Engine.Login(ctx, s.Admin))
 }
 
 // invalid is ErrInvalid, in its words, and what else it is.

@@ -368,6 +368,10 @@ var _ = Describe("A list of certificates", func() {
 			in.CertificateKeyPairOrigins = []types.CertificateKeyPairOrigin{types.CertificateKeyPairOriginCustomerProvided}
 		})).To(ConsistOf("d.example.com"))
 		is(second(admin.ListCertificates(ctx, &sdk.ListCertificatesInput{NextToken: ptr.To("x")})), "InvalidArgsException", "NextToken")
+		first, err := admin.ListCertificates(ctx, &sdk.ListCertificatesInput{Includes: &types.Filters{KeyTypes: types.KeyAlgorithm("").Values()}, MaxItems: ptr.To[int32](1)})
+		Expect(err).NotTo(HaveOccurred())
+		Expect(first.NextToken).NotTo(BeNil())
+		is(second(admin.ListCertificates(ctx, &sdk.ListCertificatesInput{NextToken: first.NextToken})), "InvalidArgsException", "NextToken")
 	})
 })
 

@@ -3,7 +3,6 @@ package acm
 import (
 	"context"
 	"crypto/x509"
-	"fmt"
 	"slices"
 	"time"
 
@@ -32,7 +31,7 @@ func (a *api) listCertificates(ctx context.Context, call *gateway.Call, in *sdk.
 		return nil, &types.InvalidArgsException{Message: ptr.To("SortOrder needs SortBy.")}
 	}
 	descending := in.SortOrder == types.SortOrderDescending
-	of := fmt.Sprintf("certificates/%t", descending)
+	of := page.Of(call, in)
 	after, err := page.After(in.NextToken, of)
 	if err != nil {
 		return nil, &types.InvalidArgsException{Message: ptr.To(err.Error())}

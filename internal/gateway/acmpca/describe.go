@@ -115,7 +115,7 @@ func revoked(err error) bool { return err != nil && fault.Of(err).Reason == v1al
 func (a *api) listCertificateAuthorities(ctx context.Context, call *gateway.Call, in *sdk.ListCertificateAuthoritiesInput, _ struct{}) (
 	*sdk.ListCertificateAuthoritiesOutput, error,
 ) {
-	of := "authorities/" + string(in.ResourceOwner)
+	of := page.Of(call, in)
 	after, err := page.After(in.NextToken, of)
 	if err != nil {
 		return nil, &types.InvalidNextTokenException{Message: ptr.To(err.Error())}
@@ -206,8 +206,8 @@ func (a *api) untagCertificateAuthority(ctx context.Context, _ *gateway.Call, in
 	return &sdk.UntagCertificateAuthorityOutput{}, answer(t.arn, err)
 }
 
-func (a *api) listTags(_ context.Context, _ *gateway.Call, in *sdk.ListTagsInput, t target) (*sdk.ListTagsOutput, error) {
-	of := "tags/" + t.arn
+func (a *api) listTags(_ context.Context, call *gateway.Call, in *sdk.ListTagsInput, t target) (*sdk.ListTagsOutput, error) {
+	of := page.Of(call, in)
 	after, err := page.After(in.NextToken, of)
 	if err != nil {
 		return nil, invalidArgs(err.Error())

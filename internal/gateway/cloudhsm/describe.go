@@ -4,8 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json/v2"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -58,15 +56,6 @@ func passes(hc *v1alpha1.HSMCluster, in map[string][]string) bool {
 	return true
 }
 
-// listOf names a list of clusters in a token, by a digest of its filters: tokens have at most 256 characters.
-func listOf(asked map[string][]string) (string, error) {
-	text, err := json.Marshal(asked, json.Deterministic(true))
-	if err != nil {
-		return "", fmt.Errorf("encoding the filters of a list: %w", err)
-	}
-	return "c" + digest(string(text)), nil
-}
-
 // digest is 64 bits of SHA-256.
 func digest(text string) string {
 	sum := sha256.Sum256([]byte(text))
@@ -77,10 +66,7 @@ func (a *api) describeClusters(ctx context.Context, call *gateway.Call, in *sdk.
 	if err := checkFilters(in.Filters); err != nil {
 		return nil, err
 	}
-	of, err := listOf(in.Filters)
-	if err != nil {
-		return nil, err
-	}
+	of := page.Of(call, in)
 	after, err := page.After(in.NextToken, of)
 	if err != nil {
 		return nil, invalid(err.Error())
@@ -151,8 +137,8 @@ func subnets(hc *v1alpha1.HSMCluster, region string) map[string]string {
 	return out
 }
 
-func (a *api) listTags(_ context.Context, _ *gateway.Call, in *sdk.ListTagsInput, hc target) (*sdk.ListTagsOutput, error) {
-	of := "t" + digest(*in.ResourceId)
+func (a *api) listTags(_ context.Context, call *gateway.Call, in *sdk.ListTagsInput, hc target) (*sdk.ListTagsOutput, error) {
+	of := page.Of(call, in)
 	after, err := page.After(in.NextToken, of)
 	if err != nil {
 		return nil, invalid(err.Error())

@@ -7,12 +7,15 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	sdk "github.com/aws/aws-sdk-go-v2/service/cloudhsmv2"
 	"github.com/aws/smithy-go"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/gateway"
 	"strongroom.dev/strongroom/internal/gateway/page"
 	"strongroom.dev/strongroom/internal/gateway/tags"
 	"strongroom.dev/strongroom/internal/service/cloudhsm"
+	serviceiam "strongroom.dev/strongroom/internal/service/iam"
 )
 
 func TestEachRefusalIsAWSsErrorAndNamesTheClusterAndTheCause(t *testing.T) {
@@ -49,22 +52,14 @@ func TestEachRefusalIsAWSsErrorAndNamesTheClusterAndTheCause(t *testing.T) {
 
 // AWS's model: NextToken has at most 256 characters, and one that is longer is refused before it is read.
 func TestATokenIsNeverTooLongToBeSentBack(t *testing.T) {
-	of, err := listOf(map[string][]string{"clusterIds": {strings.Repeat("x", 1<<16)}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	call := &gateway.Call{Identity: &serviceiam.Identity{}}
+	of := page.Of(call, &sdk.DescribeClustersInput{Filters: map[string][]string{"clusterIds": {strings.Repeat("x", 1<<16)}}})
 	at := func(hc **v1alpha1.HSMCluster) page.Place {
 		return page.Place{Of: of, ID: cloudhsm.ClusterID((*hc).Namespace, (*hc).Name)}
 	}
 	_, next, err := page.Cut([]*v1alpha1.HSMCluster{{}, {}}, at, nil, 1, false)
 	if err != nil || next == nil || len(*next) > 256 {
 		t.Errorf("%v, %v", next, err)
-	}
-	same, _ := listOf(map[string][]string{"states": {"ACTIVE"}, "clusterIds": {"a", "b"}})
-	again, _ := listOf(map[string][]string{"clusterIds": {"a", "b"}, "states": {"ACTIVE"}})
-	other, _ := listOf(map[string][]string{"clusterIds": {"b", "a"}, "states": {"ACTIVE"}})
-	if same != again || same == other {
-		t.Error("a token is not of one list of filters alone")
 	}
 }
 

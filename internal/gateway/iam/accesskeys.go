@@ -56,7 +56,7 @@ func (a *api) updateAccessKey(ctx context.Context, _ *gateway.Call, in *sdk.Upda
 	return &sdk.UpdateAccessKeyOutput{}, keyAnswer(err, u, in.AccessKeyId)
 }
 
-func (a *api) listAccessKeys(_ context.Context, _ *gateway.Call, in *sdk.ListAccessKeysInput, u *v1alpha1.IAMUser) (*sdk.ListAccessKeysOutput, error) {
+func (a *api) listAccessKeys(_ context.Context, call *gateway.Call, in *sdk.ListAccessKeysInput, u *v1alpha1.IAMUser) (*sdk.ListAccessKeysOutput, error) {
 	out := &sdk.ListAccessKeysOutput{AccessKeyMetadata: []types.AccessKeyMetadata{}}
 	for _, wanted := range u.Spec.AccessKeys { // what spec lacks is refused already
 		made := u.AccessKeyStatusOf(wanted.Name)
@@ -71,7 +71,7 @@ func (a *api) listAccessKeys(_ context.Context, _ *gateway.Call, in *sdk.ListAcc
 			AccessKeyId: ptr.To(made.AccessKeyID), CreateDate: ptr.To(made.CreatedTime.UTC()), Status: status, UserName: ptr.To(u.AWSName()),
 		})
 	}
-	p, err := paged(out.AccessKeyMetadata, func(m types.AccessKeyMetadata) string { return *m.AccessKeyId }, in.Marker, in.MaxItems)
+	p, err := paged(out.AccessKeyMetadata, func(m types.AccessKeyMetadata) string { return *m.AccessKeyId }, ask(call, in, in.Marker, in.MaxItems))
 	out.AccessKeyMetadata, out.IsTruncated, out.Marker = p.items, p.truncated, p.marker
 	return out, err
 }

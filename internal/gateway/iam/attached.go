@@ -144,7 +144,7 @@ func detach[T iam.Entity](ctx context.Context, a *api, e T, policyARN *string) e
 	})
 }
 
-func attachedOf(p *v1alpha1.IdentityPolicies, prefix *string, marker *string, size *int32) (page[types.AttachedPolicy], error) {
+func attachedOf(p *v1alpha1.IdentityPolicies, prefix *string, want asked) (page[types.AttachedPolicy], error) {
 	out := []types.AttachedPolicy{}
 	for _, policyARN := range p.ManagedPolicyARNs {
 		resource := policyARN[strings.Index(policyARN, ":policy/")+len(":policy"):]
@@ -153,7 +153,7 @@ func attachedOf(p *v1alpha1.IdentityPolicies, prefix *string, marker *string, si
 			out = append(out, types.AttachedPolicy{PolicyArn: ptr.To(policyARN), PolicyName: ptr.To(name)})
 		}
 	}
-	return paged(out, func(p types.AttachedPolicy) string { return *p.PolicyArn }, marker, size)
+	return paged(out, func(p types.AttachedPolicy) string { return *p.PolicyArn }, want)
 }
 
 // putInline puts a policy that is part of a user, role or group, in the place of one of its name.
@@ -201,12 +201,12 @@ func inline(e iam.Entity, name *string) (*string, error) {
 	return encoded(&p.Policies[at].Document), nil
 }
 
-func inlineNames(p *v1alpha1.IdentityPolicies, marker *string, size *int32) (page[string], error) {
+func inlineNames(p *v1alpha1.IdentityPolicies, want asked) (page[string], error) {
 	out := []string{}
 	for i := range p.Policies {
 		out = append(out, p.Policies[i].Name)
 	}
-	return paged(out, func(name string) string { return name }, marker, size)
+	return paged(out, func(name string) string { return name }, want)
 }
 
 // bound sets the permissions boundary; nil removes it.

@@ -25,8 +25,8 @@ func (a *api) groupPolicies() []gateway.Operation {
 		}),
 		gateway.Op("ListAttachedGroupPolicies", func(ctx context.Context, c *gateway.Call, in *sdk.ListAttachedGroupPoliciesInput) (groupResource, error) {
 			return a.group(ctx, c, in.GroupName, contextKeys{})
-		}, func(_ context.Context, _ *gateway.Call, in *sdk.ListAttachedGroupPoliciesInput, o *v1alpha1.IAMGroup) (*sdk.ListAttachedGroupPoliciesOutput, error) {
-			p, err := attachedOf(&o.Spec.IdentityPolicies, in.PathPrefix, in.Marker, in.MaxItems)
+		}, func(_ context.Context, call *gateway.Call, in *sdk.ListAttachedGroupPoliciesInput, o *v1alpha1.IAMGroup) (*sdk.ListAttachedGroupPoliciesOutput, error) {
+			p, err := attachedOf(&o.Spec.IdentityPolicies, in.PathPrefix, ask(call, in, in.Marker, in.MaxItems))
 			return &sdk.ListAttachedGroupPoliciesOutput{AttachedPolicies: p.items, IsTruncated: p.truncated, Marker: p.marker}, err
 		}, gateway.ReadOnly),
 		gateway.Op("PutGroupPolicy", func(ctx context.Context, c *gateway.Call, in *sdk.PutGroupPolicyInput) (groupResource, error) {
@@ -47,8 +47,8 @@ func (a *api) groupPolicies() []gateway.Operation {
 		}, gateway.ReadOnly),
 		gateway.Op("ListGroupPolicies", func(ctx context.Context, c *gateway.Call, in *sdk.ListGroupPoliciesInput) (groupResource, error) {
 			return a.group(ctx, c, in.GroupName, contextKeys{})
-		}, func(_ context.Context, _ *gateway.Call, in *sdk.ListGroupPoliciesInput, o *v1alpha1.IAMGroup) (*sdk.ListGroupPoliciesOutput, error) {
-			p, err := inlineNames(&o.Spec.IdentityPolicies, in.Marker, in.MaxItems)
+		}, func(_ context.Context, call *gateway.Call, in *sdk.ListGroupPoliciesInput, o *v1alpha1.IAMGroup) (*sdk.ListGroupPoliciesOutput, error) {
+			p, err := inlineNames(&o.Spec.IdentityPolicies, ask(call, in, in.Marker, in.MaxItems))
 			return &sdk.ListGroupPoliciesOutput{PolicyNames: p.items, IsTruncated: p.truncated, Marker: p.marker}, err
 		}, gateway.ReadOnly),
 	}

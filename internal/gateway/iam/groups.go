@@ -60,7 +60,7 @@ func (a *api) getGroup(ctx context.Context, call *gateway.Call, in *sdk.GetGroup
 	if err != nil {
 		return nil, err
 	}
-	p, err := paged(members, func(u *v1alpha1.IAMUser) string { return u.AWSName() }, in.Marker, in.MaxItems)
+	p, err := paged(members, func(u *v1alpha1.IAMUser) string { return u.AWSName() }, ask(call, in, in.Marker, in.MaxItems))
 	if err != nil {
 		return nil, err
 	}
@@ -74,7 +74,7 @@ func (a *api) getGroup(ctx context.Context, call *gateway.Call, in *sdk.GetGroup
 }
 
 func (a *api) listGroups(ctx context.Context, call *gateway.Call, in *sdk.ListGroupsInput, _ struct{}) (*sdk.ListGroupsOutput, error) {
-	p, err := listed[*v1alpha1.IAMGroup](ctx, a, call, in.PathPrefix, in.Marker, in.MaxItems)
+	p, err := listed[*v1alpha1.IAMGroup](ctx, a, call, in.PathPrefix, ask(call, in, in.Marker, in.MaxItems))
 	if err != nil {
 		return nil, err
 	}

@@ -62,6 +62,6 @@ func (a *api) listGroupsForUser(ctx context.Context, call *gateway.Call, in *sdk
 	if err != nil {
 		return nil, err
 	}
-	p, err := paged(groups, func(g *v1alpha1.IAMGroup) string { return g.AWSName() }, in.Marker, in.MaxItems)
+	p, err := paged(groups, func(g *v1alpha1.IAMGroup) string { return g.AWSName() }, ask(call, in, in.Marker, in.MaxItems))
 	return &sdk.ListGroupsForUserOutput{Groups: groupsTo(call.Account(), p.items), IsTruncated: p.truncated, Marker: p.marker}, err
 }

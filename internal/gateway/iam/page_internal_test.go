@@ -1,7 +1,6 @@
 package iam
 
 import (
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -9,7 +8,6 @@ import (
 	"testing"
 
 	"github.com/aws/smithy-go"
-	"k8s.io/utils/ptr"
 )
 
 func self(s string) string { return s }
@@ -19,7 +17,7 @@ func walk(t *testing.T, all []string, size int32, change func([]string) []string
 	t.Helper()
 	var marker *string
 	for {
-		p, err := paged(slices.Clone(all), self, marker, &size)
+		p, err := paged(slices.Clone(all), self, asked{of: "list", marker: marker, size: &size})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -94,25 +92,37 @@ func TestAPageHasAHundredItemsIfTheRequestNamesNoNumber(t *testing.T) {
 	for i := range usualPage + 1 {
 		all = append(all, fmt.Sprintf("%03d", i))
 	}
-	p, err := paged(slices.Clone(all), self, nil, nil)
+	p, err := paged(slices.Clone(all), self, asked{of: "list"})
 	if err != nil || len(p.items) != 100 || !p.truncated {
 		t.Fatalf("%d items, truncated %t, %v", len(p.items), p.truncated, err)
 	}
-	if p, err = paged(all[:usualPage], self, nil, nil); err != nil || len(p.items) != 100 || p.truncated || p.marker != nil {
+	if p, err = paged(all[:usualPage], self, asked{of: "list"}); err != nil || len(p.items) != 100 || p.truncated || p.marker != nil {
 		t.Fatalf("a hundred are one page: %d items, truncated %t, %v", len(p.items), p.truncated, err)
 	}
 }
 
 func TestAMarkerThatNoAnswerHadIsRefused(t *testing.T) {
-	for _, marker := range []string{"!", "=", "a", "YQ==", "\x00", "ünicode"} {
-		_, err := paged([]string{"a"}, self, &marker, nil)
+	for _, marker := range []string{"!", "=", "a", "YQ==", "YQ", "\x00", "ünicode", *asked{of: "other"}.next("a"), *asked{of: "lis"}.next("t/a"), ""} {
+		_, err := paged([]string{"a"}, self, asked{of: "list", marker: &marker})
 		var api smithy.APIError
 		if !errors.As(err, &api) || api.ErrorCode() != "ValidationError" || api.ErrorMessage() != "Invalid Marker." {
 			t.Errorf("%q: %v", marker, err)
 		}
 	}
-	after := ptr.To(base64.RawURLEncoding.EncodeToString([]byte("zz")))
-	if p, err := paged([]string{"a", "b"}, self, after, nil); err != nil || len(p.items) != 0 || p.truncated {
+	after := asked{of: "list"}.next("zz")
+	if p, err := paged([]string{"a", "b"}, self, asked{of: "list", marker: after}); err != nil || len(p.items) != 0 || p.truncated {
 		t.Errorf("after the last there is nothing: %v, %v", p, err)
 	}
+}
+
+func FuzzAMarkerIsRefusedOrOneOfItsList(f *testing.F) {
+	for _, marker := range []string{"", "!", *asked{of: "list"}.next("a"), *asked{of: "list"}.next(""), *asked{of: "other"}.next("a")} {
+		f.Add(marker)
+	}
+	f.Fuzz(func(t *testing.T, marker string) {
+		name, found, err := asked{of: "list", marker: &marker}.after()
+		if err == nil && (!found || *asked{of: "list"}.next(name) == "") || err != nil && (found || name != "") {
+			t.Errorf("%q is read as %q, %t, %v", marker, name, found, err)
+		}
+	})
 }

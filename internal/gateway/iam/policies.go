@@ -164,7 +164,7 @@ func (a *api) listPolicies(ctx context.Context, call *gateway.Call, in *sdk.List
 			listed = append(listed, *policy)
 		}
 	}
-	p, err := paged(listed, func(p types.Policy) string { return *p.Arn }, in.Marker, in.MaxItems)
+	p, err := paged(listed, func(p types.Policy) string { return *p.Arn }, ask(call, in, in.Marker, in.MaxItems))
 	if p.items == nil {
 		p.items = []types.Policy{}
 	}

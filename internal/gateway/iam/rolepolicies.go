@@ -25,8 +25,8 @@ func (a *api) rolePolicies() []gateway.Operation {
 		}),
 		gateway.Op("ListAttachedRolePolicies", func(ctx context.Context, c *gateway.Call, in *sdk.ListAttachedRolePoliciesInput) (roleResource, error) {
 			return a.role(ctx, c, ptr.To(deref(in.RoleName)), contextKeys{})
-		}, func(_ context.Context, _ *gateway.Call, in *sdk.ListAttachedRolePoliciesInput, o *v1alpha1.IAMRole) (*sdk.ListAttachedRolePoliciesOutput, error) {
-			p, err := attachedOf(&o.Spec.IdentityPolicies, in.PathPrefix, in.Marker, in.MaxItems)
+		}, func(_ context.Context, call *gateway.Call, in *sdk.ListAttachedRolePoliciesInput, o *v1alpha1.IAMRole) (*sdk.ListAttachedRolePoliciesOutput, error) {
+			p, err := attachedOf(&o.Spec.IdentityPolicies, in.PathPrefix, ask(call, in, in.Marker, in.MaxItems))
 			return &sdk.ListAttachedRolePoliciesOutput{AttachedPolicies: p.items, IsTruncated: p.truncated, Marker: p.marker}, err
 		}, gateway.ReadOnly),
 		gateway.Op("PutRolePolicy", func(ctx context.Context, c *gateway.Call, in *sdk.PutRolePolicyInput) (roleResource, error) {
@@ -47,8 +47,8 @@ func (a *api) rolePolicies() []gateway.Operation {
 		}, gateway.ReadOnly),
 		gateway.Op("ListRolePolicies", func(ctx context.Context, c *gateway.Call, in *sdk.ListRolePoliciesInput) (roleResource, error) {
 			return a.role(ctx, c, ptr.To(deref(in.RoleName)), contextKeys{})
-		}, func(_ context.Context, _ *gateway.Call, in *sdk.ListRolePoliciesInput, o *v1alpha1.IAMRole) (*sdk.ListRolePoliciesOutput, error) {
-			p, err := inlineNames(&o.Spec.IdentityPolicies, in.Marker, in.MaxItems)
+		}, func(_ context.Context, call *gateway.Call, in *sdk.ListRolePoliciesInput, o *v1alpha1.IAMRole) (*sdk.ListRolePoliciesOutput, error) {
+			p, err := inlineNames(&o.Spec.IdentityPolicies, ask(call, in, in.Marker, in.MaxItems))
 			return &sdk.ListRolePoliciesOutput{PolicyNames: p.items, IsTruncated: p.truncated, Marker: p.marker}, err
 		}, gateway.ReadOnly),
 		gateway.Op("PutRolePermissionsBoundary", func(ctx context.Context, c *gateway.Call, in *sdk.PutRolePermissionsBoundaryInput) (roleResource, error) {

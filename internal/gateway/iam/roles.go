@@ -106,7 +106,7 @@ func (a *api) getRole(_ context.Context, call *gateway.Call, _ *sdk.GetRoleInput
 }
 
 func (a *api) listRoles(ctx context.Context, call *gateway.Call, in *sdk.ListRolesInput, _ struct{}) (*sdk.ListRolesOutput, error) {
-	p, err := listed[*v1alpha1.IAMRole](ctx, a, call, in.PathPrefix, in.Marker, in.MaxItems)
+	p, err := listed[*v1alpha1.IAMRole](ctx, a, call, in.PathPrefix, ask(call, in, in.Marker, in.MaxItems))
 	if err != nil {
 		return nil, err
 	}
@@ -119,8 +119,8 @@ func (a *api) listRoles(ctx context.Context, call *gateway.Call, in *sdk.ListRol
 	return out, nil
 }
 
-func (a *api) listRoleTags(_ context.Context, _ *gateway.Call, in *sdk.ListRoleTagsInput, r *v1alpha1.IAMRole) (*sdk.ListRoleTagsOutput, error) {
-	p, err := paged(tagsTo(r.Spec.Tags), tagKey, in.Marker, in.MaxItems)
+func (a *api) listRoleTags(_ context.Context, call *gateway.Call, in *sdk.ListRoleTagsInput, r *v1alpha1.IAMRole) (*sdk.ListRoleTagsOutput, error) {
+	p, err := paged(tagsTo(r.Spec.Tags), tagKey, ask(call, in, in.Marker, in.MaxItems))
 	return &sdk.ListRoleTagsOutput{Tags: p.items, IsTruncated: p.truncated, Marker: p.marker}, err
 }
 

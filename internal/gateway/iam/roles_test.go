@@ -221,6 +221,13 @@ var _ = Describe("A role of the API", func() {
 		first, err := admin.ListRoles(ctx, &sdk.ListRolesInput{PathPrefix: s("/listed/"), MaxItems: aws.Int32(2)})
 		Expect(err).NotTo(HaveOccurred())
 		Expect(first.IsTruncated).To(BeTrue())
+		for _, other := range []*sdk.ListRolesInput{{}, {PathPrefix: s("/")}, {PathPrefix: s("/listed/x")}} {
+			other.Marker = first.Marker
+			_, err := admin.ListRoles(ctx, other)
+			Expect(code(err)).To(Equal("ValidationError"), "a marker is of the prefix that it was made for")
+		}
+		_, err = admin.ListUsers(ctx, &sdk.ListUsersInput{PathPrefix: s("/listed/"), Marker: first.Marker})
+		Expect(code(err)).To(Equal("ValidationError"))
 		rest, err := admin.ListRoles(ctx, &sdk.ListRolesInput{PathPrefix: s("/listed/"), MaxItems: aws.Int32(2), Marker: first.Marker})
 		Expect(err).NotTo(HaveOccurred())
 		Expect(rest.IsTruncated).To(BeFalse())

@@ -95,17 +95,18 @@ func (s *simulation) more(boundaries []string, resourcePolicy *string, resources
 
 // run puts a page of the questions, every action to every resource: those alone are worked out that are answered. A marker is the
 // number of the first question of its page.
-func (s *simulation) run(ctx context.Context, marker *string, size *int32) (results []types.EvaluationResult, truncated bool, next *string, err error) {
-	first, total, most := 0, len(s.actions)*len(s.resources), usualPage
-	if marker != nil {
-		if first, err = strconv.Atoi(*marker); err != nil || first < 0 || first > total {
+func (s *simulation) run(ctx context.Context, want asked) (results []types.EvaluationResult, truncated bool, next *string, err error) {
+	first, total := 0, len(s.actions)*len(s.resources)
+	text, behind, err := want.after()
+	if err != nil {
+		return nil, false, nil, err
+	}
+	if behind {
+		if first, err = strconv.Atoi(text); err != nil || first < 0 || first > total {
 			return nil, false, nil, invalid("Invalid Marker.")
 		}
 	}
-	if size != nil {
-		most = int(*size)
-	}
-	end := min(total, first+most)
+	end := min(total, first+want.most())
 	if err := s.affordable(first, end); err != nil {
 		return nil, false, nil, err
 	}
@@ -117,7 +118,7 @@ func (s *simulation) run(ctx context.Context, marker *string, size *int32) (resu
 		results = append(results, s.evaluate(s.actions[i/len(s.resources)], s.resources[i%len(s.resources)]))
 	}
 	if end < total {
-		next = ptr.To(strconv.Itoa(end))
+		next = want.next(strconv.Itoa(end))
 	}
 	return results, end < total, next, nil
 }
@@ -186,7 +187,7 @@ func (a *api) simulateCustom(ctx context.Context, call *gateway.Call, in *sdk.Si
 	if err := s.more(in.PermissionsBoundaryPolicyInputList, in.ResourcePolicy, in.ResourceArns, in.ContextEntries); err != nil {
 		return nil, err
 	}
-	results, truncated, next, err := s.run(ctx, in.Marker, in.MaxItems)
+	results, truncated, next, err := s.run(ctx, ask(call, in, in.Marker, in.MaxItems))
 	return &sdk.SimulateCustomPolicyOutput{EvaluationResults: results, IsTruncated: truncated, Marker: next}, err
 }
 
@@ -215,6 +216,6 @@ func (a *api) simulatePrincipal(ctx context.Context, call *gateway.Call, in *sdk
 	known := gateway.ContextOf(&gateway.Call{Identity: identity, Time: call.Time, Region: call.Region})
 	maps.Copy(known, s.context)
 	s.context = known
-	results, truncated, next, err := s.run(ctx, in.Marker, in.MaxItems)
+	results, truncated, next, err := s.run(ctx, ask(call, in, in.Marker, in.MaxItems))
 	return &sdk.SimulatePrincipalPolicyOutput{EvaluationResults: results, IsTruncated: truncated, Marker: next}, err
 }

@@ -25,8 +25,8 @@ func (a *api) userPolicies() []gateway.Operation {
 		}),
 		gateway.Op("ListAttachedUserPolicies", func(ctx context.Context, c *gateway.Call, in *sdk.ListAttachedUserPoliciesInput) (userResource, error) {
 			return a.user(ctx, c, ptr.To(deref(in.UserName)), contextKeys{})
-		}, func(_ context.Context, _ *gateway.Call, in *sdk.ListAttachedUserPoliciesInput, o *v1alpha1.IAMUser) (*sdk.ListAttachedUserPoliciesOutput, error) {
-			p, err := attachedOf(&o.Spec.IdentityPolicies, in.PathPrefix, in.Marker, in.MaxItems)
+		}, func(_ context.Context, call *gateway.Call, in *sdk.ListAttachedUserPoliciesInput, o *v1alpha1.IAMUser) (*sdk.ListAttachedUserPoliciesOutput, error) {
+			p, err := attachedOf(&o.Spec.IdentityPolicies, in.PathPrefix, ask(call, in, in.Marker, in.MaxItems))
 			return &sdk.ListAttachedUserPoliciesOutput{AttachedPolicies: p.items, IsTruncated: p.truncated, Marker: p.marker}, err
 		}, gateway.ReadOnly),
 		gateway.Op("PutUserPolicy", func(ctx context.Context, c *gateway.Call, in *sdk.PutUserPolicyInput) (userResource, error) {
@@ -47,8 +47,8 @@ func (a *api) userPolicies() []gateway.Operation {
 		}, gateway.ReadOnly),
 		gateway.Op("ListUserPolicies", func(ctx context.Context, c *gateway.Call, in *sdk.ListUserPoliciesInput) (userResource, error) {
 			return a.user(ctx, c, ptr.To(deref(in.UserName)), contextKeys{})
-		}, func(_ context.Context, _ *gateway.Call, in *sdk.ListUserPoliciesInput, o *v1alpha1.IAMUser) (*sdk.ListUserPoliciesOutput, error) {
-			p, err := inlineNames(&o.Spec.IdentityPolicies, in.Marker, in.MaxItems)
+		}, func(_ context.Context, call *gateway.Call, in *sdk.ListUserPoliciesInput, o *v1alpha1.IAMUser) (*sdk.ListUserPoliciesOutput, error) {
+			p, err := inlineNames(&o.Spec.IdentityPolicies, ask(call, in, in.Marker, in.MaxItems))
 			return &sdk.ListUserPoliciesOutput{PolicyNames: p.items, IsTruncated: p.truncated, Marker: p.marker}, err
 		}, gateway.ReadOnly),
 		gateway.Op("PutUserPermissionsBoundary", func(ctx context.Context, c *gateway.Call, in *sdk.PutUserPermissionsBoundaryInput) (userResource, error) {

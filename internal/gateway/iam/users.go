@@ -121,7 +121,7 @@ func (a *api) getUser(_ context.Context, call *gateway.Call, _ *sdk.GetUserInput
 }
 
 func (a *api) listUsers(ctx context.Context, call *gateway.Call, in *sdk.ListUsersInput, _ struct{}) (*sdk.ListUsersOutput, error) {
-	p, err := listed[*v1alpha1.IAMUser](ctx, a, call, in.PathPrefix, in.Marker, in.MaxItems)
+	p, err := listed[*v1alpha1.IAMUser](ctx, a, call, in.PathPrefix, ask(call, in, in.Marker, in.MaxItems))
 	if err != nil {
 		return nil, err
 	}
@@ -135,7 +135,7 @@ func (a *api) listUsers(ctx context.Context, call *gateway.Call, in *sdk.ListUse
 }
 
 // listed is a page of a kind, of the paths that begin so.
-func listed[T iam.Entity](ctx context.Context, a *api, call *gateway.Call, prefix, marker *string, size *int32) (page[T], error) {
+func listed[T iam.Entity](ctx context.Context, a *api, call *gateway.Call, prefix *string, want asked) (page[T], error) {
 	all, err := iam.List[T](ctx, a.IAM, call.Namespace())
 	if err != nil {
 		return page[T]{}, err
@@ -146,11 +146,11 @@ func listed[T iam.Entity](ctx context.Context, a *api, call *gateway.Call, prefi
 			kept = append(kept, e)
 		}
 	}
-	return paged(kept, func(e T) string { return e.AWSName() }, marker, size)
+	return paged(kept, func(e T) string { return e.AWSName() }, want)
 }
 
-func (a *api) listUserTags(_ context.Context, _ *gateway.Call, in *sdk.ListUserTagsInput, u *v1alpha1.IAMUser) (*sdk.ListUserTagsOutput, error) {
-	p, err := paged(tagsTo(u.Spec.Tags), tagKey, in.Marker, in.MaxItems)
+func (a *api) listUserTags(_ context.Context, call *gateway.Call, in *sdk.ListUserTagsInput, u *v1alpha1.IAMUser) (*sdk.ListUserTagsOutput, error) {
+	p, err := paged(tagsTo(u.Spec.Tags), tagKey, ask(call, in, in.Marker, in.MaxItems))
 	return &sdk.ListUserTagsOutput{Tags: p.items, IsTruncated: p.truncated, Marker: p.marker}, err
 }
 

@@ -91,13 +91,13 @@ func (a *api) getVersion(_ context.Context, _ *gateway.Call, in *sdk.GetPolicyVe
 	return &sdk.GetPolicyVersionOutput{PolicyVersion: &out}, nil
 }
 
-func (a *api) listVersions(_ context.Context, _ *gateway.Call, in *sdk.ListPolicyVersionsInput, r readable) (*sdk.ListPolicyVersionsOutput, error) {
+func (a *api) listVersions(_ context.Context, call *gateway.Call, in *sdk.ListPolicyVersionsInput, r readable) (*sdk.ListPolicyVersionsOutput, error) {
 	out := make([]types.PolicyVersion, 0, len(r.versions.Kept))
 	for i := range r.versions.Kept {
 		v := &r.versions.Kept[i]
 		out = append(out, versionTo(v, v.VersionID == r.versions.Default))
 	}
-	p, err := paged(out, newestFirst, in.Marker, in.MaxItems)
+	p, err := paged(out, newestFirst, ask(call, in, in.Marker, in.MaxItems))
 	return &sdk.ListPolicyVersionsOutput{Versions: p.items, IsTruncated: p.truncated, Marker: p.marker}, err
 }
 

@@ -15,6 +15,7 @@ import (
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/keys"
 	"strongroom.dev/strongroom/internal/gateway"
+	list "strongroom.dev/strongroom/internal/gateway/page"
 	"strongroom.dev/strongroom/internal/service/kms"
 )
 
@@ -149,7 +150,7 @@ func (o *operations) listAliases(ctx context.Context, call *gateway.Call, in *aw
 		}
 	}
 	entries := entriesOf(all, call)
-	p, err := paged(o, call, entries, func(e *types.AliasListEntry) string { return *e.AliasName }, in.Marker, in.Limit, 50, 100)
+	p, err := paged(o, list.Of(call, in), entries, func(e *types.AliasListEntry) string { return *e.AliasName }, in.Marker, in.Limit, 50, 100)
 	if err != nil {
 		return nil, err
 	}

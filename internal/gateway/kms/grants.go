@@ -16,6 +16,7 @@ import (
 	"strongroom.dev/strongroom/internal/core/iam"
 	"strongroom.dev/strongroom/internal/core/keys"
 	"strongroom.dev/strongroom/internal/gateway"
+	list "strongroom.dev/strongroom/internal/gateway/page"
 	"strongroom.dev/strongroom/internal/service/kms"
 	"strongroom.dev/strongroom/internal/service/principals"
 )
@@ -241,7 +242,7 @@ func (o *operations) listGrants(ctx context.Context, call *gateway.Call, in *aws
 	for i := range found {
 		listed = append(listed, kms.GrantOnKey{Grant: &found[i], Key: t.key})
 	}
-	return o.grantPage(call, listed, in.Marker, in.Limit)
+	return o.grantPage(list.Of(call, in), listed, in.Marker, in.Limit)
 }
 
 // grantsToList are the grants that a request asks for, one more than the longest page at most.
@@ -259,7 +260,7 @@ func (o *operations) grantsToList(ctx context.Context, call *gateway.Call, in *a
 	after := ""
 	if in.Marker != nil {
 		var err error
-		if after, err = o.openMarker(call, *in.Marker); err != nil {
+		if after, err = o.openMarker(list.Of(call, in), *in.Marker); err != nil {
 			return nil, err
 		}
 	}
@@ -267,8 +268,8 @@ func (o *operations) grantsToList(ctx context.Context, call *gateway.Call, in *a
 	return all, answer(key, err)
 }
 
-func (o *operations) grantPage(call *gateway.Call, all []kms.GrantOnKey, marker *string, limit *int32) (*awskms.ListGrantsOutput, error) {
-	page, err := paged(o, call, all, func(g *kms.GrantOnKey) string { return kms.GrantID(g.Grant) }, marker, limit, usualGrants, mostGrants)
+func (o *operations) grantPage(of string, all []kms.GrantOnKey, marker *string, limit *int32) (*awskms.ListGrantsOutput, error) {
+	page, err := paged(o, of, all, func(g *kms.GrantOnKey) string { return kms.GrantID(g.Grant) }, marker, limit, usualGrants, mostGrants)
 	if err != nil {
 		return nil, err
 	}

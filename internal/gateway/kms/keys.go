@@ -13,6 +13,7 @@ import (
 	"strongroom.dev/strongroom/internal/core/iam"
 	"strongroom.dev/strongroom/internal/core/keys"
 	"strongroom.dev/strongroom/internal/gateway"
+	list "strongroom.dev/strongroom/internal/gateway/page"
 	"strongroom.dev/strongroom/internal/service/cloudhsm"
 	"strongroom.dev/strongroom/internal/service/kms"
 )
@@ -227,7 +228,7 @@ func (o *operations) listKeys(ctx context.Context, call *gateway.Call, in *awskm
 	if err != nil {
 		return nil, answer(nil, err)
 	}
-	page, err := paged(o, call, all, func(k *v1alpha1.KMSKey) string { return k.Status.KeyID }, in.Marker, in.Limit, 100, 1000)
+	page, err := paged(o, list.Of(call, in), all, func(k *v1alpha1.KMSKey) string { return k.Status.KeyID }, in.Marker, in.Limit, 100, 1000)
 	if err != nil {
 		return nil, err
 	}

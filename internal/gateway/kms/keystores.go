@@ -13,6 +13,7 @@ import (
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/gateway"
+	list "strongroom.dev/strongroom/internal/gateway/page"
 	"strongroom.dev/strongroom/internal/service/cloudhsm"
 )
 
@@ -88,7 +89,7 @@ func (o *operations) describeCustomKeyStores(ctx context.Context, call *gateway.
 		}
 	}
 	slices.SortFunc(all, func(a, b *v1alpha1.HSMCluster) int { return cmp.Compare(id(&a), id(&b)) })
-	page, err := paged(o, call, all, id, in.Marker, in.Limit, 100, 1000)
+	page, err := paged(o, list.Of(call, in), all, id, in.Marker, in.Limit, 100, 1000)
 	if err != nil {
 		return nil, err
 	}

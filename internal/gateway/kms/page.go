@@ -10,7 +10,6 @@ import (
 	"strongroom.dev/strongroom/internal/core/keyring"
 	"strongroom.dev/strongroom/internal/core/keys"
 	"strongroom.dev/strongroom/internal/core/secretbytes"
-	"strongroom.dev/strongroom/internal/gateway"
 )
 
 // page is a part of a list.
@@ -21,8 +20,8 @@ type page[T any] struct {
 }
 
 // paged cuts a page out of a list that is in the order of id. A marker is the id of the last item of the page before, sealed, so
-// that it says nothing and is of use for the same list alone; an item that went meanwhile does not matter.
-func paged[T any](o *operations, call *gateway.Call, all []T, id func(*T) string, marker *string, limit *int32, usual, most int) (page[T], error) {
+// that it says nothing and is of use for the same list alone (see page.Of); an item that went meanwhile does not matter.
+func paged[T any](o *operations, list string, all []T, id func(*T) string, marker *string, limit *int32, usual, most int) (page[T], error) {
 	var out page[T]
 	size := usual
 	if limit != nil {
@@ -32,7 +31,7 @@ func paged[T any](o *operations, call *gateway.Call, all []T, id func(*T) string
 		}
 	}
 	if marker != nil {
-		last, err := o.openMarker(call, *marker)
+		last, err := o.openMarker(list, *marker)
 		if err != nil {
 			return out, err
 		}
@@ -42,33 +41,31 @@ func paged[T any](o *operations, call *gateway.Call, all []T, id func(*T) string
 	}
 	out.items = all[:min(size, len(all))]
 	if out.truncated = len(all) > size; out.truncated {
-		next, err := o.sealMarker(call, id(&all[size-1]))
+		next, err := o.sealMarker(list, id(&all[size-1]))
 		out.next = &next
 		return out, err
 	}
 	return out, nil
 }
 
-func markerContext(call *gateway.Call) keys.Context {
-	return keys.Context{"account": call.Account(), "region": call.Region, "list": call.Service + ":" + call.Operation}
-}
+func markerContext(list string) keys.Context { return keys.Context{"list": list} }
 
-func (o *operations) sealMarker(call *gateway.Call, last string) (string, error) {
+func (o *operations) sealMarker(list, last string) (string, error) {
 	ring, err := o.Keyring.Get()
 	if err != nil {
 		return "", answer(nil, err)
 	}
-	blob, err := ring.Seal(keys.KindPageToken, markerContext(call), secretbytes.Own([]byte(last)))
+	blob, err := ring.Seal(keys.KindPageToken, markerContext(list), secretbytes.Own([]byte(last)))
 	return base64.RawURLEncoding.EncodeToString(blob), err
 }
 
-func (o *operations) openMarker(call *gateway.Call, marker string) (string, error) {
+func (o *operations) openMarker(list, marker string) (string, error) {
 	invalid := &types.InvalidMarkerException{Message: aws.String("The marker is not valid.")}
 	blob, err := base64.RawURLEncoding.DecodeString(marker)
 	if err != nil {
 		return "", invalid
 	}
-	last, err := o.Keyring.Open(keys.KindPageToken, markerContext(call), blob)
+	last, err := o.Keyring.Open(keys.KindPageToken, markerContext(list), blob)
 	if errors.Is(err, keyring.ErrSealed) {
 		return "", answer(nil, err)
 	}

@@ -12,6 +12,7 @@ import (
 	"strongroom.dev/strongroom/internal/core/keys"
 	"strongroom.dev/strongroom/internal/gateway"
 	"strongroom.dev/strongroom/internal/gateway/audit"
+	list "strongroom.dev/strongroom/internal/gateway/page"
 	"strongroom.dev/strongroom/internal/service/kms"
 )
 
@@ -105,7 +106,7 @@ func (o *operations) listRetirableGrants(ctx context.Context, call *gateway.Call
 	if err != nil {
 		return nil, answer(nil, err)
 	}
-	page, err := o.grantPage(call, all, in.Marker, in.Limit)
+	page, err := o.grantPage(list.Of(call, in), all, in.Marker, in.Limit)
 	if err != nil {
 		return nil, err
 	}

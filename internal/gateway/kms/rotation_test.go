@@ -120,7 +120,10 @@ var _ = Describe("A key that is rotated", func() {
 		first := must[awskms.ListKeyRotationsOutput](admin(), "ListKeyRotations", &awskms.ListKeyRotationsInput{KeyId: &id, Limit: aws.Int32(1)})
 		other := *createKey(admin()).KeyId
 		rotate(other)
-		Expect(rotationsOf(other, func(in *awskms.ListKeyRotationsInput) { in.Marker = first.NextMarker }).Truncated).To(BeFalse())
+		code, _ := refused[any](admin(), "ListKeyRotations", &awskms.ListKeyRotationsInput{KeyId: &other, Marker: first.NextMarker})
+		Expect(code).To(Equal("InvalidMarkerException"), "a marker is of one key's list")
+		code, _ = refused[any](admin(), "ListKeyRotations", &awskms.ListKeyRotationsInput{KeyId: &id, Marker: first.NextMarker, IncludeKeyMaterial: types.IncludeKeyMaterialAllKeyMaterial})
+		Expect(code).To(Equal("InvalidMarkerException"), "and of one that lists the same")
 	})
 
 	It("is rotated on demand 25 times and no more, and by its period still", func() {
@@ -140,6 +143,48 @@ var _ = Describe("A key that is rotated", func() {
 		rotations := rotationsOf(id).Rotations
 		Expect(rotations[len(rotations)-1].RotationType).To(Equal(types.RotationTypeAutomatic))
 		Expect(decrypt(admin(), blob, nil)).To(Equal("first"))
+	})
+
+	It("by its period first rotates a period after that was turned on, however old it is", func() {
+		DeferCleanup(func() { world.Clock.Set(time.Now()) })
+		id := *createKey(admin()).KeyId
+		world.Clock.Advance(400 * 24 * time.Hour)
+		next := func() time.Time {
+			GinkgoHelper()
+			return *must[awskms.GetKeyRotationStatusOutput](admin(), "GetKeyRotationStatus", &awskms.GetKeyRotationStatusInput{KeyId: &id}).NextRotationDate
+		}
+		must[awskms.EnableKeyRotationOutput](admin(), "EnableKeyRotation", &awskms.EnableKeyRotationInput{KeyId: &id, RotationPeriodInDays: aws.Int32(90)})
+		Expect(next()).To(BeTemporally("~", world.Clock.Now().AddDate(0, 0, 90), 2*time.Hour), "before the controller has looked")
+		rotate(id)
+		Expect(rotationsOf(id).Rotations).To(HaveExactElements(HaveField("RotationType", types.RotationTypeOnDemand)))
+		settled := next()
+		Expect(settled).To(BeTemporally("~", world.Clock.Now().AddDate(0, 0, 90), 2*time.Hour))
+		world.Clock.Advance(24 * time.Hour)
+		must[awskms.EnableKeyRotationOutput](admin(), "EnableKeyRotation", &awskms.EnableKeyRotationInput{KeyId: &id, RotationPeriodInDays: aws.Int32(90)})
+		world.ReconcileKey(object(id))
+		Expect(next()).To(BeTemporally("==", settled), "what was on is not turned on")
+		must[awskms.DisableKeyRotationOutput](admin(), "DisableKeyRotation", &awskms.DisableKeyRotationInput{KeyId: &id})
+		world.ReconcileKey(object(id))
+		must[awskms.EnableKeyRotationOutput](admin(), "EnableKeyRotation", &awskms.EnableKeyRotationInput{KeyId: &id, RotationPeriodInDays: aws.Int32(90)})
+		Expect(next()).To(BeTemporally("~", settled.Add(24*time.Hour), 2*time.Hour))
+	})
+
+	It("on demand says when that was asked for, until it is rotated", func() {
+		id := *createKey(admin()).KeyId
+		start := func() *time.Time {
+			GinkgoHelper()
+			return must[awskms.GetKeyRotationStatusOutput](admin(), "GetKeyRotationStatus", &awskms.GetKeyRotationStatusInput{KeyId: &id}).OnDemandRotationStartDate
+		}
+		Expect(start()).To(BeNil())
+		asked := world.Clock.Now()
+		for range 2 {
+			must[awskms.RotateKeyOnDemandOutput](admin(), "RotateKeyOnDemand", &awskms.RotateKeyOnDemandInput{KeyId: &id})
+			Expect(*start()).To(BeTemporally("~", asked, time.Second), "the second joins the first")
+			world.Clock.Advance(time.Minute)
+		}
+		world.ReconcileKey(object(id))
+		Expect(rotationsOf(id).Rotations).To(HaveLen(1))
+		Expect(start()).To(BeNil())
 	})
 
 	It("twice before the controller has looked is rotated once, and again when it is asked again", func() {

@@ -13,6 +13,7 @@ import (
 	"strongroom.dev/strongroom/internal/core/iam"
 	"strongroom.dev/strongroom/internal/core/keys"
 	"strongroom.dev/strongroom/internal/gateway"
+	list "strongroom.dev/strongroom/internal/gateway/page"
 	"strongroom.dev/strongroom/internal/service/kms"
 )
 
@@ -112,6 +113,9 @@ func (o *operations) getKeyRotationStatus(ctx context.Context, _ *gateway.Call, 
 		}
 		of = primary
 	}
+	if start := kms.OnDemandRotationStart(of); !start.IsZero() {
+		out.OnDemandRotationStartDate = aws.Time(start)
+	}
 	rotation := kms.RotationOf(of)
 	if rotation == nil || !rotation.Enabled {
 		return out, nil
@@ -149,7 +153,7 @@ func (o *operations) rotateKeyOnDemand(ctx context.Context, call *gateway.Call, 
 		if kms.RotatesSoon(k, o.Now()) {
 			return &types.ConflictException{Message: aws.String(k.Status.ARN + " is being rotated automatically, or is within the next 20 minutes.")}
 		}
-		metav1.SetMetaDataAnnotation(&k.ObjectMeta, v1alpha1.RotateAnnotation, call.RequestID)
+		metav1.SetMetaDataAnnotation(&k.ObjectMeta, v1alpha1.RotateAnnotation, kms.RequestedRotation(k, o.Now(), call.RequestID))
 		return nil
 	})
 	return &awskms.RotateKeyOnDemandOutput{KeyId: &t.key.Status.ARN}, answer(t.key, err)
@@ -190,7 +194,7 @@ func (o *operations) listKeyRotations(ctx context.Context, call *gateway.Call, i
 	for i := range t.key.Status.KeyMaterials {
 		at[t.key.Status.KeyMaterials[i].ID] = fmt.Sprintf("%s/%08d", t.key.Status.KeyID, i+1)
 	}
-	p, err := paged(o, call, entries, func(e *types.RotationsListEntry) string { return at[*e.KeyMaterialId] }, in.Marker, in.Limit, 100, 1000)
+	p, err := paged(o, list.Of(call, in), entries, func(e *types.RotationsListEntry) string { return at[*e.KeyMaterialId] }, in.Marker, in.Limit, 100, 1000)
 	if err != nil {
 		return nil, err
 	}

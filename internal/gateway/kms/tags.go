@@ -13,6 +13,7 @@ import (
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/keys"
 	"strongroom.dev/strongroom/internal/gateway"
+	list "strongroom.dev/strongroom/internal/gateway/page"
 	"strongroom.dev/strongroom/internal/service/kms"
 )
 
@@ -77,7 +78,7 @@ func (o *operations) listResourceTags(_ context.Context, call *gateway.Call, in 
 ) {
 	all := slices.Clone(t.key.Spec.Tags)
 	slices.SortFunc(all, func(a, b v1alpha1.Tag) int { return cmp.Compare(a.Key, b.Key) })
-	p, err := paged(o, call, all, func(t *v1alpha1.Tag) string { return t.Key }, in.Marker, in.Limit, 50, 50)
+	p, err := paged(o, list.Of(call, in), all, func(t *v1alpha1.Tag) string { return t.Key }, in.Marker, in.Limit, 50, 50)
 	if err != nil {
 		return nil, err
 	}

@@ -10,6 +10,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"strongroom.dev/strongroom/internal/gateway"
+	pages "strongroom.dev/strongroom/internal/gateway/page"
 	"strongroom.dev/strongroom/internal/service/secretsmanager"
 )
 
@@ -57,7 +58,8 @@ func (a *api) batchPage(ctx context.Context, call *gateway.Call, in *sdk.BatchGe
 	if err := call.Authorize(gateway.Question{Action: SigningName + ":ListSecrets", Resource: "*"}); err != nil {
 		return nil, nil, err
 	}
-	after, err := afterToken(in.NextToken, "values")
+	of := pages.Of(call, in)
+	after, err := afterToken(in.NextToken, of)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -65,7 +67,7 @@ func (a *api) batchPage(ctx context.Context, call *gateway.Call, in *sdk.BatchGe
 	if err != nil {
 		return nil, nil, err
 	}
-	at := func(one *secretsmanager.Listed) place { return place{Of: "values", Key: sortKey("", one), ID: one.ARN} }
+	at := func(one *secretsmanager.Listed) place { return place{Of: of, Key: sortKey("", one), ID: one.ARN} }
 	shown, next := page(found, at, after, int(ptr.Deref(in.MaxResults, batchSize)), false)
 	for i := range shown {
 		ids = append(ids, shown[i].ARN)

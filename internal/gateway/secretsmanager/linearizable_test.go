@@ -30,8 +30,8 @@ type history struct {
 	tokens     map[string]bool
 }
 
-// record carries out an operation. The output is nil if it succeeded, and the error's text if it was refused.
-func (h *history) record(who int, input any, do func() any) {
+// record carries out an operation. The output is nil if it succeeded, and the error's text if it was refused. Of one that is several writes the others are what more says, at the same time.
+func (h *history) record(who int, input any, do func() any, more ...func(output any) any) {
 	call := time.Since(h.began)
 	output := do()
 	if err, refused := output.(error); refused {
@@ -43,6 +43,9 @@ func (h *history) record(who int, input any, do func() any) {
 	h.operations = append(h.operations, porcupine.Operation{
 		ClientId: who, Input: input, Output: output, Call: call.Nanoseconds(), Return: returned.Nanoseconds(),
 	})
+	for _, other := range more {
+		h.operations = append(h.operations, porcupine.Operation{ClientId: who, Input: other(output), Call: call.Nanoseconds(), Return: returned.Nanoseconds()})
+	}
 }
 
 // told is an output: nil has no type, as the model asks.
@@ -78,7 +81,7 @@ func (h *history) observe(who int) (seen observed) {
 		if r := s.Status.Rotation; r != nil && !stored[r.VersionID] {
 			as.begun = r.VersionID
 		}
-		seen = observed{as.current, as.previous, as.pending, as.own, as.begun}
+		seen = observed{as.current, as.previous, as.pending, as.own, as.begun, !s.Spec.Rotation.IsEnabled()}
 		return seen
 	})
 	return seen
@@ -97,7 +100,7 @@ func (h *history) id() string {
 func (h *history) act(who int, random *rand.Rand) {
 	GinkgoHelper()
 	arn := &h.secret.Status.ARN
-	switch random.IntN(8) {
+	switch random.IntN(9) {
 	case 0, 1:
 		in := putInput{h.id(), []string{"AWSCURRENT", "AWSPENDING"}[random.IntN(2)]}
 		h.record(who, in, func() any {
@@ -123,7 +126,7 @@ func (h *history) act(who int, random *rand.Rand) {
 		h.record(who, in, func() any {
 			_, err := rotates(*arn, as(in.id))
 			return told(err)
-		})
+		}, func(output any) any { return onInput{sure: output == nil} })
 	case 5: // kubectl annotate
 		h.record(who, annotateInput{}, func() any {
 			patch := fmt.Sprintf(`{"metadata":{"annotations":{%q:%q}}}`, v1alpha1.RotateAnnotation, uuid.NewString())
@@ -133,6 +136,11 @@ func (h *history) act(who int, random *rand.Rand) {
 		world.Clock.Advance(time.Duration(random.IntN(72)-24) * time.Hour)
 	case 7:
 		h.pass(who)
+	case 8:
+		h.record(who, offInput{}, func() any {
+			_, err := do[sdk.CancelRotateSecretOutput](administrator, "CancelRotateSecret", &sdk.CancelRotateSecretInput{SecretId: arn})
+			return told(err)
+		}, func(any) any { return giveUpInput{} })
 	}
 	h.observe(who)
 }
@@ -205,6 +213,15 @@ var _ = Describe("Requests, kubectl, passes and jumps of the clock at once", fun
 
 			world.Refresh(s)
 			world.Seen(s)
+			if !s.Spec.Rotation.IsEnabled() {
+				reconcile(s)
+				Expect(s.Status.Rotation).To(BeNil(), "a rotation that is off goes on")
+				_, err := rotates(s.Status.ARN, as(h.id()))
+				Expect(err == nil || s.Status.Rotation == nil).To(BeTrue(), "%v", err) // refused while another version is pending, it is on all the same
+				world.Refresh(s)
+				world.Seen(s)
+				Expect(s.Spec.Rotation.IsEnabled()).To(BeTrue())
+			}
 			for range 3 {
 				reconcile(s)
 			}

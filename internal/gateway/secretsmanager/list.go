@@ -10,6 +10,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"strongroom.dev/strongroom/internal/gateway"
+	pages "strongroom.dev/strongroom/internal/gateway/page"
 	"strongroom.dev/strongroom/internal/service/sealed"
 	"strongroom.dev/strongroom/internal/service/secretsmanager"
 )
@@ -24,7 +25,7 @@ func none[I any](context.Context, *gateway.Call, *I) (gateway.Resource[struct{}]
 
 func (a *api) listSecrets(ctx context.Context, call *gateway.Call, in *sdk.ListSecretsInput, _ struct{}) (*sdk.ListSecretsOutput, error) {
 	descending := in.SortOrder == types.SortOrderTypeDesc
-	of := fmt.Sprintf("secrets/%s/%t", in.SortBy, descending)
+	of := pages.Of(call, in)
 	after, err := afterToken(in.NextToken, of)
 	if err != nil {
 		return nil, err
@@ -75,14 +76,14 @@ func (a *api) resolveVersions(ctx context.Context, call *gateway.Call, in *sdk.L
 }
 
 // listSecretVersionIds shows the oldest version first. Deprecated versions, without a label, are shown on demand.
-func (a *api) listSecretVersionIds(ctx context.Context, _ *gateway.Call, in *sdk.ListSecretVersionIdsInput, t target) (
+func (a *api) listSecretVersionIds(ctx context.Context, call *gateway.Call, in *sdk.ListSecretVersionIdsInput, t target) (
 	*sdk.ListSecretVersionIdsOutput, error,
 ) {
 	one, err := a.listed(t)
 	if err != nil {
 		return nil, decryption(err)
 	}
-	of := "versions/" + t.arn
+	of := pages.Of(call, in)
 	after, err := afterToken(in.NextToken, of)
 	if err != nil {
 		return nil, err

@@ -84,6 +84,31 @@ var _ = Describe("A list of secrets", func() {
 		}
 	})
 
+	It("goes on with the filters, the order and the operation that it began with, and no others", func() {
+		for _, name := range []string{"a", "b", "c"} {
+			create("page/"+name, "x")
+		}
+		filters := []types.Filter{{Key: types.FilterNameStringTypeName, Values: []string{"page/"}}}
+		first := must[sdk.ListSecretsOutput](administrator, "ListSecrets", &sdk.ListSecretsInput{Filters: filters, MaxResults: ptr.To[int32](1)})
+		for _, other := range []*sdk.ListSecretsInput{
+			{}, {Filters: []types.Filter{{Key: types.FilterNameStringTypeName, Values: []string{"other/"}}}}, {Filters: filters, SortOrder: types.SortOrderTypeDesc},
+			{Filters: filters, IncludePlannedDeletion: ptr.To(true)},
+		} {
+			other.NextToken = first.NextToken
+			_, err := do[sdk.ListSecretsOutput](administrator, "ListSecrets", other)
+			be(err, "InvalidNextTokenException", "Invalid NextToken.")
+		}
+		_, err := do[sdk.BatchGetSecretValueOutput](administrator, "BatchGetSecretValue", &sdk.BatchGetSecretValueInput{Filters: filters, NextToken: first.NextToken})
+		be(err, "InvalidNextTokenException", "Invalid NextToken.")
+		rest := must[sdk.ListSecretsOutput](administrator, "ListSecrets", &sdk.ListSecretsInput{Filters: filters, MaxResults: ptr.To[int32](10), NextToken: first.NextToken})
+		Expect(rest.SecretList).To(HaveLen(2))
+		batch := must[sdk.BatchGetSecretValueOutput](administrator, "BatchGetSecretValue", &sdk.BatchGetSecretValueInput{Filters: filters, MaxResults: ptr.To[int32](1)})
+		_, err = do[sdk.BatchGetSecretValueOutput](administrator, "BatchGetSecretValue", &sdk.BatchGetSecretValueInput{
+			Filters: []types.Filter{{Key: types.FilterNameStringTypeName, Values: []string{"p"}}}, NextToken: batch.NextToken,
+		})
+		be(err, "InvalidNextTokenException", "Invalid NextToken.")
+	})
+
 	Context("with filters", func() {
 		BeforeEach(func() {
 			tag := func(key, value string) func(*sdk.CreateSecretInput) {

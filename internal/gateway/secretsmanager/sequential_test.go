@@ -10,21 +10,31 @@ import (
 )
 
 // state is a secret as if everything happened one after the other: which version holds each label, and the rotation that RotateSecret has begun and
-// whose version is not made yet. made counts the versions whose ids the controller chose.
+// whose version is not made yet. off tells that CancelRotateSecret has turned rotation off, and given is the rotation that was given up for it: a pass may have stored its version before.
+// made counts the versions whose ids the controller chose.
 type state struct {
 	current, previous, pending, own string
-	begun                           string
+	begun, given                    string
+	off                             bool
 	made                            int
 }
 
 // The inputs of what is done to a secret. observed is both what is read past all caches and what that came to.
 type (
-	putInput      struct{ id, stage string }
-	moveInput     struct{ stage, from, to string }
-	rotateInput   struct{ id string }
+	putInput    struct{ id, stage string }
+	moveInput   struct{ stage, from, to string }
+	rotateInput struct{ id string }
+	// A request that begins a rotation turns it on before it does, and one that cancels turns it off before it gives up the one that is in progress: each is two writes, and
+	// two operations at the same time. sure tells that the first was made, which it may have been, too, for a request that was refused.
+	onInput       struct{ sure bool }
+	offInput      struct{}
+	giveUpInput   struct{}
 	passInput     struct{}
 	annotateInput struct{}
-	observed      struct{ current, previous, pending, own, begun string }
+	observed      struct {
+		current, previous, pending, own, begun string
+		off                                    bool
+	}
 )
 
 // ownLabel is a label that is no one of AWS's.
@@ -60,6 +70,16 @@ func (s state) comes(chosen []string) (out []state) {
 		next.begun = ""
 		out = append(out, next.comes(chosen)...)
 	}
+	if s.off && s.begun != "" { // which a pass gives up
+		next := s
+		next.given, next.begun = s.begun, ""
+		out = append(out, next.comes(chosen)...)
+	}
+	if s.given != "" {
+		next := s.give("AWSCURRENT", s.given)
+		next.given = ""
+		out = append(out, next.comes(chosen)...)
+	}
 	if s.made < len(chosen) {
 		next := s.give("AWSCURRENT", chosen[s.made])
 		next.made++
@@ -86,12 +106,22 @@ func (s state) succeeds(input any) (next state, ok bool) {
 	case rotateInput:
 		s.begun = in.id
 		return s, true
+	case offInput:
+		s.off = true
+	case giveUpInput:
+		if s.off && s.begun != "" {
+			s.given, s.begun = s.begun, ""
+		}
+	case onInput:
+		s.off = false
 	}
 	return s, true
 }
 
-// mayBegin tells whether RotateSecret may begin a rotation.
-func (s state) mayBegin() bool { return s.begun == "" && (s.pending == "" || s.pending == s.current) }
+// mayBegin tells whether RotateSecret may begin a rotation, having turned it on.
+func (s state) mayBegin() bool {
+	return !s.off && s.begun == "" && (s.pending == "" || s.pending == s.current)
+}
 
 // sequential is the model of a secret whose first version is known. An operation that was refused has changed nothing: what it was refused for may
 // have been read a moment before, so that it is not asked whether the refusal was right.
@@ -101,13 +131,16 @@ func sequential(first string, chosen []string) porcupine.Model {
 		Step: func(before, input, output any) (out []any) {
 			s := before.(state)
 			if seen, reads := output.(observed); reads {
-				if (observed{s.current, s.previous, s.pending, s.own, s.begun}) == seen {
+				if (observed{s.current, s.previous, s.pending, s.own, s.begun, s.off}) == seen {
 					out = append(out, s)
 				}
 				return out
 			}
 			if output != nil || input == (annotateInput{}) {
 				return []any{s}
+			}
+			if on, turns := input.(onInput); turns && !on.sure {
+				out = append(out, s)
 			}
 			for _, s := range s.comes(chosen) {
 				if _, rotates := input.(rotateInput); rotates && !s.mayBegin() {
@@ -152,7 +185,27 @@ func TestTheModelRefusesWhatCannotHaveHappened(t *testing.T) {
 		"one that is carried out by nobody": {[][2]any{{rotateInput{"r"}, nil}, {observed{}, observed{current: "r", previous: "v1", own: "v1"}}}, nil, false},
 		"one that is forgotten":             {[][2]any{{rotateInput{"r"}, nil}, {passInput{}, nil}, {observed{}, first}}, nil, false},
 		"one that is given up":              {[][2]any{{rotateInput{"r"}, nil}, {moveInput{"AWSPENDING", "r", ""}, nil}, {observed{}, first}}, nil, true},
-		"a schedule's version":              {[][2]any{{passInput{}, nil}, {observed{}, observed{current: "c", previous: "v1", own: "v1"}}}, []string{"c"}, true},
+		"a rotation that is turned off":     {[][2]any{{offInput{}, nil}, {observed{}, observed{current: "v1", own: "v1", off: true}}}, nil, true},
+		"one that is on for nobody's sake":  {[][2]any{{offInput{}, nil}, {observed{}, first}}, nil, false},
+		"one that is cancelled": {[][2]any{
+			{rotateInput{"r"}, nil}, {offInput{}, nil}, {giveUpInput{}, nil}, {observed{}, observed{current: "v1", own: "v1", off: true}},
+		}, nil, true},
+		"one that is cancelled, and still begun": {[][2]any{
+			{rotateInput{"r"}, nil}, {offInput{}, nil}, {giveUpInput{}, nil}, {observed{}, observed{current: "v1", own: "v1", begun: "r", off: true}},
+		}, nil, false},
+		"one that is off, and given up by a pass": {[][2]any{
+			{rotateInput{"r"}, nil}, {offInput{}, nil}, {observed{}, observed{current: "v1", own: "v1", begun: "r", off: true}}, {passInput{}, nil},
+			{observed{}, observed{current: "v1", own: "v1", off: true}},
+		}, nil, true},
+		"one that is begun while it is off":              {[][2]any{{offInput{}, nil}, {rotateInput{"r"}, nil}}, nil, false},
+		"one that is begun when it is on again":          {[][2]any{{offInput{}, nil}, {onInput{true}, nil}, {rotateInput{"r"}, nil}, {observed{}, observed{current: "v1", own: "v1", begun: "r"}}}, nil, true},
+		"one that is on again, and given up by a cancel": {[][2]any{{offInput{}, nil}, {onInput{true}, nil}, {rotateInput{"r"}, nil}, {giveUpInput{}, nil}, {observed{}, first}}, nil, false},
+		"one that a refused request has turned on":       {[][2]any{{offInput{}, nil}, {onInput{}, nil}, {observed{}, first}}, nil, true},
+		"one that a refused request has not turned on":   {[][2]any{{offInput{}, nil}, {onInput{}, nil}, {observed{}, observed{current: "v1", own: "v1", off: true}}}, nil, true},
+		"a version of a cancelled rotation that was stored": {[][2]any{
+			{rotateInput{"r"}, nil}, {offInput{}, nil}, {giveUpInput{}, nil}, {put, nil}, {observed{}, observed{current: "v2", previous: "r", own: "v1", off: true}},
+		}, nil, true},
+		"a schedule's version": {[][2]any{{passInput{}, nil}, {observed{}, observed{current: "c", previous: "v1", own: "v1"}}}, []string{"c"}, true},
 		"a schedule's version that comes without a pass, by the next writer": {[][2]any{{put, nil}, {observed{}, observed{current: "v2", previous: "c", own: "v1"}}}, []string{"c"}, true},
 		"a schedule's version that comes twice": {[][2]any{
 			{passInput{}, nil}, {observed{}, observed{current: "c", previous: "v1", own: "v1"}}, {put, nil}, {passInput{}, nil},

@@ -222,6 +222,10 @@ func (e *exchange) send(w http.ResponseWriter, body []byte) {
 	status := http.StatusOK
 	if e.failure != nil {
 		status = e.failure.status
+	} else {
+		for name, value := range e.call.AnswerHeaders() {
+			header.Set(name, value)
+		}
 	}
 	w.WriteHeader(status)
 	_, _ = w.Write(body)

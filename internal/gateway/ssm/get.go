@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
+	"slices"
 
 	sdk "github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
@@ -12,6 +13,7 @@ import (
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/versions"
 	"strongroom.dev/strongroom/internal/gateway"
+	list "strongroom.dev/strongroom/internal/gateway/page"
 	"strongroom.dev/strongroom/internal/service/parameterstore"
 )
 
@@ -97,6 +99,9 @@ func (a *api) getParameters(ctx context.Context, call *gateway.Call, in *sdk.Get
 	}
 	out := &sdk.GetParametersOutput{Parameters: []types.Parameter{}, InvalidParameters: []string{}}
 	for _, t := range all {
+		if err := a.noteDeclared(ctx, call, in.Names, &t); err != nil {
+			return nil, err
+		}
 		if _, is := reference(&t.id); t.parameter == nil && !is {
 			out.InvalidParameters = append(out.InvalidParameters, t.id.Given)
 			continue
@@ -116,6 +121,25 @@ func (a *api) getParameters(ctx context.Context, call *gateway.Call, in *sdk.Get
 	return out, nil
 }
 
+// noteDeclared notes of a name that the caller may read whether a manifest declares its value, be there a version or not: who puts many is told before the first. Another
+// account's cannot be put.
+func (a *api) noteDeclared(ctx context.Context, call *gateway.Call, names []string, t *target) error {
+	p := t.parameter
+	if _, is := reference(&t.id); is || t.id.Selector != "" {
+		return nil
+	}
+	if p == nil && t.id.Given == t.id.Name {
+		var err error
+		if p, err = a.Parameters.Declared(ctx, call.Namespace(), call.Region, t.id.Name); err != nil {
+			return err
+		}
+	}
+	if p != nil && p.Namespace == call.Namespace() && parameterstore.DeclaresValue(p) {
+		call.Declared = append(call.Declared, slices.Index(names, t.id.Given))
+	}
+	return nil
+}
+
 func (a *api) resolveHistory(ctx context.Context, call *gateway.Call, in *sdk.GetParameterHistoryInput) (gateway.Resource[target], error) {
 	r, err := a.sharedByName(ctx, call, in.Name)
 	if err == nil && r.Value.id.Selector != "" {
@@ -128,7 +152,7 @@ func (a *api) resolveHistory(ctx context.Context, call *gateway.Call, in *sdk.Ge
 func (a *api) getParameterHistory(ctx context.Context, call *gateway.Call, in *sdk.GetParameterHistoryInput, t target) (
 	*sdk.GetParameterHistoryOutput, error,
 ) {
-	of := "history/" + t.arn
+	of := list.Of(call, in)
 	after, err := afterToken(in.NextToken, of)
 	if err != nil {
 		return nil, err

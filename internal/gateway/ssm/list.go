@@ -16,6 +16,7 @@ import (
 	"strongroom.dev/strongroom/internal/core/arn"
 	"strongroom.dev/strongroom/internal/core/versions"
 	"strongroom.dev/strongroom/internal/gateway"
+	list "strongroom.dev/strongroom/internal/gateway/page"
 	"strongroom.dev/strongroom/internal/service/parameterstore"
 )
 
@@ -88,14 +89,13 @@ func (a *api) getParametersByPath(ctx context.Context, call *gateway.Call, in *s
 	if err != nil {
 		return nil, err
 	}
-	of := "path" + string(at)
+	of := list.Of(call, in)
 	from, err := positionOf(in.NextToken, of)
 	if err != nil {
 		return nil, err
 	}
 	shown, next, err := a.listed(ctx, call, listing{
-		of: of, path: string(at), filters: filters, key: fmt.Sprintf("%s %t %q", at, deref(in.Recursive), filters),
-		from: from, most: int(ptr.Deref(in.MaxResults, pathPageSize)),
+		of: of, path: string(at), filters: filters, from: from, most: int(ptr.Deref(in.MaxResults, pathPageSize)),
 		has: func(p *v1alpha1.Parameter) bool { return at.under(p.AWSName(), deref(in.Recursive)) },
 	})
 	if err != nil {
@@ -147,7 +147,8 @@ func (a *api) describeParameters(ctx context.Context, call *gateway.Call, in *sd
 	if err != nil {
 		return nil, err
 	}
-	from, err := positionOf(in.NextToken, "parameters")
+	of := list.Of(call, in)
+	from, err := positionOf(in.NextToken, of)
 	if err != nil {
 		return nil, err
 	}
@@ -155,7 +156,7 @@ func (a *api) describeParameters(ctx context.Context, call *gateway.Call, in *sd
 	var next *string
 	if !deref(in.Shared) { // as in AWS, those that a resource policy shares are not listed: what is, is a share of AWS RAM, which there is not
 		shown, next, err = a.listed(ctx, call, listing{
-			of: "parameters", filters: filters, key: fmt.Sprintf("%q", filters), from: from, most: int(ptr.Deref(in.MaxResults, pageSize)),
+			of: of, filters: filters, from: from, most: int(ptr.Deref(in.MaxResults, pageSize)),
 			has: func(*v1alpha1.Parameter) bool { return true },
 		})
 		if err != nil {

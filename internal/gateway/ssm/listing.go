@@ -16,8 +16,8 @@ import (
 
 // listing is a page of a list of parameters.
 type listing struct {
-	// of is what tokens say that they are of, and key what tells one list of the account from another.
-	of, key string
+	// of tells the list from all others, in its tokens, too (see page.Of).
+	of string
 	// path that the parameters are below; empty for all.
 	path    string
 	filters []filter
@@ -106,10 +106,10 @@ func (a *api) places(ctx context.Context, call *gateway.Call, l listing, places 
 	return shown, nil, nil
 }
 
-// keyOf tells a list from all others: whose it is, and a digest of what it is of, which has a client's filters in full.
+// keyOf tells a list from all others: whose it is, and what it is of.
 func (l *listing) keyOf(call *gateway.Call) parameterstore.ListingKey {
 	return parameterstore.ListingKey{
-		Namespace: call.Namespace(), Of: sha256.Sum256([]byte(strings.Join([]string{call.Region, l.of, l.key}, "\x00"))),
+		Namespace: call.Namespace(), Of: sha256.Sum256([]byte(l.of)),
 	}
 }
 

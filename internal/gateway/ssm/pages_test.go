@@ -200,6 +200,40 @@ var _ = Describe("Pages", func() {
 		be(err, "InvalidNextToken")
 	})
 
+	It("are of the filters that the first one had, and may be of another size", func() {
+		for _, name := range []string{"/f/a", "/f/b", "/f/c"} {
+			mustPut(name, "v")
+		}
+		texts := []types.ParameterStringFilter{{Key: ptr.To("Type"), Values: []string{"String"}}}
+		secrets := []types.ParameterStringFilter{{Key: ptr.To("Type"), Values: []string{"SecureString"}}}
+		by := func(filters []types.ParameterStringFilter, most int32, token *string) (*sdk.GetParametersByPathOutput, error) {
+			return byPath("/f", func(in *sdk.GetParametersByPathInput) {
+				in.ParameterFilters, in.MaxResults, in.NextToken = filters, &most, token
+			})
+		}
+		of := func(filters []types.ParameterStringFilter, most int32, token *string) (*sdk.DescribeParametersOutput, error) {
+			return do[sdk.DescribeParametersOutput](administrator, "DescribeParameters", &sdk.DescribeParametersInput{ParameterFilters: filters, MaxResults: &most, NextToken: token})
+		}
+		path, err := by(texts, 1, nil)
+		Expect(err).NotTo(HaveOccurred())
+		whole, err := of(texts, 1, nil)
+		Expect(err).NotTo(HaveOccurred())
+		for _, other := range [][]types.ParameterStringFilter{nil, secrets} {
+			_, err = by(other, 1, path.NextToken)
+			be(err, "InvalidNextToken")
+			_, err = of(other, 1, whole.NextToken)
+			be(err, "InvalidNextToken")
+		}
+		_, err = byPath("/f", recursively, func(in *sdk.GetParametersByPathInput) { in.ParameterFilters, in.NextToken = texts, path.NextToken })
+		be(err, "InvalidNextToken")
+		rest, err := by(texts, 10, path.NextToken)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(names(rest.Parameters)).To(Equal([]string{"/f/b", "/f/c"}))
+		more, err := of(texts, 10, whole.NextToken)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(described(more)).To(Equal([]string{"/f/b", "/f/c"}))
+	})
+
 	DescribeTable("are not cut by what is no token", func(token string) {
 		mustPut("history", "1")
 		for _, list := range []paged{pagesByPath, pagesDescribed, pagesOfHistory} {

@@ -88,11 +88,11 @@ var _ = Describe("AssumeRole", func() {
 			in.SourceIdentity = ptr.To("alice")
 		}))
 		Expect(*first.PackedPolicySize).To(BeNumerically(">", 0)) //nolint:staticcheck // older clients know no other member
-		Expect(holder(first.Credentials).Tags).To(Equal(map[string]string{"team": "red", "once": "x"}))
+		Expect(holder(first.Credentials).Tags).To(Equal(map[string][]string{"team": {"red"}, "once": {"x"}}))
 		second := must[sdk.AssumeRoleOutput](holder(first.Credentials), "AssumeRole", assume(r))
 		Expect(*second.SourceIdentity).To(Equal("alice"))
 		identity := holder(second.Credentials)
-		Expect(identity.Tags).To(Equal(map[string]string{"team": "red"}))
+		Expect(identity.Tags).To(Equal(map[string][]string{"team": {"red"}}))
 		Expect(identity.SourceIdentity).To(Equal("alice"))
 		code, _ := refused[sdk.AssumeRoleOutput](identity, "AssumeRole", assume(r, func(in *sdk.AssumeRoleInput) { in.Tags = []types.Tag{tag("team", "blue")} }))
 		Expect(code).To(Equal("ValidationError"))

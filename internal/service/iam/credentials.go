@@ -200,10 +200,11 @@ func userIdentity(user *v1alpha1.IAMUser, p *permissions) *Identity {
 }
 
 // tagMap are tags by their keys in lower case.
-func tagMap(tags []v1alpha1.Tag) map[string]string {
-	out := make(map[string]string, len(tags))
+func tagMap(tags []v1alpha1.Tag) map[string][]string {
+	out := make(map[string][]string, len(tags))
 	for _, tag := range tags {
-		out[strings.ToLower(tag.Key)] = tag.Value
+		key := strings.ToLower(tag.Key)
+		out[key] = append(out[key], tag.Value)
 	}
 	return out
 }

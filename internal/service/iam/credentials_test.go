@@ -30,7 +30,7 @@ var _ = Describe("An access key", func() {
 		Expect(c.Secret.Reveal()).To(Equal(handed.Data[iam.SecretAccessKeyEntry]))
 		Expect(*c.Identity).To(Equal(iam.Identity{
 			Type: iam.TypeIAMUser, Principal: c.Identity.Principal, Namespace: u.Namespace, UserID: u.Status.UniqueID, Name: "Alice",
-			AccessKeyID: keyOf(u), Tags: map[string]string{"team": "shop"},
+			AccessKeyID: keyOf(u), Tags: map[string][]string{"team": {"shop"}},
 		}))
 		Expect(c.Identity.Principal.ARN).To(Equal("arn:aws:iam::" + account + ":user/team/Alice"))
 		Expect(c.Identity.Principal.Account).To(Equal(account))

@@ -43,8 +43,9 @@ type Identity struct {
 	Identity []*iam.Policy
 	Boundary *iam.Policy
 	Session  []*iam.Policy
-	// Tags of the principal, with those of the session over them: aws:PrincipalTag/KEY. Keys are in lower case.
-	Tags map[string]string
+	// Tags of the principal, with those of the session over them: aws:PrincipalTag/KEY. Keys are in lower case. Each has
+	// one value, but for tags of a manifest whose keys differ in the case of letters beyond ASCII alone, which AWS IAM refuses: then it has that of each, see iam.TagValues.
+	Tags map[string][]string
 	// TransitiveTags are those of the session's tags that a role that is assumed from it has too, in their own case.
 	// https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html#id_session-tags_role-chaining
 	TransitiveTags map[string]string

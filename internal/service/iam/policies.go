@@ -218,7 +218,7 @@ func (s *Service) limit(ctx context.Context, namespace string, p *permissions, c
 }
 
 // principalTags are a principal's tags with a session's over them, by keys in lower case.
-func principalTags(own []v1alpha1.Tag, session map[string]string) map[string]string {
+func principalTags(own []v1alpha1.Tag, session map[string]string) map[string][]string {
 	tags := tagMap(own)
 	maps.Copy(tags, lowered(session))
 	return tags

@@ -353,10 +353,10 @@ func (c *claims) transitive() map[string]string {
 	return out
 }
 
-func lowered(tags map[string]string) map[string]string {
-	out := make(map[string]string, len(tags))
+func lowered(tags map[string]string) map[string][]string {
+	out := make(map[string][]string, len(tags))
 	for key, value := range tags {
-		out[strings.ToLower(key)] = value
+		out[strings.ToLower(key)] = []string{value}
 	}
 	return out
 }

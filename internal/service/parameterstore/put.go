@@ -172,6 +172,9 @@ func (s *Service) mayReplace(in *PutInput, p *v1alpha1.Parameter) error {
 	return checkSource(p)
 }
 
+// DeclaresValue tells whether the manifest of a parameter has its value, or has it follow a source, so that Put refuses another.
+func DeclaresValue(p *v1alpha1.Parameter) bool { return checkSource(p) != nil }
+
 // checkSource refuses what spec would overwrite at once.
 func checkSource(p *v1alpha1.Parameter) error {
 	switch from := p.Spec.ValueFrom; {

@@ -27,8 +27,7 @@ const (
 var (
 	errPatternText  = errors.New("a pattern has 1 to 256 letters, digits and . _ - / *, and at most 8 wildcards")
 	errPatternCount = errors.New("a tree has at most 32 patterns to include and 32 to exclude")
-	// Matching takes time for each wildcard and character of a name, so there are few.
-	patternText = regexp.MustCompile(`^([a-zA-Z0-9_./-]*[*]{1,2}){0,8}[a-zA-Z0-9_./-]*$`)
+	patternText     = regexp.MustCompile(`^([a-zA-Z0-9_./-]*[*]{1,2}){0,8}[a-zA-Z0-9_./-]*$`)
 )
 
 // Under tells whether a parameter's name is below a path: on the next level, or on any. The path / and the empty one are all.
@@ -92,7 +91,7 @@ type Tree struct {
 	recursive bool
 	filter    v1alpha1.ParameterTreeFilter
 
-	include, exclude []*regexp.Regexp
+	include, exclude []*NamePattern
 }
 
 // TreeOf reads what a ParameterTree asks for. It fails if a pattern is none, which the schema refuses.
@@ -110,11 +109,11 @@ func TreeOf(spec *v1alpha1.ParameterTreeSpec) (*Tree, error) {
 	return t, err
 }
 
-func patterns(texts []v1alpha1.ParameterNamePattern) ([]*regexp.Regexp, error) {
+func patterns(texts []v1alpha1.ParameterNamePattern) ([]*NamePattern, error) {
 	if len(texts) > maximumPatterns {
 		return nil, errPatternCount
 	}
-	out := make([]*regexp.Regexp, 0, len(texts))
+	out := make([]*NamePattern, 0, len(texts))
 	for _, text := range texts {
 		compiled, err := CompilePattern(string(text))
 		if err != nil {
@@ -129,38 +128,13 @@ func isPattern(text string) bool {
 	return text != "" && len(text) <= maximumPattern && patternText.MatchString(text)
 }
 
-// CompilePattern makes a regular expression of a pattern of names: * is any characters of one level, ** any characters, and **/ any levels or none, so that
-// **/password is password wherever it is. RE2 matches in
-// time that is linear in the name, whatever the pattern is.
-func CompilePattern(pattern string) (*regexp.Regexp, error) {
-	if !isPattern(pattern) {
-		return nil, errPatternText
-	}
-	var text strings.Builder
-	for rest := pattern; rest != ""; {
-		literal, after, found := strings.Cut(rest, "*")
-		text.WriteString(regexp.QuoteMeta(literal))
-		rest = strings.TrimLeft(after, "*")
-		switch {
-		case found && rest != after && strings.HasPrefix(rest, "/") && (literal == "" && text.Len() == 0 || strings.HasSuffix(literal, "/")):
-			text.WriteString("(.*/)?")
-			rest = rest[1:]
-		case found && rest != after:
-			text.WriteString(".*")
-		case found:
-			text.WriteString("[^/]*")
-		}
-	}
-	return regexp.Compile("^" + text.String() + "$")
-}
-
 // Selects tells whether a tree has a parameter, by its name, type and tags. Its versions are not looked at.
 func (t *Tree) Selects(p *v1alpha1.Parameter) bool {
 	rest, ok := Below(t.path, p.AWSName())
 	if !ok || !t.recursive && strings.Contains(rest, "/") {
 		return false
 	}
-	matches := func(r *regexp.Regexp) bool { return r.MatchString(rest) }
+	matches := func(r *NamePattern) bool { return r.MatchString(rest) }
 	switch {
 	case len(t.filter.Types) > 0 && !slices.Contains(t.filter.Types, p.Spec.Type):
 		return false

@@ -143,7 +143,7 @@ var _ = Describe("setSecret and testSecret of a database", func() {
 		put(s, "AWSCURRENT", value(name, "chosen"))
 		put(s, "AWSPENDING", value(name, "hunter2"))
 		rotator := service().Of(s)
-		fails(only(rotator.Test(ctx, of(s))), v1alpha1.ReasonLoginRefused)
+		fails(only(rotator.Test(ctx, of(s))), v1alpha1.ReasonLoginRefused, "with the pending version of the secret: ")
 		for range 2 {
 			out, err := rotator.Set(ctx, of(s))
 			Expect(err).NotTo(HaveOccurred())
@@ -388,7 +388,7 @@ var _ = Describe("The test of a database's configuration", func() {
 		put(s, "AWSCURRENT", value(name, "chosen"))
 		Expect(only(service().Of(s).Verify(ctx, of(s)))).To(Succeed())
 		Expect(server.Exec(ctx, "ALTER ROLE "+name+" NOLOGIN")).To(Succeed())
-		fails(only(service().Of(s).Verify(ctx, of(s))), v1alpha1.ReasonLoginRefused, "may not log in")
+		fails(only(service().Of(s).Verify(ctx, of(s))), v1alpha1.ReasonLoginRefused, "may not log in", "with the current version of the secret: ")
 		Expect(server.Exec(ctx, "ALTER ROLE "+name+" LOGIN PASSWORD 'hunter2'")).To(Succeed())
 		fails(only(service().Of(s).Verify(ctx, of(s))), v1alpha1.ReasonCredentialDrift, name, "PutSecretValue")
 		Expect(server.Opens(ctx, name, "hunter2")).To(Succeed(), "a test changes nothing")

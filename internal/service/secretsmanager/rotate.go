@@ -67,7 +67,10 @@ func (s *Service) Rotate(ctx context.Context, in RotateInput) error {
 		case !apierrors.IsConflict(err):
 			return err
 		}
-		if secret, err = s.latest(ctx, secret); err != nil {
+		if secret, err = s.latest(ctx, secret); err == nil && !secret.Spec.Rotation.IsEnabled() && secret.Spec.Rotation != nil { // cancelled meanwhile: the rotation would be given up
+			secret, err = s.Change(ctx, secret, func(spec *v1alpha1.SecretSpec) error { return configure(spec, &in) })
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -195,7 +198,7 @@ func (s *Service) CancelRotation(ctx context.Context, secret *v1alpha1.Secret) (
 	}
 	defer turn(secret)()
 	for range maximumTries {
-		if secret.Status.Rotation == nil {
+		if secret.Status.Rotation == nil || secret.Spec.Rotation.IsEnabled() { // the latter was turned on again meanwhile: the rotation is one that was asked for after this
 			return versionID, nil
 		}
 		versionID = secret.Status.Rotation.VersionID

@@ -1477,6 +1477,9 @@ var schemaYAML = typed.YAMLObject(`types:
           elementRelationship: associative
           keys:
           - region
+    - name: rotationEnabledTime
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
     - name: sealingPublicKey
       type:
         scalar: string

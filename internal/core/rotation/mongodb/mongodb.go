@@ -62,10 +62,11 @@ func (e Engine) Login(ctx context.Context, c *rotation.Credential) error {
 // no role that it brings along has for applications: so admin acts if there is one, and else the user itself.
 //
 // It is one command on one document: crash-safe, for it is carried out or it is not.
-func (e Engine) SetPassword(ctx context.Context, as, to, admin *rotation.Credential) error {
+func (e Engine) SetPassword(ctx context.Context, as, to, admin *rotation.Credential) (err error) {
 	actor := as
 	if admin != nil {
 		actor = admin
+		defer func() { err = rotation.AsAdmin(admin, err) }()
 	}
 	return e.change(ctx, actor, to, func(ctx context.Context, s *session) (bson.D, error) {
 		u, err := s.user(ctx, e.Scope(to), to.Username)

@@ -66,10 +66,11 @@ func (e Engine) Login(ctx context.Context, c *rotation.Credential) error {
 
 // SetPassword adds to's password to its user, and takes away all others but as's, in one command. Redis lets no user change its own
 // password unless it may change everybody's, so admin acts if there is one; without, the user itself, which then is one that may.
-func (e Engine) SetPassword(ctx context.Context, as, to, admin *rotation.Credential) error {
+func (e Engine) SetPassword(ctx context.Context, as, to, admin *rotation.Credential) (err error) {
 	actor := as
 	if admin != nil {
 		actor = admin
+		defer func() { err = rotation.AsAdmin(admin, err) }()
 	}
 	return e.with(ctx, actor, func(ctx context.Context, s *client) error {
 		u, err := s.user(ctx, to.Username)

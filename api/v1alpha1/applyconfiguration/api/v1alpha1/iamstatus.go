@@ -13,7 +13,7 @@ import (
 type IAMStatusApplyConfiguration struct {
 	// observedGeneration is the generation that the conditions speak of.
 	ObservedGeneration *int64 `json:"observedGeneration,omitempty"`
-	// conditions: Ready always; Reconciling and Stalled while true.
+	// conditions: Ready always; Reconciling, Stalled and UnknownConditionKey while true.
 	Conditions                    []v1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 	IAMIdentityApplyConfiguration `json:""`
 	// lastHandledReconcileAt echoes the annotation strongroom.dev/reconcile.

@@ -15,7 +15,7 @@ import (
 type KMSKeyStatusApplyConfiguration struct {
 	// observedGeneration is the generation that the conditions speak of.
 	ObservedGeneration *int64 `json:"observedGeneration,omitempty"`
-	// conditions: Ready always; Reconciling, Stalled, DeletionBlocked and PrimaryUpdateFailed while true; RootProtected.
+	// conditions: Ready always; Reconciling, Stalled, DeletionBlocked, PrimaryUpdateFailed, PrincipalReplaced and UnknownConditionKey while true; RootProtected.
 	Conditions []v1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 	// keyId of AWS KMS: a UUID that stays when the key is deleted and restored. It is the object's name if that is a UUID, as it
 	// is of keys made through the AWS API, and its UID otherwise. That of a multi-Region key is mrk- and 32 digits, made likewise; of a replica it is
@@ -57,6 +57,8 @@ type KMSKeyStatusApplyConfiguration struct {
 	CertificateAuthority *KeyAuthorityApplyConfiguration `json:"certificateAuthority,omitempty"`
 	// onDemandRotations so far. AWS KMS allows 25 a key.
 	OnDemandRotations *int32 `json:"onDemandRotations,omitempty"`
+	// rotationEnabledTime is since when automatic rotation is on, from which its first period counts. A replica has its primary's.
+	RotationEnabledTime *metav1.Time `json:"rotationEnabledTime,omitempty"`
 	// nextRotationTime of automatic rotation, if it is on.
 	NextRotationTime *metav1.Time `json:"nextRotationTime,omitempty"`
 	// lastUsage is the last successful cryptographic use of the key that was noted: each replica of the manager notes its own about once an hour.
@@ -238,6 +240,14 @@ func (b *KMSKeyStatusApplyConfiguration) WithCertificateAuthority(value *KeyAuth
 // If called multiple times, the OnDemandRotations field is set to the value of the last call.
 func (b *KMSKeyStatusApplyConfiguration) WithOnDemandRotations(value int32) *KMSKeyStatusApplyConfiguration {
 	b.OnDemandRotations = &value
+	return b
+}
+
+// WithRotationEnabledTime sets the RotationEnabledTime field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the RotationEnabledTime field is set to the value of the last call.
+func (b *KMSKeyStatusApplyConfiguration) WithRotationEnabledTime(value metav1.Time) *KMSKeyStatusApplyConfiguration {
+	b.RotationEnabledTime = &value
 	return b
 }
 
