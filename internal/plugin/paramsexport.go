@@ -98,7 +98,7 @@ func (f *exportFlags) check() error {
 
 // read reads the parameters of all levels below a path, in the order of their names. SecureStrings are left out unless they are to be decrypted.
 func (f *exportFlags) read(ctx context.Context, api *ssm.Client, path storePath, notes io.Writer) (out []types.Parameter, err error) {
-	in := &ssm.GetParametersByPathInput{Path: aws.String(string(path) + "/"), Recursive: aws.Bool(true), WithDecryption: &f.decrypt}
+	in := &ssm.GetParametersByPathInput{Path: &f.path, Recursive: aws.Bool(true), WithDecryption: &f.decrypt}
 	pages := ssm.NewGetParametersByPathPaginator(api, in)
 	secret := 0
 	for pages.HasMorePages() {
