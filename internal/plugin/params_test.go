@@ -363,7 +363,22 @@ var _ = Describe("params", func() {
 			}
 			GinkgoT().Setenv("AWS_MAX_ATTEMPTS", "1")
 			out, _, err := run("params", "export", "--path", "/")
-			Expect(err).To(MatchError(And(ContainSubstring("InternalServerError"), ContainSubstring("/e/db/hosts"))))
+			Expect(err).To(MatchError(And(ContainSubstring("InternalServerError"), ContainSubstring("/e/db/hosts"), ContainSubstring("--skip-damaged"))))
+			Expect(out).To(BeEmpty())
+
+			whole, errs, err := run("params", "export", "--path", "/e/", "--skip-damaged", "-o", "json", "--with-decryption")
+			Expect(err).To(MatchError("1 parameters cannot be read and are left out: /e/db/hosts; the conditions of their Parameters say what helps"))
+			Expect(ExitCode(err)).To(Equal(ExitFailed))
+			Expect(whole).To(MatchJSON(`{"log-level":"it's \"info\"","db":{"host":"db","password":"canary"}}`))
+			Expect(errs).NotTo(ContainSubstring("canary"))
+			out, errs, err = run("params", "export", "--path", "/", "--skip-damaged")
+			Expect(err).To(MatchError(ContainSubstring("left out: /e/db/hosts;")))
+			Expect(out).To(Equal("E_DB_HOST=db\nE_LOG_LEVEL=\"it's \\\"info\\\"\"\nOTHER=x\n"))
+			Expect(errs).To(ContainSubstring("1 SecureStrings are left out"))
+			as(`"Action":"ssm:GetParametersByPath","Resource":"*"`)
+			out, _, err = run("params", "export", "--path", "/e", "--skip-damaged")
+			Expect(err).To(MatchError(ContainSubstring("ssm:DescribeParameters")))
+			Expect(ExitCode(err)).To(Equal(ExitDenied))
 			Expect(out).To(BeEmpty())
 		})
 
