@@ -82,7 +82,7 @@ func (s *Server) inner(e *exchange, err error) error {
 	var known smithy.APIError
 	var mine *common
 	if errors.As(err, &known) || errors.As(err, &mine) {
-		if known != nil && known.ErrorFault() == smithy.FaultServer && err != error(known) {
+		if known != nil && known.ErrorFault() == smithy.FaultServer && err.Error() != known.Error() { // it wraps a cause
 			s.Log.Error(err, "A request failed", "operation", e.call.Service+":"+e.call.Operation, "requestID", e.requestID)
 		}
 		return err

@@ -127,12 +127,12 @@ func checkPaths(paths []string) error {
 // optionsOf are the options that a filter of a key can have: of most keys Equals and BeginsWith.
 // https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_ParameterStringFilter.html
 func optionsOf(key string) []string {
-	switch {
-	case key == "Name":
+	switch key {
+	case "Name":
 		return []string{equals, beginsWith, contains}
-	case key == "Path":
+	case "Path":
 		return []string{recursive, oneLevel}
-	case key == "Label":
+	case "Label":
 		return []string{equals}
 	}
 	return []string{equals, beginsWith}
