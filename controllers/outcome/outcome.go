@@ -55,6 +55,8 @@ type Pass struct {
 	Committed func(ctx context.Context) error
 	// Quiet are the reasons that no event is worth: they are told elsewhere.
 	Quiet []string
+	// Expected are the reasons that are nothing to be warned of in the first seconds of an object: what it waits for is often applied with it. Their event is Normal then.
+	Expected []string
 	// Patient are the reasons that cost a request to look into, and for what is waited in vain is looked for less and less often.
 	Patient []string
 }
@@ -103,7 +105,7 @@ func (r Reporter) failed(p *Pass) (ctrl.Result, error) {
 	before := meta.FindStatusCondition(p.Before.GetConditions(), v1alpha1.ConditionReady)
 	news := before == nil || before.Reason != f.Reason || before.Status != metav1.ConditionFalse
 	if news && f.Reason != v1alpha1.ReasonProgressing && !slices.Contains(p.Quiet, f.Reason) {
-		r.Events.Eventf(p.Object, nil, corev1.EventTypeWarning, f.Reason, "Reconcile", "%s", fault.Message(p.Err))
+		r.Events.Eventf(p.Object, nil, r.severity(p, f.Reason), f.Reason, "Reconcile", "%s", fault.Message(p.Err))
 	}
 	if f.RetryAfter == 0 {
 		return Again(p.Err)
@@ -113,6 +115,17 @@ func (r Reporter) failed(p *Pass) (ctrl.Result, error) {
 		after = min(max(after, r.Now().Sub(before.LastTransitionTime.Time)/4), longestWait)
 	}
 	return ctrl.Result{RequeueAfter: jittered(after)}, nil
+}
+
+// settling is how long what an object waits for may be on its way with it: kubectl apply and GitOps tools apply the objects of a file or a directory one by one.
+const settling = 10 * time.Second
+
+// severity is the type of the event that tells a reason.
+func (r Reporter) severity(p *Pass, reason string) string {
+	if slices.Contains(p.Expected, reason) && r.Now().Sub(p.Object.GetCreationTimestamp().Time) < settling {
+		return corev1.EventTypeNormal
+	}
+	return corev1.EventTypeWarning
 }
 
 // longestWait is how often something that does not come is looked for in the end.

@@ -176,6 +176,34 @@ var _ = Describe("A pass that met a fault", func() {
 		Expect(ready()).To(HaveField("Reason", v1alpha1.ReasonSourceNotFound))
 	})
 
+	It("that is expected of a young object is an event without a warning, and a warning of an older one", func() {
+		expected := func(pass *outcome.Pass) { pass.Expected = []string{v1alpha1.ReasonSourceNotFound} }
+		now := p.CreationTimestamp.Time
+		ends := func(after time.Duration, err error, changes ...func(*outcome.Pass)) {
+			GinkgoHelper()
+			pass := &outcome.Pass{Before: p.DeepCopy(), Object: p, Err: err, Message: "all is well"}
+			for _, c := range changes {
+				c(pass)
+			}
+			r := reporter()
+			r.Now = func() time.Time { return now.Add(after) }
+			_, failed := r.End(ctx, pass)
+			Expect(failed).NotTo(HaveOccurred())
+		}
+		for _, tt := range []struct {
+			after time.Duration
+			kind  string
+		}{{-time.Minute, corev1.EventTypeNormal}, {0, corev1.EventTypeNormal}, {9 * time.Second, corev1.EventTypeNormal}, {10 * time.Second, corev1.EventTypeWarning}, {time.Hour, corev1.EventTypeWarning}} {
+			ends(tt.after, waiting, expected)
+			Expect(world.DrainEvents()).To(ConsistOf(And(HavePrefix(tt.kind+" "), ContainSubstring(v1alpha1.ReasonSourceNotFound))), "after %s", tt.after)
+			ends(tt.after, waiting, expected)
+			Expect(world.DrainEvents()).To(BeEmpty(), "it is no news")
+			ends(tt.after, nil)
+		}
+		ends(0, stalled, expected)
+		Expect(world.DrainEvents()).To(ConsistOf(HavePrefix(corev1.EventTypeWarning)), "another reason is not expected")
+	})
+
 	It("without a meaning goes to the queue's back-off, without an event", func() {
 		_, err := end(errMissing)
 		Expect(err).To(MatchError(errMissing))

@@ -200,7 +200,18 @@ var _ = Describe("A status that is not what it was", func() {
 		})
 		reconcile(p)
 		Expect(condition(p).Reason).To(Equal(v1alpha1.ReasonEnvelopeMissing))
+		Expect(condition(p).Message).NotTo(ContainSubstring("PutParameter"), "its manifest has the value")
 		Expect(configMap("a").Data).To(HaveKeyWithValue("LOG_LEVEL", "info"))
+	})
+
+	It("whose version is lost says that another value helps too, if the API may put one", func() {
+		p := ready("a")
+		world.Update(p, func() { p.Spec.Value = "" })
+		lost := envelopeOf(p)
+		world.Exchange(lost, func(e *v1alpha1.Envelope) { e.Spec.Ciphertext[40] ^= 1 })
+		reconcile(p)
+		Expect(condition(p)).To(And(HaveField("Reason", v1alpha1.ReasonEnvelopeTampered),
+			HaveField("Message", And(ContainSubstring("restore it from a backup, or put another value (PutParameter with Overwrite)"), ContainSubstring(lost.Name)))))
 	})
 
 	It("without its projection writes the target again, and restarts nothing", func() {
@@ -246,7 +257,7 @@ var _ = Describe("A SecureString's Envelope", func() {
 		world.Create(planted)
 		world.Update(p, func() { p.Spec.Value = "debug" })
 		reconcile(p)
-		Expect(condition(p).Reason).To(Equal(v1alpha1.ReasonEnvelopeTampered))
+		Expect(condition(p)).To(And(HaveField("Reason", v1alpha1.ReasonEnvelopeTampered), HaveField("Message", And(ContainSubstring(planted.Name), ContainSubstring("delete it")))))
 		Expect(configMap("a").Data).To(HaveKeyWithValue("LOG_LEVEL", "info"))
 		world.Remove(planted)
 		reconcile(p)

@@ -3,6 +3,7 @@ package parameter
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
@@ -14,6 +15,7 @@ import (
 	"strongroom.dev/strongroom/internal/service/generation"
 	"strongroom.dev/strongroom/internal/service/parameterstore"
 	"strongroom.dev/strongroom/internal/service/sealed"
+	"strongroom.dev/strongroom/internal/store"
 )
 
 var (
@@ -151,6 +153,9 @@ func (r *Reconciler) open(ctx context.Context, p *pass) error {
 	}
 	var err error
 	p.value, err = r.Parameters.Versions().Value(ctx, p.subject(), latest)
+	if (errors.Is(err, store.ErrMissing) || errors.Is(err, store.ErrTampered)) && !parameterstore.DeclaresValue(p.parameter) {
+		return fmt.Errorf("%w, or put another value (PutParameter with Overwrite): it becomes the next version, and this one stays lost", err)
+	}
 	return err
 }
 

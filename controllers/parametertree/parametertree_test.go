@@ -166,6 +166,8 @@ var _ = Describe("A tree that cannot be shown whole", func() {
 		t := tree()
 		reconcile(t)
 		refused(t, v1alpha1.ReasonSourceNotFound, "/p/b")
+		Expect(strings.Join(world.DrainEvents(), "\n")).To(And(ContainSubstring("Normal SourceNotFound"), Not(ContainSubstring("Warning SourceNotFound"))),
+			"a tree is applied beside its parameters")
 		Expect(stalled(t)).To(BeFalse())
 		gone(&corev1.ConfigMap{}, "tree")
 		change(p, "2")

@@ -28,8 +28,10 @@ func (r *Reconciler) summarise(ctx context.Context, p *pass, err error) (ctrl.Re
 	}
 	return r.reporter().End(ctx, &outcome.Pass{
 		Before: p.before, Object: p.tree, Err: err, Message: messageInForce, Requeue: p.requeue,
-		Quiet:   []string{v1alpha1.ReasonKeyUnusable}, // the key tells it
-		Patient: []string{v1alpha1.ReasonSourceNotFound, v1alpha1.ReasonConflict},
+		Quiet: []string{v1alpha1.ReasonKeyUnusable}, // the key tells it
+		// A tree is mostly applied beside its parameters, which have no value in their first moment.
+		Expected: []string{v1alpha1.ReasonSourceNotFound},
+		Patient:  []string{v1alpha1.ReasonSourceNotFound, v1alpha1.ReasonConflict},
 	})
 }
 

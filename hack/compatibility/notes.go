@@ -86,18 +86,22 @@ var notes = map[string]string{
 	"ssm": "Of Systems Manager the Parameter Store alone, over [Parameter](parameter.md). There is no `aws:ec2:image` data type. " +
 		"[A resource policy](parameter.md#resource-policy) shares a parameter with other accounts.",
 	"ssm:PutParameter": "a `DataType` other than `text` is refused with `ValidationException`, and so is a value for a parameter " +
-		"whose manifest has one; an `Expiration` in the past is an `InvalidPolicyAttributeException`, and an `ExpirationNotification` without an " +
+		"whose manifest has one; of `Tags`, two whose keys differ in case alone are refused as duplicates, since " +
+		"[policies ask for tags whatever their case](iam.md); an `Expiration` in the past is an `InvalidPolicyAttributeException`, and an `ExpirationNotification` without an " +
 		"`Expiration` an `IncompatiblePolicyException`",
 	"ssm:GetServiceSetting": "of the Parameter Store's settings: [what they are](parameter-store.md#service-settings); who changed it is told as `System` or not at all",
 	"ssm:GetParameterHistory": "`Description`, `AllowedPattern`, `Policies` and `Tier` are those of the latest version, and are left out of earlier ones; " +
 		"`LastModifiedUser` is not told",
+	"ssm:AddTagsToResource": "two tags of one request whose keys differ in case alone are refused as duplicates, since [policies ask for tags whatever their case](iam.md)",
+	"ssm:GetParametersByPath": "a Deny of the path is one of it with a slash at its end and without: [what is asked](iam.md#condition-keys); a parameter that cannot be read " +
+		"is named by an `InternalServerError`",
 	"ssm:DescribeParameters":   "`LastModifiedUser` is not told; `Shared` lists nothing, as in AWS while what `PutResourcePolicy` shares is no share of AWS RAM, which is not served",
 	"ssm:PutResourcePolicy":    "of an advanced parameter, which has one, of at most 4,096 characters; users and roles of its own account must be there",
 	"ssm:GetResourcePolicies":  "as the object has it: members may be in another order than they were put; there is one page",
 	"ssm:DeleteResourcePolicy": "`DeletionMode` is of documents and means nothing",
-	"ssm:GetParameter": "`/aws/reference/secretsmanager/NAME` reads a secret, with `:STAGE` or `:VERSION-ID` behind it: with decryption alone, and " +
+	"ssm:GetParameter": "`/aws/reference/secretsmanager/NAME` reads a secret, of whatever name one can have, with `:STAGE` or `:VERSION-ID` behind it: with decryption alone, and " +
 		"also needs `secretsmanager:GetSecretValue` on the secret, and `kms:Decrypt` on a key of one's own",
-	"ssm:GetParameters": "secrets are read as by `GetParameter`",
+	"ssm:GetParameters": "secrets are read as by `GetParameter`; a parameter that cannot be read is named by an `InternalServerError`, and is not among `InvalidParameters`",
 
 	"iam": "Over [IAMUser](iamuser.md), [IAMRole](iamrole.md), [IAMGroup](iamgroup.md) and [IAMPolicy](iampolicy.md): what is made here is there for `kubectl`, and the reverse. " +
 		"Passwords, MFA devices, identity providers and service-linked roles are not served.",

@@ -346,6 +346,42 @@ var _ = Describe("params", func() {
 			Expect(err).To(MatchError(ContainSubstring("a: it is a value and a level of other names")))
 		})
 
+		It("needs the permission on the path as it is written, and no other", func() {
+			for path, resource := range map[string]string{"/e": "e", "/e/": "e/", "/e/db": "e/*"} {
+				as(`"Action":"ssm:GetParametersByPath","Resource":"arn:aws:ssm:*:*:parameter/` + resource + `"`)
+				out, _, err := run("params", "export", "--path", path)
+				Expect(err).NotTo(HaveOccurred(), path)
+				Expect(out).To(ContainSubstring("HOST=db"), path)
+			}
+		})
+
+		It("names the parameter that cannot be read, and prints nothing", func() {
+			for _, e := range world.Envelopes(v1alpha1.EnvelopeParameterVersion) {
+				if strings.HasSuffix(e.Spec.Subject, "parameter/e/db/hosts") {
+					world.Exchange(&e, func(e *v1alpha1.Envelope) { e.Spec.Ciphertext[40] ^= 1 })
+				}
+			}
+			GinkgoT().Setenv("AWS_MAX_ATTEMPTS", "1")
+			out, _, err := run("params", "export", "--path", "/")
+			Expect(err).To(MatchError(And(ContainSubstring("InternalServerError"), ContainSubstring("/e/db/hosts"), ContainSubstring("--skip-damaged"))))
+			Expect(out).To(BeEmpty())
+
+			whole, errs, err := run("params", "export", "--path", "/e/", "--skip-damaged", "-o", "json", "--with-decryption")
+			Expect(err).To(MatchError("1 parameters cannot be read and are left out: /e/db/hosts; the conditions of their Parameters say what helps"))
+			Expect(ExitCode(err)).To(Equal(ExitFailed))
+			Expect(whole).To(MatchJSON(`{"log-level":"it's \"info\"","db":{"host":"db","password":"canary"}}`))
+			Expect(errs).NotTo(ContainSubstring("canary"))
+			out, errs, err = run("params", "export", "--path", "/", "--skip-damaged")
+			Expect(err).To(MatchError(ContainSubstring("left out: /e/db/hosts;")))
+			Expect(out).To(Equal("E_DB_HOST=db\nE_LOG_LEVEL=\"it's \\\"info\\\"\"\nOTHER=x\n"))
+			Expect(errs).To(ContainSubstring("1 SecureStrings are left out"))
+			as(`"Action":"ssm:GetParametersByPath","Resource":"*"`)
+			out, _, err = run("params", "export", "--path", "/e", "--skip-damaged")
+			Expect(err).To(MatchError(ContainSubstring("ssm:DescribeParameters")))
+			Expect(ExitCode(err)).To(Equal(ExitDenied))
+			Expect(out).To(BeEmpty())
+		})
+
 		It("says so, with exit codes, when there is nothing or it is denied", func() {
 			_, _, err := run("params", "export", "--path", "/nothing")
 			Expect(ExitCode(err)).To(Equal(ExitNotFound))

@@ -30,6 +30,7 @@ type exportFlags struct {
 	gateway   gatewayFlags
 	path      string
 	decrypt   bool
+	skip      bool
 	keyFormat string
 	name      string
 	output    string
@@ -54,6 +55,7 @@ func newParamsExport() *cobra.Command {
 	flags := cmd.Flags()
 	flags.StringVar(&f.path, "path", "", "path of the Parameter Store, for example /shop/prod")
 	flags.BoolVar(&f.decrypt, "with-decryption", false, "print SecureStrings too, decrypted")
+	flags.BoolVar(&f.skip, "skip-damaged", false, "if a parameter cannot be read, print the others, and name it; the exit code is 1 all the same")
 	flags.StringVar(&f.keyFormat, "key-format", "", "keys of env, configmap and secret: UpperSnake (DB_HOST) or Dotted (db.host); UpperSnake for env and Dotted for others if it is left out")
 	flags.StringVar(&f.name, "name", "parameters", "metadata.name of the ConfigMap or Secret")
 	complete(cmd, "key-format", string(v1alpha1.KeyUpperSnake), string(v1alpha1.KeyDotted))
@@ -73,7 +75,7 @@ func (f *exportFlags) run(ctx context.Context, cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	found, err := f.read(ctx, api, path, cmd.ErrOrStderr())
+	found, lost, err := f.read(ctx, api, cmd.ErrOrStderr())
 	if err != nil {
 		return err
 	}
@@ -82,8 +84,10 @@ func (f *exportFlags) run(ctx context.Context, cmd *cobra.Command) error {
 		return err
 	}
 	defer clear(text)
-	_, err = cmd.OutOrStdout().Write(text)
-	return err
+	if _, err = cmd.OutOrStdout().Write(text); err != nil {
+		return err
+	}
+	return leftOut(lost)
 }
 
 func (f *exportFlags) check() error {
@@ -96,29 +100,45 @@ func (f *exportFlags) check() error {
 	return nil
 }
 
-// read reads the parameters of all levels below a path, in the order of their names. SecureStrings are left out unless they are to be decrypted.
-func (f *exportFlags) read(ctx context.Context, api *ssm.Client, path storePath, notes io.Writer) (out []types.Parameter, err error) {
-	in := &ssm.GetParametersByPathInput{Path: aws.String(string(path) + "/"), Recursive: aws.Bool(true), WithDecryption: &f.decrypt}
-	pages := ssm.NewGetParametersByPathPaginator(api, in)
+// read reads the parameters of all levels below the path, in the order of their names. SecureStrings are left out unless they are to be decrypted, and what cannot be read, which
+// is told, if that is asked for.
+func (f *exportFlags) read(ctx context.Context, api *ssm.Client, notes io.Writer) (out []types.Parameter, lost []string, err error) {
+	all, err := f.readPages(ctx, api)
+	switch {
+	case damaged(err) && f.skip:
+		all, lost, err = f.readEach(ctx, api)
+	case damaged(err):
+		err = fmt.Errorf("%w; give --skip-damaged to have the others printed", err)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
 	secret := 0
-	for pages.HasMorePages() {
-		page, err := within(ctx, f.gateway.timeout, func(ctx context.Context) (*ssm.GetParametersByPathOutput, error) { return pages.NextPage(ctx) })
-		if err != nil {
-			return nil, fmt.Errorf("reading %s: %w", *in.Path, err)
+	for _, p := range all {
+		if p.Type == types.ParameterTypeSecureString && !f.decrypt {
+			secret++
+			continue
 		}
-		for _, p := range page.Parameters {
-			if p.Type == types.ParameterTypeSecureString && !f.decrypt {
-				secret++
-				continue
-			}
-			out = append(out, p)
-		}
+		out = append(out, p)
 	}
 	if secret > 0 {
 		_, _ = fmt.Fprintf(notes, "%d SecureStrings are left out: give --with-decryption to have them printed\n", secret)
 	}
 	if len(out) == 0 {
-		return nil, missing("below %s there is no parameter that can be printed", *in.Path)
+		return nil, nil, errors.Join(missing("below %s there is no parameter that can be printed", f.path), leftOut(lost))
+	}
+	return out, lost, nil
+}
+
+func (f *exportFlags) readPages(ctx context.Context, api *ssm.Client) (out []types.Parameter, err error) {
+	in := &ssm.GetParametersByPathInput{Path: &f.path, Recursive: aws.Bool(true), WithDecryption: &f.decrypt}
+	pages := ssm.NewGetParametersByPathPaginator(api, in)
+	for pages.HasMorePages() {
+		page, err := within(ctx, f.gateway.timeout, func(ctx context.Context) (*ssm.GetParametersByPathOutput, error) { return pages.NextPage(ctx) })
+		if err != nil {
+			return nil, fmt.Errorf("reading %s: %w", f.path, err)
+		}
+		out = append(out, page.Parameters...)
 	}
 	return out, nil
 }

@@ -76,11 +76,15 @@ var (
 	errTruncated = refusal(serialization, "The request's body ended early.")
 )
 
-// inner is an error of an operation: AWS's own errors are answered, all others are logged and answered without a word of them.
+// inner is an error of an operation: AWS's own errors are answered, all others are logged and answered without a word of them. One of AWS's own that is a failure inside
+// and wraps its cause is both: answered in its own words, and logged with the cause.
 func (s *Server) inner(e *exchange, err error) error {
 	var known smithy.APIError
 	var mine *common
 	if errors.As(err, &known) || errors.As(err, &mine) {
+		if known != nil && known.ErrorFault() == smithy.FaultServer && err.Error() != known.Error() { // it wraps a cause
+			s.Log.Error(err, "A request failed", "operation", e.call.Service+":"+e.call.Operation, "requestID", e.requestID)
+		}
 		return err
 	}
 	if ctx := e.request.Context().Err(); ctx != nil {

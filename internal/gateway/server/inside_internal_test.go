@@ -8,10 +8,13 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 	"github.com/aws/smithy-go"
 	"github.com/go-logr/logr"
+	"github.com/go-logr/logr/funcr"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/utils/ptr"
 
 	"strongroom.dev/strongroom/internal/gateway"
 	"strongroom.dev/strongroom/internal/gateway/limits"
@@ -53,6 +56,36 @@ func TestAFailureInsideIsAnsweredByTheErrorThatTheServiceDocumentsForIt(t *testi
 	}
 	if err := (&exchange{}).inside(); !errors.Is(err, errInternal) {
 		t.Errorf("before the operation is known: %v", err)
+	}
+}
+
+// TestAFailureInsideInAServicesOwnWordsIsAnsweredInTheseAndLoggedWithItsCause: who reads the log is to know what is wrong, and who asked which of many it was.
+func TestAFailureInsideInAServicesOwnWordsIsAnsweredInTheseAndLoggedWithItsCause(t *testing.T) {
+	model := modelled(t, "ssm")
+	known, _ := model.Operation("GetParameters")
+	e := &exchange{
+		protocol: jsonProtocol{}, service: model, operation: &operation{Operation: &gateway.Operation{Name: "GetParameters"}, limits: known},
+		request: httptest.NewRequest(http.MethodPost, "/", nil),
+	}
+	own := &types.InternalServerError{Message: ptr.To("the parameter /a cannot be read")}
+	cause := errors.New("disk /dev/sda is on fire")
+	for _, tt := range []struct {
+		err    error
+		logged int
+	}{
+		{fmt.Errorf("%w: %w", own, cause), 1},
+		{own, 0}, // it has no cause to log, as while the keyring is sealed
+		{fmt.Errorf("asking: %w", &smithy.GenericAPIError{Code: "ValidationException", Fault: smithy.FaultClient}), 0},
+	} {
+		var lines []string
+		s := &Server{Options: Options{Log: funcr.New(func(_, args string) { lines = append(lines, args) }, funcr.Options{})}}
+		f := e.failureOf(s.inner(e, tt.err))
+		if len(lines) != tt.logged || tt.logged == 1 && !strings.Contains(lines[0], "on fire") {
+			t.Errorf("%v: logged %q", tt.err, lines)
+		}
+		if strings.Contains(f.message, "fire") || tt.logged == 1 && (f.code != "InternalServerError" || f.status != http.StatusInternalServerError || f.message != *own.Message) {
+			t.Errorf("%v: %+v", tt.err, f)
+		}
 	}
 }
 

@@ -124,13 +124,15 @@ func checkPaths(paths []string) error {
 	return nil
 }
 
+// optionsOf are the options that a filter of a key can have: of most keys Equals and BeginsWith.
+// https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_ParameterStringFilter.html
 func optionsOf(key string) []string {
-	switch {
-	case key == "Name":
+	switch key {
+	case "Name":
 		return []string{equals, beginsWith, contains}
-	case key == "Path":
+	case "Path":
 		return []string{recursive, oneLevel}
-	case key == "Label", strings.HasPrefix(key, "tag:"), key == "Tier":
+	case "Label":
 		return []string{equals}
 	}
 	return []string{equals, beginsWith}
@@ -152,7 +154,7 @@ func (a *api) holds(ctx context.Context, f *filter, p *v1alpha1.Parameter) bool 
 	switch key, isTag := strings.CutPrefix(f.key, "tag:"); {
 	case isTag:
 		return slices.ContainsFunc(p.Spec.Tags, func(t v1alpha1.Tag) bool {
-			return t.Key == key && (len(wanted) == 0 || slices.Contains(wanted, t.Value))
+			return t.Key == key && (len(wanted) == 0 || slices.ContainsFunc(wanted, func(v string) bool { return f.compare(t.Value, v) }))
 		})
 	case f.key == "Path":
 		return slices.ContainsFunc(wanted, func(v string) bool {

@@ -70,7 +70,7 @@ func (a *api) value(ctx context.Context, call *gateway.Call, p *v1alpha1.Paramet
 ) {
 	found, err := a.Parameters.Versions().Fetch(ctx, a.Parameters.SubjectOf(p), v)
 	if err != nil {
-		return "", nil, keyError(err)
+		return "", nil, unreadable(p, "", err)
 	}
 	if p.Spec.Type == v1alpha1.ParameterSecureString {
 		if !decrypt {
@@ -82,7 +82,7 @@ func (a *api) value(ctx context.Context, call *gateway.Call, p *v1alpha1.Paramet
 	}
 	value, err := a.Parameters.Versions().Open(ctx, found)
 	if err != nil {
-		return "", nil, keyError(err)
+		return "", nil, unreadable(p, "", err)
 	}
 	defer value.Wipe()
 	return string(value.Reveal()), found.Key, nil

@@ -139,6 +139,26 @@ var _ = Describe("A hierarchy", func() {
 		Entry("no value", "InvalidFilterValue", filter("Type", "Equals")),
 	)
 
+	DescribeTable("is denied by a policy that denies its path, with the slash at its end and without",
+		func(denied, path string, want bool) {
+			mustPut("/secret/a", "v")
+			mustPut("/secret/b/c", "v")
+			who := caller(`{"Effect":"Allow","Action":"ssm:*","Resource":"*"},{"Effect":"Deny","Action":"ssm:GetParametersByPath","Resource":"` + arnOf(denied) + `"}`)
+			out, err := do[sdk.GetParametersByPathOutput](who, "GetParametersByPath", &sdk.GetParametersByPathInput{Path: &path})
+			if want {
+				be(err, "AccessDeniedException")
+				Expect(err).To(MatchError(ContainSubstring("on resource: " + arnOf("") + strings.TrimPrefix(path, "/") + " with an explicit deny")))
+				return
+			}
+			Expect(err).NotTo(HaveOccurred())
+			Expect(out.Parameters).NotTo(BeEmpty())
+		},
+		Entry(nil, "/secret", "/secret", true), Entry(nil, "/secret", "/secret/", true), Entry(nil, "/secret/", "/secret", true), Entry(nil, "/secret/", "/secret/", true),
+		Entry("all that is below", "/secret/*", "/secret", true), Entry("all that is below, with the slash", "/secret/*", "/secret/", true),
+		Entry("a level below alone", "/secret/b", "/secret", false), Entry("a level below alone", "/secret/b", "/secret/", false), Entry("a level below", "/secret/b", "/secret/b/", true),
+		Entry("another name", "/secrets", "/secret/", false), Entry("the root", "/", "/secret/", false), Entry("the path of a Deny of the root", "/", "/", true),
+	)
+
 	It("of another account or region is not seen", func() {
 		mustPut("/here/a", "v")
 		region = "eu-west-1"

@@ -14,6 +14,7 @@ import (
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/arn"
+	"strongroom.dev/strongroom/internal/core/iam"
 	"strongroom.dev/strongroom/internal/core/versions"
 	"strongroom.dev/strongroom/internal/gateway"
 	list "strongroom.dev/strongroom/internal/gateway/page"
@@ -77,6 +78,28 @@ func (a *api) resolvePath(_ context.Context, call *gateway.Call, in *sdk.GetPara
 	}, nil
 }
 
+// denied refuses a path that the caller's policies deny in its other form, with a slash at its end or without: the two are read alike, so a Deny of one that let the other through would
+// deny nothing. An Allow is of the form that the request has, as in AWS.
+func (p path) denied(call *gateway.Call, in *sdk.GetParametersByPathInput) error {
+	given := deref(in.Path)
+	other := string(p)
+	if given == other {
+		other += "/"
+	}
+	if p == "" { // which has one form
+		return nil
+	}
+	recursive := deref(in.Recursive)
+	q := gateway.Question{
+		Action: SigningName + ":GetParametersByPath", Resource: arn.Parameter(call.Region, call.Account(), other), Named: arn.Parameter(call.Region, call.Account(), given),
+		Context: &conditionKeys{recursive: &recursive},
+	}
+	if d := call.Decision(q); d.Reason == iam.ExplicitDeny || d.Exhausted {
+		return call.Authorize(q)
+	}
+	return nil
+}
+
 // under tells whether a name is below a path: on the next level, or on any.
 func (p path) under(name string, recursive bool) bool {
 	return parameterstore.Under(string(p), name, recursive)
@@ -85,6 +108,9 @@ func (p path) under(name string, recursive bool) bool {
 func (a *api) getParametersByPath(ctx context.Context, call *gateway.Call, in *sdk.GetParametersByPathInput, at path) (
 	*sdk.GetParametersByPathOutput, error,
 ) {
+	if err := at.denied(call, in); err != nil {
+		return nil, err
+	}
 	filters, err := a.filters(in.ParameterFilters, []string{"Type", "KeyId", "Label"})
 	if err != nil {
 		return nil, err

@@ -2,6 +2,7 @@ package ssm
 
 import (
 	"context"
+	"strings"
 
 	sdk "github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
@@ -23,12 +24,15 @@ type writing struct {
 
 func (a *api) resolvePut(ctx context.Context, call *gateway.Call, in *sdk.PutParameterInput) (gateway.Resource[writing], error) {
 	var out gateway.Resource[writing]
-	if err := parameterstore.CheckName(call.Region, call.Account(), deref(in.Name)); err != nil {
+	// "The service removes any spaces specified for the beginning or end of the parameter name": of this operation's, and of no other's.
+	// https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_PutParameter.html#systemsmanager-PutParameter-request-Name
+	name := strings.Trim(deref(in.Name), " ")
+	if err := parameterstore.CheckName(call.Region, call.Account(), name); err != nil {
 		return out, err
 	}
 	// The object that a value is put into need have no version yet, and may have expired, so that for other operations there is none: its tags, policies and key are
 	// asked for as those of any other, and a denial does not tell of it either.
-	id := parameterstore.ID{Given: deref(in.Name), Name: deref(in.Name)}
+	id := parameterstore.ID{Given: name, Name: name}
 	p, err := a.Parameters.Declared(ctx, call.Namespace(), call.Region, id.Name)
 	if err != nil {
 		return out, err
@@ -64,7 +68,7 @@ func (a *api) putParameter(ctx context.Context, call *gateway.Call, in *sdk.PutP
 		return nil, err
 	}
 	input := parameterstore.PutInput{
-		Namespace: call.Namespace(), Account: call.Account(), Region: call.Region, Name: *in.Name, Overwrite: deref(in.Overwrite),
+		Namespace: call.Namespace(), Account: call.Account(), Region: call.Region, Name: w.id.Name, Overwrite: deref(in.Overwrite),
 		Type: v1alpha1.ParameterType(in.Type), Value: secretbytes.Copy([]byte(deref(in.Value))),
 		Description: in.Description, AllowedPattern: in.AllowedPattern, Policies: policies, Tags: tagsOf(in.Tags),
 	}
@@ -77,7 +81,7 @@ func (a *api) putParameter(ctx context.Context, call *gateway.Call, in *sdk.PutP
 	}
 	p, v, err := a.Parameters.Put(ctx, input)
 	if err != nil {
-		return nil, keyError(err)
+		return nil, unreadable(w.parameter, input.Name, err)
 	}
 	return &sdk.PutParameterOutput{Version: v.Sequence, Tier: types.ParameterTier(p.Status.Tier)}, nil
 }

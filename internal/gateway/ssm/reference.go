@@ -18,16 +18,12 @@ import (
 	"strongroom.dev/strongroom/internal/service/parameterstore"
 )
 
-// referencePrefix begins the names by which GetParameter and GetParameters read secrets of Secrets Manager.
-// https://docs.aws.amazon.com/systems-manager/latest/userguide/integration-ps-secretsmanager.html
-const referencePrefix = "/aws/reference/secretsmanager/"
-
 // shortestVersionID is the length of the shortest id of a secret's version. What is shorter behind the colon of a reference is a stage.
 const shortestVersionID = 32
 
 // reference is the secret that a parameter's name refers to, false if it refers to none.
 func reference(id *parameterstore.ID) (secret string, is bool) {
-	secret, is = strings.CutPrefix(id.Name, referencePrefix)
+	secret, is = strings.CutPrefix(id.Name, parameterstore.ReferencePrefix)
 	return secret, is && secret != "" && id.Account == ""
 }
 
@@ -61,7 +57,7 @@ func (a *api) referenced(ctx context.Context, call *gateway.Call, id *parameters
 		return nil, err
 	}
 	out := &types.Parameter{
-		ARN: found.ARN, Name: ptr.To(referencePrefix + secret), Type: types.ParameterTypeSecureString, DataType: ptr.To(dataType),
+		ARN: found.ARN, Name: ptr.To(parameterstore.ReferencePrefix + secret), Type: types.ParameterTypeSecureString, DataType: ptr.To(dataType),
 		Value: found.SecretString, SourceResult: &source, LastModifiedDate: found.CreatedDate,
 	}
 	if id.Selector != "" {

@@ -66,6 +66,19 @@ var _ = Describe("A parameter that refers to a secret", func() {
 		be(err, "ParameterNotFound")
 	})
 
+	It("is read by whatever name a secret can have", func() {
+		for _, secret := range []string{"we+ird@x=1", "a_b.c-d/e", "=", "+/@"} {
+			asked("CreateSecret", &sdksecrets.CreateSecretInput{Name: &secret, SecretString: ptr.To("of " + secret), ClientRequestToken: token("d")})
+			given := "/aws/reference/secretsmanager/" + secret
+			Expect(mustGet(given)).To(And(HaveField("Value", HaveValue(Equal("of "+secret))), HaveField("Name", HaveValue(Equal(given)))))
+			Expect(mustGet(given + ":AWSCURRENT")).To(HaveField("Value", HaveValue(Equal("of "+secret))))
+			out := must[sdk.GetParametersOutput]("GetParameters", &sdk.GetParametersInput{Names: []string{given}, WithDecryption: ptr.To(true)})
+			Expect(out.Parameters).To(HaveLen(1))
+			_, err := put(given, "x")
+			Expect(err).To(HaveOccurred(), "it is the name of no parameter")
+		}
+	})
+
 	It("is read with decryption alone", func() {
 		_, err := get(name, false)
 		be(err, "ValidationException")
@@ -91,7 +104,7 @@ var _ = Describe("A parameter that refers to a secret", func() {
 	It("is not read under a name that is none, which nobody was asked about", func() {
 		who := allowed("ssm:GetParameters", arnOf("/plain")) + "," + allowed("secretsmanager:*", "*")
 		mustPut("/plain", "x")
-		for _, bad := range []string{name + ":", name + ":a:b", name + "@x"} {
+		for _, bad := range []string{name + ":", name + ":a:b", name + "!x", name + "é"} {
 			out, err := do[sdk.GetParametersOutput](who, "GetParameters", &sdk.GetParametersInput{Names: []string{"/plain", bad}, WithDecryption: ptr.To(true)})
 			Expect(err).NotTo(HaveOccurred())
 			Expect(out.InvalidParameters).To(Equal([]string{bad}))

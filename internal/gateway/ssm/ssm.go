@@ -213,7 +213,7 @@ func (a *api) labelParameterVersion(ctx context.Context, _ *gateway.Call, in *sd
 ) {
 	number, invalid, err := a.Parameters.Label(ctx, t.parameter, deref(in.ParameterVersion), in.Labels)
 	if err != nil {
-		return nil, err
+		return nil, unreadable(t.parameter, "", err)
 	}
 	return &sdk.LabelParameterVersionOutput{InvalidLabels: append([]string{}, invalid...), ParameterVersion: number}, nil
 }
@@ -227,7 +227,7 @@ func (a *api) unlabelParameterVersion(ctx context.Context, _ *gateway.Call, in *
 ) {
 	removed, invalid, err := a.Parameters.Unlabel(ctx, t.parameter, deref(in.ParameterVersion), in.Labels)
 	if err != nil {
-		return nil, err
+		return nil, unreadable(t.parameter, "", err)
 	}
 	return &sdk.UnlabelParameterVersionOutput{RemovedLabels: append([]string{}, removed...), InvalidLabels: append([]string{}, invalid...)}, nil
 }

@@ -310,3 +310,27 @@ var _ = Describe("Permission", func() {
 		be(err, "AccessDeniedException")
 	})
 })
+
+// https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_PutParameter.html#systemsmanager-PutParameter-request-Name
+var _ = Describe("The name of a put", func() {
+	It("loses the spaces at its ends, for policies too", func() {
+		mustPut(" /u/sp ", "v")
+		Expect(*mustGet("/u/sp").Name).To(Equal("/u/sp"))
+		_, err := put("  /u/sp", "w")
+		be(err, "ParameterAlreadyExists")
+		spaced := &sdk.PutParameterInput{Name: ptr.To("/u/sp  "), Value: ptr.To("w"), Type: types.ParameterTypeString, Overwrite: ptr.To(true)}
+		_, err = do[sdk.PutParameterOutput](allowed("ssm:PutParameter", arnOf("/u/other")), "PutParameter", spaced)
+		be(err, "AccessDeniedException")
+		Expect(err).To(MatchError(ContainSubstring("on resource: ")))
+		_, err = do[sdk.PutParameterOutput](allowed("ssm:PutParameter", arnOf("/u/sp")), "PutParameter", spaced)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(*mustGet("/u/sp").Value).To(Equal("w"))
+	})
+
+	It("has no space in the middle, nor spaces alone, nor another white space", func() {
+		for _, name := range []string{"/u/s p", " ", "   ", "/u/sp\t", "\n/u/sp"} {
+			_, err := put(name, "v")
+			be(err, "ValidationException")
+		}
+	})
+})

@@ -54,7 +54,22 @@ func ParseID(given string) (ID, error) {
 	if id.Name, id.Selector, selected = strings.Cut(rest, ":"); selected && (id.Selector == "" || strings.Contains(id.Selector, ":")) {
 		return id, Invalid("Invalid parameter selector: " + given)
 	}
+	if id.refers() {
+		return id, nil
+	}
 	return id, checkCharacters(id.Name)
+}
+
+// ReferencePrefix begins the names by which GetParameter and GetParameters read secrets of Secrets Manager; what is behind it has the characters of a secret's name.
+// https://docs.aws.amazon.com/systems-manager/latest/userguide/integration-ps-secretsmanager.html
+const ReferencePrefix = "/aws/reference/secretsmanager/"
+
+var secretText = regexp.MustCompile(`^[a-zA-Z0-9/_+=.@-]+$`)
+
+// refers tells whether an ID has the name of a secret.
+func (id *ID) refers() bool {
+	secret, is := strings.CutPrefix(id.Name, ReferencePrefix)
+	return is && len(id.Name) <= maximumARN && secretText.MatchString(secret)
 }
 
 func checkCharacters(name string) error {
@@ -67,6 +82,9 @@ func checkCharacters(name string) error {
 
 // CheckName says whether a parameter can be made under a name.
 func CheckName(region, account, name string) error {
+	if !strings.HasPrefix(name, "/") && strings.Contains(name, "/") {
+		return Invalid("Parameter name must be a fully qualified name.")
+	}
 	if err := checkCharacters(name); err != nil {
 		return err
 	}

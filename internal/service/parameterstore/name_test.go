@@ -26,6 +26,9 @@ func TestARequestNamesAParameterByNameOrARNWithOrWithoutASelector(t *testing.T) 
 		prefix + "x:a/b":   {Name: "x", Region: "eu-west-1", Account: someone, Selector: "a/b"},
 		"arn":              {Name: "arn"},
 		"awsish-is-a-name": {Name: "awsish-is-a-name"},
+
+		"/aws/reference/secretsmanager/we+ird@x=1": {Name: "/aws/reference/secretsmanager/we+ird@x=1"},
+		"/aws/reference/secretsmanager/a@b:stage":  {Name: "/aws/reference/secretsmanager/a@b", Selector: "stage"},
 	} {
 		want.Given = given
 		if got, err := parameterstore.ParseID(given); err != nil || got != want {
@@ -36,22 +39,29 @@ func TestARequestNamesAParameterByNameOrARNWithOrWithoutASelector(t *testing.T) 
 
 func TestWhatNamesNoParameterIsAValidationExceptionThatSaysWhatIsWrong(t *testing.T) {
 	for given, want := range map[string]string{
-		"":                        "Parameter name",
-		"/":                       "Parameter name",
-		"a/b":                     "Parameter name",
-		"/a/":                     "Parameter name",
-		"//a":                     "Parameter name",
-		"/a//b":                   "Parameter name",
-		"a b":                     "Parameter name",
-		"é":                       "Parameter name",
-		"a\x00":                   "Parameter name",
-		"a\n":                     "Parameter name",
-		"a*":                      "Parameter name",
-		strings.Repeat("a", 1012): "Parameter name",
-		":1":                      "Parameter name",
-		"x:":                      "selector",
-		"x:1:2":                   "selector",
-		"arn:aws:ssm":             "ARN",
+		"":                   "Parameter name",
+		"/":                  "Parameter name",
+		"a/b":                "Parameter name",
+		"/a/":                "Parameter name",
+		"//a":                "Parameter name",
+		"/a//b":              "Parameter name",
+		"a b":                "Parameter name",
+		"é":                  "Parameter name",
+		"a\x00":              "Parameter name",
+		"a\n":                "Parameter name",
+		"a*":                 "Parameter name",
+		"a+b":                "Parameter name",
+		"/aws/reference/a+b": "Parameter name",
+
+		"/aws/reference/secretsmanager/a*b":                          "Parameter name",
+		"/aws/reference/secretsmanager/é":                            "Parameter name",
+		"/aws/reference/secretsmanager/" + strings.Repeat("+", 1012): "Parameter name",
+		"/x/aws/reference/secretsmanager/a+b":                        "Parameter name",
+		strings.Repeat("a", 1012):                                    "Parameter name",
+		":1":                                                         "Parameter name",
+		"x:":                                                         "selector",
+		"x:1:2":                                                      "selector",
+		"arn:aws:ssm":                                                "ARN",
 		"arn:aws:ssm:us-east-1:" + someone + ":parameter":           "ARN",
 		"arn:aws:ssm:us-east-1:" + someone + ":document/x":          "ARN",
 		"arn:aws:ssm::" + someone + ":parameter/x":                  "ARN",
@@ -97,10 +107,24 @@ func TestANameIsHeldToAWSsRules(t *testing.T) {
 		{"an ARN", arn.Parameter(home, someone, "x"), "ValidationException"},
 		{"a selector", "x:1", "ValidationException"},
 		{"a path without its slash", "a/b", "ValidationException"},
+		{"a reference to a secret", "/aws/reference/secretsmanager/a", "AccessDeniedException"},
+		{"a reference to a secret of a name that no parameter has", "/aws/reference/secretsmanager/a+b", "ValidationException"},
 	} {
 		if err := parameterstore.CheckName(home, someone, tt.name); code(err) != tt.code || (tt.code == "") != (err == nil) {
 			t.Errorf("%s: %v, want %q", tt.what, err, tt.code)
 		}
+	}
+}
+
+// https://github.com/hashicorp/terraform-provider-aws/issues/7251 has AWS's text.
+func TestAPathWithoutItsSlashIsToldSoInAWSsWords(t *testing.T) {
+	for _, name := range []string{"a/b", "C:/Program Files/a", "a/"} {
+		if err := parameterstore.CheckName(home, someone, name); code(err) != "ValidationException" || !strings.Contains(err.Error(), "Parameter name must be a fully qualified name.") {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+	if err := parameterstore.CheckName(home, someone, "/a/b c"); strings.Contains(err.Error(), "fully qualified") {
+		t.Error(err)
 	}
 }
 
@@ -125,7 +149,7 @@ func TestTheARNOfAnIDIsItsOwnOrThatOfTheRequestsAccountAndRegion(t *testing.T) {
 func FuzzParseID(f *testing.F) {
 	for _, seed := range []string{
 		"x", "/a/b:3", "arn:aws:ssm:us-east-1:111122223333:parameter/a/b:prod", "arn:aws:ssm:us-east-1:111122223333:parameter/x",
-		"a:b:c", "//", "arn:", "/a b", "\xff", "arn:aws:ssm:x:111122223333:parameter//",
+		"a:b:c", "/aws/reference/secretsmanager/we+ird@x=1:AWSPENDING", "/aws/reference/secretsmanager//", "//", "arn:", "/a b", "\xff", "arn:aws:ssm:x:111122223333:parameter//",
 	} {
 		f.Add(seed)
 	}

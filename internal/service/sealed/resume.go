@@ -14,7 +14,8 @@ import (
 
 // Resume takes into an index the versions whose Envelopes were made and not committed: one after a crash, or another
 // writer's in flight; more if status was set back. Nothing else may be done with them: a projection may show them already.
-// Only what opens gets in: somebody else may have put an Envelope there. The error wraps store.ErrCondemned while one is being erased. The caller commits the index.
+// Only what opens gets in: somebody else may have put an Envelope there. That one is not jumped over either: see uncommitted. The error wraps store.ErrCondemned while one is
+// being erased. The caller commits the index.
 func (v *Versions) Resume(ctx context.Context, of Subject, ix versions.Index) (versions.Index, error) {
 	envelopes, err := v.Store.OfOwner(ctx, of.Namespace, v.Owner(of.Name))
 	if err != nil {
@@ -29,8 +30,8 @@ func (v *Versions) Resume(ctx context.Context, of Subject, ix versions.Index) (v
 			return ix, err
 		}
 		next := store.Version(e)
-		if err := v.Verify(ctx, of, next); err != nil {
-			return ix, err
+		if err := v.verifyNext(ctx, of, next); err != nil {
+			return ix, uncommitted(err)
 		}
 		taken := ix.Add(next)
 		if len(taken) == len(ix) {
@@ -39,6 +40,28 @@ func (v *Versions) Resume(ctx context.Context, of Subject, ix versions.Index) (v
 		}
 		ix = taken
 	}
+}
+
+// verifyNext is Verify of a version that no index has.
+func (v *Versions) verifyNext(ctx context.Context, of Subject, next versions.Version) error {
+	found, err := v.Fetch(ctx, of, next)
+	if err != nil {
+		return err
+	}
+	value, err := v.decrypt(ctx, found)
+	value.Wipe()
+	return err
+}
+
+// uncommitted says what to do about an Envelope where the next version goes that does not open as one. Mostly somebody has put it there: it is in no index, so nobody was
+// given it, and it is in the way until it is deleted. But an index that was set back looks the same from here: then it is a version that was in force and was damaged since.
+// To jump over it would lose that one in silence, and give its successor's number to another value. So a person decides, and nothing is made until then.
+func uncommitted(err error) error {
+	if !errors.Is(err, store.ErrTampered) {
+		return err
+	}
+	return fmt.Errorf("%w; it is where the next version goes and status.versions does not have it, so keep a copy of it (kubectl get envelopes -o yaml) and delete it; "+
+		"only if status was set back it was a version in force: restore it from a backup then", err)
 }
 
 // inFlight finds the version that was stored and not yet committed: the one after the index's last.

@@ -53,7 +53,34 @@ var _ = Describe("Resuming", func() {
 		world.Exchange(numbered(2), func(e *v1alpha1.Envelope) { e.Spec.Ciphertext[40] ^= 1 })
 		ix, err := kept.Resume(ctx, of(), all[:1:1])
 		tampered(err)
+		Expect(err).To(MatchError(And(ContainSubstring(numbered(2).Name), ContainSubstring("keep a copy of it"), ContainSubstring("delete it"),
+			Not(ContainSubstring("does not open; restore it")))), "it is in nobody's index, so it is mostly no version that was in force")
 		Expect(sequences(ix)).To(Equal([]int64{1}))
+	})
+
+	It("says the same of one that the next version finds in its place, and makes none there", func() {
+		first := put(content(1, "value 1"))
+		second := put(content(2, "forged"))
+		world.Exchange(numbered(2), func(e *v1alpha1.Envelope) { e.Spec.Ciphertext[40] ^= 1 })
+		_, made, err := kept.Put(ctx, of(), content(2, "wanted"))
+		tampered(err)
+		Expect(made).To(BeFalse())
+		Expect(err).To(MatchError(ContainSubstring("delete it")))
+		Expect(read(first)).To(Equal("value 1"))
+		world.Remove(numbered(2))
+		again, made, err := kept.Put(ctx, of(), content(2, "wanted"))
+		Expect(err).NotTo(HaveOccurred())
+		Expect(made).To(BeTrue())
+		Expect(again.Sequence).To(Equal(second.Sequence))
+		Expect(read(again)).To(Equal("wanted"))
+	})
+
+	It("says of a version in force that does not open that a backup helps", func() {
+		first := put(content(1, "value 1"))
+		world.Exchange(numbered(1), func(e *v1alpha1.Envelope) { e.Spec.Ciphertext[40] ^= 1 })
+		_, err := kept.Value(ctx, of(), first)
+		tampered(err)
+		Expect(err).To(MatchError(And(ContainSubstring("restore it from a backup"), Not(ContainSubstring("delete it")))))
 	})
 
 	It("tells an index that has a version under another number", func() {

@@ -94,7 +94,7 @@ func (v *Versions) Put(ctx context.Context, of Subject, c Content) (version vers
 	}
 	if stored != e { // not this attempt's: it must be whole
 		if err := v.verifyStored(ctx, of, stored); err != nil {
-			return versions.Version{}, false, err
+			return versions.Version{}, false, uncommitted(err)
 		}
 	}
 	return store.Version(stored), stored == e, nil
@@ -118,7 +118,7 @@ func (v *Versions) verifyStored(ctx context.Context, of Subject, e *v1alpha1.Env
 	if err != nil {
 		return err
 	}
-	value, err := v.Open(ctx, found)
+	value, err := v.decrypt(ctx, found)
 	value.Wipe()
 	return err
 }
@@ -161,11 +161,19 @@ func (v *Versions) withKey(ctx context.Context, e *v1alpha1.Envelope) (Version, 
 
 // Open decrypts a version. The caller wipes the value. It wraps store.ErrTampered, or is a fault that says KeyUnusable.
 func (v *Versions) Open(ctx context.Context, found Version) (secretbytes.Bytes, error) {
+	value, err := v.decrypt(ctx, found)
+	if errors.Is(err, store.ErrTampered) {
+		return secretbytes.Bytes{}, fmt.Errorf("%w; restore it from a backup", err)
+	}
+	return value, err
+}
+
+// decrypt is Open without advice on what to do about an Envelope that does not open.
+func (v *Versions) decrypt(ctx context.Context, found Version) (secretbytes.Bytes, error) {
 	e := found.Envelope
 	value, err := v.open(ctx, found)
 	if errors.Is(err, keys.ErrInvalidCiphertext) {
-		return secretbytes.Bytes{}, fmt.Errorf("%w: Envelope %s of version %s does not open; restore it from a backup",
-			store.ErrTampered, e.Name, e.Spec.Version)
+		return secretbytes.Bytes{}, fmt.Errorf("%w: Envelope %s of version %s does not open", store.ErrTampered, e.Name, e.Spec.Version)
 	}
 	return value, err
 }
