@@ -53,7 +53,7 @@ type Former struct {
 type Shown struct {
 	// Done tells that the target is as it is to be and that workloads are restarted: status may say so.
 	Done bool
-	// Keys that were written and Digest of what is shown.
+	// Keys that were written, but for those that somebody else has with the same value, and Digest of what is shown.
 	Keys   []string
 	Digest string
 	// Healed names what was changed by somebody and written again, empty if nothing was.
@@ -132,6 +132,9 @@ func (p *Projector) show(ctx context.Context, s *Showing) (shown Shown, err erro
 	}
 	outcome, err := p.Project(ctx, t)
 	if err != nil {
+		return shown, err
+	}
+	if shown.Keys, err = p.writtenKeys(ctx, s, outcome, shown.Digest); err != nil {
 		return shown, err
 	}
 	changed := !s.knows() || s.Former.Digest != shown.Digest
