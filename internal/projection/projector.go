@@ -52,6 +52,8 @@ type Projector struct {
 
 	// fights holds back what would be written for ever.
 	fights fights
+	// restarts holds back what would be restarted again and again.
+	restarts restarts
 }
 
 // +kubebuilder:rbac:groups="",resources=secrets,verbs=get;list;watch;create;patch;delete
