@@ -80,6 +80,8 @@ var _ = Describe("A tree's target", func() {
 		gone(&corev1.Secret{}, "other")
 		Expect(configMap("tree").Data).To(Equal(whole))
 		Expect(t.Status.Projection).To(And(HaveField("Kind", "ConfigMap"), HaveField("Name", "tree")))
+		move(secret(v1alpha1.ParameterTreeSecret{Immutable: true}))
+		gone(&corev1.ConfigMap{}, "tree")
 	})
 
 	It("that somebody else made is a Conflict and is not touched, until the policy says so", func() {

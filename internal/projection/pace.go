@@ -120,19 +120,24 @@ func (p *Projector) pace(ctx context.Context, s *Showing) error {
 		return nil
 	}
 	former := dated(owned, s.Former, s.Former.Name, s.Now)
-	if at, full := decidePace(former, s.Now); !full && !at.After(s.Now) {
+	if paced(former, s.Now) == nil {
 		return nil
 	}
 	if former, err = p.sweep(ctx, s, former); err != nil {
 		return err
 	}
-	at, full := decidePace(former, s.Now)
+	return paced(former, s.Now)
+}
+
+// paced says why another content waits where there are these former core Secrets, nil if it does not.
+func paced(former []Retained, now time.Time) error {
+	at, full := decidePace(former, now)
 	switch {
 	case full:
 		return fault.Stalled(v1alpha1.ReasonTooManyRetained, fmt.Errorf("%d former core Secrets of the immutable target are still used, which is as many as there may be: "+
 			"another content is shown when one of status.projection.retained is named by no pod and by nothing that makes pods", len(former)))
-	case at.After(s.Now):
-		return fault.Later(v1alpha1.ReasonProgressing, at.Sub(s.Now), fmt.Errorf("the immutable target has had %d contents within %s, each of which is a core Secret that stays as long: "+
+	case at.After(now):
+		return fault.Later(v1alpha1.ReasonProgressing, at.Sub(now), fmt.Errorf("the immutable target has had %d contents within %s, each of which is a core Secret that stays as long: "+
 			"what there is now is shown at %s", len(former)+1, retention, at.UTC().Format(time.RFC3339)))
 	}
 	return nil

@@ -95,7 +95,7 @@ func (p *Projector) Show(ctx context.Context, s *Showing) (shown Shown, err erro
 // leave removes the target of an earlier kind or name. One that another takes the place of without a gap is left alone: see succeed.
 func (p *Projector) leave(ctx context.Context, s *Showing) error {
 	former := s.Former
-	if former == nil || s.knows() || s.succeeds() {
+	if former == nil || s.knows() || s.succeeds() && !former.ConfigMap {
 		return nil
 	}
 	if former.isSuccession() {
