@@ -224,6 +224,8 @@ const (
 	ReasonInvalidSelector = "InvalidSelector"
 	// ReasonInvalidName: the name can be no parameter's in AWS, or is none that a certificate can have.
 	ReasonInvalidName = "InvalidName"
+	// ReasonTooManyRetained: so many former core Secrets of an immutable target are still used that another content of it is not shown.
+	ReasonTooManyRetained = "TooManyRetained"
 	// ReasonTooManyVersions: the oldest of a parameter's 100 versions has a label, so that it cannot make room for another.
 	ReasonTooManyVersions = "TooManyVersions"
 	// ReasonNameConflict: an older object of the namespace has the same AWS name, or a key has the same alias.

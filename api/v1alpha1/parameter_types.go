@@ -289,11 +289,11 @@ type ParameterProjection struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	Name string `json:"name"`
-	// key of its data that this object wrote.
-	// +required
+	// key of its data that this object wrote; absent if it is merged into a target where somebody else has the key with the same value: it is theirs.
+	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
-	Key string `json:"key"`
+	Key string `json:"key,omitempty"`
 	// digest of the value under a key of the installation's own.
 	// +required
 	// +kubebuilder:validation:MinLength=1

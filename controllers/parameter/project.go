@@ -2,6 +2,7 @@ package parameter
 
 import (
 	"context"
+	"slices"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/secretbytes"
@@ -66,8 +67,9 @@ func (r *Reconciler) showing(p *pass) projection.Showing {
 		Namespace: p.parameter.Namespace, Generation: p.parameter.Generation, Version: latest.ID, Now: p.now,
 	}
 	if former := p.former.Projection; former != nil {
-		out.Former = &projection.Former{
-			ConfigMap: former.Kind == kindConfigMap, Name: former.Name, Keys: []string{former.Key}, Digest: former.Digest,
+		out.Former = &projection.Former{ConfigMap: former.Kind == kindConfigMap, Name: former.Name, Digest: former.Digest}
+		if former.Key != "" {
+			out.Former.Keys = []string{former.Key}
 		}
 	}
 	return out
@@ -81,7 +83,10 @@ func (r *Reconciler) show(ctx context.Context, p *pass, showing *projection.Show
 		p.parameter.Status.Projection = nil
 	}
 	if shown.Done && showing.Target != nil {
-		p.parameter.Status.Projection = &v1alpha1.ParameterProjection{Kind: at.kind, Name: at.name, Key: at.key, Digest: shown.Digest}
+		p.parameter.Status.Projection = &v1alpha1.ParameterProjection{Kind: at.kind, Name: at.name, Digest: shown.Digest}
+		if slices.Contains(shown.Keys, at.key) { // or else somebody else has it, with the same value
+			p.parameter.Status.Projection.Key = at.key
+		}
 	}
 	return err
 }

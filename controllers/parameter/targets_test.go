@@ -114,6 +114,34 @@ var _ = Describe("What others have in a target", func() {
 		Expect(configMap("shared").Data).To(Equal(map[string]string{"level": "info"}))
 	})
 
+	It("under the very key with the same value stays theirs, whatever either wants later", func() {
+		foreign("shared", map[string]string{"level": "info"})
+		p := ready("a", shown(&at{Name: "shared", Key: "level", CreationPolicy: v1alpha1.CreationPolicyMerge}, nil))
+		Expect(p.Status.Projection.Key).To(BeEmpty(), "it has written nothing")
+		theirs := configMap("shared")
+		theirs.Data["level"] = "error"
+		Expect(world.ControlPlane.Client.Update(ctx, theirs, client.FieldOwner("somebody"))).To(Succeed())
+		world.Seen(theirs)
+		for _, value := range []string{"info", "debug"} {
+			world.Update(p, func() { p.Spec.Value = value })
+			reconcile(p)
+			Expect(condition(p).Reason).To(Equal(v1alpha1.ReasonConflict))
+			Expect(condition(p).Message).To(And(ContainSubstring("somebody"), ContainSubstring("level")))
+			Expect(configMap("shared").Data).To(Equal(map[string]string{"level": "error"}))
+		}
+		world.Update(p, func() { p.Spec.Target = nil })
+		reconcile(p)
+		Expect(configMap("shared").Data).To(Equal(map[string]string{"level": "error"}))
+	})
+
+	It("under the very key is named with the target that it is in", func() {
+		foreign("shared", map[string]string{})
+		ready("a", shown(&at{Name: "shared", Key: "level", CreationPolicy: v1alpha1.CreationPolicyMerge}, nil))
+		p := create("b", shown(&at{Name: "shared", Key: "level", CreationPolicy: v1alpha1.CreationPolicyMerge}, nil), valued("warn"))
+		reconcile(p)
+		Expect(condition(p).Message).To(And(ContainSubstring("another object of Strongroom"), ContainSubstring("out of ConfigMap shared"), Not(ContainSubstring("core Secret"))))
+	})
+
 	It("is taken over whole with Adopt, and then healed as our own", func() {
 		foreign("theirs", map[string]string{"level": "theirs"})
 		p := ready("a", shown(&at{Name: "theirs", Key: "level", CreationPolicy: v1alpha1.CreationPolicyAdopt}, nil))

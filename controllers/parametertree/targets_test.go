@@ -1,6 +1,7 @@
 package parametertree_test
 
 import (
+	"context"
 	"strings"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -8,6 +9,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
@@ -38,6 +40,21 @@ func deployment(name string) *appsv1.Deployment {
 	return d
 }
 
+// outrun has somebody else come first, before the next apply.
+type outrun struct {
+	client.Client
+
+	first func()
+}
+
+func (o *outrun) Apply(ctx context.Context, obj runtime.ApplyConfiguration, opts ...client.ApplyOption) error {
+	if o.first != nil {
+		o.first()
+		o.first = nil
+	}
+	return o.Client.Apply(ctx, obj, opts...)
+}
+
 var _ = Describe("A tree's target", func() {
 	BeforeEach(func() {
 		put("a", "/p/a", "1")
@@ -63,6 +80,8 @@ var _ = Describe("A tree's target", func() {
 		gone(&corev1.Secret{}, "other")
 		Expect(configMap("tree").Data).To(Equal(whole))
 		Expect(t.Status.Projection).To(And(HaveField("Kind", "ConfigMap"), HaveField("Name", "tree")))
+		move(secret(v1alpha1.ParameterTreeSecret{Immutable: true}))
+		gone(&corev1.ConfigMap{}, "tree")
 	})
 
 	It("that somebody else made is a Conflict and is not touched, until the policy says so", func() {
@@ -97,6 +116,69 @@ var _ = Describe("A tree's target", func() {
 		reconcile(t)
 		refused(t, v1alpha1.ReasonConflict, "somebody", " a")
 		Expect(configMap("shared").Data).To(Equal(map[string]string{"a": "theirs"}))
+	})
+
+	It("with a key of somebody else's and the same value leaves the key theirs, whatever either wants later", func() {
+		foreign("shared", map[string]string{"a": "1"})
+		policy := config(v1alpha1.ParameterTreeConfigMap{Name: "shared", CreationPolicy: v1alpha1.CreationPolicyMerge})
+		t := ready(policy)
+		Expect(t.Status.Projection.Keys).To(Equal([]string{"b"}), "what was theirs is not what it has written")
+		Expect(t.Status.Projection.Shows).To(HaveLen(1))
+		a := &v1alpha1.Parameter{ObjectMeta: metav1.ObjectMeta{Namespace: world.Namespace, Name: "a"}}
+		world.Refresh(a)
+		change(a, "evil")
+		world.Seen(configMap("shared"))
+		reconcile(t)
+		refused(t, v1alpha1.ReasonConflict, "somebody", " a")
+		Expect(configMap("shared").Data).To(Equal(map[string]string{"a": "1", "b": "2"}))
+		theirs := configMap("shared")
+		theirs.Data["a"] = "other"
+		Expect(world.ControlPlane.Client.Update(ctx, theirs, client.FieldOwner("somebody"))).To(Succeed())
+		world.Seen(theirs)
+		reconcile(t)
+		refused(t, v1alpha1.ReasonConflict, "somebody", " a")
+		Expect(configMap("shared").Data).To(Equal(map[string]string{"a": "other", "b": "2"}))
+		world.Update(t, func() { t.Spec.Target.ConfigMap = &v1alpha1.ParameterTreeConfigMap{Name: "away"} })
+		reconcile(t)
+		inForce(t)
+		Expect(configMap("shared").Data).To(Equal(map[string]string{"a": "other"}), "its own key goes, and theirs stays")
+	})
+
+	It("with a key of somebody else's becomes its own when they let go of it", func() {
+		foreign("shared", map[string]string{"a": "1", "theirs": "x"})
+		t := ready(config(v1alpha1.ParameterTreeConfigMap{Name: "shared", CreationPolicy: v1alpha1.CreationPolicyMerge}))
+		theirs := configMap("shared")
+		delete(theirs.Data, "a")
+		Expect(world.ControlPlane.Client.Update(ctx, theirs, client.FieldOwner("somebody"))).To(Succeed())
+		world.Seen(theirs)
+		reconcile(t)
+		inForce(t)
+		Expect(t.Status.Projection.Keys).To(Equal([]string{"a", "b"}))
+		a := &v1alpha1.Parameter{ObjectMeta: metav1.ObjectMeta{Namespace: world.Namespace, Name: "a"}}
+		world.Refresh(a)
+		change(a, "3")
+		reconcile(t)
+		inForce(t)
+		Expect(configMap("shared").Data).To(Equal(map[string]string{"a": "3", "b": "2", "theirs": "x"}))
+	})
+
+	It("that another tree adopts at the same moment is a Conflict that names it, at once", func() {
+		foreign("shared", map[string]string{"theirs": "x"})
+		adopt := config(v1alpha1.ParameterTreeConfigMap{Name: "shared", CreationPolicy: v1alpha1.CreationPolicyAdopt})
+		first, second := environment.ParameterTree(world.Namespace, "first", "/p", adopt), environment.ParameterTree(world.Namespace, "second", "/p", adopt)
+		world.Create(first)
+		world.Create(second)
+		c := configMap("shared")
+		c.Labels = map[string]string{v1alpha1.ManagedLabel: v1alpha1.ManagedProjection}
+		Expect(world.ControlPlane.Client.Update(ctx, c)).To(Succeed())
+		world.Seen(c) // as after a merge: so the cache has it, and is behind in what follows
+		c.OwnerReferences = []metav1.OwnerReference{*metav1.NewControllerRef(first, v1alpha1.SchemeGroupVersion.WithKind("ParameterTree"))}
+		before := world.ParameterTree.Projector.Client
+		DeferCleanup(func() { world.ParameterTree.Projector.Client = before })
+		world.ParameterTree.Projector.Client = &outrun{Client: before, first: func() { Expect(world.ControlPlane.Client.Update(ctx, c)).To(Succeed()) }}
+		reconcile(second)
+		refused(second, v1alpha1.ReasonConflict, "ParameterTree first")
+		Expect(metav1.GetControllerOf(configMap("shared")).UID).To(Equal(first.UID))
 	})
 
 	It("of two trees is the first one's", func() {

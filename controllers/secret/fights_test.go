@@ -52,7 +52,7 @@ var _ = Describe("Two Secrets that want one key of one core Secret", func() {
 		first, second := mergedInto("first", "shared", "k"), mergedInto("second", "shared", "k")
 		Expect(reasonOf(first)).To(Equal(v1alpha1.ReasonSucceeded))
 		Expect(reasonOf(second)).To(Equal(v1alpha1.ReasonConflict))
-		Expect(condition(second, v1alpha1.ConditionReady).Message).To(ContainSubstring("another Secret of Strongroom writes its key k"))
+		Expect(condition(second, v1alpha1.ConditionReady).Message).To(And(ContainSubstring("another object of Strongroom"), ContainSubstring("writes its key k")))
 		held := versionOf("shared")
 		for range 3 {
 			reconcile(first)

@@ -67,6 +67,11 @@ func Waiting(reason string, err error) error {
 	return &Fault{Reason: reason, RetryAfter: waiting, err: err}
 }
 
+// Later makes a fault that ends by itself, by waiting for so long.
+func Later(reason string, after time.Duration, err error) error {
+	return &Fault{Reason: reason, RetryAfter: after, err: err}
+}
+
 // sentinels of other packages and what they mean to an object.
 var sentinels = []struct {
 	err     error

@@ -1,6 +1,7 @@
 package projection
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -27,7 +28,7 @@ const (
 	retention = 10 * time.Minute
 	// longestRetentionCheck is how often one that stays in use is looked for in the end.
 	longestRetentionCheck = 6 * time.Hour
-	// maximumRetained is the number of those that status names.
+	// maximumRetained is the number of those that there may be before the next content waits, and that status names: of those that are in use.
 	maximumRetained = 64
 )
 
@@ -68,41 +69,66 @@ func (s *Showing) succeeds() bool {
 // retention and a look at who uses it. Until status names it as a former one, its retention has not begun.
 func (p *Projector) succeed(ctx context.Context, s *Showing, shown *Shown) error {
 	var contested error
-	others, err := p.others(ctx, s)
+	owned, err := p.owned(ctx, s)
 	if err != nil {
 		return err
 	}
-	if len(others) > 0 || !s.knows() {
+	former := dated(owned, s.Former, s.Target.Name, s.Now)
+	if len(former) > 0 || !s.knows() {
 		base, foreign, err := p.ownBase(ctx, s)
 		if err != nil {
 			return err
 		}
 		contested = foreign
-		switched, err := p.switchReferences(ctx, s, append(slices.Clone(others), base...))
+		for _, r := range former {
+			base = append(base, r.Name)
+		}
+		switched, err := p.switchReferences(ctx, s, base)
+		if len(switched) > 0 {
+			p.restarts.note(s.contender(), s.Now)
+		}
 		shown.Restarted = append(shown.Restarted, switched...)
 		if err != nil {
 			return err
 		}
 	}
-	due := slices.DeleteFunc(slices.Clone(others), func(name string) bool { return s.Now.Sub(s.since(name)) < retention })
-	var used map[string]bool
-	if len(due) > 0 {
-		if used, err = p.used(ctx, s.Namespace); err != nil {
-			return err
-		}
+	if former, err = p.sweep(ctx, s, former); err != nil {
+		return err
 	}
-	for _, name := range others {
-		if slices.Contains(due, name) && !used[name] {
-			if err := p.Remove(ctx, s.Namespace, name, s.Owner); err != nil {
-				return fmt.Errorf("removing core Secret %s, which nothing uses any more: %w", name, err)
-			}
-			continue
-		}
-		shown.Retained = append(shown.Retained, Retained{Name: name, Since: s.since(name)})
-	}
-	shown.Retained = shown.Retained[:min(len(shown.Retained), maximumRetained)]
+	shown.Retained = youngest(former)
 	shown.LookAgain = checkAgain(shown.Retained, s.Now)
 	return contested
+}
+
+// sweep removes former core Secrets whose retention is over and that nothing uses, and returns the others.
+func (p *Projector) sweep(ctx context.Context, s *Showing, former []Retained) (left []Retained, err error) {
+	due := func(r Retained) bool { return s.Now.Sub(r.Since) >= retention }
+	var used map[string]bool
+	if slices.ContainsFunc(former, due) {
+		if used, err = p.used(ctx, s.Namespace); err != nil {
+			return nil, err
+		}
+	}
+	for _, r := range former {
+		if !due(r) || used[r.Name] {
+			left = append(left, r)
+			continue
+		}
+		if err := p.Remove(ctx, s.Namespace, r.Name, s.Owner); err != nil {
+			return nil, fmt.Errorf("removing core Secret %s, which nothing uses any more: %w", r.Name, err)
+		}
+	}
+	return left, nil
+}
+
+// youngest are the former core Secrets that status names, in the order of their names: where there are more than it can have, those that another took the
+// place of last, since the date of the others is to be known without it (see dated).
+func youngest(former []Retained) []Retained {
+	out := slices.Clone(former)
+	slices.SortStableFunc(out, func(a, b Retained) int { return b.Since.Compare(a.Since) })
+	out = out[:min(len(out), maximumRetained)]
+	slices.SortFunc(out, func(a, b Retained) int { return strings.Compare(a.Name, b.Name) })
+	return out
 }
 
 // ownBase is the name that the user wrote, for which workloads are given the core Secret of today: empty if a core Secret of that name is somebody
@@ -128,16 +154,34 @@ func (p *Projector) ownBase(ctx context.Context, s *Showing) (base []string, con
 		"give the target another name, or delete that core Secret", errConflict, s.Namespace, s.base)), nil
 }
 
-// since is when a former core Secret became one: now, if status does not know it yet.
-func (s *Showing) since(name string) time.Time {
-	if s.Former != nil {
-		for _, r := range s.Former.Retained {
-			if r.Name == name {
-				return r.Since
-			}
+// ownedSecret is a core Secret of the owner's, as it is there.
+type ownedSecret struct {
+	name    string
+	created time.Time
+}
+
+// dated are those of an owner's core Secrets, oldest first, that are not the current one, and since when: by status, which knows the one before as the current one. One that
+// status does not name, since it was lost or names as many as it can, became a former one when the next was made; if there is none, now.
+func dated(owned []ownedSecret, former *Former, current string, now time.Time) (out []Retained) {
+	for at, one := range owned {
+		if one.name == current {
+			continue
 		}
+		since := now
+		known := -1
+		if former != nil {
+			known = slices.IndexFunc(former.Retained, func(r Retained) bool { return r.Name == one.name })
+		}
+		switch {
+		case known >= 0:
+			since = former.Retained[known].Since
+		case former != nil && former.Name == one.name: // until now
+		case at+1 < len(owned) && owned[at+1].created.Before(now):
+			since = owned[at+1].created
+		}
+		out = append(out, Retained{Name: one.name, Since: since})
 	}
-	return s.Now
+	return out
 }
 
 // checkAgain is when to look at former core Secrets again: when the retention of the youngest is over, and then ever more rarely.
@@ -158,35 +202,37 @@ func checkAgain(retained []Retained, now time.Time) time.Duration {
 	return min(age, longestRetentionCheck)
 }
 
-// others are the core Secrets that the owner controls besides the one that is shown, in the order of their names.
-func (p *Projector) others(ctx context.Context, s *Showing) ([]string, error) {
+// owned are the core Secrets that the owner controls, oldest first.
+func (p *Projector) owned(ctx context.Context, s *Showing) ([]ownedSecret, error) {
 	var list corev1.SecretList
 	err := p.Client.List(ctx, &list, client.InNamespace(s.Namespace), client.MatchingLabels{v1alpha1.ManagedLabel: v1alpha1.ManagedProjection},
 		client.UnsafeDisableDeepCopy)
 	if err != nil {
 		return nil, fmt.Errorf("looking for former core Secrets: %w", err)
 	}
-	var out []string
+	var out []ownedSecret
 	for i := range list.Items {
 		one := &list.Items[i]
-		controller := metav1.GetControllerOfNoCopy(one)
-		if controller != nil && controller.UID == s.Owner.UID && (s.Target == nil || one.Name != s.Target.Name) {
-			out = append(out, strings.Clone(one.Name))
+		if controller := metav1.GetControllerOfNoCopy(one); controller != nil && controller.UID == s.Owner.UID {
+			out = append(out, ownedSecret{strings.Clone(one.Name), one.CreationTimestamp.Time})
 		}
 	}
-	slices.Sort(out)
+	slices.SortFunc(out, func(a, b ownedSecret) int { return cmp.Or(a.created.Compare(b.created), strings.Compare(a.name, b.name)) })
 	return out, nil
 }
 
 // removeAll removes all core Secrets of the owner's, which wants none.
 func (p *Projector) removeAll(ctx context.Context, s *Showing) error {
-	others, err := p.others(ctx, s)
+	owned, err := p.owned(ctx, s)
 	if err != nil {
 		return err
 	}
-	for _, name := range others {
-		if err := p.Remove(ctx, s.Namespace, name, s.Owner); err != nil {
-			return fmt.Errorf("removing the former core Secret %s: %w", name, err)
+	for _, one := range owned {
+		if s.Target != nil && one.name == s.Target.Name {
+			continue
+		}
+		if err := p.Remove(ctx, s.Namespace, one.name, s.Owner); err != nil {
+			return fmt.Errorf("removing the former core Secret %s: %w", one.name, err)
 		}
 	}
 	return nil

@@ -15,9 +15,10 @@ import (
 )
 
 // judgeKeys decides whether a target may be merged into a core Secret, read live. A key that somebody else has, with another
-// value, is theirs: taking it would begin a fight, an endless one if they are a controller too. So is one of which nobody knows
+// value, is theirs: taking it would begin a fight, an endless one if they are a controller too. So is one that both have, as it is when both
+// wanted one value, and this target wants another by now: theirs it stays for as long as they manage it. So is one of which nobody knows
 // who wrote it, as in an object that lost its managed fields. One that this target wrote before and a user changed since is
-// healed.
+// healed: the user's change has made them the only manager.
 func judgeKeys(t *Target, live *corev1.Secret) (Verdict, string) {
 	for _, key := range t.Keys() {
 		value, present := live.Data[key]
@@ -25,13 +26,15 @@ func judgeKeys(t *Target, live *corev1.Secret) (Verdict, string) {
 			continue
 		}
 		managers, written := managersOf(live, key), slices.Contains(t.FormerKeys, key)
+		shared := slices.Contains(managers, t.fieldOwner())
 		for _, manager := range managers {
 			switch {
 			case manager == t.fieldOwner():
 				continue
 			case isProjection(manager):
-				return Foreign, fmt.Sprintf("another Secret of Strongroom writes its key %s; merge another key, or take it out of the core Secret if that Secret is gone", key)
-			case !written:
+				return Foreign, fmt.Sprintf("another object of Strongroom (a Secret, a Parameter or a ParameterTree) writes its key %s; merge another key, "+
+					"or take it out of %s if that object is gone", key, t.what())
+			case !written || shared:
 				return Foreign, fmt.Sprintf("%s has written its key %s; remove it there, or merge another key", manager, key)
 			}
 		}
@@ -40,6 +43,44 @@ func judgeKeys(t *Target, live *corev1.Secret) (Verdict, string) {
 		}
 	}
 	return Ours, ""
+}
+
+// theirs are the keys of a target's data that somebody else manages in a core Secret, read live, which has the same value there.
+func theirs(t *Target, live *corev1.Secret) (keys []string) {
+	for _, key := range t.Keys() {
+		value, present := live.Data[key]
+		if present && string(value) == string(t.Data[key].Reveal()) && len(othersOf(live, key, t.fieldOwner())) > 0 {
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}
+
+// writtenKeys are the keys that status is to remember as written by this target: of one that is merged, not those that somebody else manages and that
+// were only equal. They may have another value there tomorrow, and it is theirs. It asks the API server only if there is a key that status does
+// not know, of a content that status does not know.
+func (p *Projector) writtenKeys(ctx context.Context, s *Showing, outcome Outcome, digest string) ([]string, error) {
+	t := s.Target
+	keys := t.Keys()
+	if t.policy() != v1alpha1.CreationPolicyMerge {
+		return keys, nil
+	}
+	if outcome == Unchanged {
+		known := func(key string) bool { return slices.Contains(t.FormerKeys, key) }
+		unknown := slices.DeleteFunc(slices.Clone(keys), known)
+		if len(unknown) == 0 {
+			return keys, nil
+		}
+		if s.knows() && s.Former.Digest == digest {
+			return slices.DeleteFunc(keys, func(key string) bool { return !known(key) }), nil
+		}
+		live, err := p.live(ctx, t)
+		if err != nil {
+			return nil, fmt.Errorf("reading %s: %w", t.what(), err)
+		}
+		t.theirs = theirs(t, live)
+	}
+	return slices.DeleteFunc(keys, func(key string) bool { return slices.Contains(t.theirs, key) }), nil
 }
 
 // Rival says who else writes a target, as well as the API server knows: those who wrote its keys with other values, or else

@@ -141,7 +141,7 @@ var _ = DescribeTable("A target that cannot be written is a Conflict that says w
 	Entry("Merge, a key that another Secret writes", mergePolicy, func(v1alpha1.CreationPolicy) {
 		foreign("kubectl-create")
 		project(goal(withPolicy(mergePolicy), withData("password", "theirs"), func(t *projection.Target) { t.Owner.Name = "another" }))
-	}, []string{"another Secret of Strongroom writes its key password", "merge another key"}, "GET secrets"),
+	}, []string{"another object of Strongroom", "writes its key password", "merge another key"}, "GET secrets"),
 	Entry("Owner, of another secret's former incarnation", ownerPolicy, func(v1alpha1.CreationPolicy) {
 		project(goal(func(t *projection.Target) { t.Owner = projection.Owner{Name: "db", UID: "former", ARN: "arn:other"} }))
 	}, []string{"Secret db controls it"}, "GET secrets"),

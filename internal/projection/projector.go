@@ -52,6 +52,8 @@ type Projector struct {
 
 	// fights holds back what would be written for ever.
 	fights fights
+	// restarts holds back what would be restarted again and again.
+	restarts restarts
 }
 
 // +kubebuilder:rbac:groups="",resources=secrets,verbs=get;list;watch;create;patch;delete
@@ -143,6 +145,7 @@ func (p *Projector) overwrite(ctx context.Context, t *Target) (Outcome, error) {
 	verdict, why := Judge(t, live)
 	if verdict == Ours && t.policy() == v1alpha1.CreationPolicyMerge {
 		verdict, why = judgeKeys(t, live)
+		t.theirs = theirs(t, live)
 	}
 	if verdict != Ours {
 		return Unchanged, fault.Contested(v1alpha1.ReasonConflict,
@@ -156,6 +159,9 @@ func (p *Projector) write(ctx context.Context, t *Target, existing *corev1.Secre
 		return err
 	}
 	if err := p.Client.Apply(ctx, t.applied(existing), client.FieldOwner(t.fieldOwner()), client.ForceOwnership); err != nil {
+		if names(err, "metadata.ownerReferences") {
+			return p.outrun(ctx, t, err)
+		}
 		return p.refused(t, err)
 	}
 	return p.removeKeys(ctx, t, existing)
@@ -242,11 +248,29 @@ func (p *Projector) Remove(ctx context.Context, namespace, name string, owner Ow
 
 // remade tells that a write was refused since the object of that UID is another by now.
 func remade(err error) bool {
+	return names(err, "metadata.uid")
+}
+
+// names tells that the API server found a field of an object invalid.
+func names(err error, field string) bool {
 	var status apierrors.APIStatus
 	if !errors.As(err, &status) || status.Status().Details == nil {
 		return false
 	}
-	return slices.ContainsFunc(status.Status().Details.Causes, func(c metav1.StatusCause) bool { return c.Field == "metadata.uid" })
+	return slices.ContainsFunc(status.Status().Details.Causes, func(c metav1.StatusCause) bool { return c.Field == field })
+}
+
+// outrun says who has come to control a target since it was judged: the API server lets an object have one controller only.
+func (p *Projector) outrun(ctx context.Context, t *Target, refused error) error {
+	live, err := p.live(ctx, t)
+	if err != nil {
+		return p.refused(t, refused)
+	}
+	verdict, why := Judge(t, live)
+	if verdict == Ours { // they have let go again
+		why = "somebody else came to control it meanwhile"
+	}
+	return fault.Contested(v1alpha1.ReasonConflict, fmt.Errorf("%w: %s: %s", errConflict, t.what(), why))
 }
 
 func (p *Projector) refused(t *Target, err error) error {

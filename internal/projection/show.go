@@ -51,9 +51,9 @@ type Former struct {
 
 // Shown is what showing it came to.
 type Shown struct {
-	// Done tells that the target is as it is to be and that workloads are restarted: status may say so.
+	// Done tells that the target is as it is to be and that workloads are restarted, or will be (Unrestarted): status may say so.
 	Done bool
-	// Keys that were written and Digest of what is shown.
+	// Keys that were written, but for those that somebody else has with the same value, and Digest of what is shown.
 	Keys   []string
 	Digest string
 	// Healed names what was changed by somebody and written again, empty if nothing was.
@@ -84,9 +84,10 @@ func (p *Projector) Show(ctx context.Context, s *Showing) (shown Shown, err erro
 		return shown, nil
 	}
 	shown, err = p.show(ctx, s)
-	if err == nil && s.succeeds() {
-		err = p.succeed(ctx, s, &shown)
-		shown.Done = err == nil
+	if shown.Done && s.succeeds() {
+		failed := p.succeed(ctx, s, &shown)
+		shown.Done = failed == nil
+		err = fault.Join(err, failed)
 	}
 	return shown, fault.Join(ValidateRestart(s.Restart), err)
 }
@@ -94,7 +95,7 @@ func (p *Projector) Show(ctx context.Context, s *Showing) (shown Shown, err erro
 // leave removes the target of an earlier kind or name. One that another takes the place of without a gap is left alone: see succeed.
 func (p *Projector) leave(ctx context.Context, s *Showing) error {
 	former := s.Former
-	if former == nil || s.knows() || s.succeeds() {
+	if former == nil || s.knows() || s.succeeds() && !former.ConfigMap {
 		return nil
 	}
 	if former.isSuccession() {
@@ -125,6 +126,9 @@ func (p *Projector) show(ctx context.Context, s *Showing) (shown Shown, err erro
 	if shown, err = p.settle(s); err != nil {
 		return shown, err
 	}
+	if err := p.pace(ctx, s); err != nil {
+		return shown, err
+	}
 	want := fmt.Sprintf("%d/%s", s.Generation, shown.Digest)
 	now, err := p.hold(ctx, s, want)
 	if err != nil {
@@ -134,12 +138,19 @@ func (p *Projector) show(ctx context.Context, s *Showing) (shown Shown, err erro
 	if err != nil {
 		return shown, err
 	}
+	if shown.Keys, err = p.writtenKeys(ctx, s, outcome, shown.Digest); err != nil {
+		return shown, err
+	}
 	changed := !s.knows() || s.Former.Digest != shown.Digest
 	contested := p.counted(s, outcome, want)
 	if outcome != Unchanged && !changed && now == peace {
 		shown.Healed = t.what()
 	}
 	if changed && s.restarts(outcome) {
+		if wait := p.restarts.wait(s.contender(), s.Now); wait > 0 {
+			shown.Digest, shown.Done = Unrestarted, true
+			return shown, fault.Join(contested, laterRestart(wait, s.Now))
+		}
 		if shown.Restarted, err = p.restart(ctx, s, shown.Digest); err != nil {
 			return shown, err
 		}
@@ -187,9 +198,13 @@ func (s *Showing) restarts(outcome Outcome) bool {
 
 // restart restarts the workloads with a token that is a function of the data.
 func (p *Projector) restart(ctx context.Context, s *Showing, digest string) ([]string, error) {
-	return p.Restart(ctx, Restart{
+	restarted, err := p.Restart(ctx, Restart{
 		Namespace: s.Namespace, SecretName: s.Owner.Field(), Token: s.Version + "." + digest[:8], Now: s.Now, Targets: s.Restart,
 	})
+	if len(restarted) > 0 {
+		p.restarts.note(s.contender(), s.Now)
+	}
+	return restarted, err
 }
 
 func (s *Showing) contender() contender {

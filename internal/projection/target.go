@@ -39,6 +39,9 @@ type Target struct {
 	FormerKeys []string
 	// Owner is the object that it shows.
 	Owner Owner
+
+	// theirs are the keys of the data that somebody else manages, as they were when it was merged.
+	theirs []string
 }
 
 // Owner is the object that a target belongs to.

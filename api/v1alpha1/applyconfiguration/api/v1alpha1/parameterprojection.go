@@ -11,7 +11,7 @@ type ParameterProjectionApplyConfiguration struct {
 	Kind *string `json:"kind,omitempty"`
 	// name of the target.
 	Name *string `json:"name,omitempty"`
-	// key of its data that this object wrote.
+	// key of its data that this object wrote; absent if it is merged into a target where somebody else has the key with the same value: it is theirs.
 	Key *string `json:"key,omitempty"`
 	// digest of the value under a key of the installation's own.
 	Digest *string `json:"digest,omitempty"`
