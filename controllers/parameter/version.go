@@ -149,8 +149,12 @@ func (r *Reconciler) open(ctx context.Context, p *pass) error {
 	if !ok || p.value.Len() > 0 { // a value is never empty
 		return nil
 	}
-	var err error
-	p.value, err = r.Parameters.Versions().Value(ctx, p.subject(), latest)
+	found, err := r.Parameters.Versions().Fetch(ctx, p.subject(), latest)
+	if err != nil {
+		return err
+	}
+	p.secure = parameterstore.TypeOf(p.parameter, found) == v1alpha1.ParameterSecureString
+	p.value, err = r.Parameters.Versions().Open(ctx, found)
 	return err
 }
 
@@ -165,7 +169,7 @@ func (r *Reconciler) put(ctx context.Context, p *pass, value secretbytes.Bytes) 
 	}
 	p.value.Wipe()
 	if p.value = (secretbytes.Bytes{}); made {
-		p.value = value
+		p.value, p.secure = value, p.parameter.Spec.Type == v1alpha1.ParameterSecureString
 	}
 	p.index = p.index.Add(version)
 	return nil
