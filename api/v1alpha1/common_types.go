@@ -166,8 +166,11 @@ const (
 	ReasonDuplicateKey = "DuplicateKey"
 	// ReasonInvalidKey: the name of a parameter makes no key that a ConfigMap or core Secret can have.
 	ReasonInvalidKey = "InvalidKey"
-	// ReasonSecureStringInConfigMap: a SecureString is among the parameters of a ParameterTree whose target is a ConfigMap.
+	// ReasonSecureStringInConfigMap: the target is a ConfigMap, and a SecureString is among the parameters of the ParameterTree, or the Parameter's
+	// latest version.
 	ReasonSecureStringInConfigMap = "SecureStringInConfigMap"
+	// ReasonTypeMismatch: the versions that are kept of a deleted Parameter are of another type than the one that is applied under its name.
+	ReasonTypeMismatch = "TypeMismatch"
 	// ReasonTargetTooLarge: the parameters of a ParameterTree are more, or larger, than fit into its target.
 	ReasonTargetTooLarge = "TargetTooLarge"
 	// ReasonInvalidTemplate: a template does not parse, names what the value lacks, or goes over its limits.

@@ -137,7 +137,8 @@ func (r *Reconciler) seen(owner Owner, subject string) *object {
 }
 
 // lastState is what is known of a deleted object: the state that its deletion showed, if a manager saw it, or else what
-// its Envelopes tell.
+// its Envelopes tell. One that took nothing over, such as a Parameter that was applied as one of another type, has changed nothing of what the
+// tombstone of the one before it says, but that the window begins anew.
 func (r *Reconciler) lastState(owner Owner, subject string, group []v1alpha1.Envelope) *object {
 	if last := r.seen(owner, subject); last != nil && len(last.index) > 0 {
 		return last
@@ -148,5 +149,25 @@ func (r *Reconciler) lastState(owner Owner, subject string, group []v1alpha1.Env
 			all = append(all, store.Version(&group[i]))
 		}
 	}
-	return &object{arn: subject, window: maximumWindow, tombstone: store.Tombstone{Index: versions.Rebuild(all)}}
+	ix := versions.Rebuild(all)
+	if former, ok := r.formerWords(group, ix.Last()); ok {
+		return &object{arn: subject, window: maximumWindow, tombstone: former}
+	}
+	return &object{arn: subject, window: maximumWindow, tombstone: store.Tombstone{Index: ix}}
+}
+
+// formerWords are what the newest tombstone among Envelopes says, if it opens and no version is newer.
+func (r *Reconciler) formerWords(group []v1alpha1.Envelope, newest int64) (store.Tombstone, bool) {
+	var former *v1alpha1.Envelope
+	for i := range group {
+		e := &group[i]
+		if e.Spec.Class == v1alpha1.EnvelopeTombstone && e.Spec.Sequence >= newest && (former == nil || e.Spec.Sequence > former.Spec.Sequence) {
+			former = e
+		}
+	}
+	if former == nil {
+		return store.Tombstone{}, false
+	}
+	content, err := store.OpenTombstone(r.Keyring, former)
+	return content, err == nil
 }

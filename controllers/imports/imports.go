@@ -27,7 +27,10 @@ const (
 	importPeriod   = time.Minute
 )
 
-var errSourceNotFound = errors.New("the import source does not exist")
+var (
+	errSourceNotFound = errors.New("the import source does not exist")
+	errAccessKey      = errors.New("the import source is never to be had")
+)
 
 // Source is a core Secret that was read.
 type Source struct {
@@ -46,6 +49,9 @@ func (s Source) Wipe() {
 
 // Read reads a core Secret by name, live, since the cache has only labelled ones, and no values. The fault says SourceNotFound if it
 // is not there or lacks one of the keys; field is where the object names it.
+//
+// The core Secret of an IAMUser's access key is read for nobody, and the fault says Conflict: whoever may write Parameters or Secrets would have the
+// credentials of an administrator of the API, and a copy would outlive the key's own core Secret, which goes with it.
 func Read(ctx context.Context, live client.Reader, namespace, name, field string, keys ...string) (Source, error) {
 	secret := &corev1.Secret{}
 	err := live.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, secret)
@@ -55,6 +61,11 @@ func Read(ctx context.Context, live client.Reader, namespace, name, field string
 	}
 	if err != nil {
 		return Source{}, fmt.Errorf("reading import source %s: %w", name, err)
+	}
+	if secret.Labels[v1alpha1.AccessKeyIDLabel] != "" {
+		Source{Data: secret.Data}.Wipe()
+		return Source{}, fault.Stalled(v1alpha1.ReasonConflict, fmt.Errorf("%w: core Secret %s is Strongroom's own: an IAMUser's access key is handed out in it; name another in %s, "+
+			"and mount that core Secret itself", errAccessKey, name, field))
 	}
 	source := Source{Data: secret.Data, Labelled: secret.Labels[v1alpha1.ManagedLabel] == v1alpha1.ManagedSource}
 	for _, key := range keys {

@@ -55,8 +55,9 @@ type pass struct {
 
 	arn   string
 	index versions.Index
-	// value is the latest version's, once a step has opened or made it. size is its length.
-	value secretbytes.Bytes
+	// value is the latest version's, once a step has opened or made it. secure tells that it is a SecureString's, by its Envelope.
+	value  secretbytes.Bytes
+	secure bool
 	// indexed tells that index is known, so that it may be committed; versioned that the step version is done; restored that the
 	// versions of a deleted object came back, and found that versions were which status did not name.
 	indexed, versioned, restored, found bool
@@ -72,7 +73,9 @@ type pass struct {
 }
 
 func (p *pass) subject() sealed.Subject {
-	return sealed.Subject{Namespace: p.parameter.Namespace, Name: p.parameter.Name, ARN: p.arn, Reading: store.Reading(p.parameter)}
+	return sealed.Subject{
+		Namespace: p.parameter.Namespace, Name: p.parameter.Name, ARN: p.arn, Reading: store.Reading(p.parameter), Type: string(p.parameter.Spec.Type),
+	}
 }
 
 // Reconcile makes one pass over a Parameter.

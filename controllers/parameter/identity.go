@@ -44,7 +44,7 @@ func (r *Reconciler) identify(ctx context.Context, p *pass) error {
 			"set another spec.name in a new Parameter", errNameTaken, first, p.parameter.AWSName()))
 	}
 	own := p.parameter.Status.ARN
-	if own != "" && own != arn.Parameter(arn.Region(own), arn.Account(own), p.parameter.AWSName()) {
+	if own != "" && !parameterstore.IsOwn(p.parameter, own) {
 		return fmt.Errorf("%w: status.arn is another parameter's; remove it there (--subresource=status) to have it rebuilt", store.ErrTampered)
 	}
 	if p.arn = own; own == "" {
@@ -83,10 +83,7 @@ func (r *Reconciler) restore(ctx context.Context, p *pass) error {
 
 // lost is the parameter as one whose versions are looked for.
 func (p *pass) lost() sealed.Lost {
-	return sealed.Lost{
-		Namespace: p.parameter.Namespace, Name: p.parameter.Name, Reading: store.Reading(p.parameter), Created: p.parameter.CreationTimestamp.Time,
-		Mine: func(subject string) bool { return subject == p.arn },
-	}
+	return parameterstore.LostOf(p.parameter, p.arn)
 }
 
 // recover finds what is left of the parameter.

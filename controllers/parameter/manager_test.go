@@ -216,4 +216,65 @@ var _ = Describe("A manager that runs", Ordered, ContinueOnFailure, func() {
 		Expect(back.Status.Version).To(Equal(int64(2)))
 		Eventually(stones).Should(BeEmpty())
 	})
+
+	Context("that saw a Parameter deleted", func() {
+		tombstone := func() (uid string) {
+			var list v1alpha1.EnvelopeList
+			Expect(c().List(ctx, &list, client.InNamespace(namespace))).To(Succeed())
+			for i := range list.Items {
+				if e := &list.Items[i]; e.Spec.Class == v1alpha1.EnvelopeTombstone {
+					uid = string(e.UID)
+				}
+			}
+			return uid
+		}
+		of := func(t v1alpha1.ParameterType) edit {
+			return func(p *v1alpha1.Parameter) { p.Spec.Type, p.Spec.Value = t, "" }
+		}
+		bury := func(p *v1alpha1.Parameter, before string) (after string) {
+			GinkgoHelper()
+			Expect(c().Delete(ctx, p)).To(Succeed())
+			Eventually(tombstone).ShouldNot(Or(BeEmpty(), Equal(before)))
+			return tombstone()
+		}
+
+		DescribeTable("gives nothing of it to one of another type, which leaves what there is as it was when it is deleted",
+			func(before, after v1alpha1.ParameterType) {
+				p := parameter("a", func(p *v1alpha1.Parameter) { p.Spec.Type = before })
+				inForce(p)
+				Eventually(func() error {
+					_, _, err := world.Services.Parameters.Label(ctx, p, 1, []string{"stable"})
+					return err
+				}).Should(Succeed())
+				stone := bury(p, "")
+				other := parameter("a", of(after))
+				Eventually(reason(other)).Should(Equal("TypeMismatch"))
+				Expect(meta.FindStatusCondition(other.Status.Conditions, v1alpha1.ConditionReady).Message).To(ContainSubstring("apply it as " + string(before) + ","))
+				bury(other, stone)
+				back := parameter("a", of(before))
+				inForce(back)
+				Expect(back.Status.Versions).To(HaveLen(1))
+				Expect(back.Status.Versions[0].Labels).To(ConsistOf("stable"))
+				Eventually(data("a")).Should(HaveKeyWithValue("LOG_LEVEL", "info"))
+			},
+			Entry("a StringList of a String", v1alpha1.ParameterString, v1alpha1.ParameterStringList),
+			Entry("a String of a StringList", v1alpha1.ParameterStringList, v1alpha1.ParameterString),
+		)
+
+		It("lets one of another type begin anew when that was deleted with the annotation that the message names", func() {
+			come(environment.KMSKey(namespace, "key"))
+			p := parameter("a", secure("key"))
+			inForce(p)
+			bury(p, "")
+			other := parameter("a", of(v1alpha1.ParameterString))
+			Eventually(reason(other)).Should(Equal("TypeMismatch"))
+			change(other, func() { metav1.SetMetaDataAnnotation(&other.ObjectMeta, v1alpha1.ForceDeleteAnnotation, "true") })
+			Expect(c().Delete(ctx, other)).To(Succeed())
+			Eventually(tombstone).Should(BeEmpty())
+			anew := parameter("a")
+			inForce(anew)
+			Expect(anew.Status.Version).To(Equal(int64(1)))
+			Eventually(data("a")).Should(HaveKeyWithValue("LOG_LEVEL", "info"))
+		})
+	})
 })

@@ -2,10 +2,12 @@ package parameter
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/secretbytes"
+	"strongroom.dev/strongroom/internal/fault"
 	"strongroom.dev/strongroom/internal/projection"
 	"strongroom.dev/strongroom/internal/service/parameterstore"
 )
@@ -42,13 +44,20 @@ func placeOf(parameter *v1alpha1.Parameter) (at place, policy v1alpha1.CreationP
 	return at, key.CreationPolicy
 }
 
-// project shows the latest value in the target, and restarts what the target names if it is other than at the last time.
+var errSecureString = errors.New("a SecureString is not shown in a ConfigMap, which anybody may read: the latest version is encrypted under a KMSKey; " +
+	"use target.secret in a Parameter of type SecureString, or put another value")
+
+// project shows the latest value in the target, and restarts what the target names if it is other than at the last time. What is encrypted under a
+// KMSKey goes into no ConfigMap, whatever type the object says it is of: one that shows it shows it no more.
 func (r *Reconciler) project(ctx context.Context, p *pass) error {
 	if err := r.open(ctx, p); err != nil {
 		return err
 	}
 	at, policy := placeOf(p.parameter)
 	showing := r.showing(p)
+	if at.kind == kindConfigMap && p.secure {
+		return fault.Join(fault.Stalled(v1alpha1.ReasonSecureStringInConfigMap, errSecureString), r.show(ctx, p, &showing, place{}))
+	}
 	if at.kind != "" {
 		showing.Target = &projection.Target{
 			ConfigMap: at.kind == kindConfigMap, Name: at.name, Policy: policy,

@@ -151,8 +151,11 @@ func (r *Reconciler) open(ctx context.Context, p *pass) error {
 	if !ok || p.value.Len() > 0 { // a value is never empty
 		return nil
 	}
-	var err error
-	p.value, err = r.Parameters.Versions().Value(ctx, p.subject(), latest)
+	found, err := r.Parameters.Versions().Fetch(ctx, p.subject(), latest)
+	if err == nil {
+		p.secure = parameterstore.TypeOf(p.parameter, found) == v1alpha1.ParameterSecureString
+		p.value, err = r.Parameters.Versions().Open(ctx, found)
+	}
 	if (errors.Is(err, store.ErrMissing) || errors.Is(err, store.ErrTampered)) && !parameterstore.DeclaresValue(p.parameter) {
 		return fmt.Errorf("%w, or put another value (PutParameter with Overwrite): it becomes the next version, and this one stays lost", err)
 	}
@@ -170,7 +173,7 @@ func (r *Reconciler) put(ctx context.Context, p *pass, value secretbytes.Bytes) 
 	}
 	p.value.Wipe()
 	if p.value = (secretbytes.Bytes{}); made {
-		p.value = value
+		p.value, p.secure = value, p.parameter.Spec.Type == v1alpha1.ParameterSecureString
 	}
 	p.index = p.index.Add(version)
 	return nil

@@ -33,12 +33,12 @@ func (r *Reconciler) identify(ctx context.Context, p *pass) error {
 		return fault.Contested(v1alpha1.ReasonNameConflict, fmt.Errorf("%w: Secret %s has the AWS name %s already; "+
 			"set another spec.name in a new Secret", errNameTaken, first, p.secret.AWSName()))
 	}
+	if own := p.secret.Status.ARN; own != "" && !secretsmanager.IsOwn(p.secret, own) {
+		return fmt.Errorf("%w: status.arn is another secret's; remove it there (--subresource=status) to have it rebuilt", store.ErrTampered)
+	}
 	p.arn = r.Secrets.ARNOf(p.secret)
 	if p.secret.Status.ARN == "" && arn.Account(p.arn) != id {
 		p.arn = "" // an annotation of another account
-	}
-	if p.arn != "" && !arn.IsSecret(p.arn, arn.Region(p.arn), arn.Account(p.arn), p.secret.AWSName()) {
-		return fmt.Errorf("%w: status.arn is another secret's; remove it there (--subresource=status) to have it rebuilt", store.ErrTampered)
 	}
 	if p.arn == "" {
 		if p.arn, err = r.newARN(ctx, p, region, id); err != nil {

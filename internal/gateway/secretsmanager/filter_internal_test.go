@@ -1,7 +1,6 @@
 package secretsmanager
 
 import (
-	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -150,20 +149,19 @@ func TestFiltersAreJoinedByAndAndTheirValuesByOr(t *testing.T) {
 	})
 }
 
-func TestATokenOfAnotherListIsAWSsInvalidNextTokenException(t *testing.T) {
-	self := func(text *string) string { return *text }
-	_, next, err := paged([]string{"a", "b"}, "secrets/name/false", self, self, nil, 1, false)
-	if err != nil || next == nil {
-		t.Fatal(next, err)
+func TestATokenIsGoodForItsOwnListAndNoText(t *testing.T) {
+	p := place{Of: "secrets/name/false", Key: "k", ID: "i"}
+	back, err := afterToken(p.token(), p.Of)
+	if err != nil || *back != p {
+		t.Errorf("%+v, %v", back, err)
 	}
-	var invalid *types.InvalidNextTokenException
+	if none, err := afterToken(nil, p.Of); none != nil || err != nil {
+		t.Errorf("%v, %v", none, err)
+	}
 	for _, other := range []string{"secrets/name/true", "secrets//false", "values", ""} {
-		if _, _, err := paged([]string{"a", "b"}, other, self, self, next, 1, false); !errors.As(err, &invalid) {
-			t.Errorf("it is good for %q too: %v", other, err)
+		if _, err := afterToken(p.token(), other); err == nil {
+			t.Errorf("it is good for %q too", other)
 		}
-	}
-	if shown, _, err := paged([]string{"a", "b"}, "secrets/name/false", self, self, next, 1, false); err != nil || !slices.Equal(shown, []string{"b"}) {
-		t.Errorf("the second page is %v, %v", shown, err)
 	}
 }
 
@@ -173,8 +171,9 @@ func TestPagesShowEachEntryOnceHoweverLongTheyAre(t *testing.T) {
 		type entry struct{ key, id string }
 		stay := rapid.SliceOfNDistinct(rapid.StringMatching(`[a-d]{1,3}`), 0, 30, rapid.ID).Draw(t, "entries")
 		size, descending := rapid.IntRange(1, 7).Draw(t, "size"), rapid.Bool().Draw(t, "descending")
+		at := func(e *entry) place { return place{Of: "x", Key: e.key, ID: e.id} }
 		seen := map[string]int{}
-		var token *string
+		var after *place
 		for range 100 {
 			var all []entry
 			for _, id := range stay {
@@ -183,15 +182,19 @@ func TestPagesShowEachEntryOnceHoweverLongTheyAre(t *testing.T) {
 			for _, id := range rapid.SliceOfN(rapid.StringMatching(`[a-d]x[a-z]{4}`), 0, 5).Draw(t, "others") {
 				all = append(all, entry{id[:1], id})
 			}
-			shown, next, err := paged(all, "x", func(e *entry) string { return e.key }, func(e *entry) string { return e.id }, token, size, descending)
-			if err != nil || len(shown) > size {
-				t.Fatalf("a page has %d entries, %v", len(shown), err)
+			shown, next := page(all, at, after, size, descending)
+			if len(shown) > size {
+				t.Fatalf("a page has %d entries", len(shown))
 			}
 			for _, e := range shown {
 				seen[e.id]++
 			}
-			if token = next; token == nil {
+			if next == nil {
 				break
+			}
+			var err error
+			if after, err = afterToken(next, "x"); err != nil {
+				t.Fatal(err)
 			}
 		}
 		for _, id := range stay {

@@ -15,6 +15,7 @@ import (
 	"strongroom.dev/strongroom/internal/gateway"
 	list "strongroom.dev/strongroom/internal/gateway/page"
 	"strongroom.dev/strongroom/internal/service/parameterstore"
+	"strongroom.dev/strongroom/internal/service/sealed"
 )
 
 // dataType of every parameter.
@@ -54,38 +55,41 @@ func (a *api) selected(ctx context.Context, call *gateway.Call, t target, decryp
 
 // read reads one version. A SecureString that is not to be decrypted is answered as its ciphertext.
 func (a *api) read(ctx context.Context, call *gateway.Call, p *v1alpha1.Parameter, v versions.Version, decrypt bool) (*types.Parameter, error) {
-	text, _, err := a.value(ctx, call, p, v, decrypt)
+	found, text, err := a.value(ctx, call, p, v, decrypt)
 	if err != nil {
 		return nil, err
 	}
 	return &types.Parameter{
-		ARN: ptr.To(a.Parameters.ARNOf(p)), Name: ptr.To(p.AWSName()), Type: types.ParameterType(p.Spec.Type), DataType: ptr.To(dataType),
+		ARN: ptr.To(a.Parameters.ARNOf(p)), Name: ptr.To(p.AWSName()), Type: typeOf(p, found), DataType: ptr.To(dataType),
 		Version: v.Sequence, LastModifiedDate: &v.Created, Value: &text,
 	}, nil
 }
 
-// value is the text of a version, and its key; nil if it has none.
+// value is a version and its text. Whether that is a SecureString's, for which the key is asked, is the Envelope's to say and not the object's alone.
 func (a *api) value(ctx context.Context, call *gateway.Call, p *v1alpha1.Parameter, v versions.Version, decrypt bool) (
-	text string, key *v1alpha1.KMSKey, err error,
+	found sealed.Version, text string, err error,
 ) {
-	found, err := a.Parameters.Versions().Fetch(ctx, a.Parameters.SubjectOf(p), v)
-	if err != nil {
-		return "", nil, unreadable(p, "", err)
+	if found, err = a.Parameters.Versions().Fetch(ctx, a.Parameters.SubjectOf(p), v); err != nil {
+		return found, "", unreadable(p, "", err)
 	}
-	if p.Spec.Type == v1alpha1.ParameterSecureString {
+	if parameterstore.TypeOf(p, found) == v1alpha1.ParameterSecureString {
 		if !decrypt {
-			return base64.StdEncoding.EncodeToString(found.Envelope.Spec.Ciphertext), found.Key, nil
+			return found, base64.StdEncoding.EncodeToString(found.Envelope.Spec.Ciphertext), nil
 		}
 		if err := a.useKey(ctx, call, found.Key, "", kmsDecrypt, a.Parameters.ARNOf(p)); err != nil {
-			return "", nil, err
+			return found, "", err
 		}
 	}
 	value, err := a.Parameters.Versions().Open(ctx, found)
 	if err != nil {
-		return "", nil, unreadable(p, "", err)
+		return found, "", unreadable(p, "", err)
 	}
 	defer value.Wipe()
-	return string(value.Reveal()), found.Key, nil
+	return found, string(value.Reveal()), nil
+}
+
+func typeOf(p *v1alpha1.Parameter, found sealed.Version) types.ParameterType {
+	return types.ParameterType(parameterstore.TypeOf(p, found))
 }
 
 func (a *api) resolveGetAll(ctx context.Context, call *gateway.Call, in *sdk.GetParametersInput) (gateway.Resource[target], error) {
@@ -163,13 +167,13 @@ func (a *api) getParameterHistory(ctx context.Context, call *gateway.Call, in *s
 	out := &sdk.GetParameterHistoryOutput{Parameters: make([]types.ParameterHistory, 0, len(shown)), NextToken: next}
 	for i := range shown {
 		v := &shown[i]
-		text, key, err := a.value(ctx, call, p, *v, deref(in.WithDecryption))
+		found, text, err := a.value(ctx, call, p, *v, deref(in.WithDecryption))
 		if err != nil {
 			return nil, err
 		}
 		h := types.ParameterHistory{
-			Name: ptr.To(p.AWSName()), Type: types.ParameterType(p.Spec.Type), Value: &text, Version: v.Sequence,
-			Labels: append([]string{}, v.Stages...), LastModifiedDate: &v.Created, DataType: ptr.To(dataType), KeyId: keyID(key),
+			Name: ptr.To(p.AWSName()), Type: typeOf(p, found), Value: &text, Version: v.Sequence,
+			Labels: append([]string{}, v.Stages...), LastModifiedDate: &v.Created, DataType: ptr.To(dataType), KeyId: keyID(found.Key),
 			Policies: []types.ParameterInlinePolicy{},
 		}
 		if v.Sequence == p.Status.Version {

@@ -6,7 +6,6 @@ import (
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/versions"
 	"strongroom.dev/strongroom/internal/service/sealed"
-	"strongroom.dev/strongroom/internal/store"
 )
 
 // addition is a version to be added.
@@ -68,10 +67,7 @@ func (s *Service) resumed(ctx context.Context, p *v1alpha1.Parameter) (ix versio
 	ix = IndexOf(p)
 	deleted := false
 	if len(ix) == 0 {
-		subject := s.ARNOf(p)
-		restored, err := s.Versions().Restore(ctx, sealed.Lost{
-			Namespace: p.Namespace, Name: p.Name, Reading: store.Reading(p), Created: p.CreationTimestamp.Time, Mine: func(arn string) bool { return arn == subject },
-		})
+		restored, err := s.Versions().Restore(ctx, LostOf(p, s.ARNOf(p)))
 		if err != nil {
 			return ix, false, err
 		}

@@ -39,10 +39,21 @@ func (s *Service) RegionOf(p *v1alpha1.Parameter) string {
 	return s.Region
 }
 
+// IsOwn tells whether an ARN can be a Parameter's: it has the name, and the region if spec has one. One that names none keeps that in which it was
+// made when the operator has moved to another.
+func IsOwn(p *v1alpha1.Parameter, subject string) bool {
+	region := arn.Region(subject)
+	return subject == arn.Parameter(region, arn.Account(subject), p.AWSName()) && (p.Spec.Region == "" || p.Spec.Region == region)
+}
+
 // ARNOf is the ARN of a Parameter: that of status, or that which the API made it with. It is empty as long as none of the two is
-// there: the controller has not looked at it yet, and for the API it does not exist.
+// there: the controller has not looked at it yet, and for the API it does not exist. Nor does it if status has another parameter's, which somebody wrote
+// there: what is stored under that would be in the place of the other one's versions. The controller tells it.
 func (s *Service) ARNOf(p *v1alpha1.Parameter) string {
 	if p.Status.ARN != "" {
+		if !IsOwn(p, p.Status.ARN) {
+			return ""
+		}
 		return p.Status.ARN
 	}
 	made := p.Annotations[v1alpha1.SubjectAnnotation]
@@ -144,7 +155,7 @@ func (s *Service) List(ctx context.Context, namespace, region, path string) ([]*
 
 // listed tells whether lists of a region have a Parameter.
 func (s *Service) listed(p *v1alpha1.Parameter, region string, now time.Time) bool {
-	return p.Status.ARN != "" && len(p.Status.Versions) > 0 && s.RegionOf(p) == region && p.DeletionTimestamp.IsZero() && !Expired(p, now)
+	return IsOwn(p, p.Status.ARN) && len(p.Status.Versions) > 0 && s.RegionOf(p) == region && p.DeletionTimestamp.IsZero() && !Expired(p, now)
 }
 
 // Listed is the Parameter of an object's name, if lists of its region have it; nil if they have not. It is the cache's own: read it only.

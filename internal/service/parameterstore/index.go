@@ -67,7 +67,15 @@ func tierAfter(spec *v1alpha1.ParameterSpec, now v1alpha1.ParameterTier, size in
 
 // SubjectOf is whose versions a parameter's are. ARN is empty as long as it has none.
 func (s *Service) SubjectOf(p *v1alpha1.Parameter) sealed.Subject {
-	return sealed.Subject{Namespace: p.Namespace, Name: p.Name, ARN: s.ARNOf(p), Reading: store.Reading(p)}
+	return sealed.Subject{Namespace: p.Namespace, Name: p.Name, ARN: s.ARNOf(p), Reading: store.Reading(p), Type: string(p.Spec.Type)}
+}
+
+// LostOf is a Parameter of an ARN as one whose versions are looked for.
+func LostOf(p *v1alpha1.Parameter, subject string) sealed.Lost {
+	return sealed.Lost{
+		Namespace: p.Namespace, Name: p.Name, Reading: store.Reading(p), Type: string(p.Spec.Type), Created: p.CreationTimestamp.Time,
+		Mine: func(arn string) bool { return arn == subject },
+	}
 }
 
 // Select chooses the version that a selector names: :VERSION, :LABEL, or the latest if it is empty. It fails with

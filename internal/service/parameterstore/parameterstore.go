@@ -76,7 +76,7 @@ type Service struct {
 var versionKind = sealed.Kind{
 	Owner: OwnerKind, Class: v1alpha1.EnvelopeParameterVersion, Blob: keys.KindParameterVersion,
 	Context: func(subject, _ string) keys.Context { return keys.Context{"PARAMETER_ARN": subject} },
-	InForce: Latest,
+	InForce: Latest, Fits: fits,
 }
 
 // Latest is the version of an index that is in force: the last.

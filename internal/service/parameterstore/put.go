@@ -73,7 +73,7 @@ func (s *Service) Put(ctx context.Context, in PutInput) (*v1alpha1.Parameter, ve
 		var ix versions.Index
 		ix, stored, err = s.add(ctx, p, addition{Content: sealed.Content{Key: key, Value: in.Value}, stored: stored, overwrite: in.Overwrite})
 		if err != nil {
-			return nil, stored, err
+			return nil, stored, typeError(err)
 		}
 		err = s.commit(ctx, p, ix, in.Value.Len())
 		if !apierrors.IsConflict(err) && !apierrors.IsNotFound(err) {
@@ -134,6 +134,11 @@ func (s *Service) place(ctx context.Context, in *PutInput) (*v1alpha1.Parameter,
 	}
 	if p == nil {
 		return s.create(ctx, in)
+	}
+	if p.Status.ARN == "" { // one that the controller takes up no versions for has none
+		if err := s.checkType(ctx, p, arn.Parameter(in.Region, in.Account, p.AWSName())); err != nil {
+			return nil, err
+		}
 	}
 	if err := s.mayReplace(in, p); err != nil {
 		return nil, err
@@ -250,6 +255,9 @@ func (s *Service) create(ctx context.Context, in *PutInput) (*v1alpha1.Parameter
 		attempt := wanted.DeepCopy()
 		if attempt.Name = object; object != in.Name {
 			attempt.Spec.Name = in.Name
+		}
+		if err := s.checkType(ctx, attempt, subject); err != nil {
+			return nil, err
 		}
 		err := s.Client.Create(ctx, attempt, client.FieldOwner(FieldOwner))
 		if err == nil {

@@ -199,7 +199,7 @@ func (s *Service) Living(ctx context.Context, namespace string) ([]*v1alpha1.Par
 // version is the one that a tree shows of a parameter. known tells that the parameter has a value.
 func (t *Tree) version(p *v1alpha1.Parameter) (v versions.Version, has, known bool) {
 	index := IndexOf(p)
-	if p.Status.ARN == "" || len(index) == 0 {
+	if !IsOwn(p, p.Status.ARN) || len(index) == 0 {
 		return v, false, false
 	}
 	if t.filter.Label != "" {

@@ -19,8 +19,8 @@ type Lost struct {
 	// Namespace and Name of the object, and when it was created.
 	Namespace, Name string
 	Created         time.Time
-	// Reading of the object: store.Reading.
-	Reading string
+	// Reading of the object: store.Reading. Type of the object, if its kind has types.
+	Reading, Type string
 	// Mine tells whether an ARN that Envelopes of this owner have can be this object's.
 	Mine func(arn string) bool
 }
@@ -54,10 +54,13 @@ type remains struct {
 
 // Restore brings back an index: Envelopes tell all; a tombstone also tells which there were, and stages that were moved by hand. Only what opens gets
 // into it. If the version in force is among those that do not, or is not there, that is the error, since an older value in its place would be a
-// rollback that nobody asked for. The error wraps store.ErrCondemned while they are being erased. The caller commits the index.
+// rollback that nobody asked for. Versions of another type are not taken over: the error is that of Kind.Fits. It wraps store.ErrCondemned while they are being erased. The caller commits the index.
 func (v *Versions) Restore(ctx context.Context, lost Lost) (out Restored, err error) {
 	arn, r, content, err := v.left(ctx, lost)
 	if err != nil || arn == "" {
+		return out, err
+	}
+	if err := v.fits(lost.Type, r.stored, content.Spec); err != nil {
 		return out, err
 	}
 	if err := v.take(ctx, lost.Reading, r, content); err != nil {
@@ -79,6 +82,23 @@ func (v *Versions) Restore(ctx context.Context, lost Lost) (out Restored, err er
 func (v *Versions) Buried(ctx context.Context, lost Lost) (*v1alpha1.PolicyBinding, error) {
 	_, _, content, err := v.left(ctx, lost)
 	return content.PolicyBinding, err
+}
+
+// Fits says whether a lost object may take over what there is of it, and takes nothing: an object that is not there yet need not be made if it may not. The error is that of
+// Kind.Fits.
+func (v *Versions) Fits(ctx context.Context, lost Lost) error {
+	subject, r, content, err := v.left(ctx, lost)
+	if err != nil || subject == "" {
+		return err
+	}
+	return v.fits(lost.Type, r.stored, content.Spec)
+}
+
+func (v *Versions) fits(objectType string, stored []*v1alpha1.Envelope, former []byte) error {
+	if v.Kind.Fits == nil || objectType == "" {
+		return nil
+	}
+	return v.Kind.Fits(objectType, stored, former)
 }
 
 // left is what there is of a lost object: the ARN to go on with, empty if there is nothing to bring back, its Envelopes, and what the tombstone says.

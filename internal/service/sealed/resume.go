@@ -14,7 +14,7 @@ import (
 
 // Resume takes into an index the versions whose Envelopes were made and not committed: one after a crash, or another
 // writer's in flight; more if status was set back. Nothing else may be done with them: a projection may show them already.
-// Only what opens gets in: somebody else may have put an Envelope there. That one is not jumped over either: see uncommitted. The error wraps store.ErrCondemned while one is
+// Only what opens, and is of the object's type, gets in: somebody else may have put an Envelope there. That one is not jumped over either: see uncommitted. The error wraps store.ErrCondemned while one is
 // being erased. The caller commits the index.
 func (v *Versions) Resume(ctx context.Context, of Subject, ix versions.Index) (versions.Index, error) {
 	envelopes, err := v.Store.OfOwner(ctx, of.Namespace, v.Owner(of.Name))
@@ -25,6 +25,9 @@ func (v *Versions) Resume(ctx context.Context, of Subject, ix versions.Index) (v
 		e, found := v.inFlight(envelopes, of.ARN, ix)
 		if !found {
 			return ix, nil
+		}
+		if err := v.fits(of.Type, []*v1alpha1.Envelope{e}, nil); err != nil {
+			return ix, err
 		}
 		if err := v.Store.Take(ctx, of.Reading, e); err != nil {
 			return ix, err

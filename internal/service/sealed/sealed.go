@@ -29,6 +29,10 @@ type Kind struct {
 	Context func(subject, version string) keys.Context
 	// InForce finds the version of an index whose value counts.
 	InForce func(ix versions.Index) (versions.Version, bool)
+	// Fits says whether an object of a type may take over versions that one of its name has stored, by their Envelopes, and by that one's last spec
+	// as JSON, nil if it is not known. Its error is returned as it is, before anything is taken. Where it is nil,
+	// objects of the kind have no types; of a subject without a type it is not asked.
+	Fits func(objectType string, stored []*v1alpha1.Envelope, former []byte) error
 }
 
 // Versions stores and reads the versions of one kind.
@@ -49,8 +53,8 @@ type Versions struct {
 type Subject struct {
 	// Namespace and Name of the object, and the ARN that its versions are bound to.
 	Namespace, Name, ARN string
-	// Reading of the object (store.Reading); for what takes versions over, and not for what reads them.
-	Reading string
+	// Reading of the object (store.Reading), and its Type if its kind has types; for what takes versions over, and not for what reads them.
+	Reading, Type string
 }
 
 // Owner names the object in Envelopes.
@@ -109,6 +113,9 @@ func (v *Versions) Verify(ctx context.Context, of Subject, version versions.Vers
 
 func (v *Versions) verifyStored(ctx context.Context, of Subject, e *v1alpha1.Envelope) error {
 	if err := store.CheckIdentity(e, v.Owner(of.Name), of.ARN, store.Version(e)); err != nil {
+		return err
+	}
+	if err := v.fits(of.Type, []*v1alpha1.Envelope{e}, nil); err != nil {
 		return err
 	}
 	if err := v.Store.Take(ctx, of.Reading, e); err != nil {

@@ -38,10 +38,21 @@ func (s *Service) RegionOf(secret *v1alpha1.Secret) string {
 	return s.Region
 }
 
+// IsOwn tells whether an ARN can be a Secret's: it has the name, and the region if spec has one. One that names none keeps that in which it was made when
+// the operator has moved to another.
+func IsOwn(secret *v1alpha1.Secret, subject string) bool {
+	region := arn.Region(subject)
+	return arn.IsSecret(subject, region, arn.Account(subject), secret.AWSName()) && (secret.Spec.Region == "" || secret.Spec.Region == region)
+}
+
 // ARNOf is the ARN of a Secret: that of status, or that which the API made it with. It is empty as long as none of the two is
-// there: the controller has not looked at it yet, and for the API it does not exist.
+// there: the controller has not looked at it yet, and for the API it does not exist. Nor does it if status has another secret's, which somebody wrote there: what
+// is stored under that would be in the place of the other one's versions. The controller tells it.
 func (s *Service) ARNOf(secret *v1alpha1.Secret) string {
 	if secret.Status.ARN != "" {
+		if !IsOwn(secret, secret.Status.ARN) {
+			return ""
+		}
 		return secret.Status.ARN
 	}
 	made := secret.Annotations[v1alpha1.SubjectAnnotation]
