@@ -137,6 +137,8 @@ const (
 	ReasonProgressing = "Progressing"
 	// ReasonSuspended: spec.suspend holds all changes; what was projected stays.
 	ReasonSuspended = "Suspended"
+	// ReasonTerminating: the object was deleted, and finalizers hold it: it is neither served nor shown.
+	ReasonTerminating = "Terminating"
 	// ReasonKeyNotFound: the KMSKey that spec.kmsKeyRef names does not exist.
 	ReasonKeyNotFound = "KeyNotFound"
 	// ReasonKeyUnusable: the KMSKey exists and is not Enabled, is not ready yet, or is of another kind than is needed.

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"time"
 
+	"k8s.io/apimachinery/pkg/types"
+
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/store"
 )
@@ -26,13 +28,15 @@ type input struct {
 	subject string
 	// envelopes of the subject.
 	envelopes []v1alpha1.Envelope
+	// forged are the tombstones among them that are none of Strongroom's, by their UIDs.
+	forged map[types.UID]bool
 	// keyInUse tells that something is encrypted under the subject, which is a key.
 	keyInUse bool
 }
 
 // decision is what to do with them.
 type decision struct {
-	// undone are tombstones of earlier deletions, which applying the object again undid. They go before a new one is stored,
+	// undone are tombstones of earlier deletions, which applying the object again undid, and forged ones. They go before a new one is stored,
 	// which has their name.
 	undone []v1alpha1.Envelope
 	// entomb tells that a tombstone is to be stored.
@@ -103,7 +107,7 @@ func (in *input) condemned(e v1alpha1.Envelope) bool {
 	}
 	since := in.born
 	for i := range in.envelopes {
-		if t := &in.envelopes[i]; t.Spec.Class == v1alpha1.EnvelopeTombstone && t.Spec.CreatedTime.After(since) {
+		if t := &in.envelopes[i]; t.Spec.Class == v1alpha1.EnvelopeTombstone && !in.forged[t.UID] && t.Spec.CreatedTime.After(since) {
 			since = t.Spec.CreatedTime.Time
 		}
 	}
@@ -119,7 +123,7 @@ func decideLeft(in input) decision {
 			others = append(others, e)
 			continue
 		}
-		if !in.born.IsZero() && !e.Spec.CreatedTime.After(in.born) { // in the same second, a new window is never the shorter
+		if in.forged[e.UID] || !in.born.IsZero() && !e.Spec.CreatedTime.After(in.born) { // in the same second, a new window is never the shorter
 			undone = append(undone, e)
 			continue
 		}
