@@ -116,14 +116,18 @@ func (in *input) condemned(e v1alpha1.Envelope) bool {
 
 // decideLeft: what a deleted object left gets a tombstone, and goes when that expires, the tombstone last.
 func decideLeft(in input) decision {
-	var tombstones, others, undone []v1alpha1.Envelope
+	var tombstones, others, undone, forged []v1alpha1.Envelope
 	var expires time.Time
 	for _, e := range in.envelopes {
 		if e.Spec.Class != v1alpha1.EnvelopeTombstone {
 			others = append(others, e)
 			continue
 		}
-		if in.forged[e.UID] || !in.born.IsZero() && !e.Spec.CreatedTime.After(in.born) { // in the same second, a new window is never the shorter
+		switch {
+		case in.forged[e.UID]:
+			forged = append(forged, e)
+			continue
+		case !in.born.IsZero() && !e.Spec.CreatedTime.After(in.born): // in the same second, a new window is never the shorter
 			undone = append(undone, e)
 			continue
 		}
@@ -132,13 +136,14 @@ func decideLeft(in input) decision {
 			expires = e.Spec.ExpireTime.Time
 		}
 	}
+	undone = append(undone, forged...)
 	switch left := expires.Sub(in.now); {
 	case in.forced && !slices.ContainsFunc(others, in.broughtBack):
 		return decision{delete: slices.Concat(others, undone, tombstones)}
 	case len(tombstones) == 0:
 		return decision{entomb: len(others) > 0, undone: undone}
 	case left > 0:
-		return decision{wait: left}
+		return decision{wait: left, undone: forged}
 	case in.keyInUse && len(others) > 0:
 		return decision{wait: sweepAge}
 	}
