@@ -33,7 +33,8 @@ const (
 	// request made again finds its own work and goes on with it.
 	RequestTokenAnnotation = Group + "/client-request-token"
 	// ForceDeleteAnnotation, on a Secret that is deleted, lets its versions go at once instead of keeping them for the
-	// recovery window: with the value "true".
+	// recovery window: with the value "true". On an object with owners other than Strongroom's it does not count, since the garbage collector deletes
+	// that on nobody's request; and what is written once the deletion has begun does not either.
 	ForceDeleteAnnotation = Group + "/force-delete-without-recovery"
 
 	// CondemnedAnnotation, on an Envelope, says since when it is about to be erased. Nothing takes it over meanwhile. Strongroom takes the
@@ -145,6 +146,8 @@ const (
 	ReasonProgressing = "Progressing"
 	// ReasonSuspended: spec.suspend holds all changes; what was projected stays.
 	ReasonSuspended = "Suspended"
+	// ReasonTerminating: the object was deleted, and finalizers hold it: it is neither served nor shown.
+	ReasonTerminating = "Terminating"
 	// ReasonKeyNotFound: the KMSKey that spec.kmsKeyRef names does not exist.
 	ReasonKeyNotFound = "KeyNotFound"
 	// ReasonKeyUnusable: the KMSKey exists and is not Enabled, is not ready yet, or is of another kind than is needed.

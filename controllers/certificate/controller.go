@@ -81,11 +81,15 @@ func (p *pass) chain() []*x509.Certificate { return p.bundle.Chain }
 // Reconcile makes one pass over a Certificate.
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	c := &v1alpha1.Certificate{}
-	if found, err := passes.Living(ctx, r.Keyring, r.Client, req, c); !found {
+	if found, err := passes.Begin(ctx, r.Keyring, r.Client, req, c); !found {
 		if err == nil {
 			acm.ForgetTurn(req.Namespace, req.Name) // no key is made any more
 		}
 		return ctrl.Result{}, err
+	}
+	if store.BeingDeleted(c) {
+		acm.ForgetTurn(req.Namespace, req.Name)
+		return r.terminate(ctx, c)
 	}
 	before := c.DeepCopy()
 	p := &pass{certificate: c, before: before, former: &before.Status, now: r.Now()}

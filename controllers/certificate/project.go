@@ -4,8 +4,10 @@ import (
 	"context"
 
 	corev1 "k8s.io/api/core/v1"
+	ctrl "sigs.k8s.io/controller-runtime"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/controllers/outcome"
 	"strongroom.dev/strongroom/internal/core/pki"
 	"strongroom.dev/strongroom/internal/core/secretbytes"
 	"strongroom.dev/strongroom/internal/core/versions"
@@ -31,6 +33,24 @@ func (r *Reconciler) project(ctx context.Context, p *pass) error {
 		showing.Restart = spec.Restart
 	}
 	return r.show(ctx, p, &showing)
+}
+
+// terminate takes a certificate out of force that was deleted, while finalizers of others hold its object. What it had is controllers/envelope's.
+func (r *Reconciler) terminate(ctx context.Context, c *v1alpha1.Certificate) (ctrl.Result, error) {
+	before := c.DeepCopy()
+	owner := projection.Owner{Kind: kind, Name: c.Name, UID: c.UID, ARN: c.Status.ARN}
+	var former []*projection.Former
+	if shown := c.Status.Projection; shown != nil {
+		former = append(former, &projection.Former{Name: shown.Name})
+	}
+	if c.Spec.Target != nil { // a status that was lost does not know what is shown
+		former = append(former, &projection.Former{Name: c.TargetName()})
+	}
+	if err := r.Projector.Collect(ctx, c.Namespace, owner, former...); err != nil {
+		return outcome.Again(err)
+	}
+	c.Status.Projection = nil
+	return r.reporter().Terminating(ctx, before, c)
 }
 
 // show has it shown, tells of what nobody asked for, and notes in status what is shown.

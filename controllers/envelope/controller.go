@@ -13,6 +13,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
@@ -57,7 +58,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, owner Owner) (reconcile.Resu
 	if err != nil {
 		return reconcile.Result{}, err
 	}
-	envelopes, err := r.Store.OfOwner(ctx, owner.Namespace, owner.reference())
+	envelopes, err := r.left(ctx, owner)
 	if err != nil {
 		return reconcile.Result{}, err
 	}
@@ -75,6 +76,15 @@ func (r *Reconciler) Reconcile(ctx context.Context, owner Owner) (reconcile.Resu
 		}
 	}
 	return reconcile.Result{RequeueAfter: shorter(next, r.forget(owner, seen))}, nil
+}
+
+// left are the Envelopes of an owner that are not being deleted: what holds one of those is not Strongroom's, and there is no way back for it.
+func (r *Reconciler) left(ctx context.Context, owner Owner) ([]v1alpha1.Envelope, error) {
+	envelopes, err := r.Store.OfOwner(ctx, owner.Namespace, owner.reference())
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(slices.Clone(envelopes), func(e v1alpha1.Envelope) bool { return store.BeingDeleted(&e) }), nil
 }
 
 // forget lets go of a deleted object's last state, of which all that was wanted is done; one of a later deletion stays. That of an
@@ -110,15 +120,13 @@ func (r *Reconciler) subject(ctx context.Context, owner Owner, object *object, s
 	if err != nil {
 		return 0, err
 	}
-	in := input{now: r.Now(), object: object, subject: subject, envelopes: group, keyInUse: used}
+	in := input{now: r.Now(), object: object, subject: subject, envelopes: group, forged: r.forged(group), keyInUse: used}
 	last := r.seen(owner, subject)
 	if last != nil {
 		in.born, in.forced, in.deleted = last.born, last.forced, last.deleted
 	}
-	if object.mayTake(subject) {
-		if absolved, err := r.absolve(ctx, group); absolved || err != nil { // each asks for the next look
-			return 0, err
-		}
+	if object.mayTake(subject) && slices.ContainsFunc(group, func(e v1alpha1.Envelope) bool { return store.Condemned(&e) }) {
+		return 0, r.absolve(ctx, owner, subject, group) // each asks for the next look
 	}
 	d := decide(in)
 	if err := r.erase(ctx, d.undone); err != nil { // a crash after this finds no tombstone, and stores one
@@ -168,17 +176,19 @@ func (r *Reconciler) sweep(ctx context.Context, owner Owner, in input, d decisio
 }
 
 // absolve takes the marks from the Envelopes of an owner that is there: whoever made them has not looked yet, or died before. Until it is done, the
-// owner takes none of them. Those of an erasure that has begun go.
-func (r *Reconciler) absolve(ctx context.Context, group []v1alpha1.Envelope) (absolved bool, err error) {
+// owner takes none of them. Those of an erasure that has begun go. The API server is asked whether the owner is there: a cache that does not know of its deletion yet must not undo what that has marked.
+func (r *Reconciler) absolve(ctx context.Context, owner Owner, subject string, group []v1alpha1.Envelope) error {
+	if live, err := r.object(ctx, r.Store.Live, owner); err != nil || !live.mayTake(subject) { // which asks for the next look
+		return err
+	}
 	for i := range group {
 		if e := &group[i]; store.Condemned(e) {
-			absolved = true
 			if err := r.Store.Absolve(ctx, e); err != nil {
-				return true, err
+				return err
 			}
 		}
 	}
-	return absolved, nil
+	return nil
 }
 
 func (r *Reconciler) erase(ctx context.Context, envelopes []v1alpha1.Envelope) error {
@@ -188,6 +198,17 @@ func (r *Reconciler) erase(ctx context.Context, envelopes []v1alpha1.Envelope) e
 		}
 	}
 	return nil
+}
+
+// forged are the tombstones that are none of Strongroom's.
+func (r *Reconciler) forged(group []v1alpha1.Envelope) map[types.UID]bool {
+	out := map[types.UID]bool{}
+	for i := range group {
+		if e := &group[i]; e.Spec.Class == v1alpha1.EnvelopeTombstone && store.Forged(r.Keyring, e) {
+			out[e.UID] = true
+		}
+	}
+	return out
 }
 
 // keyInUse tells whether a subject is a key under which something is encrypted.

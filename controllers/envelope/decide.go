@@ -4,6 +4,8 @@ import (
 	"slices"
 	"time"
 
+	"k8s.io/apimachinery/pkg/types"
+
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/store"
 )
@@ -26,13 +28,15 @@ type input struct {
 	subject string
 	// envelopes of the subject.
 	envelopes []v1alpha1.Envelope
+	// forged are the tombstones among them that are none of Strongroom's, by their UIDs.
+	forged map[types.UID]bool
 	// keyInUse tells that something is encrypted under the subject, which is a key.
 	keyInUse bool
 }
 
 // decision is what to do with them.
 type decision struct {
-	// undone are tombstones of earlier deletions, which applying the object again undid. They go before a new one is stored,
+	// undone are tombstones of earlier deletions, which applying the object again undid, and forged ones. They go before a new one is stored,
 	// which has their name.
 	undone []v1alpha1.Envelope
 	// entomb tells that a tombstone is to be stored.
@@ -103,7 +107,7 @@ func (in *input) condemned(e v1alpha1.Envelope) bool {
 	}
 	since := in.born
 	for i := range in.envelopes {
-		if t := &in.envelopes[i]; t.Spec.Class == v1alpha1.EnvelopeTombstone && t.Spec.CreatedTime.After(since) {
+		if t := &in.envelopes[i]; t.Spec.Class == v1alpha1.EnvelopeTombstone && !in.forged[t.UID] && t.Spec.CreatedTime.After(since) {
 			since = t.Spec.CreatedTime.Time
 		}
 	}
@@ -112,14 +116,18 @@ func (in *input) condemned(e v1alpha1.Envelope) bool {
 
 // decideLeft: what a deleted object left gets a tombstone, and goes when that expires, the tombstone last.
 func decideLeft(in input) decision {
-	var tombstones, others, undone []v1alpha1.Envelope
+	var tombstones, others, undone, forged []v1alpha1.Envelope
 	var expires time.Time
 	for _, e := range in.envelopes {
 		if e.Spec.Class != v1alpha1.EnvelopeTombstone {
 			others = append(others, e)
 			continue
 		}
-		if !in.born.IsZero() && !e.Spec.CreatedTime.After(in.born) { // in the same second, a new window is never the shorter
+		switch {
+		case in.forged[e.UID]:
+			forged = append(forged, e)
+			continue
+		case !in.born.IsZero() && !e.Spec.CreatedTime.After(in.born): // in the same second, a new window is never the shorter
 			undone = append(undone, e)
 			continue
 		}
@@ -128,13 +136,14 @@ func decideLeft(in input) decision {
 			expires = e.Spec.ExpireTime.Time
 		}
 	}
+	undone = append(undone, forged...)
 	switch left := expires.Sub(in.now); {
 	case in.forced && !slices.ContainsFunc(others, in.broughtBack):
 		return decision{delete: slices.Concat(others, undone, tombstones)}
 	case len(tombstones) == 0:
 		return decision{entomb: len(others) > 0, undone: undone}
 	case left > 0:
-		return decision{wait: left}
+		return decision{wait: left, undone: forged}
 	case in.keyInUse && len(others) > 0:
 		return decision{wait: sweepAge}
 	}

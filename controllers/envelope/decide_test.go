@@ -7,6 +7,7 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/versions"
@@ -149,6 +150,39 @@ func TestWhereOneIsCondemnedAllGoWhateverIsKnownOfTheOwner(t *testing.T) {
 		}
 		if !slices.Equal(deleted, tt.deleted) || d.entomb != tt.entomb {
 			t.Errorf("%s: delete %v, entomb %t", name, deleted, d.entomb)
+		}
+	}
+}
+
+func TestAForgedTombstoneHoldsAndHidesNothing(t *testing.T) {
+	with := func(uid string, e v1alpha1.Envelope, change ...func(*v1alpha1.Envelope)) v1alpha1.Envelope {
+		e.UID = types.UID(uid)
+		for _, c := range change {
+			c(&e)
+		}
+		return e
+	}
+	forged, genuine := with("forged", tombstone(1000000*time.Hour)), with("genuine", tombstone(time.Hour))
+	over := with("forged", tombstone(-time.Hour))
+	late := with("forged", tombstone(time.Hour), func(e *v1alpha1.Envelope) { e.Spec.CreatedTime = metav1.NewTime(now.Add(time.Hour)) })
+	marked := stored(2, 0)
+	marked.Spec.CreatedTime = marked.CreationTimestamp
+	marked.Annotations = map[string]string{v1alpha1.CondemnedAnnotation: now.Format(time.RFC3339)}
+	for name, tt := range map[string]struct {
+		envelopes    []v1alpha1.Envelope
+		entomb       bool
+		undone, gone int
+		wait         time.Duration
+	}{
+		"alone it goes":                               {envelopes: []v1alpha1.Envelope{forged}, undone: 1},
+		"beside what was deleted it makes room":       {envelopes: []v1alpha1.Envelope{forged, stored(1, 0)}, undone: 1, entomb: true},
+		"one that is over ends no window":             {envelopes: []v1alpha1.Envelope{over, stored(1, 0)}, undone: 1, entomb: true},
+		"beside a genuine one that counts":            {envelopes: []v1alpha1.Envelope{forged, genuine, stored(1, 0)}, undone: 1, wait: time.Hour},
+		"it does not take back that all is condemned": {envelopes: []v1alpha1.Envelope{late, marked}, gone: 2},
+	} {
+		d := decide(input{now: now, subject: "arn", envelopes: tt.envelopes, forged: map[types.UID]bool{"forged": true}})
+		if d.entomb != tt.entomb || len(d.undone) != tt.undone || len(d.delete) != tt.gone || d.wait != tt.wait {
+			t.Errorf("%s: entomb %t, undone %d, delete %d, wait %s", name, d.entomb, len(d.undone), len(d.delete), d.wait)
 		}
 	}
 }

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"time"
 
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/controllers/kmskey"
@@ -33,7 +35,8 @@ type object struct {
 	index     versions.Index
 	window    time.Duration
 	tombstone store.Tombstone
-	// born is when a deleted object was created.
+	// uid is a deleted object's, and born when it was created.
+	uid  types.UID
 	born time.Time
 	// forced tells that a deleted object is not to be had back, and late until when a version of its ARN that has no object goes
 	// with it; late is zero before the first pass.
@@ -72,7 +75,13 @@ func (o *object) mayTake(subject string) bool {
 	return o != nil && (o.arn == "" || o.arn == subject)
 }
 
-// object reads the owner, from the cache or the API server. It is nil if there is none.
+// gone tells whether an object that is there is none any more for what it left: its deletion has begun, and nothing of Strongroom's holds it. A finalizer of somebody else's
+// keeps nothing: what was deleted for good goes at once, and a recovery window begins.
+func gone(obj client.Object) bool {
+	return store.BeingDeleted(obj) && !controllerutil.ContainsFinalizer(obj, kmskey.Finalizer)
+}
+
+// object reads the owner, from the cache or the API server. It is nil if there is none, or it is gone.
 func (r *Reconciler) object(ctx context.Context, from client.Reader, owner Owner, options ...client.GetOption) (*object, error) {
 	obj := ofKind(owner.Kind)
 	if obj == nil {
@@ -82,7 +91,7 @@ func (r *Reconciler) object(ctx context.Context, from client.Reader, owner Owner
 	if client.IgnoreNotFound(err) != nil {
 		return nil, fmt.Errorf("reading %s %s: %w", owner.Kind, owner.Name, err)
 	}
-	if err != nil {
+	if err != nil || gone(obj) {
 		return nil, nil
 	}
 	return identify(obj), nil
@@ -108,7 +117,7 @@ func identify(obj client.Object) *object {
 // lastWords is identify with the tombstone that an object leaves.
 func lastWords(obj client.Object) *object {
 	last := identify(obj)
-	last.born = obj.GetCreationTimestamp().Time
+	last.uid, last.born = obj.GetUID(), obj.GetCreationTimestamp().Time
 	switch o := obj.(type) {
 	case *v1alpha1.Secret:
 		last.tombstone = secretsmanager.TombstoneOf(o)
@@ -120,7 +129,7 @@ func lastWords(obj client.Object) *object {
 		last.tombstone = store.Tombstone{Spec: store.SpecOf(o.Spec), Index: last.index, KeyID: o.Status.KeyID}
 	case *v1alpha1.Certificate:
 		last.tombstone = store.Tombstone{Spec: store.SpecOf(o.Spec), Index: last.index}
-		last.forced = o.Annotations[v1alpha1.ForceDeleteAnnotation] == "true"
+		last.forced = acm.IsForced(o)
 	case *v1alpha1.CertificateAuthority:
 		last.tombstone = store.Tombstone{Spec: store.SpecOf(o.Spec), Index: last.index}
 	}

@@ -2,7 +2,9 @@ package envelope
 
 import (
 	"context"
+	"time"
 
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
@@ -69,20 +71,62 @@ func lost(before, after versions.Index) bool {
 	return false
 }
 
-// ofOwner asks for a look when an owner goes, or settles on an ARN or another index, which may leave Envelopes unnamed.
+// saw remembers the last state of an owner whose deletion was seen, as it was when that began.
+func (r *Reconciler) saw(owner Owner, last *object) {
+	last.deleted = r.Now()
+	r.deleted.Store(owner, last)
+}
+
+// sawHeld remembers an owner that was being deleted already when it was first seen, or is gone after finalizers held it. Whether it left a recovery window was decided when its deletion
+// began: what its annotation says since does not count, and where nobody saw that, it did.
+func (r *Reconciler) sawHeld(owner Owner, last *object) {
+	if r.knows(owner, last.uid) {
+		return
+	}
+	last.forced = false
+	r.saw(owner, last)
+}
+
+// knows tells whether the deletion of an object was seen.
+func (r *Reconciler) knows(owner Owner, uid types.UID) bool {
+	value, _ := r.deleted.Load(owner)
+	last, ok := value.(*object)
+	return ok && last.uid == uid
+}
+
+// ofOwner asks for a look when an owner goes, which is when its deletion begins, or settles on an ARN or another index, which may leave Envelopes unnamed.
 func (r *Reconciler) ofOwner(kind string) handler.TypedEventHandler[client.Object, Owner] {
 	return handler.TypedFuncs[client.Object, Owner]{
+		CreateFunc: func(_ context.Context, e event.CreateEvent, q queue) {
+			if !gone(e.Object) {
+				return
+			}
+			owner := Owner{kind, e.Object.GetNamespace(), e.Object.GetName()}
+			r.sawHeld(owner, lastWords(e.Object))
+			q.Add(owner)
+		},
 		UpdateFunc: func(_ context.Context, e event.UpdateEvent, q queue) {
+			owner := Owner{kind, e.ObjectNew.GetNamespace(), e.ObjectNew.GetName()}
+			if gone(e.ObjectNew) {
+				if !gone(e.ObjectOld) {
+					r.saw(owner, lastWords(e.ObjectNew))
+					q.Add(owner)
+				}
+				return
+			}
 			before, after := identify(e.ObjectOld), identify(e.ObjectNew)
 			if before.arn != after.arn || lost(before.index, after.index) {
-				q.Add(Owner{kind, e.ObjectNew.GetNamespace(), e.ObjectNew.GetName()})
+				q.Add(owner)
 			}
 		},
 		DeleteFunc: func(_ context.Context, e event.DeleteEvent, q queue) {
 			owner := Owner{kind, e.Object.GetNamespace(), e.Object.GetName()}
-			last := lastWords(e.Object)
-			last.deleted = r.Now()
-			r.deleted.Store(owner, last)
+			if last := lastWords(e.Object); gone(e.Object) {
+				last.born = time.Time{} // the tombstone that there is by now is this deletion's
+				r.sawHeld(owner, last)
+			} else {
+				r.saw(owner, last)
+			}
 			q.Add(owner)
 		},
 	}

@@ -81,8 +81,11 @@ func (p *pass) subject() sealed.Subject {
 // Reconcile makes one pass over a Parameter.
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	parameter := &v1alpha1.Parameter{}
-	if found, err := passes.Living(ctx, r.Keyring, r.Client, req, parameter); !found {
+	if found, err := passes.Begin(ctx, r.Keyring, r.Client, req, parameter); !found {
 		return ctrl.Result{}, err
+	}
+	if store.BeingDeleted(parameter) {
+		return r.terminate(ctx, parameter)
 	}
 	if wait := passes.BeingMade(parameter, parameter.Status.ARN, r.Now()); wait > 0 {
 		return ctrl.Result{RequeueAfter: wait}, nil

@@ -38,7 +38,7 @@ func (r *Reconciler) identify(ctx context.Context, p *pass) error {
 		return err
 	}
 	region := r.Parameters.RegionOf(p.parameter)
-	same = slices.DeleteFunc(slices.Clone(same), func(s v1alpha1.Parameter) bool { return r.Parameters.RegionOf(&s) != region })
+	same = slices.DeleteFunc(slices.Clone(same), func(s v1alpha1.Parameter) bool { return r.Parameters.RegionOf(&s) != region || store.BeingDeleted(&s) })
 	if first := claim.Elder(p.parameter, same); first != "" {
 		return fault.Contested(v1alpha1.ReasonNameConflict, fmt.Errorf("%w: Parameter %s has the AWS name %s already; "+
 			"set another spec.name in a new Parameter", errNameTaken, first, p.parameter.AWSName()))

@@ -5,7 +5,10 @@ import (
 	"errors"
 	"slices"
 
+	ctrl "sigs.k8s.io/controller-runtime"
+
 	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/controllers/outcome"
 	"strongroom.dev/strongroom/internal/core/secretbytes"
 	"strongroom.dev/strongroom/internal/fault"
 	"strongroom.dev/strongroom/internal/projection"
@@ -66,6 +69,17 @@ func (r *Reconciler) project(ctx context.Context, p *pass) error {
 		showing.Restart = p.parameter.Spec.Target.Restart
 	}
 	return r.show(ctx, p, &showing, at)
+}
+
+// terminate takes a parameter out of force that was deleted, while finalizers of others hold its object. What it had is controllers/envelope's.
+func (r *Reconciler) terminate(ctx context.Context, parameter *v1alpha1.Parameter) (ctrl.Result, error) {
+	p := &pass{parameter: parameter, before: parameter.DeepCopy(), former: &parameter.DeepCopy().Status, now: r.Now(), arn: parameter.Status.ARN}
+	showing := r.showing(p)
+	if err := r.Projector.Collect(ctx, parameter.Namespace, showing.Owner, showing.Former, formerAt(parameter)); err != nil { // a status that was lost does not know what is shown
+		return outcome.Again(err)
+	}
+	parameter.Status.Projection = nil
+	return r.reporter().Terminating(ctx, p.before, parameter)
 }
 
 // showing is what is wanted of targets: nothing, and what status knows of a former one.

@@ -23,6 +23,7 @@ import (
 	"strongroom.dev/strongroom/internal/fault"
 	"strongroom.dev/strongroom/internal/projection"
 	"strongroom.dev/strongroom/internal/service/parameterstore"
+	"strongroom.dev/strongroom/internal/store"
 )
 
 // Reconciler reconciles ParameterTrees.
@@ -67,8 +68,11 @@ type pass struct {
 // Reconcile makes one pass over a ParameterTree.
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	tree := &v1alpha1.ParameterTree{}
-	if found, err := passes.Living(ctx, r.Keyring, r.Client, req, tree); !found {
+	if found, err := passes.Begin(ctx, r.Keyring, r.Client, req, tree); !found {
 		return ctrl.Result{}, err
+	}
+	if store.BeingDeleted(tree) {
+		return r.terminate(ctx, tree)
 	}
 	if r.Slots != nil {
 		release, wait := r.Slots.Acquire(req.Namespace, req.String())
@@ -80,6 +84,21 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	before := tree.DeepCopy()
 	p := &pass{tree: tree, before: before, former: &before.Status, now: r.Now()}
 	return r.summarise(ctx, p, r.run(ctx, p))
+}
+
+// terminate takes a tree out of force that was deleted, while finalizers of others hold its object: nobody would take the values of parameters that are gone out of its target.
+func (r *Reconciler) terminate(ctx context.Context, tree *v1alpha1.ParameterTree) (ctrl.Result, error) {
+	before := tree.DeepCopy()
+	p := &pass{tree: tree, before: before, former: &before.Status, now: r.Now()}
+	wanted := &projection.Former{Name: tree.TargetName()} // a status that was lost does not know what is shown
+	if tree.Spec.Target.ConfigMap != nil {
+		wanted = &projection.Former{ConfigMap: true, Name: tree.ConfigMapName()}
+	}
+	if err := r.Projector.Collect(ctx, tree.Namespace, p.owner(), p.formerTarget(), wanted); err != nil {
+		return outcome.Again(err)
+	}
+	tree.Status.Projection, tree.Status.Parameters = nil, 0
+	return r.reporter().Terminating(ctx, before, tree)
 }
 
 // run is the order of steps. What cannot be shown whole is not shown: what was there before stays, but for the values of parameters that are gone.

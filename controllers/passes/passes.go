@@ -28,7 +28,7 @@ func Begin(ctx context.Context, ring *keyring.Holder, cache client.Reader, req c
 	return true, nil
 }
 
-// Living is Begin for kinds without a finalizer: one that is being deleted is not looked at any more.
+// Living is Begin for kinds without a finalizer that show nothing secret: one that is being deleted is not looked at any more.
 func Living(ctx context.Context, ring *keyring.Holder, cache client.Reader, req ctrl.Request, into client.Object) (found bool, err error) {
 	found, err = Begin(ctx, ring, cache, req, into)
 	return found && into.GetDeletionTimestamp().IsZero(), err

@@ -99,8 +99,11 @@ func (p *pass) subject() sealed.Subject {
 // Reconcile makes one pass over a Secret.
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	secret := &v1alpha1.Secret{}
-	if found, err := passes.Living(ctx, r.Keyring, r.Client, req, secret); !found {
+	if found, err := passes.Begin(ctx, r.Keyring, r.Client, req, secret); !found {
 		return ctrl.Result{}, err
+	}
+	if store.BeingDeleted(secret) {
+		return r.terminate(ctx, secret)
 	}
 	if secret.Annotations[v1alpha1.RequestTokenAnnotation] != "" { // a replica's object is made by this controller, and has all that it needs
 		if wait := passes.BeingMade(secret, secret.Status.ARN, r.Now()); wait > 0 {

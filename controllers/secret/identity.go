@@ -28,7 +28,7 @@ func (r *Reconciler) identify(ctx context.Context, p *pass) error {
 		return err
 	}
 	region := r.Secrets.RegionOf(p.secret)
-	same = slices.DeleteFunc(same, func(s v1alpha1.Secret) bool { return r.Secrets.RegionOf(&s) != region })
+	same = slices.DeleteFunc(same, func(s v1alpha1.Secret) bool { return r.Secrets.RegionOf(&s) != region || store.BeingDeleted(&s) })
 	if first := claim.Elder(p.secret, same); first != "" {
 		return fault.Contested(v1alpha1.ReasonNameConflict, fmt.Errorf("%w: Secret %s has the AWS name %s already; "+
 			"set another spec.name in a new Secret", errNameTaken, first, p.secret.AWSName()))

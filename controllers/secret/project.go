@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 
+	ctrl "sigs.k8s.io/controller-runtime"
+
 	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/controllers/outcome"
 	"strongroom.dev/strongroom/internal/core/secretbytes"
 	"strongroom.dev/strongroom/internal/core/versions"
 	"strongroom.dev/strongroom/internal/fault"
@@ -50,6 +53,20 @@ func (r *Reconciler) project(ctx context.Context, p *pass) error {
 		}
 	}
 	return r.show(ctx, p, &showing, of)
+}
+
+// terminate takes a secret out of force that was deleted, while finalizers of others hold its object. What it had is controllers/envelope's.
+func (r *Reconciler) terminate(ctx context.Context, secret *v1alpha1.Secret) (ctrl.Result, error) {
+	p := &pass{secret: secret, before: secret.DeepCopy(), arn: secret.Status.ARN}
+	former := []*projection.Former{projection.FormerOf(secret.Status.Projection)}
+	if secret.Spec.Target != nil { // a status that was lost does not know what is shown
+		former = append(former, &projection.Former{Name: secret.TargetName()})
+	}
+	if err := r.Projector.Collect(ctx, secret.Namespace, p.owner(), former...); err != nil {
+		return outcome.Again(err)
+	}
+	secret.Status.Projection, secret.Status.TargetParameters = nil, nil
+	return r.reporter().Terminating(ctx, p.before, secret)
 }
 
 // owner is the secret as the one that its target belongs to.

@@ -18,7 +18,7 @@ import (
 // Whoever erases the Envelopes of an object that is gone, and whoever makes the object again and takes its Envelopes over, write to different
 // objects, so no one write decides between them. The order of their steps does:
 //
-//	erasing: condemn all Envelopes; look, live, whether the object is there; erase them if not, or else absolve them
+//	erasing: condemn all Envelopes; look, live, whether the object is there and not being deleted; erase them if not, or else absolve them
 //	taking:  the object is there; look, live, whether an Envelope is condemned; name all in the object's status if none is
 //
 // If the look of who erases finds no object, then whoever takes looks later than the marks were made, and sees them. Both may see the other, and
@@ -45,7 +45,7 @@ func CondemnedAt(e *v1alpha1.Envelope) (at time.Time, marked bool) {
 	return at, marked
 }
 
-// Erase deletes Envelopes of an object that is gone, by way of the mark, and tells whether the object is back: then they stay, without the mark.
+// Erase deletes Envelopes of an object that is gone or being deleted, by way of the mark, and tells whether the object is back: then they stay, without the mark.
 // owner is an empty object with its namespace and name, to read into. The versions go first, the newest first of all; then the tombstones, so
 // that what a crash leaves is found again. An error that is a conflict says that somebody else is about them too: the controller of Envelopes ends what is left.
 func (s *Store) Erase(ctx context.Context, owner client.Object, envelopes []v1alpha1.Envelope, now time.Time) (back bool, err error) {
@@ -54,7 +54,7 @@ func (s *Store) Erase(ctx context.Context, owner client.Object, envelopes []v1al
 		if client.IgnoreNotFound(err) != nil {
 			return false, fmt.Errorf("reading %s: %w", owner.GetName(), err)
 		}
-		return err == nil, nil
+		return err == nil && !BeingDeleted(owner), nil
 	})
 }
 
@@ -103,6 +103,9 @@ func inOrder(envelopes []v1alpha1.Envelope) []*v1alpha1.Envelope {
 func (s *Store) condemn(ctx context.Context, envelopes []v1alpha1.Envelope, now time.Time) ([]*v1alpha1.Envelope, error) {
 	marked, mark := make([]*v1alpha1.Envelope, 0, len(envelopes)), newErasure()
 	for _, e := range inOrder(envelopes) {
+		if BeingDeleted(e) { // somebody else's deletion, by which an erasure has not begun
+			continue
+		}
 		if Condemned(e) {
 			live, begun, err := s.begun(ctx, e)
 			if err == nil && begun {

@@ -52,7 +52,7 @@ func (s *Store) Create(ctx context.Context, e *v1alpha1.Envelope) (*v1alpha1.Env
 	if err := s.Live.Get(ctx, client.ObjectKeyFromObject(e), existing); err != nil {
 		return nil, fmt.Errorf("reading Envelope %s: %w", e.Name, err)
 	}
-	if Condemned(existing) {
+	if Condemned(existing) || BeingDeleted(existing) {
 		return nil, fmt.Errorf("%w: Envelope %s", ErrCondemned, e.Name)
 	}
 	return existing, nil

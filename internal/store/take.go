@@ -84,14 +84,15 @@ func (s *Store) takeable(ctx context.Context, envelopes []*v1alpha1.Envelope) ([
 	return all, nil
 }
 
-// read reads an Envelope from the API server, nil if it is gone, or another one by now.
+// read reads an Envelope from the API server, nil if it is gone, or another one by now. One that is being deleted is gone, whatever finalizer holds it: there is no way back for it, so
+// nobody takes it over, and an erasure of which it was the first has begun.
 func (s *Store) read(ctx context.Context, namespace, name string, uid types.UID) (*v1alpha1.Envelope, error) {
 	live := &v1alpha1.Envelope{}
 	err := s.Live.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, live)
 	if client.IgnoreNotFound(err) != nil {
 		return nil, fmt.Errorf("reading Envelope %s: %w", name, err)
 	}
-	if apierrors.IsNotFound(err) || live.UID != uid {
+	if apierrors.IsNotFound(err) || live.UID != uid || BeingDeleted(live) {
 		return nil, nil
 	}
 	return live, nil

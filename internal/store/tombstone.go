@@ -3,6 +3,7 @@ package store
 import (
 	jsonv1 "encoding/json"
 	"encoding/json/v2"
+	"errors"
 	"fmt"
 	"time"
 
@@ -58,6 +59,13 @@ func NewTombstone(ring *keyring.Keyring, namespace string, owner v1alpha1.Envelo
 		return nil, fmt.Errorf("sealing the tombstone of %s: %w", subject, err)
 	}
 	return e, nil
+}
+
+// Forged tells whether a tombstone is none of Strongroom's: it does not open, so nothing that it says counts, such as until when it holds a name. One of which a keyring that is sealed cannot
+// tell is taken for what it says.
+func Forged(ring keyring.Opener, e *v1alpha1.Envelope) bool {
+	_, err := OpenTombstone(ring, e)
+	return errors.Is(err, ErrTampered)
 }
 
 // OpenTombstone reads the Envelope of a tombstone. It wraps ErrTampered if it does not open, or keyring.ErrSealed.

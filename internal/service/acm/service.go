@@ -131,6 +131,9 @@ func RecoveryWindow(c *v1alpha1.Certificate) time.Duration {
 	return time.Duration(c.Spec.Deletion.RecoveryWindowInDays) * 24 * time.Hour
 }
 
+// IsForced tells that a Certificate is deleted without a recovery window: not one that somebody owns, which the garbage collector deletes (store.SkipsWindow).
+func IsForced(c *v1alpha1.Certificate) bool { return store.SkipsWindow(c, nil, "true") }
+
 // KeyName is the name of the KMSKey that encrypts a certificate's private keys.
 func KeyName(c *v1alpha1.Certificate) string {
 	if c.Spec.KMSKeyRef != nil {

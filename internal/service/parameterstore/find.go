@@ -11,6 +11,7 @@ import (
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/claim"
 	"strongroom.dev/strongroom/internal/core/arn"
+	"strongroom.dev/strongroom/internal/store"
 )
 
 const (
@@ -118,7 +119,7 @@ func (s *Service) Claimants(ctx context.Context, namespace, canonical string, op
 }
 
 // HeldBy names the deleted object, if it is not that of name, whose versions still have an ARN, and until when. Versions of one ARN
-// have the same Envelopes, so another object of the ARN has to wait.
+// have the same Envelopes, so another object of the ARN has to wait. A tombstone that is forged is none.
 func (s *Service) HeldBy(ctx context.Context, namespace, subject, name string) (holder string, until time.Time, err error) {
 	tombstones, err := s.Store.Indexed(ctx, namespace, TombstoneIndex, subject)
 	if err != nil {
@@ -126,9 +127,10 @@ func (s *Service) HeldBy(ctx context.Context, namespace, subject, name string) (
 	}
 	for i := range tombstones {
 		e := &tombstones[i]
-		if e.Spec.Owner.Name != name && e.Spec.ExpireTime != nil {
-			holder, until = e.Spec.Owner.Name, e.Spec.ExpireTime.UTC()
+		if e.Spec.Owner.Name == name || e.Spec.ExpireTime == nil || store.BeingDeleted(e) || store.Forged(s.KMS.Keyring, e) {
+			continue
 		}
+		holder, until = e.Spec.Owner.Name, e.Spec.ExpireTime.UTC()
 	}
 	return holder, until, nil
 }

@@ -178,17 +178,4 @@ var _ = Describe("Deleting", func() {
 		Expect(again.Spec.Tags).To(BeEmpty())
 	})
 
-	It("of one that a finalizer holds is told as gone, and no value can be put any more", func() {
-		p := mustPut("a", "one")
-		world.Update(p, func() { p.Finalizers = []string{"example.com/hold"} })
-		Expect(service.Delete(ctx, p)).To(Succeed())
-		world.Refresh(p)
-		world.Seen(p)
-		Expect(p.DeletionTimestamp).NotTo(BeNil())
-		Expect(find("a")).To(BeNil())
-		_, _, err := put("a", "two")
-		Expect(code(err)).To(BeElementOf("TooManyUpdates", "ParameterAlreadyExists"))
-		p.Finalizers = nil
-		Expect(world.ControlPlane.Client.Update(ctx, p)).To(Succeed())
-	})
 })

@@ -133,8 +133,7 @@ func TombstoneOf(p *v1alpha1.Parameter) store.Tombstone {
 // can take it off a parameter that an interrupted one left.
 const forcedByRequest = "DeleteParameter"
 
-// IsForced tells that a Parameter is deleted without a recovery window, as AWS's API deletes.
+// IsForced tells that a Parameter is deleted without a recovery window, as AWS's API deletes: not one that somebody owns, which the garbage collector deletes (store.SkipsWindow).
 func IsForced(p *v1alpha1.Parameter) bool {
-	forced := p.Annotations[v1alpha1.ForceDeleteAnnotation]
-	return forced == "true" || forced == forcedByRequest || forced == forcedByExpiration
+	return store.SkipsWindow(p, nil, "true", forcedByRequest, forcedByExpiration)
 }

@@ -73,7 +73,7 @@ func (s *Service) Put(ctx context.Context, in PutInput) (*v1alpha1.Parameter, ve
 		var ix versions.Index
 		ix, stored, err = s.add(ctx, p, addition{Content: sealed.Content{Key: key, Value: in.Value}, stored: stored, overwrite: in.Overwrite})
 		if err != nil {
-			return nil, stored, typeError(err)
+			return nil, stored, typeError(beingErased(err))
 		}
 		err = s.commit(ctx, p, ix, in.Value.Len())
 		if !apierrors.IsConflict(err) && !apierrors.IsNotFound(err) {
@@ -108,11 +108,20 @@ func (s *Service) discard(ctx context.Context, p *v1alpha1.Parameter, stored ver
 		&v1alpha1.Envelope{ObjectMeta: metav1.ObjectMeta{Namespace: p.Namespace, Name: store.Name(versionKind.Class, subject.ARN, stored.Sequence+1)}},
 		&v1alpha1.Parameter{ObjectMeta: metav1.ObjectMeta{Namespace: p.Namespace, Name: p.Name}},
 	} {
-		if err := s.Store.Live.Get(ctx, client.ObjectKeyFromObject(other), other); !apierrors.IsNotFound(err) {
+		err := s.Store.Live.Get(ctx, client.ObjectKeyFromObject(other), other)
+		if there := err == nil && !store.BeingDeleted(other); there || client.IgnoreNotFound(err) != nil {
 			return err
 		}
 	}
 	return s.eraseGone(ctx, p, []v1alpha1.Envelope{*e})
+}
+
+// beingErased is AWS's error about a parameter whose name has what is being erased: it is free when that is gone.
+func beingErased(err error) error {
+	if errors.Is(err, store.ErrCondemned) {
+		return contended()
+	}
+	return err
 }
 
 // deletedMeanwhile is the error of a put whose parameter another request has deleted: made again, it makes the parameter.
@@ -242,7 +251,7 @@ func (s *Service) create(ctx context.Context, in *PutInput) (*v1alpha1.Parameter
 	if err := s.prepare(ctx, in, &wanted.Spec); err != nil {
 		return nil, err
 	}
-	canonical := arn.CanonicalParameter(in.Name)
+	canonical, failed := arn.CanonicalParameter(in.Name), alreadyExists()
 	for _, object := range []string{
 		objectname.Of("parameter", in.Region, canonical, in.Region == s.Region), objectname.Derived("parameter", in.Region, canonical),
 	} {
@@ -266,11 +275,15 @@ func (s *Service) create(ctx context.Context, in *PutInput) (*v1alpha1.Parameter
 		if !apierrors.IsAlreadyExists(err) {
 			return nil, fmt.Errorf("creating Parameter %s: %w", object, err)
 		}
-		if err := s.isAnothers(ctx, attempt, in); err != nil {
+		deleted, err := s.isAnothers(ctx, attempt, in)
+		if err != nil {
 			return nil, err
 		}
+		if deleted {
+			failed = contended()
+		}
 	}
-	return nil, alreadyExists()
+	return nil, failed
 }
 
 // prepare sees to what a new parameter needs before it is there: room for it, and a SecureString's key, since a request that ends while it waits for that leaves no
@@ -283,19 +296,21 @@ func (s *Service) prepare(ctx context.Context, in *PutInput, spec *v1alpha1.Para
 	return err
 }
 
-// isAnothers is nil if the name of an object is taken by another parameter, for which there is another name.
-func (s *Service) isAnothers(ctx context.Context, attempt *v1alpha1.Parameter, in *PutInput) error {
+// isAnothers is nil if the name of an object is taken by another parameter, for which there is another name; or by this one's that was deleted, which a finalizer holds.
+func (s *Service) isAnothers(ctx context.Context, attempt *v1alpha1.Parameter, in *PutInput) (deleted bool, err error) {
 	existing := &v1alpha1.Parameter{}
-	err := s.Store.Live.Get(ctx, client.ObjectKeyFromObject(attempt), existing)
+	err = s.Store.Live.Get(ctx, client.ObjectKeyFromObject(attempt), existing)
 	switch {
 	case apierrors.IsNotFound(err):
-		return contended() // deleted a moment ago
+		return false, contended() // deleted a moment ago
 	case err != nil:
-		return fmt.Errorf("reading Parameter %s: %w", attempt.Name, err)
+		return false, fmt.Errorf("reading Parameter %s: %w", attempt.Name, err)
+	case store.BeingDeleted(existing):
+		return true, nil
 	case existing.CanonicalName() == arn.CanonicalParameter(in.Name) && s.RegionOf(existing) == in.Region:
-		return contended() // made a moment ago
+		return false, contended() // made a moment ago
 	}
-	return nil
+	return false, nil
 }
 
 // wanted is the object of a parameter, checked before there is one.

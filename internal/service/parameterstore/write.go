@@ -18,6 +18,7 @@ import (
 	"strongroom.dev/strongroom/internal/conditions"
 	"strongroom.dev/strongroom/internal/core/versions"
 	"strongroom.dev/strongroom/internal/fault"
+	"strongroom.dev/strongroom/internal/store"
 )
 
 // commit writes an index into status, unless it is there. The write carries the resource version that was read, so of two writers
@@ -198,7 +199,8 @@ func (s *Service) relabel(ctx context.Context, p *v1alpha1.Parameter, change fun
 // Delete deletes a parameter with all its versions, at once, as AWS does: there is no way back.
 // https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_DeleteParameter.html
 //
-// Crash-safe: the object says that it goes without recovery before it does, so the controller of Envelopes deletes what this leaves.
+// Crash-safe: the object says that it goes without recovery before it does, so the controller of Envelopes deletes what this leaves. Finalizers may hold the object from then on, and
+// nothing else: what it had is erased before this returns.
 func (s *Service) Delete(ctx context.Context, p *v1alpha1.Parameter) error {
 	return s.remove(ctx, p, forcedByRequest, func(*v1alpha1.Parameter) bool { return true })
 }
@@ -206,7 +208,7 @@ func (s *Service) Delete(ctx context.Context, p *v1alpha1.Parameter) error {
 // errSpared says that a parameter is not to be deleted after all.
 var errSpared = errors.New("the parameter is not to be deleted any more")
 
-// remove deletes a parameter for as long as that is wanted, by what the API server has of it. mark is the value of ForceDeleteAnnotation.
+// remove deletes a parameter for as long as that is wanted, by what the API server has of it. mark is the value of ForceDeleteAnnotation, beside which nobody else is the owner.
 func (s *Service) remove(ctx context.Context, p *v1alpha1.Parameter, mark string, wanted func(*v1alpha1.Parameter) bool) error {
 	for range maximumTries {
 		live, err := s.latest(ctx, p)
@@ -221,7 +223,10 @@ func (s *Service) remove(ctx context.Context, p *v1alpha1.Parameter, mark string
 			return err
 		}
 		if !IsForced(live) {
-			metav1.SetMetaDataAnnotation(&live.ObjectMeta, v1alpha1.ForceDeleteAnnotation, mark)
+			store.Disown(live, nil)
+			if !IsForced(live) { // the user's own mark stays
+				metav1.SetMetaDataAnnotation(&live.ObjectMeta, v1alpha1.ForceDeleteAnnotation, mark)
+			}
 			err = s.Client.Update(ctx, live, client.FieldOwner(FieldOwner))
 		}
 		if err == nil {

@@ -14,6 +14,7 @@ import (
 	"strongroom.dev/strongroom/internal/core/versions"
 	"strongroom.dev/strongroom/internal/service/adoption"
 	"strongroom.dev/strongroom/internal/service/sealed"
+	"strongroom.dev/strongroom/internal/store"
 )
 
 // CreateInput is a secret that a request makes.
@@ -89,7 +90,7 @@ func (s *Service) create(ctx context.Context, secret *v1alpha1.Secret, in Create
 		if err := s.Store.Live.Get(ctx, client.ObjectKeyFromObject(attempt), existing); err != nil {
 			return nil, fmt.Errorf("reading Secret %s: %w", object, err)
 		}
-		if existing.AWSName() == in.Name && s.RegionOf(existing) == in.Region {
+		if existing.AWSName() == in.Name && s.RegionOf(existing) == in.Region && !store.BeingDeleted(existing) {
 			return s.made(existing, in)
 		}
 	}

@@ -77,11 +77,12 @@ func (s *Service) DeleteNow(ctx context.Context, found Found) error {
 	return s.erase(ctx, namespace, name, subject)
 }
 
-// force marks a Secret as one that goes without a recovery window, and tells whether that is new.
+// force marks a Secret as one that goes without a recovery window, and that nobody else owns, and tells whether that is new.
 func force(live *v1alpha1.Secret) (changed bool) {
 	if IsForced(live) {
 		return false
 	}
+	store.Disown(live, primaryOf(live))
 	metav1.SetMetaDataAnnotation(&live.ObjectMeta, v1alpha1.ForceDeleteAnnotation, "true")
 	return true
 }
@@ -168,6 +169,9 @@ func (s *Service) Restore(ctx context.Context, tombstone *v1alpha1.Envelope) (*v
 	made := err == nil
 	if apierrors.IsAlreadyExists(err) {
 		err = s.Store.Live.Get(ctx, client.ObjectKeyFromObject(secret), secret)
+		if err == nil && store.BeingDeleted(secret) {
+			return nil, heldByFinalizers(secret)
+		}
 		if err == nil && (s.ARNOf(secret) != tombstone.Spec.Subject || foreign(secret)) {
 			return nil, invalidRequest("You can't restore this secret because a secret with this name was made since it was deleted.")
 		}
@@ -210,7 +214,7 @@ func (s *Service) restoredBefore(ctx context.Context, exhumed *v1alpha1.Secret, 
 	}
 	live := &v1alpha1.Secret{}
 	err := s.Store.Live.Get(ctx, client.ObjectKeyFromObject(exhumed), live)
-	if err == nil && live.Status.ARN == tombstone.Spec.Subject && len(live.Status.Versions) > 0 {
+	if err == nil && !store.BeingDeleted(live) && live.Status.ARN == tombstone.Spec.Subject && len(live.Status.Versions) > 0 {
 		return live, nil
 	}
 	if client.IgnoreNotFound(err) != nil {

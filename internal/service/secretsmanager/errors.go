@@ -6,6 +6,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 	"k8s.io/utils/ptr"
+
+	"strongroom.dev/strongroom/api/v1alpha1"
 )
 
 // The errors of AWS Secrets Manager, with its texts.
@@ -28,6 +30,11 @@ func OnReplica() error {
 
 // InvalidReplicaRegion says that a secret cannot be replicated to a region: its own, or one that is not served.
 func InvalidReplicaRegion() error { return invalidParameter("Invalid replica region.") }
+
+// heldByFinalizers says that an object of Kubernetes that was deleted is still there, where another is to be made.
+func heldByFinalizers(secret *v1alpha1.Secret) error {
+	return invalidRequest("You can't restore this secret yet: Secret " + secret.Name + " of Kubernetes was deleted, and finalizers hold it. Remove them, and try again.")
+}
 
 func hasReplicas(arn string, regions []string) error {
 	return invalidParameter("You can't delete secret " + arn + " that still has replica regions [" + strings.Join(regions, ", ") + "].")

@@ -11,6 +11,7 @@ import (
 	"strongroom.dev/strongroom/internal/account"
 	"strongroom.dev/strongroom/internal/claim"
 	"strongroom.dev/strongroom/internal/core/arn"
+	"strongroom.dev/strongroom/internal/store"
 )
 
 const (
@@ -105,7 +106,7 @@ func (s *Service) byName(ctx context.Context, namespace, region, name string) (*
 	}
 	claimants := list.Items[:0:0]
 	for i := range list.Items {
-		if s.RegionOf(&list.Items[i]) == region && list.Items[i].Name != object {
+		if s.RegionOf(&list.Items[i]) == region && list.Items[i].Name != object && !store.BeingDeleted(&list.Items[i]) {
 			claimants = append(claimants, list.Items[i])
 		}
 	}
@@ -147,7 +148,7 @@ func eldest(claimants []v1alpha1.Secret) *v1alpha1.Secret {
 }
 
 // tombstone finds the newest tombstone of a secret that is scheduled for deletion. One that has expired is none: its
-// Envelopes are about to go.
+// Envelopes are about to go. Neither is one that is forged.
 func (s *Service) tombstone(ctx context.Context, namespace, region, account string, id *ID) (*v1alpha1.Envelope, error) {
 	stem := strings.TrimSuffix(arn.Secret(region, account, id.Name, ""), "-")
 	found, err := s.Store.Indexed(ctx, namespace, TombstoneIndex, stem)
@@ -157,10 +158,10 @@ func (s *Service) tombstone(ctx context.Context, namespace, region, account stri
 	var newest *v1alpha1.Envelope
 	for i := range found {
 		e := &found[i]
-		if id.ARN != "" && e.Spec.Subject != id.ARN || !s.inWindow(e) {
+		if id.ARN != "" && e.Spec.Subject != id.ARN || !s.inWindow(e) || newest != nil && !newest.Spec.CreatedTime.Before(&e.Spec.CreatedTime) {
 			continue
 		}
-		if newest == nil || newest.Spec.CreatedTime.Before(&e.Spec.CreatedTime) {
+		if !store.Forged(s.KMS.Keyring, e) {
 			newest = e
 		}
 	}
@@ -169,7 +170,7 @@ func (s *Service) tombstone(ctx context.Context, namespace, region, account stri
 
 // inWindow tells whether a tombstone's recovery window lasts.
 func (s *Service) inWindow(e *v1alpha1.Envelope) bool {
-	return e.Spec.ExpireTime != nil && e.Spec.ExpireTime.After(s.Now())
+	return e.Spec.ExpireTime != nil && e.Spec.ExpireTime.After(s.Now()) && !store.BeingDeleted(e)
 }
 
 // IndexTombstone lists the values of TombstoneIndex.

@@ -2,12 +2,14 @@ package secretsmanager
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/store"
 )
 
 // Listed is a secret in a list.
@@ -51,6 +53,9 @@ func (s *Service) List(ctx context.Context, namespace, region string, deleted bo
 			continue
 		}
 		one, err := s.Buried(e)
+		if errors.Is(err, store.ErrTampered) { // nobody's, and no reason to list nothing
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -90,6 +90,13 @@ func Shape(replica, primary *v1alpha1.Secret, as *v1alpha1.ReplicaRegion) {
 	}
 }
 
+// primaryOf tells of an owner of a replica whether it is its primary. Nobody makes a replica of a Secret that is there.
+func primaryOf(secret *v1alpha1.Secret) func(metav1.OwnerReference) bool {
+	return func(o metav1.OwnerReference) bool {
+		return IsReplica(secret) && o.Name == PrimaryName(secret) && o.Kind == ownerKind && o.APIVersion == v1alpha1.SchemeGroupVersion.String()
+	}
+}
+
 // Detach takes the primary from a Secret's owners, and tells whether it was one.
 func Detach(secret *v1alpha1.Secret) bool {
 	before := len(secret.OwnerReferences)

@@ -32,9 +32,10 @@ func TombstoneOf(secret *v1alpha1.Secret) store.Tombstone {
 	return out
 }
 
-// IsForced tells that a Secret is deleted without a recovery window.
+// IsForced tells that a Secret is deleted without a recovery window: not one that somebody owns, which the garbage collector deletes (store.SkipsWindow). The owner of a replica is its primary, which has
+// all of its values.
 func IsForced(secret *v1alpha1.Secret) bool {
-	return secret.Annotations[v1alpha1.ForceDeleteAnnotation] == "true"
+	return store.SkipsWindow(secret, primaryOf(secret), "true")
 }
 
 // entomb stores the tombstone of a Secret that was just deleted. Crash-safe: it is one object, whose name has the ARN and the

@@ -1,0 +1,37 @@
+package store
+
+import (
+	"slices"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"strongroom.dev/strongroom/api/v1alpha1"
+)
+
+// BeingDeleted tells whether the deletion of an object has begun. Kubernetes has no way back from there: finalizers hold the object and do not keep it. So for all
+// that Strongroom does, one without a finalizer of Strongroom's is gone: it is neither served nor shown, takes nothing over, and what it had is erased or gets a tombstone.
+// https://kubernetes.io/docs/concepts/overview/working-with-objects/finalizers/
+func BeingDeleted(obj client.Object) bool { return !obj.GetDeletionTimestamp().IsZero() }
+
+// SkipsWindow tells whether an object that is deleted now leaves nothing to have back: its ForceDeleteAnnotation has one of the values, and nobody but Strongroom owns it. ours tells
+// which owners are Strongroom's; nil is none.
+//
+// An object that somebody else owns goes when the garbage collector wants, on nobody's request: whoever may update an object, and not delete it, can name an owner that
+// there is not. So its mark does not count, and the window holds.
+func SkipsWindow(obj client.Object, ours func(metav1.OwnerReference) bool, values ...string) bool {
+	return slices.Contains(values, obj.GetAnnotations()[v1alpha1.ForceDeleteAnnotation]) && len(foreign(obj, ours)) == 0
+}
+
+// Disown takes all owners from an object but Strongroom's own, so that a mark which is written with it counts, and nobody but whoever wrote that deletes the object.
+func Disown(obj client.Object, ours func(metav1.OwnerReference) bool) {
+	if len(foreign(obj, ours)) == 0 {
+		return
+	}
+	obj.SetOwnerReferences(slices.DeleteFunc(slices.Clone(obj.GetOwnerReferences()), func(o metav1.OwnerReference) bool { return ours == nil || !ours(o) }))
+}
+
+// foreign are the owners of an object that are not Strongroom's.
+func foreign(obj client.Object, ours func(metav1.OwnerReference) bool) []metav1.OwnerReference {
+	return slices.DeleteFunc(slices.Clone(obj.GetOwnerReferences()), func(o metav1.OwnerReference) bool { return ours != nil && ours(o) })
+}
