@@ -217,7 +217,9 @@ func (p *Projector) owned(ctx context.Context, s *Showing) ([]ownedSecret, error
 			out = append(out, ownedSecret{strings.Clone(one.Name), one.CreationTimestamp.Time})
 		}
 	}
-	slices.SortFunc(out, func(a, b ownedSecret) int { return cmp.Or(a.created.Compare(b.created), strings.Compare(a.name, b.name)) })
+	slices.SortFunc(out, func(a, b ownedSecret) int {
+		return cmp.Or(a.created.Compare(b.created), strings.Compare(a.name, b.name))
+	})
 	return out, nil
 }
 

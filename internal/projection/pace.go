@@ -107,7 +107,9 @@ func (p *Projector) pace(ctx context.Context, s *Showing) error {
 	if err != nil {
 		return err
 	}
-	has := func(name string) bool { return slices.ContainsFunc(owned, func(o ownedSecret) bool { return o.name == name }) }
+	has := func(name string) bool {
+		return slices.ContainsFunc(owned, func(o ownedSecret) bool { return o.name == name })
+	}
 	if !has(s.Former.Name) {
 		return nil
 	}

@@ -147,13 +147,21 @@ func (p *Projector) show(ctx context.Context, s *Showing) (shown Shown, err erro
 		shown.Healed = t.what()
 	}
 	if changed && s.restarts(outcome) {
-		if wait := p.restarts.wait(s.contender(), s.Now); wait > 0 {
-			shown.Digest, shown.Done = Unrestarted, true
-			return shown, fault.Join(contested, laterRestart(wait, s.Now))
-		}
-		if shown.Restarted, err = p.restart(ctx, s, shown.Digest); err != nil {
-			return shown, err
-		}
+		return p.restarted(ctx, s, shown, contested)
+	}
+	shown.Done = true
+	return shown, contested
+}
+
+// restarted is what is shown once workloads are restarted, or with the restart still to come where there were many.
+func (p *Projector) restarted(ctx context.Context, s *Showing, shown Shown, contested error) (Shown, error) {
+	if wait := p.restarts.wait(s.contender(), s.Now); wait > 0 {
+		shown.Digest, shown.Done = Unrestarted, true
+		return shown, fault.Join(contested, laterRestart(wait, s.Now))
+	}
+	var err error
+	if shown.Restarted, err = p.restart(ctx, s, shown.Digest); err != nil {
+		return shown, err
 	}
 	shown.Done = true
 	return shown, contested
