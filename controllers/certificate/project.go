@@ -46,7 +46,7 @@ func (r *Reconciler) terminate(ctx context.Context, c *v1alpha1.Certificate) (ct
 	if c.Spec.Target != nil { // a status that was lost does not know what is shown
 		former = append(former, &projection.Former{Name: c.TargetName()})
 	}
-	if err := r.Projector.Collect(ctx, c.Namespace, owner, former...); err != nil {
+	if err := r.Projector.Collect(ctx, c, owner, former...); err != nil {
 		return outcome.Again(err)
 	}
 	c.Status.Projection = nil

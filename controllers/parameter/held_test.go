@@ -7,6 +7,7 @@ import (
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 )
@@ -57,6 +58,21 @@ var _ = Describe("A Parameter that was deleted and that a finalizer of somebody 
 		p := held(1, shown(&at{Name: "shared", Key: "mine", CreationPolicy: v1alpha1.CreationPolicyMerge}, nil))
 		reconcile(p)
 		Expect(configMap("shared").Data).To(Equal(map[string]string{"theirs": "x", "mine": "info"}))
+		Expect(condition(p)).To(HaveField("Reason", v1alpha1.ReasonTerminating))
+	})
+
+	It("leaves its target to whoever deletes it so that its dependents become orphans", func() {
+		p := ready("a")
+		DeferCleanup(func() {
+			world.Refresh(p)
+			p.Finalizers = nil
+			Expect(world.ControlPlane.Client.Update(ctx, p)).To(Succeed())
+		})
+		Expect(world.ControlPlane.Client.Delete(ctx, p.DeepCopy(), client.PropagationPolicy(metav1.DeletePropagationOrphan))).To(Succeed())
+		world.Refresh(p)
+		world.Seen(p)
+		reconcile(p)
+		Expect(configMap("a").Data).To(HaveKeyWithValue("LOG_LEVEL", "info"))
 		Expect(condition(p)).To(HaveField("Reason", v1alpha1.ReasonTerminating))
 	})
 })

@@ -75,7 +75,7 @@ func (r *Reconciler) project(ctx context.Context, p *pass) error {
 func (r *Reconciler) terminate(ctx context.Context, parameter *v1alpha1.Parameter) (ctrl.Result, error) {
 	p := &pass{parameter: parameter, before: parameter.DeepCopy(), former: &parameter.DeepCopy().Status, now: r.Now(), arn: parameter.Status.ARN}
 	showing := r.showing(p)
-	if err := r.Projector.Collect(ctx, parameter.Namespace, showing.Owner, showing.Former, formerAt(parameter)); err != nil { // a status that was lost does not know what is shown
+	if err := r.Projector.Collect(ctx, parameter, showing.Owner, showing.Former, formerAt(parameter)); err != nil { // a status that was lost does not know what is shown
 		return outcome.Again(err)
 	}
 	parameter.Status.Projection = nil

@@ -94,7 +94,7 @@ func (r *Reconciler) terminate(ctx context.Context, tree *v1alpha1.ParameterTree
 	if tree.Spec.Target.ConfigMap != nil {
 		wanted = &projection.Former{ConfigMap: true, Name: tree.ConfigMapName()}
 	}
-	if err := r.Projector.Collect(ctx, tree.Namespace, p.owner(), p.formerTarget(), wanted); err != nil {
+	if err := r.Projector.Collect(ctx, tree, p.owner(), p.formerTarget(), wanted); err != nil {
 		return outcome.Again(err)
 	}
 	tree.Status.Projection, tree.Status.Parameters = nil, 0

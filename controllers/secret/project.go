@@ -62,7 +62,7 @@ func (r *Reconciler) terminate(ctx context.Context, secret *v1alpha1.Secret) (ct
 	if secret.Spec.Target != nil { // a status that was lost does not know what is shown
 		former = append(former, &projection.Former{Name: secret.TargetName()})
 	}
-	if err := r.Projector.Collect(ctx, secret.Namespace, p.owner(), former...); err != nil {
+	if err := r.Projector.Collect(ctx, secret, p.owner(), former...); err != nil {
 		return outcome.Again(err)
 	}
 	secret.Status.Projection, secret.Status.TargetParameters = nil, nil

@@ -3,16 +3,22 @@ package projection
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
 // Collect deletes what an owner that was deleted controls, as Kubernetes' garbage collector does once its object is gone, and does not while finalizers hold that: the former targets, of which a nil one is
-// none, and all core Secrets of immutable targets. What it merged into stays, as it does when an object goes at once.
+// none, and all core Secrets of immutable targets. What it merged into stays, as it does when an object goes at once. Who deletes an object so that its dependents become orphans
+// (kubectl delete --cascade=orphan), of which its finalizer tells, keeps them.
 //
 // Crash-safe: each deletion is of an object as it was looked at, and is looked for again by the next pass.
-func (p *Projector) Collect(ctx context.Context, namespace string, owner Owner, former ...*Former) error {
+func (p *Projector) Collect(ctx context.Context, deleted client.Object, owner Owner, former ...*Former) error {
+	if slices.Contains(deleted.GetFinalizers(), metav1.FinalizerOrphanDependents) {
+		return nil
+	}
+	namespace := deleted.GetNamespace()
 	owned, err := p.owned(ctx, &Showing{Namespace: namespace, Owner: owner})
 	if err != nil {
 		return err

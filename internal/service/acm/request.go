@@ -16,6 +16,7 @@ import (
 	"strongroom.dev/strongroom/internal/core/pki"
 	"strongroom.dev/strongroom/internal/service/idempotent"
 	"strongroom.dev/strongroom/internal/service/kms"
+	"strongroom.dev/strongroom/internal/store"
 )
 
 // tokenWindow is how long the token of a request counts.
@@ -194,7 +195,7 @@ func (s *Service) Delete(ctx context.Context, c *v1alpha1.Certificate, check fun
 		if err := check(live); err != nil {
 			return err
 		}
-		err = s.Client.Delete(ctx, live, client.Preconditions{UID: &live.UID, ResourceVersion: &live.ResourceVersion})
+		err = s.Client.Delete(ctx, live, client.Preconditions{UID: &live.UID, ResourceVersion: &live.ResourceVersion}, store.WithDependents)
 		switch {
 		case err == nil:
 			return nil

@@ -60,6 +60,14 @@ var _ = Describe("A parameter that a finalizer of somebody else's holds", func()
 		Eventually(func() []int64 { p, _, _ := put("a", "three"); return numbersOf(p) }).Should(Equal([]int64{1}))
 	})
 
+	It("goes with what it owns, though somebody wrote on it that its dependents become orphans", func() {
+		p := mustPut("a", "one")
+		world.Update(p, func() { p.Finalizers = []string{metav1.FinalizerOrphanDependents} })
+		DeferCleanup(func() { release(p) })
+		Expect(service.Delete(ctx, p)).To(Succeed())
+		Expect(objects()).To(BeEmpty())
+	})
+
 	It("leaves its name to the next, whose object has another", func() {
 		p := mustPut("a", "one")
 		held(p)

@@ -230,7 +230,7 @@ func (s *Service) remove(ctx context.Context, p *v1alpha1.Parameter, mark string
 			err = s.Client.Update(ctx, live, client.FieldOwner(FieldOwner))
 		}
 		if err == nil {
-			err = s.Client.Delete(ctx, live, client.Preconditions{UID: &live.UID, ResourceVersion: &live.ResourceVersion})
+			err = s.Client.Delete(ctx, live, client.Preconditions{UID: &live.UID, ResourceVersion: &live.ResourceVersion}, store.WithDependents)
 		}
 		switch {
 		case apierrors.IsNotFound(err):

@@ -130,7 +130,7 @@ func (s *Service) remove(ctx context.Context, secret *v1alpha1.Secret, change fu
 			err = s.Client.Update(ctx, live, client.FieldOwner(FieldOwner))
 		}
 		if err == nil {
-			err = s.Client.Delete(ctx, live, client.Preconditions{UID: &live.UID, ResourceVersion: &live.ResourceVersion})
+			err = s.Client.Delete(ctx, live, client.Preconditions{UID: &live.UID, ResourceVersion: &live.ResourceVersion}, store.WithDependents)
 		}
 		switch {
 		case apierrors.IsNotFound(err):
@@ -226,7 +226,7 @@ func (s *Service) restoredBefore(ctx context.Context, exhumed *v1alpha1.Secret, 
 // withdraw takes back an object that was made for what is being erased, and that nobody has written since. If this ends before, the controller restores
 // what is left, or finds nothing.
 func (s *Service) withdraw(ctx context.Context, secret *v1alpha1.Secret, cause error) error {
-	err := s.Client.Delete(ctx, secret, client.Preconditions{UID: &secret.UID, ResourceVersion: &secret.ResourceVersion})
+	err := s.Client.Delete(ctx, secret, client.Preconditions{UID: &secret.UID, ResourceVersion: &secret.ResourceVersion}, store.WithDependents)
 	if client.IgnoreNotFound(err) != nil && !apierrors.IsConflict(err) {
 		return fmt.Errorf("restoring Secret %s: %w", secret.Name, err)
 	}
