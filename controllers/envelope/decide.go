@@ -116,38 +116,49 @@ func (in *input) condemned(e v1alpha1.Envelope) bool {
 
 // decideLeft: what a deleted object left gets a tombstone, and goes when that expires, the tombstone last.
 func decideLeft(in input) decision {
-	var tombstones, others, undone, forged []v1alpha1.Envelope
-	var expires time.Time
-	for _, e := range in.envelopes {
-		if e.Spec.Class != v1alpha1.EnvelopeTombstone {
-			others = append(others, e)
-			continue
-		}
-		switch {
-		case in.forged[e.UID]:
-			forged = append(forged, e)
-			continue
-		case !in.born.IsZero() && !e.Spec.CreatedTime.After(in.born): // in the same second, a new window is never the shorter
-			undone = append(undone, e)
-			continue
-		}
-		tombstones = append(tombstones, e)
-		if e.Spec.ExpireTime != nil && e.Spec.ExpireTime.After(expires) {
-			expires = e.Spec.ExpireTime.Time
-		}
-	}
-	undone = append(undone, forged...)
-	switch left := expires.Sub(in.now); {
-	case in.forced && !slices.ContainsFunc(others, in.broughtBack):
-		return decision{delete: slices.Concat(others, undone, tombstones)}
-	case len(tombstones) == 0:
-		return decision{entomb: len(others) > 0, undone: undone}
-	case left > 0:
-		return decision{wait: left, undone: forged}
-	case in.keyInUse && len(others) > 0:
+	left := in.left()
+	undone := slices.Concat(left.undone, left.forged)
+	all := slices.Concat(left.others, undone, left.tombstones)
+	switch wait := left.expires.Sub(in.now); {
+	case in.forced && !slices.ContainsFunc(left.others, in.broughtBack):
+		return decision{delete: all}
+	case len(left.tombstones) == 0:
+		return decision{entomb: len(left.others) > 0, undone: undone}
+	case wait > 0:
+		return decision{wait: wait, undone: left.forged}
+	case in.keyInUse && len(left.others) > 0:
 		return decision{wait: sweepAge}
 	}
-	return decision{delete: slices.Concat(others, undone, tombstones)}
+	return decision{delete: all}
+}
+
+// left is what a deleted object left.
+type left struct {
+	// tombstones of this deletion, undone ones of earlier deletions, and forged ones.
+	tombstones, undone, forged []v1alpha1.Envelope
+	// others are its versions.
+	others []v1alpha1.Envelope
+	// expires is the end of the window, zero without a tombstone.
+	expires time.Time
+}
+
+func (in *input) left() (out left) {
+	for _, e := range in.envelopes {
+		switch {
+		case e.Spec.Class != v1alpha1.EnvelopeTombstone:
+			out.others = append(out.others, e)
+		case in.forged[e.UID]:
+			out.forged = append(out.forged, e)
+		case !in.born.IsZero() && !e.Spec.CreatedTime.After(in.born): // in the same second, a new window is never the shorter
+			out.undone = append(out.undone, e)
+		default:
+			out.tombstones = append(out.tombstones, e)
+			if e.Spec.ExpireTime != nil && e.Spec.ExpireTime.After(out.expires) {
+				out.expires = e.Spec.ExpireTime.Time
+			}
+		}
+	}
+	return out
 }
 
 // restoredAge is how much older a version is than its Envelope, if a backup brought that back. No request takes so long to store one.

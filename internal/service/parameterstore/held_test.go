@@ -45,8 +45,8 @@ var _ = Describe("A parameter that a finalizer of somebody else's holds", func()
 	}
 
 	It("is deleted for good: nothing is left when that is answered, whatever becomes of the mark", func() {
-		p := mustPut("a", "one")
-		p = mustPut("a", "two", overwrite)
+		mustPut("a", "one")
+		p := mustPut("a", "two", overwrite)
 		held(p)
 		Expect(service.Delete(ctx, p)).To(Succeed())
 		Expect(envelopes()).To(BeEmpty())

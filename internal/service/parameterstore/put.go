@@ -255,11 +255,8 @@ func (s *Service) create(ctx context.Context, in *PutInput) (*v1alpha1.Parameter
 	for _, object := range []string{
 		objectname.Of("parameter", in.Region, canonical, in.Region == s.Region), objectname.Derived("parameter", in.Region, canonical),
 	} {
-		if holder, until, err := s.HeldBy(ctx, in.Namespace, subject, object); err != nil || holder != "" {
-			return nil, held(holder, until, err)
-		}
-		if busy, err := s.beingDeleted(ctx, in.Namespace, subject, object); err != nil || busy {
-			return nil, cmp.Or(err, contended())
+		if err := s.isFree(ctx, in.Namespace, subject, object); err != nil {
+			return nil, err
 		}
 		attempt := wanted.DeepCopy()
 		if attempt.Name = object; object != in.Name {
@@ -284,6 +281,17 @@ func (s *Service) create(ctx context.Context, in *PutInput) (*v1alpha1.Parameter
 		}
 	}
 	return nil, failed
+}
+
+// isFree fails unless an object can have an ARN: while versions of a deleted object of another name have it, or one of that name is being deleted.
+func (s *Service) isFree(ctx context.Context, namespace, subject, object string) error {
+	if holder, until, err := s.HeldBy(ctx, namespace, subject, object); err != nil || holder != "" {
+		return held(holder, until, err)
+	}
+	if busy, err := s.beingDeleted(ctx, namespace, subject, object); err != nil || busy {
+		return cmp.Or(err, contended())
+	}
+	return nil
 }
 
 // prepare sees to what a new parameter needs before it is there: room for it, and a SecureString's key, since a request that ends while it waits for that leaves no

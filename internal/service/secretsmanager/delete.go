@@ -158,26 +158,9 @@ func (s *Service) Restore(ctx context.Context, tombstone *v1alpha1.Envelope) (*v
 	if err := s.Store.CheckTaken(ctx, tombstone); err != nil { // before anything is made; it is looked again after
 		return s.restoredBefore(ctx, exhumed, tombstone, err)
 	}
-	secret := &v1alpha1.Secret{
-		ObjectMeta: metav1.ObjectMeta{
-			Namespace: exhumed.Namespace, Name: exhumed.Name,
-			Annotations: map[string]string{v1alpha1.SubjectAnnotation: tombstone.Spec.Subject},
-		},
-		Spec: exhumed.Spec,
-	}
-	err = s.Client.Create(ctx, secret, client.FieldOwner(FieldOwner))
-	made := err == nil
-	if apierrors.IsAlreadyExists(err) {
-		err = s.Store.Live.Get(ctx, client.ObjectKeyFromObject(secret), secret)
-		if err == nil && store.BeingDeleted(secret) {
-			return nil, heldByFinalizers(secret)
-		}
-		if err == nil && (s.ARNOf(secret) != tombstone.Spec.Subject || foreign(secret)) {
-			return nil, invalidRequest("You can't restore this secret because a secret with this name was made since it was deleted.")
-		}
-	}
+	secret, made, err := s.again(ctx, exhumed, tombstone.Spec.Subject)
 	if err != nil {
-		return nil, fmt.Errorf("restoring Secret %s: %w", exhumed.Name, err)
+		return nil, err
 	}
 	restored, err := s.recommit(ctx, secret, exhumed, tombstone)
 	if err != nil {
@@ -190,6 +173,32 @@ func (s *Service) Restore(ctx context.Context, tombstone *v1alpha1.Envelope) (*v
 		return restored, err
 	}
 	return restored, nil
+}
+
+// again makes the object of a secret again, or finds that an earlier request has made it.
+func (s *Service) again(ctx context.Context, exhumed *v1alpha1.Secret, subject string) (secret *v1alpha1.Secret, made bool, err error) {
+	secret = &v1alpha1.Secret{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: exhumed.Namespace, Name: exhumed.Name, Annotations: map[string]string{v1alpha1.SubjectAnnotation: subject},
+		},
+		Spec: exhumed.Spec,
+	}
+	err = s.Client.Create(ctx, secret, client.FieldOwner(FieldOwner))
+	made = err == nil
+	if apierrors.IsAlreadyExists(err) {
+		err = s.Store.Live.Get(ctx, client.ObjectKeyFromObject(secret), secret)
+	}
+	switch {
+	case err != nil:
+		return nil, false, fmt.Errorf("restoring Secret %s: %w", exhumed.Name, err)
+	case made:
+		return secret, true, nil
+	case store.BeingDeleted(secret):
+		return nil, false, heldByFinalizers(secret)
+	case s.ARNOf(secret) != subject || foreign(secret):
+		return nil, false, invalidRequest("You can't restore this secret because a secret with this name was made since it was deleted.")
+	}
+	return secret, false, nil
 }
 
 // foreign tells that a Secret which is there where another is restored is held by somebody else, who would have that go again, or stay: its ARN alone is no proof, since who may make

@@ -43,6 +43,12 @@ func (s *Service) List(ctx context.Context, namespace, region string, deleted bo
 	if !deleted {
 		return out, nil
 	}
+	buried, err := s.listBuried(ctx, namespace, region, live)
+	return append(out, buried...), err
+}
+
+// listBuried lists the secrets that are scheduled for deletion, but for those whose ARN one that is there has again.
+func (s *Service) listBuried(ctx context.Context, namespace, region string, live map[string]bool) (out []Listed, err error) {
 	tombstones, err := s.Store.Indexed(ctx, namespace, TombstoneIndex, allTombstones)
 	if err != nil {
 		return nil, err

@@ -67,14 +67,20 @@ func (s *Service) Rotate(ctx context.Context, in RotateInput) error {
 		case !apierrors.IsConflict(err):
 			return err
 		}
-		if secret, err = s.latest(ctx, secret); err == nil && !secret.Spec.Rotation.IsEnabled() && secret.Spec.Rotation != nil { // cancelled meanwhile: the rotation would be given up
-			secret, err = s.Change(ctx, secret, func(spec *v1alpha1.SecretSpec) error { return configure(spec, &in) })
-		}
-		if err != nil {
+		if secret, err = s.stillOn(ctx, secret, &in); err != nil {
 			return err
 		}
 	}
 	return errContended
+}
+
+// stillOn is a secret as it is now, whose rotation is turned on again if another request has cancelled it meanwhile: what is begun would be given up.
+func (s *Service) stillOn(ctx context.Context, secret *v1alpha1.Secret, in *RotateInput) (*v1alpha1.Secret, error) {
+	secret, err := s.latest(ctx, secret)
+	if err != nil || secret.Spec.Rotation == nil || secret.Spec.Rotation.IsEnabled() {
+		return secret, err
+	}
+	return s.Change(ctx, secret, func(spec *v1alpha1.SecretSpec) error { return configure(spec, in) })
 }
 
 // testAgain has the controller test what rotates a secret, as AWS does when no rotation begins. One that was never tested, or not as it is now,
