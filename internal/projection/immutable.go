@@ -85,7 +85,7 @@ func (p *Projector) succeed(ctx context.Context, s *Showing, shown *Shown) error
 		}
 		switched, err := p.switchReferences(ctx, s, base)
 		if len(switched) > 0 {
-			p.restarts.note(s.contender(), s.Now)
+			p.restarts.note(s.contender(), s.Target.Name, s.Now)
 		}
 		shown.Restarted = append(shown.Restarted, switched...)
 		if err != nil {

@@ -66,32 +66,45 @@ func nextRestart(times []time.Time, now time.Time) time.Duration {
 // restarts remembers the restarts of the last minute by object. It is lost with the process, which costs a few restarts. Its zero value is ready.
 type restarts struct {
 	mu    sync.Mutex
-	of    map[contender][]time.Time
+	of    map[contender]lately
 	swept time.Time
 }
 
-// wait is how long an object's next restart waits.
-func (r *restarts) wait(who contender, now time.Time) time.Duration {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return nextRestart(r.of[who], now)
+// lately is when workloads were restarted for an object, oldest first, and what the last restart was for.
+type lately struct {
+	times []time.Time
+	last  string
 }
 
-// note remembers a restart, and now and then forgets what was long ago.
-func (r *restarts) note(who contender, now time.Time) {
+// wait is how long an object's next restart waits, for a content that is named. One that was begun for it goes on at once: the pass that began it may have
+// ended before it was done, or before status said so.
+func (r *restarts) wait(who contender, content string, now time.Time) time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.of[who].last == content {
+		return 0
+	}
+	return nextRestart(r.of[who].times, now)
+}
+
+// note remembers a restart, once for each content, and now and then forgets what was long ago.
+func (r *restarts) note(who contender, content string, now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.of == nil {
-		r.of = map[contender][]time.Time{}
+		r.of = map[contender]lately{}
 	}
-	times := append(r.of[who], now)
-	r.of[who] = slices.Clone(times[max(0, len(times)-maximumRestarts):])
+	if r.of[who].last == content {
+		return
+	}
+	times := append(r.of[who].times, now)
+	r.of[who] = lately{slices.Clone(times[max(0, len(times)-maximumRestarts):]), content}
 	if now.Sub(r.swept) < restartPeriod {
 		return
 	}
 	r.swept = now
-	for name, times := range r.of {
-		if now.Sub(times[len(times)-1]) >= restartPeriod {
+	for name, its := range r.of {
+		if now.Sub(its.times[len(its.times)-1]) >= restartPeriod {
 			delete(r.of, name)
 		}
 	}
@@ -114,7 +127,7 @@ func (p *Projector) pace(ctx context.Context, s *Showing) error {
 		return nil
 	}
 	if len(s.Restart) > 0 {
-		if wait := p.restarts.wait(s.contender(), s.Now); wait > 0 {
+		if wait := p.restarts.wait(s.contender(), s.Target.Name, s.Now); wait > 0 {
 			return laterRestart(wait, s.Now)
 		}
 	}

@@ -130,17 +130,38 @@ func TestWorkloadsAreRestartedForOneObjectFiveTimesAMinuteAndThenOnceMore(t *tes
 func TestRestartsAreRememberedForEachObjectAndNotForEver(t *testing.T) {
 	var r restarts
 	who, other := contender{owner: "Secret/a"}, contender{owner: "Secret/b"}
-	for range 9 {
-		r.note(who, noon)
+	for i := range 9 {
+		r.note(who, fmt.Sprint(i), noon)
 	}
-	if r.wait(who, noon) != restartPeriod || r.wait(other, noon) != 0 {
-		t.Errorf("%s and %s", r.wait(who, noon), r.wait(other, noon))
+	if r.wait(who, "next", noon) != restartPeriod || r.wait(other, "next", noon) != 0 {
+		t.Errorf("%s and %s", r.wait(who, "next", noon), r.wait(other, "next", noon))
 	}
-	if len(r.of[who]) != maximumRestarts {
-		t.Errorf("%d are remembered", len(r.of[who]))
+	if len(r.of[who].times) != maximumRestarts {
+		t.Errorf("%d are remembered", len(r.of[who].times))
 	}
-	r.note(other, noon.Add(2*restartPeriod))
+	r.note(other, "a", noon.Add(2*restartPeriod))
 	if _, there := r.of[who]; there || len(r.of) != 1 {
 		t.Errorf("%v", r.of)
+	}
+}
+
+// TestARestartThatIsMadeAgainForTheSameContentCountsOnce: a pass that meets a conflict is made again, and restarts nothing twice.
+func TestARestartThatIsMadeAgainForTheSameContentCountsOnce(t *testing.T) {
+	var r restarts
+	who := contender{owner: "Secret/a"}
+	for range 3 * maximumRestarts {
+		r.note(who, "one", noon)
+	}
+	if wait := r.wait(who, "another", noon); wait != 0 {
+		t.Errorf("another waits %s", wait)
+	}
+	for i := range maximumRestarts {
+		r.note(who, fmt.Sprint(i), noon)
+	}
+	if wait := r.wait(who, fmt.Sprint(maximumRestarts-1), noon); wait != 0 {
+		t.Errorf("the one that was begun waits %s", wait)
+	}
+	if wait := r.wait(who, "another", noon); wait != restartPeriod {
+		t.Errorf("another waits %s", wait)
 	}
 }

@@ -155,7 +155,7 @@ func (p *Projector) show(ctx context.Context, s *Showing) (shown Shown, err erro
 
 // restarted is what is shown once workloads are restarted, or with the restart still to come where there were many.
 func (p *Projector) restarted(ctx context.Context, s *Showing, shown Shown, contested error) (Shown, error) {
-	if wait := p.restarts.wait(s.contender(), s.Now); wait > 0 {
+	if wait := p.restarts.wait(s.contender(), s.token(shown.Digest), s.Now); wait > 0 {
 		shown.Digest, shown.Done = Unrestarted, true
 		return shown, fault.Join(contested, laterRestart(wait, s.Now))
 	}
@@ -207,13 +207,16 @@ func (s *Showing) restarts(outcome Outcome) bool {
 // restart restarts the workloads with a token that is a function of the data.
 func (p *Projector) restart(ctx context.Context, s *Showing, digest string) ([]string, error) {
 	restarted, err := p.Restart(ctx, Restart{
-		Namespace: s.Namespace, SecretName: s.Owner.Field(), Token: s.Version + "." + digest[:8], Now: s.Now, Targets: s.Restart,
+		Namespace: s.Namespace, SecretName: s.Owner.Field(), Token: s.token(digest), Now: s.Now, Targets: s.Restart,
 	})
 	if len(restarted) > 0 {
-		p.restarts.note(s.contender(), s.Now)
+		p.restarts.note(s.contender(), s.token(digest), s.Now)
 	}
 	return restarted, err
 }
+
+// token names a restart for a content: a function of the data.
+func (s *Showing) token(digest string) string { return s.Version + "." + digest[:8] }
 
 func (s *Showing) contender() contender {
 	return contender{namespace: s.Namespace, owner: s.Owner.kind() + "/" + s.Owner.Name, uid: s.Owner.UID}
