@@ -33,8 +33,8 @@ const patience = 3 * time.Second
 // are not waited for either, and no read of them waits for longer than patience: it then says what the cache has. All that reads these
 // kinds takes into account that the cache may be behind.
 //
-// A request of the gateway, whose context notes what it writes ([store.NoteWrites]), waits for its own writes and for no others. What a controller lists
-// waits for all writes of the kind that this process has begun, whose passes rely on those of the passes before.
+// A request of the gateway that only reads waits for nothing ([store.NoteWrites]), since those that write are answered when the cache shows it. What others list
+// waits for all writes of the kind that this process has begun: passes rely on those of the passes before.
 type filteredClient struct {
 	client.Client
 	cached map[schema.GroupVersionKind]bool
@@ -133,7 +133,7 @@ func (c *filteredClient) Apply(ctx context.Context, obj runtime.ApplyConfigurati
 
 // Get implements client.Client.
 func (c *filteredClient) Get(ctx context.Context, key client.ObjectKey, obj client.Object, opts ...client.GetOption) error {
-	if w := store.WritesOf(ctx); w != nil && w.None() {
+	if store.OnlyReads(ctx) {
 		return c.Client.Get(ctx, key, obj, append(opts[:len(opts):len(opts)], client.DisableReadYourWritesConsistency)...)
 	}
 	if _, ok := c.filters(obj); !ok || (&client.GetOptions{}).ApplyOptions(opts).DisableReadYourWritesConsistency {
@@ -146,10 +146,7 @@ func (c *filteredClient) Get(ctx context.Context, key client.ObjectKey, obj clie
 
 // List implements client.Client.
 func (c *filteredClient) List(ctx context.Context, list client.ObjectList, opts ...client.ListOption) error {
-	if w := store.WritesOf(ctx); w != nil {
-		if err := c.awaitListed(ctx, w, list); err != nil {
-			return err
-		}
+	if store.OnlyReads(ctx) {
 		return c.Client.List(ctx, list, append(opts[:len(opts):len(opts)], client.DisableReadYourWritesConsistency)...)
 	}
 	if !c.filtersList(list) || (&client.ListOptions{}).ApplyOptions(opts).DisableReadYourWritesConsistency {
@@ -162,18 +159,13 @@ func (c *filteredClient) List(ctx context.Context, list client.ObjectList, opts 
 
 // filtersList is filters for a list's objects.
 func (c *filteredClient) filtersList(list client.ObjectList) bool {
-	_, ok := c.kept[c.kindOf(list)]
-	return ok
-}
-
-// kindOf is the kind of a list's objects. It is empty for what is no list of the scheme: the client says what is wrong with it.
-func (c *filteredClient) kindOf(list client.ObjectList) schema.GroupVersionKind {
 	gvk, err := apiutil.GVKForObject(list, c.Scheme())
 	if err != nil {
-		return schema.GroupVersionKind{}
+		return false // the client says what is wrong with it
 	}
 	gvk.Kind = strings.TrimSuffix(gvk.Kind, "List")
-	return gvk
+	_, ok := c.kept[gvk]
+	return ok
 }
 
 // briefly reads, and reads what there is if that waits for too long.

@@ -34,14 +34,6 @@ func (c *filteredClient) noted(ctx context.Context, obj client.Object, err error
 	return nil
 }
 
-// awaitListed waits until the cache shows what the request has written of a list's kind.
-func (c *filteredClient) awaitListed(ctx context.Context, w *store.Writes, list client.ObjectList) error {
-	if w.None() {
-		return nil
-	}
-	return w.Await(ctx, c.kindOf(list))
-}
-
 // Status implements client.Client.
 func (c *filteredClient) Status() client.SubResourceWriter { return c.SubResource("status") }
 

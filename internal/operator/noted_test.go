@@ -10,7 +10,6 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -51,7 +50,7 @@ var _ = Describe("A request of the gateway", func() {
 		return out
 	}
 
-	It("reads while a write of somebody else's hangs", func(ctx SpecContext) {
+	It("that only reads waits for no write that hangs", func(ctx SpecContext) {
 		g := &gate{reached: make(chan struct{}), open: make(chan struct{})}
 		cfg := rest.CopyConfig(cp.Config)
 		cfg.Wrap(func(next http.RoundTripper) http.RoundTripper { g.next = next; return g })
@@ -69,41 +68,47 @@ var _ = Describe("A request of the gateway", func() {
 
 		brief, cancel := context.WithTimeout(ctx, 2*time.Second)
 		defer cancel()
-		request, _ := store.NoteWrites(brief)
+		request, _ := store.NoteWrites(brief, true)
 		Expect(names(request, c)).To(BeEmpty())
 		Expect(apierrors.IsNotFound(c.Get(request, client.ObjectKey{Namespace: namespace, Name: "slow"}, &v1alpha1.Parameter{}))).To(BeTrue())
 
-		By("which a pass of a controller waits for")
+		By("for which a pass of a controller waits, and a request that writes")
 		short, end := context.WithTimeout(ctx, 200*time.Millisecond)
 		defer end()
 		Expect(c.List(short, &v1alpha1.ParameterList{}, client.InNamespace(namespace))).To(MatchError(context.DeadlineExceeded))
+		writing, _ := store.NoteWrites(ctx, false)
+		brief, cancel = context.WithTimeout(writing, 200*time.Millisecond)
+		defer cancel()
+		Expect(c.List(brief, &v1alpha1.ParameterList{}, client.InNamespace(namespace))).To(MatchError(context.DeadlineExceeded))
 	})
 
 	It("has shown to all that follow what it has written, once that was awaited", func(ctx SpecContext) {
 		c := run(ctx, operator.Options{WithoutControllers: true}).GetClient()
 		for range 20 {
-			request, writes := store.NoteWrites(ctx)
+			request, writes := store.NoteWrites(ctx, false)
 			p := parameter("shown")
 			Expect(c.Create(request, p)).To(Succeed())
 			p.Status.Version = 7
 			Expect(c.Status().Update(request, p)).To(Succeed())
-			Expect(writes.Await(ctx, schema.GroupVersionKind{})).To(Succeed())
+			Expect(writes.Await(ctx)).To(Succeed())
 
-			next, writes := store.NoteWrites(ctx)
-			Expect(names(next, c)).To(ConsistOf("shown"))
+			next, writes := store.NoteWrites(ctx, false)
+			reading, _ := store.NoteWrites(ctx, true)
+			Expect(names(reading, c)).To(ConsistOf("shown"))
 			read := &v1alpha1.Parameter{}
-			Expect(c.Get(next, client.ObjectKeyFromObject(p), read)).To(Succeed())
+			Expect(c.Get(reading, client.ObjectKeyFromObject(p), read)).To(Succeed())
 			Expect(read.Status.Version).To(BeEquivalentTo(7))
 			Expect(c.Patch(next, read, client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"annotations":{"a":"b"}}}`)))).To(Succeed())
-			Expect(writes.Await(ctx, schema.GroupVersionKind{})).To(Succeed())
+			Expect(writes.Await(ctx)).To(Succeed())
 
-			last, writes := store.NoteWrites(ctx)
-			Expect(c.Get(last, client.ObjectKeyFromObject(p), read)).To(Succeed())
+			last, writes := store.NoteWrites(ctx, false)
+			reading, _ = store.NoteWrites(ctx, true)
+			Expect(c.Get(reading, client.ObjectKeyFromObject(p), read)).To(Succeed())
 			Expect(read.Annotations).To(HaveKeyWithValue("a", "b"))
 			Expect(c.Delete(last, read)).To(Succeed())
-			Expect(writes.Await(ctx, schema.GroupVersionKind{})).To(Succeed())
+			Expect(writes.Await(ctx)).To(Succeed())
 
-			after, _ := store.NoteWrites(ctx)
+			after, _ := store.NoteWrites(ctx, true)
 			Expect(names(after, c)).To(BeEmpty())
 		}
 	})
@@ -111,7 +116,7 @@ var _ = Describe("A request of the gateway", func() {
 	It("reads what it has written itself", func(ctx SpecContext) {
 		c := run(ctx, operator.Options{WithoutControllers: true}).GetClient()
 		for _, name := range []string{"a", "b", "c", "d", "e"} {
-			request, _ := store.NoteWrites(ctx)
+			request, _ := store.NoteWrites(ctx, false)
 			p := parameter(name)
 			Expect(c.Create(request, p)).To(Succeed())
 			Expect(names(request, c)).To(ContainElement(name))
@@ -121,7 +126,7 @@ var _ = Describe("A request of the gateway", func() {
 
 	It("waits for no write that the cache does not show", func(ctx SpecContext) {
 		c := run(ctx, operator.Options{WithoutControllers: true}).GetClient()
-		request, writes := store.NoteWrites(ctx)
+		request, writes := store.NoteWrites(ctx, false)
 		plain := coreSecret("plain", nil)
 		Expect(c.Create(request, plain)).To(Succeed())
 		Expect(writes.None()).To(BeTrue())

@@ -10,8 +10,11 @@ import (
 )
 
 // Writes are the objects that one request of the gateway has written. The client notes them, and the gateway answers when the cache shows them: whoever
-// has an answer, and asks again, is told of what they did. For that, no read need wait for a write of anybody else, which may be slow or hang.
+// has an answer, and asks again, is told of what they did. So a request that only reads need wait for no write of anybody else, which may be slow or hang. One that writes
+// waits in its reads for those that were begun before, or it would act on what is over: of several that put one parameter, all but the first would be told that it is there.
 type Writes struct {
+	readOnly bool
+
 	mu    sync.Mutex
 	notes []note
 }
@@ -25,10 +28,16 @@ type note struct {
 
 type writesKey struct{}
 
-// NoteWrites begins the notes of a request. Those who read and write with the context are that request.
-func NoteWrites(ctx context.Context) (context.Context, *Writes) {
-	w := &Writes{}
+// NoteWrites begins the notes of a request, which only reads or does not. Those who read and write with the context are that request.
+func NoteWrites(ctx context.Context, readOnly bool) (context.Context, *Writes) {
+	w := &Writes{readOnly: readOnly}
 	return context.WithValue(ctx, writesKey{}, w), w
+}
+
+// OnlyReads says that a context is of a request that only reads.
+func OnlyReads(ctx context.Context) bool {
+	w := WritesOf(ctx)
+	return w != nil && w.readOnly
 }
 
 // WritesOf are the notes of the request that a context is of; nil for one that notes none, such as a controller's.
@@ -52,16 +61,12 @@ func (w *Writes) None() bool {
 	return len(w.notes) == 0
 }
 
-// Await waits until the cache shows all that was written of a kind, or of all kinds if it is empty. It fails with the context's error, and then some of it
-// may not be shown yet.
-func (w *Writes) Await(ctx context.Context, kind schema.GroupVersionKind) error {
+// Await waits until the cache shows all that was written. It fails with the context's error, and then some of it may not be shown yet.
+func (w *Writes) Await(ctx context.Context) error {
 	w.mu.Lock()
 	notes := slices.Clone(w.notes)
 	w.mu.Unlock()
 	for _, n := range notes {
-		if !kind.Empty() && n.kind != kind {
-			continue
-		}
 		if err := n.shown(ctx); err != nil {
 			return err
 		}

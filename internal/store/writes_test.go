@@ -17,15 +17,20 @@ func TestAContextThatNotesNothingHasNoNotes(t *testing.T) {
 	if store.WritesOf(t.Context()) != nil {
 		t.Error("notes of nobody")
 	}
-	ctx, writes := store.NoteWrites(t.Context())
-	if store.WritesOf(ctx) != writes || !writes.None() {
-		t.Error("other notes than were begun, or notes of what was not written")
+	if store.OnlyReads(t.Context()) {
+		t.Error("it is said to read only")
+	}
+	for _, readOnly := range []bool{false, true} {
+		ctx, writes := store.NoteWrites(t.Context(), readOnly)
+		if store.WritesOf(ctx) != writes || !writes.None() || store.OnlyReads(ctx) != readOnly {
+			t.Error("other notes than were begun, or notes of what was not written")
+		}
 	}
 }
 
-func TestWritesAreAwaitedByKindAndEachObjectsLastOneOnly(t *testing.T) {
+func TestOfEachObjectTheLastWriteIsAwaited(t *testing.T) {
 	secret, key := schema.GroupVersionKind{Kind: "Secret"}, schema.GroupVersionKind{Kind: "KMSKey"}
-	_, writes := store.NoteWrites(t.Context())
+	_, writes := store.NoteWrites(t.Context(), false)
 	var shown []string
 	note := func(kind schema.GroupVersionKind, name, what string) {
 		writes.Note(kind, client.ObjectKey{Namespace: "ns", Name: name}, func(context.Context) error {
@@ -37,19 +42,8 @@ func TestWritesAreAwaitedByKindAndEachObjectsLastOneOnly(t *testing.T) {
 	note(key, "a", "key")
 	note(secret, "a", "changed")
 	note(secret, "b", "other")
-	for _, tt := range []struct {
-		kind schema.GroupVersionKind
-		want []string
-	}{
-		{secret, []string{"changed", "other"}},
-		{key, []string{"key"}},
-		{schema.GroupVersionKind{}, []string{"key", "changed", "other"}},
-		{schema.GroupVersionKind{Kind: "Parameter"}, nil},
-	} {
-		shown = nil
-		if err := writes.Await(t.Context(), tt.kind); err != nil || !slices.Equal(shown, tt.want) {
-			t.Errorf("%q: awaited %q, %v; want %q", tt.kind.Kind, shown, err, tt.want)
-		}
+	if err := writes.Await(t.Context()); err != nil || !slices.Equal(shown, []string{"key", "changed", "other"}) {
+		t.Errorf("awaited %q, %v", shown, err)
 	}
 	if writes.None() {
 		t.Error("what was awaited is not written any more")
@@ -57,14 +51,14 @@ func TestWritesAreAwaitedByKindAndEachObjectsLastOneOnly(t *testing.T) {
 }
 
 func TestAWriteThatIsNotShownInTimeIsTold(t *testing.T) {
-	_, writes := store.NoteWrites(t.Context())
+	_, writes := store.NoteWrites(t.Context(), false)
 	writes.Note(schema.GroupVersionKind{Kind: "Secret"}, client.ObjectKey{Name: "a"}, func(ctx context.Context) error {
 		<-ctx.Done()
 		return ctx.Err()
 	})
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := writes.Await(ctx, schema.GroupVersionKind{}); !errors.Is(err, context.Canceled) {
+	if err := writes.Await(ctx); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
 }

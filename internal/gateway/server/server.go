@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"strongroom.dev/strongroom/internal/core/trail"
 	"strongroom.dev/strongroom/internal/gateway"
@@ -233,7 +232,7 @@ func (s *Server) invoke(e *exchange) ([]byte, error) {
 	}
 	ctx, cancel := context.WithTimeout(e.request.Context(), patience)
 	defer cancel()
-	ctx, writes := store.NoteWrites(ctx)
+	ctx, writes := store.NoteWrites(ctx, e.operation.ReadOnly)
 	out, err := e.operation.Invoke(ctx, &e.call, e.input)
 	settle(ctx, writes) // a failure, too, may have written
 	if err != nil {
@@ -254,7 +253,7 @@ func settle(ctx context.Context, writes *store.Writes) {
 	}
 	brief, cancel := context.WithTimeout(ctx, settling)
 	defer cancel()
-	_ = writes.Await(brief, schema.GroupVersionKind{})
+	_ = writes.Await(brief)
 }
 
 // record writes what happened to the trail.

@@ -21,7 +21,7 @@ func TestAnAnswerWaitsUntilItsWritesAreShownAndNotForLonger(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				ctx, writes := store.NoteWrites(t.Context())
+				ctx, writes := store.NoteWrites(t.Context(), false)
 				if tt.takes > 0 {
 					writes.Note(schema.GroupVersionKind{Kind: "Parameter"}, client.ObjectKey{Name: "p"}, func(ctx context.Context) error {
 						select {
