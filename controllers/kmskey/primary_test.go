@@ -2,6 +2,7 @@ package kmskey_test
 
 import (
 	"fmt"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -94,6 +95,20 @@ var _ = Describe("A change of the primary", func() {
 		Expect(s.primary.Spec.Rotation).To(Equal(&v1alpha1.KeyRotation{Enabled: true, PeriodInDays: 90}))
 		Expect(s.primary.Spec.ReplicaRegions).To(ConsistOf(
 			v1alpha1.KeyReplicaRegion{Region: farther, Name: "shop-far"}, v1alpha1.KeyReplicaRegion{Region: abroad, Name: "shop-eu"}))
+	})
+
+	It("does not put off the rotation: a replica has since when it is on, and goes on from there as the primary", func() {
+		s := newSet("shop")
+		s.settle()
+		since, next := s.primary.Status.RotationEnabledTime, s.primary.Status.NextRotationTime
+		Expect(since).NotTo(BeNil())
+		Expect(s.near.Status).To(And(HaveField("RotationEnabledTime.Time", BeTemporally("==", since.Time)), HaveField("NextRotationTime", BeNil())))
+		env.Clock.Advance(30 * 24 * time.Hour)
+		Expect(env.Services.KMS.UpdatePrimary(ctx, s.primary, s.near, anything)).To(Succeed())
+		s.settle()
+		Expect(kms.IsReplica(s.near)).To(BeFalse())
+		Expect(s.near.Status.RotationEnabledTime.Time).To(BeTemporally("==", since.Time))
+		Expect(s.near.Status.NextRotationTime.Time).To(BeTemporally("~", next.Time, 2*time.Hour))
 	})
 
 	It("that is over is not made again by a process that wakes up late", func() {

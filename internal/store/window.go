@@ -36,7 +36,11 @@ func foreign(obj client.Object, ours func(metav1.OwnerReference) bool) []metav1.
 	return slices.DeleteFunc(slices.Clone(obj.GetOwnerReferences()), func(o metav1.OwnerReference) bool { return ours != nil && ours(o) })
 }
 
-// WithDependents is the option of a deletion by which what the object owns goes too. It is Kubernetes' default, but for an object on which somebody has put the finalizer that makes orphans of
-// its dependents: what is deleted by AWS's API is not shown any more, whatever was written on the object before.
+// TakeAlong takes the finalizer from an object by which its dependents would become orphans, and tells whether it was there: what is deleted by AWS's API is not shown any more, whatever
+// somebody has written on the object before.
 // https://kubernetes.io/docs/concepts/architecture/garbage-collection/#orphaned-dependents
-const WithDependents = client.PropagationPolicy(metav1.DeletePropagationBackground)
+func TakeAlong(obj client.Object) (changed bool) {
+	before := len(obj.GetFinalizers())
+	obj.SetFinalizers(slices.DeleteFunc(slices.Clone(obj.GetFinalizers()), func(f string) bool { return f == metav1.FinalizerOrphanDependents }))
+	return len(obj.GetFinalizers()) < before
+}

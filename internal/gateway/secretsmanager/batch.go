@@ -58,17 +58,15 @@ func (a *api) batchPage(ctx context.Context, call *gateway.Call, in *sdk.BatchGe
 	if err := call.Authorize(gateway.Question{Action: SigningName + ":ListSecrets", Resource: "*"}); err != nil {
 		return nil, nil, err
 	}
-	of := pages.Of(call, in)
-	after, err := afterToken(in.NextToken, of)
-	if err != nil {
-		return nil, nil, err
-	}
 	found, err := a.filtered(ctx, call, in.Filters, false)
 	if err != nil {
 		return nil, nil, err
 	}
-	at := func(one *secretsmanager.Listed) place { return place{Of: of, Key: sortKey("", one), ID: one.ARN} }
-	shown, next := page(found, at, after, int(ptr.Deref(in.MaxResults, batchSize)), false)
+	key := func(one *secretsmanager.Listed) string { return sortKey("", one) }
+	shown, next, err := paged(found, pages.Of(call, in), key, listedARN, in.NextToken, int(ptr.Deref(in.MaxResults, batchSize)), false)
+	if err != nil {
+		return nil, nil, err
+	}
 	for i := range shown {
 		ids = append(ids, shown[i].ARN)
 	}

@@ -1,6 +1,7 @@
 package secretsmanager
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -149,19 +150,20 @@ func TestFiltersAreJoinedByAndAndTheirValuesByOr(t *testing.T) {
 	})
 }
 
-func TestATokenIsGoodForItsOwnListAndNoText(t *testing.T) {
-	p := place{Of: "secrets/name/false", Key: "k", ID: "i"}
-	back, err := afterToken(p.token(), p.Of)
-	if err != nil || *back != p {
-		t.Errorf("%+v, %v", back, err)
+func TestATokenOfAnotherListIsAWSsInvalidNextTokenException(t *testing.T) {
+	self := func(text *string) string { return *text }
+	_, next, err := paged([]string{"a", "b"}, "secrets/name/false", self, self, nil, 1, false)
+	if err != nil || next == nil {
+		t.Fatal(next, err)
 	}
-	if none, err := afterToken(nil, p.Of); none != nil || err != nil {
-		t.Errorf("%v, %v", none, err)
-	}
+	var invalid *types.InvalidNextTokenException
 	for _, other := range []string{"secrets/name/true", "secrets//false", "values", ""} {
-		if _, err := afterToken(p.token(), other); err == nil {
-			t.Errorf("it is good for %q too", other)
+		if _, _, err := paged([]string{"a", "b"}, other, self, self, next, 1, false); !errors.As(err, &invalid) {
+			t.Errorf("it is good for %q too: %v", other, err)
 		}
+	}
+	if shown, _, err := paged([]string{"a", "b"}, "secrets/name/false", self, self, next, 1, false); err != nil || !slices.Equal(shown, []string{"b"}) {
+		t.Errorf("the second page is %v, %v", shown, err)
 	}
 }
 
@@ -171,9 +173,8 @@ func TestPagesShowEachEntryOnceHoweverLongTheyAre(t *testing.T) {
 		type entry struct{ key, id string }
 		stay := rapid.SliceOfNDistinct(rapid.StringMatching(`[a-d]{1,3}`), 0, 30, rapid.ID).Draw(t, "entries")
 		size, descending := rapid.IntRange(1, 7).Draw(t, "size"), rapid.Bool().Draw(t, "descending")
-		at := func(e *entry) place { return place{Of: "x", Key: e.key, ID: e.id} }
 		seen := map[string]int{}
-		var after *place
+		var token *string
 		for range 100 {
 			var all []entry
 			for _, id := range stay {
@@ -182,19 +183,15 @@ func TestPagesShowEachEntryOnceHoweverLongTheyAre(t *testing.T) {
 			for _, id := range rapid.SliceOfN(rapid.StringMatching(`[a-d]x[a-z]{4}`), 0, 5).Draw(t, "others") {
 				all = append(all, entry{id[:1], id})
 			}
-			shown, next := page(all, at, after, size, descending)
-			if len(shown) > size {
-				t.Fatalf("a page has %d entries", len(shown))
+			shown, next, err := paged(all, "x", func(e *entry) string { return e.key }, func(e *entry) string { return e.id }, token, size, descending)
+			if err != nil || len(shown) > size {
+				t.Fatalf("a page has %d entries, %v", len(shown), err)
 			}
 			for _, e := range shown {
 				seen[e.id]++
 			}
-			if next == nil {
+			if token = next; token == nil {
 				break
-			}
-			var err error
-			if after, err = afterToken(next, "x"); err != nil {
-				t.Fatal(err)
 			}
 		}
 		for _, id := range stay {

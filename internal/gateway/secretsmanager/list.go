@@ -24,20 +24,15 @@ func none[I any](context.Context, *gateway.Call, *I) (gateway.Resource[struct{}]
 }
 
 func (a *api) listSecrets(ctx context.Context, call *gateway.Call, in *sdk.ListSecretsInput, _ struct{}) (*sdk.ListSecretsOutput, error) {
-	descending := in.SortOrder == types.SortOrderTypeDesc
-	of := pages.Of(call, in)
-	after, err := afterToken(in.NextToken, of)
-	if err != nil {
-		return nil, err
-	}
 	found, err := a.filtered(ctx, call, in.Filters, deref(in.IncludePlannedDeletion))
 	if err != nil {
 		return nil, err
 	}
-	at := func(one *secretsmanager.Listed) place {
-		return place{Of: of, Key: sortKey(in.SortBy, one), ID: one.ARN}
+	key := func(one *secretsmanager.Listed) string { return sortKey(in.SortBy, one) }
+	shown, next, err := paged(found, pages.Of(call, in), key, listedARN, in.NextToken, int(ptr.Deref(in.MaxResults, pageSize)), in.SortOrder == types.SortOrderTypeDesc)
+	if err != nil {
+		return nil, err
 	}
-	shown, next := page(found, at, after, int(ptr.Deref(in.MaxResults, pageSize)), descending)
 	out := &sdk.ListSecretsOutput{SecretList: make([]types.SecretListEntry, 0, len(shown)), NextToken: next}
 	for i := range shown {
 		out.SecretList = append(out.SecretList, a.entry(ctx, shown[i]))
@@ -59,6 +54,8 @@ func (a *api) filtered(ctx context.Context, call *gateway.Call, filters []types.
 	}
 	return found, nil
 }
+
+func listedARN(one *secretsmanager.Listed) string { return one.ARN }
 
 // sortKey is what a list is sorted by: the date of creation if nothing is said.
 func sortKey(by types.SortByType, one *secretsmanager.Listed) string {
@@ -83,11 +80,6 @@ func (a *api) listSecretVersionIds(ctx context.Context, call *gateway.Call, in *
 	if err != nil {
 		return nil, decryption(err)
 	}
-	of := pages.Of(call, in)
-	after, err := afterToken(in.NextToken, of)
-	if err != nil {
-		return nil, err
-	}
 	all := secretsmanager.IndexOf(one.Secret)
 	found := all[:0]
 	for _, v := range all {
@@ -95,8 +87,11 @@ func (a *api) listSecretVersionIds(ctx context.Context, call *gateway.Call, in *
 			found = append(found, v)
 		}
 	}
-	at := func(v *version) place { return place{Of: of, Key: fmt.Sprintf("%020d", v.Sequence), ID: v.ID} }
-	shown, next := page(found, at, after, int(ptr.Deref(in.MaxResults, pageSize)), false)
+	key, id := func(v *version) string { return fmt.Sprintf("%020d", v.Sequence) }, func(v *version) string { return v.ID }
+	shown, next, err := paged(found, pages.Of(call, in), key, id, in.NextToken, int(ptr.Deref(in.MaxResults, pageSize)), false)
+	if err != nil {
+		return nil, err
+	}
 	out := &sdk.ListSecretVersionIdsOutput{
 		ARN: &t.arn, Name: ptr.To(one.Secret.AWSName()), NextToken: next, Versions: make([]types.SecretVersionsListEntry, 0, len(shown)),
 	}

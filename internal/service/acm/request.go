@@ -184,7 +184,7 @@ func (s *Service) latest(ctx context.Context, c *v1alpha1.Certificate) (*v1alpha
 // Delete deletes a certificate. check sees it as it is then, and its error ends it. It wraps ErrGone.
 // https://docs.aws.amazon.com/acm/latest/APIReference/API_DeleteCertificate.html
 //
-// Crash-safe: it is one write, on the condition that nobody else has changed the object. Its Envelopes stay for the recovery window, which
+// Crash-safe: it is one write, on the condition that nobody else has changed the object, behind one that changes nothing of the certificate. Its Envelopes stay for the recovery window, which
 // is the controller of Envelopes' to end.
 func (s *Service) Delete(ctx context.Context, c *v1alpha1.Certificate, check func(*v1alpha1.Certificate) error) error {
 	for range maximumTries {
@@ -195,7 +195,12 @@ func (s *Service) Delete(ctx context.Context, c *v1alpha1.Certificate, check fun
 		if err := check(live); err != nil {
 			return err
 		}
-		err = s.Client.Delete(ctx, live, client.Preconditions{UID: &live.UID, ResourceVersion: &live.ResourceVersion}, store.WithDependents)
+		if before := live.DeepCopy(); store.TakeAlong(live) {
+			err = s.Client.Patch(ctx, live, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}), kms.FieldOwner)
+		}
+		if err == nil {
+			err = s.Client.Delete(ctx, live, client.Preconditions{UID: &live.UID, ResourceVersion: &live.ResourceVersion})
+		}
 		switch {
 		case err == nil:
 			return nil

@@ -32,7 +32,7 @@ var _ = Describe("A session of a role", func() {
 		Expect(id.Principal.ARN).To(Equal(issued.ARN))
 		Expect(id.Principal.RoleARN).To(Equal(r.Status.ARN))
 		Expect([]string{id.UserID, id.Name, id.SessionName, id.AccessKeyID, id.SourceIdentity}).To(Equal([]string{issued.ID, "shop", "one", issued.AccessKeyID, "alice"}))
-		Expect(id.Tags).To(Equal(map[string]string{"team": "other", "cost": "1", "job": "x"}))
+		Expect(id.Tags).To(Equal(map[string][]string{"team": {"other"}, "cost": {"1"}, "job": {"x"}}))
 		Expect(id.TransitiveTags).To(Equal(map[string]string{"Job": "x"}))
 		Expect(id.Issued).To(BeTemporally("==", world.Clock.Now().Truncate(time.Second)))
 		Expect(id.Expires).To(BeTemporally("==", issued.Expires))

@@ -216,6 +216,7 @@ var _ = Describe("A grant that is created", func() {
 		for _, planted := range []metav1.ObjectMeta{
 			{Labels: labels, OwnerReferences: []metav1.OwnerReference{{APIVersion: "v1", Kind: "ConfigMap", Name: "mine", UID: "2b1c8a3e-0000-4000-8000-000000000001"}}},
 			{Labels: map[string]string{"a": "b"}},
+			{Labels: labels, Finalizers: []string{"example.com/kept"}}, // it would not go when it is revoked
 		} {
 			Expect(service().DeleteGrant(ctx, made)).To(Succeed())
 			planted.Namespace, planted.Name = made.Namespace, made.Name

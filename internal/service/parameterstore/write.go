@@ -222,7 +222,7 @@ func (s *Service) remove(ctx context.Context, p *v1alpha1.Parameter, mark string
 		if err != nil {
 			return err
 		}
-		if !IsForced(live) {
+		if orphaned := store.TakeAlong(live); orphaned || !IsForced(live) {
 			store.Disown(live, nil)
 			if !IsForced(live) { // the user's own mark stays
 				metav1.SetMetaDataAnnotation(&live.ObjectMeta, v1alpha1.ForceDeleteAnnotation, mark)
@@ -230,7 +230,7 @@ func (s *Service) remove(ctx context.Context, p *v1alpha1.Parameter, mark string
 			err = s.Client.Update(ctx, live, client.FieldOwner(FieldOwner))
 		}
 		if err == nil {
-			err = s.Client.Delete(ctx, live, client.Preconditions{UID: &live.UID, ResourceVersion: &live.ResourceVersion}, store.WithDependents)
+			err = s.Client.Delete(ctx, live, client.Preconditions{UID: &live.UID, ResourceVersion: &live.ResourceVersion})
 		}
 		switch {
 		case apierrors.IsNotFound(err):

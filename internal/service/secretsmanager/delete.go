@@ -126,11 +126,11 @@ func (s *Service) remove(ctx context.Context, secret *v1alpha1.Secret, change fu
 		if err != nil {
 			return nil, err
 		}
-		if changed {
+		if orphaned := store.TakeAlong(live); orphaned || changed {
 			err = s.Client.Update(ctx, live, client.FieldOwner(FieldOwner))
 		}
 		if err == nil {
-			err = s.Client.Delete(ctx, live, client.Preconditions{UID: &live.UID, ResourceVersion: &live.ResourceVersion}, store.WithDependents)
+			err = s.Client.Delete(ctx, live, client.Preconditions{UID: &live.UID, ResourceVersion: &live.ResourceVersion})
 		}
 		switch {
 		case apierrors.IsNotFound(err):
@@ -235,7 +235,7 @@ func (s *Service) restoredBefore(ctx context.Context, exhumed *v1alpha1.Secret, 
 // withdraw takes back an object that was made for what is being erased, and that nobody has written since. If this ends before, the controller restores
 // what is left, or finds nothing.
 func (s *Service) withdraw(ctx context.Context, secret *v1alpha1.Secret, cause error) error {
-	err := s.Client.Delete(ctx, secret, client.Preconditions{UID: &secret.UID, ResourceVersion: &secret.ResourceVersion}, store.WithDependents)
+	err := s.Client.Delete(ctx, secret, client.Preconditions{UID: &secret.UID, ResourceVersion: &secret.ResourceVersion})
 	if client.IgnoreNotFound(err) != nil && !apierrors.IsConflict(err) {
 		return fmt.Errorf("restoring Secret %s: %w", secret.Name, err)
 	}

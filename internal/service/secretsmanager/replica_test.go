@@ -102,12 +102,14 @@ var _ = Describe("A replica's object", func() {
 		before := r.DeepCopy()
 		secretsmanager.Shape(r, again, &s.Spec.ReplicaRegions[0])
 		Expect(r).To(Equal(before))
+		detached := r.DeepCopy()
+		Expect(secretsmanager.Detach(detached)).To(BeTrue())
+		Expect(detached.OwnerReferences).To(ConsistOf(HaveField("Kind", "Deployment")))
+		Expect(secretsmanager.Detach(detached)).To(BeFalse())
 		again.Annotations = map[string]string{v1alpha1.ForceDeleteAnnotation: "true"}
 		secretsmanager.Shape(r, again, &s.Spec.ReplicaRegions[0])
 		Expect(secretsmanager.IsForced(r)).To(BeTrue(), "what goes without a recovery window leaves nothing in other regions either")
-		Expect(secretsmanager.Detach(r)).To(BeTrue())
-		Expect(r.OwnerReferences).To(ConsistOf(HaveField("Kind", "Deployment")))
-		Expect(secretsmanager.Detach(r)).To(BeFalse())
+		Expect(r.OwnerReferences).To(ConsistOf(HaveField("UID", again.UID)), "or the mark would not count")
 	})
 })
 
