@@ -6,6 +6,9 @@ export GOFIPS140 := v1.26.0
 export GOEXPERIMENT := runtimesecret
 # Without the folder's name in what is built, every clone and worktree has its packages from one cache.
 export GOFLAGS := $(strip $(GOFLAGS) -trimpath)
+# What cgo makes of a file names its folder even so (//line), and the linter reads that file: each checkout lints its own,
+# or one that is gone since would be looked for.
+CHECKOUT = -DSTRONGROOM_CHECKOUT=$(firstword $(shell printf %s '$(CURDIR)' | sha256sum))
 # The programs of the control plane: those of KUBEBUILDER_ASSETS if it is set, or else built from Go modules.
 CONTROLPLANE = $${KUBEBUILDER_ASSETS:-$$(hack/controlplane/build.sh)}
 
@@ -61,7 +64,7 @@ bench: environment softhsm ## Measure requests, CPU, memory and speed, and print
 .PHONY: lint
 lint: environment ## Run golangci-lint
 	@set -euo pipefail; lint="$$(hack/tool.sh golangci-lint hack/lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint)"; \
-	"$$lint" run --timeout 20m ./...
+	CGO_CPPFLAGS="$(CHECKOUT)" "$$lint" run --timeout 20m ./...
 
 .PHONY: generate
 generate: environment ## Generate deepcopy, apply configurations, CRDs and RBAC

@@ -39,6 +39,8 @@ type Reconciler struct {
 	// Slots are how many passes are made at once, shared by namespaces; nil sets no limit. A pass reads all parameters of its namespace, so one that has
 	// many trees of many parameters would otherwise keep others' waiting with each change.
 	Slots *fairshare.Slots
+	// Pace is how much the trees of a namespace write; nil sets no limit.
+	Pace *Pace
 	// Events tells users what happened.
 	Events events.EventRecorder
 	// Now is the clock.
@@ -59,8 +61,9 @@ type pass struct {
 	arn, region string
 	// members are the parameters that are to be shown, by their keys of data.
 	members map[string]parameterstore.Member
-	// shown tells that the target is as it is to be.
-	shown bool
+	// shown tells that the target is as it is to be, wrote that it was written, and size is what that costs.
+	shown, wrote bool
+	size         int64
 	// requeue is when to look again, 0 for never.
 	requeue time.Duration
 }
@@ -69,10 +72,18 @@ type pass struct {
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	tree := &v1alpha1.ParameterTree{}
 	if found, err := passes.Begin(ctx, r.Keyring, r.Client, req, tree); !found {
+		if err == nil {
+			r.Pace.forget(req.NamespacedName)
+		}
 		return ctrl.Result{}, err
 	}
 	if store.BeingDeleted(tree) {
 		return r.terminate(ctx, tree)
+	}
+	before := tree.DeepCopy()
+	p := &pass{tree: tree, before: before, former: &before.Status, now: r.Now()}
+	if wait, err := r.hold(ctx, p); wait > 0 || err != nil {
+		return ctrl.Result{RequeueAfter: wait}, err
 	}
 	if r.Slots != nil {
 		release, wait := r.Slots.Acquire(req.Namespace, req.String())
@@ -81,8 +92,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		}
 		defer release()
 	}
-	before := tree.DeepCopy()
-	p := &pass{tree: tree, before: before, former: &before.Status, now: r.Now()}
+	defer func() { r.Pace.settle(tree, p.size, p.wrote) }()
 	return r.summarise(ctx, p, r.run(ctx, p))
 }
 

@@ -41,6 +41,7 @@ func (r *Reconciler) project(ctx context.Context, p *pass) error {
 	if target.Data, err = r.open(ctx, p); err != nil {
 		return err
 	}
+	p.size = cost(target.Data)
 	showing := projection.Showing{
 		Owner:     p.owner(),
 		Namespace: p.tree.Namespace, Generation: p.tree.Generation, Version: token, Now: p.now,
@@ -67,7 +68,7 @@ func lookAgain(at time.Duration, p *pass) time.Duration {
 func (r *Reconciler) show(ctx context.Context, p *pass, showing *projection.Showing) error {
 	shown, err := r.Projector.Show(ctx, showing)
 	r.reporter().TellShown(p.tree, &shown, err)
-	p.requeue = lookAgain(shown.LookAgain, p)
+	p.requeue, p.wrote = lookAgain(shown.LookAgain, p), shown.Wrote
 	if p.shown = shown.Done; p.shown {
 		p.tree.Status.Parameters = int32(len(p.members))
 		p.tree.Status.Projection = &v1alpha1.ParameterTreeProjection{

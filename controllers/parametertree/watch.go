@@ -56,9 +56,9 @@ var own = passes.Kind{
 	List: func() client.ObjectList { return &v1alpha1.ParameterTreeList{} },
 }
 
-// SetupWithManager registers the controller, with a slot for each of its workers. The cache must have Indexes.
+// SetupWithManager registers the controller, with a slot for each of its workers and a pace for each namespace. The cache must have Indexes.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, options controller.Options) error {
-	r.Slots = fairshare.New(max(options.MaxConcurrentReconciles, 1), r.Now)
+	r.Slots, r.Pace = fairshare.New(max(options.MaxConcurrentReconciles, 1), r.Now), NewPace(r.Now)
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("parametertree").
 		For(&v1alpha1.ParameterTree{}, builder.WithPredicates(predicate.Funcs{UpdateFunc: passes.Changed(statusLost)})).

@@ -17,21 +17,12 @@ import (
 //
 // Crash-safe: the keys leave status after they have left the target.
 func (r *Reconciler) withdraw(ctx context.Context, p *pass) error {
+	gone, err := r.gone(ctx, p)
+	if err != nil || len(gone) == 0 {
+		return err
+	}
+	p.wrote = true
 	shown := p.former.Projection
-	if shown == nil || shown.Immutable { // an immutable core Secret goes with its last user
-		return nil
-	}
-	living, err := r.Parameters.Living(ctx, p.tree.Namespace)
-	if err != nil {
-		return err
-	}
-	if living, err = r.valued(ctx, living); err != nil {
-		return err
-	}
-	gone := r.orphans(p, living)
-	if len(gone) == 0 {
-		return nil
-	}
 	if err := r.Projector.Withdraw(ctx, p.tree.Namespace, p.owner(), p.formerTarget(), gone); err != nil {
 		return err
 	}
@@ -49,6 +40,21 @@ func (r *Reconciler) withdraw(ctx context.Context, p *pass) error {
 	left.Digest = projection.Withdrawn
 	p.tree.Status.Projection, p.tree.Status.Parameters = &left, int32(len(left.Keys))
 	return nil
+}
+
+// gone are those of the keys that are shown whose parameter has its end.
+func (r *Reconciler) gone(ctx context.Context, p *pass) ([]string, error) {
+	if p.former.Projection == nil || p.former.Projection.Immutable { // an immutable core Secret goes with its last user
+		return nil, nil
+	}
+	living, err := r.Parameters.Living(ctx, p.tree.Namespace)
+	if err != nil {
+		return nil, err
+	}
+	if living, err = r.valued(ctx, living); err != nil {
+		return nil, err
+	}
+	return r.orphans(p, living), nil
 }
 
 // valued are those Parameters that have a value, or had one that comes back. One that has neither versions nor an Envelope was declared under the name of one that is gone: it has the name, and

@@ -53,6 +53,8 @@ type Former struct {
 type Shown struct {
 	// Done tells that the target is as it is to be and that workloads are restarted, or will be (Unrestarted): status may say so.
 	Done bool
+	// Wrote tells that the target was written, or that this was tried.
+	Wrote bool
 	// Keys that were written, but for those that somebody else has with the same value, and Digest of what is shown.
 	Keys   []string
 	Digest string
@@ -134,10 +136,12 @@ func (p *Projector) show(ctx context.Context, s *Showing) (shown Shown, err erro
 	if err != nil {
 		return shown, err
 	}
+	shown.Wrote = true
 	outcome, err := p.Project(ctx, t)
 	if err != nil {
 		return shown, err
 	}
+	shown.Wrote = outcome != Unchanged
 	if shown.Keys, err = p.writtenKeys(ctx, s, outcome, shown.Digest); err != nil {
 		return shown, err
 	}
