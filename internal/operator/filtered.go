@@ -40,6 +40,7 @@ type filteredClient struct {
 	cached map[schema.GroupVersionKind]bool
 	kept   map[schema.GroupVersionKind]labels.Selector
 	wait   time.Duration
+	index  *indexReader
 }
 
 // newFilteredClient makes the client of a manager whose cache has these options. It is a client.NewClientFunc of them.
@@ -49,7 +50,14 @@ func newFilteredClient(options cache.Options) client.NewClientFunc {
 		if err != nil {
 			return nil, err
 		}
-		return filtered(made, options)
+		out, err := filtered(made, options)
+		if err != nil {
+			return nil, err
+		}
+		if of.Cache != nil {
+			out.index = out.newIndexReader(of.Cache.Reader)
+		}
+		return out, nil
 	}
 }
 
@@ -134,6 +142,9 @@ func (c *filteredClient) Apply(ctx context.Context, obj runtime.ApplyConfigurati
 // Get implements client.Client.
 func (c *filteredClient) Get(ctx context.Context, key client.ObjectKey, obj client.Object, opts ...client.GetOption) error {
 	if store.OnlyReads(ctx) {
+		if c.index.get(ctx, key, obj, opts) {
+			return nil
+		}
 		return c.Client.Get(ctx, key, obj, append(opts[:len(opts):len(opts)], client.DisableReadYourWritesConsistency)...)
 	}
 	if _, ok := c.filters(obj); !ok || (&client.GetOptions{}).ApplyOptions(opts).DisableReadYourWritesConsistency {
@@ -147,6 +158,9 @@ func (c *filteredClient) Get(ctx context.Context, key client.ObjectKey, obj clie
 // List implements client.Client.
 func (c *filteredClient) List(ctx context.Context, list client.ObjectList, opts ...client.ListOption) error {
 	if store.OnlyReads(ctx) {
+		if c.index.list(ctx, list, opts) {
+			return nil
+		}
 		return c.Client.List(ctx, list, append(opts[:len(opts):len(opts)], client.DisableReadYourWritesConsistency)...)
 	}
 	if !c.filtersList(list) || (&client.ListOptions{}).ApplyOptions(opts).DisableReadYourWritesConsistency {

@@ -30,7 +30,26 @@ type ID struct {
 	Selector string
 }
 
-var nameText = regexp.MustCompile(`^(/?[a-zA-Z0-9_.-]+|(/[a-zA-Z0-9_.-]+)+)$`)
+// isName tells whether a name is one level, with a slash before it or without, or several with a slash before each. Every request that names a parameter asks it, so it is no regular expression.
+func isName(name string) bool {
+	levels, slash := strings.CutPrefix(name, "/")
+	last := byte('/')
+	for i := range len(levels) {
+		c := levels[i]
+		switch {
+		case c == '/' && (!slash || last == '/'):
+			return false
+		case c != '/' && !isNameCharacter(c):
+			return false
+		}
+		last = c
+	}
+	return last != '/'
+}
+
+func isNameCharacter(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '_' || c == '.' || c == '-'
+}
 
 // ParseID reads the Name of a request. The error is AWS's ValidationException and tells of the text alone.
 func ParseID(given string) (ID, error) {
@@ -73,7 +92,7 @@ func (id *ID) refers() bool {
 }
 
 func checkCharacters(name string) error {
-	if !nameText.MatchString(name) || len(name) > maximumARN {
+	if !isName(name) || len(name) > maximumARN {
 		return Invalid("Parameter name: can't be prefixed with \"ssm\" (case-insensitive). If formed as a path, it can consist of " +
 			"sub-paths divided by slash symbol; each sub-path can be formed as a mix of letters, numbers and the following 3 symbols .-_")
 	}
