@@ -11,21 +11,15 @@ import (
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/fairshare"
-	"strongroom.dev/strongroom/internal/core/secretbytes"
+	"strongroom.dev/strongroom/internal/projection"
 )
 
-// A change of one parameter writes the whole target of each tree that it is in, a megabyte at most, and the API server and etcd are everybody's. So what a namespace's trees write is paced by its
-// bytes, which slots do not count.
+// Trees ask the budget of their namespace (projection.Budget) before they read anything, by what they cost the last time: a pass reads all parameters of the namespace. Slots do not count bytes.
 
 const (
-	// writtenPerSecond is how many bytes the trees of a namespace write a second in the long run, and writtenAtOnce how many after a time of few changes.
-	writtenPerSecond = 512 << 10
-	writtenAtOnce    = 4 << 20
-	// withdrawnAtOnce is the same of trees that show a value which has its end: all of some sixty large ones.
-	withdrawnAtOnce = 64 << 20
-	// bytesPerKey is what a key costs beside its value, in the target and in status, and bytesPerPass what a pass costs that writes.
-	bytesPerKey  = 128
-	bytesPerPass = 4 << 10
+	// urgentAtOnce is how much is written at once of trees that show a value which has its end, that are new, or whose spec is another: some sixty large ones. In the long run it is as much as of all others, which have
+	// a budget of their own: whoever changes specs without end has the same written as whoever changes parameters.
+	urgentAtOnce = 64 << 20
 	// longestHold is how long a tree is held before it is looked at again, whether what it shows has its end.
 	longestHold = 10 * time.Second
 )
@@ -37,56 +31,79 @@ var treesWaiting = prometheus.NewGauge(prometheus.GaugeOpts{
 
 func init() { ctrlmetrics.Registry.MustRegister(treesWaiting) }
 
-// Pace is how much the trees of each namespace write, by bytes. It is lost with the process, which costs each namespace's burst.
+// Pace is how much the trees of each namespace write, by bytes. It is lost with the process.
 type Pace struct {
-	writes, withdrawals *fairshare.Budget
+	writes, urgent *fairshare.Budget
+	now            func() time.Time
 
 	mu sync.Mutex
 	// last is what a tree's target cost when it was written last.
 	last map[types.NamespacedName]int64
+	// living are the parameters of the namespaces of which trees are held, as they were within gathering: each of many trees looks whether what it shows has its end.
+	living map[string]lately
 }
 
-// NewPace is one of which nothing was written yet. now is the clock.
-func NewPace(now func() time.Time) *Pace {
+type lately struct {
+	at     time.Time
+	living *living
+}
+
+// NewPace is one of which nothing was written yet. writes is the budget of all targets, and now the clock.
+func NewPace(writes *fairshare.Budget, now func() time.Time) *Pace {
 	return &Pace{
-		writes:      fairshare.NewBudget(writtenPerSecond, writtenAtOnce, now),
-		withdrawals: fairshare.NewBudget(writtenPerSecond, withdrawnAtOnce, now),
-		last:        map[types.NamespacedName]int64{},
+		writes: writes, urgent: fairshare.NewBudget(projection.WrittenPerSecond, urgentAtOnce, now), now: now,
+		last: map[types.NamespacedName]int64{}, living: map[string]lately{},
 	}
 }
 
-// cost is what it costs to write this data, in bytes.
-func cost(data map[string]secretbytes.Bytes) int64 {
-	sum := int64(bytesPerPass)
-	for key, value := range data {
-		sum += int64(len(key)+value.Len()) + bytesPerKey
-	}
-	return sum
-}
-
-// hold is how long a tree waits before its pass, 0 if it need not. One that was never shown as its spec is now is not held: its user waits for it. Whether it is Ready makes no difference, or
-// who holds its restarts up would be free of the budget.
+// hold is how long a tree waits before its pass, 0 if it need not.
 func (r *Reconciler) hold(ctx context.Context, p *pass) (time.Duration, error) {
-	if r.Pace == nil || !settled(p.tree) {
+	switch {
+	case r.Pace == nil:
 		return 0, nil
+	case !settled(p.tree): // its user waits for it
+		return min(r.Pace.book(r.Pace.urgent, p.tree), longestHold), nil
 	}
 	wait := r.Pace.book(r.Pace.writes, p.tree)
 	if wait == 0 {
 		return 0, nil
 	}
-	gone, err := r.gone(ctx, p)
+	living, fresh, err := r.Pace.lately(p.tree.Namespace, func() (*living, error) { return r.living(ctx, p.tree.Namespace) })
 	if err != nil {
 		return 0, err
 	}
-	if len(gone) > 0 {
-		wait = r.Pace.book(r.Pace.withdrawals, p.tree)
+	if len(r.gone(p, living)) > 0 {
+		return min(r.Pace.book(r.Pace.urgent, p.tree), longestHold), nil
+	}
+	if !fresh { // what has gone since is told by an event, which may have asked for this pass
+		return min(wait, gathering), nil
 	}
 	return min(wait, longestHold), nil
 }
 
-// settled tells that a tree was shown as its spec says.
+// settled tells that a tree was shown as its spec says. Whether it is Ready makes no difference, or who holds its restarts up would be free of the budget.
 func settled(t *v1alpha1.ParameterTree) bool {
 	return t.Status.ObservedGeneration == t.Generation && t.Status.Projection != nil && t.Status.Projection.Generation == t.Generation
+}
+
+// lately are the living of a namespace as they were less than gathering ago. fresh tells that they are so now.
+func (p *Pace) lately(namespace string, read func() (*living, error)) (found *living, fresh bool, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock() // whoever else wants them waits for this one
+	now := p.now()
+	for name, known := range p.living {
+		if age := now.Sub(known.at); age < 0 || age >= gathering {
+			delete(p.living, name)
+		}
+	}
+	if known, ok := p.living[namespace]; ok {
+		return known.living, false, nil
+	}
+	if found, err = read(); err != nil {
+		return nil, false, err
+	}
+	p.living[namespace] = lately{now, found}
+	return found, true, nil
 }
 
 // book asks a budget for what a tree's target cost the last time, nothing if that is not known.
@@ -95,12 +112,15 @@ func (p *Pace) book(of *fairshare.Budget, t *v1alpha1.ParameterTree) time.Durati
 	p.mu.Lock()
 	last := p.last[name]
 	p.mu.Unlock()
-	wait := of.Book(t.Namespace, name.String(), last)
-	treesWaiting.Set(float64(p.writes.Waiting() + p.withdrawals.Waiting()))
+	wait := of.Book(t.Namespace, payer(name), last)
+	treesWaiting.Set(float64(p.urgent.Waiting() + p.writes.Waiting()))
 	return wait
 }
 
-// settle says what a pass wrote, nothing if what is shown was as it is to be. A withdrawal is paid for once.
+// payer is who books: trees, beside Secrets and others of one budget.
+func payer(tree types.NamespacedName) string { return own.Name + "/" + tree.String() }
+
+// settle says what a pass wrote, nothing if what is shown was as it is to be. What was urgent is paid for once.
 func (p *Pace) settle(t *v1alpha1.ParameterTree, size int64, wrote bool) {
 	if p == nil {
 		return
@@ -115,12 +135,12 @@ func (p *Pace) settle(t *v1alpha1.ParameterTree, size int64, wrote bool) {
 	if !wrote {
 		size = 0
 	}
-	if p.withdrawals.Booked(name.String()) {
-		p.withdrawals.Settle(t.Namespace, name.String(), size)
-		p.writes.Forget(name.String())
-		return
+	if who := payer(name); p.urgent.Booked(who) {
+		p.urgent.Settle(t.Namespace, who, size)
+		p.writes.Forget(who)
+	} else {
+		p.writes.Settle(t.Namespace, who, size)
 	}
-	p.writes.Settle(t.Namespace, name.String(), size)
 }
 
 // forget forgets a tree that is gone.
@@ -131,6 +151,6 @@ func (p *Pace) forget(name types.NamespacedName) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.last, name)
-	p.writes.Forget(name.String())
-	p.withdrawals.Forget(name.String())
+	p.writes.Forget(payer(name))
+	p.urgent.Forget(payer(name))
 }

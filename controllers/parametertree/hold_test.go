@@ -10,6 +10,7 @@ import (
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/controllers/parametertree"
+	"strongroom.dev/strongroom/internal/projection"
 	"strongroom.dev/strongroom/test/environment"
 )
 
@@ -22,7 +23,7 @@ var _ = Describe("Trees of a namespace that have had many bytes written", func()
 	large := func(p *v1alpha1.Parameter) { p.Spec.Tier = v1alpha1.TierAdvanced }
 	text := func(n int) string { return strings.Repeat(fmt.Sprintf("%08d", n), 1000) }
 	BeforeEach(func() {
-		world.ParameterTree.Pace = parametertree.NewPace(world.Clock.Now)
+		world.ParameterTree.Pace = parametertree.NewPace(projection.NewBudget(world.Clock.Now), world.Clock.Now)
 		DeferCleanup(func() { world.ParameterTree.Pace = nil })
 		for n := range members {
 			p := put(fmt.Sprint("x", n), fmt.Sprint("/p/x", n), text(n), large)

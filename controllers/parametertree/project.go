@@ -41,11 +41,12 @@ func (r *Reconciler) project(ctx context.Context, p *pass) error {
 	if target.Data, err = r.open(ctx, p); err != nil {
 		return err
 	}
-	p.size = cost(target.Data)
+	p.size = projection.Cost(target.Data)
 	showing := projection.Showing{
 		Owner:     p.owner(),
 		Namespace: p.tree.Namespace, Generation: p.tree.Generation, Version: token, Now: p.now,
 		Target: target, Restart: p.tree.Spec.Target.Restart, Former: p.formerTarget(),
+		Paid: r.Pace != nil,
 	}
 	return r.show(ctx, p, &showing)
 }

@@ -58,7 +58,7 @@ var own = passes.Kind{
 
 // SetupWithManager registers the controller, with a slot for each of its workers and a pace for each namespace. The cache must have Indexes.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, options controller.Options) error {
-	r.Slots, r.Pace = fairshare.New(max(options.MaxConcurrentReconciles, 1), r.Now), NewPace(r.Now)
+	r.Slots, r.Pace = fairshare.New(max(options.MaxConcurrentReconciles, 1), r.Now), NewPace(r.Projector.Budget, r.Now)
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("parametertree").
 		For(&v1alpha1.ParameterTree{}, builder.WithPredicates(predicate.Funcs{UpdateFunc: passes.Changed(statusLost)})).

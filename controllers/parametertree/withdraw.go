@@ -17,9 +17,13 @@ import (
 //
 // Crash-safe: the keys leave status after they have left the target.
 func (r *Reconciler) withdraw(ctx context.Context, p *pass) error {
-	gone, err := r.gone(ctx, p)
-	if err != nil || len(gone) == 0 {
+	living, err := r.living(ctx, p.tree.Namespace)
+	if err != nil {
 		return err
+	}
+	gone := r.gone(p, living)
+	if len(gone) == 0 {
+		return nil
 	}
 	p.wrote = true
 	shown := p.former.Projection
@@ -42,19 +46,26 @@ func (r *Reconciler) withdraw(ctx context.Context, p *pass) error {
 	return nil
 }
 
-// gone are those of the keys that are shown whose parameter has its end.
-func (r *Reconciler) gone(ctx context.Context, p *pass) ([]string, error) {
-	if p.former.Projection == nil || p.former.Projection.Immutable { // an immutable core Secret goes with its last user
-		return nil, nil
-	}
-	living, err := r.Parameters.Living(ctx, p.tree.Namespace)
+// living are the parameters of a namespace that have a value, or had one that comes back.
+type living struct {
+	all []*v1alpha1.Parameter
+	// told are what tells them in status.
+	told map[string]bool
+}
+
+func (r *Reconciler) living(ctx context.Context, namespace string) (*living, error) {
+	all, err := r.Parameters.Living(ctx, namespace)
 	if err != nil {
 		return nil, err
 	}
-	if living, err = r.valued(ctx, living); err != nil {
+	if all, err = r.valued(ctx, all); err != nil {
 		return nil, err
 	}
-	return r.orphans(p, living), nil
+	out := &living{all: all, told: make(map[string]bool, len(all))}
+	for _, of := range all {
+		out.told[tell(r.Parameters.RegionOf(of), of.AWSName())] = true
+	}
+	return out, nil
 }
 
 // valued are those Parameters that have a value, or had one that comes back. One that has neither versions nor an Envelope was declared under the name of one that is gone: it has the name, and
@@ -75,19 +86,17 @@ func (r *Reconciler) valued(ctx context.Context, living []*v1alpha1.Parameter) (
 	return out, nil
 }
 
-// orphans are those of the keys that are shown whose parameter is gone: by what status tells of each or, where it does not, by the keys alone.
-func (r *Reconciler) orphans(p *pass, living []*v1alpha1.Parameter) []string {
+// gone are those of the keys that are shown whose parameter has its end: by what status tells of each or, where it does not, by the keys alone.
+func (r *Reconciler) gone(p *pass, living *living) (gone []string) {
 	shown := p.former.Projection
+	if shown == nil || shown.Immutable { // an immutable core Secret goes with its last user
+		return nil
+	}
 	if len(shown.Shows) != len(shown.Keys) {
-		return orphaned(shown.Keys, living, r.keysOf(p))
+		return orphaned(shown.Keys, living.all, r.keysOf(p))
 	}
-	there := make(map[string]bool, len(living))
-	for _, of := range living {
-		there[tell(r.Parameters.RegionOf(of), of.AWSName())] = true
-	}
-	var gone []string
 	for at, key := range shown.Keys {
-		if !there[shown.Shows[at]] {
+		if !living.told[shown.Shows[at]] {
 			gone = append(gone, key)
 		}
 	}

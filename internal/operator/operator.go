@@ -351,7 +351,7 @@ func (op *Operator) wire(o Options, digester *projection.Digester) error {
 		Authorities:    authorities,
 		Certificates:   &acm.Service{Client: cached, Region: o.Region, Authorities: authorities, KMS: keys, Store: envelopes, Now: o.Now},
 		Parameters:     &parameterstore.Service{Client: cached, Region: o.Region, KMS: keys, Store: envelopes, Policies: kms.NewPolicyCache(0), Now: o.Now, ServerTime: op.serverTime(o), Tiers: &parameterstore.Tiers{}, Listings: &parameterstore.Listings{}, Counts: &parameterstore.Counts{}},
-		Projector:      &projection.Projector{Client: cached, Live: live, Digester: digester, Keyring: holder, Reserved: reserved(o.Namespace)},
+		Projector:      &projection.Projector{Client: cached, Live: live, Digester: digester, Keyring: holder, Reserved: reserved(o.Namespace), Budget: projection.NewBudget(o.Now)},
 		HSM:            clusters,
 		CloudHSM:       &cloudhsm.Service{Client: cached, Live: live, Namespace: o.Namespace, Region: o.Region, Quotas: o.CloudHSMQuotas},
 		HSMNodes:       nodes,

@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/core/fairshare"
 	"strongroom.dev/strongroom/internal/core/keyring"
 	"strongroom.dev/strongroom/internal/fault"
 )
@@ -49,6 +50,8 @@ type Projector struct {
 	Keyring *keyring.Holder
 	// Reserved are never targets.
 	Reserved []Reserved
+	// Budget is how much is written for each namespace; nil sets no limit.
+	Budget *fairshare.Budget
 
 	// fights holds back what would be written for ever.
 	fights fights

@@ -30,6 +30,8 @@ type Showing struct {
 	Former *Former
 	// Now is the time of the pass.
 	Now time.Time
+	// Paid tells that the owner's controller has asked the budget itself, before it read anything.
+	Paid bool
 
 	// base is the name of an immutable target as the owner has it.
 	base string
@@ -51,7 +53,7 @@ type Former struct {
 
 // Shown is what showing it came to.
 type Shown struct {
-	// Done tells that the target is as it is to be and that workloads are restarted, or will be (Unrestarted): status may say so.
+	// Done tells that the target is as it is to be and that workloads are restarted, or will be (Unrestarted, maybe with an error that says why not now): status may say so.
 	Done bool
 	// Wrote tells that the target was written, or that this was tried.
 	Wrote bool
@@ -136,12 +138,15 @@ func (p *Projector) show(ctx context.Context, s *Showing) (shown Shown, err erro
 	if err != nil {
 		return shown, err
 	}
-	shown.Wrote = true
+	if err := p.afford(s, shown.Digest); err != nil {
+		return shown, err
+	}
 	outcome, err := p.Project(ctx, t)
+	shown.Wrote = err != nil || outcome != Unchanged
+	p.pay(s, shown.Wrote)
 	if err != nil {
 		return shown, err
 	}
-	shown.Wrote = outcome != Unchanged
 	if shown.Keys, err = p.writtenKeys(ctx, s, outcome, shown.Digest); err != nil {
 		return shown, err
 	}
@@ -163,12 +168,12 @@ func (p *Projector) restarted(ctx context.Context, s *Showing, shown Shown, cont
 		shown.Digest, shown.Done = Unrestarted, true
 		return shown, fault.Join(contested, laterRestart(wait, s.Now))
 	}
-	var err error
-	if shown.Restarted, err = p.restart(ctx, s, shown.Digest); err != nil {
-		return shown, err
+	restarted, err := p.restart(ctx, s, shown.Digest)
+	shown.Restarted, shown.Done = restarted, true
+	if err != nil { // what is written is to be taken away some day, whatever becomes of the restart, which is made again
+		shown.Digest = Unrestarted
 	}
-	shown.Done = true
-	return shown, contested
+	return shown, fault.Join(contested, err)
 }
 
 // settle says what the target is called, whose it is, and what tells its data from other data.

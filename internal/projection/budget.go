@@ -1,0 +1,66 @@
+package projection
+
+import (
+	"fmt"
+	"time"
+
+	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/core/fairshare"
+	"strongroom.dev/strongroom/internal/core/secretbytes"
+	"strongroom.dev/strongroom/internal/fault"
+)
+
+// One change by the API, of a parameter or a secret, has each target of its namespace that shows it written whole, a megabyte at most, and the API server and etcd are everybody's. So what is written for a
+// namespace because of such changes is paced by its bytes.
+
+const (
+	// WrittenPerSecond is how many bytes of targets are written a second for a namespace in the long run, and WrittenAtOnce how many after a time of few changes.
+	WrittenPerSecond = 512 << 10
+	WrittenAtOnce    = 4 << 20
+	// bytesPerKey is what a key costs beside its value, in the target and in status, and bytesPerWrite what a write costs besides.
+	bytesPerKey   = 128
+	bytesPerWrite = 4 << 10
+)
+
+// NewBudget is what may be written for each namespace. It is lost with the process, which costs each namespace what it may have at once. now is the clock.
+func NewBudget(now func() time.Time) *fairshare.Budget {
+	return fairshare.NewBudget(WrittenPerSecond, WrittenAtOnce, now)
+}
+
+// Cost is what it costs to write this data, in bytes.
+func Cost(data map[string]secretbytes.Bytes) int64 {
+	sum := int64(bytesPerWrite)
+	for key, value := range data {
+		sum += int64(len(key)+value.Len()) + bytesPerKey
+	}
+	return sum
+}
+
+// afford says so if another content is not to be written yet, since many bytes were written for the namespace. A target that status does not know is written at once, and paid for by those that come
+// after it.
+func (p *Projector) afford(s *Showing, digest string) error {
+	if p.Budget == nil || s.Paid || !s.knows() || s.Former.Digest == digest {
+		return nil
+	}
+	wait := p.Budget.Book(s.Namespace, s.payer(), Cost(s.Target.Data))
+	if wait == 0 {
+		return nil
+	}
+	return fault.Later(v1alpha1.ReasonProgressing, wait, fmt.Errorf("%d MiB of targets were written for the namespace, and then %d KiB a second, which is as much as is written for one: "+
+		"what there is now is shown at %s", WrittenAtOnce>>20, WrittenPerSecond>>10, s.Now.Add(wait).UTC().Format(time.RFC3339)))
+}
+
+// pay settles what was written, nothing if the target was as it is to be.
+func (p *Projector) pay(s *Showing, wrote bool) {
+	if p.Budget == nil || s.Paid {
+		return
+	}
+	cost := int64(0)
+	if wrote {
+		cost = Cost(s.Target.Data)
+	}
+	p.Budget.Settle(s.Namespace, s.payer(), cost)
+}
+
+// payer is who books.
+func (s *Showing) payer() string { return s.Owner.kind() + "/" + s.Namespace + "/" + s.Owner.Name }
