@@ -103,7 +103,7 @@ func (r *Reconciler) run(ctx context.Context, p *pass) error {
 	if p.certificate.Spec.Suspend {
 		return passes.ErrSuspended
 	}
-	if err := passes.Run(ctx, p, r.identify, r.restore, r.resume, r.open); err != nil {
+	if err := passes.Run(ctx, p, r.identify, r.restore, r.owns, r.resume, r.open); err != nil {
 		return err
 	}
 	p.indexed = true
@@ -151,6 +151,11 @@ func (r *Reconciler) restore(ctx context.Context, p *pass) error {
 		r.reporter().Tell(p.certificate, outcome.Restored(p.arn, len(p.index)))
 	}
 	return nil
+}
+
+// owns refuses an ARN that is another's, as which nothing is read, issued or shown.
+func (r *Reconciler) owns(ctx context.Context, p *pass) error {
+	return r.Certificates.CheckARN(ctx, p.certificate, p.arn)
 }
 
 // resume commits, in this pass, the versions whose Envelopes earlier passes made before they ended.

@@ -229,7 +229,7 @@ func sameBundle(a, b *pki.Bundle) bool {
 // source reads what is imported. labelled tells that its changes are watched.
 func (r *Reconciler) source(ctx context.Context, p *pass) (bundle pki.Bundle, labelled bool, err error) {
 	name := p.certificate.Spec.ImportFrom.SecretRef.Name
-	read, err := imports.Read(ctx, r.Live, p.certificate.Namespace, name, "spec.importFrom", corev1.TLSCertKey, corev1.TLSPrivateKeyKey)
+	read, err := imports.Reader{Live: r.Live, Reserved: r.Projector.Reserved}.Read(ctx, p.certificate.Namespace, name, "spec.importFrom", corev1.TLSCertKey, corev1.TLSPrivateKeyKey)
 	if err != nil {
 		return bundle, false, err
 	}

@@ -86,7 +86,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 }
 
 func (r *Reconciler) run(ctx context.Context, p *pass) error {
-	if err := passes.Run(ctx, p, r.identify, r.restore, r.resume); err != nil {
+	if err := passes.Run(ctx, p, r.identify, r.restore, r.owns, r.resume); err != nil {
 		return err
 	}
 	p.indexed = true
@@ -142,6 +142,11 @@ func (r *Reconciler) restore(ctx context.Context, p *pass) error {
 		r.reporter().Tell(p.ca, outcome.Restored(p.arn, len(p.index)))
 	}
 	return nil
+}
+
+// owns refuses an ARN that is another's, as which nothing is read, issued or shown.
+func (r *Reconciler) owns(ctx context.Context, p *pass) error {
+	return r.Authorities.CheckARN(ctx, p.ca, p.arn)
 }
 
 // resume commits, in this pass, the certificates whose Envelopes earlier passes made before they ended.

@@ -174,7 +174,7 @@ var _ = Describe("A source", func() {
 		})).To(Succeed())
 	}
 	read := func(keys ...string) (imports.Source, error) {
-		return imports.Read(ctx, world.Services.Live, world.Namespace, "source", "spec.valueFrom", keys...)
+		return imports.Reader{Live: world.Services.Live, Reserved: world.Services.Projector.Reserved}.Read(ctx, world.Namespace, "source", "spec.valueFrom", keys...)
 	}
 
 	It("that is not there is named, with the field that names it", func() {

@@ -15,6 +15,7 @@ import (
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/versions"
 	"strongroom.dev/strongroom/internal/fault"
+	"strongroom.dev/strongroom/internal/projection"
 )
 
 // FollowInterval is how often a followed source is read that is not labelled to be watched.
@@ -29,7 +30,7 @@ const (
 
 var (
 	errSourceNotFound = errors.New("the import source does not exist")
-	errAccessKey      = errors.New("the import source is never to be had")
+	errReserved       = errors.New("the import source is never to be had")
 )
 
 // Source is a core Secret that was read.
@@ -47,14 +48,25 @@ func (s Source) Wipe() {
 	}
 }
 
-// Read reads a core Secret by name, live, since the cache has only labelled ones, and no values. The fault says SourceNotFound if it
-// is not there or lacks one of the keys; field is where the object names it.
+// Reader reads sources.
+type Reader struct {
+	// Live reads from the API server, since the cache has only labelled core Secrets, and no values.
+	Live client.Reader
+	// Reserved are never sources: those that are never targets.
+	Reserved []projection.Reserved
+}
+
+// Read reads a core Secret by name. The fault says SourceNotFound if it is not there or lacks one of the keys; field is where the object names it.
 //
-// The core Secret of an IAMUser's access key is read for nobody, and the fault says Conflict: whoever may write Parameters or Secrets would have the
+// What Strongroom itself works with is read for nobody, be it there or not, and the fault says Conflict: whoever may write Parameters or Secrets in its own namespace
+// would have the root of trust, and so all of every account. Nor is the core Secret of an IAMUser's access key: they would have the
 // credentials of an administrator of the API, and a copy would outlive the key's own core Secret, which goes with it.
-func Read(ctx context.Context, live client.Reader, namespace, name, field string, keys ...string) (Source, error) {
+func (r Reader) Read(ctx context.Context, namespace, name, field string, keys ...string) (Source, error) {
+	if what := projection.ReservedSecret(r.Reserved, namespace, name); what != "" {
+		return Source{}, fault.Stalled(v1alpha1.ReasonConflict, fmt.Errorf("%w: core Secret %s is %s; name another in %s", errReserved, name, what, field))
+	}
 	secret := &corev1.Secret{}
-	err := live.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, secret)
+	err := r.Live.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, secret)
 	if apierrors.IsNotFound(err) {
 		return Source{}, fault.Waiting(v1alpha1.ReasonSourceNotFound,
 			fmt.Errorf("%w: core Secret %s; create it, or name another in %s", errSourceNotFound, name, field))
@@ -65,7 +77,7 @@ func Read(ctx context.Context, live client.Reader, namespace, name, field string
 	if secret.Labels[v1alpha1.AccessKeyIDLabel] != "" {
 		Source{Data: secret.Data}.Wipe()
 		return Source{}, fault.Stalled(v1alpha1.ReasonConflict, fmt.Errorf("%w: core Secret %s is Strongroom's own: an IAMUser's access key is handed out in it; name another in %s, "+
-			"and mount that core Secret itself", errAccessKey, name, field))
+			"and mount that core Secret itself", errReserved, name, field))
 	}
 	source := Source{Data: secret.Data, Labelled: secret.Labels[v1alpha1.ManagedLabel] == v1alpha1.ManagedSource}
 	for _, key := range keys {

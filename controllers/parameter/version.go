@@ -92,7 +92,7 @@ func (r *Reconciler) importValue(ctx context.Context, p *pass, asked bool) error
 		return err
 	}
 	ref := source.SecretKeyRef
-	read, err := imports.Read(ctx, r.Live, p.parameter.Namespace, ref.Name, "spec.valueFrom", ref.Key)
+	read, err := imports.Reader{Live: r.Live, Reserved: r.Projector.Reserved}.Read(ctx, p.parameter.Namespace, ref.Name, "spec.valueFrom", ref.Key)
 	if err != nil {
 		return err
 	}

@@ -22,7 +22,7 @@ func (r *Reconciler) importValue(ctx context.Context, p *pass) error {
 		return err
 	}
 	ref := source.SecretKeyRef
-	read, err := imports.Read(ctx, r.Live, p.secret.Namespace, ref.Name, "spec.valueFrom", ref.Key)
+	read, err := imports.Reader{Live: r.Live, Reserved: r.Projector.Reserved}.Read(ctx, p.secret.Namespace, ref.Name, "spec.valueFrom", ref.Key)
 	if err != nil {
 		return err
 	}

@@ -106,8 +106,8 @@ func rankOf(o *unstructured.Unstructured) (r rank, known bool) {
 // transient are annotations that are about an object's place in one cluster at one moment.
 var transient = []string{v1alpha1.TakenAnnotation, v1alpha1.ReconcileAnnotation}
 
-// portable is what of an object is made again in another cluster: its name, labels, annotations, and what it says; not who owns it there by a UID, who
-// holds it by a finalizer, or what of its status is about there.
+// portable is what a backup has of an object: its name, labels, annotations, and what it says, which are made again in another cluster; and who owns it and who holds it by a finalizer,
+// which is compared with what is there (see held.go) and made again by nobody. UIDs of owners, and what of its status is about this cluster, are left out.
 func portable(o *unstructured.Unstructured) *unstructured.Unstructured {
 	out := &unstructured.Unstructured{Object: map[string]any{}}
 	for field, value := range o.Object {
@@ -128,6 +128,8 @@ func portable(o *unstructured.Unstructured) *unstructured.Unstructured {
 			out.SetCreationTimestamp(at)
 		}
 		delete(labels, corev1.LabelMetadataName) // the API server's own
+	} else {
+		noteHands(o, out)
 	}
 	for name := range annotations {
 		if slices.Contains(transient, name) || o.GroupVersionKind() == core(kindSecret) && !strings.HasPrefix(name, v1alpha1.Group+"/") {

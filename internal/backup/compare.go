@@ -67,12 +67,19 @@ func names(owner *unstructured.Unstructured, sequence int64) bool {
 	})
 }
 
-// other reads what is there, and tells whether it is not what the backup has.
+// other reads what is there, tells in whose hands it is, and whether it is not what the backup has.
 func (r *Restorer) other(ctx context.Context, o *unstructured.Unstructured) (*unstructured.Unstructured, bool, error) {
 	live := &unstructured.Unstructured{}
 	live.SetGroupVersionKind(o.GroupVersionKind())
-	err := r.Cluster.Get(ctx, client.ObjectKeyFromObject(o), live)
-	return live, err == nil && !same(o, live), err
+	if err := r.Cluster.Get(ctx, client.ObjectKeyFromObject(o), live); err != nil {
+		return live, false, err
+	}
+	if h, there := handsOf(o, live); there && r.Held != nil {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.Held(h)
+	}
+	return live, !same(o, live), nil
 }
 
 // same tells whether an object that is there says what the backup's does. Of a Namespace that is the account that it is, and nothing else.

@@ -256,16 +256,28 @@ func TestWhatIsPortableOfAnObjectIsWhatItSays(t *testing.T) {
 	had.Object["status"] = map[string]any{"arn": "x", "observedGeneration": int64(3), "conditions": []any{}, "projection": map[string]any{}, "policyBinding": map[string]any{"policyDigest": "d"}}
 	had.Object["metadata"] = map[string]any{
 		"name": "one", "namespace": "shop", "uid": "u", "resourceVersion": "7", "generation": int64(3), "creationTimestamp": "2026-11-29T12:00:00Z",
-		"finalizers": []any{"f"}, "ownerReferences": []any{map[string]any{"uid": "u"}}, "managedFields": []any{map[string]any{}},
+		"finalizers": []any{"f"}, "managedFields": []any{map[string]any{}},
 		"labels":      map[string]any{"app": "shop"},
 		"annotations": map[string]any{v1alpha1.RotateAnnotation: "1", v1alpha1.TakenAnnotation: "u/7"},
+		"ownerReferences": []any{
+			map[string]any{"apiVersion": "apps/v1", "kind": "Deployment", "name": "shop", "uid": "u", "controller": true, "blockOwnerDeletion": true}, map[string]any{"uid": "u"},
+		},
 	}
 	want := secretNamed("one")
+	want.SetFinalizers([]string{"f"})
+	want.Object["metadata"].(map[string]any)["ownerReferences"] = []any{map[string]any{"apiVersion": "apps/v1", "kind": "Deployment", "name": "shop"}}
 	want.SetLabels(map[string]string{"app": "shop"})
 	want.SetAnnotations(map[string]string{v1alpha1.RotateAnnotation: "1"})
 	want.Object["status"] = map[string]any{"arn": "x", "policyBinding": map[string]any{"policyDigest": "d"}}
-	if got := portable(had); !equality.Semantic.DeepEqual(got.Object, want.Object) {
+	got := portable(had)
+	if !equality.Semantic.DeepEqual(got.Object, want.Object) {
 		t.Errorf("%v", got.Object)
+	}
+	if again := portable(got); !equality.Semantic.DeepEqual(again.Object, want.Object) {
+		t.Errorf("as it is read: %v", again.Object)
+	}
+	if made := bare(got); len(made.GetOwnerReferences()) > 0 || len(made.GetFinalizers()) > 0 || made.GetLabels()["app"] != "shop" {
+		t.Errorf("as it is made: %v", made.Object)
 	}
 	root := portable(&unstructured.Unstructured{Object: map[string]any{
 		"apiVersion": "v1", "kind": "Secret", "type": "bootstrap.kubernetes.io/token", "data": map[string]any{"root": "eA=="}, "stringData": map[string]any{"a": "b"}, "immutable": true,

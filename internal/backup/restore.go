@@ -49,6 +49,9 @@ type Restorer struct {
 	// Bare is told of every object, by its kind, namespace and name, that was left without the status that the backup has, and why: its controller rebuilds it from the Envelopes. Calls
 	// come one at a time. It may be nil.
 	Bare func(name, why string)
+	// Held is told of every object that is there and is in the hands of somebody who is neither in the backup nor Strongroom: it stays as it is, and is no conflict. Calls come one at a
+	// time. It may be nil.
+	Held func(Held)
 
 	running    bool
 	tombstones map[string]bool // of which objects there are, by heldTombstone

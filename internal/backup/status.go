@@ -197,10 +197,12 @@ func (r *Restorer) bare(o *unstructured.Unstructured, why string) {
 	}
 }
 
-// bare is an object without its status, as it is made.
+// bare is an object without its status, and in nobody's hands, as it is made.
 func bare(o *unstructured.Unstructured) *unstructured.Unstructured {
 	out := o.DeepCopy()
 	delete(out.Object, "status")
-	unstructured.RemoveNestedField(out.Object, "metadata", "creationTimestamp")
+	for _, field := range []string{"creationTimestamp", "ownerReferences", "finalizers"} {
+		unstructured.RemoveNestedField(out.Object, "metadata", field)
+	}
 	return out
 }

@@ -1,5 +1,5 @@
-// Package claim decides which of several objects has a right that only one can have, such as an account id, an AWS name or
-// an alias: the oldest, and of two of one age the one whose name comes first.
+// Package claim decides which of several objects has a right that only one can have, such as an account id, an AWS name, an
+// alias or an ARN: the oldest, and of two of one age the one whose name comes first.
 package claim
 
 import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -20,6 +20,29 @@ func Elder[T any, P interface {
 		return ""
 	}
 	return eldest.GetName()
+}
+
+// Holder is which of several objects has an identifier that is in their status, where whoever may write it can put another's, such as an ARN that derives from the UID of the object
+// that it was made for: one of those of the highest rank, which is what speaks for it besides its status, and of them the eldest. One that is being deleted, and for which nothing else speaks,
+// has none. It is nil if nobody has it, and fails with what rank fails with.
+func Holder[T any, P interface {
+	*T
+	metav1.Object
+}](claimants []P, rank func(P) (int, error)) (holder P, err error) {
+	highest := 0
+	for _, c := range claimants {
+		r, err := rank(c)
+		if err != nil {
+			return nil, err
+		}
+		if r == 0 && c.GetDeletionTimestamp() != nil {
+			continue
+		}
+		if holder == nil || r > highest || r == highest && Before(c, holder) {
+			holder, highest = c, r
+		}
+	}
+	return holder, nil
 }
 
 // Before tells whether an object has the older right than another: the order that Elder decides by.

@@ -361,6 +361,28 @@ var _ = Describe("restore", func() {
 		Expect(s.Spec.Description).To(Equal("changed since"))
 	})
 
+	It("tells of what is there in somebody's hands, with the command that takes it out of them, and fails by nothing of it", func() {
+		s := secretAnd("db")
+		path, identity, _, _ := backedUp()
+		Expect(cp.Client.Get(ctx, client.ObjectKeyFromObject(s), s)).To(Succeed())
+		s.OwnerReferences = []metav1.OwnerReference{{APIVersion: "v1", Kind: "ConfigMap", Name: "theirs\x1b[2J", UID: "'; evil"}}
+		s.Finalizers = []string{"example.com/held"}
+		Expect(cp.Client.Update(ctx, s)).To(Succeed())
+		DeferCleanup(func() {
+			Expect(cp.Client.Get(ctx, client.ObjectKeyFromObject(s), s)).To(Succeed())
+			s.Finalizers, s.OwnerReferences = nil, nil
+			Expect(cp.Client.Update(ctx, s)).To(Succeed())
+		})
+		for range 2 {
+			out, notes, err := runAs(kubeconfig, "restore", "-i", identity, path)
+			Expect(err).NotTo(HaveOccurred())
+			Expect(out).To(ContainSubstring("there already"))
+			Expect(notes).To(ContainSubstring("held: Secret " + namespace + "/db: owner ConfigMap theirs [2J, finalizer example.com/held: neither the backup nor Strongroom has put that there; " +
+				"if nobody else should have: kubectl patch secret.strongroom.dev db -n " + namespace + ` --type=json -p='[{"op":"test","path":"/metadata/resourceVersion","value":"`))
+			Expect(notes).To(And(ContainSubstring(`{"op":"remove","path":"/metadata/ownerReferences/0"},{"op":"remove","path":"/metadata/finalizers/0"}]'`), Not(ContainSubstring("evil"))))
+		}
+	})
+
 	It("refuses another root of trust before anything is made", func() {
 		path, identity := crafted(backup.Header{Namespace: environment.OperatorNamespace, Roots: []string{"x"}},
 			append([]map[string]any{rootOf(environment.OperatorNamespace)}, append(domainKeys(environment.OperatorNamespace), group(namespace, "ops"))...)...)

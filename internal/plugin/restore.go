@@ -31,7 +31,8 @@ func newRestore() *cobra.Command {
 		Short: "Put a backup into a cluster",
 		Long: "Put what strongroom backup wrote into a cluster where Strongroom is installed and no manager runs (helm install ... --set replicas=0), and start it then.\n" +
 			"The file is read to its end before anything is made. Objects are made and never changed: those that are there already as they are in the backup are\n" +
-			"passed over, so that it can be run again after whatever stopped it, and others of the same names are told and left alone. A cluster with another root of trust is refused.\n" +
+			"passed over, so that it can be run again after whatever stopped it, and others of the same names are told and left alone. What is there in hands that the backup does not\n" +
+			"know, by an owner or a finalizer, is told as held, with what takes it out of them. A cluster with another root of trust is refused.\n" +
 			"Where the root of trust is the backup's own, what was deleted since is made again, also while a manager runs.\n\n" +
 			"Anybody who knows a recipient can make a file for it: give --digest, which strongroom backup printed, to be sure that it is this one.",
 		Example: "  strongroom restore -i identity.txt --dry-run strongroom-2026-11-29.age\n" +
@@ -85,6 +86,7 @@ func (f *restoreFlags) run(ctx context.Context, out, notes io.Writer, path strin
 	}, Bare: func(name, why string) {
 		_, _ = fmt.Fprintf(notes, "without its status, which is rebuilt from its Envelopes: %s: %s\n", printable(name), printable(why))
 	}}
+	restorer.Held = func(h backup.Held) { _, _ = fmt.Fprintf(notes, "held: %s\n", printable(inWhoseHands(h))) }
 	conflicts, err := restorer.Restore(ctx, func() (*backup.Reader, error) { return backup.NewReader(same.open(), identities...) })
 	for _, name := range conflicts {
 		_, _ = fmt.Fprintf(notes, "other: %s\n", printable(name))
@@ -98,6 +100,25 @@ func (f *restoreFlags) run(ctx context.Context, out, notes io.Writer, path strin
 	}
 	_, err = fmt.Fprintf(out, "%s: %s; %s\n", path, made, there)
 	return err
+}
+
+// inWhoseHands says who holds an object that is there, and what an administrator does who knows nothing of them.
+func inWhoseHands(h backup.Held) string {
+	var by []string
+	for _, owner := range h.Owners {
+		by = append(by, "owner "+owner)
+	}
+	for _, finalizer := range h.Finalizers {
+		by = append(by, "finalizer "+finalizer)
+	}
+	out := h.Name + ":"
+	if len(by) > 0 {
+		out += " " + strings.Join(by, ", ") + ": neither the backup nor Strongroom has put that there; if nobody else should have: " + h.Command
+	}
+	if h.BeingDeleted {
+		out += " it is being deleted, and what has begun is not taken back: restore again when it is gone"
+	}
+	return out
 }
 
 // parse reads the identities.

@@ -11,7 +11,8 @@ import (
 	"strongroom.dev/strongroom/internal/fault"
 )
 
-// Reserved are core Secrets or ConfigMaps that are no target by any policy, be they there or not: whoever may write Parameters may not write them.
+// Reserved are core Secrets or ConfigMaps that are no target by any policy, be they there or not: whoever may write Parameters may not write them. Nor may they read
+// the core Secrets among them, which are no source of a value.
 type Reserved struct {
 	// ConfigMap tells that they are ConfigMaps.
 	ConfigMap bool
@@ -42,8 +43,20 @@ func (p *Projector) CheckName(t *Target) error {
 	return nil
 }
 
-func (r *Reserved) has(t *Target) bool {
-	return r.ConfigMap == t.ConfigMap && (r.Namespace == "" || r.Namespace == t.Namespace) && r.Name.MatchString(t.Name)
+// ReservedSecret says what a core Secret is that is reserved by its namespace and name, empty if it is none.
+func ReservedSecret(reserved []Reserved, namespace, name string) string {
+	for i := range reserved {
+		if r := &reserved[i]; r.names(false, namespace, name) {
+			return r.What
+		}
+	}
+	return ""
+}
+
+func (r *Reserved) has(t *Target) bool { return r.names(t.ConfigMap, t.Namespace, t.Name) }
+
+func (r *Reserved) names(configMap bool, namespace, name string) bool {
+	return r.ConfigMap == configMap && (r.Namespace == "" || r.Namespace == namespace) && r.Name.MatchString(name)
 }
 
 func (r *Reserved) refuse(t *Target) error {

@@ -57,6 +57,29 @@ func TestWhichNamesAreNoTargetWhateverIsThere(t *testing.T) {
 	}
 }
 
+func TestWhichCoreSecretsAreReservedByTheirNames(t *testing.T) {
+	reserved := []projection.Reserved{
+		{Namespace: "own", Name: regexp.MustCompile("^root$"), What: "the root"},
+		{Name: regexp.MustCompile("^everywhere$"), What: "what is everywhere"},
+		{ConfigMap: true, Name: regexp.MustCompile("^settings$"), What: "the settings"},
+	}
+	for _, tt := range []struct{ namespace, name, what string }{
+		{"own", "root", "the root"},
+		{"own", "root2", ""},
+		{"shop", "root", ""},
+		{"shop", "everywhere", "what is everywhere"},
+		{"own", "settings", ""},
+		{"own", "", ""},
+	} {
+		if got := projection.ReservedSecret(reserved, tt.namespace, tt.name); got != tt.what {
+			t.Errorf("%s/%s: %q", tt.namespace, tt.name, got)
+		}
+	}
+	if got := projection.ReservedSecret(nil, "own", "root"); got != "" {
+		t.Errorf("of none: %q", got)
+	}
+}
+
 func TestWhatIsTheControlPlanesOrStrongroomsOwnIsNoTargetByAnyPolicy(t *testing.T) {
 	tests := []struct {
 		name     string

@@ -150,6 +150,17 @@ func IsCertificateAuthority(arn, region, account string) bool {
 	return isIn(arn, CertificateAuthority(region, account, ""))
 }
 
+// IsMadeOf tells whether the ARN of a certificate or an authority has an id: that of the object which it was made for, if nobody has put it on another.
+func IsMadeOf(arn, id string) bool {
+	return id != "" && strings.HasSuffix(arn, "/"+id)
+}
+
+// IDOf is the id in the ARN of a certificate or an authority, and nothing in one that has none.
+func IDOf(arn string) string {
+	_, id, _ := strings.Cut(arn, "/")
+	return id
+}
+
 // isIn tells whether an ARN is a prefix and an id without a slash.
 func isIn(arn, prefix string) bool {
 	id, found := strings.CutPrefix(arn, prefix)

@@ -95,6 +95,23 @@ func TestIsSecretTellsNamesApartThatShareAPrefix(t *testing.T) {
 	}
 }
 
+func TestTheARNOfACertificateTellsTheIDThatItIsMadeOf(t *testing.T) {
+	const id = "11111111-2222-3333-4444-555555555555"
+	for _, made := range []string{arn.Certificate("r", "123456789012", id), arn.CertificateAuthority("r", "123456789012", id)} {
+		if !arn.IsMadeOf(made, id) || arn.IDOf(made) != id {
+			t.Errorf("%s: %q", made, arn.IDOf(made))
+		}
+		for _, other := range []string{"", id[1:], "2" + id, "certificate/" + id + "0"} {
+			if arn.IsMadeOf(made, other) {
+				t.Errorf("%s is taken for one of %q", made, other)
+			}
+		}
+	}
+	if got := arn.IDOf("arn:aws:acm:r:123456789012:certificate"); got != "" {
+		t.Errorf("of none: %q", got)
+	}
+}
+
 func TestAFunctionIsNamedByTheARNOfItsRegionAndAccountAlone(t *testing.T) {
 	const region, account = "us-east-1", "123456789012"
 	if got := arn.Function(region, account, "rotate-shop"); got != "arn:aws:lambda:us-east-1:123456789012:function:rotate-shop" {

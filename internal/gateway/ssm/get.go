@@ -65,20 +65,25 @@ func (a *api) read(ctx context.Context, call *gateway.Call, p *v1alpha1.Paramete
 	}, nil
 }
 
-// value is a version and its text. Whether that is a SecureString's, for which the key is asked, is the Envelope's to say and not the object's alone.
+// value is a version and its text. Whether that is a SecureString's, for which the key is asked, is the Envelope's to say and not the object's alone. A key that is not there any more
+// is asked about, too, so that nobody is told of it who might not use it; and a ciphertext needs none.
 func (a *api) value(ctx context.Context, call *gateway.Call, p *v1alpha1.Parameter, v versions.Version, decrypt bool) (
 	found sealed.Version, text string, err error,
 ) {
-	if found, err = a.Parameters.Versions().Fetch(ctx, a.Parameters.SubjectOf(p), v); err != nil {
+	found, err = a.Parameters.Versions().Fetch(ctx, a.Parameters.SubjectOf(p), v)
+	if err != nil && !keyGone(found, err) {
 		return found, "", unreadable(p, "", err)
 	}
 	if parameterstore.TypeOf(p, found) == v1alpha1.ParameterSecureString {
 		if !decrypt {
 			return found, base64.StdEncoding.EncodeToString(found.Envelope.Spec.Ciphertext), nil
 		}
-		if err := a.useKey(ctx, call, found.Key, "", kmsDecrypt, a.Parameters.ARNOf(p)); err != nil {
+		if err := a.mayDecrypt(ctx, call, p, found); err != nil {
 			return found, "", err
 		}
+	}
+	if err != nil {
+		return found, "", unreadable(p, "", err)
 	}
 	value, err := a.Parameters.Versions().Open(ctx, found)
 	if err != nil {

@@ -16,6 +16,7 @@ import (
 	"strongroom.dev/strongroom/internal/gateway"
 	"strongroom.dev/strongroom/internal/service/kms"
 	"strongroom.dev/strongroom/internal/service/parameterstore"
+	"strongroom.dev/strongroom/internal/service/sealed"
 )
 
 // The actions that a SecureString asks for on its key. A standard parameter is encrypted by the key itself in AWS, an advanced one by
@@ -59,6 +60,20 @@ func (a *api) useKey(ctx context.Context, call *gateway.Call, key *v1alpha1.KMSK
 	return nil
 }
 
+// keyGone tells that a version was found whose key was not, by the error of finding it.
+func keyGone(found sealed.Version, err error) bool {
+	return found.Envelope != nil && fault.Of(err).Reason == v1alpha1.ReasonKeyNotFound
+}
+
+// mayDecrypt asks for the key of a version. The account's own one, which is known by its name alone, needs no permission if it is gone either.
+func (a *api) mayDecrypt(ctx context.Context, call *gateway.Call, p *v1alpha1.Parameter, found sealed.Version) error {
+	own := p.Namespace == call.Namespace() && parameterstore.KeyName(p) == parameterstore.DefaultKeyName
+	if found.Key == nil && own {
+		return nil
+	}
+	return a.useKey(ctx, call, found.Key, found.Envelope.Spec.KeyARN, kmsDecrypt, a.Parameters.ARNOf(p))
+}
+
 func noKey() error {
 	return &smithy.GenericAPIError{
 		Code: "AccessDeniedException", Fault: smithy.FaultClient,
@@ -66,14 +81,16 @@ func noKey() error {
 	}
 }
 
-// keyError turns what the service says of a key that cannot be used into AWS's error. What is no fault of the key's stays an internal
-// failure.
-func keyError(err error) error {
+// keyError turns what the service says of the key of a parameter that cannot be used into AWS's error, by which the whole request fails, one for a page of many too, as in AWS. It names
+// the parameter, where AWS's text has the key: of many nobody would know which it is. So it is for whoever may read or write the parameter. What is no fault of the key's stays an
+// internal failure.
+// https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParametersByPath.html#API_GetParametersByPath_Errors
+func keyError(name string, err error) error {
 	switch f := (*fault.Fault)(nil); {
 	case errors.Is(err, keyring.ErrSealed):
 		return &types.InternalServerError{Message: ptr.To("An error occurred on the server side.")}
 	case errors.As(err, &f) && (f.Reason == v1alpha1.ReasonKeyNotFound || f.Reason == v1alpha1.ReasonKeyUnusable):
-		return &types.InvalidKeyId{Message: ptr.To("The KMS key of the parameter does not exist, is not enabled, or is not in a valid state.")}
+		return &types.InvalidKeyId{Message: ptr.To("The KMS key of the parameter " + name + " does not exist, is not enabled, or is not in a valid state.")}
 	}
 	return err
 }

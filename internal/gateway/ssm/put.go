@@ -167,7 +167,7 @@ func (a *api) mayEncrypt(ctx context.Context, call *gateway.Call, input *paramet
 	}
 	key, err := a.Parameters.KMS.ByName(ctx, w.parameter.Namespace, w.parameter.Spec.KMSKeyRef.Name)
 	if err != nil {
-		return keyError(err)
+		return keyError(input.Name, err)
 	}
 	return a.useKey(ctx, call, key, key.Status.ARN, action, w.arn)
 }

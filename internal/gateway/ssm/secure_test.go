@@ -125,6 +125,65 @@ var _ = Describe("The key of a SecureString", func() {
 		Expect(*mustGet("s").Value).To(Equal("hush"))
 	})
 
+	// unusable expects AWS's error of a key, which names the parameter.
+	unusable := func(err error, name string) {
+		GinkgoHelper()
+		be(err, "InvalidKeyId")
+		Expect(err).To(MatchError(ContainSubstring(" parameter " + name + " ")))
+	}
+
+	DescribeTable("that cannot be used fails the whole request, and names the parameter to whoever may use it",
+		func(lose func()) {
+			mustPut("/k/a", "1", secure)
+			mustPut("/k/bad", "2", keyed(key.Status.KeyID))
+			mustPut("/k/z", "3")
+			lose()
+			read := func(who caller, decrypt bool) (errs []error) {
+				_, err := do[sdk.GetParameterOutput](who, "GetParameter", &sdk.GetParameterInput{Name: ptr.To("/k/bad"), WithDecryption: &decrypt})
+				errs = append(errs, err)
+				_, err = do[sdk.GetParametersOutput](who, "GetParameters", &sdk.GetParametersInput{Names: []string{"/k/a", "/k/bad", "/k/z"}, WithDecryption: &decrypt})
+				errs = append(errs, err)
+				_, err = do[sdk.GetParametersByPathOutput](who, "GetParametersByPath", &sdk.GetParametersByPathInput{Path: ptr.To("/k"), WithDecryption: &decrypt})
+				errs = append(errs, err)
+				_, err = do[sdk.GetParameterHistoryOutput](who, "GetParameterHistory", &sdk.GetParameterHistoryInput{Name: ptr.To("/k/bad"), WithDecryption: &decrypt})
+				return append(errs, err)
+			}
+			ssm := allowed("ssm:Get*", "*")
+			for _, err := range read(administrator, true) {
+				unusable(err, "/k/bad")
+			}
+			for _, err := range read(ssm+","+by("kms:Decrypt", key, "/k/bad"), true) {
+				unusable(err, "/k/bad")
+			}
+			for _, err := range read(ssm, true) {
+				be(err, "AccessDeniedException")
+				Expect(err).NotTo(MatchError(ContainSubstring("/k/bad")))
+			}
+			for _, err := range read(ssm, false) {
+				Expect(err).NotTo(HaveOccurred(), "ciphertexts need no key")
+			}
+			_, err := put("/k/bad", "4", overwrite, secure)
+			unusable(err, "/k/bad")
+		},
+		Entry("disabled", func() {
+			world.Update(key, func() { key.Spec.Enabled = new(bool) })
+			world.ReconcileKey(key)
+		}),
+		Entry("gone", func() {
+			world.Update(key, func() { key.Finalizers = nil })
+			world.Remove(key)
+		}),
+	)
+
+	It("of the account's own that is gone is told to whoever may read the parameter, as it needs no permission", func() {
+		mustPut("/k/bad", "1", secure)
+		own := environment.KMSKey(world.Namespace, "aws-ssm")
+		world.Update(own, func() { own.Finalizers = nil })
+		world.Remove(own)
+		_, err := do[sdk.GetParametersByPathOutput](allowed("ssm:Get*", "*"), "GetParametersByPath", &sdk.GetParametersByPathInput{Path: ptr.To("/k"), WithDecryption: ptr.To(true)})
+		unusable(err, "/k/bad")
+	})
+
 	It("is asked for each version of a history, and for each parameter of a path", func() {
 		other := world.ReadyKey("other")
 		mustPut("/h/s", "1", keyed(key.Status.KeyID))

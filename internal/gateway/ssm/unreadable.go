@@ -18,12 +18,12 @@ import (
 //
 // Such a parameter is not left out of an answer: whoever is told of the others alone takes it for one that is not there. InvalidParameters of GetParameters says just that.
 func unreadable(p *v1alpha1.Parameter, name string, err error) error {
+	if p != nil {
+		name = p.AWSName()
+	}
 	if errors.Is(err, store.ErrMissing) || errors.Is(err, store.ErrTampered) || errors.Is(err, keyring.ErrUnknownEpoch) {
-		if p != nil {
-			name = p.AWSName()
-		}
 		own := &types.InternalServerError{Message: ptr.To("An error occurred on the server side: the parameter " + name + " cannot be read.")}
 		return fmt.Errorf("%w: %w", own, err)
 	}
-	return keyError(err)
+	return keyError(name, err)
 }

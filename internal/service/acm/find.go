@@ -2,12 +2,14 @@ package acm
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/arn"
+	"strongroom.dev/strongroom/internal/store"
 )
 
 // Find finds the certificate of a namespace and account that has an ARN, in the cache alone, and nil if there is none. It finds one that a
@@ -17,25 +19,10 @@ func (s *Service) Find(ctx context.Context, namespace, account, given string) (*
 		return nil, nil
 	}
 	c, err := s.ByARN(ctx, namespace, given)
-	if err != nil {
-		return nil, fmt.Errorf("looking for the Certificate %s: %w", given, err)
-	}
-	if c != nil {
-		if !c.DeletionTimestamp.IsZero() {
-			return nil, nil
-		}
-		return c, nil
-	}
-	all, err := s.list(ctx, namespace)
-	if err != nil {
+	if err != nil || c == nil || !c.DeletionTimestamp.IsZero() {
 		return nil, err
 	}
-	for i := range all {
-		if c := &all[i]; c.Status.ARN == "" && c.DeletionTimestamp.IsZero() && s.NewARN(c, account) == given {
-			return c, nil
-		}
-	}
-	return nil, nil
+	return c, nil
 }
 
 // ARNOf is the ARN of a certificate, which it has from the first.
@@ -46,7 +33,7 @@ func (s *Service) ARNOf(c *v1alpha1.Certificate, account string) string {
 	return s.NewARN(c, account)
 }
 
-// List lists the certificates of a namespace and region, in no order, from the cache alone. They are the cache's own: read them only.
+// List lists the certificates of a namespace and region, in no order, from the cache alone, without those whose status has another's ARN. They are the cache's own: read them only.
 func (s *Service) List(ctx context.Context, namespace, region string) ([]*v1alpha1.Certificate, error) {
 	all, err := s.list(ctx, namespace)
 	if err != nil {
@@ -54,9 +41,18 @@ func (s *Service) List(ctx context.Context, namespace, region string) ([]*v1alph
 	}
 	out := make([]*v1alpha1.Certificate, 0, len(all))
 	for i := range all {
-		if c := &all[i]; s.RegionOf(c) == region && c.DeletionTimestamp.IsZero() {
-			out = append(out, c)
+		c := &all[i]
+		if s.RegionOf(c) != region || !c.DeletionTimestamp.IsZero() {
+			continue
 		}
+		err := s.CheckARN(ctx, c, c.Status.ARN)
+		if errors.Is(err, store.ErrTampered) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, c)
 	}
 	return out, nil
 }

@@ -28,7 +28,7 @@ import (
 )
 
 const (
-	// ARNIndex is the cache index of Certificates by ARN.
+	// ARNIndex is the cache index of Certificates by the ARN in status, or by the UID that it will be made of.
 	ARNIndex = "arn"
 	// DefaultValidity of a certificate, as in AWS Certificate Manager: 13 months.
 	// https://docs.aws.amazon.com/acm/latest/userguide/gs-acm-request-private.html
@@ -101,26 +101,6 @@ func (s *Service) RegionOf(c *v1alpha1.Certificate) string {
 // nothing.
 func (s *Service) NewARN(c *v1alpha1.Certificate, account string) string {
 	return arn.Certificate(s.RegionOf(c), account, string(c.UID))
-}
-
-// +kubebuilder:rbac:groups=strongroom.dev,resources=certificates,verbs=get;list;watch
-
-// ByARN finds the certificate of a namespace that has an ARN, nil if there is none. It is the cache's own: read it only.
-func (s *Service) ByARN(ctx context.Context, namespace, arn string) (*v1alpha1.Certificate, error) {
-	var found v1alpha1.CertificateList
-	err := s.Client.List(ctx, &found, client.InNamespace(namespace), client.MatchingFields{ARNIndex: arn}, client.UnsafeDisableDeepCopy)
-	if err != nil || len(found.Items) == 0 {
-		return nil, err
-	}
-	return &found.Items[0], nil
-}
-
-// IndexARN lists the values of ARNIndex.
-func IndexARN(obj client.Object) []string {
-	if c, ok := obj.(*v1alpha1.Certificate); ok && c.Status.ARN != "" {
-		return []string{c.Status.ARN}
-	}
-	return nil
 }
 
 // RecoveryWindow is how long a deleted certificate can be had back.

@@ -97,8 +97,11 @@ func (s *Service) read() *lru.Cache {
 }
 
 // Authority is what issues: the certificate in force and the KMSKey that signs. The fault says AuthorityNotReady, also of one that has
-// expired and waits for its renewal, Revoked, KeyNotFound, KeyUnusable or KeyMismatch.
+// expired and waits for its renewal or whose status has another's ARN, Revoked, KeyNotFound, KeyUnusable or KeyMismatch.
 func (s *Service) Authority(ctx context.Context, ca *v1alpha1.CertificateAuthority) (*pki.Authority, error) {
+	if err := s.CheckARN(ctx, ca, ca.Status.ARN); err != nil {
+		return nil, fault.Waiting(v1alpha1.ReasonAuthorityNotReady, fmt.Errorf("%w: CertificateAuthority %s: %w", errAuthorityNotReady, ca.Name, err))
+	}
 	chain, err := s.Chain(ctx, ca)
 	if err != nil {
 		return nil, err

@@ -12,6 +12,7 @@ import (
 	"strongroom.dev/strongroom/internal/core/arn"
 	"strongroom.dev/strongroom/internal/core/keys"
 	"strongroom.dev/strongroom/internal/fault"
+	"strongroom.dev/strongroom/internal/store"
 )
 
 // Find finds the authority of a namespace and account that has an ARN, in the cache alone, and nil if there is none. It finds one that a
@@ -24,21 +25,10 @@ func (s *Service) Find(ctx context.Context, namespace, account, given string) (*
 	switch {
 	case err == nil && ca.DeletionTimestamp.IsZero():
 		return ca, nil
-	case err == nil:
+	case err == nil, fault.Of(err).Reason == v1alpha1.ReasonAuthorityNotFound:
 		return nil, nil
-	case fault.Of(err).Reason != v1alpha1.ReasonAuthorityNotFound:
-		return nil, err
 	}
-	all, err := s.list(ctx, namespace)
-	if err != nil {
-		return nil, err
-	}
-	for i := range all {
-		if ca := &all[i]; ca.Status.ARN == "" && ca.DeletionTimestamp.IsZero() && s.NewARN(ca, account) == given {
-			return ca, nil
-		}
-	}
-	return nil, nil
+	return nil, err
 }
 
 // ARNOf is the ARN of an authority, which it has from the first.
@@ -49,7 +39,7 @@ func (s *Service) ARNOf(ca *v1alpha1.CertificateAuthority, account string) strin
 	return s.NewARN(ca, account)
 }
 
-// List lists the authorities of a namespace and region, in no order, from the cache alone. They are the cache's own: read them only.
+// List lists the authorities of a namespace and region, in no order, from the cache alone, without those whose status has another's ARN. They are the cache's own: read them only.
 func (s *Service) List(ctx context.Context, namespace, region string) ([]*v1alpha1.CertificateAuthority, error) {
 	all, err := s.list(ctx, namespace)
 	if err != nil {
@@ -57,9 +47,18 @@ func (s *Service) List(ctx context.Context, namespace, region string) ([]*v1alph
 	}
 	out := make([]*v1alpha1.CertificateAuthority, 0, len(all))
 	for i := range all {
-		if ca := &all[i]; s.RegionOf(ca) == region && ca.DeletionTimestamp.IsZero() {
-			out = append(out, ca)
+		ca := &all[i]
+		if s.RegionOf(ca) != region || !ca.DeletionTimestamp.IsZero() {
+			continue
 		}
+		err := s.CheckARN(ctx, ca, ca.Status.ARN)
+		if errors.Is(err, store.ErrTampered) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, ca)
 	}
 	return out, nil
 }

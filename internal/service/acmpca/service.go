@@ -36,7 +36,7 @@ import (
 )
 
 const (
-	// ARNIndex is the cache index of CertificateAuthorities by ARN.
+	// ARNIndex is the cache index of CertificateAuthorities by the ARN in status, or by the UID that it will be made of.
 	ARNIndex = "arn"
 	// DefaultRecoveryWindow of a deleted authority that names none.
 	// https://docs.aws.amazon.com/privateca/latest/APIReference/API_DeleteCertificateAuthority.html
@@ -85,27 +85,6 @@ func (s *Service) ByName(ctx context.Context, namespace, name string) (*v1alpha1
 		return nil, fmt.Errorf("reading CertificateAuthority %s: %w", name, err)
 	}
 	return ca, nil
-}
-
-// ByARN finds the authority of a namespace that has an ARN. The fault says AuthorityNotFound. It is the cache's own: read it only.
-func (s *Service) ByARN(ctx context.Context, namespace, arn string) (*v1alpha1.CertificateAuthority, error) {
-	var found v1alpha1.CertificateAuthorityList
-	err := s.Client.List(ctx, &found, client.InNamespace(namespace), client.MatchingFields{ARNIndex: arn}, client.UnsafeDisableDeepCopy)
-	if err != nil {
-		return nil, fmt.Errorf("looking for the CertificateAuthority %s: %w", arn, err)
-	}
-	if len(found.Items) == 0 {
-		return nil, fault.Stalled(v1alpha1.ReasonAuthorityNotFound, fmt.Errorf("%w: %s", errAuthorityNotFound, arn))
-	}
-	return &found.Items[0], nil
-}
-
-// IndexARN lists the values of ARNIndex.
-func IndexARN(obj client.Object) []string {
-	if ca, ok := obj.(*v1alpha1.CertificateAuthority); ok && ca.Status.ARN != "" {
-		return []string{ca.Status.ARN}
-	}
-	return nil
 }
 
 // RegionOf is the region of an authority.

@@ -35,9 +35,9 @@ func (e *otherType) Unwrap() error { return errOtherType }
 // plain is what versions are whose Envelopes no KMSKey encrypts: which of the two types the last spec alone says.
 const plain = string(v1alpha1.ParameterString) + " or " + string(v1alpha1.ParameterStringList)
 
-// TypeOf is the type of a version: that of the Parameter, but SecureString of whatever is encrypted under a KMSKey.
+// TypeOf is the type of a version: that of the Parameter, but SecureString of whatever is encrypted under a KMSKey, be that there or not.
 func TypeOf(p *v1alpha1.Parameter, found sealed.Version) v1alpha1.ParameterType {
-	if found.Key != nil {
+	if found.Key != nil || found.Envelope != nil && len(found.Envelope.Spec.EncryptedDataKey) > 0 {
 		return v1alpha1.ParameterSecureString
 	}
 	return p.Spec.Type

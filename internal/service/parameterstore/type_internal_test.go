@@ -82,6 +82,13 @@ func TestAVersionUnderAKMSKeyIsASecureStringWhateverTheObjectSays(t *testing.T) 
 		if got := TypeOf(p, sealed.Version{Key: &v1alpha1.KMSKey{}}); got != v1alpha1.ParameterSecureString {
 			t.Errorf("what is encrypted under a key of a %s is a %s", of, got)
 		}
+		gone := &v1alpha1.Envelope{Spec: v1alpha1.EnvelopeSpec{EncryptedDataKey: []byte("k")}}
+		if got := TypeOf(p, sealed.Version{Envelope: gone}); got != v1alpha1.ParameterSecureString {
+			t.Errorf("what is encrypted under a key that is gone of a %s is a %s", of, got)
+		}
+		if got := TypeOf(p, sealed.Version{Envelope: &v1alpha1.Envelope{}}); got != of {
+			t.Errorf("what an Envelope without a key has of a %s is a %s", of, got)
+		}
 		if got := TypeOf(p, sealed.Version{}); got != of {
 			t.Errorf("what no key encrypts of a %s is a %s", of, got)
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -60,6 +61,12 @@ type Subject struct {
 // Owner names the object in Envelopes.
 func (v *Versions) Owner(name string) v1alpha1.EnvelopeOwner {
 	return v1alpha1.EnvelopeOwner{Kind: v.Kind.Owner, Name: name}
+}
+
+// Keeps tells whether there is anything of an object under an ARN. It asks the cache alone.
+func (v *Versions) Keeps(ctx context.Context, namespace, name, arn string) (bool, error) {
+	found, err := v.Store.OfOwner(ctx, namespace, v.Owner(name))
+	return slices.ContainsFunc(found, func(e v1alpha1.Envelope) bool { return e.Spec.Subject == arn }), err
 }
 
 // Content is what a new version holds.
