@@ -92,6 +92,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	}
 	p := &pass{key: key, now: r.Now()}
 	p.read()
+	if kms.Gone(key) {
+		return r.terminate(ctx, p)
+	}
 	if written, err := r.updatePrimary(ctx, p); written || err != nil { // also one that is being deleted: it is then a replica, or the primary that it was
 		return outcome.Again(err) // what was written asks for the next pass
 	}

@@ -34,9 +34,6 @@ const blockedRecheck = 10 * time.Minute
 // delete lets a key go when nothing is encrypted under it and no authority signs with it: the tombstone is stored first, and the
 // finalizer removed second, so that a crash between the two repeats both.
 func (r *Reconciler) delete(ctx context.Context, p *pass) (ctrl.Result, error) {
-	if !controllerutil.ContainsFinalizer(p.key, Finalizer) {
-		return ctrl.Result{}, nil
-	}
 	keys.ForgetTurn(string(p.key.UID)) // no key is made any more
 	users, err := r.users(ctx, p)
 	if err != nil {
@@ -64,6 +61,13 @@ func (r *Reconciler) delete(ctx context.Context, p *pass) (ctrl.Result, error) {
 		return outcome.Again(fmt.Errorf("removing the finalizer: %w", err))
 	}
 	return ctrl.Result{}, nil
+}
+
+// terminate says of a key that is let go, or was deleted before it had anything, that finalizers of others hold its object. What it had is controllers/envelope's.
+func (r *Reconciler) terminate(ctx context.Context, p *pass) (ctrl.Result, error) {
+	keys.ForgetTurn(string(p.key.UID))
+	meta.RemoveStatusCondition(&p.key.Status.Conditions, v1alpha1.ConditionDeletionBlocked)
+	return r.reporter().Terminating(ctx, p.before, p.key)
 }
 
 // +kubebuilder:rbac:groups=strongroom.dev,resources=kmsgrants,verbs=delete

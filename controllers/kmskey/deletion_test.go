@@ -177,21 +177,6 @@ var _ = Describe("A key that is deleted", func() {
 		Expect(tombstonesOf("key")).To(BeEmpty(), "nothing can be made in a namespace that ends")
 	})
 
-	It("that has another's finalizer too keeps that one, and is left alone", func() {
-		k := ready()
-		update(k, func() { k.Finalizers = append(k.Finalizers, "example.com/keep") })
-		deleting(k)
-		reconcile(k)
-		Expect(k.Finalizers).To(Equal([]string{"example.com/keep"}))
-		before := k.ResourceVersion
-		reconcile(k)
-		Expect(k.ResourceVersion).To(Equal(before))
-		Expect(tombstonesOf("key")).To(HaveLen(1))
-		k.Finalizers = nil
-		Expect(cp.Client.Update(ctx, k)).To(Succeed())
-		gone(k)
-	})
-
 	It("and applied again twice is the same key each time", func() {
 		k := ready()
 		first := k.Status.DeepCopy()

@@ -34,7 +34,7 @@ func (r *Reconciler) identify(ctx context.Context, p *pass) error {
 			return fmt.Errorf("looking for keys of alias %s: %w", alias, err)
 		}
 		region := kms.RegionOf(p.key, r.Region)
-		here := slices.DeleteFunc(same.Items, func(k v1alpha1.KMSKey) bool { return kms.RegionOf(&k, r.Region) != region })
+		here := slices.DeleteFunc(same.Items, func(k v1alpha1.KMSKey) bool { return kms.RegionOf(&k, r.Region) != region || kms.Gone(&k) })
 		if first := claim.Elder(p.key, here); first != "" {
 			return fault.Contested(v1alpha1.ReasonNameConflict, fmt.Errorf("%w: KMSKey %s has %s already; "+
 				"take it out of one of the two", errAliasTaken, first, alias))
@@ -65,7 +65,7 @@ func (r *Reconciler) idIsFree(ctx context.Context, key *v1alpha1.KMSKey) error {
 		return fmt.Errorf("looking for keys of id %s: %w", key.Status.KeyID, err)
 	}
 	for i := range same.Items {
-		if other := same.Items[i].Name; other != key.Name {
+		if other := same.Items[i].Name; other != key.Name && !kms.Gone(&same.Items[i]) {
 			return fault.Contested(v1alpha1.ReasonNameConflict, fmt.Errorf("%w: KMSKey %s has it already; give this one another name",
 				errIDTaken, other))
 		}

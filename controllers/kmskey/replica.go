@@ -197,10 +197,11 @@ func (r *Reconciler) relatives() handler.EventHandler {
 			if !ok1 || !ok2 || !after.Spec.MultiRegion {
 				return
 			}
-			if news(before, after) {
+			goes := kms.Gone(after) && !kms.Gone(before) // though its object stays
+			if goes || news(before, after) {
 				r.askReplicas(ctx, after, q.Add)
 			}
-			if !equality.Semantic.DeepEqual(before.Spec.ReplicaOf, after.Spec.ReplicaOf) || imported(before, after) {
+			if goes || !equality.Semantic.DeepEqual(before.Spec.ReplicaOf, after.Spec.ReplicaOf) || imported(before, after) {
 				askPrimary(before, q.Add)
 				askPrimary(after, q.Add)
 			}

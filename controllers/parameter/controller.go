@@ -73,9 +73,7 @@ type pass struct {
 }
 
 func (p *pass) subject() sealed.Subject {
-	return sealed.Subject{
-		Namespace: p.parameter.Namespace, Name: p.parameter.Name, ARN: p.arn, Reading: store.Reading(p.parameter), Type: string(p.parameter.Spec.Type),
-	}
+	return parameterstore.SubjectUnder(p.parameter, p.arn)
 }
 
 // Reconcile makes one pass over a Parameter.

@@ -164,3 +164,24 @@ var _ = Describe("A version under a KMSKey of what says that it is a String", fu
 		Expect(coreSecret("a").Data).To(HaveKeyWithValue("password", []byte(value)))
 	})
 })
+
+var _ = Describe("An Envelope that no KMSKey encrypts under a SecureString's object", func() {
+	It("is none of its versions, though it was one of a String of the name, and is shown nowhere", func() {
+		world.ReadyKey("key")
+		of := ready("a")
+		text := world.Envelopes(v1alpha1.EnvelopeParameterVersion)[0]
+		world.Remove(of)
+		world.Remove(text.DeepCopy())
+		p := ready("a", secure("key"))
+		value := stored(p, 1)
+		under := world.Envelopes(v1alpha1.EnvelopeParameterVersion)[0]
+		world.Exchange(&under, func(e *v1alpha1.Envelope) {
+			Expect(text.Spec.Owner).To(Equal(e.Spec.Owner), "it is no Envelope of this parameter")
+			e.Spec = text.Spec
+		})
+		reconcile(p)
+		Expect(condition(p)).To(And(HaveField("Status", metav1.ConditionFalse), HaveField("Reason", v1alpha1.ReasonEnvelopeTampered),
+			HaveField("Message", And(ContainSubstring(under.Name), ContainSubstring("put another value")))))
+		Expect(coreSecret("a").Data).To(HaveKeyWithValue("password", []byte(value)), "what was shown stays")
+	})
+})

@@ -16,6 +16,7 @@ import (
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/controllers/outcome"
+	"strongroom.dev/strongroom/internal/service/kms"
 )
 
 // Kind is what the watches of one kind ask the cache for.
@@ -157,7 +158,7 @@ func KeyChanged(e event.UpdateEvent) bool {
 	before, ok1 := e.ObjectOld.(*v1alpha1.KMSKey)
 	after, ok2 := e.ObjectNew.(*v1alpha1.KMSKey)
 	return !ok1 || !ok2 || before.Status.KeyState != after.Status.KeyState || before.Status.ARN != after.Status.ARN ||
-		before.DeletionTimestamp.IsZero() != after.DeletionTimestamp.IsZero() ||
+		before.DeletionTimestamp.IsZero() != after.DeletionTimestamp.IsZero() || kms.Gone(before) != kms.Gone(after) ||
 		len(before.Status.KeyMaterials) != len(after.Status.KeyMaterials)
 }
 

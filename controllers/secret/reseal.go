@@ -72,7 +72,7 @@ func (r *Reconciler) resealingKeys(ctx context.Context, p *pass, asked string) (
 	}
 	to = &v1alpha1.KMSKey{}
 	err = r.Client.Get(ctx, client.ObjectKey{Namespace: p.secret.Namespace, Name: asked}, to)
-	if apierrors.IsNotFound(err) {
+	if apierrors.IsNotFound(err) || err == nil && kms.Gone(to) {
 		err = fmt.Errorf("%w: the annotation %s names KMSKey %s", errNoResealingKey, v1alpha1.ResealAnnotation, asked)
 	}
 	return from, to, err

@@ -83,6 +83,7 @@ func (d *Digester) Transform() func(any) (any, error) {
 		}
 		secret.ObjectMeta = metav1.ObjectMeta{
 			Name: secret.Name, Namespace: secret.Namespace, UID: secret.UID, ResourceVersion: secret.ResourceVersion,
+			CreationTimestamp: secret.CreationTimestamp, // by which former ones of an immutable target are dated
 			DeletionTimestamp: secret.DeletionTimestamp, OwnerReferences: controllerOf(secret),
 			Labels: labels, Annotations: annotations,
 		}

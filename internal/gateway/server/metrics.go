@@ -17,9 +17,25 @@ var (
 		Help:    "Time from a request's headers to its answer, its audit record written.",
 		Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
 	}, []string{"service", "operation"})
+	settlings = prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name:    "strongroom_gateway_settle_duration_seconds",
+		Help:    "Time that the answer to a request which wrote waited for the cache to show that, by whether it did (shown): true or false.",
+		Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5},
+	}, []string{"shown"})
+	// Both are there from the start, so that the first answer that the cache did not show is an increase.
+	shownSettlings, unshownSettlings = settlings.WithLabelValues("true"), settlings.WithLabelValues("false")
 )
 
-func init() { metrics.Registry.MustRegister(requests, durations) }
+func init() { metrics.Registry.MustRegister(requests, durations, settlings) }
+
+// settled counts a wait for the cache, by the error that it ended with.
+func settled(took time.Duration, err error) {
+	to := shownSettlings
+	if err != nil {
+		to = unshownSettlings
+	}
+	to.Observe(took.Seconds())
+}
 
 // counts are an operation's, looked up once.
 type counts struct {

@@ -234,7 +234,7 @@ func (s *Server) invoke(e *exchange) ([]byte, error) {
 	defer cancel()
 	ctx, writes := store.NoteWrites(ctx, e.operation.ReadOnly)
 	out, err := e.operation.Invoke(ctx, &e.call, e.input)
-	settle(ctx, writes) // a failure, too, may have written
+	s.settle(ctx, writes) // a failure, too, may have written
 	if err != nil {
 		return nil, s.inner(e, err)
 	}
@@ -246,14 +246,16 @@ func (s *Server) invoke(e *exchange) ([]byte, error) {
 // the answer is true all the same, and what is read next may be as it was before.
 const settling = 3 * time.Second
 
-// settle lets whoever has the answer read what the request has written, without a wait in any read.
-func settle(ctx context.Context, writes *store.Writes) {
+// settle lets whoever has the answer read what the request has written, without a wait in any read. How long that took is counted: it is latency, and tells of a watch that is behind.
+func (s *Server) settle(ctx context.Context, writes *store.Writes) {
 	if writes.None() {
 		return
 	}
 	brief, cancel := context.WithTimeout(ctx, settling)
 	defer cancel()
-	_ = writes.Await(brief)
+	began := s.Now()
+	err := writes.Await(brief)
+	settled(s.Now().Sub(began), err)
 }
 
 // record writes what happened to the trail.

@@ -1,6 +1,7 @@
 package ssm_test
 
 import (
+	"encoding/base64"
 	"errors"
 
 	sdk "github.com/aws/aws-sdk-go-v2/service/ssm"
@@ -75,6 +76,37 @@ var _ = Describe("A parameter that does not open", func() {
 		Entry("a SecureString, garbled", types.ParameterTypeSecureString, func(e *v1alpha1.Envelope) { world.Exchange(e, garble) }),
 		Entry("a String whose Envelope is gone", types.ParameterTypeString, func(e *v1alpha1.Envelope) { world.Remove(e) }),
 	)
+
+	It("since its Envelope is a String's, which no KMSKey encrypts and somebody has put there, is refused to all, decrypted or not, and shows nothing of either value", func() {
+		mustPut("/d/bad", "CANARY-plain")
+		kept := envelopeOf("/d/bad").DeepCopy()
+		must[sdk.DeleteParameterOutput]("DeleteParameter", &sdk.DeleteParameterInput{Name: ptr.To("/d/bad")})
+		mustPut("/d/a", "1")
+		mustPut("/d/bad", "CANARY-hush", secure)
+		Expect(*mustGet("/d/bad").Value).To(Equal("CANARY-hush"))
+		planted := world.Exchange(envelopeOf("/d/bad"), func(e *v1alpha1.Envelope) {
+			Expect(kept.Spec.Owner).To(Equal(e.Spec.Owner), "it is no Envelope of this parameter")
+			e.Spec = kept.Spec
+		})
+		ciphertext := base64.StdEncoding.EncodeToString(planted.Spec.Ciphertext)
+		refused := func(out any, err error) {
+			GinkgoHelper()
+			unreadable(err, "/d/bad")
+			Expect(out).To(BeNil())
+			Expect(err.Error()).NotTo(Or(ContainSubstring("CANARY"), ContainSubstring(ciphertext)))
+		}
+		for _, decrypt := range []bool{true, false} {
+			refused(get("/d/bad", decrypt))
+			refused(get("/d/bad:1", decrypt))
+			refused(do[sdk.GetParametersOutput](administrator, "GetParameters", &sdk.GetParametersInput{Names: []string{"/d/a", "/d/bad"}, WithDecryption: &decrypt}))
+			refused(byPath("/d", func(in *sdk.GetParametersByPathInput) { in.WithDecryption = &decrypt }))
+			refused(do[sdk.GetParameterHistoryOutput](administrator, "GetParameterHistory", &sdk.GetParameterHistoryInput{Name: ptr.To("/d/bad"), WithDecryption: &decrypt}))
+		}
+
+		Expect(mustPut("/d/bad", "CANARY-new", overwrite, secure).Version).To(Equal(int64(2)))
+		Expect(*mustGet("/d/bad").Value).To(Equal("CANARY-new"))
+		refused(get("/d/bad:1", true))
+	})
 
 	It("because of a forged next version is named by what would write one, is read as ever, and is well when that Envelope is deleted", func() {
 		mustPut("/d/bad", "1")

@@ -32,6 +32,9 @@ func (s *Service) Change(ctx context.Context, key *v1alpha1.KMSKey, change func(
 	uid := key.UID
 	before := key.DeepCopy()
 	for attempt := 1; ; attempt++ {
+		if Gone(before) {
+			return nil, ErrGone
+		}
 		s.asOfNow(before)
 		after := before.DeepCopy()
 		if err := change(after); err != nil {

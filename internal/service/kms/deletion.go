@@ -68,7 +68,7 @@ func (s *Service) settle(ctx context.Context, key *v1alpha1.KMSKey) (*v1alpha1.K
 		}
 		key = &v1alpha1.KMSKey{}
 		err = s.Live.Get(ctx, name, key)
-		if apierrors.IsNotFound(err) || err == nil && key.UID != uid {
+		if apierrors.IsNotFound(err) || err == nil && (key.UID != uid || Gone(key)) {
 			return nil, ErrGone
 		}
 		if err != nil {

@@ -252,7 +252,7 @@ func (s *Service) keyOfGrant(ctx context.Context, g *v1alpha1.KMSGrant) (*v1alph
 	if client.IgnoreNotFound(err) != nil {
 		return nil, fmt.Errorf("reading KMSKey %s: %w", name.Name, err)
 	}
-	if err != nil || key.Status.ARN == "" || !inForce(g, key) {
+	if err != nil || key.Status.ARN == "" || Gone(key) || !inForce(g, key) {
 		return nil, nil
 	}
 	s.asOfNow(key)

@@ -245,7 +245,7 @@ func (s *Service) decided(ctx context.Context, key *v1alpha1.KMSKey, sequence in
 func (s *Service) live(ctx context.Context, key *v1alpha1.KMSKey) (*v1alpha1.KMSKey, error) {
 	now := &v1alpha1.KMSKey{}
 	err := s.Live.Get(ctx, client.ObjectKeyFromObject(key), now)
-	if apierrors.IsNotFound(err) || err == nil && now.UID != key.UID {
+	if apierrors.IsNotFound(err) || err == nil && (now.UID != key.UID || Gone(now)) {
 		return nil, ErrGone
 	}
 	if err != nil {

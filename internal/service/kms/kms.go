@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -78,6 +79,10 @@ func (s *Service) byName(ctx context.Context, namespace, name string, options ..
 	if err != nil {
 		return nil, fmt.Errorf("reading KMSKey %s: %w", name, err)
 	}
+	if Gone(key) {
+		return nil, fault.Stalled(v1alpha1.ReasonKeyNotFound, fmt.Errorf("%w: %s/%s was deleted, and finalizers of others hold its object; "+
+			"have them removed and create it again, or name another in kmsKeyRef", errKeyNotFound, namespace, name))
+	}
 	s.asOfNow(key)
 	return key, nil
 }
@@ -89,6 +94,7 @@ func (s *Service) ByARN(ctx context.Context, namespace, arn string) (*v1alpha1.K
 	if err != nil {
 		return nil, fmt.Errorf("looking for the KMSKey %s: %w", arn, err)
 	}
+	found.Items = slices.DeleteFunc(found.Items, func(k v1alpha1.KMSKey) bool { return Gone(&k) })
 	if len(found.Items) == 0 {
 		return nil, fault.Stalled(v1alpha1.ReasonKeyNotFound,
 			fmt.Errorf("%w: %s; apply the deleted KMSKey again, or restore it from a backup", errKeyNotFound, arn))

@@ -3,6 +3,7 @@ package kms
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -103,7 +104,7 @@ func (s *Service) FindOpening(ctx context.Context, region string, h keys.Header)
 }
 
 // list lists keys from the cache, without waiting for this process's writes: those of the API are seen before they are answered.
-// Only when there is nothing is it worth waiting, as the controllers' writes are not.
+// Only when there is nothing is it worth waiting, as the controllers' writes are not. Keys that are Gone are not among them.
 func (s *Service) list(ctx context.Context, options ...client.ListOption) ([]v1alpha1.KMSKey, error) {
 	var found v1alpha1.KMSKeyList
 	options = append(options, client.UnsafeDisableDeepCopy)
@@ -114,10 +115,11 @@ func (s *Service) list(ctx context.Context, options ...client.ListOption) ([]v1a
 	if err != nil {
 		return nil, fmt.Errorf("looking for KMSKeys: %w", err)
 	}
-	for i := range found.Items {
-		s.asOfNow(&found.Items[i])
+	there := slices.DeleteFunc(found.Items, func(k v1alpha1.KMSKey) bool { return Gone(&k) })
+	for i := range there {
+		s.asOfNow(&there[i])
 	}
-	return found.Items, nil
+	return there, nil
 }
 
 func eldest(found []v1alpha1.KMSKey) *v1alpha1.KMSKey {

@@ -204,6 +204,6 @@ func (s *Service) succeed(ctx context.Context, from, to *v1alpha1.KMSKey, c prim
 func succeeds(to, from *v1alpha1.KMSKey) bool {
 	of := to.Spec.ReplicaOf
 	done := of == nil && IsReplica(from) && from.Spec.ReplicaOf.Name == to.Name
-	return to.Spec.MultiRegion && (to.DeletionTimestamp.IsZero() || done) && to.Status.KeyID != "" && to.Status.KeyID == from.Status.KeyID &&
+	return to.Spec.MultiRegion && !Gone(to) && (to.DeletionTimestamp.IsZero() || done) && to.Status.KeyID != "" && to.Status.KeyID == from.Status.KeyID &&
 		arn.Account(to.Status.ARN) == arn.Account(from.Status.ARN) && len(to.Status.KeyMaterials) > 0 && (of == nil || of.Name == from.Name)
 }

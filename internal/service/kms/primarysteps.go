@@ -287,7 +287,7 @@ func (s *Service) EndStaleUpdate(ctx context.Context, key *v1alpha1.KMSKey) (end
 		if client.IgnoreNotFound(err) != nil {
 			return false, fmt.Errorf("reading KMSKey %s: %w", u.From, err)
 		}
-		if theirs, has := UpdateOf(from); err == nil && has && theirs.From == u.From && theirs.To == u.To {
+		if theirs, has := UpdateOf(from); err == nil && !Gone(from) && has && theirs.From == u.From && theirs.To == u.To {
 			return false, nil
 		}
 	}

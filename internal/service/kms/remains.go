@@ -131,7 +131,10 @@ func (s *Service) isThere(ctx context.Context, name client.ObjectKey, arn string
 	if client.IgnoreNotFound(err) != nil {
 		return false, false, fmt.Errorf("reading KMSKey %s: %w", name.Name, err)
 	}
-	return err == nil && key.Status.ARN == arn, err == nil && key.Status.ARN == "", nil
+	if err != nil || Gone(key) {
+		return false, false, nil
+	}
+	return key.Status.ARN == arn, key.Status.ARN == "", nil
 }
 
 // keptUntil is when the last tombstone of a KMSKey's ARN expires, zero if there is none.

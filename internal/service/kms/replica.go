@@ -49,10 +49,10 @@ func ReplicaName(primary string, r v1alpha1.KeyReplicaRegion) string {
 }
 
 // IsReplicaOf tells whether a KMSKey says that it is a replica of another of its namespace, and can be: both are multi-Region keys of one spec and usage, of
-// two regions, and it has that one's id, if it has any. A primary that has no id yet has no replicas.
+// two regions, and it has that one's id, if it has any. A primary that has no id yet has no replicas, and neither of the two is Gone.
 func (s *Service) IsReplicaOf(replica, primary *v1alpha1.KMSKey) bool {
 	of := replica.Spec.ReplicaOf
-	if of == nil || of.Name != primary.Name || replica.Namespace != primary.Namespace || replica.Name == primary.Name {
+	if of == nil || of.Name != primary.Name || replica.Namespace != primary.Namespace || replica.Name == primary.Name || Gone(replica) || Gone(primary) {
 		return false
 	}
 	region := RegionOf(replica, s.Region)

@@ -102,7 +102,7 @@ func (s *Service) unnamed(ctx context.Context, primary *v1alpha1.KMSKey, region,
 		if client.IgnoreNotFound(err) != nil {
 			return fmt.Errorf("reading KMSKey %s: %w", other, err)
 		}
-		if err == nil && existing.Spec.ReplicaOf != nil && existing.Spec.ReplicaOf.Name == primary.Name && entitled(primary, region, existing) {
+		if err == nil && !Gone(existing) && existing.Spec.ReplicaOf != nil && existing.Spec.ReplicaOf.Name == primary.Name && entitled(primary, region, existing) {
 			return ErrReplicaExists
 		}
 	}

@@ -6,9 +6,12 @@ import (
 	"fmt"
 	"time"
 
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/keys"
 	"strongroom.dev/strongroom/internal/fault"
+	"strongroom.dev/strongroom/internal/store"
 )
 
 // Enabled tells whether a key's spec lets it be used.
@@ -17,6 +20,12 @@ func Enabled(key *v1alpha1.KMSKey) bool { return key.Spec.Enabled == nil || *key
 // Scheduled tells whether a key's spec has it deleted at the end of its waiting period. A KMSKey that is deleted itself is not meant.
 func Scheduled(key *v1alpha1.KMSKey) bool {
 	return key.Spec.Deletion != nil && key.Spec.Deletion.Scheduled
+}
+
+// Gone tells whether a KMSKey is none any more though its object is there: its deletion has begun, and Finalizer, which holds it for as long as something needs the key, is off it. What
+// holds the object is somebody else's finalizer, which keeps nothing: the window of the key's material has begun. So nobody finds it here, by whatever name, and another may have its aliases.
+func Gone(key *v1alpha1.KMSKey) bool {
+	return store.BeingDeleted(key) && !controllerutil.ContainsFinalizer(key, Finalizer)
 }
 
 // PendingWindow is the waiting period of a key.

@@ -67,7 +67,14 @@ func tierAfter(spec *v1alpha1.ParameterSpec, now v1alpha1.ParameterTier, size in
 
 // SubjectOf is whose versions a parameter's are. ARN is empty as long as it has none.
 func (s *Service) SubjectOf(p *v1alpha1.Parameter) sealed.Subject {
-	return sealed.Subject{Namespace: p.Namespace, Name: p.Name, ARN: s.ARNOf(p), Reading: store.Reading(p), Type: string(p.Spec.Type)}
+	return SubjectUnder(p, s.ARNOf(p))
+}
+
+// SubjectUnder is SubjectOf for the ARN that a Parameter has, or gets with this pass. No version of a SecureString is read that no KMSKey encrypts: it takes none over (fits).
+func SubjectUnder(p *v1alpha1.Parameter, subject string) sealed.Subject {
+	return sealed.Subject{
+		Namespace: p.Namespace, Name: p.Name, ARN: subject, Reading: store.Reading(p), Type: string(p.Spec.Type), Keyed: p.Spec.Type == v1alpha1.ParameterSecureString,
+	}
 }
 
 // LostOf is a Parameter of an ARN as one whose versions are looked for.

@@ -73,6 +73,22 @@ var _ = Describe("A version", func() {
 		Entry("the name of its key, without a key", false, func(e *v1alpha1.Envelope) { e.Spec.KeyARN = "strongroom:domain-key/9" }),
 	)
 
+	It("under the keyring alone is none of an object whose versions are all under a KMSKey: somebody has put it there", func() {
+		under, plain := put(content(1, "hush")), put(keyless(2, "plain"))
+		keyed := of()
+		keyed.Keyed = true
+		value, err := kept.Value(ctx, keyed, under)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(string(value.Reveal())).To(Equal("hush"))
+		_, err = kept.Fetch(ctx, keyed, plain)
+		tampered(err)
+		_, err = kept.Value(ctx, keyed, plain)
+		tampered(err)
+		tampered(kept.Verify(ctx, keyed, plain))
+		Expect(err).To(MatchError(And(ContainSubstring("encrypted under no KMSKey"), Not(ContainSubstring("plain")))))
+		Expect(read(plain)).To(Equal("plain"), "it is whole, and of an object of another type")
+	})
+
 	It("is its own object's alone: another's of the same ARN does not open it", func() {
 		v := put(content(1, "hush"))
 		other := of()

@@ -56,6 +56,8 @@ type Subject struct {
 	Namespace, Name, ARN string
 	// Reading of the object (store.Reading), and its Type if its kind has types; for what takes versions over, and not for what reads them.
 	Reading, Type string
+	// Keyed tells that all versions of the object are encrypted under a KMSKey, so that one that is not was put there by somebody, and is not read: whoever may use the key has not made it.
+	Keyed bool
 }
 
 // Owner names the object in Envelopes.
@@ -128,7 +130,7 @@ func (v *Versions) verifyStored(ctx context.Context, of Subject, e *v1alpha1.Env
 	if err := v.Store.Take(ctx, of.Reading, e); err != nil {
 		return err
 	}
-	found, err := v.withKey(ctx, e)
+	found, err := v.withKey(ctx, of, e)
 	if err != nil {
 		return err
 	}
@@ -162,11 +164,14 @@ func (v *Versions) Fetch(ctx context.Context, of Subject, version versions.Versi
 	if err != nil {
 		return Version{}, err
 	}
-	return v.withKey(ctx, e)
+	return v.withKey(ctx, of, e)
 }
 
-func (v *Versions) withKey(ctx context.Context, e *v1alpha1.Envelope) (Version, error) {
-	if len(e.Spec.EncryptedDataKey) == 0 {
+func (v *Versions) withKey(ctx context.Context, of Subject, e *v1alpha1.Envelope) (Version, error) {
+	switch keyed := len(e.Spec.EncryptedDataKey) > 0; {
+	case !keyed && of.Keyed:
+		return Version{}, fmt.Errorf("%w: Envelope %s of version %s is encrypted under no KMSKey, as all versions of this %s are", store.ErrTampered, e.Name, e.Spec.Version, v.Kind.Owner)
+	case !keyed:
 		return Version{Envelope: e}, nil
 	}
 	key, err := v.KMS.ByARN(ctx, e.Namespace, e.Spec.KeyARN)

@@ -210,8 +210,10 @@ func foreign(secret *v1alpha1.Secret) bool {
 			attempt.Annotations[key] = value
 		}
 	}
-	if IsReplica(secret) { // it has its primary as its owner
-		attempt.OwnerReferences = slices.DeleteFunc(slices.Clone(secret.OwnerReferences), func(o metav1.OwnerReference) bool { return o.Kind != ownerKind || o.Name != PrimaryName(secret) })
+	for _, o := range secret.OwnerReferences { // a replica has its primary
+		if primaryOf(secret)(o) {
+			attempt.OwnerReferences = append(attempt.OwnerReferences, o)
+		}
 	}
 	return adoption.Check(secret, attempt) != nil
 }

@@ -90,25 +90,30 @@ func Shape(replica, primary *v1alpha1.Secret, as *v1alpha1.ReplicaRegion) {
 	}
 }
 
-// primaryOf tells of an owner of a replica whether it is its primary. Nobody makes a replica of a Secret that is there.
+// ownsAsSecret tells of an owner that it is a Secret of Strongroom, which is a primary: core Secrets have the same kind, and are of another group.
+func ownsAsSecret(o metav1.OwnerReference) bool {
+	return o.Kind == ownerKind && o.APIVersion == v1alpha1.SchemeGroupVersion.String()
+}
+
+// primaryOf tells of an owner of a Secret whether it is the primary that the Secret names as a replica, whichever object of that name. Whoever asks who else owns a replica asks by this. Nobody
+// makes a replica of a Secret that is there.
 func primaryOf(secret *v1alpha1.Secret) func(metav1.OwnerReference) bool {
 	return func(o metav1.OwnerReference) bool {
-		return IsReplica(secret) && o.Name == PrimaryName(secret) && o.Kind == ownerKind && o.APIVersion == v1alpha1.SchemeGroupVersion.String()
+		return IsReplica(secret) && ownsAsSecret(o) && o.Name == PrimaryName(secret)
 	}
 }
 
 // Detach takes the primary from a Secret's owners, and tells whether it was one.
 func Detach(secret *v1alpha1.Secret) bool {
 	before := len(secret.OwnerReferences)
-	secret.OwnerReferences = slices.DeleteFunc(slices.Clone(secret.OwnerReferences), func(o metav1.OwnerReference) bool {
-		return o.Kind == ownerKind && o.APIVersion == v1alpha1.SchemeGroupVersion.String()
-	})
+	secret.OwnerReferences = slices.DeleteFunc(slices.Clone(secret.OwnerReferences), ownsAsSecret)
 	return len(secret.OwnerReferences) < before
 }
 
-// OwnedBy tells whether a Secret was taken up as a replica of another.
+// OwnedBy tells whether a Secret was taken up as a replica of another: that one, and not one that had its name before, is its owner as its primary.
 func OwnedBy(replica, primary *v1alpha1.Secret) bool {
-	return slices.ContainsFunc(replica.OwnerReferences, func(o metav1.OwnerReference) bool { return o.UID == primary.UID })
+	isPrimary := primaryOf(replica)
+	return slices.ContainsFunc(replica.OwnerReferences, func(o metav1.OwnerReference) bool { return isPrimary(o) && o.UID == primary.UID })
 }
 
 // BindAs gives a replica the binding of its primary's resource policy: whoever is made again under the name of one that the primary trusted is not
