@@ -10,6 +10,7 @@ import (
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/controllers/parametertree"
+	"strongroom.dev/strongroom/internal/core/fairshare"
 	"strongroom.dev/strongroom/internal/projection"
 	"strongroom.dev/strongroom/test/environment"
 )
@@ -19,11 +20,15 @@ var _ = Describe("Trees of a namespace that have had many bytes written", func()
 		members = 40 // of 8,000 characters each: a write of a tree is some 330 KB
 		burst   = 4 << 20
 	)
-	var first *v1alpha1.Parameter
+	var (
+		first  *v1alpha1.Parameter
+		budget *fairshare.Budget
+	)
 	large := func(p *v1alpha1.Parameter) { p.Spec.Tier = v1alpha1.TierAdvanced }
 	text := func(n int) string { return strings.Repeat(fmt.Sprintf("%08d", n), 1000) }
 	BeforeEach(func() {
-		world.ParameterTree.Pace = parametertree.NewPace(projection.NewBudget(world.Clock.Now), world.Clock.Now)
+		budget = projection.NewBudget(world.Clock.Now)
+		world.ParameterTree.Pace = parametertree.NewPace(budget, world.Clock.Now)
 		DeferCleanup(func() { world.ParameterTree.Pace = nil })
 		for n := range members {
 			p := put(fmt.Sprint("x", n), fmt.Sprint("/p/x", n), text(n), large)
@@ -88,11 +93,28 @@ var _ = Describe("Trees of a namespace that have had many bytes written", func()
 		Expect(configMap("other").Data).To(HaveLen(members))
 	})
 
-	It("are not held when a parameter is deleted", func() {
+	It("are held when specs change without end", func() {
 		t := ready()
-		spend(t)
-		Expect(once(t)).NotTo(BeZero())
+		writes := 0
+		for ; writes < 400; writes++ {
+			world.Update(t, func() {
+				t.Spec.Keys = &v1alpha1.ParameterTreeKeys{Format: []v1alpha1.ParameterKeyFormat{v1alpha1.KeyDotted, v1alpha1.KeyUpperSnake}[writes%2]}
+			})
+			if once(t) > 0 {
+				break
+			}
+		}
+		Expect(writes).To(BeNumerically("~", (64<<20)/(members*8200), 20))
+	})
+
+	It("are not held when a parameter is deleted, which they look at once a second", func() {
+		t := ready()
+		budget.Settle(world.Namespace, "somebody", 16<<20) // half a minute's
+		change(first, text(1))
+		Expect(once(t)).To(Equal(10 * time.Second))
 		world.Remove(first)
+		Expect(once(t)).To(Equal(time.Second), "another tree of the namespace has looked in this moment")
+		world.Clock.Advance(time.Second)
 		Expect(once(t)).To(BeZero())
 		Expect(configMap("tree").Data).To(HaveLen(members - 1))
 	})

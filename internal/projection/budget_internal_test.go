@@ -1,0 +1,72 @@
+package projection
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/core/secretbytes"
+	"strongroom.dev/strongroom/internal/fault"
+)
+
+// showingOf is of a target of so many bytes, of which status knows another content.
+func showingOf(namespace, name string, bytes int, now time.Time) *Showing {
+	return &Showing{
+		Namespace: namespace, Owner: Owner{Name: name, UID: "1"}, Now: now, Former: &Former{Name: "target", Digest: "before"},
+		Target: &Target{Name: "target", Data: map[string]secretbytes.Bytes{"k": secretbytes.Copy(make([]byte, bytes))}},
+	}
+}
+
+func TestAnotherContentWaitsWhereManyBytesWereWritten(t *testing.T) {
+	now := time.Date(2026, 11, 30, 3, 0, 0, 0, time.UTC)
+	p := &Projector{Budget: NewBudget(func() time.Time { return now })}
+	written := 0
+	for ; written < 100; written++ {
+		s := showingOf("shop", "big", 1<<20, now)
+		if p.afford(s, "now") != nil {
+			break
+		}
+		p.pay(s, true)
+	}
+	if written != 4 { // with its keys each is a little more than a quarter of what there is
+		t.Errorf("%d were written at once", written)
+	}
+	err := p.afford(showingOf("shop", "big", 1<<20, now), "now")
+	f := fault.Of(err)
+	if err == nil || f.Reason != v1alpha1.ReasonProgressing || f.Stalled || f.RetryAfter <= 0 || f.RetryAfter > time.Second || !strings.Contains(f.Error(), "is shown at 2026-11-30T03:00:0") {
+		t.Errorf("%v, again after %s", err, f.RetryAfter)
+	}
+	for name, s := range map[string]*Showing{
+		"another namespace's":               showingOf("other", "big", 1<<20, now),
+		"one that status does not know":     {Namespace: "shop", Owner: Owner{Name: "new", UID: "1"}, Now: now, Target: showingOf("", "", 1, now).Target},
+		"one whose controller asks himself": func() *Showing { s := showingOf("shop", "tree", 1, now); s.Paid = true; return s }(),
+	} {
+		if err := p.afford(s, "now"); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if err := p.afford(showingOf("shop", "same", 1, now), "before"); err != nil {
+		t.Errorf("what is shown already: %v", err)
+	}
+	now = now.Add(3 * time.Second)
+	s := showingOf("shop", "big", 1<<20, now)
+	if err := p.afford(s, "now"); err != nil {
+		t.Errorf("when its time has come: %v", err)
+	}
+	p.pay(s, false)
+	if err := p.afford(showingOf("shop", "next", 1, now), "now"); err != nil {
+		t.Errorf("after one that was as it is to be: %v", err)
+	}
+}
+
+func TestWithoutABudgetNothingWaits(t *testing.T) {
+	p := &Projector{}
+	for range 100 {
+		s := showingOf("shop", "big", 1<<20, time.Time{})
+		if err := p.afford(s, "now"); err != nil {
+			t.Fatal(err)
+		}
+		p.pay(s, true)
+	}
+}
