@@ -9,7 +9,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -30,6 +29,8 @@ const (
 	longestRetentionCheck = 6 * time.Hour
 	// maximumRetained is the number of those that there may be before the next content waits, and that status names: of those that are in use.
 	maximumRetained = 64
+	// suffixLength is that of the part of a digest, in hexadecimal digits, which tells one content's name from another's.
+	suffixLength = 10
 )
 
 // Retained is a core Secret that another has taken the place of.
@@ -42,7 +43,7 @@ type Retained struct {
 // immutableName is the name of the core Secret for one content and type: the name that the owner gave it, and a part of a digest under the
 // installation's own key, so that the name tells nothing of the content.
 func immutableName(ring *keyring.Keyring, t *Target, digest string) string {
-	return t.Name + "-" + ring.Digest("immutable", []byte(digest), []byte(t.secretType()))[:10]
+	return t.Name + "-" + ring.Digest("immutable", []byte(digest), []byte(t.secretType()))[:suffixLength]
 }
 
 func (t *Target) immutable() *bool {
@@ -66,7 +67,8 @@ func (s *Showing) succeeds() bool {
 // succeed has workloads use the core Secret that is there now, and removes former ones that nothing uses any more.
 //
 // Crash-safe: the new core Secret is written before; a former one is found by who controls it, not by status alone, and goes after its
-// retention and a look at who uses it. Until status names it as a former one, its retention has not begun.
+// retention and a look at who uses it. Until status names it as a former one, its retention has not begun. Workloads are switched before
+// status knows the new one, and again by each pass until it does, which changes nothing twice.
 func (p *Projector) succeed(ctx context.Context, s *Showing, shown *Shown) error {
 	var contested error
 	owned, err := p.owned(ctx, s)
@@ -137,14 +139,12 @@ func (p *Projector) ownBase(ctx context.Context, s *Showing) (base []string, con
 	if s.base == "" || len(s.Restart) == 0 { // there is nobody to switch
 		return nil, nil, nil
 	}
-	there := &metav1.PartialObjectMetadata{}
-	there.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
-	err = p.Live.Get(ctx, client.ObjectKey{Namespace: s.Namespace, Name: s.base}, there)
-	if apierrors.IsNotFound(err) {
-		return []string{s.base}, nil, nil
-	}
+	there, err := p.coreSecretNow(ctx, s.Namespace, s.base)
 	if err != nil {
-		return nil, nil, fmt.Errorf("reading core Secret %s: %w", s.base, err)
+		return nil, nil, err
+	}
+	if there == nil {
+		return []string{s.base}, nil, nil
 	}
 	controller := metav1.GetControllerOfNoCopy(there)
 	if controller != nil && (controller.UID == s.Owner.UID || there.Annotations[v1alpha1.SubjectAnnotation] == s.Owner.ARN && isOwner(controller, s.Owner)) {

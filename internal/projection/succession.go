@@ -74,11 +74,12 @@ func (p *Projector) used(ctx context.Context, namespace string) (map[string]bool
 }
 
 // switchReferences has the workloads that are to be restarted use the core Secret that is shown in the place of others, and returns the names of
-// those that it changed: another pod template is what restarts them. One that names none of the others is left alone, and so doing it again
-// does nothing.
+// those that it changed: another pod template is what restarts them. So it does with those of an earlier incarnation (see addEarlier). One that names none of
+// all these is left alone, and so doing it again does nothing.
 func (p *Projector) switchReferences(ctx context.Context, s *Showing, others []string) ([]string, error) {
 	var switched []string
 	var failed error
+	from := originsOf(s, others)
 	for i, target := range s.Restart {
 		if err := validate(i, &target); err != nil {
 			continue // Show says so
@@ -89,7 +90,7 @@ func (p *Projector) switchReferences(ctx context.Context, s *Showing, others []s
 			continue
 		}
 		for i := range workloads {
-			changed, err := p.switchWorkload(ctx, s, &workloads[i], others)
+			changed, err := p.switchWorkload(ctx, s, &workloads[i], from)
 			if err != nil {
 				failed = fault.Join(failed, fmt.Errorf("switching %s %s to core Secret %s: %w", target.Kind, workloads[i].Name, s.Target.Name, err))
 			}
@@ -102,7 +103,7 @@ func (p *Projector) switchReferences(ctx context.Context, s *Showing, others []s
 }
 
 // switchWorkload changes one, on the condition that nobody else has since it was read.
-func (p *Projector) switchWorkload(ctx context.Context, s *Showing, w *metav1.PartialObjectMetadata, others []string) (bool, error) {
+func (p *Projector) switchWorkload(ctx context.Context, s *Showing, w *metav1.PartialObjectMetadata, from *origins) (bool, error) {
 	live := &unstructured.Unstructured{}
 	live.SetGroupVersionKind(w.GroupVersionKind())
 	if err := p.Live.Get(ctx, client.ObjectKeyFromObject(w), live); err != nil {
@@ -111,8 +112,11 @@ func (p *Projector) switchWorkload(ctx context.Context, s *Showing, w *metav1.Pa
 	before := live.DeepCopy()
 	changed := false
 	for _, spec := range nested(live.Object, "spec", "template", "spec") {
+		if err := p.addEarlier(ctx, s, spec, from); err != nil {
+			return false, err
+		}
 		changed = renameReferences(spec, func(name string) string {
-			if name != "" && slices.Contains(others, name) {
+			if from.names[name] {
 				return s.Target.Name
 			}
 			return name
