@@ -161,8 +161,11 @@ var _ = Describe("A certificate that is requested", func() {
 		ca, err := world.Services.Authorities.ByARN(ctx, world.Namespace, authority)
 		Expect(err).NotTo(HaveOccurred())
 		Expect(world.Services.Authorities.Revoke(ctx, ca, c.Status.Serial, pki.KeyCompromise)).To(Succeed())
-		d := describe(made)
-		Expect(d.Status).To(Equal(types.CertificateStatusRevoked))
+		var d *types.CertificateDetail
+		Eventually(func() types.CertificateStatus { // nobody's request has revoked it, which is what a request that reads would not wait for either
+			d = describe(made)
+			return d.Status
+		}).Should(Equal(types.CertificateStatusRevoked))
 		Expect(d.RevokedAt).NotTo(BeNil())
 	})
 
