@@ -33,6 +33,8 @@ type Showing struct {
 
 	// base is the name of an immutable target as the owner has it.
 	base string
+	// tried tells that workloads were to be restarted: what is wrong with Restart is said then.
+	tried bool
 }
 
 // Former is a target as an object's status knows it.
@@ -90,6 +92,9 @@ func (p *Projector) Show(ctx context.Context, s *Showing) (shown Shown, err erro
 		failed := p.succeed(ctx, s, &shown)
 		shown.Done = failed == nil
 		err = fault.Join(err, failed)
+	}
+	if s.tried {
+		return shown, err
 	}
 	return shown, fault.Join(ValidateRestart(s.Restart), err)
 }
@@ -164,6 +169,7 @@ func (p *Projector) restarted(ctx context.Context, s *Showing, shown Shown, cont
 		return shown, fault.Join(contested, laterRestart(wait, s.Now))
 	}
 	var err error
+	s.tried = true
 	if shown.Restarted, err = p.restart(ctx, s, shown.Digest); err != nil {
 		return shown, err
 	}
