@@ -308,4 +308,25 @@ var _ = Describe("Restarts by a tree", func() {
 		reconcile(t)
 		Expect(restarts()).To(Equal(int64(2)), "back to earlier data is other data")
 	})
+
+	It("by targets that are none are told once each, whether there is other data or not, and the others are restarted", func() {
+		web := deployment("web")
+		near := v1alpha1.RestartTarget{Kind: v1alpha1.RestartDeployment, Selector: &metav1.LabelSelector{
+			MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "a", Operator: "Near"}},
+		}}
+		a := put("a", "/p/a", "1")
+		t := tree(func(t *v1alpha1.ParameterTree) {
+			t.Spec.Target.Restart = []v1alpha1.RestartTarget{near, {Kind: v1alpha1.RestartDeployment, Name: "web"}, near}
+		})
+		for range 2 {
+			reconcile(t)
+			refused(t, v1alpha1.ReasonInvalidSelector)
+			Expect(stalled(t)).To(BeTrue())
+			Expect(strings.Count(condition(t).Message, "Near")).To(Equal(2), condition(t).Message)
+			Expect(condition(t).Message).To(And(ContainSubstring("spec.target.restart[0]"), ContainSubstring("spec.target.restart[2]")))
+			change(a, "2")
+		}
+		world.Refresh(web)
+		Expect(web.Generation).To(Equal(int64(2)))
+	})
 })

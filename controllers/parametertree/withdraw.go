@@ -68,16 +68,16 @@ func (r *Reconciler) living(ctx context.Context, namespace string) (*living, err
 	return out, nil
 }
 
-// valued are those Parameters that have a value, or had one that comes back. One that has neither versions nor an Envelope was declared under the name of one that is gone: it has the name, and
-// nothing of what is shown under it. A Parameter whose status was lost has its Envelopes still.
+// valued are those Parameters that have a value, or had one that comes back. One that has no versions, and to which none comes back, was declared under the name of one that is gone: it has the
+// name, and nothing of what is shown under it; so does one of another type, which takes no version over. To a Parameter whose status was lost its versions come back.
 func (r *Reconciler) valued(ctx context.Context, living []*v1alpha1.Parameter) (out []*v1alpha1.Parameter, err error) {
 	for _, p := range living {
 		if len(p.Status.Versions) == 0 {
-			envelopes, err := r.Parameters.Store.OfOwner(ctx, p.Namespace, parameterstore.Owner(p.Name))
+			returns, err := r.Parameters.Returns(ctx, p)
 			if err != nil {
 				return nil, err
 			}
-			if !slices.ContainsFunc(envelopes, func(e v1alpha1.Envelope) bool { return e.Spec.Class == v1alpha1.EnvelopeParameterVersion }) {
+			if !returns {
 				continue
 			}
 		}

@@ -5,6 +5,7 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -109,6 +110,35 @@ var _ = Describe("A tree that cannot be shown whole", func() {
 		refused(t, v1alpha1.ReasonSourceNotFound, "/p/a")
 		Expect(configMap("tree").Data).To(Equal(map[string]string{"b": "2"}))
 	})
+
+	DescribeTable("lets go of what is deleted though another of its name is there, of a type that takes no version over",
+		func(change edit, sealed bool) {
+			password := secure("password", "/p/password")
+			put("other", "/p/other", "1")
+			t := ready(secret(v1alpha1.ParameterTreeSecret{}), change)
+			Expect(coreSecret("tree").Data).To(HaveKey("password"))
+			world.Remove(password)
+			if sealed {
+				Eventually(func() []v1alpha1.Envelope {
+					world.Sweep("Parameter", "password")
+					return world.Envelopes(v1alpha1.EnvelopeTombstone)
+				}).Should(HaveLen(1), "it does not open later")
+				world.Seen(&world.Envelopes(v1alpha1.EnvelopeTombstone)[0])
+			}
+			again := declare("password", "/p/password") // a String without a value
+			pass(again)
+			Expect(meta.FindStatusCondition(again.Status.Conditions, v1alpha1.ConditionReady)).To(HaveField("Reason", v1alpha1.ReasonTypeMismatch))
+			if sealed {
+				world.Seal(errSealed)
+			}
+			reconcile(t)
+			refused(t, v1alpha1.ReasonSourceNotFound)
+			Expect(coreSecret("tree").Data).NotTo(HaveKey("password"))
+		},
+		Entry("in a tree that it is in", edit(func(*v1alpha1.ParameterTree) {}), false),
+		Entry("in a tree of SecureStrings alone", filtered(filter{Types: []v1alpha1.ParameterType{v1alpha1.ParameterSecureString}}), false),
+		Entry("while the keyring is sealed", edit(func(*v1alpha1.ParameterTree) {}), true),
+	)
 
 	It("keeps what it shows of a parameter whose status is lost, which comes back", func() {
 		a := put("a", "/p/a", "1")

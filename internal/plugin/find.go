@@ -18,6 +18,8 @@ import (
 type reference struct {
 	kind kind
 	name string
+	// guessed tells that no kind was typed.
+	guessed bool
 }
 
 // refer reads one or two arguments. The name of a kind of which there is one object alone is enough for that. A name may hold slashes, as those of AWS do: what is before the first one is a kind only if there is such a kind.
@@ -32,14 +34,14 @@ func refer(args []string, fit func(kind) bool) (reference, error) {
 		}
 		r.kind, r.name = k, args[1]
 	default:
-		r.name = args[0]
+		r.name, r.guessed = args[0], true
 		if k, found := kindOf(args[0]); found && k.only != "" {
-			r.kind, r.name = k, k.only
+			r.kind, r.name, r.guessed = k, k.only, false
 			break
 		}
 		if before, after, cut := strings.Cut(args[0], "/"); cut && after != "" {
 			if k, found := kindOf(before); found {
-				r.kind, r.name = k, after
+				r.kind, r.name, r.guessed = k, after, false
 			}
 		}
 	}
@@ -68,9 +70,17 @@ func (r reference) find(ctx context.Context, cluster client.Client, namespace st
 	}
 	i := slices.IndexFunc(objects, func(o object) bool { return r.kind.is(o, r.name) })
 	if i < 0 {
-		return nil, missing("namespace %s has no %s %s", namespace, r.kind.name, r.name)
+		return nil, missing("namespace %s has no %s %s%s", namespace, r.kind.name, r.name, r.hint())
 	}
 	return objects[i], nil
+}
+
+// hint says how to name an object of another kind, to a user who typed none.
+func (r reference) hint() string {
+	if !r.guessed {
+		return ""
+	}
+	return "; if it is of another kind, give that first, as in: parameter " + r.name
 }
 
 // locate reads the object that the arguments of a command name, of a kind that fits.

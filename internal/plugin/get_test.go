@@ -119,6 +119,7 @@ var _ = Describe("what cannot be had", func() {
 	},
 		Entry("an object that is not there", ExitNotFound, "has no Secret missing", "get", "secret", "missing"),
 		Entry("a name of AWS that is not there", ExitNotFound, "has no Secret prod/missing", "history", "prod/missing"),
+		Entry("a name without a kind of what is no Secret", ExitNotFound, "has no Secret /prod/missing; if it is of another kind, give that first, as in: parameter /prod/missing", "history", "/prod/missing"),
 		Entry("a rotation of what is not there", ExitNotFound, "has no KMSKey alias/x", "rotate", "kmskey", "alias/x"),
 		Entry("a kind that is not there", ExitFailed, `no kind "pods": give one of secret, parameter`, "get", "pods"),
 		Entry("a name without a kind", ExitFailed, `no kind "db"`, "get", "db"),
@@ -130,6 +131,13 @@ var _ = Describe("what cannot be had", func() {
 		Entry("no argument", ExitFailed, "between 1 and 2", "history"),
 		Entry("a value of a key", ExitFailed, "this is for secret, parameter", "reveal", "kmskey/shop"),
 	)
+
+	It("is said without a word about kinds to who gave one", func() {
+		for _, arguments := range [][]string{{"secret", "missing"}, {"secret/missing"}, {"parameter", "/prod/missing"}} {
+			_, _, err := run(append([]string{"history"}, arguments...)...)
+			Expect(err).To(MatchError(And(ContainSubstring("has no"), Not(ContainSubstring("kind")))), "%v", arguments)
+		}
+	})
 
 	It("is denied with another exit code than what is missing", func() {
 		nobody, err := cp.AddUser("nobody")

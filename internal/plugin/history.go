@@ -31,8 +31,9 @@ func newHistory() *cobra.Command {
 		Short: "Show the versions of a Secret or Parameter, or the materials of a KMSKey, newest first",
 		Long: "Show the versions of a Secret with their stages, those of a Parameter with their labels, or the materials of a KMSKey. KIND is secret if it\n" +
 			"is left out. NAME is that of the object, or its name, alias or ARN in AWS. No value is shown: see reveal.",
-		Example: "  strongroom history -n shop db\n  strongroom history -n shop prod/shop/db -o json\n  strongroom history -n shop kmskey/shop",
-		Args:    cobra.RangeArgs(1, 2),
+		Example: "  strongroom history -n shop db\n  strongroom history -n shop prod/shop/db -o json\n  strongroom history -n shop parameter log-level\n" +
+			"  strongroom history -n shop parameter /shop/log-level\n  strongroom history -n shop kmskey/shop",
+		Args: cobra.RangeArgs(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return f.run(cmd.Context(), cmd.OutOrStdout(), args)
 		},

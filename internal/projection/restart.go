@@ -47,15 +47,14 @@ func AnnotationKey(secretName string) string {
 // +kubebuilder:rbac:groups=apps,resources=deployments;statefulsets;daemonsets,verbs=get;list;patch
 // +kubebuilder:rbac:groups=argoproj.io,resources=rollouts,verbs=get;list;patch
 
-// ValidateRestart says whether all targets can be looked for. The fault says InvalidSelector. A name becomes part of a URL, so
+// ValidateRestart says whether all targets can be looked for, and of each that cannot why. The fault says InvalidSelector. A name becomes part of a URL, so
 // one that could lead to another object, or another namespace, is refused here too, whatever the schema lets through.
 func ValidateRestart(targets []v1alpha1.RestartTarget) error {
+	var invalid error
 	for i := range targets {
-		if err := validate(i, &targets[i]); err != nil {
-			return err
-		}
+		invalid = fault.Join(invalid, validate(i, &targets[i]))
 	}
-	return nil
+	return invalid
 }
 
 func validate(i int, target *v1alpha1.RestartTarget) error {
@@ -73,13 +72,12 @@ func validate(i int, target *v1alpha1.RestartTarget) error {
 
 // Restart sets the annotation on each workload's pod template, or spec.restartAt of a Rollout, by server-side apply, under a field manager of the Secret's
 // own, and returns the names of the workloads. A workload that does not exist needs no restart. One that cannot be
-// restarted keeps the others from nothing; the error names each. Repeating it with the same token changes nothing.
+// restarted keeps the others from nothing; the error names each, and first what ValidateRestart does. Repeating it with the same token changes nothing.
 func (p *Projector) Restart(ctx context.Context, r Restart) ([]string, error) {
 	var restarted []string
-	var failed error
+	failed := ValidateRestart(r.Targets)
 	for i, target := range r.Targets {
-		if err := validate(i, &target); err != nil {
-			failed = fault.Join(failed, err)
+		if validate(i, &target) != nil {
 			continue
 		}
 		workloads, err := p.workloads(ctx, r.Namespace, target)

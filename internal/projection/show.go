@@ -35,6 +35,8 @@ type Showing struct {
 
 	// base is the name of an immutable target as the owner has it.
 	base string
+	// tried tells that workloads were to be restarted: what is wrong with Restart is said then.
+	tried bool
 }
 
 // Former is a target as an object's status knows it.
@@ -92,6 +94,9 @@ func (p *Projector) Show(ctx context.Context, s *Showing) (shown Shown, err erro
 		failed := p.succeed(ctx, s, &shown)
 		shown.Done = failed == nil
 		err = fault.Join(err, failed)
+	}
+	if s.tried {
+		return shown, err
 	}
 	return shown, fault.Join(ValidateRestart(s.Restart), err)
 }
@@ -168,6 +173,7 @@ func (p *Projector) restarted(ctx context.Context, s *Showing, shown Shown, cont
 		shown.Digest, shown.Done = Unrestarted, true
 		return shown, fault.Join(contested, laterRestart(wait, s.Now))
 	}
+	s.tried = true
 	restarted, err := p.restart(ctx, s, shown.Digest)
 	shown.Restarted, shown.Done = restarted, true
 	if err != nil { // what is written is to be taken away some day, whatever becomes of the restart, which is made again

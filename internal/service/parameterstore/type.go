@@ -86,6 +86,14 @@ func (s *Service) checkType(ctx context.Context, p *v1alpha1.Parameter, subject 
 	return typeError(s.Versions().Fits(ctx, lost))
 }
 
+// Returns tells whether versions may come back to a Parameter whose status has none: it was deleted and is applied again within its recovery window, as what it was, or its status was lost. It reads
+// what is cached, and takes nothing.
+func (s *Service) Returns(ctx context.Context, p *v1alpha1.Parameter) (bool, error) {
+	lost := LostOf(p, "")
+	lost.Mine = func(subject string) bool { return IsOwn(p, subject) } // status may have no ARN yet
+	return s.Versions().Returns(ctx, lost)
+}
+
 // typeError is AWS's error of a put whose type is another than that of the versions that are kept. Any other error it returns as it is.
 func typeError(err error) error {
 	var other *otherType

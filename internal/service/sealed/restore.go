@@ -94,6 +94,16 @@ func (v *Versions) Fits(ctx context.Context, lost Lost) error {
 	return v.fits(lost.Type, r.stored, content.Spec)
 }
 
+// Returns tells whether any version of a lost object may come back to it: there is one of its ARN, the recovery window was not over when it was made, and it is of its type. It takes nothing,
+// and opens no version. A last spec that cannot be read, as while the keyring is sealed, makes no difference between types that the Envelopes do not tell apart: then they may come back.
+func (v *Versions) Returns(ctx context.Context, lost Lost) (bool, error) {
+	_, r, content, err := v.left(ctx, lost)
+	if r == nil {
+		return false, err
+	}
+	return v.fits(lost.Type, r.stored, content.Spec) == nil, nil
+}
+
 func (v *Versions) fits(objectType string, stored []*v1alpha1.Envelope, former []byte) error {
 	if v.Kind.Fits == nil || objectType == "" {
 		return nil

@@ -222,6 +222,30 @@ var _ = Describe("Restoring", func() {
 		tampered(err)
 	})
 
+	It("tells that versions may come back, to an object of their type and within the window, also while the keyring is sealed", func() {
+		returns := func(of string, created time.Duration) bool {
+			GinkgoHelper()
+			at := lost()
+			at.Type, at.Created = of, at.Created.Add(created)
+			back, err := kept.Returns(ctx, at)
+			Expect(err).NotTo(HaveOccurred())
+			return back
+		}
+		Expect(returns("SecureString", 0)).To(BeFalse(), "there is nothing")
+		entomb(three(), time.Hour)
+		for _, sealed := range []bool{false, true} {
+			if sealed {
+				world.Seal(keyring.ErrSealed)
+			}
+			Expect(returns("SecureString", 0)).To(BeTrue())
+			Expect(returns("String", 0)).To(BeFalse())
+			Expect(returns("SecureString", time.Hour)).To(BeFalse(), "the window is over")
+			other := lost()
+			other.Mine = func(string) bool { return false }
+			Expect(kept.Returns(ctx, other)).To(BeFalse())
+		}
+	})
+
 	It("waits while a key is not whole or the keyring is sealed: that is no verdict on a version", func() {
 		three()
 		world.Refresh(key)
