@@ -265,6 +265,27 @@ var _ = Describe("A SecureString's Envelope", func() {
 		Expect(configMap("a").Data).To(HaveKeyWithValue("LOG_LEVEL", "debug"))
 	})
 
+	It("that is planted there under a key, of a String, is named, and nobody is told to delete the Parameter", func() {
+		key := world.ReadyKey("key")
+		p := ready("a")
+		planted := envelopeOf(p)
+		planted.ObjectMeta = metav1.ObjectMeta{Namespace: p.Namespace, Name: store.Name(v1alpha1.EnvelopeParameterVersion, p.Status.ARN, 2)}
+		planted.Spec.Sequence, planted.Spec.Version = 2, "2"
+		planted.Spec.KeyARN, planted.Spec.EncryptedDataKey = key.Status.ARN, planted.Spec.Ciphertext
+		world.Create(planted)
+		world.Update(p, func() { unset(p) })
+		reconcile(p)
+		Expect(condition(p)).To(And(HaveField("Reason", v1alpha1.ReasonEnvelopeTampered), HaveField("Message", And(
+			ContainSubstring("Envelope "+planted.Name+" of version 2 is of another type"), ContainSubstring("delete it"), Not(ContainSubstring("elete this Parameter"))))))
+		Expect(putByAPI(p, "debug")).To(MatchError(And(ContainSubstring(planted.Name), Not(ContainSubstring("deleted parameter")))))
+		Expect(p.Status.Versions).To(HaveLen(1))
+		world.Remove(planted)
+		world.Update(p, func() { p.Spec.Value = "debug" })
+		reconcile(p)
+		Expect(condition(p)).To(HaveField("Status", metav1.ConditionTrue), "%+v", condition(p))
+		Expect(configMap("a").Data).To(HaveKeyWithValue("LOG_LEVEL", "debug"))
+	})
+
 	It("waits for a sealed keyring and a disabled key, and the target stays as it is", func() {
 		key := world.ReadyKey("key")
 		p := ready("a", secure("key"))

@@ -135,9 +135,9 @@ var _ = Describe("A tree that cannot be shown whole", func() {
 			refused(t, v1alpha1.ReasonSourceNotFound)
 			Expect(coreSecret("tree").Data).NotTo(HaveKey("password"))
 		},
-		Entry("in a tree that it is in", edit(func(*v1alpha1.ParameterTree) {}), false),
+		Entry("in a tree that it is in", func(*v1alpha1.ParameterTree) {}, false),
 		Entry("in a tree of SecureStrings alone", filtered(filter{Types: []v1alpha1.ParameterType{v1alpha1.ParameterSecureString}}), false),
-		Entry("while the keyring is sealed", edit(func(*v1alpha1.ParameterTree) {}), true),
+		Entry("while the keyring is sealed", func(*v1alpha1.ParameterTree) {}, true),
 	)
 
 	It("keeps what it shows of a parameter whose status is lost, which comes back", func() {

@@ -26,7 +26,7 @@ func (v *Versions) Resume(ctx context.Context, of Subject, ix versions.Index) (v
 		if !found {
 			return ix, nil
 		}
-		if err := v.fits(of.Type, []*v1alpha1.Envelope{e}, nil); err != nil {
+		if err := v.fitsNext(of.Type, e); err != nil {
 			return ix, err
 		}
 		if err := v.Store.Take(ctx, of.Reading, e); err != nil {
@@ -54,6 +54,16 @@ func (v *Versions) verifyNext(ctx context.Context, of Subject, next versions.Ver
 	value, err := v.decrypt(ctx, found)
 	value.Wipe()
 	return err
+}
+
+// fitsNext says whether an Envelope that stands where the next version goes is of the object's type. The first one may be what is kept of a deleted object, and the error is that of Kind.Fits then. Behind
+// versions that the object has already, nothing that was deleted can be: somebody has put it there, and it is told as what does not open there is.
+func (v *Versions) fitsNext(objectType string, e *v1alpha1.Envelope) error {
+	err := v.fits(objectType, []*v1alpha1.Envelope{e}, nil)
+	if err == nil || e.Spec.Sequence == 1 {
+		return err
+	}
+	return uncommitted(fmt.Errorf("%w: Envelope %s of version %s is of another type than the object, which is a %s", store.ErrTampered, e.Name, e.Spec.Version, objectType))
 }
 
 // uncommitted says what to do about an Envelope where the next version goes that does not open as one. Mostly somebody has put it there: it is in no index, so nobody was

@@ -124,7 +124,7 @@ func (v *Versions) verifyStored(ctx context.Context, of Subject, e *v1alpha1.Env
 	if err := store.CheckIdentity(e, v.Owner(of.Name), of.ARN, store.Version(e)); err != nil {
 		return err
 	}
-	if err := v.fits(of.Type, []*v1alpha1.Envelope{e}, nil); err != nil {
+	if err := v.fitsNext(of.Type, e); err != nil {
 		return err
 	}
 	if err := v.Store.Take(ctx, of.Reading, e); err != nil {
