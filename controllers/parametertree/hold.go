@@ -5,9 +5,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/apimachinery/pkg/types"
-	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/fairshare"
@@ -23,13 +21,6 @@ const (
 	// longestHold is how long a tree is held before it is looked at again, whether what it shows has its end.
 	longestHold = 10 * time.Second
 )
-
-var treesWaiting = prometheus.NewGauge(prometheus.GaugeOpts{
-	Name: "strongroom_parametertrees_waiting",
-	Help: "ParameterTrees whose targets are written later, since those of their namespaces have had many bytes written.",
-})
-
-func init() { ctrlmetrics.Registry.MustRegister(treesWaiting) }
 
 // Pace is how much the trees of each namespace write, by bytes. It is lost with the process.
 type Pace struct {
@@ -113,7 +104,7 @@ func (p *Pace) book(of *fairshare.Budget, t *v1alpha1.ParameterTree) time.Durati
 	last := p.last[name]
 	p.mu.Unlock()
 	wait := of.Book(t.Namespace, payer(name), last)
-	treesWaiting.Set(float64(p.urgent.Waiting() + p.writes.Waiting()))
+	p.report()
 	return wait
 }
 
@@ -141,6 +132,12 @@ func (p *Pace) settle(t *v1alpha1.ParameterTree, size int64, wrote bool) {
 	} else {
 		p.writes.Settle(t.Namespace, who, size)
 	}
+	p.report()
+}
+
+func (p *Pace) report() {
+	projection.ReportWaiting("changes", p.writes)
+	projection.ReportWaiting("urgent", p.urgent)
 }
 
 // forget forgets a tree that is gone.

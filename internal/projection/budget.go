@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
+
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/fairshare"
 	"strongroom.dev/strongroom/internal/core/secretbytes"
@@ -21,6 +24,19 @@ const (
 	bytesPerKey   = 128
 	bytesPerWrite = 4 << 10
 )
+
+// The budgets are a fixed few, and so are the label's values.
+var targetsWaiting = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+	Name: "strongroom_targets_waiting",
+	Help: "Targets that are written later, since many bytes were written for their namespaces, by the budget: changes, or urgent for new and changed ParameterTrees and values that have their end.",
+}, []string{"budget"})
+
+func init() { ctrlmetrics.Registry.MustRegister(targetsWaiting) }
+
+// ReportWaiting shows in the metrics how many wait for a budget.
+func ReportWaiting(name string, budget *fairshare.Budget) {
+	targetsWaiting.WithLabelValues(name).Set(float64(budget.Waiting()))
+}
 
 // NewBudget is what may be written for each namespace. It is lost with the process, which costs each namespace what it may have at once. now is the clock.
 func NewBudget(now func() time.Time) *fairshare.Budget {
@@ -43,6 +59,7 @@ func (p *Projector) afford(s *Showing, digest string) error {
 		return nil
 	}
 	wait := p.Budget.Book(s.Namespace, s.payer(), Cost(s.Target.Data))
+	ReportWaiting("changes", p.Budget)
 	if wait == 0 {
 		return nil
 	}
@@ -60,6 +77,7 @@ func (p *Projector) pay(s *Showing, wrote bool) {
 		cost = Cost(s.Target.Data)
 	}
 	p.Budget.Settle(s.Namespace, s.payer(), cost)
+	ReportWaiting("changes", p.Budget)
 }
 
 // payer is who books.
