@@ -26,6 +26,8 @@ type Budget struct {
 	paid   map[string]time.Time
 	booked map[string]booking
 	sweep  time.Time
+	// last is the time of the last call.
+	last time.Time
 }
 
 // booking is of one of a group: what is paid for, and when it may come.
@@ -53,7 +55,7 @@ func seconds(s float64) time.Duration {
 func (b *Budget) Book(group, who string, cost int64) (wait time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	now := b.now()
+	now := b.look()
 	b.forgetLate(now)
 	one, known := b.booked[who]
 	if !known {
@@ -77,7 +79,7 @@ func (b *Budget) Booked(who string) bool {
 func (b *Budget) Settle(group, who string, cost int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	now := b.now()
+	now := b.look()
 	one, known := b.booked[who]
 	delete(b.booked, who)
 	from := b.from(group, now)
@@ -99,7 +101,7 @@ func (b *Budget) Forget(who string) {
 	defer b.mu.Unlock()
 	if one, known := b.booked[who]; known {
 		delete(b.booked, who)
-		b.paid[one.group] = b.from(one.group, b.now()).Add(-seconds(one.cost / b.perSecond))
+		b.paid[one.group] = b.from(one.group, b.look()).Add(-seconds(one.cost / b.perSecond))
 	}
 }
 
@@ -107,7 +109,7 @@ func (b *Budget) Forget(who string) {
 func (b *Budget) Waiting() (waiting int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	now := b.now()
+	now := b.look()
 	b.forgetLate(now)
 	for _, one := range b.booked {
 		if one.at.After(now) {
@@ -115,6 +117,23 @@ func (b *Budget) Waiting() (waiting int) {
 		}
 	}
 	return waiting
+}
+
+// look is the time. A clock that was set back takes all times along, so that nobody waits for the time that it has gone back.
+func (b *Budget) look() time.Time {
+	now := b.look()
+	if back := b.last.Sub(now); !b.last.IsZero() && back > 0 {
+		for group, paid := range b.paid {
+			b.paid[group] = paid.Add(-back)
+		}
+		for who, one := range b.booked {
+			one.at = one.at.Add(-back)
+			b.booked[who] = one
+		}
+		b.sweep = b.sweep.Add(-back)
+	}
+	b.last = now
+	return now
 }
 
 // from is from when on a group pays for what comes next.

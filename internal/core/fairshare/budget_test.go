@@ -107,6 +107,28 @@ func TestWhatIsForgottenIsNotPaidFor(t *testing.T) {
 	}
 }
 
+func TestAClockThatIsSetBackMakesNobodyWait(t *testing.T) {
+	c := newClock()
+	b := fairshare.NewBudget(100, 100, c.now)
+	b.Settle("a", "one", 400)
+	for _, who := range []string{"two", "three"} {
+		b.Book("a", who, 100)
+	}
+	c.at = c.at.Add(-time.Hour)
+	for who, want := range map[string]time.Duration{"two": 3 * time.Second, "three": 4 * time.Second} {
+		if wait := b.Book("a", who, 100); wait != want {
+			t.Errorf("%s waits for %s", who, wait)
+		}
+	}
+	c.at = c.at.Add(-time.Hour)
+	if wait := b.Book("b", "other", 1); wait != 0 {
+		t.Errorf("another group waits for %s", wait)
+	}
+	if got := b.Waiting(); got != 2 {
+		t.Errorf("%d wait", got)
+	}
+}
+
 func TestWhoNeverComesIsForgotten(t *testing.T) {
 	c := newClock()
 	b := fairshare.NewBudget(100, 100, c.now)
