@@ -194,16 +194,8 @@ func (r *Reconciler) relatives() handler.EventHandler {
 		UpdateFunc: func(ctx context.Context, e event.UpdateEvent, q queue) {
 			before, ok1 := e.ObjectOld.(*v1alpha1.KMSKey)
 			after, ok2 := e.ObjectNew.(*v1alpha1.KMSKey)
-			if !ok1 || !ok2 || !after.Spec.MultiRegion {
-				return
-			}
-			goes := kms.Gone(after) && !kms.Gone(before) // though its object stays
-			if goes || news(before, after) {
-				r.askReplicas(ctx, after, q.Add)
-			}
-			if goes || !equality.Semantic.DeepEqual(before.Spec.ReplicaOf, after.Spec.ReplicaOf) || imported(before, after) {
-				askPrimary(before, q.Add)
-				askPrimary(after, q.Add)
+			if ok1 && ok2 && after.Spec.MultiRegion {
+				r.askRelatives(ctx, before, after, q.Add)
 			}
 		},
 		DeleteFunc: func(ctx context.Context, e event.DeleteEvent, q queue) {
@@ -212,6 +204,18 @@ func (r *Reconciler) relatives() handler.EventHandler {
 				r.askReplicas(ctx, key, q.Add)
 			}
 		},
+	}
+}
+
+// askRelatives asks for passes over those that a change of a key means something to.
+func (r *Reconciler) askRelatives(ctx context.Context, before, after *v1alpha1.KMSKey, add func(ctrl.Request)) {
+	goes := kms.Gone(after) && !kms.Gone(before) // though its object stays
+	if goes || news(before, after) {
+		r.askReplicas(ctx, after, add)
+	}
+	if goes || !equality.Semantic.DeepEqual(before.Spec.ReplicaOf, after.Spec.ReplicaOf) || imported(before, after) {
+		askPrimary(before, add)
+		askPrimary(after, add)
 	}
 }
 

@@ -17,9 +17,10 @@ import (
 // namespace because of such changes is paced by its bytes.
 
 const (
-	// WrittenPerSecond is how many bytes of targets are written a second for a namespace in the long run, and WrittenAtOnce how many after a time of few changes.
+	// WrittenPerSecond is how many bytes of targets are written a second for a namespace in the long run.
 	WrittenPerSecond = 512 << 10
-	WrittenAtOnce    = 4 << 20
+	// WrittenAtOnce is how many bytes are written for it at once, after a time of few changes.
+	WrittenAtOnce = 4 << 20
 	// bytesPerKey is what a key costs beside its value, in the target and in status, and bytesPerWrite what a write costs besides.
 	bytesPerKey   = 128
 	bytesPerWrite = 4 << 10

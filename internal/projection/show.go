@@ -143,12 +143,7 @@ func (p *Projector) show(ctx context.Context, s *Showing) (shown Shown, err erro
 	if err != nil {
 		return shown, err
 	}
-	if err := p.afford(s, shown.Digest); err != nil {
-		return shown, err
-	}
-	outcome, err := p.Project(ctx, t)
-	shown.Wrote = err != nil || outcome != Unchanged
-	p.pay(s, shown.Wrote)
+	outcome, err := p.projectPaid(ctx, s, &shown)
 	if err != nil {
 		return shown, err
 	}
@@ -165,6 +160,17 @@ func (p *Projector) show(ctx context.Context, s *Showing) (shown Shown, err erro
 	}
 	shown.Done = true
 	return shown, contested
+}
+
+// projectPaid writes the target when the namespace can afford it, and has it pay for what was written.
+func (p *Projector) projectPaid(ctx context.Context, s *Showing, shown *Shown) (Outcome, error) {
+	if err := p.afford(s, shown.Digest); err != nil {
+		return Unchanged, err
+	}
+	outcome, err := p.Project(ctx, s.Target)
+	shown.Wrote = err != nil || outcome != Unchanged
+	p.pay(s, shown.Wrote)
+	return outcome, err
 }
 
 // restarted is what is shown once workloads are restarted, or with the restart still to come where there were many.

@@ -121,7 +121,7 @@ func (b *Budget) Waiting() (waiting int) {
 
 // look is the time. A clock that was set back takes all times along, so that nobody waits for the time that it has gone back.
 func (b *Budget) look() time.Time {
-	now := b.look()
+	now := b.now()
 	if back := b.last.Sub(now); !b.last.IsZero() && back > 0 {
 		for group, paid := range b.paid {
 			b.paid[group] = paid.Add(-back)
