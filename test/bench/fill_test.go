@@ -66,7 +66,7 @@ func fillerSecret(i int) []client.Object {
 	return []client.Object{s, fillerEnvelope(v1alpha1.EnvelopeSecretVersion, "Secret", name, s.Status.ARN, fillerID(i))}
 }
 
-// fillerParameter is a SecureString below /filler, whose Envelope can be read and not opened.
+// fillerParameter is a SecureString below /filler, whose Envelope can be read and not opened: its key is gone.
 func fillerParameter(i int) []client.Object {
 	name := fmt.Sprintf("filler-parameter-%d", i)
 	p := &v1alpha1.Parameter{ObjectMeta: metav1.ObjectMeta{Name: name}}
@@ -75,7 +75,7 @@ func fillerParameter(i int) []client.Object {
 	p.Status.Version, p.Status.Tier = 1, v1alpha1.TierStandard
 	p.Status.Versions = []v1alpha1.ParameterVersion{{Version: 1, CreatedTime: metav1.Now()}}
 	e := fillerEnvelope(v1alpha1.EnvelopeParameterVersion, "Parameter", name, p.Status.ARN, "1")
-	e.Name = store.Name(v1alpha1.EnvelopeParameterVersion, p.Status.ARN, 1)
+	e.Name, e.Spec.EncryptedDataKey = store.Name(v1alpha1.EnvelopeParameterVersion, p.Status.ARN, 1), make([]byte, 60)
 	return []client.Object{p, e}
 }
 

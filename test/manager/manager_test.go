@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -126,6 +127,13 @@ var _ = Describe("Metrics", func() {
 		run(operator.Options{MetricsBindAddress: fmt.Sprintf("127.0.0.1:%d", port)})
 		s := create("measured")
 		Eventually(isReady(s)).Should(BeTrue())
+		Eventually(func() error { // it listens when it has made its certificate, for which no controller waits
+			conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+			if err == nil {
+				err = conn.Close()
+			}
+			return err
+		}).Should(Succeed())
 
 		status, _ := get(port, "")
 		Expect(status).To(Equal(http.StatusUnauthorized))
