@@ -77,24 +77,32 @@ func settled(t *v1alpha1.ParameterTree) bool {
 	return t.Status.ObservedGeneration == t.Generation && t.Status.Projection != nil && t.Status.Projection.Generation == t.Generation
 }
 
-// lately are the living of a namespace as they were less than gathering ago. fresh tells that they are so now.
+// lately are the living of a namespace as they were less than gathering ago. fresh tells that they are so now. They are read without the lock: no namespace waits while
+// another one's many parameters are read.
 func (p *Pace) lately(namespace string, read func() (*living, error)) (found *living, fresh bool, err error) {
-	p.mu.Lock()
-	defer p.mu.Unlock() // whoever else wants them waits for this one
 	now := p.now()
+	if found = p.remembered(namespace, now); found != nil {
+		return found, false, nil
+	}
+	if found, err = read(); err != nil {
+		return nil, false, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.living[namespace] = lately{now, found}
+	return found, true, nil
+}
+
+// remembered are those that were read less than gathering ago, nil for none. Those of other times are forgotten.
+func (p *Pace) remembered(namespace string, now time.Time) *living {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	for name, known := range p.living {
 		if age := now.Sub(known.at); age < 0 || age >= gathering {
 			delete(p.living, name)
 		}
 	}
-	if known, ok := p.living[namespace]; ok {
-		return known.living, false, nil
-	}
-	if found, err = read(); err != nil {
-		return nil, false, err
-	}
-	p.living[namespace] = lately{now, found}
-	return found, true, nil
+	return p.living[namespace].living
 }
 
 // book asks a budget for what a tree's target cost the last time, nothing if that is not known.
