@@ -12,6 +12,8 @@ import (
 	"flag"
 	"fmt"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -32,6 +34,7 @@ var (
 	manySecrets  = flag.Int("bench-secrets", 10_000, "secrets of the gateway's second measurement")
 	manyPolicies = flag.Int("bench-policies", 1000, "managed policies of the gateway's third measurement")
 	each         = flag.Duration("bench-time", 3*time.Second, "how long each operation of the gateway is measured")
+	only         = flag.String("bench-operations", "", "regular expression of the operations of the gateway that are measured, all if empty")
 	profile      = flag.String("bench-profile", "", "folder for CPU and allocation profiles of the gateway, one of each measurement")
 )
 
@@ -90,11 +93,17 @@ func TestGateway(t *testing.T) {
 	served := 0
 	few := fmt.Sprintf("%d keys, %d secrets, %d policies", realObjects, fewSecrets, realObjects)
 	base := map[string]cost{}
-	for _, operation := range operations {
+	measured := chosen()
+	for _, operation := range measured {
 		bare := g.measure(g.bare, bareUser, operation, "bare")
 		base[operation] = g.measure(g.gateway, g.user, operation, few)
 		g.row(operation, few, base[operation], bare)
 		served += base[operation].requests
+	}
+	if *only != "" { // to look at these, and at nothing else
+		g.noRequests(offset, served)
+		g.print()
+		return
 	}
 	for _, more := range []struct {
 		fill       string
@@ -117,6 +126,12 @@ func TestGateway(t *testing.T) {
 	bare := g.measure(g.bare, bareUser, issuing, "bare")
 	g.row(issuing+" ECC_NIST_P256", "written to the API server", g.measure(g.gateway, g.user, issuing, "issuing"), bare)
 	g.print()
+}
+
+// chosen are the operations that are asked for.
+func chosen() []string {
+	wanted := regexp.MustCompile(*only)
+	return slices.DeleteFunc(slices.Clone(operations), func(name string) bool { return !wanted.MatchString(name) })
 }
 
 // row adds a measurement beside the bare server's, and beside what the operation's primitive costs in the gateway's process.
