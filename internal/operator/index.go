@@ -76,7 +76,7 @@ func (r *indexReader) remember(object reflect.Type, index *kindIndex) *kindIndex
 
 // get reads one object into obj. done is false if the client is to.
 func (r *indexReader) get(ctx context.Context, key client.ObjectKey, obj client.Object, opts []client.GetOption) (done bool) {
-	if r == nil || key.Namespace == "" || len(opts) != 1 || opts[0] != client.GetOption(client.UnsafeDisableDeepCopy) {
+	if r == nil || key.Namespace == "" || !asItIs(opts) {
 		return false
 	}
 	index := r.of(ctx, reflect.TypeOf(obj))
@@ -93,6 +93,20 @@ func (r *indexReader) get(ctx context.Context, key client.ObjectKey, obj client.
 	}
 	reflect.ValueOf(obj).Elem().Set(from.Elem())
 	return true
+}
+
+// asItIs are options that ask for the cache's own object and, which is so here in any case, not to wait for writes.
+func asItIs(opts []client.GetOption) (own bool) {
+	for _, opt := range opts {
+		switch opt {
+		case client.GetOption(client.UnsafeDisableDeepCopy):
+			own = true
+		case client.GetOption(client.DisableReadYourWritesConsistency):
+		default:
+			return false
+		}
+	}
+	return own
 }
 
 // list reads those objects of a namespace that have a value of an index. done is false if the client is to.

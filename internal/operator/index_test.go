@@ -77,6 +77,13 @@ var _ = Describe("A read of a request that only reads", func() {
 			}
 			Expect(got).NotTo(HaveOccurred())
 			Expect(is).To(Equal(want))
+			is = v1alpha1.Parameter{}
+			Expect(c.Get(reading(ctx), key, &is, client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency)).To(Succeed())
+			Expect(is).To(Equal(want))
+			copied := v1alpha1.Parameter{}
+			Expect(c.Get(reading(ctx), key, &copied, client.DisableReadYourWritesConsistency)).To(Succeed())
+			copied.Labels = map[string]string{"of": "the copy alone"}
+			Expect(is.Labels).To(BeEmpty())
 		}
 		plain := coreSecret("plain", nil)
 		Expect(c.Create(ctx, plain)).To(Succeed())
@@ -90,7 +97,9 @@ var _ = Describe("A read of a request that only reads", func() {
 		allocations := func(ctx context.Context) (get, list float64) {
 			key := client.ObjectKey{Namespace: namespace, Name: "a"}
 			var p v1alpha1.Parameter
-			get = testing.AllocsPerRun(200, func() { _ = c.Get(ctx, key, &p, client.UnsafeDisableDeepCopy) })
+			get = testing.AllocsPerRun(200, func() {
+				_ = c.Get(ctx, key, &p, client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency)
+			})
 			var l v1alpha1.ParameterList
 			list = testing.AllocsPerRun(200, func() {
 				_ = c.List(ctx, &l, client.InNamespace(namespace), client.MatchingFields{parameterstore.NameIndex: "/p/b"}, client.UnsafeDisableDeepCopy)

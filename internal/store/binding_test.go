@@ -159,3 +159,25 @@ func TestFieldsDoNotRunTogether(t *testing.T) {
 		seen[name] = bound
 	}
 }
+
+// What is sealed and opened by the order of Bound must be that of its names: nothing sorts them.
+func TestTheNamesThatAnEnvelopeIsBoundByAreInOrderEachOnce(t *testing.T) {
+	for _, binary := range []bool{false, true} {
+		for _, imported := range []*v1alpha1.KeyMaterialImport{nil, {State: v1alpha1.ImportStateImported, Rank: 1}} {
+			e := envelope(1, "one")
+			e.Spec.Binary, e.Spec.Import = binary, imported
+			bound := store.Bound(e)
+			for i := 1; i < len(bound); i++ {
+				if bound[i-1].Name >= bound[i].Name {
+					t.Errorf("%s is before %s", bound[i-1].Name, bound[i].Name)
+				}
+			}
+			if want := store.Binding(e); !maps.Equal(bound.Context(), want) || len(bound) != len(want) {
+				t.Errorf("%v is not %v", bound, want)
+			}
+			if n := testing.AllocsPerRun(100, func() { _ = store.Bound(e) }); imported == nil && n > 5 {
+				t.Errorf("%.0f objects", n)
+			}
+		}
+	}
+}

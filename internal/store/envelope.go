@@ -70,31 +70,37 @@ func Version(e *v1alpha1.Envelope) versions.Version {
 
 // Binding is the encryption context that ties a payload to its Envelope: all of the spec but the ciphertexts, and the
 // namespace. The UID is not in it, since a backup tool makes objects again under another.
-func Binding(e *v1alpha1.Envelope) keys.Context {
+func Binding(e *v1alpha1.Envelope) keys.Context { return Bound(e).Context() }
+
+// Bound is Binding in the order of its names, which is how a payload is opened: it is done for each value of each request.
+func Bound(e *v1alpha1.Envelope) keys.Ordered {
 	expires := ""
 	if e.Spec.ExpireTime != nil {
 		expires = strconv.FormatInt(e.Spec.ExpireTime.Unix(), 10)
 	}
-	binding := keys.Context{
-		"namespace": e.Namespace,
-		"class":     string(e.Spec.Class),
-		"owner":     e.Spec.Owner.Kind + "/" + e.Spec.Owner.Name,
-		"subject":   e.Spec.Subject,
-		"version":   e.Spec.Version,
-		"sequence":  strconv.FormatInt(e.Spec.Sequence, 10),
-		"stages":    joined(e.Spec.Stages),
-		"created":   strconv.FormatInt(e.Spec.CreatedTime.Unix(), 10),
-		"expires":   expires,
-		"key":       e.Spec.KeyARN,
-	}
+	out := make(keys.Ordered, 0, boundNames)
 	if e.Spec.Binary { // and nothing if not: Envelopes from before there was the field open as ever
-		binding["binary"] = "true"
+		out = append(out, keys.Entry{Name: "binary", Value: "true"})
 	}
+	out = append(out,
+		keys.Entry{Name: "class", Value: string(e.Spec.Class)},
+		keys.Entry{Name: "created", Value: strconv.FormatInt(e.Spec.CreatedTime.Unix(), 10)},
+		keys.Entry{Name: "expires", Value: expires})
 	if e.Spec.Import != nil { // likewise
-		binding["import"] = importBinding(e.Spec.Import)
+		out = append(out, keys.Entry{Name: "import", Value: importBinding(e.Spec.Import)})
 	}
-	return binding
+	return append(out,
+		keys.Entry{Name: "key", Value: e.Spec.KeyARN},
+		keys.Entry{Name: "namespace", Value: e.Namespace},
+		keys.Entry{Name: "owner", Value: e.Spec.Owner.Kind + "/" + e.Spec.Owner.Name},
+		keys.Entry{Name: "sequence", Value: strconv.FormatInt(e.Spec.Sequence, 10)},
+		keys.Entry{Name: "stages", Value: joined(e.Spec.Stages)},
+		keys.Entry{Name: "subject", Value: e.Spec.Subject},
+		keys.Entry{Name: "version", Value: e.Spec.Version})
 }
+
+// boundNames is how many names Bound has at most.
+const boundNames = 12
 
 // importBinding is all that an Envelope says of an import.
 func importBinding(i *v1alpha1.KeyMaterialImport) string {

@@ -54,7 +54,7 @@ func NewTombstone(ring *keyring.Keyring, namespace string, owner v1alpha1.Envelo
 	e := New(namespace, v1alpha1.EnvelopeTombstone, owner, subject, version, domainKey(ring.CurrentEpoch()))
 	expireTime := metav1.NewTime(expires).Rfc3339Copy()
 	e.Spec.ExpireTime = &expireTime
-	e.Spec.Ciphertext, err = ring.Seal(keys.KindTombstone, Binding(e), secretbytes.Own(payload))
+	e.Spec.Ciphertext, err = ring.Seal(keys.KindTombstone, Bound(e), secretbytes.Own(payload))
 	if err != nil {
 		return nil, fmt.Errorf("sealing the tombstone of %s: %w", subject, err)
 	}
@@ -71,7 +71,7 @@ func Forged(ring keyring.Opener, e *v1alpha1.Envelope) bool {
 // OpenTombstone reads the Envelope of a tombstone. It wraps ErrTampered if it does not open, or keyring.ErrSealed.
 func OpenTombstone(ring keyring.Opener, e *v1alpha1.Envelope) (Tombstone, error) {
 	var t Tombstone
-	payload, err := ring.Open(keys.KindTombstone, Binding(e), e.Spec.Ciphertext)
+	payload, err := ring.Open(keys.KindTombstone, Bound(e), e.Spec.Ciphertext)
 	if Elsewhere(e, err) {
 		return t, err
 	}

@@ -101,12 +101,22 @@ func Service(arn string) string { return part(arn, 2) }
 func Resource(arn string) string { return part(arn, 5) }
 
 // part is one of the six parts of an ARN, or nothing if it is no ARN.
-func part(arn string, n int) string {
-	parts := strings.SplitN(arn, ":", 6)
-	if len(parts) != 6 || parts[0] != "arn" {
-		return ""
+func part(arn string, n int) (found string) {
+	rest := arn
+	for i := range 5 {
+		head, tail, ok := strings.Cut(rest, ":")
+		if !ok || i == 0 && head != "arn" {
+			return ""
+		}
+		if i == n {
+			found = head
+		}
+		rest = tail
 	}
-	return parts[n]
+	if n == 5 {
+		return rest
+	}
+	return found
 }
 
 // HSMCluster is the ARN of a cluster of AWS CloudHSM.

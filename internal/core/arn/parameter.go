@@ -8,6 +8,17 @@ func Parameter(region, account, name string) string {
 	return join("ssm", region, account, "parameter/"+strings.TrimPrefix(name, "/"))
 }
 
+// IsParameter tells whether an ARN is that of a parameter of this name, without making one: it is asked several times a request.
+func IsParameter(arn, region, account, name string) bool {
+	rest, ok := arn, true
+	for _, part := range [...]string{"arn:", Partition, ":ssm:", region, ":", account, ":parameter/", strings.TrimPrefix(name, "/")} {
+		if rest, ok = strings.CutPrefix(rest, part); !ok {
+			return false
+		}
+	}
+	return rest == ""
+}
+
 // CanonicalParameter is a parameter's name without the slash at its beginning.
 func CanonicalParameter(name string) string { return strings.TrimPrefix(name, "/") }
 

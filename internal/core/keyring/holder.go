@@ -119,12 +119,12 @@ func (h *Holder) RenewWith(renew func(epoch int64) error) { h.renew = renew }
 // UnwrapToken is Keyring.UnwrapToken of the keyring of the moment. A token of an epoch that it does not have, as one that another replica wrapped after a
 // rotation, is opened by the renewed keyring. It fails with ErrSealed, too, also if the domain key of that epoch is there and cannot be had: then the token
 // may be as good as any.
-func (h *Holder) UnwrapToken(header keys.Header, ctx keys.Context, token []byte) (secretbytes.Bytes, error) {
+func (h *Holder) UnwrapToken(header keys.Header, ctx keys.AAD, token []byte) (secretbytes.Bytes, error) {
 	return h.open(token, func(k *Keyring) (secretbytes.Bytes, error) { return k.UnwrapToken(header, ctx, token) })
 }
 
 // Open is to Keyring.Open as UnwrapToken is.
-func (h *Holder) Open(kind keys.Kind, ctx keys.Context, blob []byte) (secretbytes.Bytes, error) {
+func (h *Holder) Open(kind keys.Kind, ctx keys.AAD, blob []byte) (secretbytes.Bytes, error) {
 	return h.open(blob, func(k *Keyring) (secretbytes.Bytes, error) { return k.Open(kind, ctx, blob) })
 }
 

@@ -59,7 +59,7 @@ func (k *Keyring) Epochs() []int64 {
 // Opener opens what Keyring.Seal made: a Keyring, or the Holder of one.
 type Opener interface {
 	// Open is as Keyring.Open or Holder.Open.
-	Open(kind keys.Kind, ctx keys.Context, blob []byte) (secretbytes.Bytes, error)
+	Open(kind keys.Kind, ctx keys.AAD, blob []byte) (secretbytes.Bytes, error)
 }
 
 // Epoch that a token or a sealed record says it is of, to find those that are to be wrapped anew. It is authenticated
@@ -78,7 +78,7 @@ func Epoch(token []byte) (int64, error) {
 // WrapToken wraps key material of at most keys.MaxPlaintext bytes under the current domain key. The header's Kind is
 // keys.KindKeyToken, or 0 for the same. The token opens with the same header and context only. It fails with
 // ErrWrongKind, ErrNoMaterial or keys.ErrTooLarge.
-func (k *Keyring) WrapToken(h keys.Header, ctx keys.Context, material secretbytes.Bytes) ([]byte, error) {
+func (k *Keyring) WrapToken(h keys.Header, ctx keys.AAD, material secretbytes.Bytes) ([]byte, error) {
 	h, err := tokenHeader(h)
 	if err != nil {
 		return nil, err
@@ -91,7 +91,7 @@ func (k *Keyring) WrapToken(h keys.Header, ctx keys.Context, material secretbyte
 
 // UnwrapToken opens what WrapToken made under any epoch of the keyring. The caller owns the material and wipes it. It
 // fails with ErrUnknownEpoch, ErrWrongKind, and keys.ErrInvalidCiphertext for whatever else is wrong.
-func (k *Keyring) UnwrapToken(h keys.Header, ctx keys.Context, token []byte) (secretbytes.Bytes, error) {
+func (k *Keyring) UnwrapToken(h keys.Header, ctx keys.AAD, token []byte) (secretbytes.Bytes, error) {
 	h, err := tokenHeader(h)
 	if err != nil {
 		return secretbytes.Bytes{}, err
@@ -110,7 +110,7 @@ func tokenHeader(h keys.Header) (keys.Header, error) {
 // Seal encrypts one of Strongroom's own records, for example a tombstone, under the current domain key. ctx must say
 // which record it is. It fails with ErrWrongKind for key tokens and customers' ciphertexts, which are not records, with
 // keys.ErrInvalidKind and keys.ErrTooLarge.
-func (k *Keyring) Seal(kind keys.Kind, ctx keys.Context, plaintext secretbytes.Bytes) ([]byte, error) {
+func (k *Keyring) Seal(kind keys.Kind, ctx keys.AAD, plaintext secretbytes.Bytes) ([]byte, error) {
 	if err := recordKind(kind); err != nil {
 		return nil, err
 	}
@@ -119,7 +119,7 @@ func (k *Keyring) Seal(kind keys.Kind, ctx keys.Context, plaintext secretbytes.B
 
 // Open decrypts what Seal made with the same kind and context. The caller owns the plaintext and wipes it. It fails as
 // UnwrapToken does.
-func (k *Keyring) Open(kind keys.Kind, ctx keys.Context, blob []byte) (secretbytes.Bytes, error) {
+func (k *Keyring) Open(kind keys.Kind, ctx keys.AAD, blob []byte) (secretbytes.Bytes, error) {
 	if err := recordKind(kind); err != nil {
 		return secretbytes.Bytes{}, err
 	}
@@ -133,7 +133,7 @@ func recordKind(kind keys.Kind) error {
 	return nil
 }
 
-func (k *Keyring) seal(key secretbytes.Bytes, h keys.Header, ctx keys.Context, plaintext secretbytes.Bytes) ([]byte, error) {
+func (k *Keyring) seal(key secretbytes.Bytes, h keys.Header, ctx keys.AAD, plaintext secretbytes.Bytes) ([]byte, error) {
 	blob, err := keys.SealPart(key, h, ctx, bound(k.current), plaintext)
 	if err != nil {
 		return nil, err
@@ -143,7 +143,7 @@ func (k *Keyring) seal(key secretbytes.Bytes, h keys.Header, ctx keys.Context, p
 	return append(token, blob...), nil
 }
 
-func (k *Keyring) open(purpose func(epochKeys) secretbytes.Bytes, h keys.Header, ctx keys.Context, token []byte) (secretbytes.Bytes, error) {
+func (k *Keyring) open(purpose func(epochKeys) secretbytes.Bytes, h keys.Header, ctx keys.AAD, token []byte) (secretbytes.Bytes, error) {
 	epoch, err := Epoch(token)
 	if err != nil {
 		return secretbytes.Bytes{}, err

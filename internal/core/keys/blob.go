@@ -103,12 +103,12 @@ func (h Header) append(b []byte) []byte {
 // Seal encrypts plaintext of at most MaxPlaintext bytes under a key of KeySize bytes into a blob that is Overhead bytes
 // longer, and that opens only with the same header and context. Random bytes are those of crypto/rand, always.
 // It fails with ErrInvalidKey, ErrInvalidKind or ErrTooLarge.
-func Seal(key secretbytes.Bytes, h Header, ctx Context, plaintext secretbytes.Bytes) ([]byte, error) {
+func Seal(key secretbytes.Bytes, h Header, ctx AAD, plaintext secretbytes.Bytes) ([]byte, error) {
 	return SealPart(key, h, ctx, Part{}, plaintext)
 }
 
 // SealPart is Seal with a context that is part of a larger one.
-func SealPart(key secretbytes.Bytes, h Header, ctx Context, part Part, plaintext secretbytes.Bytes) ([]byte, error) {
+func SealPart(key secretbytes.Bytes, h Header, ctx AAD, part Part, plaintext secretbytes.Bytes) ([]byte, error) {
 	if key.Len() != KeySize {
 		return nil, fmt.Errorf("%w: it is %d bytes and must be %d", ErrInvalidKey, key.Len(), KeySize)
 	}
@@ -117,6 +117,9 @@ func SealPart(key secretbytes.Bytes, h Header, ctx Context, part Part, plaintext
 	}
 	if plaintext.Len() > MaxPlaintext {
 		return nil, fmt.Errorf("%w: the plaintext is %d bytes and the limit is %d", ErrTooLarge, plaintext.Len(), MaxPlaintext)
+	}
+	if ctx == nil {
+		ctx = Context(nil)
 	}
 	size, err := ctx.measure(part)
 	if err != nil {
@@ -143,12 +146,15 @@ func SealPart(key secretbytes.Bytes, h Header, ctx Context, part Part, plaintext
 
 // Open decrypts a blob that Seal made with the same key, header and context. The caller owns the answer and wipes it.
 // Every failure is ErrInvalidCiphertext itself.
-func Open(key secretbytes.Bytes, h Header, ctx Context, blob []byte) (secretbytes.Bytes, error) {
+func Open(key secretbytes.Bytes, h Header, ctx AAD, blob []byte) (secretbytes.Bytes, error) {
 	return OpenPart(key, h, ctx, Part{}, blob)
 }
 
 // OpenPart is Open with a context that is part of a larger one.
-func OpenPart(key secretbytes.Bytes, h Header, ctx Context, part Part, blob []byte) (secretbytes.Bytes, error) {
+func OpenPart(key secretbytes.Bytes, h Header, ctx AAD, part Part, blob []byte) (secretbytes.Bytes, error) {
+	if ctx == nil {
+		ctx = Context(nil)
+	}
 	actual, err := ParseHeader(blob)
 	size, tooLarge := ctx.measure(part)
 	if err != nil || blob[1] != suiteHKDF || actual != h || key.Len() != KeySize || tooLarge != nil {

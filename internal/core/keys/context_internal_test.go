@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"strongroom.dev/strongroom/internal/core/secretbytes"
 )
 
 // encodedAsEver is the encoding as it was written down for blobs that are kept, from the map itself.
@@ -46,8 +48,20 @@ func TestAPartIsEncodedAsTheLargerContextThatItIsIn(t *testing.T) {
 			if got := c.append(nil, part); !bytes.Equal(got, want) {
 				t.Errorf("%d entries in %+v: %x, want %x", len(c), part, got, want)
 			}
-			if size, err := c.measure(part); err != nil || size != len(want) {
-				t.Errorf("%d entries in %+v measure %d, %v; want %d", len(c), part, size, err, len(want))
+			ordered := Ordered{}
+			for _, name := range slices.Sorted(maps.Keys(c)) {
+				ordered = append(ordered, Entry{name, c[name]})
+			}
+			if got := ordered.append(nil, part); !bytes.Equal(got, want) {
+				t.Errorf("%d entries in order in %+v: %x, want %x", len(c), part, got, want)
+			}
+			if back := ordered.Context(); !maps.Equal(back, c) {
+				t.Errorf("%d entries in order are %v, want %v", len(c), back, c)
+			}
+			for _, aad := range []AAD{c, ordered} {
+				if size, err := aad.measure(part); err != nil || size != len(want) {
+					t.Errorf("%d entries of a %T in %+v measure %d, %v; want %d", len(c), aad, part, size, err, len(want))
+				}
 			}
 		}
 	}
@@ -83,5 +97,37 @@ func TestEncodingAContextOfUsualSizeMakesOneObject(t *testing.T) {
 	}
 	if n := testing.AllocsPerRun(100, func() { _ = c.append(make([]byte, 0, size), part) }); n > 1 {
 		t.Errorf("%v allocations", n)
+	}
+}
+
+func TestWhatIsSealedWithAContextOpensWithTheSameInOrderAndNoOther(t *testing.T) {
+	key, header := secretbytes.Own(random(KeySize)), Header{Kind: KindSecretVersion}
+	plaintext := secretbytes.Copy([]byte("hunter2"))
+	same := []AAD{Context{"a": "1", "b": "2"}, Ordered{{"a", "1"}, {"b", "2"}}}
+	others := []AAD{nil, Ordered{}, Ordered{{"b", "2"}, {"a", "1"}}, Ordered{{"a", "1"}}, Ordered{{"a", "1"}, {"b", "2"}, {"c", ""}}, Ordered{{"a1", ""}, {"b", "2"}}}
+	for _, sealed := range same {
+		blob, err := Seal(key, header, sealed, plaintext)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, opens := range same {
+			if got, err := Open(key, header, opens, blob); err != nil || string(got.Reveal()) != "hunter2" {
+				t.Errorf("a %T with a %T: %v", sealed, opens, err)
+			}
+		}
+		for _, other := range others {
+			if _, err := Open(key, header, other, blob); !errors.Is(err, ErrInvalidCiphertext) {
+				t.Errorf("a %T with %v: %v", sealed, other, err)
+			}
+		}
+	}
+	blob, err := Seal(key, header, nil, plaintext)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, none := range []AAD{nil, Context(nil), Context{}, Ordered(nil), Ordered{}} {
+		if _, err := Open(key, header, none, blob); err != nil {
+			t.Errorf("nothing as %#v: %v", none, err)
+		}
 	}
 }

@@ -6,10 +6,11 @@ import (
 	"crypto/sha256"
 	"fmt"
 
+	"strongroom.dev/strongroom/internal/core/hmacsha256"
 	"strongroom.dev/strongroom/internal/core/secretbytes"
 )
 
-// macLimit is the longest message that mac takes, in bytes.
+// macLimit is the longest key, and the longest info with its counter, in bytes: the longest message of hmacsha256 that is hashed on the stack.
 const macLimit = 512
 
 // derive is HKDF-SHA-256 (RFC 5869) of a key for the one message that has this salt, bound to info: the key of that message. It takes a key of
@@ -35,22 +36,6 @@ func derive(key secretbytes.Bytes, salt, info []byte) ([KeySize]byte, error) {
 	var expand [macLimit]byte
 	n := copy(expand[:], info)
 	expand[n] = 1
-	extracted := mac(salt, key.Reveal())
-	return mac(extracted[:], expand[:n+1]), nil
-}
-
-// mac is HMAC-SHA-256 (RFC 2104) of a message of at most macLimit bytes under a key of at most sha256.BlockSize, with nothing on the heap.
-func mac(key, message []byte) [sha256.Size]byte {
-	var inner [sha256.BlockSize + macLimit]byte
-	var outer [sha256.BlockSize + sha256.Size]byte
-	copy(inner[:sha256.BlockSize], key)
-	copy(outer[:sha256.BlockSize], key)
-	for i := range sha256.BlockSize {
-		inner[i] ^= 0x36
-		outer[i] ^= 0x5c
-	}
-	n := copy(inner[sha256.BlockSize:], message)
-	digest := sha256.Sum256(inner[:sha256.BlockSize+n])
-	copy(outer[sha256.BlockSize:], digest[:])
-	return sha256.Sum256(outer[:])
+	extracted := hmacsha256.Sum(salt, key.Reveal())
+	return hmacsha256.Sum(extracted[:], expand[:n+1]), nil
 }

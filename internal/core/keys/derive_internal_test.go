@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/fips140"
 	"crypto/hkdf"
-	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"errors"
@@ -63,19 +62,6 @@ func TestWhatIsTooLongForAMessageKeyIsRefusedAndNotCutOff(t *testing.T) {
 func deriving(key, salt, info int) error {
 	_, err := derive(secretbytes.Own(random(key)), random(salt), random(info))
 	return err
-}
-
-func TestAMACIsHMACsForEveryLengthOfKeyAndMessage(t *testing.T) {
-	for keySize := leastKey(); keySize <= sha256.BlockSize; keySize++ {
-		for size := range macLimit + 1 {
-			key, message := random(keySize), random(size)
-			h := hmac.New(sha256.New, key)
-			h.Write(message)
-			if got := mac(key, message); !bytes.Equal(got[:], h.Sum(nil)) {
-				t.Fatalf("a key of %d and a message of %d bytes: %x, not %x", keySize, size, got, h.Sum(nil))
-			}
-		}
-	}
 }
 
 // What is on the heap is erased at some collection of garbage, and what is on the stack at once.

@@ -38,7 +38,7 @@ type Writer struct {
 	spare  []byte
 }
 
-// batch is the records that are written together. Done is closed when they are, and err is set before.
+// batch is the records that are written together. Done is made by the first one that waits for another's write, and closed when they are written; err is set before.
 type batch struct {
 	lines []byte
 	done  chan struct{}
@@ -92,14 +92,18 @@ func (w *Writer) Append(record []byte) error {
 		return ErrClosed
 	}
 	if w.pending == nil {
-		w.pending = &batch{lines: w.spare[:0], done: make(chan struct{})}
+		w.pending = &batch{lines: w.spare[:0]}
 		w.spare = nil
 	}
 	mine := w.pending
 	mine.lines = append(append(mine.lines, record...), '\n')
 	if w.writing { // whoever writes takes this batch when it is done with its own
+		if mine.done == nil {
+			mine.done = make(chan struct{})
+		}
+		done := mine.done
 		w.mu.Unlock()
-		<-mine.done
+		<-done
 		return mine.err
 	}
 	w.writing = true
@@ -127,7 +131,9 @@ func (w *Writer) writePending() {
 	if cap(b.lines) <= MaximumRecord {
 		w.spare = b.lines
 	}
-	close(b.done)
+	if b.done != nil { // nobody joins it any more, since it is not pending
+		close(b.done)
+	}
 }
 
 func (w *Writer) write(lines []byte, torn bool) (int, error) {

@@ -145,10 +145,11 @@ func (b *bodyReader) read() (body []byte, err error) {
 }
 
 func readFailure(err error) error {
+	if err == nil {
+		return nil
+	}
 	var over *http.MaxBytesError
 	switch {
-	case err == nil:
-		return nil
 	case errors.As(err, &over):
 		return errTooLarge
 	case errors.Is(err, admission.ErrNoMemory):

@@ -230,9 +230,9 @@ func (s *Server) invoke(e *exchange) ([]byte, error) {
 	if s.untrailed.Load() && !e.operation.ReadOnly {
 		return nil, errUntrailed
 	}
-	ctx, cancel := context.WithTimeout(e.request.Context(), patience)
-	defer cancel()
-	ctx, writes := store.NoteWrites(ctx, e.operation.ReadOnly)
+	limited := withDeadline(e.request.Context(), patience)
+	defer limited.end()
+	ctx, writes := store.NoteWrites(limited, e.operation.ReadOnly)
 	out, err := e.operation.Invoke(ctx, &e.call, e.input)
 	s.settle(ctx, writes) // a failure, too, may have written
 	if err != nil {

@@ -53,16 +53,15 @@ func headerFields(r *http.Request, header string) (*fields, error) {
 	if err := checkAlgorithm(name); err != nil {
 		return nil, err
 	}
-	values := map[string]string{}
+	var pairs authorization
 	for part := range strings.SplitSeq(rest, ",") {
 		key, value, ok := strings.Cut(strings.TrimSpace(part), "=")
-		if _, twice := values[key]; !ok || twice {
+		if !ok || !pairs.set(key, value) {
 			return nil, incomplete("'%s' not a valid key=value pair (missing equal-sign) in Authorization header (hashed with SHA-256 and encoded with Base64): '%s'.", key, redact(header))
 		}
-		values[key] = value
 	}
-	for _, key := range []string{"Credential", "Signature", "SignedHeaders"} {
-		if values[key] == "" {
+	for at, key := range authorizationKeys {
+		if pairs.known[at] == "" {
 			return nil, incomplete("Authorization header requires '%s' parameter. (Hashed with SHA-256 and encoded with Base64) Authorization=%s", key, redact(header))
 		}
 	}
@@ -74,9 +73,31 @@ func headerFields(r *http.Request, header string) (*fields, error) {
 		return nil, incomplete("Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header. (Hashed with SHA-256 and encoded with Base64) Authorization=%s", redact(header))
 	}
 	token, err := one(r.Header, "X-Amz-Security-Token")
-	f := &fields{credential: values["Credential"], signature: values["Signature"], date: date, token: token,
-		signedHeaders: strings.Split(values["SignedHeaders"], ";")}
+	f := &fields{credential: pairs.known[0], signature: pairs.known[1], date: date, token: token, signedHeaders: strings.Split(pairs.known[2], ";")}
 	return f, err
+}
+
+// authorizationKeys are those that an Authorization header must have.
+var authorizationKeys = [...]string{"Credential", "Signature", "SignedHeaders"}
+
+// authorization is the pairs of an Authorization header: the values of authorizationKeys, and which others there are.
+type authorization struct {
+	known  [len(authorizationKeys)]string
+	seen   [len(authorizationKeys)]bool
+	others []string
+}
+
+// set notes a pair. It is false if its key was there before.
+func (a *authorization) set(key, value string) (first bool) {
+	at := slices.Index(authorizationKeys[:], key)
+	if at < 0 {
+		first = !slices.Contains(a.others, key)
+		a.others = append(a.others, key)
+		return first
+	}
+	first = !a.seen[at]
+	a.known[at], a.seen[at] = value, true
+	return first
 }
 
 // redact is how AWS quotes a header that may hold a signature.

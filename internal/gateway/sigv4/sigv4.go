@@ -7,7 +7,6 @@
 package sigv4
 
 import (
-	"crypto/hmac"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/hex"
@@ -15,6 +14,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"strongroom.dev/strongroom/internal/core/hmacsha256"
 )
 
 const (
@@ -63,17 +64,11 @@ type Key [sha256.Size]byte
 
 // DeriveKey derives a signing key. Date is YYYYMMDD.
 func DeriveKey(secret []byte, date, region, service string) Key {
-	k := mac(append([]byte("AWS4"), secret...), []byte(date))
+	k := hmacsha256.Sum(append([]byte("AWS4"), secret...), []byte(date))
 	for _, part := range []string{region, service, terminator} {
-		k = mac(k, []byte(part))
+		k = hmacsha256.Sum(k[:], []byte(part))
 	}
-	return Key(k)
-}
-
-func mac(key, text []byte) []byte {
-	h := hmac.New(sha256.New, key)
-	h.Write(text)
-	return h.Sum(nil)
+	return k
 }
 
 // Request is a signed request as it was received, before its signature was looked at.
@@ -98,18 +93,13 @@ func Parse(r *http.Request, body []byte) (*Request, error) {
 		return nil, err
 	}
 	out := &Request{Signature: p.signature, Token: p.token, Expires: p.expires}
-	scope := strings.Split(p.credential, "/")
-	if len(scope) < 5 { // an access key id holds no slash
-		return nil, incomplete("Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term, got '%s'", p.credential)
+	if err := out.scope(p.credential); err != nil {
+		return nil, err
 	}
-	if len(scope) != 5 || scope[4] != terminator {
-		return nil, incomplete("Credential should be scoped with a valid terminator: '%s', not '%s'.", terminator, scope[len(scope)-1])
-	}
-	out.AccessKeyID, out.Date, out.Region, out.Service = scope[0], scope[1], scope[2], scope[3]
 	if out.Time, err = time.Parse(timeLayout, p.date); err != nil {
 		return nil, incomplete("Date must be in ISO-8601 'basic format'. Got '%s'. See http://en.wikipedia.org/wiki/ISO_8601", p.date)
 	}
-	if day := out.Time.Format(dateLayout); day != out.Date {
+	if day := p.date[:len(dateLayout)]; day != out.Date { // timeLayout begins with it
 		return nil, invalid("Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '%s' != '%s', from '%s'.",
 			out.Date, day, p.date)
 	}
@@ -124,11 +114,28 @@ func Parse(r *http.Request, body []byte) (*Request, error) {
 	return out, nil
 }
 
+// scope reads a credential: the access key id and the scope of its signing key.
+func (r *Request) scope(credential string) error {
+	slashes := strings.Count(credential, "/")
+	if slashes < 4 { // an access key id holds no slash
+		return incomplete("Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term, got '%s'", credential)
+	}
+	if last := credential[strings.LastIndexByte(credential, '/')+1:]; slashes > 4 || last != terminator {
+		return incomplete("Credential should be scoped with a valid terminator: '%s', not '%s'.", terminator, last)
+	}
+	rest := credential
+	for _, part := range []*string{&r.AccessKeyID, &r.Date, &r.Region, &r.Service} {
+		*part, rest, _ = strings.Cut(rest, "/")
+	}
+	return nil
+}
+
 // Verify checks the signature by the key of its scope, and then the time. The comparison takes the same time wherever the two
 // differ.
 func (r *Request) Verify(key Key, now time.Time) error {
 	var want [2 * sha256.Size]byte
-	hex.Encode(want[:], mac(key[:], r.stringToSign))
+	sum := hmacsha256.Sum(key[:], r.stringToSign)
+	hex.Encode(want[:], sum[:])
 	if subtle.ConstantTimeCompare(want[:], []byte(r.Signature)) != 1 {
 		return invalid("The request signature we calculated does not match the signature you provided. Check your AWS Secret Access " +
 			"Key and signing method. Consult the service documentation for details.")

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"slices"
+	"time"
 
 	sdk "github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
@@ -59,10 +60,18 @@ func (a *api) read(ctx context.Context, call *gateway.Call, p *v1alpha1.Paramete
 	if err != nil {
 		return nil, err
 	}
-	return &types.Parameter{
-		ARN: ptr.To(a.Parameters.ARNOf(p)), Name: ptr.To(p.AWSName()), Type: typeOf(p, found), DataType: ptr.To(dataType),
-		Version: v.Sequence, LastModifiedDate: &v.Created, Value: &text,
-	}, nil
+	out := &answered{arn: a.Parameters.ARNOf(p), name: p.AWSName(), dataType: dataType, value: text, modified: v.Created}
+	out.Parameter = types.Parameter{
+		ARN: &out.arn, Name: &out.name, Type: typeOf(p, found), DataType: &out.dataType, Version: v.Sequence, LastModifiedDate: &out.modified, Value: &out.value,
+	}
+	return &out.Parameter, nil
+}
+
+// answered is a parameter with what its pointers are of, as one object: a page has ten.
+type answered struct {
+	types.Parameter
+	arn, name, dataType, value string
+	modified                   time.Time
 }
 
 // value is a version and its text. Whether that is a SecureString's, for which the key is asked, is the Envelope's to say and not the object's alone. A key that is not there any more

@@ -80,7 +80,7 @@ func (s *Service) keep(ctx context.Context, ca *v1alpha1.CertificateAuthority, c
 	e := store.New(ca.Namespace, class, Owner(ca.Name), arn.IssuedCertificate(ca.Status.ARN, serial), v, store.DomainKey(ring))
 	expireTime := metav1.NewTime(expires).Rfc3339Copy()
 	e.Spec.ExpireTime = &expireTime
-	if e.Spec.Ciphertext, err = ring.Seal(kind, store.Binding(e), secretbytes.Own(payload)); err != nil {
+	if e.Spec.Ciphertext, err = ring.Seal(kind, store.Bound(e), secretbytes.Own(payload)); err != nil {
 		return false, fmt.Errorf("sealing the record of a certificate: %w", err)
 	}
 	stored, err := s.Store.Create(ctx, e)
@@ -103,7 +103,7 @@ func (s *Service) find(ctx context.Context, ca *v1alpha1.CertificateAuthority, c
 }
 
 func (s *Service) open(kind keys.Kind, e *v1alpha1.Envelope) (secretbytes.Bytes, error) {
-	payload, err := s.Keyring.Open(kind, store.Binding(e), e.Spec.Ciphertext)
+	payload, err := s.Keyring.Open(kind, store.Bound(e), e.Spec.Ciphertext)
 	if store.Elsewhere(e, err) {
 		return secretbytes.Bytes{}, err
 	}

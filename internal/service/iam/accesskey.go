@@ -32,7 +32,7 @@ func (s *Service) SealAccessKey(user *v1alpha1.IAMUser, v versions.Version) (*v1
 	}
 	defer secret.Wipe()
 	e := store.New(user.Namespace, v1alpha1.EnvelopeAccessKey, AccessKeyOwner(user), user.Status.ARN, v, store.DomainKey(ring))
-	if e.Spec.Ciphertext, err = ring.Seal(keys.KindAccessKey, store.Binding(e), secret); err != nil {
+	if e.Spec.Ciphertext, err = ring.Seal(keys.KindAccessKey, store.Bound(e), secret); err != nil {
 		return nil, fmt.Errorf("sealing an access key: %w", err)
 	}
 	return e, nil
@@ -58,7 +58,7 @@ func (s *Service) OpenNewAccessKey(user *v1alpha1.IAMUser, e *v1alpha1.Envelope)
 }
 
 func (s *Service) openAccessKey(e *v1alpha1.Envelope) (secretbytes.Bytes, error) {
-	secret, err := s.Keyring.Open(keys.KindAccessKey, store.Binding(e), e.Spec.Ciphertext)
+	secret, err := s.Keyring.Open(keys.KindAccessKey, store.Bound(e), e.Spec.Ciphertext)
 	if store.Elsewhere(e, err) {
 		return secretbytes.Bytes{}, err
 	}

@@ -130,7 +130,7 @@ func (s *Service) copyMaterial(ctx context.Context, replica *v1alpha1.KMSKey, m 
 	version, arn := store.Version(e), replica.Status.ARN
 	for version.Sequence = lastSequence(&replica.Status) + 1; version.Sequence <= lastSequence(&replica.Status)+maximumPlanted; version.Sequence++ {
 		next := store.New(replica.Namespace, v1alpha1.EnvelopeKeyMaterial, Owner(replica.Name), arn, version, store.DomainKey(ring))
-		if next.Spec.Ciphertext, err = ring.WrapToken(header, store.Binding(next), material); err != nil {
+		if next.Spec.Ciphertext, err = ring.WrapToken(header, store.Bound(next), material); err != nil {
 			return copied, fmt.Errorf("wrapping key material: %w", err)
 		}
 		stored, err := s.Store.Create(ctx, next)

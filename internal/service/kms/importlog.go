@@ -74,7 +74,7 @@ func (s *Service) storeImport(ctx context.Context, key *v1alpha1.KMSKey, record 
 		secretbytes.Do(func() { payload = labelled(key, secretbytes.Copy(material.Reveal())) })
 	}
 	defer payload.Wipe()
-	if e.Spec.Ciphertext, err = ring.WrapToken(header, store.Binding(e), payload); err != nil {
+	if e.Spec.Ciphertext, err = ring.WrapToken(header, store.Bound(e), payload); err != nil {
 		return nil, false, fmt.Errorf("wrapping key material: %w", err)
 	}
 	stored, err := s.Store.Create(ctx, e)

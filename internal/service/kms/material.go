@@ -48,7 +48,7 @@ func (s *Service) CreateMaterial(ctx context.Context, key *v1alpha1.KMSKey, keyI
 	}
 	material := labelled(key, generated)
 	defer material.Wipe()
-	if e.Spec.Ciphertext, err = ring.WrapToken(header, store.Binding(e), material); err != nil {
+	if e.Spec.Ciphertext, err = ring.WrapToken(header, store.Bound(e), material); err != nil {
 		return v1alpha1.KeyMaterial{}, fmt.Errorf("wrapping key material: %w", err)
 	}
 	stored, err := s.Store.Create(ctx, e)
@@ -125,7 +125,7 @@ func (s *Service) unwrap(keyID string, e *v1alpha1.Envelope) (secretbytes.Bytes,
 	if err != nil { // of ids that CreateMaterial never makes
 		return secretbytes.Bytes{}, fmt.Errorf("%w: key material %s: %w", store.ErrTampered, e.Name, err)
 	}
-	material, err := s.Keyring.UnwrapToken(header, store.Binding(e), e.Spec.Ciphertext)
+	material, err := s.Keyring.UnwrapToken(header, store.Bound(e), e.Spec.Ciphertext)
 	if store.Elsewhere(e, err) {
 		return secretbytes.Bytes{}, err
 	}

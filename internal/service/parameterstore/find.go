@@ -44,7 +44,7 @@ func (s *Service) RegionOf(p *v1alpha1.Parameter) string {
 // made when the operator has moved to another.
 func IsOwn(p *v1alpha1.Parameter, subject string) bool {
 	region := arn.Region(subject)
-	return subject == arn.Parameter(region, arn.Account(subject), p.AWSName()) && (p.Spec.Region == "" || p.Spec.Region == region)
+	return arn.IsParameter(subject, region, arn.Account(subject), p.AWSName()) && (p.Spec.Region == "" || p.Spec.Region == region)
 }
 
 // ARNOf is the ARN of a Parameter: that of status, or that which the API made it with. It is empty as long as none of the two is
@@ -58,7 +58,7 @@ func (s *Service) ARNOf(p *v1alpha1.Parameter) string {
 		return p.Status.ARN
 	}
 	made := p.Annotations[v1alpha1.SubjectAnnotation]
-	if made != "" && made == arn.Parameter(s.RegionOf(p), arn.Account(made), p.AWSName()) {
+	if made != "" && arn.IsParameter(made, s.RegionOf(p), arn.Account(made), p.AWSName()) {
 		return made
 	}
 	return ""
@@ -108,12 +108,17 @@ func (s *Service) Claimants(ctx context.Context, namespace, canonical string, op
 	if err != nil {
 		return nil, fmt.Errorf("looking for Parameters by name: %w", err)
 	}
-	var own v1alpha1.Parameter
-	switch err := s.Client.Get(ctx, client.ObjectKey{Namespace: namespace, Name: canonical}, &own, client.UnsafeDisableDeepCopy); {
+	if strings.Contains(canonical, "/") { // no object has such a name
+		return list.Items, nil
+	}
+	own := make([]v1alpha1.Parameter, 1)
+	switch err := s.Client.Get(ctx, client.ObjectKey{Namespace: namespace, Name: canonical}, &own[0], client.UnsafeDisableDeepCopy); {
+	case err == nil && own[0].CanonicalName() == canonical && len(list.Items) == 0:
+		return own, nil
+	case err == nil && own[0].CanonicalName() == canonical:
+		list.Items = append(list.Items[:len(list.Items):len(list.Items)], own[0])
 	case client.IgnoreNotFound(err) != nil:
 		return nil, fmt.Errorf("looking for Parameter %s: %w", canonical, err)
-	case err == nil && own.CanonicalName() == canonical:
-		list.Items = append(list.Items[:len(list.Items):len(list.Items)], own)
 	}
 	return list.Items, nil
 }

@@ -39,7 +39,16 @@ func Under(path, name string, recursive bool) bool {
 
 // Below is what comes after a path and a slash in a parameter's name. x and /x are one name.
 func Below(path, name string) (rest string, ok bool) {
-	rest, ok = strings.CutPrefix("/"+arn.CanonicalParameter(name), strings.TrimSuffix(path, "/")+"/")
+	name, path = arn.CanonicalParameter(name), strings.TrimSuffix(path, "/")
+	if path == "" {
+		return name, name != ""
+	}
+	if path, ok = strings.CutPrefix(path, "/"); !ok { // no path
+		return "", false
+	}
+	if rest, ok = strings.CutPrefix(name, path); ok {
+		rest, ok = strings.CutPrefix(rest, "/")
+	}
 	return rest, ok && rest != ""
 }
 

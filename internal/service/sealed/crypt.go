@@ -27,7 +27,7 @@ func (v *Versions) sealed(ctx context.Context, of Subject, version versions.Vers
 		return nil, err
 	}
 	e.Spec.EncryptedDataKey = encrypted
-	e.Spec.Ciphertext, err = keys.Seal(dataKey, header, store.Binding(e), c.Value)
+	e.Spec.Ciphertext, err = keys.Seal(dataKey, header, store.Bound(e), c.Value)
 	return e, err
 }
 
@@ -38,14 +38,14 @@ func (v *Versions) sealedByKeyring(of Subject, version versions.Version, c Conte
 	}
 	e := store.New(of.Namespace, v.Kind.Class, v.Owner(of.Name), of.ARN, version, store.DomainKey(ring))
 	e.Spec.Binary = c.Binary
-	e.Spec.Ciphertext, err = ring.Seal(v.Kind.Blob, store.Binding(e), c.Value)
+	e.Spec.Ciphertext, err = ring.Seal(v.Kind.Blob, store.Bound(e), c.Value)
 	return e, err
 }
 
 func (v *Versions) open(ctx context.Context, found Version) (value secretbytes.Bytes, err error) {
 	e := found.Envelope
 	if found.Key == nil {
-		return v.Keyring.Open(v.Kind.Blob, store.Binding(e), e.Spec.Ciphertext)
+		return v.Keyring.Open(v.Kind.Blob, store.Bound(e), e.Spec.Ciphertext)
 	}
 	dataKey, err := v.KMS.Decrypt(ctx, found.Key, v.Kind.Context(e.Spec.Subject, e.Spec.Version), e.Spec.EncryptedDataKey)
 	if err != nil {
@@ -56,7 +56,7 @@ func (v *Versions) open(ctx context.Context, found Version) (value secretbytes.B
 	if err != nil {
 		return value, err
 	}
-	return keys.Open(dataKey, header, store.Binding(e), e.Spec.Ciphertext)
+	return keys.Open(dataKey, header, store.Bound(e), e.Spec.Ciphertext)
 }
 
 func (v *Versions) header(key *v1alpha1.KMSKey) (keys.Header, error) {
