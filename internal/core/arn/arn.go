@@ -101,22 +101,23 @@ func Service(arn string) string { return part(arn, 2) }
 func Resource(arn string) string { return part(arn, 5) }
 
 // part is one of the six parts of an ARN, or nothing if it is no ARN.
-func part(arn string, n int) (found string) {
+func part(arn string, n int) string {
+	p, _ := split(arn)
+	return p[n]
+}
+
+// split is the six parts of an ARN, all nothing if it is none. It makes no object: it is asked several times a request.
+func split(arn string) (parts [6]string, ok bool) {
 	rest := arn
 	for i := range 5 {
-		head, tail, ok := strings.Cut(rest, ":")
-		if !ok || i == 0 && head != "arn" {
-			return ""
+		end := strings.IndexByte(rest, ':')
+		if end < 0 || i == 0 && rest[:end] != "arn" {
+			return [6]string{}, false
 		}
-		if i == n {
-			found = head
-		}
-		rest = tail
+		parts[i], rest = rest[:end], rest[end+1:]
 	}
-	if n == 5 {
-		return rest
-	}
-	return found
+	parts[5] = rest
+	return parts, true
 }
 
 // HSMCluster is the ARN of a cluster of AWS CloudHSM.

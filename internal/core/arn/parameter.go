@@ -8,15 +8,14 @@ func Parameter(region, account, name string) string {
 	return join("ssm", region, account, "parameter/"+strings.TrimPrefix(name, "/"))
 }
 
-// IsParameter tells whether an ARN is that of a parameter of this name, without making one: it is asked several times a request.
-func IsParameter(arn, region, account, name string) bool {
-	rest, ok := arn, true
-	for _, part := range [...]string{"arn:", Partition, ":ssm:", region, ":", account, ":parameter/", strings.TrimPrefix(name, "/")} {
-		if rest, ok = strings.CutPrefix(rest, part); !ok {
-			return false
-		}
+// OfParameter is what the ARN of a parameter is of: its name without the slash at its beginning. ok is false if it is no parameter's.
+func OfParameter(arn string) (region, account, name string, ok bool) {
+	p, ok := split(arn)
+	if !ok || p[1] != Partition || p[2] != "ssm" {
+		return "", "", "", false
 	}
-	return rest == ""
+	name, ok = strings.CutPrefix(p[5], "parameter/")
+	return p[3], p[4], name, ok
 }
 
 // CanonicalParameter is a parameter's name without the slash at its beginning.

@@ -6,23 +6,20 @@ import (
 	"strongroom.dev/strongroom/internal/core/arn"
 )
 
-func TestAnARNIsAParametersIfItIsTheOneThatIsMadeOfTheName(t *testing.T) {
-	const account, region = "123456789012", "eu-west-1"
-	names := []string{"x", "/x", "/x/y", "x/y", "xy", ""}
-	for _, of := range names {
-		made := arn.Parameter(region, account, of)
-		for _, name := range names {
-			if got, want := arn.IsParameter(made, region, account, name), made == arn.Parameter(region, account, name); got != want {
-				t.Errorf("%s of %q: %t", made, name, got)
-			}
+func TestTheARNOfAParameterTellsWhatItIsOf(t *testing.T) {
+	for _, name := range []string{"x", "x/y", "", "a:b", "/x"} {
+		made := arn.Parameter("eu-west-1", "123456789012", "/"+name)
+		region, account, of, ok := arn.OfParameter(made)
+		if !ok || region != "eu-west-1" || account != "123456789012" || of != name {
+			t.Errorf("%s is of %q, %q and %q, %t", made, region, account, of, ok)
 		}
-		for _, other := range []string{made + "x", made[1:], "", "arn:aws:ssm:" + region + ":" + account + ":" + of, made[:len(made)-len(of)] + "/" + of} {
-			if got, want := arn.IsParameter(other, region, account, of), other == arn.Parameter(region, account, of); got != want {
-				t.Errorf("%s of %q: %t", other, of, got)
-			}
-		}
-		if arn.IsParameter(made, "eu-west-2", account, of) || arn.IsParameter(made, region, "123456789013", of) || arn.IsParameter(made, "", account, of) {
-			t.Errorf("%s is of another region or account", made)
+	}
+	for _, other := range []string{
+		"", "arn", "arn:aws:ssm:r:1", "arn:aws:ssm:r:1:x", "arn:aws:ssm:r:1:servicesetting/ssm/x", "arn:aws-cn:ssm:r:1:parameter/x", "arn:aws:kms:r:1:parameter/x",
+		"xarn:aws:ssm:r:1:parameter/x", "arn:aws:ssm:r:1:parameter", " arn:aws:ssm:r:1:parameter/x",
+	} {
+		if region, account, name, ok := arn.OfParameter(other); ok {
+			t.Errorf("%q is of %q, %q and %q", other, region, account, name)
 		}
 	}
 }

@@ -128,6 +128,11 @@ func (h *Holder) Open(kind keys.Kind, ctx keys.AAD, blob []byte) (secretbytes.By
 	return h.open(blob, func(k *Keyring) (secretbytes.Bytes, error) { return k.Open(kind, ctx, blob) })
 }
 
+// OpenPublic is to Keyring.OpenPublic as UnwrapToken is.
+func (h *Holder) OpenPublic(kind keys.Kind, ctx keys.AAD, blob []byte) (secretbytes.Bytes, error) {
+	return h.open(blob, func(k *Keyring) (secretbytes.Bytes, error) { return k.OpenPublic(kind, ctx, blob) })
+}
+
 func (h *Holder) open(token []byte, open func(*Keyring) (secretbytes.Bytes, error)) (secretbytes.Bytes, error) {
 	ring, err := h.Get()
 	if err != nil {

@@ -126,6 +126,22 @@ func (k *Keyring) Open(kind keys.Kind, ctx keys.AAD, blob []byte) (secretbytes.B
 	return k.open(func(ek epochKeys) secretbytes.Bytes { return ek.record }, keys.Header{Kind: kind}, ctx, blob)
 }
 
+// OpenPublic is Open of a record that is no secret, such as the value of a parameter of type String: keys.OpenPublic. Its answer is as that of Open, for whoever takes both.
+func (k *Keyring) OpenPublic(kind keys.Kind, ctx keys.AAD, blob []byte) (secretbytes.Bytes, error) {
+	if err := recordKind(kind); err != nil {
+		return secretbytes.Bytes{}, err
+	}
+	ek, epoch, err := k.epochOf(blob)
+	if err != nil {
+		return secretbytes.Bytes{}, err
+	}
+	record, err := keys.OpenPublic(ek.record, keys.Header{Kind: kind}, ctx, bound(epoch), blob[epochSize:])
+	if err != nil {
+		return secretbytes.Bytes{}, err
+	}
+	return secretbytes.Own(record), nil
+}
+
 func recordKind(kind keys.Kind) error {
 	if kind == keys.KindKeyToken || kind == keys.KindCiphertext {
 		return fmt.Errorf("%w: kind %d is not a record", ErrWrongKind, kind)
@@ -144,16 +160,24 @@ func (k *Keyring) seal(key secretbytes.Bytes, h keys.Header, ctx keys.AAD, plain
 }
 
 func (k *Keyring) open(purpose func(epochKeys) secretbytes.Bytes, h keys.Header, ctx keys.AAD, token []byte) (secretbytes.Bytes, error) {
-	epoch, err := Epoch(token)
+	ek, epoch, err := k.epochOf(token)
 	if err != nil {
 		return secretbytes.Bytes{}, err
 	}
+	return keys.OpenPart(purpose(ek), h, ctx, bound(epoch), token[epochSize:])
+}
+
+// epochOf is the epoch of a token, and its keys. It fails with ErrUnknownEpoch, or keys.ErrInvalidCiphertext if this is no token.
+func (k *Keyring) epochOf(token []byte) (ek epochKeys, epoch int64, err error) {
+	if epoch, err = Epoch(token); err != nil {
+		return ek, 0, err
+	}
 	ek, ok := k.epochs[epoch]
 	if !ok {
-		return secretbytes.Bytes{}, fmt.Errorf("%w: this was wrapped under the domain key of epoch %d, and the keyring has epochs %d to %d; unseal it again, or restore that domain key",
+		return ek, 0, fmt.Errorf("%w: this was wrapped under the domain key of epoch %d, and the keyring has epochs %d to %d; unseal it again, or restore that domain key",
 			ErrUnknownEpoch, epoch, k.first, k.current)
 	}
-	return keys.OpenPart(purpose(ek), h, ctx, bound(epoch), token[epochSize:])
+	return ek, epoch, nil
 }
 
 // bound is where a caller's context is in that of a record, beside the epoch. The prefix keeps the two apart, whatever names the caller uses.

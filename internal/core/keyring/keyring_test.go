@@ -3,6 +3,7 @@ package keyring_test
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"strings"
@@ -149,6 +150,11 @@ func TestTokensOfTwoInstallationsDoNotOpenInEachOther(t *testing.T) {
 	}
 }
 
+// opening are the two ways of opening a record.
+func opening(k *keyring.Keyring) map[string]func(keys.Kind, keys.AAD, []byte) (secretbytes.Bytes, error) {
+	return map[string]func(keys.Kind, keys.AAD, []byte) (secretbytes.Bytes, error){"Open": k.Open, "OpenPublic": k.OpenPublic}
+}
+
 func TestRecordsOpenAsTheirOwnKindAndContextOnly(t *testing.T) {
 	root := newRoot(1)
 	k := unseal(t, root, newRecord(t, root, 1))
@@ -163,13 +169,31 @@ func TestRecordsOpenAsTheirOwnKindAndContextOnly(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, opened := range kinds {
-			got, err := k.Open(opened, location, blob)
-			if (opened == sealed) != (err == nil) || (err == nil && string(got.Reveal()) != "record") || (err != nil && !errors.Is(err, keys.ErrInvalidCiphertext)) {
-				t.Errorf("kind %d opened as %d: %v", sealed, opened, err)
+			for name, open := range opening(k) {
+				got, err := open(opened, location, blob)
+				if (opened == sealed) != (err == nil) || (err == nil && string(got.Reveal()) != "record") || (err != nil && !errors.Is(err, keys.ErrInvalidCiphertext)) {
+					t.Errorf("kind %d by %s as %d: %v", sealed, name, opened, err)
+				}
 			}
 		}
-		if _, err := k.Open(sealed, keys.Context{"namespace": "bank"}, blob); !errors.Is(err, keys.ErrInvalidCiphertext) {
-			t.Errorf("another context: %v", err)
+		damaged := bytes.Clone(blob)
+		damaged[len(damaged)-1] ^= 1
+		for name, open := range opening(k) {
+			if _, err := open(sealed, keys.Context{"namespace": "bank"}, blob); !errors.Is(err, keys.ErrInvalidCiphertext) {
+				t.Errorf("another context by %s: %v", name, err)
+			}
+			if _, err := open(sealed, location, damaged); !errors.Is(err, keys.ErrInvalidCiphertext) {
+				t.Errorf("a damaged one by %s: %v", name, err)
+			}
+			unknown := append(binary.BigEndian.AppendUint64(nil, 77), blob[8:]...)
+			if _, err := open(sealed, location, unknown); !errors.Is(err, keyring.ErrUnknownEpoch) {
+				t.Errorf("one of an epoch that there is not by %s: %v", name, err)
+			}
+			for _, short := range [][]byte{nil, blob[:8], blob[:keyring.Overhead-1]} {
+				if _, err := open(sealed, location, short); !errors.Is(err, keys.ErrInvalidCiphertext) {
+					t.Errorf("%d bytes by %s: %v", len(short), name, err)
+				}
+			}
 		}
 		if _, err := k.UnwrapToken(keys.Header{}, location, blob); !errors.Is(err, keys.ErrInvalidCiphertext) {
 			t.Errorf("a record of kind %d as a token: %v", sealed, err)
@@ -198,8 +222,10 @@ func TestKindsThatAreForAnotherFunctionAreRefused(t *testing.T) {
 		if _, err := k.Seal(kind, nil, repeated(7)); !errors.Is(err, keyring.ErrWrongKind) {
 			t.Errorf("Seal of kind %d: %v", kind, err)
 		}
-		if _, err := k.Open(kind, nil, token); !errors.Is(err, keyring.ErrWrongKind) {
-			t.Errorf("Open of kind %d: %v", kind, err)
+		for name, open := range opening(k) {
+			if _, err := open(kind, nil, token); !errors.Is(err, keyring.ErrWrongKind) {
+				t.Errorf("%s of kind %d: %v", name, kind, err)
+			}
 		}
 	}
 	for _, kind := range []keys.Kind{keys.KindCiphertext, keys.KindTombstone, 99} {

@@ -202,12 +202,19 @@ func TestAHolderAsksForNoDomainKeyThatItHasAndNoneForWhatIsNoToken(t *testing.T)
 func TestManyWhoRenewAtOnceAllOpen(t *testing.T) {
 	before, after, _ := rotated(t)
 	token := wrap(t, after, header, location, repeated(7))
+	record, err := after.Seal(keys.KindParameterVersion, location, repeated(7))
+	if err != nil {
+		t.Fatal(err)
+	}
 	h := &keyring.Holder{}
 	h.Set(before)
 	h.RenewWith(func(int64) error { h.Set(after); return nil })
 	var running sync.WaitGroup
 	for range 16 {
 		running.Go(func() {
+			if got, err := h.OpenPublic(keys.KindParameterVersion, location, record); err != nil || !got.Equal(repeated(7)) {
+				t.Error(err)
+			}
 			if got, err := h.UnwrapToken(header, location, token); err != nil || !got.Equal(repeated(7)) {
 				t.Error(err)
 			}

@@ -152,16 +152,10 @@ func Open(key secretbytes.Bytes, h Header, ctx AAD, blob []byte) (secretbytes.By
 
 // OpenPart is Open with a context that is part of a larger one.
 func OpenPart(key secretbytes.Bytes, h Header, ctx AAD, part Part, blob []byte) (secretbytes.Bytes, error) {
-	if ctx == nil {
-		ctx = Context(nil)
+	aad, err := expected(key, h, ctx, part, blob)
+	if err != nil {
+		return secretbytes.Bytes{}, err
 	}
-	actual, err := ParseHeader(blob)
-	size, tooLarge := ctx.measure(part)
-	if err != nil || blob[1] != suiteHKDF || actual != h || key.Len() != KeySize || tooLarge != nil {
-		return secretbytes.Bytes{}, ErrInvalidCiphertext
-	}
-	// The additional data is made from what the caller expects, never from the blob.
-	aad := ctx.append(h.append(make([]byte, 0, headerSize+size)), part)
 	var plaintext []byte
 	secretbytes.Do(func() {
 		// Exactly as large as needed, so that one Wipe erases all of it, and made in here, so that the garbage collector
@@ -176,6 +170,42 @@ func OpenPart(key secretbytes.Bytes, h Header, ctx AAD, part Part, blob []byte) 
 		return secretbytes.Bytes{}, ErrInvalidCiphertext
 	}
 	return secretbytes.Own(plaintext), nil
+}
+
+// OpenPublic is OpenPart of a plaintext that is no secret, and was sealed to be known again. What the key leaves on the stack is erased, and the message's own key, which opens this
+// blob alone, is not, and neither is the plaintext: each object that the runtime has to erase costs as much as the whole opening.
+func OpenPublic(key secretbytes.Bytes, h Header, ctx AAD, part Part, blob []byte) ([]byte, error) {
+	aad, err := expected(key, h, ctx, part, blob)
+	if err != nil {
+		return nil, err
+	}
+	var derived [KeySize]byte
+	secretbytes.Do(func() { derived, err = derive(key, blob[headerSize:sealedAt], aad[:headerSize]) })
+	if err != nil {
+		return nil, ErrInvalidCiphertext
+	}
+	aead, err := gcm(derived[:])
+	if err != nil {
+		return nil, ErrInvalidCiphertext
+	}
+	plaintext, err := aead.Open(make([]byte, 0, len(blob)-Overhead), nil, blob[sealedAt:], aad)
+	if err != nil {
+		return nil, ErrInvalidCiphertext
+	}
+	return plaintext, nil
+}
+
+// expected is the additional data that a blob is opened with. It is made from what the caller expects, never from the blob.
+func expected(key secretbytes.Bytes, h Header, ctx AAD, part Part, blob []byte) (aad []byte, err error) {
+	if ctx == nil {
+		ctx = Context(nil)
+	}
+	actual, err := ParseHeader(blob)
+	size, tooLarge := ctx.measure(part)
+	if err != nil || blob[1] != suiteHKDF || actual != h || key.Len() != KeySize || tooLarge != nil {
+		return nil, ErrInvalidCiphertext
+	}
+	return ctx.append(h.append(make([]byte, 0, headerSize+size)), part), nil
 }
 
 // ParseHeader reads a blob's header, to find the key that opens it and to decide whether the caller may use it. Nothing

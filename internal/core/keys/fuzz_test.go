@@ -2,6 +2,7 @@ package keys_test
 
 import (
 	"bytes"
+	"errors"
 	"testing"
 
 	"strongroom.dev/strongroom/internal/core/keys"
@@ -24,6 +25,10 @@ func FuzzOpen(f *testing.F) {
 				h = testHeader
 			}
 			got, err := keys.Open(testKey, h, ctx, blob)
+			public, otherwise := keys.OpenPublic(testKey, h, ctx, keys.Part{}, blob)
+			if !errors.Is(otherwise, err) || err == nil && !bytes.Equal(public, got.Reveal()) {
+				t.Fatalf("as a public one: %v, and not %v", otherwise, err)
+			}
 			if !bytes.Equal(blob, before) {
 				t.Fatal("Open changed the blob")
 			}

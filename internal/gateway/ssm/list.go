@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	sdk "github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
@@ -115,7 +116,7 @@ func (a *api) getParametersByPath(ctx context.Context, call *gateway.Call, in *s
 	if err != nil {
 		return nil, err
 	}
-	of := list.Of(call, in)
+	of := sync.OnceValue(func() string { return list.Of(call, in) })
 	from, err := positionOf(in.NextToken, of)
 	if err != nil {
 		return nil, err
@@ -173,7 +174,7 @@ func (a *api) describeParameters(ctx context.Context, call *gateway.Call, in *sd
 	if err != nil {
 		return nil, err
 	}
-	of := list.Of(call, in)
+	of := sync.OnceValue(func() string { return list.Of(call, in) })
 	from, err := positionOf(in.NextToken, of)
 	if err != nil {
 		return nil, err

@@ -16,8 +16,8 @@ import (
 
 // listing is a page of a list of parameters.
 type listing struct {
-	// of tells the list from all others, in its tokens, too (see page.Of).
-	of string
+	// of tells the list from all others, in its tokens, too (see page.Of). It is asked for when there is more than a page.
+	of func() string
 	// path that the parameters are below; empty for all.
 	path    string
 	filters []filter
@@ -37,11 +37,11 @@ type position struct {
 }
 
 // positionOf reads the token of a list, which is a client's to change. It fails with InvalidNextToken.
-func positionOf(token *string, of string) (at position, err error) {
+func positionOf(token *string, of func() string) (at position, err error) {
 	if token == nil {
 		return at, nil
 	}
-	text, err := afterToken(token, of)
+	text, err := afterToken(token, of())
 	if err != nil {
 		return at, err
 	}
@@ -55,10 +55,9 @@ func positionOf(token *string, of string) (at position, err error) {
 // listed is the entries of a page, in the order of their names, and the token of the next one. The first page is of what there is, and has the order remembered. The others
 // go on in that order or a newer one, so that each costs as much as it has entries: they leave out what is gone, and what came since if the order is remembered.
 func (a *api) listed(ctx context.Context, call *gateway.Call, l listing) (shown []*v1alpha1.Parameter, next *string, err error) {
-	key := l.keyOf(call)
 	now := a.Parameters.Now()
 	if l.from.after != "" {
-		if places, known := a.Parameters.Listings.Behind(key, l.from.after, l.from.asOf, now); known {
+		if places, known := a.Parameters.Listings.Behind(l.keyOf(call), l.from.after, l.from.asOf, now); known {
 			return a.places(ctx, call, l, places)
 		}
 	}
@@ -81,7 +80,7 @@ func (a *api) listed(ctx context.Context, call *gateway.Call, l listing) (shown 
 		return all[from:], nil, nil
 	}
 	order := parameterstore.OrderOf(all)
-	a.Parameters.Listings.Remember(key, order, now)
+	a.Parameters.Listings.Remember(l.keyOf(call), order, now)
 	if l.from.after == "" || parameterstore.Older(order.AsOf, l.from.asOf) { // the entry that was the newest is gone, or this replica's cache is behind: there is no newer order here
 		l.from.asOf = order.AsOf
 	}
@@ -109,11 +108,11 @@ func (a *api) places(ctx context.Context, call *gateway.Call, l listing, places 
 // keyOf tells a list from all others: whose it is, and what it is of.
 func (l *listing) keyOf(call *gateway.Call) parameterstore.ListingKey {
 	return parameterstore.ListingKey{
-		Namespace: call.Namespace(), Of: sha256.Sum256([]byte(l.of)),
+		Namespace: call.Namespace(), Of: sha256.Sum256([]byte(l.of())),
 	}
 }
 
 // token of the page behind an entry.
 func (l *listing) token(last string) *string {
-	return ptr.To(base64.RawURLEncoding.EncodeToString([]byte(l.of + "\x00" + l.from.asOf + "\x00" + last)))
+	return ptr.To(base64.RawURLEncoding.EncodeToString([]byte(l.of() + "\x00" + l.from.asOf + "\x00" + last)))
 }

@@ -43,8 +43,8 @@ func (s *Service) RegionOf(p *v1alpha1.Parameter) string {
 // IsOwn tells whether an ARN can be a Parameter's: it has the name, and the region if spec has one. One that names none keeps that in which it was
 // made when the operator has moved to another.
 func IsOwn(p *v1alpha1.Parameter, subject string) bool {
-	region := arn.Region(subject)
-	return arn.IsParameter(subject, region, arn.Account(subject), p.AWSName()) && (p.Spec.Region == "" || p.Spec.Region == region)
+	region, _, name, ok := arn.OfParameter(subject)
+	return ok && name == p.CanonicalName() && (p.Spec.Region == "" || p.Spec.Region == region)
 }
 
 // ARNOf is the ARN of a Parameter: that of status, or that which the API made it with. It is empty as long as none of the two is
@@ -58,7 +58,7 @@ func (s *Service) ARNOf(p *v1alpha1.Parameter) string {
 		return p.Status.ARN
 	}
 	made := p.Annotations[v1alpha1.SubjectAnnotation]
-	if made != "" && arn.IsParameter(made, s.RegionOf(p), arn.Account(made), p.AWSName()) {
+	if region, _, name, ok := arn.OfParameter(made); ok && region == s.RegionOf(p) && name == p.CanonicalName() {
 		return made
 	}
 	return ""

@@ -74,7 +74,7 @@ type Service struct {
 // versionKind is that of parameters' versions.
 // https://docs.aws.amazon.com/kms/latest/developerguide/services-parameter-store.html
 var versionKind = sealed.Kind{
-	Owner: OwnerKind, Class: v1alpha1.EnvelopeParameterVersion, Blob: keys.KindParameterVersion,
+	Owner: OwnerKind, Class: v1alpha1.EnvelopeParameterVersion, Blob: keys.KindParameterVersion, Public: true, // a String
 	Context: func(subject, _ string) keys.Context { return keys.Context{"PARAMETER_ARN": subject} },
 	InForce: Latest, Fits: fits,
 }

@@ -44,7 +44,10 @@ func (v *Versions) sealedByKeyring(of Subject, version versions.Version, c Conte
 
 func (v *Versions) open(ctx context.Context, found Version) (value secretbytes.Bytes, err error) {
 	e := found.Envelope
-	if found.Key == nil {
+	switch {
+	case found.Key == nil && v.Kind.Public:
+		return v.Keyring.OpenPublic(v.Kind.Blob, store.Bound(e), e.Spec.Ciphertext)
+	case found.Key == nil:
 		return v.Keyring.Open(v.Kind.Blob, store.Bound(e), e.Spec.Ciphertext)
 	}
 	dataKey, err := v.KMS.Decrypt(ctx, found.Key, v.Kind.Context(e.Spec.Subject, e.Spec.Version), e.Spec.EncryptedDataKey)

@@ -26,6 +26,8 @@ type Kind struct {
 	// Class of the Envelopes, and Blob the kind of their ciphertexts.
 	Class v1alpha1.EnvelopeClass
 	Blob  keys.Kind
+	// Public tells that a value that no KMSKey encrypts is no secret, but sealed to be known again.
+	Public bool
 	// Context is the encryption context of a version's data key.
 	Context func(subject, version string) keys.Context
 	// InForce finds the version of an index whose value counts.
