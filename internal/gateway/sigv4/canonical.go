@@ -241,7 +241,11 @@ func headerValue(r *http.Request, name string) (string, error) {
 	case "content-length": // net/http takes it out of the headers
 		return strconv.FormatInt(r.ContentLength, 10), nil
 	}
-	values := r.Header.Values(name)
+	canonical, known := canonicalNames[name]
+	if !known {
+		canonical = http.CanonicalHeaderKey(name)
+	}
+	values := r.Header[canonical]
 	if len(values) == 0 {
 		return "", invalid("The signed header '%s' is not in the request.", name)
 	}
@@ -257,6 +261,17 @@ func headerValue(r *http.Request, name string) (string, error) {
 	}
 	return strings.Join(out, ","), nil
 }
+
+// canonicalNames are the names that net/http has for those headers which SDKs sign, so that they need not be made for each request.
+var canonicalNames = func() map[string]string {
+	out := map[string]string{}
+	for _, name := range []string{
+		"amz-sdk-invocation-id", "amz-sdk-request", "content-type", "x-amz-content-sha256", "x-amz-date", "x-amz-security-token", "x-amz-target", "x-amzn-query-mode",
+	} {
+		out[name] = http.CanonicalHeaderKey(name)
+	}
+	return out
+}()
 
 // singleBlanks is a value without blanks around it and with single ones within. Most values are so already.
 func singleBlanks(v string) string {
