@@ -13,6 +13,7 @@ import (
 )
 
 // Trees ask the budget of their namespace (projection.Budget) before they read anything, by what they cost the last time: a pass reads all parameters of the namespace. Slots do not count bytes.
+// What costs is the writes and not the reading: one that is let in to lose keys costs as much as any.
 
 const (
 	// urgentAtOnce is how much is written at once of trees that are new, or whose spec is another, and as much again of trees that lose a value which has its end: some sixty large ones each. In the long run each is as

@@ -92,7 +92,7 @@ func (p *Projector) Project(ctx context.Context, t *Target) (Outcome, error) {
 				return Unchanged, nil
 			}
 			if t.policy() != v1alpha1.CreationPolicyMerge {
-				if loses(t, cached, p.Digester.Digest) {
+				if loses(t, cached, p.Digester.Digest) { // one patch of the object that was judged, which does nothing when it is done twice
 					return Written, p.removeKeys(ctx, t, cached)
 				}
 				return Written, p.write(ctx, t, cached)
