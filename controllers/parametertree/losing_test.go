@@ -104,6 +104,7 @@ var _ = Describe("A tree of a namespace whose bytes are spent", func() {
 		Expect(t.Status.Projection.Keys).To(Equal([]string{"a"}))
 		Expect(t.Status.Projection.Shows).To(HaveLen(1))
 		Expect(t.Status.Parameters).To(Equal(int32(1)))
+		Expect(t.Status.Projection.Digest).To(Equal(projection.Withdrawn), "workloads are restarted though all should become as it was before")
 		Expect(condition(t)).To(Equal(before))
 		Expect(restarts()).To(BeZero())
 		world.Seen(configMap("tree"))
