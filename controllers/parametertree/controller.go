@@ -6,7 +6,9 @@
 package parametertree
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"time"
 
 	"k8s.io/client-go/tools/events"
@@ -61,9 +63,13 @@ type pass struct {
 	arn, region string
 	// members are the parameters that are to be shown, by their keys of data.
 	members map[string]parameterstore.Member
-	// shown tells that the target is as it is to be, wrote that it was written, and size is what that costs.
-	shown, wrote bool
-	size         int64
+	// turn is how the pass was let in.
+	turn turn
+	// shown tells that the target is as it is to be. size is what it costs to write it once, 0 if that is not known, and spent what this pass has written.
+	shown       bool
+	size, spent int64
+	// rests tells that values were taken out of the target, and that the rest waits for the tree's turn.
+	rests bool
 	// requeue is when to look again, 0 for never.
 	requeue time.Duration
 }
@@ -81,9 +87,10 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		return r.terminate(ctx, tree)
 	}
 	before := tree.DeepCopy()
-	p := &pass{tree: tree, before: before, former: &before.Status, now: r.Now()}
-	if wait, err := r.hold(ctx, p); wait > 0 || err != nil {
-		return ctrl.Result{RequeueAfter: wait}, err
+	p := &pass{tree: tree, before: before, former: &before.Status, region: r.regionOf(tree), now: r.Now()}
+	var err error
+	if p.turn, err = r.hold(ctx, p); p.turn.held() || err != nil {
+		return ctrl.Result{RequeueAfter: p.turn.wait}, err
 	}
 	if r.Slots != nil {
 		release, wait := r.Slots.Acquire(req.Namespace, req.String())
@@ -92,7 +99,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		}
 		defer release()
 	}
-	defer func() { r.Pace.settle(tree, p.size, p.wrote) }()
+	defer func() { r.Pace.settle(p) }()
 	return r.summarise(ctx, p, r.run(ctx, p))
 }
 
@@ -117,10 +124,19 @@ func (r *Reconciler) run(ctx context.Context, p *pass) error {
 		return passes.ErrSuspended
 	}
 	err := passes.Run(ctx, p, r.identify, r.gather, r.project)
+	if errors.Is(err, projection.ErrMore) {
+		p.rests = true
+		return r.withdraw(ctx, p)
+	}
 	if err != nil && !p.shown && !outcome.LostRace(err) {
 		err = fault.Join(err, r.withdraw(ctx, p))
 	}
 	return err
+}
+
+// regionOf is the region of a tree's parameters.
+func (r *Reconciler) regionOf(t *v1alpha1.ParameterTree) string {
+	return cmp.Or(t.Spec.Region, r.Parameters.Region)
 }
 
 // identify settles the account of the tree's parameters, and the ARN of all that is below the path. No parameter has that ARN, since no
@@ -129,9 +145,6 @@ func (r *Reconciler) identify(ctx context.Context, p *pass) error {
 	id, err := account.Resolve(ctx, r.Client, p.tree.Namespace)
 	if err != nil {
 		return err
-	}
-	if p.region = p.tree.Spec.Region; p.region == "" {
-		p.region = r.Parameters.Region
 	}
 	path := p.tree.Spec.Path
 	if path == "/" {

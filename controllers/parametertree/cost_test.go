@@ -108,7 +108,7 @@ func many(n int) *v1alpha1.Parameter {
 }
 
 var _ = Describe("What a tree of 1,000 parameters costs", func() {
-	It("is two writes when it is new, one of the target and one of status for a change of one, and none for a resync", func() {
+	It("is two writes when it is new, one of the target and one of status for a change or the end of one, and none for a resync", func() {
 		last := many(1000)
 		faulty, writes := world.Faulty()
 		t := tree()
@@ -135,6 +135,10 @@ var _ = Describe("What a tree of 1,000 parameters costs", func() {
 		world.Seen(configMap("tree"))
 		log, none := made()
 		Expect(log).To(BeEmpty())
-		AddReportEntry("passes over 1,000 parameters", fmt.Sprintf("new %s, one changed %s, none changed %s", first, one, none))
+		world.Remove(last)
+		log, gone := made()
+		Expect(log).To(Equal([]string{"patch", "status"}), "what is deleted has the target written once, too")
+		Expect(configMap("tree").Data).To(And(HaveLen(999), Not(HaveKey("x.999"))))
+		AddReportEntry("passes over 1,000 parameters", fmt.Sprintf("new %s, one changed %s, none changed %s, one gone %s", first, one, none, gone))
 	})
 })

@@ -13,10 +13,12 @@ import (
 )
 
 // Trees ask the budget of their namespace (projection.Budget) before they read anything, by what they cost the last time: a pass reads all parameters of the namespace. Slots do not count bytes.
+// What costs is the writes and not the reading: one that is let in to lose keys costs as much as any.
 
 const (
-	// urgentAtOnce is how much is written at once of trees that show a value which has its end, that are new, or whose spec is another: some sixty large ones. In the long run it is as much as of all others, which have
-	// a budget of their own: whoever changes specs without end has the same written as whoever changes parameters.
+	// urgentAtOnce is how much is written at once of trees that are new, or whose spec is another, and as much again of trees that lose a value which has its end: some sixty large ones each. In the long run each is as
+	// much as of all others, and each has a budget of its own: whoever makes trees, changes specs, or makes and deletes parameters without end has the same written as whoever changes parameters. So what has its end waits
+	// behind nothing but what had its end before.
 	urgentAtOnce = 64 << 20
 	// longestHold is how long a tree is held before it is looked at again, whether what it shows has its end.
 	longestHold = 10 * time.Second
@@ -24,11 +26,11 @@ const (
 
 // Pace is how much the trees of each namespace write, by bytes. It is lost with the process.
 type Pace struct {
-	writes, urgent *fairshare.Budget
-	now            func() time.Time
+	writes, urgent, ends *fairshare.Budget
+	now                  func() time.Time
 
 	mu sync.Mutex
-	// last is what a tree's target cost when it was written last.
+	// last is what a tree's target cost when it was written last, once.
 	last map[types.NamespacedName]int64
 	// living are the parameters of the namespaces of which trees are held, as they were within gathering: each of many trees looks whether what it shows has its end.
 	living map[string]lately
@@ -41,35 +43,63 @@ type lately struct {
 
 // NewPace is one of which nothing was written yet. writes is the budget of all targets, and now the clock.
 func NewPace(writes *fairshare.Budget, now func() time.Time) *Pace {
+	atOnce := func() *fairshare.Budget { return fairshare.NewBudget(projection.WrittenPerSecond, urgentAtOnce, now) }
 	return &Pace{
-		writes: writes, urgent: fairshare.NewBudget(projection.WrittenPerSecond, urgentAtOnce, now), now: now,
+		writes: writes, urgent: atOnce(), ends: atOnce(), now: now,
 		last: map[types.NamespacedName]int64{}, living: map[string]lately{},
 	}
 }
 
-// hold is how long a tree waits before its pass, 0 if it need not.
-func (r *Reconciler) hold(ctx context.Context, p *pass) (time.Duration, error) {
-	switch {
-	case r.Pace == nil:
-		return 0, nil
-	case !settled(p.tree): // its user waits for it
-		return min(r.Pace.book(r.Pace.urgent, p.tree), longestHold), nil
+// turn is what a tree may do now.
+type turn struct {
+	// wait is how long it waits to be shown as it is to be, 0 if it need not: when to look again.
+	wait time.Duration
+	// losing tells that it does not wait to lose values which have their end, by one write of the target. If more is to be written than that, the rest waits.
+	losing bool
+	// of is the budget that pays for it, nil if nothing is paid for.
+	of *fairshare.Budget
+}
+
+func (t turn) held() bool { return t.wait > 0 && !t.losing }
+
+// hold is the turn of a tree, before its pass.
+func (r *Reconciler) hold(ctx context.Context, p *pass) (turn, error) {
+	if r.Pace == nil {
+		return turn{}, nil
 	}
-	wait := r.Pace.book(r.Pace.writes, p.tree)
-	if wait == 0 {
-		return 0, nil
+	of := r.Pace.writes
+	if !settled(p.tree) { // its user waits for it
+		of = r.Pace.urgent
+	}
+	wait := r.Pace.book(of, p.tree)
+	if wait == 0 || p.former.Projection == nil {
+		return turn{wait: min(wait, longestHold), of: of}, nil
 	}
 	living, fresh, err := r.Pace.lately(p.tree.Namespace, func() (*living, error) { return r.living(ctx, p.tree.Namespace) })
 	if err != nil {
-		return 0, err
+		return turn{}, err
 	}
-	if len(r.gone(p, living)) > 0 {
-		return min(r.Pace.book(r.Pace.urgent, p.tree), longestHold), nil
+	if len(r.gone(p, living)) == 0 {
+		return decideTurn(of, wait, fresh), nil
 	}
-	if !fresh { // what has gone since is told by an event, which may have asked for this pass
-		return min(wait, gathering), nil
+	return decideLosing(of, wait, r.Pace.ends, r.Pace.book(r.Pace.ends, p.tree)), nil
+}
+
+// decideTurn is the turn of a tree that is held, and of which nothing has gone as far as is known. If that was not looked at just now, what has gone since is told by an event, which may have
+// asked for this pass.
+func decideTurn(of *fairshare.Budget, wait time.Duration, fresh bool) turn {
+	if fresh {
+		return turn{wait: min(wait, longestHold), of: of}
 	}
-	return min(wait, longestHold), nil
+	return turn{wait: min(wait, gathering), of: of}
+}
+
+// decideLosing is the turn of one that is held and shows what has gone: it comes when either budget lets it in, and waits for the other one no more.
+func decideLosing(of *fairshare.Budget, wait time.Duration, ends *fairshare.Budget, toLose time.Duration) turn {
+	if toLose == 0 {
+		return turn{wait: min(wait, longestHold), losing: true, of: ends}
+	}
+	return turn{wait: min(wait, toLose, longestHold), of: of}
 }
 
 // settled tells that a tree was shown as its spec says. Whether it is Ready makes no difference, or who holds its restarts up would be free of the budget.
@@ -119,33 +149,33 @@ func (p *Pace) book(of *fairshare.Budget, t *v1alpha1.ParameterTree) time.Durati
 // payer is who books: trees, beside Secrets and others of one budget.
 func payer(tree types.NamespacedName) string { return own.Name + "/" + tree.String() }
 
-// settle says what a pass wrote, nothing if what is shown was as it is to be. What was urgent is paid for once.
-func (p *Pace) settle(t *v1alpha1.ParameterTree, size int64, wrote bool) {
+// settle says what a pass wrote, nothing if what is shown was as it is to be. It is paid for once, by the budget that let it in; a tree that has lost values, and of which the rest waits, keeps its turn.
+func (p *Pace) settle(of *pass) {
 	if p == nil {
 		return
 	}
-	name := types.NamespacedName{Namespace: t.Namespace, Name: t.Name}
+	name := types.NamespacedName{Namespace: of.tree.Namespace, Name: of.tree.Name}
 	p.mu.Lock()
-	if size > 0 {
-		p.last[name] = size
+	if of.size > 0 {
+		p.last[name] = of.size
 	}
-	size = p.last[name]
 	p.mu.Unlock()
-	if !wrote {
-		size = 0
-	}
-	if who := payer(name); p.urgent.Booked(who) {
-		p.urgent.Settle(t.Namespace, who, size)
-		p.writes.Forget(who)
-	} else {
-		p.writes.Settle(t.Namespace, who, size)
+	who := payer(name)
+	of.turn.of.Settle(name.Namespace, who, of.spent)
+	for _, other := range p.budgets() {
+		if other != of.turn.of && !of.rests {
+			other.Forget(who)
+		}
 	}
 	p.report()
 }
 
+func (p *Pace) budgets() []*fairshare.Budget { return []*fairshare.Budget{p.writes, p.urgent, p.ends} }
+
 func (p *Pace) report() {
 	projection.ReportWaiting("changes", p.writes)
 	projection.ReportWaiting("urgent", p.urgent)
+	projection.ReportWaiting("ends", p.ends)
 }
 
 // forget forgets a tree that is gone.
@@ -156,6 +186,7 @@ func (p *Pace) forget(name types.NamespacedName) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.last, name)
-	p.writes.Forget(payer(name))
-	p.urgent.Forget(payer(name))
+	for _, budget := range p.budgets() {
+		budget.Forget(payer(name))
+	}
 }

@@ -17,6 +17,12 @@ const messageInForce = "The parameters are shown"
 
 // summarise puts what this pass came to into status and ends it.
 func (r *Reconciler) summarise(ctx context.Context, p *pass, err error) (ctrl.Result, error) {
+	if p.rests && err == nil { // of a tree that waits for its turn nothing is said but what it shows
+		if err := r.reporter().Write(ctx, p.before, p.tree); err != nil {
+			return outcome.Again(err)
+		}
+		return ctrl.Result{RequeueAfter: p.turn.wait}, nil
+	}
 	status := &p.tree.Status
 	status.ObservedGeneration = p.tree.Generation
 	if errors.Is(err, passes.ErrSuspended) {

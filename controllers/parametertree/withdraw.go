@@ -25,9 +25,10 @@ func (r *Reconciler) withdraw(ctx context.Context, p *pass) error {
 	if len(gone) == 0 {
 		return nil
 	}
-	p.wrote = true
 	shown := p.former.Projection
-	if err := r.Projector.Withdraw(ctx, p.tree.Namespace, p.owner(), p.formerTarget(), gone); err != nil {
+	cost, err := r.Projector.Withdraw(ctx, p.tree.Namespace, p.owner(), p.formerTarget(), gone)
+	p.size, p.spent = max(p.size, cost), p.spent+cost
+	if err != nil {
 		return err
 	}
 	left := *shown

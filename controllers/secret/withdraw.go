@@ -94,7 +94,7 @@ func (r *Reconciler) letGo(ctx context.Context, p *pass) error {
 	if len(gone) == 0 {
 		return nil
 	}
-	if err := r.Projector.Withdraw(ctx, p.secret.Namespace, p.owner(), projection.FormerOf(status.Projection), gone); err != nil {
+	if _, err := r.Projector.Withdraw(ctx, p.secret.Namespace, p.owner(), projection.FormerOf(status.Projection), gone); err != nil {
 		return err
 	}
 	shown := *status.Projection

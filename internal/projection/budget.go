@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	corev1 "k8s.io/api/core/v1"
 	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
@@ -29,7 +30,7 @@ const (
 // The budgets are a fixed few, and so are the label's values.
 var targetsWaiting = prometheus.NewGaugeVec(prometheus.GaugeOpts{
 	Name: "strongroom_targets_waiting",
-	Help: "Targets that are written later, since many bytes were written for their namespaces, by the budget: changes, or urgent for new and changed ParameterTrees and values that have their end.",
+	Help: "Targets that are written later, since many bytes were written for their namespaces, by the budget: changes, urgent for new and changed ParameterTrees, or ends for values in them that have their end.",
 }, []string{"budget"})
 
 func init() { ctrlmetrics.Registry.MustRegister(targetsWaiting) }
@@ -45,10 +46,17 @@ func NewBudget(now func() time.Time) *fairshare.Budget {
 }
 
 // Cost is what it costs to write this data, in bytes.
-func Cost(data map[string]secretbytes.Bytes) int64 {
+func Cost(data map[string]secretbytes.Bytes) int64 { return cost(data, secretbytes.Bytes.Len) }
+
+// costOf is what it costs to write an object once, however small the request is: the API server has it whole in etcd, and sends it whole to all who watch.
+func costOf(live *corev1.Secret) int64 {
+	return cost(live.Data, func(value []byte) int { return len(value) })
+}
+
+func cost[V any](data map[string]V, length func(V) int) int64 {
 	sum := int64(bytesPerWrite)
 	for key, value := range data {
-		sum += int64(len(key)+value.Len()) + bytesPerKey
+		sum += int64(len(key)+length(value)) + bytesPerKey
 	}
 	return sum
 }
@@ -68,16 +76,12 @@ func (p *Projector) afford(s *Showing, digest string) error {
 		"what there is now is shown at %s", WrittenAtOnce>>20, WrittenPerSecond>>10, s.Now.Add(wait).UTC().Format(time.RFC3339)))
 }
 
-// pay settles what was written, nothing if the target was as it is to be.
-func (p *Projector) pay(s *Showing, wrote bool) {
+// pay settles what was written so many times, none if the target was as it is to be.
+func (p *Projector) pay(s *Showing, writes int) {
 	if p.Budget == nil || s.Paid {
 		return
 	}
-	cost := int64(0)
-	if wrote {
-		cost = Cost(s.Target.Data)
-	}
-	p.Budget.Settle(s.Namespace, s.payer(), cost)
+	p.Budget.Settle(s.Namespace, s.payer(), int64(writes)*Cost(s.Target.Data))
 	ReportWaiting("changes", p.Budget)
 }
 

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/secretbytes"
 	"strongroom.dev/strongroom/internal/fault"
@@ -27,7 +29,7 @@ func TestAnotherContentWaitsWhereManyBytesWereWritten(t *testing.T) {
 		if p.afford(s, "now") != nil {
 			break
 		}
-		p.pay(s, true)
+		p.pay(s, 1)
 	}
 	if written != 4 { // with its keys each is a little more than a quarter of what there is
 		t.Errorf("%d were written at once", written)
@@ -54,9 +56,34 @@ func TestAnotherContentWaitsWhereManyBytesWereWritten(t *testing.T) {
 	if err := p.afford(s, "now"); err != nil {
 		t.Errorf("when its time has come: %v", err)
 	}
-	p.pay(s, false)
+	p.pay(s, 0)
 	if err := p.afford(showingOf("shop", "next", 1, now), "now"); err != nil {
 		t.Errorf("after one that was as it is to be: %v", err)
+	}
+}
+
+func TestEachWriteOfATargetIsPaidFor(t *testing.T) {
+	now := time.Date(2026, 11, 30, 3, 0, 0, 0, time.UTC)
+	for writes, want := range []time.Duration{0, 0, 0, 2 * time.Second} { // 4 MiB at once, and 512 KiB a second
+		p := &Projector{Budget: NewBudget(func() time.Time { return now })}
+		p.pay(showingOf("shop", "first", 1<<20, now), 2)
+		p.pay(showingOf("shop", "big", 1<<20, now), writes)
+		wait := fault.Of(p.afford(showingOf("shop", "next", 1, now), "now"))
+		if wait == nil && want > 0 || wait != nil && (wait.RetryAfter-want).Abs() > 100*time.Millisecond {
+			t.Errorf("after %d writes the next waits: %v, want %s", writes, wait, want)
+		}
+	}
+}
+
+func TestWhatIsStoredCostsWhatItDidWhenItWasWritten(t *testing.T) {
+	for name, data := range map[string]map[string][]byte{"nothing": nil, "one": {"k": make([]byte, 1<<20)}, "some": {"k": []byte("v"), "key": nil, "other": []byte("value")}} {
+		shown := map[string]secretbytes.Bytes{}
+		for key, value := range data {
+			shown[key] = secretbytes.Copy(value)
+		}
+		if got, want := costOf(&corev1.Secret{Data: data}), Cost(shown); got != want || got < bytesPerWrite {
+			t.Errorf("%s: %d, want %d", name, got, want)
+		}
 	}
 }
 
@@ -67,6 +94,6 @@ func TestWithoutABudgetNothingWaits(t *testing.T) {
 		if err := p.afford(s, "now"); err != nil {
 			t.Fatal(err)
 		}
-		p.pay(s, true)
+		p.pay(s, 1)
 	}
 }

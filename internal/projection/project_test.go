@@ -211,10 +211,17 @@ var _ = Describe("Keys that are no longer wanted", func() {
 		Expect(dataOf("shown")).To(Equal(map[string]string{"d": "5", "theirs": "1"}))
 	})
 
-	It("go though nothing else changed", func() {
+	It("go though nothing else changed, by one write, whether creation or an apply wrote them", func() {
 		project(goal(three))
-		Expect(project(goal(withData("a", "1"), former("a", "b", "c")))).To(Equal(projection.Written))
-		Expect(dataOf("shown")).To(Equal(map[string]string{"a": "1"}))
+		traffic.take()
+		Expect(project(goal(withData("a", "1", "b", "2"), former("a", "b", "c")))).To(Equal(projection.Written))
+		Expect(traffic.take()).To(HaveExactElements(HavePrefix("merge ")))
+		Expect(dataOf("shown")).To(Equal(map[string]string{"a": "1", "b": "2"}))
+		project(goal(withData("a", "2", "b", "3", "d", "4"), former("a", "b")))
+		traffic.take()
+		project(goal(withData("a", "2"), former("a", "b", "d")))
+		Expect(traffic.take()).To(HaveExactElements(HavePrefix("merge ")))
+		Expect(dataOf("shown")).To(Equal(map[string]string{"a": "2"}))
 	})
 
 	It("that are gone already cost nothing", func() {

@@ -92,6 +92,9 @@ func (p *Projector) Project(ctx context.Context, t *Target) (Outcome, error) {
 				return Unchanged, nil
 			}
 			if t.policy() != v1alpha1.CreationPolicyMerge {
+				if loses(t, cached, p.Digester.Digest) { // one patch of the object that was judged, which does nothing when it is done twice
+					return Written, p.removeKeys(ctx, t, cached)
+				}
 				return Written, p.write(ctx, t, cached)
 			}
 		}
@@ -110,6 +113,7 @@ func (p *Projector) create(ctx context.Context, t *Target) (Outcome, error) {
 	for k, v := range t.Data {
 		data[k] = v.Reveal()
 	}
+	t.writes++
 	err := p.Client.Create(ctx, t.object(&corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: t.Namespace, Name: t.Name,
@@ -161,6 +165,7 @@ func (p *Projector) write(ctx context.Context, t *Target, existing *corev1.Secre
 	if err := p.dropFormerOwner(ctx, t, existing); err != nil {
 		return err
 	}
+	t.writes++
 	if err := p.Client.Apply(ctx, t.applied(existing), client.FieldOwner(t.fieldOwner()), client.ForceOwnership); err != nil {
 		if names(err, "metadata.ownerReferences") {
 			return p.outrun(ctx, t, err)
@@ -228,6 +233,7 @@ func (p *Projector) removeKeys(ctx context.Context, t *Target, existing *corev1.
 }
 
 func (p *Projector) patch(ctx context.Context, t *Target, patchType types.PatchType, patch []byte) error {
+	t.writes++
 	object := t.object(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: t.Namespace, Name: t.Name}})
 	if err := p.Client.Patch(ctx, object, client.RawPatch(patchType, patch), client.FieldOwner(t.fieldOwner())); err != nil {
 		return p.refused(t, err)

@@ -78,7 +78,7 @@ var _ = Describe("An immutable target", func() {
 		for range 2 {
 			shown, err := s.show("CANARY-another")
 			Expect(shown.Done).To(BeFalse())
-			Expect(shown.Wrote).To(BeFalse())
+			Expect(shown.Writes).To(BeZero())
 			Expect(fault.Of(err)).To(And(HaveField("Reason", v1alpha1.ReasonTooManyRetained), HaveField("Stalled", true), HaveField("RetryAfter", 5*time.Minute)))
 			Expect(fault.Message(err)).To(And(HavePrefix("64 former core Secrets of the immutable target are still used"), ContainSubstring("status.projection.retained")))
 			Expect(err.Error()).NotTo(ContainSubstring("CANARY"))

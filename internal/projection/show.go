@@ -32,6 +32,8 @@ type Showing struct {
 	Now time.Time
 	// Paid tells that the owner's controller has asked the budget itself, before it read anything.
 	Paid bool
+	// Losing has the target lose keys, and nothing else written: see ErrMore.
+	Losing bool
 
 	// base is the name of an immutable target as the owner has it.
 	base string
@@ -57,8 +59,8 @@ type Former struct {
 type Shown struct {
 	// Done tells that the target is as it is to be and that workloads are restarted, or will be (Unrestarted, maybe with an error that says why not now): status may say so.
 	Done bool
-	// Wrote tells that the target was written, or that this was tried.
-	Wrote bool
+	// Writes is how many times the target was written, or this was tried: each time it is whole in etcd, whatever was sent.
+	Writes int
 	// Keys that were written, but for those that somebody else has with the same value, and Digest of what is shown.
 	Keys   []string
 	Digest string
@@ -81,6 +83,9 @@ type Shown struct {
 func (p *Projector) Show(ctx context.Context, s *Showing) (shown Shown, err error) {
 	if s.Target != nil {
 		defer s.Target.wipe()
+	}
+	if err := p.losing(ctx, s); err != nil {
+		return shown, err
 	}
 	if err := p.leave(ctx, s); err != nil {
 		return shown, err
@@ -168,8 +173,8 @@ func (p *Projector) projectPaid(ctx context.Context, s *Showing, shown *Shown) (
 		return Unchanged, err
 	}
 	outcome, err := p.Project(ctx, s.Target)
-	shown.Wrote = err != nil || outcome != Unchanged
-	p.pay(s, shown.Wrote)
+	shown.Writes = s.Target.writes
+	p.pay(s, shown.Writes)
 	return outcome, err
 }
 

@@ -42,6 +42,8 @@ type Target struct {
 
 	// theirs are the keys of the data that somebody else manages, as they were when it was merged.
 	theirs []string
+	// writes is how many requests were made that have the object written, each of them whole in etcd and to all who watch it, be the request small.
+	writes int
 }
 
 // Owner is the object that a target belongs to.
@@ -200,6 +202,13 @@ func InSync(t *Target, cached *corev1.Secret, digest func(dataKey string, value 
 	}
 	return t.sameMetadata(cached) && cached.Annotations[v1alpha1.SubjectAnnotation] == t.Owner.ARN &&
 		controller != nil && controller.UID == t.Owner.UID
+}
+
+// loses tells whether a cached core Secret, with digests for values, is the target but for keys that go.
+func loses(t *Target, cached *corev1.Secret, digest func(dataKey string, value []byte) []byte) bool {
+	left := *t
+	left.FormerKeys = nil
+	return InSync(&left, cached, digest)
 }
 
 // removed lists the keys that were written before, are no more wanted, and are still there. Of a core Secret that is merged
