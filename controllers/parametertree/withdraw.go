@@ -17,6 +17,9 @@ import (
 //
 // Crash-safe: the keys leave status after they have left the target.
 func (r *Reconciler) withdraw(ctx context.Context, p *pass) error {
+	if shown := p.former.Projection; shown == nil || len(shown.Keys) == 0 { // or a tree that never comes to be shown would have all parameters of the namespace looked at with each change
+		return nil
+	}
 	living, err := r.living(ctx, p.tree.Namespace)
 	if err != nil {
 		return err

@@ -19,6 +19,9 @@ import (
 // project shows the current and previous values in the target, and restarts what the target names if the data is other
 // than at the last time.
 func (r *Reconciler) project(ctx context.Context, p *pass) error {
+	if err := r.held(p); err != nil {
+		return p.atEnd(err)
+	}
 	value, err := r.values(ctx, p)
 	if err == nil {
 		value.Sources, err = r.sources(ctx, p.secret)
@@ -52,7 +55,16 @@ func (r *Reconciler) project(ctx context.Context, p *pass) error {
 			return err
 		}
 	}
-	return r.show(ctx, p, &showing, of)
+	return p.atEnd(r.show(ctx, p, &showing, of))
+}
+
+// held says so if the target is written later: whoever changes a source without end would have all of them opened with each change.
+func (r *Reconciler) held(p *pass) error {
+	spec := p.secret.Spec.Target
+	if spec == nil {
+		return nil
+	}
+	return r.Projector.Held(p.secret.Namespace, p.owner(), projection.FormerOf(p.former.Projection), &projection.Target{Name: p.secret.TargetName(), Immutable: spec.Immutable}, p.now)
 }
 
 // terminate takes a secret out of force that was deleted, while finalizers of others hold its object. What it had is controllers/envelope's.

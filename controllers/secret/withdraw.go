@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/fault"
 	"strongroom.dev/strongroom/internal/projection"
 	"strongroom.dev/strongroom/internal/projection/render"
 	"strongroom.dev/strongroom/internal/service/parameterstore"
@@ -65,6 +66,25 @@ func (p *pass) lookAtEnd(all []v1alpha1.TargetParameter) {
 			p.lookAgain(max(at.Sub(p.now), time.Second))
 		}
 	}
+}
+
+// atEnd is a failure of which the next look is told, with that look when the first of the Parameters that are shown has its end, if that is sooner: one that is suspended tells nobody.
+func (p *pass) atEnd(err error) error {
+	if err == nil {
+		return nil
+	}
+	f := *fault.Of(err)
+	sooner := f.RetryAfter
+	for i := range p.former.TargetParameters {
+		if at := p.former.TargetParameters[i].ExpireTime; at != nil && at.After(p.now) {
+			sooner = min(sooner, max(at.Sub(p.now), time.Second))
+		}
+	}
+	if sooner == f.RetryAfter {
+		return err
+	}
+	f.RetryAfter = sooner
+	return &f
 }
 
 // letGo takes out of the target what it shows of Parameters that have expired, be they deleted by now or not, though the target cannot be rendered as

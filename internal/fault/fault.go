@@ -122,17 +122,24 @@ func Join(first, second error) error {
 func unquoted(text string, err error) string {
 	var status apierrors.APIStatus
 	text, _, _ = strings.Cut(text, " is invalid")
-	if !errors.As(err, &status) || status.Status().Details == nil || len(status.Status().Details.Causes) == 0 {
-		text, _, _ = strings.Cut(text, ": Invalid value")
-		return text
+	var all []metav1.StatusCause
+	if errors.As(err, &status) && status.Status().Details != nil {
+		all = status.Status().Details.Causes
 	}
 	var causes []string
-	for _, c := range status.Status().Details.Causes {
+	for _, c := range all {
+		if c.Field == "" { // a ValidatingAdmissionPolicy's, whose message is in the text
+			continue
+		}
 		what := field.ErrorType(c.Type).String()
 		if c.Type == metav1.CauseType(field.ErrorTypeForbidden) || c.Type == metav1.CauseType(field.ErrorTypeRequired) {
 			what = c.Message // these two have no value to quote
 		}
 		causes = append(causes, c.Field+": "+what)
+	}
+	if len(causes) == 0 {
+		text, _, _ = strings.Cut(text, ": Invalid value")
+		return text
 	}
 	return text + " is invalid: " + strings.Join(causes, "; ")
 }

@@ -136,6 +136,14 @@ func TestNoInvalidValueThatTheAPIServerQuotesGetsIntoAMessage(t *testing.T) {
 			t.Errorf("%s: %q", name, m)
 		}
 	}
+	// A ValidatingAdmissionPolicy refuses with a cause that names no field.
+	const denied = `deployments.apps "web" is forbidden: ValidatingAdmissionPolicy 'calm' with binding 'calm' denied request: no restarts`
+	policy := &apierrors.StatusError{ErrStatus: metav1.Status{
+		Reason: metav1.StatusReasonInvalid, Message: denied, Details: &metav1.StatusDetails{Causes: []metav1.StatusCause{{Message: "no restarts"}}},
+	}}
+	if m := fault.Message(fmt.Errorf("restarting: %w", policy)); m != "restarting: "+denied {
+		t.Errorf("a policy's refusal: %q", m)
+	}
 	// Other answers are whole: they quote names, which whoever reads the condition knows.
 	for _, err := range []error{
 		apierrors.NewConflict(secrets, "db", errors.New("changed")), apierrors.NewForbidden(secrets, "db", errors.New("no right")),

@@ -69,11 +69,26 @@ func (p *Projector) afford(s *Showing, digest string) error {
 	}
 	wait := p.Budget.Book(s.Namespace, s.payer(), Cost(s.Target.Data))
 	ReportWaiting("changes", p.Budget)
+	return unpaid(wait, s.Now)
+}
+
+// Held says so if the next content of an owner's target waits, as afford has said: until then nothing need be opened for it, which for a target that is made of many values costs more than all else in a pass.
+// at is the target that is wanted. One that status knows not, or that is immutable, is never held.
+func (p *Projector) Held(namespace string, owner Owner, former *Former, at *Target, now time.Time) error {
+	s := &Showing{Namespace: namespace, Owner: owner, Former: former, Target: at}
+	if p.Budget == nil || at.Immutable || !s.knows() {
+		return nil
+	}
+	return unpaid(p.Budget.Left(s.payer()), now)
+}
+
+// unpaid says that a target is written later, nil if it need not wait.
+func unpaid(wait time.Duration, now time.Time) error {
 	if wait == 0 {
 		return nil
 	}
 	return fault.Later(v1alpha1.ReasonProgressing, wait, fmt.Errorf("%d MiB of targets were written for the namespace, and then %d KiB a second, which is as much as is written for one: "+
-		"what there is now is shown at %s", WrittenAtOnce>>20, WrittenPerSecond>>10, s.Now.Add(wait).UTC().Format(time.RFC3339)))
+		"what there is now is shown at %s", WrittenAtOnce>>20, WrittenPerSecond>>10, now.Add(wait).UTC().Format(time.RFC3339)))
 }
 
 // pay settles what was written so many times, none if the target was as it is to be.

@@ -87,6 +87,42 @@ func TestWhatIsStoredCostsWhatItDidWhenItWasWritten(t *testing.T) {
 	}
 }
 
+func TestATargetIsHeldFromWhenItWasToldThatItWaitsAndUntilThen(t *testing.T) {
+	now := time.Date(2026, 11, 30, 3, 0, 0, 0, time.UTC)
+	p := &Projector{Budget: NewBudget(func() time.Time { return now })}
+	held := func(s *Showing) error { return p.Held(s.Namespace, s.Owner, s.Former, s.Target, now) }
+	s := func() *Showing { return showingOf("shop", "big", 1<<20, now) }
+	for p.afford(s(), "now") == nil {
+		if err := held(s()); err != nil {
+			t.Fatalf("before it was told: %v", err)
+		}
+		p.pay(s(), 1)
+	}
+	told := p.afford(s(), "now")
+	if err := held(s()); err == nil || err.Error() != told.Error() || fault.Of(err).RetryAfter != fault.Of(told).RetryAfter {
+		t.Errorf("%v, and not %v", err, told)
+	}
+	for name, change := range map[string]func(*Showing){
+		"another's":                     func(s *Showing) { s.Owner.Name = "other" },
+		"one that status does not know": func(s *Showing) { s.Former = nil },
+		"one of another name":           func(s *Showing) { s.Target.Name = "elsewhere" },
+		"an immutable one":              func(s *Showing) { s.Target.Immutable = true },
+	} {
+		other := s()
+		change(other)
+		if err := held(other); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	now = now.Add(fault.Of(told).RetryAfter)
+	if err := held(s()); err != nil {
+		t.Errorf("when its time has come: %v", err)
+	}
+	if err := (&Projector{}).Held("shop", s().Owner, s().Former, s().Target, now); err != nil {
+		t.Errorf("without a budget: %v", err)
+	}
+}
+
 func TestWithoutABudgetNothingWaits(t *testing.T) {
 	p := &Projector{}
 	for range 100 {

@@ -75,6 +75,14 @@ func (b *Budget) Booked(who string) bool {
 	return known
 }
 
+// Left is how long one who has booked waits still: 0 if its time has come, or if it has not booked.
+func (b *Budget) Left(who string) time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := b.look()
+	return max(b.booked[who].at.Sub(now), 0)
+}
+
 // Settle says what something did cost that is done, be it more or less than was booked, or if nothing was.
 func (b *Budget) Settle(group, who string, cost int64) {
 	b.mu.Lock()

@@ -49,6 +49,31 @@ func TestThoseWhoWaitComeInTheOrderInWhichTheyBookedAndOnce(t *testing.T) {
 	}
 }
 
+func TestWhoHasBookedIsToldWhatIsLeftAndWhoHasNotBooksNothingByAsking(t *testing.T) {
+	c := newClock()
+	b := fairshare.NewBudget(100, 100, c.now)
+	b.Settle("a", "before", 300)
+	if left := b.Left("one"); left != 0 || b.Booked("one") {
+		t.Errorf("who has not booked waits for %s", left)
+	}
+	b.Book("a", "one", 100)
+	for _, want := range []time.Duration{2, 1, 0, 0} {
+		if left := b.Left("one"); left != want*time.Second {
+			t.Errorf("%s are left, not %d s", left, want)
+		}
+		c.at = c.at.Add(time.Second)
+	}
+	c.at = c.at.Add(-time.Hour)
+	b.Book("a", "two", 1)
+	if left := b.Left("two"); left > 2*time.Second {
+		t.Errorf("after a clock was set back %s are left", left)
+	}
+	b.Settle("a", "one", 0)
+	if left := b.Left("one"); left != 0 {
+		t.Errorf("when it is done %s are left", left)
+	}
+}
+
 func TestWhatIsSettledIsWhatItDidCost(t *testing.T) {
 	for name, tt := range map[string]struct {
 		booked, cost int64

@@ -137,10 +137,16 @@ func isPattern(text string) bool {
 	return text != "" && len(text) <= maximumPattern && patternText.MatchString(text)
 }
 
+// reaches tells whether a parameter is below the path at a level that the tree has, and what of its name is behind the path. All that claim one name are, or none is.
+func (t *Tree) reaches(p *v1alpha1.Parameter) (rest string, ok bool) {
+	rest, ok = Below(t.path, p.AWSName())
+	return rest, ok && (t.recursive || !strings.Contains(rest, "/"))
+}
+
 // Selects tells whether a tree has a parameter, by its name, type and tags. Its versions are not looked at.
 func (t *Tree) Selects(p *v1alpha1.Parameter) bool {
-	rest, ok := Below(t.path, p.AWSName())
-	if !ok || !t.recursive && strings.Contains(rest, "/") {
+	rest, ok := t.reaches(p)
+	if !ok {
 		return false
 	}
 	matches := func(r *NamePattern) bool { return r.MatchString(rest) }
@@ -174,7 +180,7 @@ func (s *Service) Members(ctx context.Context, namespace, region string, t *Tree
 	if err := s.Client.List(ctx, &list, client.InNamespace(namespace), client.UnsafeDisableDeepCopy); err != nil {
 		return nil, nil, fmt.Errorf("listing Parameters: %w", err)
 	}
-	for _, p := range s.eldest(list.Items, region) {
+	for _, p := range s.eldest(list.Items, region, t) {
 		if !t.Selects(p) || Expired(p, s.Now()) {
 			continue
 		}
@@ -219,12 +225,12 @@ func (t *Tree) version(p *v1alpha1.Parameter) (v versions.Version, has, known bo
 	return v, has, true
 }
 
-// eldest are the Parameters of a region that have their names, one for each, in the order of these. Those that are being deleted, and those that
-// only claim the name of an older one, have none.
-func (s *Service) eldest(all []v1alpha1.Parameter, region string) []*v1alpha1.Parameter {
-	here := make([]*v1alpha1.Parameter, 0, len(all))
+// eldest are the Parameters of a region that a tree reaches and that have their names, one for each, in the order of these. Those that are being deleted, and those that
+// only claim the name of an older one, have none. What is elsewhere in a namespace of many thousands is not put in order with each pass over a tree of a few.
+func (s *Service) eldest(all []v1alpha1.Parameter, region string, t *Tree) []*v1alpha1.Parameter {
+	var here []*v1alpha1.Parameter
 	for i := range all {
-		if s.RegionOf(&all[i]) == region && all[i].DeletionTimestamp.IsZero() {
+		if _, reached := t.reaches(&all[i]); reached && s.RegionOf(&all[i]) == region && all[i].DeletionTimestamp.IsZero() {
 			here = append(here, &all[i])
 		}
 	}
