@@ -7,7 +7,6 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/controllers/kmskey"
@@ -75,12 +74,6 @@ func (o *object) mayTake(subject string) bool {
 	return o != nil && (o.arn == "" || o.arn == subject)
 }
 
-// gone tells whether an object that is there is none any more for what it left: its deletion has begun, and nothing of Strongroom's holds it. A finalizer of somebody else's
-// keeps nothing: what was deleted for good goes at once, and a recovery window begins.
-func gone(obj client.Object) bool {
-	return store.BeingDeleted(obj) && !controllerutil.ContainsFinalizer(obj, kmskey.Finalizer)
-}
-
 // object reads the owner, from the cache or the API server. It is nil if there is none, or it is gone.
 func (r *Reconciler) object(ctx context.Context, from client.Reader, owner Owner, options ...client.GetOption) (*object, error) {
 	obj := ofKind(owner.Kind)
@@ -91,7 +84,7 @@ func (r *Reconciler) object(ctx context.Context, from client.Reader, owner Owner
 	if client.IgnoreNotFound(err) != nil {
 		return nil, fmt.Errorf("reading %s %s: %w", owner.Kind, owner.Name, err)
 	}
-	if err != nil || gone(obj) {
+	if err != nil || store.Gone(obj) {
 		return nil, nil
 	}
 	return identify(obj), nil

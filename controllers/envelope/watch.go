@@ -98,7 +98,7 @@ func (r *Reconciler) knows(owner Owner, uid types.UID) bool {
 func (r *Reconciler) ofOwner(kind string) handler.TypedEventHandler[client.Object, Owner] {
 	return handler.TypedFuncs[client.Object, Owner]{
 		CreateFunc: func(_ context.Context, e event.CreateEvent, q queue) {
-			if !gone(e.Object) {
+			if !store.Gone(e.Object) {
 				return
 			}
 			owner := Owner{kind, e.Object.GetNamespace(), e.Object.GetName()}
@@ -107,8 +107,8 @@ func (r *Reconciler) ofOwner(kind string) handler.TypedEventHandler[client.Objec
 		},
 		UpdateFunc: func(_ context.Context, e event.UpdateEvent, q queue) {
 			owner := Owner{kind, e.ObjectNew.GetNamespace(), e.ObjectNew.GetName()}
-			if gone(e.ObjectNew) {
-				if !gone(e.ObjectOld) {
+			if store.Gone(e.ObjectNew) {
+				if !store.Gone(e.ObjectOld) {
 					r.saw(owner, lastWords(e.ObjectNew))
 					q.Add(owner)
 				}
@@ -121,7 +121,7 @@ func (r *Reconciler) ofOwner(kind string) handler.TypedEventHandler[client.Objec
 		},
 		DeleteFunc: func(_ context.Context, e event.DeleteEvent, q queue) {
 			owner := Owner{kind, e.Object.GetNamespace(), e.Object.GetName()}
-			if last := lastWords(e.Object); gone(e.Object) {
+			if last := lastWords(e.Object); store.Gone(e.Object) {
 				last.born = time.Time{} // the tombstone that there is by now is this deletion's
 				r.sawHeld(owner, last)
 			} else {
