@@ -94,7 +94,7 @@ func (r *Reconciler) knows(owner Owner, uid types.UID) bool {
 	return ok && last.uid == uid
 }
 
-// ofOwner asks for a look when an owner goes, which is when its deletion begins, or settles on an ARN or another index, which may leave Envelopes unnamed.
+// ofOwner asks for a look when an owner goes, which is when its deletion begins, or settles on an ARN, a first or another index, which may leave Envelopes unnamed.
 func (r *Reconciler) ofOwner(kind string) handler.TypedEventHandler[client.Object, Owner] {
 	return handler.TypedFuncs[client.Object, Owner]{
 		CreateFunc: func(_ context.Context, e event.CreateEvent, q queue) {
@@ -115,7 +115,8 @@ func (r *Reconciler) ofOwner(kind string) handler.TypedEventHandler[client.Objec
 				return
 			}
 			before, after := identify(e.ObjectOld), identify(e.ObjectNew)
-			if before.arn != after.arn || lost(before.index, after.index) {
+			settles := len(before.index) == 0 && len(after.index) > 0 // by now its versions speak for its ARN
+			if before.arn != after.arn || settles || lost(before.index, after.index) {
 				q.Add(owner)
 			}
 		},
