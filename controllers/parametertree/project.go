@@ -114,8 +114,7 @@ func (r *Reconciler) open(ctx context.Context, p *pass) (data map[string]secretb
 		}
 		data[key] = value
 		if size += len(key) + value.Len(); size > maximumData {
-			return data, fault.Stalled(v1alpha1.ReasonTargetTooLarge, fmt.Errorf("%w: %d bytes; choose among them by spec.filter, or make several trees. "+
-				"Until then the target stays as it is", errTooLarge, maximumData))
+			return data, fault.Stalled(v1alpha1.ReasonTargetTooLarge, fmt.Errorf("%w: %d bytes; choose among them by spec.filter, or make several trees. %s", errTooLarge, maximumData, meanwhile(&p.tree.Spec)))
 		}
 	}
 	return data, nil
