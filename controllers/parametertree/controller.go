@@ -64,6 +64,8 @@ type pass struct {
 	// shown tells that the target is as it is to be, wrote that it was written, and size is what that costs.
 	shown, wrote bool
 	size         int64
+	// asks tells that the projector asks the budget for what it writes, as of other objects, and not the pass: wrote is then of what it does not write.
+	asks bool
 	// requeue is when to look again, 0 for never.
 	requeue time.Duration
 }
@@ -92,7 +94,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		}
 		defer release()
 	}
-	defer func() { r.Pace.settle(tree, p.size, p.wrote) }()
+	defer func() { r.Pace.settle(p) }()
 	return r.summarise(ctx, p, r.run(ctx, p))
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/fairshare"
@@ -54,6 +55,11 @@ func (r *Reconciler) hold(ctx context.Context, p *pass) (time.Duration, error) {
 		return 0, nil
 	case !settled(p.tree): // its user waits for it
 		return min(r.Pace.book(r.Pace.urgent, p.tree), longestHold), nil
+	}
+	if p.tree.Status.Projection.Digest == projection.Unrestarted && !r.Pace.writes.Booked(payer(client.ObjectKeyFromObject(p.tree))) {
+		// What is written may be all that there is to write. If it is not, the projector books, and the next pass waits for that here.
+		p.asks = true
+		return 0, nil
 	}
 	wait := r.Pace.book(r.Pace.writes, p.tree)
 	if wait == 0 {
@@ -119,11 +125,12 @@ func (p *Pace) book(of *fairshare.Budget, t *v1alpha1.ParameterTree) time.Durati
 // payer is who books: trees, beside Secrets and others of one budget.
 func payer(tree types.NamespacedName) string { return own.Name + "/" + tree.String() }
 
-// settle says what a pass wrote, nothing if what is shown was as it is to be. What was urgent is paid for once.
-func (p *Pace) settle(t *v1alpha1.ParameterTree, size int64, wrote bool) {
+// settle says what a pass wrote, nothing if what is shown was as it is to be. What was urgent is paid for once, and what the projector was to ask for it has settled itself.
+func (p *Pace) settle(done *pass) {
 	if p == nil {
 		return
 	}
+	t, size := done.tree, done.size
 	name := types.NamespacedName{Namespace: t.Namespace, Name: t.Name}
 	p.mu.Lock()
 	if size > 0 {
@@ -131,7 +138,10 @@ func (p *Pace) settle(t *v1alpha1.ParameterTree, size int64, wrote bool) {
 	}
 	size = p.last[name]
 	p.mu.Unlock()
-	if !wrote {
+	switch {
+	case !done.wrote && done.asks: // it may have booked, and comes again
+		return
+	case !done.wrote:
 		size = 0
 	}
 	if who := payer(name); p.urgent.Booked(who) {

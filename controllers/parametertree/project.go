@@ -46,7 +46,7 @@ func (r *Reconciler) project(ctx context.Context, p *pass) error {
 		Owner:     p.owner(),
 		Namespace: p.tree.Namespace, Generation: p.tree.Generation, Version: token, Now: p.now,
 		Target: target, Restart: p.tree.Spec.Target.Restart, Former: p.formerTarget(),
-		Paid: r.Pace != nil,
+		Paid: r.Pace != nil && !p.asks,
 	}
 	return r.show(ctx, p, &showing)
 }
@@ -69,7 +69,7 @@ func lookAgain(at time.Duration, p *pass) time.Duration {
 func (r *Reconciler) show(ctx context.Context, p *pass, showing *projection.Showing) error {
 	shown, err := r.Projector.Show(ctx, showing)
 	r.reporter().TellShown(p.tree, &shown, err)
-	p.requeue, p.wrote = lookAgain(shown.LookAgain, p), shown.Wrote
+	p.requeue, p.wrote = lookAgain(shown.LookAgain, p), shown.Wrote && !p.asks
 	if p.shown = shown.Done; p.shown {
 		p.tree.Status.Parameters = int32(len(p.members))
 		p.tree.Status.Projection = &v1alpha1.ParameterTreeProjection{
