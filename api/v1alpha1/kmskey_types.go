@@ -2,6 +2,9 @@ package v1alpha1
 
 import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+// KeyMaterialFinalizer keeps a deleted KMSKey until nothing is encrypted under it.
+const KeyMaterialFinalizer = Group + "/key-material"
+
 // KeySpec is AWS KMS's type of key.
 // https://docs.aws.amazon.com/kms/latest/APIReference/API_CreateKey.html#KMS-CreateKey-request-KeySpec
 // +kubebuilder:validation:Enum=SYMMETRIC_DEFAULT;RSA_2048;RSA_3072;RSA_4096;ECC_NIST_P256;ECC_NIST_P384;ECC_NIST_P521;ECC_NIST_EDWARDS25519;ECC_SECG_P256K1;ML_DSA_44;ML_DSA_65;ML_DSA_87;ML_KEM_768;ML_KEM_1024;HMAC_224;HMAC_256;HMAC_384;HMAC_512

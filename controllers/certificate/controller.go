@@ -84,6 +84,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if found, err := passes.Begin(ctx, r.Keyring, r.Client, req, c); !found {
 		if err == nil {
 			acm.ForgetTurn(req.Namespace, req.Name) // no key is made any more
+			r.Projector.Forget(req.Namespace, projection.Owner{Kind: kind, Name: req.Name})
 		}
 		return ctrl.Result{}, err
 	}

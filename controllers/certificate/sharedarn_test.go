@@ -1,11 +1,14 @@
 package certificate_test
 
 import (
+	"time"
+
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/controllers/envelope"
 	"strongroom.dev/strongroom/internal/core/arn"
 )
 
@@ -67,6 +70,26 @@ var _ = Describe("An ARN that the status of two Certificates has", func() {
 		isReady(elder)
 		Expect(elder.Status.ARN).To(Equal(own))
 		found(given, theirs, "elder", "theirs")
+	})
+
+	It("has nobody's keys collected, however long, of whom it is and who was made again with the keys of one before", func() {
+		readyRoot()
+		elder, theirs := readyShop(named("elder")), readyShop(named("theirs"))
+		own := elder.Status.ARN
+		remove(elder)
+		elder = readyShop(named("elder"))
+		Expect(elder.Status.ARN).To(Equal(own))
+		keys := len(envelopes(v1alpha1.EnvelopePrivateKey))
+		plant(elder, func(s *v1alpha1.CertificateStatus) { s.ARN = theirs.Status.ARN })
+		for range 3 {
+			for _, name := range []string{"elder", "theirs"} {
+				_, err := env.Envelope.Reconcile(ctx, envelope.Owner{Kind: "Certificate", Namespace: namespace, Name: name})
+				Expect(err).NotTo(HaveOccurred())
+			}
+			Expect(envelopes(v1alpha1.EnvelopeTombstone)).To(BeEmpty())
+			env.Clock.Advance(31 * 24 * time.Hour)
+		}
+		Expect(envelopes(v1alpha1.EnvelopePrivateKey)).To(HaveLen(keys))
 	})
 
 	It("is that of the one that was made again under another UID, of whose name its keys are", func() {

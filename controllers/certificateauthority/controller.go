@@ -79,6 +79,9 @@ func (p *pass) subject() sealed.Subject {
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	ca := &v1alpha1.CertificateAuthority{}
 	if found, err := passes.Living(ctx, r.Keyring, r.Client, req, ca); !found {
+		if err == nil {
+			r.Projector.Forget(req.Namespace, projection.Owner{Kind: own.Name, Name: req.Name})
+		}
 		return ctrl.Result{}, err
 	}
 	p := &pass{ca: ca, before: ca.DeepCopy(), now: r.Now()}

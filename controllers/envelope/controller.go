@@ -62,6 +62,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, owner Owner) (reconcile.Resu
 	if err != nil {
 		return reconcile.Result{}, err
 	}
+	object.weigh(envelopes)
 	var next time.Duration
 	for subject, group := range bySubject(envelopes) {
 		wait, err := r.subject(ctx, owner, object, subject, group)
@@ -149,7 +150,7 @@ func (r *Reconciler) subject(ctx context.Context, owner Owner, object *object, s
 // eraseGone deletes Envelopes of an owner that the cache does not have, or has as another subject's, unless one that may take them over is there by now: its status then asks for the next look.
 func (r *Reconciler) eraseGone(ctx context.Context, owner Owner, subject string, envelopes []v1alpha1.Envelope) error {
 	_, err := r.Store.EraseUnless(ctx, envelopes, r.Now(), func(ctx context.Context) (bool, error) {
-		live, err := r.object(ctx, r.Store.Live, owner)
+		live, err := r.now(ctx, owner)
 		return live.mayTake(subject), err
 	})
 	return err
@@ -178,7 +179,7 @@ func (r *Reconciler) sweep(ctx context.Context, owner Owner, in input, d decisio
 // absolve takes the marks from the Envelopes of an owner that is there: whoever made them has not looked yet, or died before. Until it is done, the
 // owner takes none of them. Those of an erasure that has begun go. The API server is asked whether the owner is there: a cache that does not know of its deletion yet must not undo what that has marked.
 func (r *Reconciler) absolve(ctx context.Context, owner Owner, subject string, group []v1alpha1.Envelope) error {
-	if live, err := r.object(ctx, r.Store.Live, owner); err != nil || !live.mayTake(subject) { // which asks for the next look
+	if live, err := r.now(ctx, owner); err != nil || !live.mayTake(subject) { // which asks for the next look
 		return err
 	}
 	for i := range group {
@@ -223,7 +224,7 @@ func (r *Reconciler) keyInUse(ctx context.Context, owner Owner, subject string) 
 // entomb puts a tombstone over what a deleted object left. It asks the API server whether the object is gone: the cache learns of a new object's Envelope before it learns of the object at times, and a
 // tombstone over what lives would be taken for the object's last words when it is deleted.
 func (r *Reconciler) entomb(ctx context.Context, owner Owner, subject string, group []v1alpha1.Envelope) error {
-	if live, err := r.object(ctx, r.Store.Live, owner); err != nil || live.mayTake(subject) { // which asks for the next look
+	if live, err := r.now(ctx, owner); err != nil || live.mayTake(subject) { // which asks for the next look
 		return err
 	}
 	ring, err := r.Keyring.Get()

@@ -54,6 +54,8 @@ func decide(in input) decision {
 		return decision{} // the owner has not said yet which Envelopes are its own
 	case in.object != nil && in.object.arn == in.subject:
 		return decideLive(in)
+	case in.object.mayTake(in.subject):
+		return decision{} // somebody wrote another's ARN into its status, maybe
 	}
 	return decideGone(in)
 }
@@ -83,7 +85,7 @@ func decideLive(in input) decision {
 	return d
 }
 
-// decideGone: the owner is gone, or is another secret of the same object name by now. Where one Envelope is condemned all go, whatever is known of
+// decideGone: the owner is gone, or is another secret of the same object name by now, for which more speaks than its status. Where one Envelope is condemned all go, whatever is known of
 // the owner: a pass that ended since has decided that about all of them, and a part would come back as an older value.
 func decideGone(in input) decision {
 	if in.keyInUse || !slices.ContainsFunc(in.envelopes, in.condemned) {

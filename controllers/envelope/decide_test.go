@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/core/arn"
 	"strongroom.dev/strongroom/internal/core/versions"
 )
 
@@ -38,6 +39,45 @@ func owner(arn string, sequences ...int64) *object {
 		o.index = o.index.Add(versions.Version{ID: fmt.Sprintf("v%d", n), Sequence: n, Stages: []string{versions.Current}})
 	}
 	return o
+}
+
+func TestAnARNInStatusCountsWhereSomethingElseSpeaksForIt(t *testing.T) {
+	const uid = "11111111-2222-3333-4444-555555555555"
+	certificate, theirs := arn.Certificate("r", "1", uid), arn.Certificate("r", "1", "66666666-2222-3333-4444-555555555555")
+	secret := arn.Secret("r", "1", "db", arn.Suffix(uid))
+	version := func(subject string, class v1alpha1.EnvelopeClass) v1alpha1.Envelope {
+		return v1alpha1.Envelope{Spec: v1alpha1.EnvelopeSpec{Class: class, Subject: subject}}
+	}
+	record := version(theirs, v1alpha1.EnvelopeIssuedCertificate)
+	record.Spec.ExpireTime = &metav1.Time{Time: now}
+	for name, tt := range map[string]struct {
+		status, subject string
+		envelopes       []v1alpha1.Envelope
+		takes           bool
+	}{
+		"another's, and these are made of its UID":    {theirs, certificate, []v1alpha1.Envelope{version(theirs, v1alpha1.EnvelopePrivateKey)}, true},
+		"a secret's, and these are made of its UID":   {"other", secret, []v1alpha1.Envelope{version("other", v1alpha1.EnvelopeSecretVersion)}, true},
+		"one under which it has nothing":              {theirs, "these", []v1alpha1.Envelope{version("these", v1alpha1.EnvelopePrivateKey)}, true},
+		"one under which it has a tombstone":          {theirs, "these", []v1alpha1.Envelope{version(theirs, v1alpha1.EnvelopeTombstone)}, true},
+		"one under which there is a record":           {theirs, "these", []v1alpha1.Envelope{record}, true},
+		"one under which it has versions":             {theirs, "these", []v1alpha1.Envelope{version(theirs, v1alpha1.EnvelopePrivateKey)}, false},
+		"one that is made of its UID":                 {certificate, "these", nil, false},
+		"a secret's that is made of its UID":          {secret, "these", nil, false},
+		"a parameter's that ends as a secret's would": {arn.Parameter("r", "1", "db-"+arn.Suffix(uid)), "these", nil, true},
+		"none":  {"", "these", nil, true},
+		"these": {"these", "these", nil, true},
+	} {
+		o := (&object{arn: tt.status, uid: uid}).weigh(tt.envelopes)
+		if got := o.mayTake(tt.subject); got != tt.takes {
+			t.Errorf("%s: %t", name, got)
+		}
+		if d := decide(input{now: now, object: o, subject: tt.subject, envelopes: []v1alpha1.Envelope{stored(1, 0)}}); d.entomb == tt.takes {
+			t.Errorf("%s: a tombstone %t", name, d.entomb)
+		}
+	}
+	if (*object)(nil).weigh(nil).mayTake("these") {
+		t.Error("one that is gone takes something over")
+	}
 }
 
 func TestATombstoneOfAnEarlierDeletionMakesRoomForThisOnes(t *testing.T) {

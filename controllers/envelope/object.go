@@ -3,14 +3,16 @@ package envelope
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/controllers/kmskey"
+	"strongroom.dev/strongroom/internal/core/arn"
 	"strongroom.dev/strongroom/internal/core/versions"
 	"strongroom.dev/strongroom/internal/service/acm"
 	"strongroom.dev/strongroom/internal/service/acmpca"
@@ -27,6 +29,9 @@ const (
 	kindCertificate = "Certificate"
 	kindAuthority   = "CertificateAuthority"
 	kindParameter   = parameterstore.OwnerKind
+
+	// secretsService is the service in the ARN of a secret, the only one that ends with what derives from a UID without being it.
+	secretsService = "secretsmanager"
 )
 
 // object is what matters of an owner, whatever its kind.
@@ -35,7 +40,9 @@ type object struct {
 	index     versions.Index
 	window    time.Duration
 	tombstone store.Tombstone
-	// uid is a deleted object's, and born when it was created.
+	// doubtful tells that nothing but status speaks for the ARN: see weigh.
+	doubtful bool
+	// uid is the object's, and born when one was created that was deleted.
 	uid  types.UID
 	born time.Time
 	// forced tells that a deleted object is not to be had back, and late until when a version of its ARN that has no object goes
@@ -70,15 +77,37 @@ func ofKind(kind string) client.Object {
 	return nil
 }
 
-// mayTake tells whether an owner takes over what a subject left, or has: it is there, and is that subject, or has not said yet which it is.
+// mayTake tells whether an owner takes over what a subject left, or has: it is there, and is that subject, or has not said yet which it is, or says that it is another one and may be
+// that subject all the same.
 func (o *object) mayTake(subject string) bool {
-	return o != nil && (o.arn == "" || o.arn == subject)
+	return o != nil && (o.arn == "" || o.arn == subject || o.doubtful || o.isMadeOf(subject))
 }
 
-// gone tells whether an object that is there is none any more for what it left: its deletion has begun, and nothing of Strongroom's holds it. A finalizer of somebody else's
-// keeps nothing: what was deleted for good goes at once, and a recovery window begins.
-func gone(obj client.Object) bool {
-	return store.BeingDeleted(obj) && !controllerutil.ContainsFinalizer(obj, kmskey.Finalizer)
+// isMadeOf tells whether an ARN is made of the object's UID, so that it is the object's, whatever status says.
+func (o *object) isMadeOf(subject string) bool {
+	return o.uid != "" && (arn.IsMadeOf(subject, string(o.uid)) || arn.Service(subject) == secretsService && strings.HasSuffix(subject, "-"+arn.Suffix(string(o.uid))))
+}
+
+// weigh looks what speaks for the ARN in an owner's status, which is anybody's who may write that: it is made of the owner's UID, or there are versions under it. If nothing does, what
+// there is under others may be the owner's own, and is not that of one that is gone. It is asked of all Envelopes of the owner.
+func (o *object) weigh(envelopes []v1alpha1.Envelope) *object {
+	if o == nil || o.arn == "" {
+		return o
+	}
+	o.doubtful = !o.isMadeOf(o.arn) && !slices.ContainsFunc(envelopes, func(e v1alpha1.Envelope) bool {
+		return e.Spec.Class != v1alpha1.EnvelopeTombstone && !isRecord(&e) && e.Spec.Subject == o.arn
+	})
+	return o
+}
+
+// now is the owner as the API server has it, weighed by its Envelopes.
+func (r *Reconciler) now(ctx context.Context, owner Owner) (*object, error) {
+	live, err := r.object(ctx, r.Store.Live, owner)
+	if live == nil || err != nil {
+		return nil, err
+	}
+	envelopes, err := r.left(ctx, owner)
+	return live.weigh(envelopes), err
 }
 
 // object reads the owner, from the cache or the API server. It is nil if there is none, or it is gone.
@@ -91,7 +120,7 @@ func (r *Reconciler) object(ctx context.Context, from client.Reader, owner Owner
 	if client.IgnoreNotFound(err) != nil {
 		return nil, fmt.Errorf("reading %s %s: %w", owner.Kind, owner.Name, err)
 	}
-	if err != nil || gone(obj) {
+	if err != nil || store.Gone(obj) {
 		return nil, nil
 	}
 	return identify(obj), nil
@@ -99,6 +128,14 @@ func (r *Reconciler) object(ctx context.Context, from client.Reader, owner Owner
 
 // identify takes an object of any kind, without its tombstone.
 func identify(obj client.Object) *object {
+	out := statusOf(obj)
+	if out != nil {
+		out.uid = obj.GetUID()
+	}
+	return out
+}
+
+func statusOf(obj client.Object) *object {
 	switch o := obj.(type) {
 	case *v1alpha1.Secret:
 		return &object{arn: o.Status.ARN, index: secretsmanager.IndexOf(o), window: secretsmanager.RecoveryWindow(o)}
@@ -117,7 +154,7 @@ func identify(obj client.Object) *object {
 // lastWords is identify with the tombstone that an object leaves.
 func lastWords(obj client.Object) *object {
 	last := identify(obj)
-	last.uid, last.born = obj.GetUID(), obj.GetCreationTimestamp().Time
+	last.born = obj.GetCreationTimestamp().Time
 	switch o := obj.(type) {
 	case *v1alpha1.Secret:
 		last.tombstone = secretsmanager.TombstoneOf(o)

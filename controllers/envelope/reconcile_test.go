@@ -18,6 +18,7 @@ import (
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/controllers/envelope"
+	"strongroom.dev/strongroom/internal/core/arn"
 	"strongroom.dev/strongroom/internal/core/versions"
 	"strongroom.dev/strongroom/internal/store"
 	"strongroom.dev/strongroom/test/environment"
@@ -160,6 +161,50 @@ var _ = Describe("A pass over the Envelopes of an object", Ordered, ContinueOnFa
 			Expect(pass(db())).To(BeZero())
 			Expect(versionsOf()).To(HaveLen(3))
 			Expect(stones()).To(BeEmpty())
+		})
+
+		// plant has status say another's ARN, as somebody does who may write that, and the recovery window pass twice.
+		plant := func(s *v1alpha1.Secret, change func(*v1alpha1.SecretStatus)) {
+			GinkgoHelper()
+			change(&s.Status)
+			Expect(cp.Client.Status().Update(ctx, s)).To(Succeed())
+			seen(s)
+			for range 2 {
+				pass(db())
+				env.Clock.Advance(31 * 24 * time.Hour)
+			}
+			pass(db())
+		}
+
+		It("keeps its versions while its status says another's ARN, however long, and is as it was without it", func() {
+			for _, change := range []func(*v1alpha1.SecretStatus){
+				func(s *v1alpha1.SecretStatus) { s.ARN = arn.Secret(environment.Region, "1", "theirs", "Xabcde") },
+				func(s *v1alpha1.SecretStatus) {
+					s.ARN, s.Versions = arn.Secret(environment.Region, "1", "db", "Xabcde"), nil
+				},
+			} {
+				s := secret(1)
+				before := s.DeepCopy()
+				for range 2 { // the second time it is one that was made again and has taken its versions back, so that its UID says nothing
+					plant(s, change)
+					Expect(versionsOf()).To(HaveLen(1))
+					Expect(stones()).To(BeEmpty())
+					s.Status.ARN = before.Status.ARN
+					s.Status.Versions = before.Status.Versions
+					Expect(cp.Client.Status().Update(ctx, s)).To(Succeed())
+					seen(s)
+					remove(s.DeepCopy())
+					pass(db())
+					s = secret(1)
+					Expect(s.Status.ARN).To(Equal(before.Status.ARN))
+					pass(db())
+				}
+				remove(s)
+				pass(db())
+				env.Clock.Set(stones()[0].Spec.ExpireTime.Time)
+				pass(db())
+				Expect(versionsOf()).To(BeEmpty())
+			}
 		})
 
 		It("gets no tombstone while the cache knows its Envelopes and not yet itself", func() {

@@ -94,11 +94,11 @@ func (r *Reconciler) knows(owner Owner, uid types.UID) bool {
 	return ok && last.uid == uid
 }
 
-// ofOwner asks for a look when an owner goes, which is when its deletion begins, or settles on an ARN or another index, which may leave Envelopes unnamed.
+// ofOwner asks for a look when an owner goes, which is when its deletion begins, or settles on an ARN, a first or another index, which may leave Envelopes unnamed.
 func (r *Reconciler) ofOwner(kind string) handler.TypedEventHandler[client.Object, Owner] {
 	return handler.TypedFuncs[client.Object, Owner]{
 		CreateFunc: func(_ context.Context, e event.CreateEvent, q queue) {
-			if !gone(e.Object) {
+			if !store.Gone(e.Object) {
 				return
 			}
 			owner := Owner{kind, e.Object.GetNamespace(), e.Object.GetName()}
@@ -107,21 +107,22 @@ func (r *Reconciler) ofOwner(kind string) handler.TypedEventHandler[client.Objec
 		},
 		UpdateFunc: func(_ context.Context, e event.UpdateEvent, q queue) {
 			owner := Owner{kind, e.ObjectNew.GetNamespace(), e.ObjectNew.GetName()}
-			if gone(e.ObjectNew) {
-				if !gone(e.ObjectOld) {
+			if store.Gone(e.ObjectNew) {
+				if !store.Gone(e.ObjectOld) {
 					r.saw(owner, lastWords(e.ObjectNew))
 					q.Add(owner)
 				}
 				return
 			}
 			before, after := identify(e.ObjectOld), identify(e.ObjectNew)
-			if before.arn != after.arn || lost(before.index, after.index) {
+			settles := len(before.index) == 0 && len(after.index) > 0 // by now its versions speak for its ARN
+			if before.arn != after.arn || settles || lost(before.index, after.index) {
 				q.Add(owner)
 			}
 		},
 		DeleteFunc: func(_ context.Context, e event.DeleteEvent, q queue) {
 			owner := Owner{kind, e.Object.GetNamespace(), e.Object.GetName()}
-			if last := lastWords(e.Object); gone(e.Object) {
+			if last := lastWords(e.Object); store.Gone(e.Object) {
 				last.born = time.Time{} // the tombstone that there is by now is this deletion's
 				r.sawHeld(owner, last)
 			} else {

@@ -44,3 +44,30 @@ var _ = Describe("A KMSKey of a namespace that an HSMCluster does not let in", O
 		Expect(refresh(squat).Status.KeyMaterials).To(BeEmpty())
 	})
 })
+
+var _ = Describe("A KMSKey that somebody else's finalizer holds after its deletion", func() {
+	It("is in its HSMCluster no more, which goes without waiting for that", func() {
+		const hold = "example.com/hold"
+		Expect(cp.Namespace(ctx, "holding", nil)).To(Succeed())
+		hc := cluster("holding", "vault", 1)
+		ready(hc)
+		key := inModule("holding", "held", v1alpha1.KeySpecSymmetricDefault, hc)
+		ready(key)
+		patched := refresh(key).DeepCopy()
+		patched.Finalizers = append(patched.Finalizers, hold)
+		Expect(cp.Client.Patch(ctx, patched, client.MergeFrom(key))).To(Succeed())
+		DeferCleanup(func() {
+			left := refresh(key).DeepCopy()
+			left.Finalizers = nil
+			Expect(cp.Client.Patch(ctx, left, client.MergeFrom(key))).To(Succeed())
+		})
+		Expect(cp.Client.Delete(ctx, hc)).To(Succeed())
+		Eventually(is(hc, v1alpha1.ConditionDeletionBlocked, metav1.ConditionTrue)).Should(Succeed())
+		Expect(cp.Client.Delete(ctx, key)).To(Succeed())
+		Eventually(func() []string { return refresh(key).Finalizers }).Should(Equal([]string{hold}))
+		Eventually(func() bool {
+			return apierrors.IsNotFound(cp.Client.Get(ctx, client.ObjectKeyFromObject(hc), hc.DeepCopy()))
+		}).Should(BeTrue())
+		Expect(op.Services.CloudHSM.Keys(ctx, hc, "")).To(BeZero())
+	})
+})

@@ -17,6 +17,7 @@ import (
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/service/cloudhsm"
+	"strongroom.dev/strongroom/internal/store"
 )
 
 // SetupWithManager registers the controller. The cache must have kms.KeyStoreIndex.
@@ -29,11 +30,16 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, options controller.Optio
 		For(&v1alpha1.HSMCluster{}, builder.WithPredicates(predicate.Or[client.Object](predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{}, finalizersChanged))).
 		WatchesRawSource(source.Channel(r.Clusters.Changes(), &handler.EnqueueRequestForObject{})).
 		Watches(&v1alpha1.KMSKey{}, handler.EnqueueRequestsFromMapFunc(ofKey), builder.WithPredicates(predicate.Funcs{
-			CreateFunc: func(event.CreateEvent) bool { return false }, UpdateFunc: func(event.UpdateEvent) bool { return false },
+			CreateFunc: func(event.CreateEvent) bool { return false }, UpdateFunc: hasGone,
 			GenericFunc: func(event.GenericEvent) bool { return false },
 		})).
 		WithOptions(options).
 		Complete(r)
+}
+
+// hasGone tells that a KMSKey is Gone since, though somebody else's finalizer holds its object.
+func hasGone(e event.UpdateEvent) bool {
+	return store.Gone(e.ObjectNew) && !store.Gone(e.ObjectOld)
 }
 
 // ofKey maps a KMSKey that is gone to the cluster that may have waited for it.

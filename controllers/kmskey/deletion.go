@@ -63,10 +63,12 @@ func (r *Reconciler) delete(ctx context.Context, p *pass) (ctrl.Result, error) {
 	return ctrl.Result{}, nil
 }
 
-// terminate says of a key that is let go, or was deleted before it had anything, that finalizers of others hold its object. What it had is controllers/envelope's.
+// terminate says of a key that is let go, or was deleted before it had anything, that finalizers of others hold its object. What it had is controllers/envelope's, and waits
+// there for its end: so its state is PendingDeletion, and nothing rotates it any more, whatever it said last.
 func (r *Reconciler) terminate(ctx context.Context, p *pass) (ctrl.Result, error) {
 	keys.ForgetTurn(string(p.key.UID))
 	meta.RemoveStatusCondition(&p.key.Status.Conditions, v1alpha1.ConditionDeletionBlocked)
+	p.key.Status.KeyState, p.key.Status.NextRotationTime = v1alpha1.KeyStatePendingDeletion, nil
 	return r.reporter().Terminating(ctx, p.before, p.key)
 }
 

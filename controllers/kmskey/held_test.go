@@ -37,6 +37,7 @@ func terminating(k *v1alpha1.KMSKey) {
 	Expect(k.Finalizers).To(Equal([]string{theirs}))
 	Expect(condition(k, v1alpha1.ConditionReady)).To(And(HaveField("Status", metav1.ConditionFalse), HaveField("Reason", v1alpha1.ReasonTerminating),
 		HaveField("Message", ContainSubstring(theirs))))
+	Expect(k.Status).To(And(HaveField("KeyState", v1alpha1.KeyStatePendingDeletion), HaveField("NextRotationTime", BeNil())))
 	for _, other := range []string{v1alpha1.ConditionDeletionBlocked, v1alpha1.ConditionReconciling, v1alpha1.ConditionStalled} {
 		Expect(condition(k, other)).To(BeNil(), other)
 	}

@@ -80,6 +80,9 @@ func (p *pass) subject() sealed.Subject {
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	parameter := &v1alpha1.Parameter{}
 	if found, err := passes.Begin(ctx, r.Keyring, r.Client, req, parameter); !found {
+		if err == nil {
+			r.Projector.Forget(req.Namespace, projection.Owner{Kind: parameterstore.OwnerKind, Name: req.Name})
+		}
 		return ctrl.Result{}, err
 	}
 	if store.BeingDeleted(parameter) {

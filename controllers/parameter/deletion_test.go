@@ -13,6 +13,7 @@ import (
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/keyring"
 	"strongroom.dev/strongroom/internal/store"
+	"strongroom.dev/strongroom/test/environment"
 )
 
 // deleted is a Parameter of three versions, of which the first is labelled, that kubectl has deleted and that has its tombstone.
@@ -318,3 +319,19 @@ func envelopeOf(p *v1alpha1.Parameter) *v1alpha1.Envelope {
 	Fail("there is no such Envelope")
 	return nil
 }
+
+var _ = Describe("A Parameter whose target waits for its namespace's bytes", func() {
+	It("gives back what it has booked when it is deleted", func() {
+		p := ready("a", valued("value 1"))
+		budget := world.Parameter.Projector.Budget
+		budget.Settle(world.Namespace, "somebody", 100<<20)
+		world.Update(p, func() { p.Spec.Value = "value 2" })
+		reconcile(p)
+		payer := "Parameter/" + world.Namespace + "/a"
+		Expect(budget.Booked(payer)).To(BeTrue())
+		world.Remove(p)
+		_, err := world.Parameter.Reconcile(ctx, environment.Request(p))
+		Expect(err).NotTo(HaveOccurred())
+		Expect(budget.Booked(payer)).To(BeFalse())
+	})
+})

@@ -6,6 +6,7 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -59,6 +60,28 @@ var _ = Describe("A Parameter that was deleted and that a finalizer of somebody 
 		reconcile(p)
 		Expect(configMap("shared").Data).To(Equal(map[string]string{"theirs": "x", "mine": "info"}))
 		Expect(condition(p)).To(HaveField("Reason", v1alpha1.ReasonTerminating))
+	})
+
+	// The API server takes the finalizer for the policy of a request that has none, and refuses to add it once the deletion has begun.
+	It("goes with its target for whoever says so, as kubectl does, though somebody has put the finalizer on it that makes orphans", func() {
+		planted := func(p *v1alpha1.Parameter) {
+			p.Finalizers = append(p.Finalizers, metav1.FinalizerOrphanDependents, "example.com/hold")
+		}
+		p := ready("a", planted)
+		DeferCleanup(func() {
+			world.Refresh(p)
+			p.Finalizers = nil
+			Expect(world.ControlPlane.Client.Update(ctx, p)).To(Succeed())
+		})
+		Expect(world.ControlPlane.Client.Delete(ctx, p.DeepCopy(), client.PropagationPolicy(metav1.DeletePropagationBackground))).To(Succeed())
+		world.Refresh(p)
+		world.Seen(p)
+		Expect(p.Finalizers).To(Equal([]string{"example.com/hold"}))
+		late := p.DeepCopy()
+		planted(late)
+		Expect(apierrors.IsInvalid(world.ControlPlane.Client.Update(ctx, late))).To(BeTrue())
+		reconcile(p)
+		gone(&corev1.ConfigMap{}, "a")
 	})
 
 	It("leaves its target to whoever deletes it so that its dependents become orphans", func() {

@@ -105,6 +105,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 
 // terminate takes a tree out of force that was deleted, while finalizers of others hold its object: nobody would take the values of parameters that are gone out of its target.
 func (r *Reconciler) terminate(ctx context.Context, tree *v1alpha1.ParameterTree) (ctrl.Result, error) {
+	r.Pace.forget(client.ObjectKeyFromObject(tree))
 	before := tree.DeepCopy()
 	p := &pass{tree: tree, before: before, former: &before.Status, now: r.Now()}
 	wanted := &projection.Former{Name: tree.TargetName()} // a status that was lost does not know what is shown

@@ -42,7 +42,7 @@ func (r *Reconciler) gather(ctx context.Context, p *pass) error {
 	}
 	if len(valueless) > 0 {
 		return fault.Waiting(v1alpha1.ReasonSourceNotFound, fmt.Errorf("%w: %s; put their values, or exclude them by spec.filter. "+
-			"Until then the target stays as it is", errValueless, some(valueless, (*v1alpha1.Parameter).AWSName)))
+			"%s", errValueless, some(valueless, (*v1alpha1.Parameter).AWSName), meanwhile(&p.tree.Spec)))
 	}
 	p.members, err = arrange(&p.tree.Spec, members)
 	return err
@@ -71,10 +71,10 @@ func arrange(spec *v1alpha1.ParameterTreeSpec, members []parameterstore.Member) 
 	switch {
 	case len(invalid) > 0:
 		return nil, fault.Stalled(v1alpha1.ReasonInvalidKey, fmt.Errorf("%w: %s; rename it, exclude it by spec.filter, or choose spec.keys otherwise. "+
-			"Until then the target stays as it is", errKey, some(invalid, itself)))
+			"%s", errKey, some(invalid, itself), meanwhile(spec)))
 	case len(same) > 0:
 		return nil, fault.Stalled(v1alpha1.ReasonDuplicateKey, fmt.Errorf("%w: %s; rename one, exclude one by spec.filter, or choose spec.keys otherwise. "+
-			"Until then the target stays as it is", errSameKey, some(same, itself)))
+			"%s", errSameKey, some(same, itself), meanwhile(spec)))
 	}
 	return out, nil
 }
@@ -83,11 +83,11 @@ func arrange(spec *v1alpha1.ParameterTreeSpec, members []parameterstore.Member) 
 func admit(spec *v1alpha1.ParameterTreeSpec, members []parameterstore.Member) error {
 	if len(members) == 0 {
 		return fault.Waiting(v1alpha1.ReasonSourceNotFound, fmt.Errorf("%w: none is below %s and let through by spec.filter. "+
-			"Until one is the target stays as it is", errNone, spec.Path))
+			"%s", errNone, spec.Path, meanwhile(spec)))
 	}
 	if len(members) > maximumKeys {
 		return fault.Stalled(v1alpha1.ReasonTargetTooLarge, fmt.Errorf("%w: %d, and at most %d; choose among them by spec.filter, or make several trees. "+
-			"Until then the target stays as it is", errTooMany, len(members), maximumKeys))
+			"%s", errTooMany, len(members), maximumKeys, meanwhile(spec)))
 	}
 	if spec.Target.Secret != nil {
 		return nil
@@ -97,9 +97,17 @@ func admit(spec *v1alpha1.ParameterTreeSpec, members []parameterstore.Member) er
 	})
 	if len(secure) > 0 {
 		return fault.Stalled(v1alpha1.ReasonSecureStringInConfigMap, fmt.Errorf("%w: %s; use target.secret, or leave it out by spec.filter. "+
-			"Until then the target stays as it is", errSecureString, some(secure, nameOf)))
+			"%s", errSecureString, some(secure, nameOf), meanwhile(spec)))
 	}
 	return nil
+}
+
+// meanwhile says what becomes of the target of a tree that cannot be shown whole: see withdraw.
+func meanwhile(spec *v1alpha1.ParameterTreeSpec) string {
+	if spec.Target.Secret != nil && spec.Target.Secret.Immutable {
+		return "Until then the target stays as it is"
+	}
+	return "Until then the target stays as it is, but for parameters that are gone, which leave it"
 }
 
 // keyOf is the key of data of a parameter's name.

@@ -115,3 +115,20 @@ func TestWhatCannotBeShownWholeIsRefusedByName(t *testing.T) {
 		}
 	}
 }
+
+func TestARefusedTreeSaysWhatBecomesOfItsTarget(t *testing.T) {
+	const stays, leave = "Until then the target stays as it is", ", but for parameters that are gone, which leave it"
+	for name, tt := range map[string]struct {
+		target v1alpha1.ParameterTreeTarget
+		want   string
+	}{
+		"a ConfigMap":              {v1alpha1.ParameterTreeTarget{ConfigMap: &v1alpha1.ParameterTreeConfigMap{}}, stays + leave},
+		"a core Secret":            {v1alpha1.ParameterTreeTarget{Secret: &v1alpha1.ParameterTreeSecret{}}, stays + leave},
+		"an immutable core Secret": {v1alpha1.ParameterTreeTarget{Secret: &v1alpha1.ParameterTreeSecret{Immutable: true}}, stays},
+	} {
+		_, err := arrange(&v1alpha1.ParameterTreeSpec{Path: "/p", Target: tt.target}, nil)
+		if got := fault.Message(err); !strings.HasSuffix(got, ". "+tt.want) {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/fairshare"
@@ -56,6 +57,8 @@ type turn struct {
 	wait time.Duration
 	// losing tells that it does not wait to lose values which have their end, by one write of the target. If more is to be written than that, the rest waits.
 	losing bool
+	// asks tells that the projector asks the budget for what it writes, as of other objects, and settles it.
+	asks bool
 	// of is the budget that pays for it, nil if nothing is paid for.
 	of *fairshare.Budget
 }
@@ -70,6 +73,9 @@ func (r *Reconciler) hold(ctx context.Context, p *pass) (turn, error) {
 	of := r.Pace.writes
 	if !settled(p.tree) { // its user waits for it
 		of = r.Pace.urgent
+	} else if p.tree.Status.Projection.Digest == projection.Unrestarted && !of.Booked(payer(client.ObjectKeyFromObject(p.tree))) {
+		// What is written may be all that there is to write. If it is not, the projector books, and the next pass waits for that here.
+		return turn{asks: true, of: of}, nil
 	}
 	wait := r.Pace.book(of, p.tree)
 	if wait == 0 || p.former.Projection == nil {
@@ -149,7 +155,8 @@ func (p *Pace) book(of *fairshare.Budget, t *v1alpha1.ParameterTree) time.Durati
 // payer is who books: trees, beside Secrets and others of one budget.
 func payer(tree types.NamespacedName) string { return own.Name + "/" + tree.String() }
 
-// settle says what a pass wrote, nothing if what is shown was as it is to be. It is paid for once, by the budget that let it in; a tree that has lost values, and of which the rest waits, keeps its turn.
+// settle says what a pass wrote, nothing if what is shown was as it is to be. It is paid for once, by the budget that let it in; a tree that has lost values, and of which the rest waits, keeps its turn. What the projector
+// was to ask for it has settled itself.
 func (p *Pace) settle(of *pass) {
 	if p == nil {
 		return
@@ -160,6 +167,9 @@ func (p *Pace) settle(of *pass) {
 		p.last[name] = of.size
 	}
 	p.mu.Unlock()
+	if of.turn.asks && of.spent == 0 { // it may have booked, and comes again
+		return
+	}
 	who := payer(name)
 	of.turn.of.Settle(name.Namespace, who, of.spent)
 	for _, other := range p.budgets() {

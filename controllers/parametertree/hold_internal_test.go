@@ -48,16 +48,16 @@ func TestATreeThatIsHeldLosesWhatHasItsEndAsSoonAsEitherBudgetLetsIt(t *testing.
 		got, want turn
 		held      bool
 	}{
-		"nothing has gone":                              {decideTurn(p.writes, 5*time.Second, true), turn{5 * time.Second, false, p.writes}, true},
-		"nothing has gone, and it waits for long":       {decideTurn(p.urgent, time.Hour, true), turn{longestHold, false, p.urgent}, true},
-		"nothing had gone a moment ago":                 {decideTurn(p.writes, time.Hour, false), turn{gathering, false, p.writes}, true},
-		"nothing had gone, and its turn comes at once":  {decideTurn(p.writes, time.Millisecond, false), turn{time.Millisecond, false, p.writes}, true},
-		"it may lose what has gone":                     {decideLosing(p.writes, 5*time.Second, p.ends, 0), turn{5 * time.Second, true, p.ends}, false},
-		"it may lose it, and the rest waits for long":   {decideLosing(p.urgent, time.Hour, p.ends, 0), turn{longestHold, true, p.ends}, false},
-		"it waits to lose it":                           {decideLosing(p.writes, time.Hour, p.ends, time.Second), turn{time.Second, false, p.writes}, true},
-		"it waits to lose it, and its turn comes first": {decideLosing(p.writes, time.Second, p.ends, time.Hour), turn{time.Second, false, p.writes}, true},
-		"it waits for both for long":                    {decideLosing(p.writes, time.Hour, p.ends, time.Hour), turn{longestHold, false, p.writes}, true},
-		"it does not wait":                              {turn{of: p.writes}, turn{0, false, p.writes}, false},
+		"nothing has gone":                              {decideTurn(p.writes, 5*time.Second, true), turn{wait: 5 * time.Second, of: p.writes}, true},
+		"nothing has gone, and it waits for long":       {decideTurn(p.urgent, time.Hour, true), turn{wait: longestHold, of: p.urgent}, true},
+		"nothing had gone a moment ago":                 {decideTurn(p.writes, time.Hour, false), turn{wait: gathering, of: p.writes}, true},
+		"nothing had gone, and its turn comes at once":  {decideTurn(p.writes, time.Millisecond, false), turn{wait: time.Millisecond, of: p.writes}, true},
+		"it may lose what has gone":                     {decideLosing(p.writes, 5*time.Second, p.ends, 0), turn{wait: 5 * time.Second, losing: true, of: p.ends}, false},
+		"it may lose it, and the rest waits for long":   {decideLosing(p.urgent, time.Hour, p.ends, 0), turn{wait: longestHold, losing: true, of: p.ends}, false},
+		"it waits to lose it":                           {decideLosing(p.writes, time.Hour, p.ends, time.Second), turn{wait: time.Second, of: p.writes}, true},
+		"it waits to lose it, and its turn comes first": {decideLosing(p.writes, time.Second, p.ends, time.Hour), turn{wait: time.Second, of: p.writes}, true},
+		"it waits for both for long":                    {decideLosing(p.writes, time.Hour, p.ends, time.Hour), turn{wait: longestHold, of: p.writes}, true},
+		"it does not wait":                              {turn{of: p.writes}, turn{wait: 0, of: p.writes}, false},
 	} {
 		if tt.got != tt.want || tt.got.held() != tt.held {
 			t.Errorf("%s: %+v, want %+v; held: %t", name, tt.got, tt.want, tt.got.held())

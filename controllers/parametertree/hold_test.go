@@ -130,6 +130,24 @@ var _ = Describe("Trees of a namespace that have had many bytes written", func()
 		Expect(configMap("tree").Data).To(Equal(map[string]string{"x": "2"}))
 	})
 
+	It("give back what they have booked when they are deleted, though somebody's finalizer holds them", func() {
+		t := ready(func(t *v1alpha1.ParameterTree) { t.Finalizers = []string{"example.com/hold"} })
+		spend(t)
+		payer := "ParameterTree/" + world.Namespace + "/tree"
+		Expect(budget.Booked(payer)).To(BeTrue())
+		DeferCleanup(func() {
+			world.Refresh(t)
+			t.Finalizers = nil
+			Expect(world.ControlPlane.Client.Update(ctx, t)).To(Succeed())
+		})
+		Expect(world.ControlPlane.Client.Delete(ctx, t)).To(Succeed())
+		world.Refresh(t)
+		world.Seen(t)
+		_, err := world.ParameterTree.Reconcile(ctx, environment.Request(t))
+		Expect(err).NotTo(HaveOccurred())
+		Expect(budget.Booked(payer)).To(BeFalse())
+	})
+
 	It("pay nothing for passes that write nothing", func() {
 		t := ready()
 		for range 40 {

@@ -46,7 +46,7 @@ func (r *Reconciler) project(ctx context.Context, p *pass) error {
 		Owner:     p.owner(),
 		Namespace: p.tree.Namespace, Generation: p.tree.Generation, Version: token, Now: p.now,
 		Target: target, Restart: p.tree.Spec.Target.Restart, Former: p.formerTarget(),
-		Paid: r.Pace != nil, Losing: p.turn.losing,
+		Paid: r.Pace != nil && !p.turn.asks, Losing: p.turn.losing,
 	}
 	return r.show(ctx, p, &showing)
 }
@@ -69,7 +69,10 @@ func lookAgain(at time.Duration, p *pass) time.Duration {
 func (r *Reconciler) show(ctx context.Context, p *pass, showing *projection.Showing) error {
 	shown, err := r.Projector.Show(ctx, showing)
 	r.reporter().TellShown(p.tree, &shown, err)
-	p.requeue, p.spent = lookAgain(shown.LookAgain, p), int64(shown.Writes)*p.size
+	p.requeue = lookAgain(shown.LookAgain, p)
+	if !p.turn.asks {
+		p.spent = int64(shown.Writes) * p.size
+	}
 	if p.shown = shown.Done; p.shown {
 		p.tree.Status.Parameters = int32(len(p.members))
 		p.tree.Status.Projection = &v1alpha1.ParameterTreeProjection{
@@ -114,8 +117,7 @@ func (r *Reconciler) open(ctx context.Context, p *pass) (data map[string]secretb
 		}
 		data[key] = value
 		if size += len(key) + value.Len(); size > maximumData {
-			return data, fault.Stalled(v1alpha1.ReasonTargetTooLarge, fmt.Errorf("%w: %d bytes; choose among them by spec.filter, or make several trees. "+
-				"Until then the target stays as it is", errTooLarge, maximumData))
+			return data, fault.Stalled(v1alpha1.ReasonTargetTooLarge, fmt.Errorf("%w: %d bytes; choose among them by spec.filter, or make several trees. %s", errTooLarge, maximumData, meanwhile(&p.tree.Spec)))
 		}
 	}
 	return data, nil

@@ -40,4 +40,42 @@ var _ = Describe("A tree whose restart fails", func() {
 		Expect(err).NotTo(HaveOccurred())
 		Expect(result.RequeueAfter).To(Equal(10 * time.Second))
 	})
+
+	It("is restarted without a wait for bytes if all is written, and waits with another content, for which it is read once", func() {
+		a := put("a", "/p/a", "1")
+		t := tree(restarting("a..b"))
+		reconcile(t)
+		change(a, "2")
+		reconcile(t)
+		Expect(t.Status.Projection.Digest).To(Equal(projection.Unrestarted))
+		budget := projection.NewBudget(world.Clock.Now)
+		former := world.ParameterTree.Projector.Budget
+		world.ParameterTree.Projector.Budget, world.ParameterTree.Pace = budget, parametertree.NewPace(budget, world.Clock.Now)
+		DeferCleanup(func() { world.ParameterTree.Projector.Budget, world.ParameterTree.Pace = former, nil })
+		budget.Settle(world.Namespace, "somebody", 8<<20)
+		once := func() time.Duration {
+			GinkgoHelper()
+			result, err := world.ParameterTree.Reconcile(ctx, environment.Request(t))
+			Expect(err).NotTo(HaveOccurred())
+			world.Refresh(t)
+			world.Seen(t)
+			return result.RequeueAfter
+		}
+		once()
+		refused(t, v1alpha1.ReasonInvalidSelector)
+		Expect(budget.Waiting()).To(BeZero())
+
+		change(a, "3")
+		Expect(once()).To(BeNumerically(">", 0), "nothing but the time asks for it again")
+		Expect(configMap("tree").Data).To(Equal(map[string]string{"a": "2"}))
+		Expect(budget.Waiting()).To(Equal(1))
+		before := t.ResourceVersion
+		for held := once(); held > 0 && t.ResourceVersion == before; held = once() {
+			Expect(held).To(BeNumerically("<=", 10*time.Second))
+			world.Clock.Advance(held)
+		}
+		refused(t, v1alpha1.ReasonInvalidSelector)
+		Expect(configMap("tree").Data).To(Equal(map[string]string{"a": "3"}))
+		Expect(budget.Waiting()).To(BeZero())
+	})
 })

@@ -40,7 +40,7 @@ var _ = Describe("A tree that cannot be shown whole", func() {
 			world.Refresh(t)
 			world.Seen(t)
 			Expect(writes.Log()).To(Equal(want))
-			refused(t, v1alpha1.ReasonSourceNotFound, "/p/d")
+			refused(t, v1alpha1.ReasonSourceNotFound, "/p/d", "Until then the target stays as it is, but for parameters that are gone, which leave it")
 			Expect(configMap("tree").Data).To(Equal(map[string]string{"a": "1"}))
 			Expect(t.Status.Projection.Keys).To(Equal([]string{"a"}))
 			Expect(t.Status.Parameters).To(Equal(int32(1)))

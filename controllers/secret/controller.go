@@ -100,6 +100,9 @@ func (p *pass) subject() sealed.Subject {
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	secret := &v1alpha1.Secret{}
 	if found, err := passes.Begin(ctx, r.Keyring, r.Client, req, secret); !found {
+		if err == nil {
+			r.Projector.Forget(req.Namespace, projection.Owner{Name: req.Name})
+		}
 		return ctrl.Result{}, err
 	}
 	if store.BeingDeleted(secret) {

@@ -1,6 +1,8 @@
 package secret_test
 
 import (
+	"time"
+
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	appsv1 "k8s.io/api/apps/v1"
@@ -65,6 +67,18 @@ var _ = Describe("An immutable target of a Secret that was deleted and applied a
 		remove2(former)
 		changes(s)
 		Expect(named(web)).To(HaveEach(s.Status.Projection.Name))
+	})
+
+	It("has workloads switched though nothing changes, when they are looked at again", func() {
+		s := again(orphaned)
+		remove2(former)
+		reconcile(s)
+		Expect(named(web)).To(HaveEach(former), "what costs requests is not done with each pass")
+		env.Clock.Advance(6 * time.Hour)
+		reconcile(s)
+		Expect(named(web)).To(HaveEach(s.Status.Projection.Name))
+		Expect(web.Generation).To(Equal(int64(3)))
+		Expect(env.DrainEvents()).To(ContainElement(And(ContainSubstring(v1alpha1.ReasonRestarted), ContainSubstring("Deployment/web"))))
 	})
 
 	It("leaves workloads with what somebody else has made under the name since", func() {

@@ -1,6 +1,7 @@
 package projection
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -62,13 +63,20 @@ func cost[V any](data map[string]V, length func(V) int) int64 {
 }
 
 // afford says so if another content is not to be written yet, since many bytes were written for the namespace. A target that status does not know is written at once, and paid for by those that come
-// after it.
-func (p *Projector) afford(s *Showing, digest string) error {
+// after it. One that has the content already, of which only workloads are still to be restarted, costs nothing, and is asked about in the cache as Project does: what is written all the same is paid for.
+func (p *Projector) afford(ctx context.Context, s *Showing, digest string) error {
 	if p.Budget == nil || s.Paid || !s.knows() || s.Former.Digest == digest {
 		return nil
 	}
 	wait := p.Budget.Book(s.Namespace, s.payer(), Cost(s.Target.Data))
 	ReportWaiting("changes", p.Budget)
+	if wait == 0 {
+		return nil
+	}
+	if there, err := p.InSync(ctx, s.Target); there || err != nil {
+		p.Forget(s.Namespace, s.Owner)
+		return err
+	}
 	return unpaid(wait, s.Now)
 }
 
@@ -100,5 +108,16 @@ func (p *Projector) pay(s *Showing, writes int) {
 	ReportWaiting("changes", p.Budget)
 }
 
+// Forget says that an object is gone, or shows nothing any more: what it waits for is its namespace's again.
+func (p *Projector) Forget(namespace string, owner Owner) {
+	if p.Budget == nil {
+		return
+	}
+	p.Budget.Forget(owner.payer(namespace))
+	ReportWaiting("changes", p.Budget)
+}
+
+func (s *Showing) payer() string { return s.Owner.payer(s.Namespace) }
+
 // payer is who books.
-func (s *Showing) payer() string { return s.Owner.kind() + "/" + s.Namespace + "/" + s.Owner.Name }
+func (o Owner) payer(namespace string) string { return o.kind() + "/" + namespace + "/" + o.Name }

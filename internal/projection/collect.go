@@ -15,6 +15,7 @@ import (
 //
 // Crash-safe: each deletion is of an object as it was looked at, and is looked for again by the next pass.
 func (p *Projector) Collect(ctx context.Context, deleted client.Object, owner Owner, former ...*Former) error {
+	p.Forget(deleted.GetNamespace(), owner)
 	if slices.Contains(deleted.GetFinalizers(), metav1.FinalizerOrphanDependents) {
 		return nil
 	}

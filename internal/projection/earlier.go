@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -81,4 +83,49 @@ func (p *Projector) coreSecretNow(ctx context.Context, namespace, name string) (
 		return nil, fmt.Errorf("reading core Secret %s: %w", name, err)
 	}
 	return there, nil
+}
+
+// switches tells that there may be workloads to switch.
+func (s *Showing) switches() bool { return s.Target.Immutable && len(s.Restart) > 0 }
+
+// looks remember when workloads were looked at for each owner. A workload that names an earlier core Secret may come later than the one that it is to have: from a manifest that is applied again, for
+// example. So each is looked at now and then, though nothing changes. It is lost with the process, and the first pass after that looks at nothing, so that a start costs no request for each object. Its zero
+// value is ready.
+type looks struct {
+	mu sync.Mutex
+	of map[contender]time.Time
+}
+
+// due tells that it is time to look. A clock that was set back begins anew.
+func (l *looks) due(who contender, now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	last, known := l.of[who]
+	if known && !last.After(now) {
+		return now.Sub(last) >= longestRetentionCheck
+	}
+	l.set(who, now)
+	return false
+}
+
+// note remembers a look that has done all that was to do.
+func (l *looks) note(who contender, now time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.set(who, now)
+}
+
+// set forgets those, too, that were not looked at for long: they are gone.
+func (l *looks) set(who contender, now time.Time) {
+	if l.of == nil {
+		l.of = map[contender]time.Time{}
+	}
+	if _, known := l.of[who]; !known {
+		for other, last := range l.of {
+			if now.Sub(last) > 2*longestRetentionCheck {
+				delete(l.of, other)
+			}
+		}
+	}
+	l.of[who] = now
 }

@@ -2,6 +2,7 @@ package projection
 
 import (
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -62,5 +63,31 @@ func TestACoreSecretIsAnOwnersOrAnEarlierIncarnationsAndNobodyElses(t *testing.T
 		if got := isIncarnation(there, owner); got != tt.want {
 			t.Errorf("%s: %t", name, got)
 		}
+	}
+}
+
+func TestWorkloadsAreLookedAtNowAndThenAndNotInTheFirstPass(t *testing.T) {
+	var l looks
+	who, other := contender{namespace: "shop", owner: "Secret/db"}, contender{namespace: "shop", owner: "Secret/other"}
+	at := noon
+	due := func(name string, after time.Duration, want bool) {
+		t.Helper()
+		at = at.Add(after)
+		if got := l.due(who, at); got != want {
+			t.Errorf("%s: %t", name, got)
+		}
+	}
+	due("the first pass of a process", 0, false)
+	due("a moment before", longestRetentionCheck-time.Second, false)
+	due("in time", time.Second, true)
+	due("again, as the look before has failed", 0, true)
+	l.note(who, at)
+	due("once it has not", 0, false)
+	due("with a clock that was set back", -time.Hour, false)
+	due("a moment before, by that clock", longestRetentionCheck-time.Second, false)
+	due("in time, by that clock", time.Second, true)
+	l.note(other, at.Add(3*longestRetentionCheck))
+	if len(l.of) != 1 {
+		t.Errorf("%d are remembered, of which one was not looked at for long", len(l.of))
 	}
 }

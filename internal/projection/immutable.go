@@ -76,12 +76,15 @@ func (p *Projector) succeed(ctx context.Context, s *Showing, shown *Shown) error
 		return err
 	}
 	former := dated(owned, s.Former, s.Target.Name, s.Now)
-	if len(former) > 0 || !s.knows() {
+	changes := len(former) > 0 || !s.knows()
+	if changes || s.switches() && p.looks.due(s.contender(), s.Now) {
 		base, foreign, err := p.ownBase(ctx, s)
 		if err != nil {
 			return err
 		}
-		contested = foreign
+		if changes { // whoever looks now and then says nothing that the next pass would not
+			contested = foreign
+		}
 		for _, r := range former {
 			base = append(base, r.Name)
 		}
@@ -93,12 +96,15 @@ func (p *Projector) succeed(ctx context.Context, s *Showing, shown *Shown) error
 		if err != nil {
 			return err
 		}
+		p.looks.note(s.contender(), s.Now)
 	}
 	if former, err = p.sweep(ctx, s, former); err != nil {
 		return err
 	}
 	shown.Retained = youngest(former)
-	shown.LookAgain = checkAgain(shown.Retained, s.Now)
+	if shown.LookAgain = checkAgain(shown.Retained, s.Now); shown.LookAgain == 0 && s.switches() {
+		shown.LookAgain = longestRetentionCheck
+	}
 	return contested
 }
 

@@ -57,6 +57,8 @@ type Projector struct {
 	fights fights
 	// restarts holds back what would be restarted again and again.
 	restarts restarts
+	// looks say when to look for workloads that name what there is no more, though nothing changes.
+	looks looks
 }
 
 // +kubebuilder:rbac:groups="",resources=secrets,verbs=get;list;watch;create;patch;delete

@@ -91,6 +91,7 @@ func (p *Projector) Show(ctx context.Context, s *Showing) (shown Shown, err erro
 		return shown, err
 	}
 	if s.Target == nil {
+		p.Forget(s.Namespace, s.Owner)
 		shown.Done = true
 		return shown, nil
 	}
@@ -169,7 +170,7 @@ func (p *Projector) show(ctx context.Context, s *Showing) (shown Shown, err erro
 
 // projectPaid writes the target when the namespace can afford it, and has it pay for what was written.
 func (p *Projector) projectPaid(ctx context.Context, s *Showing, shown *Shown) (Outcome, error) {
-	if err := p.afford(s, shown.Digest); err != nil {
+	if err := p.afford(ctx, s, shown.Digest); err != nil {
 		return Unchanged, err
 	}
 	outcome, err := p.Project(ctx, s.Target)

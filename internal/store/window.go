@@ -5,6 +5,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 )
@@ -13,6 +14,12 @@ import (
 // that Strongroom does, one without a finalizer of Strongroom's is gone: it is neither served nor shown, takes nothing over, and what it had is erased or gets a tombstone.
 // https://kubernetes.io/docs/concepts/overview/working-with-objects/finalizers/
 func BeingDeleted(obj client.Object) bool { return !obj.GetDeletionTimestamp().IsZero() }
+
+// Gone tells whether an object that Envelopes are of is none any more though it is there: its deletion has begun, and nothing of Strongroom's holds it, as a KMSKey is held for as long as something needs it. A finalizer
+// of somebody else's keeps nothing: what was deleted for good goes at once, and a recovery window begins.
+func Gone(obj client.Object) bool {
+	return BeingDeleted(obj) && !controllerutil.ContainsFinalizer(obj, v1alpha1.KeyMaterialFinalizer)
+}
 
 // SkipsWindow tells whether an object that is deleted now leaves nothing to have back: its ForceDeleteAnnotation has one of the values, and nobody but Strongroom owns it. ours tells
 // which owners are Strongroom's; nil is none.

@@ -8,10 +8,12 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
+	"strongroom.dev/strongroom/internal/store"
 )
 
 // KeysIn lists the KMSKeys of a namespace that are in a cluster; of all namespaces if it is empty. Anybody can write a KMSKey that names any cluster:
 // one that has no material and whose namespace the cluster does not let in is not in it, and so holds nothing of it. Strongroom's own namespace is operators.
+// Nor is one that is store.Gone, which somebody else's finalizer holds: its material has its recovery window, as that of a KMSKey without an object.
 // The cache has KeyIndex of KMSKeys, and Namespaces. The keys are the cache's own: read them only.
 func KeysIn(ctx context.Context, cache client.Reader, hc *v1alpha1.HSMCluster, operators, namespace string) ([]*v1alpha1.KMSKey, error) {
 	var named v1alpha1.KMSKeyList
@@ -23,6 +25,9 @@ func KeysIn(ctx context.Context, cache client.Reader, hc *v1alpha1.HSMCluster, o
 	var in []*v1alpha1.KMSKey
 	for i := range named.Items {
 		key := &named.Items[i]
+		if store.Gone(key) {
+			continue
+		}
 		if _, known := labels[key.Namespace]; !known {
 			var ns corev1.Namespace
 			if err := cache.Get(ctx, client.ObjectKey{Name: key.Namespace}, &ns, client.UnsafeDisableDeepCopy); client.IgnoreNotFound(err) != nil {

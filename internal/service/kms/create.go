@@ -19,7 +19,7 @@ import (
 
 const (
 	// Finalizer keeps a deleted KMSKey until nothing is encrypted under it.
-	Finalizer = v1alpha1.Group + "/key-material"
+	Finalizer = v1alpha1.KeyMaterialFinalizer
 	// FieldOwner is the field manager of what is written for callers of the AWS API.
 	FieldOwner = client.FieldOwner("strongroom-gateway")
 )

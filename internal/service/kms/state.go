@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
-
 	"strongroom.dev/strongroom/api/v1alpha1"
 	"strongroom.dev/strongroom/internal/core/keys"
 	"strongroom.dev/strongroom/internal/fault"
@@ -24,9 +22,7 @@ func Scheduled(key *v1alpha1.KMSKey) bool {
 
 // Gone tells whether a KMSKey is none any more though its object is there: its deletion has begun, and Finalizer, which holds it for as long as something needs the key, is off it. What
 // holds the object is somebody else's finalizer, which keeps nothing: the window of the key's material has begun. So nobody finds it here, by whatever name, and another may have its aliases.
-func Gone(key *v1alpha1.KMSKey) bool {
-	return store.BeingDeleted(key) && !controllerutil.ContainsFinalizer(key, Finalizer)
-}
+func Gone(key *v1alpha1.KMSKey) bool { return store.Gone(key) }
 
 // PendingWindow is the waiting period of a key.
 func PendingWindow(key *v1alpha1.KMSKey) time.Duration {
