@@ -76,7 +76,7 @@ func TestAnotherContentWaitsWhereManyBytesWereWritten(t *testing.T) {
 func TestEachWriteOfATargetIsPaidFor(t *testing.T) {
 	now := time.Date(2026, 11, 30, 3, 0, 0, 0, time.UTC)
 	for writes, want := range []time.Duration{0, 0, 0, 2 * time.Second} { // 4 MiB at once, and 512 KiB a second
-		p := &Projector{Budget: NewBudget(func() time.Time { return now })}
+		p := &Projector{Client: empty{}, Budget: NewBudget(func() time.Time { return now })}
 		p.pay(showingOf("shop", "first", 1<<20, now), 2)
 		p.pay(showingOf("shop", "big", 1<<20, now), writes)
 		wait := fault.Of(p.afford(t.Context(), showingOf("shop", "next", 1, now), "now"))
@@ -100,7 +100,7 @@ func TestWhatIsStoredCostsWhatItDidWhenItWasWritten(t *testing.T) {
 
 func TestATargetIsHeldFromWhenItWasToldThatItWaitsAndUntilThen(t *testing.T) {
 	now := time.Date(2026, 11, 30, 3, 0, 0, 0, time.UTC)
-	p := &Projector{Budget: NewBudget(func() time.Time { return now })}
+	p := &Projector{Client: empty{}, Budget: NewBudget(func() time.Time { return now })}
 	held := func(s *Showing) error { return p.Held(s.Namespace, s.Owner, s.Former, s.Target, now) }
 	s := func() *Showing { return showingOf("shop", "big", 1<<20, now) }
 	for p.afford(t.Context(), s(), "now") == nil {

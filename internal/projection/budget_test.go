@@ -51,7 +51,7 @@ var _ = Describe("A target of a namespace that has had its bytes written", func(
 		waits("two")
 		shown, err := show("one")
 		Expect(err).NotTo(HaveOccurred())
-		Expect(shown).To(And(HaveField("Done", true), HaveField("Wrote", false), HaveField("Restarted", []string{"Deployment/web"})))
+		Expect(shown).To(And(HaveField("Done", true), HaveField("Writes", 0), HaveField("Restarted", []string{"Deployment/web"})))
 		Expect(p.Budget.Waiting()).To(BeZero())
 		waits("two")
 		former.Digest = shown.Digest
