@@ -7,6 +7,7 @@ import (
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"strongroom.dev/strongroom/api/v1alpha1"
 )
@@ -74,6 +75,26 @@ var _ = Describe("While no new version can be made", func() {
 		reconcile(s)
 		Expect(s.Status.NextRotationTime.Time.After(due)).To(BeTrue())
 		Expect(s.Status.Versions).To(HaveLen(2))
+	})
+
+	It("one that was deleted and that a finalizer of somebody else's holds has no next rotation, and is shown no more", func() {
+		s := ready(func(s *v1alpha1.Secret) {
+			s.Spec.Rotation = &v1alpha1.SecretRotation{Schedule: "rate(30 days)"}
+			s.Finalizers = []string{"example.com/hold"}
+		})
+		DeferCleanup(func() {
+			Expect(cp.Client.Get(ctx, client.ObjectKeyFromObject(s), s)).To(Succeed())
+			s.Finalizers = nil
+			Expect(cp.Client.Update(ctx, s)).To(Succeed())
+		})
+		Expect(s.Status.NextRotationTime).NotTo(BeNil())
+		Expect(cp.Client.Delete(ctx, s.DeepCopy())).To(Succeed())
+		Expect(cp.Client.Get(ctx, client.ObjectKeyFromObject(s), s)).To(Succeed())
+		seen(s)
+		reconcile(s)
+		Expect(s.Status.NextRotationTime).To(BeNil())
+		Expect(s.Status.Projection).To(BeNil())
+		Expect(reasonOf(s)).To(Equal(v1alpha1.ReasonTerminating))
 	})
 
 	It("what is waited for in vain is looked for less and less often", func() {

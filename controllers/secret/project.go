@@ -77,7 +77,7 @@ func (r *Reconciler) terminate(ctx context.Context, secret *v1alpha1.Secret) (ct
 	if err := r.Projector.Collect(ctx, secret, p.owner(), former...); err != nil {
 		return outcome.Again(err)
 	}
-	secret.Status.Projection, secret.Status.TargetParameters = nil, nil
+	secret.Status.Projection, secret.Status.TargetParameters, secret.Status.NextRotationTime = nil, nil, nil
 	return r.reporter().Terminating(ctx, p.before, secret)
 }
 

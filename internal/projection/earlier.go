@@ -3,6 +3,7 @@ package projection
 import (
 	"context"
 	"fmt"
+	"maps"
 	"strings"
 	"sync"
 	"time"
@@ -92,8 +93,9 @@ func (s *Showing) switches() bool { return s.Target.Immutable && len(s.Restart) 
 // example. So each is looked at now and then, though nothing changes. It is lost with the process, and the first pass after that looks at nothing, so that a start costs no request for each object. Its zero
 // value is ready.
 type looks struct {
-	mu sync.Mutex
-	of map[contender]time.Time
+	mu    sync.Mutex
+	of    map[contender]time.Time
+	swept time.Time
 }
 
 // due tells that it is time to look. A clock that was set back begins anew.
@@ -115,17 +117,14 @@ func (l *looks) note(who contender, now time.Time) {
 	l.set(who, now)
 }
 
-// set forgets those, too, that were not looked at for long: they are gone.
+// set forgets those, too, that were not looked at for long: they are gone. It looks for them now and then.
 func (l *looks) set(who contender, now time.Time) {
 	if l.of == nil {
 		l.of = map[contender]time.Time{}
 	}
-	if _, known := l.of[who]; !known {
-		for other, last := range l.of {
-			if now.Sub(last) > 2*longestRetentionCheck {
-				delete(l.of, other)
-			}
-		}
+	if since := now.Sub(l.swept); since < 0 || since >= longestRetentionCheck {
+		maps.DeleteFunc(l.of, func(_ contender, last time.Time) bool { return now.Sub(last) > 2*longestRetentionCheck })
+		l.swept = now
 	}
 	l.of[who] = now
 }
