@@ -78,25 +78,13 @@ func (p *Projector) succeed(ctx context.Context, s *Showing, shown *Shown) error
 	former := dated(owned, s.Former, s.Target.Name, s.Now)
 	changes := len(former) > 0 || !s.knows()
 	if changes || s.switches() && p.looks.due(s.contender(), s.Now) {
-		base, foreign, err := p.ownBase(ctx, s)
+		foreign, err := p.switchWorkloads(ctx, s, shown, former)
 		if err != nil {
 			return err
 		}
 		if changes { // whoever looks now and then says nothing that the next pass would not
 			contested = foreign
 		}
-		for _, r := range former {
-			base = append(base, r.Name)
-		}
-		switched, err := p.switchReferences(ctx, s, base)
-		if len(switched) > 0 {
-			p.restarts.note(s.contender(), s.Target.Name, s.Now)
-		}
-		shown.Restarted = append(shown.Restarted, switched...)
-		if err != nil {
-			return err
-		}
-		p.looks.note(s.contender(), s.Now)
 	}
 	if former, err = p.sweep(ctx, s, former); err != nil {
 		return err
@@ -106,6 +94,27 @@ func (p *Projector) succeed(ctx context.Context, s *Showing, shown *Shown) error
 		shown.LookAgain = longestRetentionCheck
 	}
 	return contested
+}
+
+// switchWorkloads has those that name a former core Secret name the one that is there now. contested says whose the name without a suffix is, if it is somebody else's.
+func (p *Projector) switchWorkloads(ctx context.Context, s *Showing, shown *Shown, former []Retained) (contested, err error) {
+	base, contested, err := p.ownBase(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range former {
+		base = append(base, r.Name)
+	}
+	switched, err := p.switchReferences(ctx, s, base)
+	if len(switched) > 0 {
+		p.restarts.note(s.contender(), s.Target.Name, s.Now)
+	}
+	shown.Restarted = append(shown.Restarted, switched...)
+	if err != nil {
+		return nil, err
+	}
+	p.looks.note(s.contender(), s.Now)
+	return contested, nil
 }
 
 // sweep removes former core Secrets whose retention is over and that nothing uses, and returns the others.

@@ -67,6 +67,7 @@ var algorithms = map[v1alpha1.KeySpec]string{
 type gatewayBench struct {
 	*bench
 	gateway, bare *peer
+	floor         *peer // a bare server that does what no gateway can leave out
 	user          signer
 	keys          []string                    // ids
 	specKeys      map[v1alpha1.KeySpec]string // ids
@@ -87,6 +88,7 @@ func TestGateway(t *testing.T) {
 	g.account()
 	g.gateway.trust = g.bundle()
 	g.bare = g.spawn("TestBareProcess", "-bench-bare="+bareUser.secret)
+	g.floor = g.spawn("TestBareProcess", "-bench-bare="+bareUser.secret, "-bench-least="+filepath.Join(g.dir, "floor.log"))
 	g.onceBefore()
 	g.gateway.command("fill secrets %d", fewSecrets)
 	offset := g.auditOffset()
@@ -98,6 +100,10 @@ func TestGateway(t *testing.T) {
 		bare := g.measure(g.bare, bareUser, operation, "bare")
 		base[operation] = g.measure(g.gateway, g.user, operation, few)
 		g.row(operation, few, base[operation], bare)
+		if opened[operation] > 0 {
+			floor := g.measure(g.floor, bareUser, operation, "floor")
+			g.add(operation+", what no gateway can leave out", "%s, and the gateway %.2f of it", floor, base[operation].cpu/floor.cpu)
+		}
 		served += base[operation].requests
 	}
 	if *only != "" { // to look at these, and at nothing else

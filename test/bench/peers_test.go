@@ -43,6 +43,7 @@ import (
 var (
 	gatewayConfig = flag.String("bench-gateway", "", "kubeconfig of the API server on which to run an operator with a gateway, until it is killed")
 	gatewayAudit  = flag.String("bench-audit", "", "audit log of that gateway")
+	floorAudit    = flag.String("bench-least", "", "audit log of a bare server that does what no gateway can leave out; a bare one if empty")
 	bareSecret    = flag.String("bench-bare", "", "secret key by which a bare server verifies signatures, until it is killed")
 )
 
@@ -105,8 +106,13 @@ func TestBareProcess(t *testing.T) {
 	must(err)
 	socket, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	must(err)
+	handler := &bare{keys: map[string]sigv4.Key{}}
+	if *floorAudit != "" {
+		handler.floor, err = newFloor(*floorAudit)
+		must(err)
+	}
 	server := &http.Server{
-		Handler: &bare{keys: map[string]sigv4.Key{}}, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: time.Minute,
+		Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: time.Minute,
 		TLSConfig: &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{*certificate}},
 	}
 	go func() { must(server.ServeTLS(socket, "", "")) }()
@@ -118,6 +124,8 @@ func TestBareProcess(t *testing.T) {
 
 // bare is the bare server's handler.
 type bare struct {
+	floor *floor // nil for nothing besides
+
 	mu   sync.Mutex
 	keys map[string]sigv4.Key
 }
@@ -139,6 +147,10 @@ func (s *bare) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var answer []byte
 	if err == nil {
 		answer, err = bareAnswer((*out)[:0], r.Header.Get("X-Amz-Target"), body)
+	}
+	if err == nil && s.floor != nil {
+		_, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+		err = s.floor.work(opened[operation+" String"])
 	}
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
