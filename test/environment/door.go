@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/pem"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
@@ -102,7 +103,7 @@ func (d *Door) Config(region string, statements ...string) aws.Config {
 	id = (id + "AAAAAAAAAAAAAAAA")[:20]
 	d.policies[id] = text
 	return aws.Config{
-		Region: region, BaseEndpoint: aws.String(d.URL), HTTPClient: d.Client(), RetryMaxAttempts: 1,
+		Region: region, BaseEndpoint: aws.String(d.URL), HTTPClient: &http.Client{Transport: Whole(d.Client().Transport)}, RetryMaxAttempts: 1,
 		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 			return aws.Credentials{AccessKeyID: id, SecretAccessKey: doorSecret}, nil
 		}),

@@ -64,7 +64,7 @@ var _ = BeforeSuite(func() {
 	Expect(cp.Client.Get(ctx, client.ObjectKey{Namespace: environment.OperatorNamespace, Name: serving.BundleConfigMapName}, &bundle)).To(Succeed())
 	roots := x509.NewCertPool()
 	Expect(roots.AppendCertsFromPEM([]byte(bundle.Data[serving.BundleKey]))).To(BeTrue())
-	transport = &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}}}
+	transport = &http.Client{Transport: environment.Whole(&http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}})}
 
 	Expect(cp.Namespace(ctx, namespace, map[string]string{v1alpha1.AccountIDLabel: account})).To(Succeed())
 	admin = newUser("admin", "arn:aws:iam::aws:policy/AdministratorAccess")
