@@ -20,6 +20,7 @@ var _ = Describe("Workloads that log in all the time", func() {
 		s := credential(of.strategy)
 		reconcile(s)
 		var logins, refused, late, begun atomic.Int64
+		var why atomic.Value                 // of the last refusal: a wrong password, or a database that is busy
 		key := client.ObjectKeyFromObject(s) // s itself is read again by each pass
 		done := make(chan struct{})
 		var workers sync.WaitGroup
@@ -37,11 +38,12 @@ var _ = Describe("Workloads that log in all the time", func() {
 					// As long as the kubelet may take to show a changed Secret, in small.
 					time.Sleep(20 * time.Millisecond)
 					logins.Add(1)
-					if opens(login{string(target.Data["username"]), string(target.Data["password"])}) != nil {
+					if err := opens(login{string(target.Data["username"]), string(target.Data["password"])}); err != nil {
 						// The rotation after the next takes a credential from those who have not read since. Here that comes in a
 						// second and not in a month, and a busy machine may keep a goroutine waiting for so long.
 						if begun.Load()-read < 2 {
 							refused.Add(1)
+							why.Store(err.Error())
 						} else {
 							late.Add(1)
 						}
@@ -59,7 +61,7 @@ var _ = Describe("Workloads that log in all the time", func() {
 		}
 		close(done)
 		workers.Wait()
-		Expect(refused.Load()).To(BeZero(), "of %d logins", logins.Load())
+		Expect(refused.Load()).To(BeZero(), "of %d logins: %v", logins.Load(), why.Load())
 		Expect(logins.Load()-late.Load()).To(BeNumerically(">", 40), "nobody logged in")
 		AddReportEntry("logins", logins.Load())
 	},
