@@ -149,10 +149,12 @@ func (g *gatewayBench) row(operation, what string, c, bare cost) {
 	g.add(fmt.Sprintf("%s, %s", operation, what), "%s", text)
 }
 
-// noRequests fails the test if the gateway has asked the API server anything while it was measured.
+// noRequests fails the test if the gateway has asked the API server anything while it was measured. The hourly notes of when keys were used last, which begin at a random time, are no request's.
 func (g *gatewayBench) noRequests(offset int64, served int) {
 	time.Sleep(time.Second) // the log is written a little later
-	counts := g.auditedAll(offset)
+	counts := slices.DeleteFunc(g.auditedAll(offset), func(e auditEvent) bool {
+		return e.ObjectRef.Resource == "kmskeys" && e.ObjectRef.Subresource == "status"
+	})
 	g.add(fmt.Sprintf("API-server requests while %d were served", served), "%d", len(counts))
 	if len(counts) > 0 {
 		g.t.Errorf("the gateway asked the API server: %v", counts)
