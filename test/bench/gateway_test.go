@@ -149,11 +149,14 @@ func (g *gatewayBench) row(operation, what string, c, bare cost) {
 	g.add(fmt.Sprintf("%s, %s", operation, what), "%s", text)
 }
 
-// noRequests fails the test if the gateway has asked the API server anything while it was measured. The hourly notes of when keys were used last, which begin at a random time, are no request's.
+// noRequests fails the test if the gateway has asked the API server anything while it was measured. The hourly note of when a key was used last, which begins at a random time, is no request's: one of each key is left out.
 func (g *gatewayBench) noRequests(offset int64, served int) {
 	time.Sleep(time.Second) // the log is written a little later
+	noted := map[string]bool{}
 	counts := slices.DeleteFunc(g.auditedAll(offset), func(e auditEvent) bool {
-		return e.ObjectRef.Resource == "kmskeys" && e.ObjectRef.Subresource == "status"
+		first := !noted[e.RequestURI] && e.ObjectRef.Resource == "kmskeys" && e.ObjectRef.Subresource == "status"
+		noted[e.RequestURI] = true
+		return first
 	})
 	g.add(fmt.Sprintf("API-server requests while %d were served", served), "%d", len(counts))
 	if len(counts) > 0 {

@@ -1,4 +1,4 @@
-// Package hmacsha256 computes HMAC-SHA-256 (RFC 2104, FIPS 198-1) of short messages with nothing on the heap, where crypto/hmac makes five objects for each. Those cost a request to the gateway more than the hashing,
+// Package hmacsha256 computes HMAC-SHA-256 (RFC 2104, FIPS 198-1) of short messages with nothing on the heap, where crypto/hmac makes six objects for each. Those cost a request to the gateway more than the hashing,
 // and within secretbytes.Do ten times as much. It is the sum alone that is put together here, from the module's SHA-256; where nothing but approved services may be used, it is crypto/hmac's.
 package hmacsha256
 

@@ -84,15 +84,18 @@ var authorizationKeys = [...]string{"Credential", "Signature", "SignedHeaders"}
 type authorization struct {
 	known  [len(authorizationKeys)]string
 	seen   [len(authorizationKeys)]bool
-	others []string
+	others map[string]bool // there are none in what SDKs send, and may be a thousand in what nobody has signed
 }
 
 // set notes a pair. It is false if its key was there before.
 func (a *authorization) set(key, value string) (first bool) {
 	at := slices.Index(authorizationKeys[:], key)
 	if at < 0 {
-		first = !slices.Contains(a.others, key)
-		a.others = append(a.others, key)
+		first = !a.others[key]
+		if a.others == nil {
+			a.others = map[string]bool{}
+		}
+		a.others[key] = true
 		return first
 	}
 	first = !a.seen[at]

@@ -45,3 +45,22 @@ func TestTheFirstHeaderThatIsNotSignedIsNamedWhateverItsCase(t *testing.T) {
 		}
 	}
 }
+
+func TestAPairOfAnAuthorizationHeaderComesOnceWhateverItIs(t *testing.T) {
+	for name, tt := range map[string]struct {
+		keys []string
+		want []bool
+	}{
+		"those that must be there": {[]string{"Credential", "Signature", "SignedHeaders"}, []bool{true, true, true}},
+		"one of them twice":        {[]string{"Signature", "Credential", "Signature"}, []bool{true, true, false}},
+		"others":                   {[]string{"a", "", "A"}, []bool{true, true, true}},
+		"another twice":            {[]string{"a", "b", "a", "b"}, []bool{true, true, false, false}},
+	} {
+		var pairs authorization
+		for i, key := range tt.keys {
+			if got := pairs.set(key, ""); got != tt.want[i] {
+				t.Errorf("%s: %d, %q: first is %t", name, i, key, got)
+			}
+		}
+	}
+}
